@@ -1,0 +1,161 @@
+"""Faults of feedgen alone that our code works round.
+
+Each of these tests fails on the day feedgen repairs the fault: then its remedy, named in the test, can go.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from feedgen.feed import FeedGenerator
+from lxml import etree
+
+NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def feed() -> Any:
+    made = FeedGenerator()
+    made.id("urn:uuid:0")
+    made.title("Feed")
+    made.subtitle("Dek")
+    made.updated(NOON)
+    made.link(href="https://news.example/", rel="alternate")
+    return made
+
+
+@pytest.fixture
+def entry(feed) -> Any:
+    made = feed.add_entry(order="append")
+    made.id("urn:uuid:1")
+    made.title("One")
+    made.updated(NOON)
+    made.link(href="https://news.example/1")
+    return made
+
+
+def test_entry_links_lose_what_they_are(feed, entry):
+    """EntryExtension.extend_atom writes them again."""
+    entry.link(href="https://elsewhere.example/", rel="related")
+    assert b'<link href="https://elsewhere.example/"/>' in feed.atom_str()
+
+
+def test_the_last_feed_link_becomes_the_link_of_rss(feed):
+    """feeds.xml gives the alternate last."""
+    feed.link(href="https://hub.example/", rel="hub")
+    assert etree.fromstring(feed.rss_str()).findtext("channel/link") == "https://hub.example/"
+
+
+def test_rss_drops_hub_links(feed):
+    """FeedExtension.extend_rss adds them."""
+    feed.link(href="https://hub.example/", rel="hub")
+    assert b'rel="hub"' not in feed.rss_str()
+    assert b'rel="hub"' in feed.atom_str()
+
+
+def test_updated_is_now_unless_it_is_set():
+    """feeds.xml sets it for the feed and each entry."""
+    before = datetime.now(UTC)
+    made = FeedGenerator()
+    assert made.updated() >= before
+    assert made.lastBuildDate() >= before
+    assert made.add_entry().updated() >= before
+
+
+def test_rss_has_no_author_without_an_address(feed, entry):
+    """EntryExtension.extend_rss writes dc:creator."""
+    entry.author({"name": "Ines"})
+    assert b"Ines" not in feed.rss_str()
+
+
+def test_rss_has_no_contributors(feed):
+    """FeedExtension.extend_rss writes dc:contributor."""
+    feed.contributor({"name": "Ines"})
+    assert b"Ines" not in feed.rss_str()
+
+
+def test_cdata_becomes_a_type_that_atom_does_not_know(feed, entry):
+    """feeds.xml gives content as type html."""
+    entry.content("<p>Body</p>", type="CDATA")
+    assert b'type="CDATA"' in feed.atom_str()
+
+
+def test_content_without_a_type_is_text_in_atom(feed, entry):
+    """feeds.xml gives content as type html."""
+    entry.content("<p>Body</p>")
+    assert b"<content>&lt;p&gt;" in feed.atom_str()
+
+
+def test_entries_are_turned_round(feed, entry):
+    """feeds.xml appends."""
+    second = feed.add_entry()
+    second.id("urn:uuid:2")
+    assert feed.entry()[0].id() == "urn:uuid:2"
+
+
+@pytest.mark.parametrize("bad", ["\x00", "\ufffe", "\ud800"])
+def test_one_bad_character_kills_the_whole_feed_and_only_at_the_end(feed, entry, bad):
+    """feeds.clean leaves such characters out."""
+    entry.title(f"a{bad}b")
+    with pytest.raises(ValueError):  # UnicodeEncodeError is one
+        feed.atom_str()
+    with pytest.raises(ValueError):
+        feed.rss_str()
+
+
+def test_an_empty_title_kills_the_whole_feed(feed, entry):
+    """feeds.content.title_of makes one."""
+    entry.title("")
+    with pytest.raises(ValueError, match="Required fields not set"):
+        feed.atom_str()
+
+
+def test_rss_refuses_a_channel_without_description(feed):
+    """feeds.xml gives the title where there is no dek."""
+    feed.subtitle("")
+    with pytest.raises(ValueError, match="description"):
+        feed.rss_str()
+
+
+def test_microseconds_come_out_in_atom(feed, entry):
+    """feeds.clean cuts them off."""
+    entry.updated(NOON.replace(microsecond=5))
+    assert b"12:00:00.000005+00:00" in feed.atom_str()
+
+
+def test_a_naive_date_is_refused(entry):
+    """feeds.clean refuses it in every format, and says which."""
+    with pytest.raises(ValueError, match="timezone"):
+        entry.updated(NOON.replace(tzinfo=None))
+
+
+def test_the_caller_s_dictionaries_are_changed(entry):
+    """feeds.xml makes new ones for each call."""
+    link = {"href": "https://news.example/1"}
+    entry.link(link)
+    assert link == {"href": "https://news.example/1", "rel": "alternate"}
+
+
+def test_an_empty_label_makes_an_empty_category(feed, entry):
+    """feeds.xml falls back on the slug."""
+    entry.category(term="flood", label="")
+    assert etree.fromstring(feed.rss_str()).find("channel/item/category").text is None
+
+
+def test_an_empty_summary_leaves_an_empty_element(feed, entry):
+    """feeds.xml sets only what is there."""
+    entry.summary("", type="html")
+    assert b'<summary type="html"/>' in feed.atom_str()
+
+
+def test_any_scheme_passes_as_a_link(feed, entry):
+    """feeds.content.link_of lets web addresses through."""
+    entry.link(href="javascript:alert(1)", rel="related")
+    assert b"javascript:alert(1)" in feed.atom_str()
+
+
+def test_rss_has_no_date_of_change(feed, entry):
+    """EntryExtension.extend_rss writes atom:updated."""
+    entry.published(NOON)
+    entry.updated(NOON.replace(hour=13))
+    assert b"13:00" not in feed.rss_str()

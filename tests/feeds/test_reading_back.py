@@ -1,0 +1,245 @@
+"""What readers find in our feeds: feedparser for Atom and RSS, a JSON parser for JSON Feed."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from html import unescape
+
+import pytest
+
+from feeds.document import Format, Note, Person, Tag
+from feeds.render import render
+
+XML = [Format.ATOM, Format.RSS]
+EARLY = datetime(2026, 3, 14, 8, 31, 5, tzinfo=UTC)
+LATE = datetime(2026, 3, 14, 9, 10, 0, tzinfo=UTC)
+AWKWARD = [
+    "Wave 🌊 of 👨‍👩‍👧",
+    "نهر مرتفع",
+    "a ]]> b",
+    'Say "no", it\'s over',
+    "Tom & Jerry &lt; 3",
+    "1 < 2 > 0",
+    "Crème brûlée, 水位上昇",
+    "%s {0} \\n",
+]
+
+
+@pytest.mark.parametrize("fmt", XML)
+@pytest.mark.parametrize("title", AWKWARD)
+def test_feedparser_reads_awkward_titles(make_document, make_entry, parsed, fmt, title):
+    found = parsed(make_document(make_entry(title=title), title=title, dek=title), fmt)
+    # feedparser unescapes what looks like markup in an RSS title once more, as many readers do.
+    assert unescape(found.entries[0].title) == unescape(title)
+    assert unescape(found.feed.title) == unescape(title)
+    assert unescape(found.feed.subtitle) == unescape(title)
+
+
+@pytest.mark.parametrize("title", AWKWARD)
+def test_a_json_reader_finds_awkward_titles(make_document, make_entry, title):
+    feed = json.loads(render(make_document(make_entry(title=title, dek=title), title=title, dek=title), Format.JSON))
+    assert (feed["title"], feed["description"], feed["items"][0]["title"], feed["items"][0]["summary"]) == (title,) * 4
+
+
+@pytest.mark.parametrize("fmt", XML)
+def test_dates_are_read_back_in_utc(make_document, make_entry, parsed, fmt):
+    kyiv = timezone(timedelta(hours=2))
+    entry = make_entry(published=EARLY.astimezone(kyiv), updated=LATE.replace(microsecond=999_999))
+    found = parsed(make_document(entry, updated=LATE), fmt)
+    assert datetime(*found.entries[0].published_parsed[:6], tzinfo=UTC) == EARLY
+    assert datetime(*found.entries[0].updated_parsed[:6], tzinfo=UTC) == LATE
+    assert datetime(*found.feed.updated_parsed[:6], tzinfo=UTC) == LATE
+
+
+def test_json_dates_are_whole_seconds_of_utc(make_document, make_entry):
+    entry = make_entry(published=EARLY.astimezone(timezone(timedelta(hours=2))), updated=LATE.replace(microsecond=999_999))
+    item = json.loads(render(make_document(entry), Format.JSON))["items"][0]
+    assert (item["date_published"], item["date_modified"]) == ("2026-03-14T08:31:05+00:00", "2026-03-14T09:10:00+00:00")
+
+
+@pytest.mark.parametrize("fmt", list(Format))
+def test_a_naive_date_is_refused_since_it_could_be_hours_off(make_document, make_entry, fmt):
+    with pytest.raises(ValueError, match="no time zone"):
+        render(make_document(make_entry(published=EARLY.replace(tzinfo=None))), fmt)
+
+
+@pytest.mark.parametrize("fmt", XML)
+def test_every_author_is_read_back_and_none_has_an_address(make_document, make_entry, parsed, fmt):
+    entry = make_entry(authors=(Person("Ines Ölander", "https://news.example/contributors/ines"), Person("Jory & Co")))
+    document = make_document(entry)
+    assert [author.name for author in parsed(document, fmt).entries[0].authors] == ["Ines Ölander", "Jory & Co"]
+    assert b"<email>" not in render(document, fmt)
+    assert b"<author>Ines" not in render(document, fmt)
+
+
+def test_atom_authors_carry_their_pages(make_document, make_entry, parsed):
+    entry = make_entry(authors=(Person("Ines", "https://news.example/contributors/ines"),))
+    assert parsed(make_document(entry), Format.ATOM).entries[0].authors[0].href == "https://news.example/contributors/ines"
+
+
+def test_an_entry_without_byline_is_the_site_s_never_the_contributors(make_document, make_entry, parsed):
+    document = make_document(make_entry(), contributors=(Person("Ines"), Person("Jory")))
+    atom = parsed(document, Format.ATOM)
+    assert [person.name for person in atom.feed.contributors] == ["Ines", "Jory"]
+    assert atom.feed.author_detail.name == "News"
+    feed = json.loads(render(document, Format.JSON))
+    assert [author["name"] for author in feed["authors"]] == ["Ines", "Jory"]
+    assert feed["items"][0]["authors"] == [{"name": "News", "url": "https://news.example/"}]
+    assert [person["name"] for person in parsed(document, Format.RSS).feed.contributors] == ["Ines", "Jory"]
+
+
+@pytest.mark.parametrize("fmt", XML)
+def test_links_lead_to_the_pages_and_say_what_they_are(make_document, make_entry, parsed, fmt):
+    found = parsed(make_document(make_entry(dek="Dek", link="https://elsewhere.example/?a=1&b=2"), hubs=("https://hub.example/",)), fmt)
+    assert found.feed.link == "https://news.example/streams/flood"
+    links = {link.rel: link for link in found.feed.links}
+    assert links["self"].href == f"https://news.example/streams/flood/{fmt.file_name}"
+    assert links["self"].type == fmt.media_type
+    assert links["hub"].href == "https://hub.example/"
+    assert found.entries[0].link == "https://news.example/streams/flood/entries/e1"
+    assert 'href="https://elsewhere.example/?a=1&amp;b=2"' in found.entries[0].content[0].value
+
+
+def test_an_atom_entry_has_one_alternate_and_names_the_related_page(make_document, make_entry, parsed):
+    entry = parsed(make_document(make_entry(link="https://elsewhere.example/")), Format.ATOM).entries[0]
+    assert [(link.rel, link.href) for link in entry.links] == [
+        ("alternate", "https://news.example/streams/flood/entries/e1"),
+        ("related", "https://elsewhere.example/"),
+    ]
+    assert entry.links[0].type == "text/html"
+
+
+@pytest.mark.parametrize("fmt", list(Format))
+@pytest.mark.parametrize("link", ["javascript:alert(1)", "data:text/html,x", "//elsewhere.example", ""])
+def test_a_link_that_is_no_web_address_appears_nowhere(make_document, make_entry, fmt, link):
+    document = make_document(make_entry(link=link))
+    assert render(document, fmt) == render(make_document(make_entry(link=None)), fmt)
+
+
+def test_a_json_item_has_its_links(make_document, make_entry):
+    feed = json.loads(render(make_document(make_entry(link="https://elsewhere.example/"), hubs=("https://hub.example/",)), Format.JSON))
+    assert feed["feed_url"] == "https://news.example/streams/flood/feed.json"
+    assert feed["home_page_url"] == "https://news.example/streams/flood"
+    assert feed["hubs"] == [{"type": "WebSub", "url": "https://hub.example/"}]
+    assert feed["items"][0]["url"] == "https://news.example/streams/flood/entries/e1"
+    assert feed["items"][0]["external_url"] == "https://elsewhere.example/"
+
+
+def test_tags_and_importance_can_be_told_apart(make_document, make_entry, parsed):
+    document = make_document(make_entry(tags=(Tag("key", "Key facts", "https://news.example/tags/key"),), importance="key"))
+    atom = parsed(document, Format.ATOM).entries[0].tags
+    assert [(tag.term, tag.scheme, tag.label) for tag in atom] == [
+        ("key", "https://news.example/tags/key", "Key facts"),
+        ("key", "urn:x-storywire:importance", None),
+    ]
+    rss = parsed(document, Format.RSS).entries[0].tags
+    assert [(tag.term, tag.scheme) for tag in rss] == [
+        ("Key facts", "https://news.example/tags/key"),
+        ("key", "urn:x-storywire:importance"),
+    ]
+    item = json.loads(render(document, Format.JSON))["items"][0]
+    assert item["tags"] == ["Key facts", "key"]
+    assert item["_storywire"] == {"importance": "key"}
+
+
+@pytest.mark.parametrize("fmt", list(Format))
+def test_normal_importance_is_not_mentioned(make_document, make_entry, fmt):
+    assert b"importance" not in render(make_document(make_entry()), fmt)
+
+
+def test_ids_are_handed_on_as_they_are_and_rss_does_not_take_them_for_links(make_document, make_entry, parsed):
+    document = make_document(make_entry("e7"))
+    assert parsed(document, Format.ATOM).entries[0].id == "tag:news.example,2026:e7"
+    rss = parsed(document, Format.RSS).entries[0]
+    assert (rss.id, rss.guidislink) == ("tag:news.example,2026:e7", False)
+    assert json.loads(render(document, Format.JSON))["items"][0]["id"] == "tag:news.example,2026:e7"
+
+
+@pytest.mark.parametrize("fmt", XML)
+def test_dek_is_the_summary_and_body_the_content(make_document, make_entry, parsed, fmt):
+    entry = parsed(make_document(make_entry(dek="Less < more & more", content_html="<p>First.</p><ul><li>Two</li></ul>")), fmt).entries[0]
+    assert entry.summary == "Less &lt; more &amp; more"  # HTML in both
+    assert [(part.type, part.value) for part in entry.content] == [("text/html", "<p>First.</p><ul><li>Two</li></ul>")]
+
+
+def test_a_json_item_has_dek_as_text_and_body_as_html(make_document, make_entry):
+    entry = make_entry(dek="Less < more & more", content_html="<p>First.</p>")
+    item = json.loads(render(make_document(entry), Format.JSON))["items"][0]
+    assert (item["summary"], item["content_html"]) == ("Less < more & more", "<p>First.</p>")
+
+
+@pytest.mark.parametrize("fmt", XML)
+def test_without_a_body_the_dek_is_the_content(make_document, make_entry, parsed, fmt):
+    assert parsed(make_document(make_entry(dek="1 < 2")), fmt).entries[0].content[0].value == "<p>1 &lt; 2</p>"
+
+
+@pytest.mark.parametrize("fmt", list(Format))
+def test_a_correction_stands_on_top_of_the_content(make_document, make_entry, parsed, fmt):
+    document = make_document(make_entry(content_html="<p>Fourteen run.</p>", note=Note("Correction", "Not <forty>.")))
+    wanted = "<p><strong>Correction:</strong> Not &lt;forty&gt;.</p>\n<p>Fourteen run.</p>"
+    if fmt is Format.JSON:
+        assert json.loads(render(document, fmt))["items"][0]["content_html"] == wanted
+    else:
+        # A lone content is RSS's description (feedgen writes content:encoded only beside a summary).
+        entry = parsed(document, fmt).entries[0]
+        assert (entry.content[0].value if "content" in entry else entry.summary) == wanted
+
+
+@pytest.mark.parametrize("fmt", XML)
+def test_an_entry_in_another_language_says_so(make_document, make_entry, fmt):
+    body = render(make_document(make_entry("e1"), make_entry("e2", language="uk"), language="pl"), fmt).decode()
+    if fmt is Format.ATOM:
+        assert body.count("xml:lang=") == 2
+        assert '<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="pl">' in body
+        assert '<entry xml:lang="uk">' in body
+    else:
+        assert "<language>pl</language>" in body
+        assert body.count("<dc:language>uk</dc:language>") == 1
+
+
+def test_a_json_item_in_another_language_says_so(make_document, make_entry):
+    feed = json.loads(render(make_document(make_entry("e1"), make_entry("e2", language="uk"), language="pl"), Format.JSON))
+    assert (feed["language"], feed["items"][0].get("language"), feed["items"][1]["language"]) == ("pl", None, "uk")
+
+
+@pytest.mark.parametrize("fmt", XML)
+def test_entries_keep_their_order(make_document, make_entry, parsed, fmt):
+    found = parsed(make_document(make_entry("newest"), make_entry("older"), make_entry("oldest")), fmt)
+    assert [entry.id.rsplit(":", 1)[1] for entry in found.entries] == ["newest", "older", "oldest"]
+
+
+@pytest.mark.parametrize("fmt", XML)
+def test_an_empty_stream_is_a_valid_feed(make_document, parsed, fmt):
+    found = parsed(make_document(), fmt)
+    assert (found.feed.title, found.entries) == ("Flood", [])
+    assert found.feed.subtitle == "Flood"  # RSS demands a description
+
+
+def test_an_empty_stream_is_a_valid_json_feed(make_document):
+    feed = json.loads(render(make_document(), Format.JSON))
+    assert (feed["version"], feed["title"], feed["items"]) == ("https://jsonfeed.org/version/1.1", "Flood", [])
+
+
+def test_an_entry_of_a_title_alone_is_valid_everywhere(make_document, make_entry, parsed):
+    document = make_document(make_entry())
+    assert parsed(document, Format.ATOM).entries[0].title == "River rising"
+    assert parsed(document, Format.RSS).entries[0].title == "River rising"
+    item = json.loads(render(document, Format.JSON))["items"][0]
+    assert item["content_text"] == ""
+    assert "content_html" not in item
+
+
+def test_rss_says_how_long_a_copy_is_fresh_in_minutes(make_document):
+    assert b"<ttl>1</ttl>" in render(make_document(), Format.RSS)
+    assert b"<ttl>1440</ttl>" in render(make_document(max_age=86_400), Format.RSS)
+
+
+@pytest.mark.parametrize(
+    ("fmt", "content_type"),
+    [
+        ("atom", "application/atom+xml; charset=utf-8"),
+        ("rss", "application/rss+xml; charset=utf-8"),
+        ("json", "application/feed+json; charset=utf-8"),
+    ],
+)
+def test_each_format_has_its_content_type(fmt, content_type):
+    assert Format(fmt).content_type == content_type
