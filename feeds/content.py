@@ -1,6 +1,8 @@
 """The HTML that an entry carries in every format."""
 
-from html import escape
+import re
+from html import escape, unescape
+from urllib.parse import urljoin
 
 from feeds.document import FeedEntry
 
@@ -31,3 +33,19 @@ def content_html(entry: FeedEntry) -> str:
     link = link_of(entry)
     onward = f'<p><a href="{escape(link)}">{escape(link, quote=False)}</a></p>' if link else ""
     return "\n".join(part for part in (note, text, onward) if part)
+
+
+# The sanitiser writes links in this form alone.
+_RELATIVE_LINK = re.compile(r'(<a href=")(?![A-Za-z][A-Za-z0-9+.-]*:)([^"]*)')
+
+
+def with_absolute_links(html: str, page_url: str) -> str:
+    """Sanitised ``html`` whose links start at ``page_url``: a reader shows it elsewhere, where relative ones lead nowhere."""
+    return _RELATIVE_LINK.sub(lambda link: link[1] + escape(_joined(page_url, unescape(link[2]))), html)
+
+
+def _joined(page_url: str, address: str) -> str:
+    try:
+        return urljoin(page_url, address)
+    except ValueError:  # such as //[::1, which no browser follows either
+        return address

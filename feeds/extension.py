@@ -1,7 +1,8 @@
 """What feedgen cannot write, added to its trees while it builds them.
 
-feedgen asks three methods of a feed's extension and the last two of an entry's.  It hands in the root of the feed before the entries hang on it, and
-each entry by itself.  Its Atom elements have no namespace of lxml's (xmlns is a plain attribute), its RSS ones never had one.
+feedgen asks three methods of a feed's extension and the last two of an entry's.  It hands in the root of the feed before
+the entries hang on it, and each entry by itself.  Its Atom elements have no namespace of lxml's (xmlns is a plain
+attribute), its RSS ones never had one.
 """
 
 from lxml.etree import SubElement, _Element
