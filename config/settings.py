@@ -1,0 +1,151 @@
+"""What an operator can set: `STORYWIRE_<NAME>` in the environment, or `<name>` in `storywire.toml`; the environment wins."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+TOML_FILE = "storywire.toml"
+
+
+class BadSettings(Exception):
+    """A setting cannot be used; the message is one sentence that names it and says what to do."""
+
+
+def zone(name: str) -> ZoneInfo:
+    """The time zone of that name; ValueError says what a name looks like."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
+        raise ValueError(f"{name!r:.60} is not a time zone; write it like Europe/Kyiv or UTC") from exc
+
+
+def _hosts(value: object) -> object:
+    if isinstance(value, str):
+        return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
+    return value
+
+
+class Settings(BaseSettings):
+    """Every setting with its default.  A name that is not listed here is refused in the TOML file."""
+
+    model_config = SettingsConfigDict(env_prefix="STORYWIRE_", toml_file=TOML_FILE, frozen=True, extra="forbid")
+
+    data_dir: Path = Field(Path("var"), description="Folder for the SQLite database, keys and lock files; made if missing.")
+    database_url: str = Field("", description="PostgreSQL as postgresql://user@host/name; empty: SQLite in DATA_DIR.")
+    broker_url: str = Field("", description="RabbitMQ as amqp://user:pass@host; empty: no broker, the database alone is polled.")
+    base_url: str = Field("http://127.0.0.1:8000", description="Where readers reach the site; every absolute link starts with it.")
+    secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="At least 32 characters; signs sessions and links, encrypts channel URLs. Empty on SQLite: made in DATA_DIR.",
+    )
+    mail_url: SecretStr = Field(
+        SecretStr(""), description="smtp://[user:pass@]host[:port], smtps:// or smtp+starttls://; empty: mail waits."
+    )
+    mail_from: str = Field("Storywire <storywire@localhost>", description="Sender of every mail, as Name <address>.")
+    mail_connections: int = Field(4, ge=1, le=64, description="SMTP connections that one worker keeps open at most.")
+    id_authority: str = Field("", description="Domain for tag: ids of feeds, set once and never changed; empty: BASE_URL's if public.")
+    allow_private_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_hosts)] = Field(
+        frozenset(), description="Exact host[:port], comma-separated: outgoing requests may go there although the address is private."
+    )
+    site_name: str = Field("Storywire", min_length=1, max_length=80, description="Name in the masthead, feeds and mails.")
+    site_language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="Language of the index, as in BCP 47.")
+    site_timezone: str = Field("UTC", description="Time zone of the index and of new streams, as in Europe/Kyiv.")
+    site_imprint: str = Field("", max_length=200, description="Postal address or imprint, in the foot of pages and mails.")
+    host: str = Field("127.0.0.1", description="Address that the web server listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port that the web server listens on.")
+    web_threads: int = Field(2, ge=1, le=4, description="Blocking threads of the web server.")
+    undo_seconds: int = Field(10, ge=0, le=600, description="Seconds that a post from the desk waits, so that it can be undone.")
+    confirm_above: int = Field(1000, ge=0, description="More recipients than this, or a breaking entry, ask again before the alert.")
+    max_alert_age_hours: int = Field(24, ge=1, le=720, description="A message that could not be sent for so long is given up.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_base_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.path.strip("/"):
+            raise ValueError("write it as https://news.example.org, without path or query")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql_or_sqlite(cls, value: str) -> str:
+        if value.startswith("postgres://"):
+            value = "postgresql://" + value.removeprefix("postgres://")
+        if value.startswith("postgresql://"):
+            return "postgresql+psycopg://" + value.removeprefix("postgresql://")
+        if value and not value.startswith(("postgresql+psycopg://", "sqlite:///")):
+            raise ValueError("write it as postgresql://user@host/name, or leave it empty for SQLite in DATA_DIR")
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if 0 < len(value.get_secret_value()) < 32:
+            raise ValueError("use at least 32 random characters")
+        return value
+
+    @field_validator("site_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        zone(value)
+        return value
+
+    @model_validator(mode="after")
+    def _secret_beside_postgresql(self) -> Self:
+        if not self.embedded and not self.secret_key.get_secret_value():
+            raise ValueError("SECRET_KEY must be set where DATABASE_URL names PostgreSQL: every node needs the same one")
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """SQLite: one web process, one worker, one machine."""
+        return not self.database_url.startswith("postgresql")
+
+    @property
+    def resolved_database_url(self) -> str:
+        """SQLAlchemy's URL of the database that these settings mean."""
+        return self.database_url or f"sqlite:///{(self.data_dir / 'storywire.sqlite3').absolute()}"
+
+    def environment(self) -> dict[str, str]:
+        """These settings as environment variables for a child process, which then reads exactly the same ones."""
+        found = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            found[f"STORYWIRE_{name.upper()}"] = ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+        return found
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic hands it in by this name
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, os.environ.get("STORYWIRE_CONFIG", TOML_FILE))
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings; ``given`` wins over the environment, the environment over the file.  Raises BadSettings."""
+    known = {f"STORYWIRE_{name.upper()}" for name in Settings.model_fields} | {"STORYWIRE_CONFIG"}
+    for name in os.environ:
+        if name.startswith("STORYWIRE_") and name not in known and not name.startswith(("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_")):
+            raise BadSettings(f"{name} is not a setting; `storywire doctor settings` lists all.")
+    try:
+        return Settings(**given)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        name = f"STORYWIRE_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
+        reason = "no such setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
+        raise BadSettings(f"{name}{reason[:1].lower() + reason[1:] if name else reason}.") from exc
+    except ValueError as exc:
+        raise BadSettings(f"{os.environ.get('STORYWIRE_CONFIG', TOML_FILE)} cannot be read: {exc}.") from exc

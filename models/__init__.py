@@ -1,0 +1,40 @@
+"""The newsroom: its tables, and every rule by which they change.  Importing it registers all tables."""
+
+from models.ledger import (
+    Alert,
+    AlertKind,
+    Cadence,
+    Delivery,
+    DeliveryState,
+    Fanout,
+    Lane,
+    Pause,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    SkipReason,
+    Subscription,
+    SubscriptionTag,
+)
+from models.people import Account, Contributor, LoginLink, LoginSession, Role, Throttle
+from models.stories import (
+    Entry,
+    EntryContributor,
+    EntryState,
+    EntryTag,
+    Importance,
+    Revision,
+    RevisionKind,
+    RevisionState,
+    Site,
+    Stream,
+    StreamContributor,
+    StreamState,
+)
+
+__all__ = [
+    "Account", "Alert", "AlertKind", "Cadence", "Contributor", "Delivery", "DeliveryState", "Entry", "EntryContributor",
+    "EntryState", "EntryTag", "Fanout", "Importance", "Lane", "LoginLink", "LoginSession", "Pause", "Recipient",
+    "RecipientKind", "RecipientState", "Revision", "RevisionKind", "RevisionState", "Role", "Site", "SkipReason", "Stream",
+    "StreamContributor", "StreamState", "Subscription", "SubscriptionTag", "Throttle",
+]  # fmt: skip

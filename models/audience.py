@@ -1,0 +1,196 @@
+"""The audience: who can be told, what they follow, and who is owed an alert."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from cryptography.fernet import Fernet
+from sqlalchemy import Select, exists, func, or_, select, update
+from sqlalchemy.orm import Session, selectinload
+
+from config.keys import Keys
+from models.accounts import normal_address
+from models.actor import Actor
+from models.base import new_uid
+from models.clock import now
+from models.database import Database
+from models.errors import Invalid, NotFound
+from models.ledger import Cadence, Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionTag
+from models.people import Role
+from models.stories import Importance, Stream
+from models.streams import get_stream
+from models.texts import NAME, line, slugify
+from models.tokens import ALL
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a channel leads.  ``url`` is a secret and is stored encrypted; ``masked`` may be shown."""
+
+    url: str
+    service: str
+    masked: str
+
+
+def add_subscriber(db: Database, actor: Actor, email: str, *, stream: str | None = None, language: str = "en") -> Recipient:
+    """Subscribe a confirmed address to a stream, or to all; an existing subscription stays as it is.
+
+    Raises Invalid for an address that is suppressed: only its owner can bring it back.
+    """
+    actor.must_be(Role.ADMIN)
+    address = normal_address(email)
+    with db.begin() as tx:
+        recipient = _recipient(tx, RecipientKind.MAIL, address)
+        if recipient is None:
+            recipient = Recipient(uid=new_uid(16), kind=RecipientKind.MAIL, address=address, lane=Lane.BULK, language=language)
+            _confirm(tx, recipient)
+        elif recipient.state is RecipientState.SUPPRESSED:
+            raise Invalid("e-mail", f"{address} refused mail before ({recipient.reason or 'no reason kept'}).")
+        elif recipient.state is not RecipientState.CONFIRMED:
+            _confirm(tx, recipient)
+        _follow(tx, recipient, stream, ())
+        return recipient
+
+
+def add_channel(
+    db: Database, actor: Actor, keys: Keys, name: str, target: Target, *, stream: str | None = None, tags: Iterable[str] = ()
+) -> Recipient:
+    """Add a channel of that name following a stream, or all; an existing one is returned as it is, with that to follow."""
+    actor.must_be(Role.ADMIN)
+    name = line("name", name, NAME, required=True)
+    with db.begin() as tx:
+        channel = _recipient(tx, RecipientKind.CHANNEL, name)
+        if channel is None:
+            channel = Recipient(uid=new_uid(16), kind=RecipientKind.CHANNEL, address=name, lane=Lane.URGENT)
+            channel.service, channel.masked_url = target.service, target.masked
+            channel.sealed_url = Fernet(keys.fernet("target")).encrypt(target.url.encode()).decode()
+            _confirm(tx, channel)
+        _follow(tx, channel, stream, tags)
+        return channel
+
+
+def open_url(keys: Keys, channel: Recipient) -> str:
+    """The Apprise URL of a channel, in clear: for sending only."""
+    return Fernet(keys.fernet("target")).decrypt((channel.sealed_url or "").encode()).decode()
+
+
+def remove_recipient(db: Database, actor: Actor, kind: RecipientKind, address: str, reason: str) -> Recipient:
+    """End a recipient: it is told nothing more."""
+    actor.must_be(Role.ADMIN)
+    with db.begin() as tx:
+        recipient = _recipient(tx, kind, address)
+        if recipient is None:
+            raise NotFound("channel" if kind is RecipientKind.CHANNEL else "subscriber", address)
+        recipient.state, recipient.reason = RecipientState.ENDED, reason
+        return recipient
+
+
+def list_recipients(tx: Session, kind: RecipientKind, *, limit: int = 1000, after: int = 0) -> Sequence[Recipient]:
+    """Recipients of that kind by id, those after ``after`` first."""
+    return tx.scalars(select(Recipient).where(Recipient.kind == kind, Recipient.id > after).order_by(Recipient.id).limit(limit)).all()
+
+
+def followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[Subscription]]:
+    """A recipient and what it follows now."""
+    recipient = tx.scalar(select(Recipient).where(Recipient.uid == recipient_uid))
+    if recipient is None:
+        raise NotFound("recipient", recipient_uid)
+    query = select(Subscription).where(Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None))
+    return recipient, tx.scalars(query.options(selectinload(Subscription.stream)).order_by(Subscription.id)).all()
+
+
+def leave(db: Database, recipient_uid: str, scope: str) -> None:
+    """End what brings a stream (its uid, or `ALL`) to a recipient; doing it again changes nothing.
+
+    Leaving one stream ends a subscription to all streams, too: who asks for no more of these mails must get none.
+    Raises NotFound for an unknown recipient.
+    """
+    with db.begin() as tx:
+        recipient, subscriptions = followed(tx, recipient_uid)
+        for subscription in subscriptions:
+            if subscription.stream is None or scope in (ALL, subscription.stream.uid):
+                subscription.ended_at = now(tx)
+        tx.flush()
+        if not followed(tx, recipient_uid)[1] and recipient.state is RecipientState.CONFIRMED:
+            recipient.state, recipient.reason = RecipientState.ENDED, "left"
+
+
+def suppress(tx: Session, recipient_id: int, reason: str) -> None:
+    """Never mail this address again: its own server says that it is nobody's."""
+    changes = update(Recipient).where(Recipient.id == recipient_id).values(state=RecipientState.SUPPRESSED, reason=reason[:500])
+    tx.execute(changes)
+
+
+@dataclass(frozen=True)
+class Topic:
+    """What an alert is about, as far as subscriptions can choose."""
+
+    stream_id: int
+    importance: Importance
+    tags: tuple[str, ...]  # slugs
+    correction: bool  # an update or correction of what was told before
+
+
+def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[Any]:
+    """A query for (recipient_id, lane, subscription_id): each recipient that is owed an alert at once, one row each.
+
+    ``confirmed_by`` leaves out who came later: nobody is alerted of what was out before they followed.
+    """
+    grades = list(Importance)
+    tagged = select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == Subscription.id)
+    query: Select[Any] = (
+        select(
+            Recipient.id.label("recipient_id"),
+            Recipient.lane.label("lane"),
+            func.min(Subscription.id).label("subscription_id"),
+        )
+        .join(Subscription, Subscription.recipient_id == Recipient.id)
+        .where(
+            Recipient.state == RecipientState.CONFIRMED,
+            Subscription.ended_at.is_(None),
+            or_(Subscription.stream_id == topic.stream_id, Subscription.stream_id.is_(None)),
+            Subscription.cadence == Cadence.AT_ONCE,
+            Subscription.least_importance.in_(grades[: grades.index(topic.importance) + 1]),
+            or_(~exists(tagged), exists(tagged.where(SubscriptionTag.slug.in_(topic.tags)))),
+        )
+        .group_by(Recipient.id, Recipient.lane)
+    )
+    if topic.correction:
+        query = query.where(Subscription.corrections)
+    if confirmed_by is not None:
+        query = query.where(Recipient.confirmed_at <= confirmed_by, Subscription.created_at <= confirmed_by)
+    return query
+
+
+def count(tx: Session, topic: Topic) -> dict[RecipientKind, int]:
+    """How many would be alerted at once, by kind."""
+    found = owed(topic).subquery()
+    query = select(Recipient.kind, func.count()).select_from(found).join(Recipient, Recipient.id == found.c.recipient_id)
+    numbers: dict[RecipientKind, int] = dict.fromkeys(RecipientKind, 0)
+    numbers.update(tx.execute(query.group_by(Recipient.kind)).tuples().all())
+    return numbers
+
+
+def _recipient(tx: Session, kind: RecipientKind, address: str) -> Recipient | None:
+    return tx.scalar(select(Recipient).where(Recipient.kind == kind, Recipient.address == address))
+
+
+def _confirm(tx: Session, recipient: Recipient) -> None:
+    recipient.state, recipient.reason, recipient.confirmed_at = RecipientState.CONFIRMED, "", now(tx)
+    recipient.created_at = recipient.created_at or now(tx)
+    tx.add(recipient)
+    tx.flush()
+
+
+def _follow(tx: Session, recipient: Recipient, slug: str | None, tags: Iterable[str]) -> None:
+    stream: Stream | None = get_stream(tx, slug) if slug is not None else None
+    same = (Subscription.stream_id == stream.id) if stream else Subscription.stream_id.is_(None)
+    subscription = tx.scalar(select(Subscription).where(Subscription.recipient_id == recipient.id, same))
+    if subscription is None:
+        subscription = Subscription(recipient_id=recipient.id, stream_id=stream.id if stream else None, created_at=now(tx))
+        tx.add(subscription)
+        tx.flush()
+        tx.add_all(SubscriptionTag(subscription_id=subscription.id, slug=slugify(tag)) for tag in tags if slugify(tag))
+    elif subscription.ended_at is not None:
+        subscription.ended_at, subscription.created_at = None, now(tx)

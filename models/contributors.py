@@ -1,0 +1,50 @@
+"""Contributors: found by slug or exact name, made when a byline names somebody new."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from models.actor import Actor
+from models.base import new_uid
+from models.clock import now
+from models.database import Database
+from models.people import Contributor, Role
+from models.texts import NAME, line, slugify, web_link
+
+
+def add_contributor(db: Database, actor: Actor, name: str, *, url: str = "") -> Contributor:
+    """The contributor of that exact name, made if there is none; ``url`` replaces an earlier one where given."""
+    actor.must_be(Role.EDITOR)
+    name, url = line("name", name, NAME, required=True), web_link("url", url)
+    with db.begin() as tx:
+        person = resolve(tx, [name])[0]
+        person.url = url or person.url
+        return person
+
+
+def list_contributors(db: Database) -> Sequence[Contributor]:
+    """All, by name."""
+    with db.read() as tx:
+        return tx.scalars(select(Contributor).order_by(Contributor.name, Contributor.id)).all()
+
+
+def resolve(tx: Session, names: Sequence[str]) -> list[Contributor]:
+    """A contributor for each slug or exact name, in that order, none twice; unknown names are made."""
+    known = tx.scalars(select(Contributor).where(or_(Contributor.slug.in_(names), Contributor.name.in_(names))).order_by(Contributor.id))
+    found = {key: person for person in reversed(known.all()) for key in (person.name, person.slug)}
+    for name in names:
+        if name not in found:
+            found[name] = _make(tx, name)
+    return list(dict.fromkeys(found[name] for name in names))
+
+
+def _make(tx: Session, name: str) -> Contributor:
+    uid = new_uid()
+    slug = slugify(name, 100) or uid
+    if tx.scalar(select(Contributor.id).where(Contributor.slug == slug)):
+        slug = f"{slug}-{uid}"
+    person = Contributor(uid=uid, slug=slug, name=name, created_at=now(tx))
+    tx.add(person)
+    tx.flush()
+    return person

@@ -1,0 +1,92 @@
+"""Opening the database: SQLite with the pragmas and locks that it needs, or PostgreSQL."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal, cast
+
+from sqlalchemy import Connection, CursorResult, Delete, Engine, Insert, Update, create_engine, event
+from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from models.clock import Clock, database_clock
+
+_READ = "storywire_read"
+
+
+class Database(sessionmaker[Session]):
+    """Makes transactions: ``begin()`` for writing, ``read()`` for reading.
+
+    On SQLite ``begin()`` takes the write lock at once (BEGIN IMMEDIATE), because a transaction that reads first
+    and then writes fails when another wrote in between, however long it would wait.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        super().__init__(bind=engine, expire_on_commit=False, info={"clock": clock})
+        self.engine = engine
+        self._reader = engine.execution_options(**{_READ: True})
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that sees one moment of the database and writes nothing."""
+        with self(bind=self._reader) as tx:
+            yield tx
+
+    @property
+    def embedded(self) -> bool:
+        """True on SQLite."""
+        return self.engine.dialect.name == "sqlite"
+
+
+def open_database(url: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", clock: Clock = database_clock) -> Database:
+    """The database at ``url``, which need not have its tables yet.
+
+    ``synchronous`` counts on SQLite only: FULL survives a power loss after each commit; NORMAL may lose the last
+    commits then (never at a mere crash), which the worker accepts because it can only repeat a message.
+    """
+    if not url.startswith("sqlite"):
+        return Database(create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8), clock)
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5})
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001
+        connection.isolation_level = None  # the driver must not begin transactions of its own
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "busy_timeout=5000", "foreign_keys=ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        options: dict[str, Any] = dict(connection.get_execution_options())
+        connection.exec_driver_sql("BEGIN" if options.get(_READ) else "BEGIN IMMEDIATE")
+
+    return Database(engine, clock)
+
+
+def rows_changed(tx: Session, statement: Update | Delete | Insert) -> int:
+    """Execute ``statement`` and say how many rows it met: the answer to who won a compare-and-set."""
+    return cast("CursorResult[Any]", tx.execute(statement)).rowcount
+
+
+class ChangeWatch:
+    """Tells whether any other connection, of whatever process, has committed to this SQLite file."""
+
+    def __init__(self, db: Database) -> None:
+        self._connection: Any = db.engine.raw_connection()
+        self._seen = self._version()
+
+    def _version(self) -> int:
+        cursor = self._connection.cursor()
+        try:
+            return int(cursor.execute("PRAGMA data_version").fetchone()[0])
+        finally:
+            cursor.close()
+
+    def changed(self) -> bool:
+        """True once after each change; about 5 microseconds."""
+        version = self._version()
+        changed, self._seen = version != self._seen, version
+        return changed
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._connection.close()

@@ -1,0 +1,84 @@
+"""Entries: found, and filled with a text."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session, selectinload
+
+from models.clock import now
+from models.contributors import resolve
+from models.errors import NotFound, StaleVersion
+from models.people import Contributor
+from models.stories import Entry, EntryContributor, EntryState, EntryTag, Importance
+from models.texts import EntryText, slugify
+
+_LOADED = (
+    selectinload(Entry.stream),
+    selectinload(Entry.credits).selectinload(EntryContributor.contributor),
+    selectinload(Entry.tags),
+)
+
+
+def entries() -> Select[Entry]:
+    """A query for entries with stream, byline and tags, in four statements however many there are."""
+    return select(Entry).options(*_LOADED)
+
+
+def get_entry(tx: Session, uid: str, *, version: int | None = None) -> Entry:
+    """The entry with all that belongs to it; StaleVersion where it is no longer at ``version``."""
+    entry = tx.scalar(entries().where(Entry.uid == uid))
+    if entry is None:
+        raise NotFound("entry", uid)
+    if version is not None and entry.version != version:
+        raise StaleVersion(uid, entry.version)
+    return entry
+
+
+def list_entries(tx: Session, *states: EntryState, stream_id: int | None = None, limit: int = 50) -> Sequence[Entry]:
+    """The entries last changed, newest change first, for the desk and the command line."""
+    query = entries().order_by(Entry.changed_at.desc(), Entry.id.desc()).limit(limit)
+    if states:
+        query = query.where(Entry.state.in_(states))
+    if stream_id is not None:
+        query = query.where(Entry.stream_id == stream_id)
+    return tx.scalars(query).all()
+
+
+def packed(tx: Session, text: EntryText) -> dict[str, Any]:
+    """A cleaned text as a revision keeps it; contributors that it names for the first time are made."""
+    return text.pack([person.id for person in resolve(tx, text.byline)])
+
+
+def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
+    """Make the entry say what ``content``, from `packed`, says; its credits and tags must be loaded."""
+    entry.title, entry.dek, entry.link = content["title"], content["dek"], content["link"]
+    entry.body, entry.body_html = content["body"], content["body_html"]
+    entry.importance = Importance(content["importance"])
+    entry.credits.clear()
+    entry.tags.clear()
+    tx.flush()  # rows with the same keys may come back
+    people = {person.id: person for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))}
+    entry.credits = [EntryContributor(contributor=people[id_], position=n) for n, id_ in enumerate(content["byline"])]
+    entry.tags = [EntryTag(slug=slugify(label), label=label, position=n) for n, label in enumerate(content["tags"])]
+    changed(tx, entry)
+
+
+def snapshot(entry: Entry) -> dict[str, Any]:
+    """What the entry says now, as `packed` would give it; its credits and tags must be loaded."""
+    return {
+        "title": entry.title,
+        "dek": entry.dek,
+        "body": entry.body,
+        "body_html": entry.body_html,
+        "byline": [person.id for person in entry.byline],
+        "tags": [tag.label for tag in entry.tags],
+        "link": entry.link,
+        "importance": entry.importance.value,
+    }
+
+
+def changed(tx: Session, entry: Entry) -> None:
+    """Count a change, so that whoever still looks at the former text is told."""
+    entry.version += 1
+    entry.changed_at = now(tx)

@@ -1,0 +1,77 @@
+"""What can go wrong when somebody asks for something; each carries the values that a caller needs.
+
+ServiceError
+├── Invalid             422: one field cannot be taken, and why
+├── Forbidden           403: this account may not do that
+├── NotFound            404: no such stream, entry, account, channel
+├── Gone                410: it was there and was withdrawn or deleted
+├── Conflict            409: it is in another state than the change needs
+│   ├── StaleVersion    somebody else changed it meanwhile; holds their version
+│   └── AlreadyOut      too late to undo: readers have it
+└── TooMany             429: a throttle holds; try again after ``retry_after`` seconds
+"""
+
+
+class ServiceError(Exception):
+    """Base of all; ``str()`` is one sentence for the person who asked."""
+
+
+class Invalid(ServiceError):
+    """``field`` cannot be taken; the sentence says what to do."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(f"{field.capitalize()}: {reason}")
+        self.field = field
+        self.reason = reason
+
+
+class Forbidden(ServiceError):
+    """The account lacks the role that this needs."""
+
+
+class NotFound(ServiceError):
+    """There is no ``kind`` of that name."""
+
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"There is no {kind} {name!r:.100}.")
+        self.kind = kind
+        self.name = name
+
+
+class Gone(ServiceError):
+    """It was public and is no longer; ``note`` is what readers are told."""
+
+    def __init__(self, kind: str, name: str, note: str = "") -> None:
+        super().__init__(note or f"This {kind} was withdrawn.")
+        self.kind = kind
+        self.name = name
+        self.note = note
+
+
+class Conflict(ServiceError):
+    """The thing is in a state that does not allow this."""
+
+
+class StaleVersion(Conflict):
+    """The change was made against an older version; nothing was written."""
+
+    def __init__(self, uid: str, version: int) -> None:
+        super().__init__("Somebody else changed this entry meanwhile. Compare both texts, then save again.")
+        self.uid = uid
+        self.version = version
+
+
+class AlreadyOut(Conflict):
+    """Too late to undo."""
+
+    def __init__(self, uid: str) -> None:
+        super().__init__("This is already out. Retract it?")
+        self.uid = uid
+
+
+class TooMany(ServiceError):
+    """A throttle holds; nothing was tried."""
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"Too many tries. Wait {max(1, round(retry_after / 60))} minutes and try again.")
+        self.retry_after = retry_after

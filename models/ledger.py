@@ -1,0 +1,230 @@
+"""Tables: who is told, what is to be told, and what became of each message."""
+
+import enum
+from datetime import datetime, time
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, BigId, Uid
+from models.stories import Importance, Revision, Stream
+
+
+class RecipientKind(enum.Enum):
+    """How a recipient is reached."""
+
+    MAIL = "mail"
+    CHANNEL = "channel"
+
+
+class RecipientState(enum.Enum):
+    """Only confirmed recipients are told anything but the question whether they confirm."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    ENDED = "ended"
+    SUPPRESSED = "suppressed"
+
+
+class Lane(enum.Enum):
+    """Which workers send it: chat, push and notices never wait behind bulk mail."""
+
+    URGENT = "urgent"
+    BULK = "bulk"
+
+
+class Recipient(Base):
+    """An e-mail address or a channel."""
+
+    __tablename__ = "recipient"
+    __table_args__ = (
+        UniqueConstraint("kind", "address"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[BigId]
+    uid: Mapped[Uid]
+    kind: Mapped[RecipientKind]
+    address: Mapped[str] = mapped_column(String(320))  # the normalised e-mail address, or the channel's name
+    service: Mapped[str] = mapped_column(String(32), default="mail")
+    sealed_url: Mapped[str | None] = mapped_column(Text)  # a channel's Apprise URL, encrypted
+    masked_url: Mapped[str] = mapped_column(String(300), default="")
+    lane: Mapped[Lane]
+    language: Mapped[str] = mapped_column(String(35), default="en")
+    timezone: Mapped[str] = mapped_column(String(64), default="UTC")
+    quiet_from: Mapped[time | None]
+    quiet_until: Mapped[time | None]
+    paused_until: Mapped[datetime | None]
+    state: Mapped[RecipientState]
+    reason: Mapped[str] = mapped_column(String(500), default="")  # why it is ended or suppressed, in the remote's words
+    confirmed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    next_at: Mapped[datetime | None]  # pace: nothing is sent there before
+    refusals: Mapped[int] = mapped_column(default=0)  # running, of a channel; the breaker counts them
+
+
+class Cadence(enum.Enum):
+    """How soon a subscription is served; digests are the audience's own."""
+
+    AT_ONCE = "at_once"
+    DAILY = "daily"
+
+
+class Subscription(Base):
+    """A recipient follows a stream, or all streams where ``stream_id`` is null."""
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        UniqueConstraint("recipient_id", "stream_id"),
+        # Null is never equal to null: one row for all streams needs an index of its own.
+        Index(
+            "uq_subscription_all",
+            "recipient_id",
+            unique=True,
+            sqlite_where=text("stream_id IS NULL"),
+            postgresql_where=text("stream_id IS NULL"),
+        ),
+        # A fan-out walks the followers of a stream in the order of their recipients.
+        Index(None, "stream_id", "recipient_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[BigId]
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("recipient.id", ondelete="CASCADE"))
+    stream_id: Mapped[int | None] = mapped_column(ForeignKey("stream.id", ondelete="CASCADE"))
+    least_importance: Mapped[Importance] = mapped_column(default=Importance.NORMAL)
+    corrections: Mapped[bool] = mapped_column(default=True)  # wants updates and corrections, too
+    cadence: Mapped[Cadence] = mapped_column(default=Cadence.AT_ONCE)
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    recipient: Mapped[Recipient] = relationship(lazy="raise")
+    stream: Mapped[Stream | None] = relationship(lazy="raise")
+
+
+class SubscriptionTag(Base):
+    """A tag that a subscription is limited to; none means no limit."""
+
+    __tablename__ = "subscription_tag"
+
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True)
+    slug: Mapped[str] = mapped_column(String(80), primary_key=True)
+
+
+class AlertKind(enum.Enum):
+    """What an alert tells."""
+
+    REVISION = "revision"
+    DIGEST = "digest"
+    NOTICE = "notice"
+
+
+class Alert(Base):
+    """One thing to tell."""
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        UniqueConstraint("slot", "cadence"),  # a digest is made once
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[BigId]
+    kind: Mapped[AlertKind]
+    revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id", ondelete="CASCADE"), unique=True)
+    slot: Mapped[str | None] = mapped_column(String(40))
+    cadence: Mapped[Cadence | None]
+    notice: Mapped[dict[str, Any] | None]  # the name of a notice and its values
+    priority: Mapped[int] = mapped_column(default=1)  # 0 breaking and notices, 1 normal, 2 digest
+    created_at: Mapped[datetime]
+    stopped_at: Mapped[datetime | None]
+    revision: Mapped[Revision | None] = relationship(lazy="raise")
+
+
+class Fanout(Base):
+    """How far an alert has been turned into deliveries of one lane."""
+
+    __tablename__ = "fanout"
+    __table_args__ = (
+        UniqueConstraint("alert_id", "lane"),
+        # Workers ask which are not done.
+        Index(None, "lane", "id", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[BigId]
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id", ondelete="CASCADE"))
+    lane: Mapped[Lane]
+    cursor: Mapped[int] = mapped_column(BigInteger, default=0)  # the last recipient looked at
+    done_at: Mapped[datetime | None]
+    alert: Mapped[Alert] = relationship(lazy="raise")
+
+
+class DeliveryState(enum.Enum):
+    """What happened to one message."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # it may have arrived, and is not sent again by itself
+    SKIPPED = "skipped"
+
+
+class SkipReason(enum.Enum):
+    """Why a message is not sent though it was owed."""
+
+    FILTER = "filter"
+    QUIET = "quiet"
+    DIGEST = "digest"
+    SUPERSEDED = "superseded"
+    RETRACTED = "retracted"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+
+
+class Delivery(Base):
+    """One alert to one recipient."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        # A recipient gets an alert once, however often a worker restarts.
+        UniqueConstraint("alert_id", "recipient_id"),
+        # A lane's claim asks only for rows that it may take now, the most urgent first.
+        Index(None, "lane", "priority", "due_at", "id", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
+        # The ticker releases leases that ran out.
+        Index(None, "lease_until", sqlite_where=text("state = 'claimed'"), postgresql_where=text("state = 'claimed'")),
+        # What a recipient was told, and whether an earlier revision still waits.
+        Index(None, "recipient_id", "id"),
+        {"sqlite_autoincrement": True},  # a deleted row's id is never given to a newcomer
+    )
+
+    id: Mapped[BigId]
+    uid: Mapped[Uid]  # the Message-ID is made from it
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id", ondelete="CASCADE"))
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("recipient.id", ondelete="CASCADE"))
+    subscription_id: Mapped[int | None] = mapped_column(ForeignKey("subscription.id", ondelete="SET NULL"))  # why one gets it
+    lane: Mapped[Lane]
+    priority: Mapped[int]
+    state: Mapped[DeliveryState] = mapped_column(default=DeliveryState.QUEUED)
+    reason: Mapped[SkipReason | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    lease_until: Mapped[datetime | None]
+    claim_token: Mapped[str | None] = mapped_column(String(32))
+    started_at: Mapped[datetime | None]  # chat: the attempt began, so the message may be out
+    settled_at: Mapped[datetime | None]
+    last_reply: Mapped[str | None] = mapped_column(String(500))
+    alert: Mapped[Alert] = relationship(lazy="raise")
+    recipient: Mapped[Recipient] = relationship(lazy="raise")
+
+
+class Pause(Base):
+    """Something that all nodes wait for until a moment: a mail server that is away, a target that refuses."""
+
+    __tablename__ = "pause"
+
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)  # a lane, or "mail"
+    until: Mapped[datetime]
+    failures: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str] = mapped_column(String(500), default="")

@@ -1,0 +1,132 @@
+"""Posting: the one way by which an entry comes into being and goes out.
+
+Undo is scheduling: a post waits for ``delay`` as scheduled, and until then nothing of it is anywhere.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models.actor import Actor
+from models.base import new_uid
+from models.clock import now
+from models.database import Database
+from models.entries import entries, fill, get_entry, packed
+from models.errors import Conflict, Invalid
+from models.people import Role
+from models.publishing import publish
+from models.site import mint_guid
+from models.stories import Entry, EntryState
+from models.streams import get_stream, must_take_entries
+from models.texts import EntryText
+
+UNPUBLISHED = (EntryState.DRAFT, EntryState.SUBMITTED, EntryState.SCHEDULED)
+_EARLIEST, _LATEST = timedelta(days=366 * 150), timedelta(days=366 * 5)
+
+
+@dataclass(frozen=True)
+class Release:
+    """How an entry is to go out.  ``at`` in the past is the date it bears; ``delay`` is the time left to undo it."""
+
+    alerts: bool = True
+    at: datetime | None = None
+    delay: timedelta = timedelta(0)
+
+
+def add_entry(
+    db: Database, actor: Actor, stream_slug: str, text: EntryText, release: Release | None, *, request_key: str | None = None
+) -> Entry:
+    """Post an entry, or keep it as a draft where ``release`` is None; an author's post is submitted to the editors.
+
+    The same ``request_key`` from the same account returns the entry that it made first.
+    """
+    text = text.cleaned()
+    try:
+        with db.begin() as tx:
+            return _earlier(tx, actor, request_key) or _add(tx, actor, stream_slug, text, release, request_key)
+    except IntegrityError:  # two requests with one key met; the other won
+        with db.read() as tx:
+            first = _earlier(tx, actor, request_key)
+        if first is None:
+            raise
+        return first
+
+
+def _earlier(tx: Session, actor: Actor, request_key: str | None) -> Entry | None:
+    if request_key is None:
+        return None
+    if not 0 < len(request_key) <= 64:
+        raise Invalid("request_key", "use 1 to 64 characters.")
+    return tx.scalar(entries().where(Entry.account_id == actor.account_id, Entry.request_key == request_key))
+
+
+def _add(tx: Session, actor: Actor, slug: str, text: EntryText, release: Release | None, request_key: str | None) -> Entry:
+    stream, moment, uid = get_stream(tx, slug), now(tx), new_uid()
+    must_take_entries(stream)
+    entry = Entry(
+        uid=uid,
+        guid=mint_guid(tx, f"{stream.uid}/{uid}", moment),
+        stream=stream,
+        account_id=actor.account_id,
+        request_key=request_key,
+        state=EntryState.DRAFT,
+        version=0,
+        created_at=moment,
+        credits=[],
+        tags=[],
+    )
+    fill(tx, entry, packed(tx, text))
+    tx.add(entry)
+    if release is not None:
+        _release(tx, actor, entry, release)
+    tx.flush()
+    return entry
+
+
+def save_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryText) -> Entry:
+    """Change the text of an entry that is not out yet; its state stays."""
+    text = text.cleaned()
+    with db.begin() as tx:
+        entry = _unpublished(tx, actor, uid, version)
+        fill(tx, entry, packed(tx, text))
+        tx.flush()
+        return entry
+
+
+def post_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryText, release: Release) -> Entry:
+    """Change the text of an entry that is not out yet, and release it."""
+    text = text.cleaned()
+    with db.begin() as tx:
+        entry = _unpublished(tx, actor, uid, version)
+        must_take_entries(entry.stream)
+        fill(tx, entry, packed(tx, text))
+        _release(tx, actor, entry, release)
+        tx.flush()
+        return entry
+
+
+def _unpublished(tx: Session, actor: Actor, uid: str, version: int) -> Entry:
+    entry = get_entry(tx, uid, version=version)
+    if entry.state not in UNPUBLISHED:
+        raise Conflict("This entry is out already: change it by an update, a correction or silently.")
+    if entry.account_id != actor.account_id or entry.state is not EntryState.DRAFT:
+        actor.must_be(Role.EDITOR)
+    return entry
+
+
+def _release(tx: Session, actor: Actor, entry: Entry, release: Release) -> None:
+    moment = now(tx)
+    entry.alerts = release.alerts
+    at = release.at
+    if at is not None and not moment - _EARLIEST < at < moment + _LATEST:
+        raise Invalid("at", "choose a time within the last 150 and the next 5 years.")
+    entry.publish_at, entry.dated_at = (at, None) if at is not None and at > moment else (moment + release.delay, at)
+    if not actor.role.includes(Role.EDITOR):
+        entry.state = EntryState.SUBMITTED
+        return
+    entry.state = EntryState.SCHEDULED
+    tx.flush()
+    if entry.publish_at <= moment:
+        publish(tx, entry)

@@ -1,0 +1,196 @@
+"""Revising: what may still be done to an entry that is out.
+
+Its id, permalink and publication date never change.  A revision that alerts waits as pending for ``delay``, one at most
+per entry; a silent one applies at once; a retraction hides the entry at once and only its alert waits.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, selectinload
+
+from models.actor import Actor
+from models.alerts import owe
+from models.clock import now
+from models.database import Database, rows_changed
+from models.entries import changed, fill, get_entry, packed, snapshot
+from models.errors import AlreadyOut, Conflict, StaleVersion
+from models.people import Role
+from models.publishing import withdraw
+from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState, StreamState
+from models.streams import touch
+from models.texts import NOTE, EntryText, block
+
+ALERTING = (RevisionKind.UPDATE, RevisionKind.CORRECTION, RevisionKind.RETRACTION)
+_SIGNIFICANT = ALERTING  # those that move `updated` (RFC 4287 section 4.2.15)
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a published entry is to change; ``note`` is public."""
+
+    kind: RevisionKind = RevisionKind.SILENT
+    note: str = ""
+    delay: timedelta = timedelta(0)
+    request_key: str | None = None
+
+
+def revise(db: Database, actor: Actor, uid: str, version: int, text: EntryText, change: Change) -> Revision:
+    """Change the text of a published entry silently, or as an update or correction of which followers are told."""
+    if change.kind not in (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION):
+        raise Conflict("Choose silent, update or correction.")
+    text = text.cleaned()
+    return _change(db, actor, uid, version, EntryState.PUBLISHED, change, text)
+
+
+def retract(db: Database, actor: Actor, uid: str, version: int, change: Change) -> Revision:
+    """Take a published entry off every page at once; those who were told of it are told of this, after the delay."""
+    return _change(db, actor, uid, version, EntryState.PUBLISHED, change, None)
+
+
+def restore(db: Database, actor: Actor, uid: str, version: int, change: Change) -> Revision:
+    """Bring a retracted entry back, as it last was.  Nobody is alerted."""
+    return _change(db, actor, uid, version, EntryState.RETRACTED, change, None)
+
+
+def undo(db: Database, actor: Actor, uid: str, version: int) -> Entry:
+    """Take back what still waits: a scheduled entry becomes a draft, a pending revision is cancelled."""
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        entry = get_entry(tx, uid)
+        if entry.state is EntryState.SCHEDULED:
+            if entry.version != version:
+                raise StaleVersion(uid, entry.version)
+            withdraw(tx, entry)
+            return entry
+        revision = pending(tx, entry)
+        if revision is None:
+            raise AlreadyOut(uid)
+        _settle(tx, revision, RevisionState.CANCELLED)
+        if revision.kind is RevisionKind.RETRACTION:
+            entry.state = EntryState.PUBLISHED
+            touch(tx, entry.stream)
+        changed(tx, entry)
+        return entry
+
+
+def apply_now(db: Database, actor: Actor, uid: str) -> Entry:
+    """End the wait of a pending revision."""
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        entry = get_entry(tx, uid)
+        revision = pending(tx, entry)
+        if revision is not None:
+            _apply(tx, entry, revision)
+        return entry
+
+
+def apply_due(db: Database) -> int:
+    """Apply every pending revision whose time has come; returns how many.  Any number of nodes may call it at once."""
+    with db.read() as tx:
+        waiting = select(Revision.id, Entry.uid).join(Revision.entry).order_by(Revision.apply_at, Revision.id)
+        due = tx.execute(waiting.where(Revision.state == RevisionState.PENDING, Revision.apply_at <= now(tx))).all()
+    applied = 0
+    for id_, uid in due:
+        with db.begin() as tx:
+            revision = tx.get_one(Revision, id_)
+            if revision.state is RevisionState.PENDING:
+                applied += _apply(tx, get_entry(tx, uid), revision)
+    return applied
+
+
+def pending(tx: Session, entry: Entry) -> Revision | None:
+    """The revision of this entry that still waits, if there is one."""
+    return tx.scalar(select(Revision).where(Revision.entry_id == entry.id, Revision.state == RevisionState.PENDING))
+
+
+def revisions(tx: Session, entry: Entry) -> list[Revision]:
+    """All revisions of an entry, newest first."""
+    query = select(Revision).where(Revision.entry_id == entry.id).order_by(Revision.no.desc())
+    return list(tx.scalars(query.options(selectinload(Revision.entry))))
+
+
+def _change(db: Database, actor: Actor, uid: str, version: int, state: EntryState, change: Change, text: EntryText | None) -> Revision:
+    actor.must_be(Role.EDITOR)
+    try:
+        with db.begin() as tx:
+            return _earlier(tx, actor, uid, change) or _add(tx, actor, uid, version, state, change, text)
+    except IntegrityError as exc:
+        with db.read() as tx:
+            first = _earlier(tx, actor, uid, change)
+        if first is None:
+            raise Conflict("Another change of this entry still waits. Undo it, or let it go out first.") from exc
+        return first
+
+
+def _earlier(tx: Session, actor: Actor, uid: str, change: Change) -> Revision | None:
+    if change.request_key is None:
+        return None
+    asked = (Revision.account_id == actor.account_id, Revision.request_key == change.request_key)
+    revision = tx.scalar(select(Revision).where(*asked).options(selectinload(Revision.entry)))
+    if revision is not None and revision.entry.uid != uid:
+        raise Conflict("This request key was used for another entry.")
+    return revision
+
+
+def _add(tx: Session, actor: Actor, uid: str, version: int, state: EntryState, change: Change, text: EntryText | None) -> Revision:
+    entry, moment = get_entry(tx, uid, version=version), now(tx)
+    if entry.state is not state:
+        raise Conflict(f"This entry is {entry.state.value}, not {state.value}.")
+    if pending(tx, entry) is not None:
+        raise Conflict("Another change of this entry still waits. Undo it, or let it go out first.")
+    content = packed(tx, text) if text is not None else snapshot(entry)
+    alerts = change.kind in ALERTING
+    last = tx.execute(select(func.max(Revision.no)).where(Revision.entry_id == entry.id)).scalar_one()
+    revision = Revision(
+        entry=entry,
+        no=last + 1,
+        kind=change.kind,
+        state=RevisionState.PENDING,
+        note=block("note", change.note, NOTE),
+        content=content,
+        alerts=alerts,
+        account_id=actor.account_id,
+        request_key=change.request_key,
+        created_at=moment,
+        apply_at=moment + (change.delay if alerts else timedelta(0)),
+    )
+    tx.add(revision)
+    tx.flush()
+    if change.kind is RevisionKind.RETRACTION:
+        entry.state = EntryState.RETRACTED
+        touch(tx, entry.stream)
+        changed(tx, entry)
+    if revision.apply_at <= moment:
+        _apply(tx, entry, revision)
+    return revision
+
+
+def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
+    """Make a pending revision what the entry says, and owe its alert; False if another node was first."""
+    if not _settle(tx, revision, RevisionState.APPLIED):
+        return False
+    moment = now(tx)
+    if revision.kind is RevisionKind.RESTORE:
+        entry.state = EntryState.PUBLISHED
+    if revision.kind in (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION):
+        fill(tx, entry, revision.content)
+    else:
+        changed(tx, entry)
+    if revision.kind in _SIGNIFICANT:
+        entry.updated_at = moment
+    touch(tx, entry.stream)
+    if revision.alerts and entry.stream.state is not StreamState.HIDDEN:
+        owe(tx, revision, entry.importance)
+    return True
+
+
+def _settle(tx: Session, revision: Revision, state: RevisionState) -> bool:
+    values: dict[str, Any] = {"state": state, "applied_at": now(tx) if state is RevisionState.APPLIED else None}
+    waits = (Revision.id == revision.id, Revision.state == RevisionState.PENDING)
+    won = rows_changed(tx, update(Revision).where(*waits).values(**values)) == 1
+    tx.refresh(revision, ["state", "applied_at"])
+    return won

@@ -1,0 +1,213 @@
+"""Tables: the site's counter, streams, entries and their revisions."""
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.base import Base, BigId, Uid
+from models.people import Contributor
+
+
+class Site(Base):
+    """The one row about the site itself."""
+
+    __tablename__ = "site"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    seq: Mapped[int] = mapped_column(BigInteger, default=0)  # grows by one with every change that the public can see
+    id_authority: Mapped[str] = mapped_column(String(255), default="")  # of tag: ids; never changed once set
+    sending_paused: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+
+
+class StreamState(enum.Enum):
+    """Where a running story stands."""
+
+    HIDDEN = "hidden"
+    LIVE = "live"
+    QUIET = "quiet"
+    ENDED = "ended"
+    DELETED = "deleted"
+
+
+class Stream(Base):
+    """A running story."""
+
+    __tablename__ = "stream"
+
+    id: Mapped[BigId]
+    uid: Mapped[Uid]
+    guid: Mapped[str] = mapped_column(String(300), unique=True)
+    slug: Mapped[str] = mapped_column(String(80), unique=True)
+    title: Mapped[str] = mapped_column(String(300))
+    dek: Mapped[str] = mapped_column(String(1000), default="")
+    overview: Mapped[str] = mapped_column(Text, default="")
+    overview_html: Mapped[str] = mapped_column(Text, default="")
+    language: Mapped[str] = mapped_column(String(35))
+    timezone: Mapped[str] = mapped_column(String(64))
+    state: Mapped[StreamState] = mapped_column(default=StreamState.LIVE)
+    seq: Mapped[int] = mapped_column(BigInteger, default=0)  # the site's counter at this stream's last public change
+    created_at: Mapped[datetime]
+    last_entry_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime]
+    credits: Mapped[list["StreamContributor"]] = relationship(order_by="StreamContributor.position", lazy="raise")
+
+    @property
+    def contributors(self) -> list[Contributor]:
+        """Those credited on the stream, in their order."""
+        return [credit.contributor for credit in self.credits]
+
+
+class StreamContributor(Base):
+    """A credit on a stream."""
+
+    __tablename__ = "stream_contributor"
+
+    stream_id: Mapped[int] = mapped_column(ForeignKey("stream.id", ondelete="CASCADE"), primary_key=True)
+    contributor_id: Mapped[int] = mapped_column(ForeignKey("contributor.id"), primary_key=True)
+    position: Mapped[int]
+    contributor: Mapped[Contributor] = relationship(lazy="raise")
+
+
+class EntryState(enum.Enum):
+    """Where an entry stands."""
+
+    DRAFT = "draft"
+    SUBMITTED = "submitted"
+    SCHEDULED = "scheduled"
+    PUBLISHED = "published"
+    RETRACTED = "retracted"
+
+
+class Importance(enum.Enum):
+    """How much an entry matters, least first."""
+
+    NORMAL = "normal"
+    KEY = "key"
+    BREAKING = "breaking"
+
+
+class Entry(Base):
+    """One dated item of a stream, as it stands now."""
+
+    __tablename__ = "entry"
+    __table_args__ = (
+        # A double tap posts once.
+        UniqueConstraint("account_id", "request_key"),
+        # The ticker asks which scheduled entries are due.
+        Index(None, "publish_at", sqlite_where=text("state = 'scheduled'"), postgresql_where=text("state = 'scheduled'")),
+        # Pages and feeds cut their windows by seq.
+        Index(None, "stream_id", "seq"),
+        Index(None, "seq"),
+    )
+
+    id: Mapped[BigId]
+    uid: Mapped[Uid]
+    guid: Mapped[str] = mapped_column(String(300), unique=True)
+    stream_id: Mapped[int] = mapped_column(ForeignKey("stream.id", ondelete="CASCADE"))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    request_key: Mapped[str | None] = mapped_column(String(64))
+    state: Mapped[EntryState]
+    version: Mapped[int] = mapped_column(default=1)
+    title: Mapped[str] = mapped_column(String(300))
+    dek: Mapped[str] = mapped_column(String(1000), default="")
+    body: Mapped[str] = mapped_column(Text, default="")
+    body_html: Mapped[str] = mapped_column(Text, default="")
+    link: Mapped[str] = mapped_column(String(2000), default="")
+    importance: Mapped[Importance] = mapped_column(default=Importance.NORMAL)
+    alerts: Mapped[bool] = mapped_column(default=True)  # followers are told when it is published
+    publish_at: Mapped[datetime | None]  # when a scheduled entry goes out
+    dated_at: Mapped[datetime | None]  # the date that it shall bear, where that is not the moment it went out
+    published_at: Mapped[datetime | None]
+    updated_at: Mapped[datetime | None]  # moves for update, correction, retraction; not for silent edits
+    seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it was first out
+    created_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    stream: Mapped[Stream] = relationship(lazy="raise")
+    credits: Mapped[list["EntryContributor"]] = relationship(
+        order_by="EntryContributor.position", cascade="all, delete-orphan", lazy="raise"
+    )
+    tags: Mapped[list["EntryTag"]] = relationship(order_by="EntryTag.position", cascade="all, delete-orphan", lazy="raise")
+
+    @property
+    def byline(self) -> list[Contributor]:
+        """The authors, in the order that the editor gave."""
+        return [credit.contributor for credit in self.credits]
+
+
+class EntryContributor(Base):
+    """A name in a byline."""
+
+    __tablename__ = "entry_contributor"
+
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id", ondelete="CASCADE"), primary_key=True)
+    contributor_id: Mapped[int] = mapped_column(ForeignKey("contributor.id"), primary_key=True, index=True)
+    position: Mapped[int]
+    contributor: Mapped[Contributor] = relationship(lazy="raise")
+
+
+class EntryTag(Base):
+    """A tag of an entry: the slug is compared, the label shown."""
+
+    __tablename__ = "entry_tag"
+
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id", ondelete="CASCADE"), primary_key=True)
+    slug: Mapped[str] = mapped_column(String(80), primary_key=True, index=True)
+    label: Mapped[str] = mapped_column(String(60))
+    position: Mapped[int]
+
+
+class RevisionKind(enum.Enum):
+    """What a change of a published entry means to readers."""
+
+    PUBLISH = "publish"
+    SILENT = "silent"
+    UPDATE = "update"
+    CORRECTION = "correction"
+    RETRACTION = "retraction"
+    RESTORE = "restore"
+
+
+class RevisionState(enum.Enum):
+    """A revision that alerts waits as pending until its undo time is over."""
+
+    PENDING = "pending"
+    APPLIED = "applied"
+    CANCELLED = "cancelled"
+
+
+class Revision(Base):
+    """One change of a published entry, with the whole text that it leads to."""
+
+    __tablename__ = "revision"
+    __table_args__ = (
+        UniqueConstraint("entry_id", "no"),
+        UniqueConstraint("account_id", "request_key"),
+        # One change at most waits for its undo time.
+        Index(
+            "uq_revision_pending",
+            "entry_id",
+            unique=True,
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
+        Index(None, "apply_at", sqlite_where=text("state = 'pending'"), postgresql_where=text("state = 'pending'")),
+    )
+
+    id: Mapped[BigId]
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id", ondelete="CASCADE"))
+    no: Mapped[int]
+    kind: Mapped[RevisionKind]
+    state: Mapped[RevisionState]
+    note: Mapped[str] = mapped_column(String(1000), default="")  # public
+    content: Mapped[dict[str, Any]]  # as models.texts.Content packs it
+    alerts: Mapped[bool]
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
+    request_key: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    apply_at: Mapped[datetime]
+    applied_at: Mapped[datetime | None]
+    entry: Mapped[Entry] = relationship(lazy="raise")

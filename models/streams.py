@@ -1,0 +1,125 @@
+"""Streams: made, found, and moved from state to state."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session, selectinload
+
+from models.actor import Actor
+from models.base import new_uid
+from models.clock import now
+from models.contributors import resolve
+from models.database import Database
+from models.errors import Conflict, Gone, Invalid, NotFound
+from models.markdown import to_html
+from models.people import Role
+from models.site import mint_guid, next_seq
+from models.stories import Stream, StreamContributor, StreamState
+from models.texts import BODY, DEK, NAME, TITLE, block, line
+from models.times import zone_name
+
+QUIET_AFTER = timedelta(hours=24)
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
+
+@dataclass(frozen=True)
+class StreamText:
+    """What an editor decides about a stream; the overview is Markdown, ``contributors`` slugs or names."""
+
+    title: str
+    dek: str = ""
+    overview: str = ""
+    contributors: tuple[str, ...] = ()
+    language: str = "en"
+    timezone: str = "UTC"
+
+
+def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Stream:
+    """The stream of that slug, made if there is none; an existing one is returned as it is."""
+    actor.must_be(Role.EDITOR)
+    if len(slug) > 80 or not _SLUG.fullmatch(slug):
+        raise Invalid("slug", "use lower-case letters a to z, digits and single hyphens, at most 80.")
+    if not _LANGUAGE.fullmatch(text.language):
+        raise Invalid("language", "write a language tag such as en, de or pt-BR.")
+    title, overview = line("title", text.title, TITLE, required=True), block("overview", text.overview, BODY)
+    names = [name for name in (line("contributor", name, NAME) for name in text.contributors) if name]
+    with db.begin() as tx:
+        stream = tx.scalar(select(Stream).where(Stream.slug == slug))
+        if stream is not None:
+            return stream
+        moment, uid = now(tx), new_uid()
+        stream = Stream(
+            uid=uid,
+            guid=mint_guid(tx, uid, moment),
+            slug=slug,
+            title=title,
+            dek=line("dek", text.dek, DEK),
+            overview=overview,
+            overview_html=to_html(overview),
+            language=text.language,
+            timezone=zone_name("timezone", text.timezone),
+            seq=next_seq(tx),
+            created_at=moment,
+            changed_at=moment,
+        )
+        stream.credits = [StreamContributor(contributor=person, position=n) for n, person in enumerate(resolve(tx, names))]
+        tx.add(stream)
+        return stream
+
+
+def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
+    """The stream, its contributors loaded; NotFound, or Gone once deleted.  To the public a hidden one is not there."""
+    loaded = selectinload(Stream.credits).selectinload(StreamContributor.contributor)
+    stream = tx.scalar(select(Stream).where(Stream.slug == slug).options(loaded))
+    if stream is None or (public and stream.state is StreamState.HIDDEN):
+        raise NotFound("stream", slug)
+    if stream.state is StreamState.DELETED:
+        raise Gone("stream", slug)
+    return stream
+
+
+def list_streams(tx: Session, *, public: bool = False) -> Sequence[Stream]:
+    """All but deleted ones, and to the public but hidden ones; the one with the latest entry first."""
+    left_out = [StreamState.DELETED, *([StreamState.HIDDEN] if public else [])]
+    latest_first = (Stream.last_entry_at.desc().nulls_last(), Stream.id.desc())
+    return tx.scalars(select(Stream).where(Stream.state.not_in(left_out)).order_by(*latest_first)).all()
+
+
+def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) -> Stream:
+    """Hide, open, end, re-open or delete a stream."""
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        stream = get_stream(tx, slug)
+        if stream.state is not state:
+            stream.state = state
+            touch(tx, stream)
+        return stream
+
+
+def touch(tx: Session, stream: Stream) -> int:
+    """Say that the public sees something new of this stream; returns the site's counter."""
+    stream.seq = next_seq(tx)
+    stream.changed_at = now(tx)
+    return stream.seq
+
+
+def must_take_entries(stream: Stream) -> None:
+    """Raise Conflict where the stream has ended."""
+    if stream.state is StreamState.ENDED:
+        raise Conflict(f"The story {stream.title!r:.80} has ended. Re-open it before posting.")
+
+
+def quiet_streams(db: Database) -> int:
+    """Call every live stream quiet that had no entry for a day; returns how many."""
+    with db.begin() as tx:
+        since = now(tx) - QUIET_AFTER
+        silent = Stream.last_entry_at < since
+        new = Stream.last_entry_at.is_(None) & (Stream.created_at < since)
+        still = tx.scalars(select(Stream.id).where(Stream.state == StreamState.LIVE, silent | new)).all()
+        if still:
+            tx.execute(update(Stream).where(Stream.id.in_(still)).values(state=StreamState.QUIET, seq=next_seq(tx), changed_at=now(tx)))
+        return len(still)

@@ -1,0 +1,119 @@
+"""What an editor may write: cleaned and checked at the door, packed for a revision."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from models.errors import Invalid
+from models.markdown import to_html
+from models.stories import Entry, Importance
+
+TITLE, DEK, NOTE, BODY, LINK, NAME, TAG = 300, 1_000, 1_000, 200_000, 2_000, 100, 60  # characters at most
+MOST_NAMES, MOST_TAGS = 20, 20
+
+# XML 1.0 bears none of these, and lone surrogates fit no encoding (XML 1.0 section 2.2).  Tab and line ends are white space.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+def _plain(field: str, value: str) -> str:
+    found = _FORBIDDEN.search(value)
+    if found:
+        raise Invalid(field, f"remove the control character U+{ord(found.group()):04X} at position {found.start() + 1}.")
+    return value.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _short(field: str, value: str, most: int) -> str:
+    if len(value) > most:
+        raise Invalid(field, f"shorten it to {most:,} characters; it has {len(value):,}.")
+    return value
+
+
+def block(field: str, value: str, most: int) -> str:
+    """``value`` with plain line ends; raises Invalid where it is too long or holds characters that no feed can carry."""
+    return _short(field, _plain(field, value).strip(), most)
+
+
+def line(field: str, value: str, most: int, *, required: bool = False) -> str:
+    """The same for one line: white space of any kind becomes single spaces."""
+    value = _short(field, " ".join(_plain(field, value).split()), most)
+    if required and not any(unicodedata.category(char)[0] not in "CZ" for char in value):
+        raise Invalid(field, "write something here.")
+    return value
+
+
+def web_link(field: str, value: str) -> str:
+    """An absolute http or https URL, or nothing."""
+    value = line(field, value, LINK)
+    if not value:
+        return ""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or " " in value:
+        raise Invalid(field, "write a whole web address, such as https://example.org/page.")
+    return value
+
+
+def slugify(value: str, most: int = 80) -> str:
+    """Lower-case words joined by hyphens, letters of any script kept; empty where there is none."""
+    value = unicodedata.normalize("NFKC", value).casefold()
+    return re.sub(r"[\W_]+", "-", value).strip("-")[:most].strip("-")
+
+
+def _unique(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for value in values if value))
+
+
+@dataclass(frozen=True)
+class EntryText:
+    """What an editor writes.  ``byline`` holds slugs or exact names of contributors; one that is unknown is made."""
+
+    title: str = ""
+    dek: str = ""
+    body: str = ""  # Markdown
+    byline: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    link: str = ""
+    importance: Importance = Importance.NORMAL
+
+    def cleaned(self) -> Self:
+        """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
+        names = _unique(line("byline", name, NAME) for name in self.byline)
+        tags = {slugify(tag): tag for tag in reversed(_unique(line("tags", tag, TAG) for tag in self.tags))}
+        tags.pop("", None)
+        if len(names) > MOST_NAMES:
+            raise Invalid("byline", f"name at most {MOST_NAMES} people.")
+        if len(tags) > MOST_TAGS:
+            raise Invalid("tags", f"use at most {MOST_TAGS} tags.")
+        return replace(
+            self,
+            title=line("title", self.title, TITLE, required=True),
+            dek=line("dek", self.dek, DEK),
+            body=block("body", self.body, BODY),
+            byline=names,
+            tags=tuple(reversed(tags.values())),
+            link=web_link("link", self.link),
+        )
+
+    def pack(self, contributor_ids: list[int]) -> dict[str, Any]:
+        """As a revision keeps it, with the HTML made now, so that no reader waits for it."""
+        packed = asdict(self) | {"byline": contributor_ids, "importance": self.importance.value}
+        return packed | {"tags": list(self.tags), "body_html": to_html(self.body)}
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        """What the entry says now; its credits and tags must be loaded."""
+        return cls(
+            entry.title,
+            entry.dek,
+            entry.body,
+            tuple(person.slug for person in entry.byline),
+            tuple(tag.label for tag in entry.tags),
+            entry.link,
+            entry.importance,
+        )
