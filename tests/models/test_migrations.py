@@ -1,0 +1,48 @@
+"""The tables as migrations make them are the tables as the models declare them."""
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from models.base import Base
+from models.database import Database, open_database
+from models.migrate import migrate, pending_migrations
+from models.site import found_site
+
+
+def test_migrations_and_models_agree(db: Database) -> None:
+    with db.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, Base.metadata) == []
+
+
+def test_partial_indexes_came_with_their_conditions(db: Database) -> None:
+    table = "sqlite_master" if db.embedded else "pg_indexes"
+    column, name = ("sql", "name") if db.embedded else ("indexdef", "indexname")
+    with db.engine.connect() as connection:
+        found = {row[0]: row[1] for row in connection.exec_driver_sql(f"SELECT {name}, {column} FROM {table} WHERE {column} LIKE '%% WHERE %%'")}
+    declared = {index.name for t in Base.metadata.tables.values() for index in t.indexes if index.dialect_options["sqlite"]["where"] is not None}
+    assert set(found) == declared
+
+
+def test_a_migrated_database_has_nothing_pending(db: Database) -> None:
+    assert pending_migrations(db) == []
+    assert migrate(db) == []
+
+
+def test_an_embedded_database_is_copied_before_it_is_migrated(tmp_path) -> None:
+    url = f"sqlite:///{tmp_path / 'old.sqlite3'}"
+    db = open_database(url)
+    migrate(db)
+    found_site(db, id_authority="news.example.org", base_url="http://localhost")
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM alembic_version")  # as if a migration had come after
+        for table in reversed(Base.metadata.sorted_tables):
+            if table.name != "site":
+                connection.exec_driver_sql(f"DROP TABLE {table.name}")
+        connection.exec_driver_sql("ALTER TABLE site RENAME TO kept")
+    migrate(db)
+    copy = open_database(f"sqlite:///{tmp_path / 'old.sqlite3.before-0001'}")
+    with copy.engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT id_authority FROM kept").scalar_one() == "news.example.org"
+    copy.engine.dispose()
+    db.engine.dispose()
