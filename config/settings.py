@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("var"), description="Folder for the SQLite database, keys and lock files; made if missing.")
     database_url: str = Field("", description="PostgreSQL as postgresql://user@host/name; empty: SQLite in DATA_DIR.")
     broker_url: str = Field("", description="RabbitMQ as amqp://user:pass@host; empty: no broker, the database alone is polled.")
-    base_url: str = Field("http://127.0.0.1:8000", description="Where readers reach the site; every absolute link starts with it.")
+    base_url: str = Field("", description="Where readers reach the site; every absolute link starts with it. Empty: http://HOST:PORT.")
     secret_key: SecretStr = Field(
         SecretStr(""),
         description="At least 32 characters; signs sessions and links, encrypts channel URLs. Empty on SQLite: made in DATA_DIR.",
@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     @field_validator("base_url")
     @classmethod
     def _plain_base_url(cls, value: str) -> str:
+        if not value:
+            return value
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.path.strip("/"):
             raise ValueError("write it as https://news.example.org, without path or query")
@@ -100,6 +102,13 @@ class Settings(BaseSettings):
     def _secret_beside_postgresql(self) -> Self:
         if not self.embedded and not self.secret_key.get_secret_value():
             raise ValueError("SECRET_KEY must be set where DATABASE_URL names PostgreSQL: every node needs the same one")
+        return self
+
+    @model_validator(mode="after")
+    def _own_address(self) -> Self:
+        if not self.base_url:
+            host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, f"[{self.host}]" if ":" in self.host else self.host)  # noqa: S104
+            object.__setattr__(self, "base_url", f"http://{host}:{self.port}")  # derived once, before anybody has read it
         return self
 
     @property

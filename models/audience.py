@@ -1,5 +1,6 @@
 """The audience: who can be told, what they follow, and who is owed an alert."""
 
+import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -74,9 +75,15 @@ def open_url(keys: Keys, channel: Recipient) -> str:
     return Fernet(keys.fernet("target")).decrypt((channel.sealed_url or "").encode()).decode()
 
 
+def signing_secret(keys: Keys, channel: Recipient) -> str:
+    """What signs the messages to a JSON webhook: one for each channel, made from the site's secret and so stored nowhere."""
+    return hmac.digest(keys.derive("webhook"), channel.uid.encode(), "sha256").hex()
+
+
 def remove_recipient(db: Database, actor: Actor, kind: RecipientKind, address: str, reason: str) -> Recipient:
     """End a recipient: it is told nothing more."""
     actor.must_be(Role.ADMIN)
+    address = normal_address(address) if kind is RecipientKind.MAIL else address
     with db.begin() as tx:
         recipient = _recipient(tx, kind, address)
         if recipient is None:

@@ -1,0 +1,126 @@
+"""`storywire channel`, `storywire subscriber` and `storywire alert`."""
+
+import click
+
+from cli.door import json_option, open_door, show, table
+from models import Recipient, RecipientKind
+from models.audience import Target, add_channel, add_subscriber, list_recipients, remove_recipient, signing_secret
+from notifier.channels import check_url
+from notifier.report import alert_sums
+
+
+@click.group()
+def channel() -> None:
+    """Chat rooms, phones and programs that are alerted."""
+
+
+@click.group()
+def subscriber() -> None:
+    """E-mail addresses that are alerted."""
+
+
+@click.group()
+def alert() -> None:
+    """What was told, and what became of it."""
+
+
+def _recipient(found: Recipient) -> dict[str, object]:
+    shown: dict[str, object] = {"state": found.state, "reason": found.reason, "confirmed_at": found.confirmed_at}
+    if found.kind is RecipientKind.MAIL:
+        return {"email": found.address, **shown}
+    return {"name": found.address, "service": found.service, "url": found.masked_url, **shown}
+
+
+def _list(kind: RecipientKind, limit: int, as_json: bool, empty: str) -> None:
+    with open_door().db.read() as tx:
+        found = list_recipients(tx, kind, limit=limit)
+    rows = [(one.address, one.state, one.service, one.masked_url, one.reason) for one in found]
+    show([_recipient(one) for one in found], table(rows, empty=empty), as_json=as_json)
+
+
+@channel.command("add")
+@click.argument("name")
+@click.option("--url", required=True, help="An Apprise URL, or a web address of Slack or ntfy as it is; - reads it from standard input.")
+@click.option("--stream", metavar="SLUG", help="The story that it follows; all if left out.")
+@click.option("--tag", "tags", multiple=True, metavar="T", help="Only entries with one of these tags. Repeatable.")
+@json_option
+def add_one(name: str, url: str, stream: str | None, tags: tuple[str, ...], as_json: bool) -> None:
+    """Alert a channel and call it NAME.  Its URL is a secret: it is stored encrypted and never shown again.
+
+    Example: echo "$HOOK" | storywire channel add newsroom --url -
+    """
+    door = open_door()
+    url = click.get_text_stream("stdin").read().strip() if url == "-" else url
+    try:
+        checked = check_url(url, door.settings.allow_private_hosts)
+    except ValueError as exc:
+        raise click.ClickException(str(exc)) from exc
+    target = Target(url, checked.service, checked.masked)
+    found = add_channel(door.db, door.actor, door.keys, name, target, stream=stream, tags=tags)
+    secret = signing_secret(door.keys, found)
+    text = f"{found.address} is alerted by {found.service}: {found.masked_url}\nSigning secret, for JSON webhooks: {secret}"
+    show({**_recipient(found), "signing_secret": secret}, text, as_json=as_json)
+
+
+@channel.command("list")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
+@json_option
+def list_channels(limit: int, as_json: bool) -> None:
+    """List all channels, their URLs masked."""
+    _list(RecipientKind.CHANNEL, limit, as_json, "No channels yet: `storywire channel add`.")
+
+
+@channel.command("remove")
+@click.argument("name")
+def remove_channel(name: str) -> None:
+    """Alert the channel NAME no more."""
+    door = open_door()
+    remove_recipient(door.db, door.actor, RecipientKind.CHANNEL, name, "removed")
+    click.echo(f"{name} is alerted no more.")
+
+
+@subscriber.command("add")
+@click.argument("email")
+@click.option("--stream", metavar="SLUG", help="The story that it follows; all if left out.")
+@click.option("--language", default="en", show_default=True, help="Of the mails.")
+@click.option("--confirmed", is_flag=True, help="You know that the owner of the address wants this.")
+@json_option
+def add_two(email: str, stream: str | None, language: str, confirmed: bool, as_json: bool) -> None:
+    """Subscribe EMAIL.
+
+    Example: storywire subscriber add reader@example.org --stream tarrow-rises --confirmed
+    """
+    if not confirmed:
+        raise click.UsageError("Add --confirmed if the owner of the address has agreed; nobody is subscribed without.")
+    door = open_door()
+    found = add_subscriber(door.db, door.actor, email, stream=stream, language=language)
+    show(_recipient(found), f"{found.address} is {found.state.value}.", as_json=as_json)
+
+
+@subscriber.command("list")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
+@json_option
+def list_subscribers(limit: int, as_json: bool) -> None:
+    """List subscribers, the first that came first."""
+    _list(RecipientKind.MAIL, limit, as_json, "No subscribers yet: `storywire subscriber add`.")
+
+
+@subscriber.command("remove")
+@click.argument("email")
+def remove_subscriber(email: str) -> None:
+    """Mail EMAIL no more."""
+    door = open_door()
+    remove_recipient(door.db, door.actor, RecipientKind.MAIL, email, "removed")
+    click.echo(f"{email} is mailed no more.")
+
+
+@alert.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@json_option
+def list_alerts(limit: int, as_json: bool) -> None:
+    """List alerts, newest first: how many are owed, sent, failed, unknown, skipped."""
+    with open_door().db.read() as tx:
+        found = alert_sums(tx, limit)
+    columns = ("id", "kind", "title", "owed", "sent", "failed", "unknown", "skipped", "created_at")
+    rows = [tuple(one[name] for name in columns) for one in found]
+    show(found, table([columns, *rows] if rows else [], empty="Nothing was alerted yet."), as_json=as_json)

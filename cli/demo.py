@@ -1,0 +1,81 @@
+"""`storywire demo`: a site with a running story and a mail catcher, to look at without setting anything up."""
+
+import sys
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any
+
+import click
+
+from cli.listener import listen
+from cli.operating import prepare
+from cli.serve import start
+from cli.supervisor import ChildSpec
+from config.settings import Settings, load_settings
+from models import Importance, Role
+from models.accounts import add_account, command_line_account, make_login_link
+from models.actor import Actor
+from models.audience import add_subscriber
+from models.database import Database
+from models.posting import Release, add_entry
+from models.streams import StreamText, add_stream
+from models.texts import EntryText
+
+ADMIN, READER = "admin@example.org", "reader@example.org"
+CATCHER_HOST = "127.0.0.1"
+
+
+@click.command()
+def demo() -> None:
+    """Start a site with a demo story, a reader and a local mail catcher; everything is kept under DATA_DIR.
+
+    Started again it goes on with what is there. Mail goes the real way, but no further than the catcher.
+    """
+    mail = listen(CATCHER_HOST, 0)
+    settings = load_settings(mail_url=f"smtp://{CATCHER_HOST}:{mail.getsockname()[1]}", site_name="Tarrow Valley Courier")
+    web = listen(settings.host, settings.port)
+    db = prepare(settings)
+    actor = Actor.of(command_line_account(db))
+    load_story(db, actor)
+    add_account(db, actor, ADMIN, "Demo editor", Role.ADMIN)
+    add_subscriber(db, actor, READER)
+    click.echo(_welcome(settings, make_login_link(db, actor, ADMIN)))
+    db.engine.dispose()
+    catcher = ChildSpec("mail catcher", [sys.executable, "-m", "cli.mail_catcher", str(settings.data_dir / "caught")], listener=mail, stop_last=True)
+    raise SystemExit(start(settings, web, [catcher]))
+
+
+def load_story(db: Database, actor: Actor) -> None:
+    """The demo's stream with its entries, once; nobody is alerted of them."""
+    story = tomllib.loads(files("cli").joinpath("demo_story", "story.toml").read_text("utf-8"))
+    text = StreamText(story["title"], story["dek"], story["overview"], tuple(story["contributors"]))
+    stream = add_stream(db, actor, story["slug"], text)
+    began = datetime.now(UTC).replace(second=0, microsecond=0)
+    for number, item in enumerate(story["entry"]):
+        release = Release(alerts=False, at=began - timedelta(minutes=item["minutes"]))
+        add_entry(db, actor, stream.slug, _text(item), release, request_key=f"demo-{number}")
+
+
+def _text(item: Mapping[str, Any]) -> EntryText:
+    importance = Importance(item.get("importance", "normal"))
+    return EntryText(item["title"], item["dek"], item.get("body", ""), tuple(item["byline"]), tuple(item["tags"]), importance=importance)
+
+
+def _welcome(settings: Settings, token: str) -> str:
+    base, story = settings.base_url, f"{settings.base_url}/streams/tarrow-rises"
+    return f"""
+Storywire runs at {base}  (Ctrl+C ends it)
+
+  Story     {story}
+  Feeds     {story}/atom.xml
+            {story}/rss.xml
+            {story}/feed.json
+  Log in    {base}/login/{token}
+            once, within 15 minutes; another: storywire account login-link {ADMIN}
+  Desk      {base}/desk/
+  Mail      {base}/desk/caught/  every mail to {READER} and others ends there
+
+Everything is kept in {settings.data_dir.absolute()}
+"""

@@ -1,0 +1,101 @@
+"""What every command needs: the site's settings, keys and database, and a way to show what came of it."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from config.keys import Keys, load_keys
+from config.settings import BadSettings, Settings, load_settings
+from models.accounts import command_line_account
+from models.actor import Actor
+from models.database import Database, open_database
+from models.migrate import pending_migrations
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Door:
+    """A site as commands reach it; made for one command."""
+
+    settings: Settings
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The site's keys."""
+        return load_keys(self.settings)
+
+    @cached_property
+    def db(self) -> Database:
+        """The site's database, migrated; BadSettings where it is not."""
+        path = self.settings.data_dir / "storywire.sqlite3"
+        if self.settings.embedded and not self.settings.database_url and not path.exists():
+            raise BadSettings(f"There is no site in {self.settings.data_dir.absolute()} yet. Run `storywire init` first, or set STORYWIRE_DATA_DIR.")
+        db = open_database(self.settings.resolved_database_url)
+        if pending_migrations(db):
+            raise BadSettings("The database is of an older version. Run `storywire init`.")
+        return db
+
+    @cached_property
+    def actor(self) -> Actor:
+        """Who makes the changes of commands."""
+        return Actor.of(command_line_account(self.db))
+
+    def page(self, path: str) -> str:
+        """The absolute address of a page."""
+        return f"{self.settings.base_url}{path}"
+
+
+def open_door() -> Door:
+    """The site that environment and storywire.toml name."""
+    return Door(load_settings())
+
+
+def json_option(command: F) -> F:
+    """Give a command `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+
+
+def show(value: Any, text: str, *, as_json: bool) -> None:
+    """Print ``value`` as JSON, or else ``text``."""
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain) if as_json else text)
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="seconds")
+    if isinstance(value, Enum):
+        return str(value.value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def table(rows: list[tuple[object, ...]], *, empty: str) -> str:
+    """Rows as aligned columns, or ``empty`` where there is none."""
+    cells = [[" ".join(_cell(cell).split()) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    return "\n".join(lines) or empty
+
+
+def _cell(cell: object) -> str:
+    if isinstance(cell, datetime):
+        return cell.strftime("%Y-%m-%d %H:%M UTC")
+    return str(cell.value if isinstance(cell, Enum) else cell if cell is not None else "-")
+
+
+def read_text(path: str) -> str:
+    """The text of a file, or of standard input for `-`; a clear error where it is not UTF-8."""
+    try:
+        raw = click.get_binary_stream("stdin").read() if path == "-" else Path(path).read_bytes()
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        raise click.ClickException(f"{path} is not UTF-8 text: byte {exc.start + 1} cannot be read.") from exc
+    except OSError as exc:
+        raise click.ClickException(f"{path} cannot be read: {exc.strerror}.") from exc

@@ -1,0 +1,168 @@
+"""`storywire entry`."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import click
+
+from cli.door import Door, F, json_option, open_door, read_text, show, table
+from models import Entry, EntryState, Importance, RevisionKind
+from models.entries import get_entry, list_entries
+from models.posting import UNPUBLISHED, Release, add_entry, post_draft, save_draft
+from models.revising import Change, restore, retract, revise
+from models.streams import get_stream
+from models.texts import EntryText
+from models.times import parse_time
+
+_KINDS = click.Choice(["silent", "update", "correction"])
+
+
+@click.group()
+def entry() -> None:
+    """Dated items of a story."""
+
+
+def _text_options(command: F) -> F:
+    """The options that say what an entry says; each is None or empty where it was not given."""
+    options: list[Callable[[Any], Any]] = [
+        click.option("--title", help="What happened."),
+        click.option("--dek", help="One sentence more."),
+        click.option("--by", "byline", multiple=True, metavar="NAME", help="Slug or exact name; made if new. Repeatable, in order."),
+        click.option("--body-file", metavar="F", help="The text, in Markdown; - reads standard input."),
+        click.option("--link", metavar="URL", help="A page elsewhere that this is about."),
+        click.option("--tag", "tags", multiple=True, metavar="T", help="Repeatable."),
+        click.option("--importance", type=click.Choice([grade.value for grade in Importance]), help="normal if left out."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _edited(text: EntryText, given: dict[str, Any]) -> EntryText:
+    """``text`` with what was given in its place."""
+    changes = {name: value for name, value in given.items() if value not in (None, ())}
+    if "body_file" in changes:
+        changes["body"] = read_text(changes.pop("body_file"))
+    if "importance" in changes:
+        changes["importance"] = Importance(changes["importance"])
+    return replace(text, **changes)
+
+
+def _entry(door: Door, found: Entry) -> dict[str, object]:
+    return {
+        "uid": found.uid,
+        "stream": found.stream.slug,
+        "state": found.state,
+        "title": found.title,
+        "dek": found.dek,
+        "byline": [person.name for person in found.byline],
+        "tags": [tag.label for tag in found.tags],
+        "importance": found.importance,
+        "publish_at": found.publish_at,
+        "published_at": found.published_at,
+        "updated_at": found.updated_at,
+        "version": found.version,
+        "guid": found.guid,
+        "url": door.page(f"/streams/{found.stream.slug}/entries/{found.uid}"),
+    }
+
+
+@entry.command("add")
+@click.argument("slug")
+@_text_options
+@click.option("--at", metavar="TIME", help="ISO 8601; without offset, in the story's zone. In the future: goes out then. In the past: bears that date.")
+@click.option("--no-alert", is_flag=True, help="Tell nobody.")
+@click.option("--draft", is_flag=True, help="Keep it on the desk.")
+@click.option("--request-key", help="The same key posts once, however often the command runs.")
+@json_option
+def add(slug: str, at: str | None, no_alert: bool, draft: bool, request_key: str | None, as_json: bool, **given: Any) -> None:
+    """Post an entry to the story SLUG at once, and print its uid.
+
+    Example: storywire entry add tarrow-rises --title "Trams turn back" --by "Tomas Reev" --tag trams
+    """
+    door = open_door()
+    with door.db.read() as tx:
+        stream = get_stream(tx, slug)
+    moment = parse_time("at", at, stream.timezone) if at else None
+    release = None if draft else Release(alerts=not no_alert, at=moment)
+    found = add_entry(door.db, door.actor, slug, _edited(EntryText(), given), release, request_key=request_key)
+    show(_entry(door, found), found.uid, as_json=as_json)
+
+
+@entry.command("edit")
+@click.argument("uid")
+@_text_options
+@click.option("--kind", type=_KINDS, default="silent", show_default=True, help="update and correction alert followers.")
+@click.option("--note", default="", help="What readers are told about the change.")
+@json_option
+def edit(uid: str, kind: str, note: str, as_json: bool, **given: Any) -> None:
+    """Change an entry: only what is given, and nobody is alerted unless --kind says so."""
+    door = open_door()
+    with door.db.read() as tx:
+        now = get_entry(tx, uid)
+    text = _edited(EntryText.of(now), given)
+    if now.state in UNPUBLISHED:
+        save_draft(door.db, door.actor, uid, now.version, text)
+    else:
+        revise(door.db, door.actor, uid, now.version, text, Change(RevisionKind(kind), note))
+    _say(door, uid, as_json)
+
+
+@entry.command("publish")
+@click.argument("uid")
+@click.option("--no-alert", is_flag=True, help="Tell nobody.")
+@json_option
+def publish(uid: str, no_alert: bool, as_json: bool) -> None:
+    """Publish a draft, a submitted or a scheduled entry now."""
+    door = open_door()
+    with door.db.read() as tx:
+        now = get_entry(tx, uid)
+    post_draft(door.db, door.actor, uid, now.version, EntryText.of(now), Release(alerts=not no_alert))
+    _say(door, uid, as_json)
+
+
+@entry.command("retract")
+@click.argument("uid")
+@click.option("--note", default="", help="Why; readers and those who were alerted are told.")
+@json_option
+def retract_(uid: str, note: str, as_json: bool) -> None:
+    """Take a published entry off every page, and tell those who were alerted of it."""
+    door = open_door()
+    with door.db.read() as tx:
+        now = get_entry(tx, uid)
+    retract(door.db, door.actor, uid, now.version, Change(RevisionKind.RETRACTION, note))
+    _say(door, uid, as_json)
+
+
+@entry.command("restore")
+@click.argument("uid")
+@json_option
+def restore_(uid: str, as_json: bool) -> None:
+    """Bring a retracted entry back.  Nobody is alerted."""
+    door = open_door()
+    with door.db.read() as tx:
+        now = get_entry(tx, uid)
+    restore(door.db, door.actor, uid, now.version, Change(RevisionKind.RESTORE))
+    _say(door, uid, as_json)
+
+
+@entry.command("list")
+@click.argument("slug", required=False)
+@click.option("--state", "states", multiple=True, type=click.Choice([state.value for state in EntryState]), help="Repeatable.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@json_option
+def list_(slug: str | None, states: tuple[str, ...], limit: int, as_json: bool) -> None:
+    """List entries, of the story SLUG or of all, those last changed first."""
+    door = open_door()
+    with door.db.read() as tx:
+        stream_id = get_stream(tx, slug).id if slug else None
+        found = list_entries(tx, *map(EntryState, states), stream_id=stream_id, limit=limit)
+    rows = [(one.uid, one.state, one.published_at or one.publish_at, one.stream.slug, one.title) for one in found]
+    show([_entry(door, one) for one in found], table(rows, empty="No entries."), as_json=as_json)
+
+
+def _say(door: Door, uid: str, as_json: bool) -> None:
+    with door.db.read() as tx:
+        found = get_entry(tx, uid)
+    show(_entry(door, found), f"{found.uid} is {found.state.value}.", as_json=as_json)

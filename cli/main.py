@@ -1,0 +1,62 @@
+"""The command `storywire`."""
+
+import os
+import sys
+
+import click
+from sqlalchemy.exc import OperationalError
+
+from cli.audience import alert, channel, subscriber
+from cli.demo import demo
+from cli.entries import entry
+from cli.errors import CannotStart
+from cli.operating import doctor, init
+from cli.people import account, contributor
+from cli.serve import serve
+from cli.streams import stream
+from cli.worker import worker
+from config.settings import BadSettings
+from models.errors import ServiceError
+
+
+class _OneSentence(click.Group):
+    """A group whose expected errors end in one sentence and an exit code, never in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except ServiceError as exc:
+            raise click.ClickException(str(exc)) from exc
+        except (BadSettings, CannotStart) as exc:
+            raise _failure(str(exc), os.EX_CONFIG) from exc
+        except OperationalError as exc:
+            first_line = str(exc.orig).partition("\n")[0]
+            raise _failure(f"The database cannot be used: {first_line}", os.EX_UNAVAILABLE) from exc
+
+
+def _failure(sentence: str, exit_code: int) -> click.ClickException:
+    failure = click.ClickException(sentence)
+    failure.exit_code = exit_code
+    return failure
+
+
+@click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="storywire", prog_name="storywire")
+def main() -> None:
+    """Story streams: post once; pages, feeds and alerts follow.
+
+    To look at it, run `storywire demo`. To set up a site of your own, run `storywire init`, make an account with
+    `storywire account add`, and start it with `storywire serve`. Settings are environment variables or lines of
+    storywire.toml; `storywire doctor` shows them all and checks what can be checked.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that knows fewer characters must not end a command
+
+
+for command in (demo, serve, worker, init, doctor, account, contributor, stream, entry, channel, subscriber, alert):
+    main.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

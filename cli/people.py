@@ -1,0 +1,94 @@
+"""`storywire account` and `storywire contributor`."""
+
+import click
+
+from cli.door import json_option, open_door, show, table
+from models import Account, Contributor, Role
+from models.accounts import add_account, list_accounts, make_login_link, set_password
+from models.contributors import add_contributor, list_contributors
+
+_ROLES = click.Choice([role.value for role in Role])
+
+
+@click.group()
+def account() -> None:
+    """People who log in to the desk."""
+
+
+def _account(found: Account) -> dict[str, object]:
+    return {"email": found.email, "name": found.name, "role": found.role, "ended": found.ended_at is not None}
+
+
+@account.command("add")
+@click.argument("email")
+@click.option("--name", help="Shown on the desk; the address if left out.")
+@click.option("--role", type=_ROLES, default="editor", show_default=True, help="author: writes; editor: publishes; admin: all.")
+@click.option("--password", "ask", is_flag=True, help="Ask for a password; without one, log in by `account login-link`.")
+@json_option
+def add(email: str, name: str | None, role: str, ask: bool, as_json: bool) -> None:
+    """Let EMAIL log in.
+
+    Example: storywire account add mara@example.org --name "Mara Eskelund" --role editor --password
+    """
+    door = open_door()
+    password = click.prompt("Password", hide_input=True, confirmation_prompt=True) if ask else None
+    found = add_account(door.db, door.actor, email, name or email, Role(role), password=password)
+    show(_account(found), f"{found.email} may log in as {found.role.value}.", as_json=as_json)
+
+
+@account.command("list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List all accounts."""
+    found = list_accounts(open_door().db)
+    rows = [(one.email, one.role, one.name) for one in found]
+    show([_account(one) for one in found], table(rows, empty="No accounts yet: `storywire account add`."), as_json=as_json)
+
+
+@account.command("password")
+@click.argument("email")
+@click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for if left out, which keeps it out of your shell's history.")
+def password(email: str, password: str) -> None:
+    """Give EMAIL a new password, and log it out everywhere."""
+    door = open_door()
+    set_password(door.db, door.actor, email, password)
+    click.echo(f"{email} has a new password.")
+
+
+@account.command("login-link")
+@click.argument("email")
+@json_option
+def login_link(email: str, as_json: bool) -> None:
+    """Print a link that logs EMAIL in once within 15 minutes."""
+    door = open_door()
+    link = door.page(f"/login/{make_login_link(door.db, door.actor, email)}")
+    show({"url": link}, link, as_json=as_json)
+
+
+@click.group()
+def contributor() -> None:
+    """People credited in bylines and on streams."""
+
+
+def _contributor(found: Contributor) -> dict[str, object]:
+    return {"slug": found.slug, "name": found.name, "url": found.url}
+
+
+@contributor.command("add")
+@click.argument("name")
+@click.option("--url", default="", help="Their own page.")
+@json_option
+def add_one(name: str, url: str, as_json: bool) -> None:
+    """Add NAME, or find it; bylines make unknown names by themselves."""
+    door = open_door()
+    found = add_contributor(door.db, door.actor, name, url=url)
+    show(_contributor(found), found.slug, as_json=as_json)
+
+
+@contributor.command("list")
+@json_option
+def list_all(as_json: bool) -> None:
+    """List all contributors."""
+    found = list_contributors(open_door().db)
+    rows = [(one.slug, one.name, one.url) for one in found]
+    show([_contributor(one) for one in found], table(rows, empty="No contributors yet."), as_json=as_json)
