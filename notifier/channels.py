@@ -1,0 +1,187 @@
+"""Channels: the URL at the door, its mask, and one message to one of them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from apprise.common import OverflowMode
+from apprise.exception import AppriseException
+from apprise.plugins.base import NotifyBase
+
+from notifier import addresses, tap
+from notifier.apprise_setup import ASSET, keep_secrets, with_apprise
+from notifier.errors import Refused, Sent, Unavailable, Unknown
+from notifier.message import ChannelMessage
+from notifier.services import SERVICES
+from notifier.services.base import Service
+
+MAX_URL = 2_000
+CONNECT_SECONDS = 4.0
+TAIL = 4
+"""Characters of a secret that its mask shows, and only of a secret at least four times as long."""
+
+_GONE = frozenset({401, 403, 404, 410})
+_BUSY = frozenset({429, 503})
+_SAFE_HEADER = re.compile(r"(?i)authorization|x-[a-z0-9-]{1,60}")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedChannel:
+    """A URL that may be stored: the service's key in SERVICES, and what may be shown of the URL."""
+
+    service: str
+    masked: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    service: Service
+    parsed: Mapping[str, Any]  # as Apprise reads the URL, so that what is checked is what is used
+
+
+def check_url(url: str, allow_hosts: frozenset[str]) -> CheckedChannel:
+    """Look at a URL that somebody typed; nothing is sent or resolved.
+
+    ``allow_hosts`` as in ALLOW_PRIVATE_HOSTS.  ValueError is one plain sentence that quotes no part of the URL
+    which could be secret.
+    """
+    target = _checked(url, allow_hosts)
+    _plugin(target, tap.TOTAL_SECONDS)
+    return CheckedChannel(target.service.name, mask(url))
+
+
+def mask(url: str) -> str:
+    """What may be shown of a stored URL: service, host, and the last 4 characters of a long secret."""
+    try:
+        target = _read(url)
+    except ValueError:
+        return "…"
+    host, port = target.service.host(target.parsed)
+    secret = url.partition("?")[0].rstrip("/")[-4 * TAIL :]
+    tail = secret[-TAIL:] if len(secret) == 4 * TAIL and re.fullmatch(r"[\w-]+", secret) else ""
+    return f"{target.service.label} {host}{f':{port}' if port else ''} …{tail}"
+
+
+def send(url: str, message: ChannelMessage, *, secret: bytes = b"", timeout: float = tap.TOTAL_SECONDS) -> Sent:
+    """Send once, at most ``timeout`` seconds; raises Refused, Unavailable or Unknown.
+
+    ``secret`` signs a JSON webhook.  Needs ``set_up_apprise`` in this process before.  Never sleeps and never
+    tries again: pace and retries are the ledger's.
+    """
+    try:
+        target = _checked(url, tap.allowed_hosts())
+        plugin = _plugin(target, timeout)
+    except ValueError as exc:
+        raise Refused(str(exc), pause=True) from exc
+    title, body, body_format = target.service.format(message)
+    target.service.prepare(plugin, message, secret)
+    with tap.exchange(timeout) as seen:
+        with_apprise(plugin).notify(body=body, title=title, body_format=body_format)
+    return _outcome(seen)
+
+
+def _checked(url: str, allow_hosts: frozenset[str]) -> _Target:
+    target = _read(url)
+    _check_parameters(target)
+    _check_host(target, allow_hosts)
+    return target
+
+
+def _read(url: str) -> _Target:
+    keep_secrets()
+    url = url.strip()
+    if not url or len(url) > MAX_URL or not url.isprintable() or any(c.isspace() for c in url):
+        raise ValueError(f"Write one URL of at most {MAX_URL:,} characters, without spaces or control characters.")
+    if url.count("://") != 1:
+        raise ValueError("Write exactly one URL, such as jsons://host.example/path.")
+    scheme = url.partition("://")[0].lower()
+    for service in SERVICES.values():
+        native = service.plugin.parse_native_url(url) if scheme in {"http", "https"} else None
+        parsed = native or (service.plugin.parse_url(url) if scheme in service.encrypted else None)
+        if parsed:
+            return _Target(service, parsed)
+        if scheme in service.encrypted:
+            raise ValueError(_incomplete(service))
+    if scheme in {"http", "https"}:
+        raise ValueError("For a JSON webhook write jsons:// in place of https://.")
+    raise ValueError("This service is not one that Storywire sends to; use " + " or ".join(s.example for s in SERVICES.values()) + ".")
+
+
+def _incomplete(service: Service) -> str:
+    return f"This is not a complete URL for {service.label}; write it like {service.example}."
+
+
+def _check_parameters(target: _Target) -> None:
+    service = target.service
+    for name in target.parsed["qsd"]:
+        if name[:1] in {"+", "-", ":"}:
+            if name[0] not in service.extras:
+                raise ValueError(f"A URL for {service.label} cannot have parameters that begin with {name[0]}.")
+        elif name not in service.parameters:
+            # A name that Apprise does not know may be a secret that lost its name, so it is not repeated.
+            what = f"The parameter {name}" if name in service.plugin.template_args else "This parameter"
+            hint = "; one of the target's own is written with - before its name" if "-" in service.extras else ""
+            raise ValueError(f"{what} cannot be set here{hint}.")
+    for name, value in target.parsed["qsd+"].items():
+        if not _SAFE_HEADER.fullmatch(name) or not value.isascii() or not value.isprintable():
+            raise ValueError("Only the headers Authorization and X-… can be set, in plain ASCII.")
+
+
+def _check_host(target: _Target, allow_hosts: frozenset[str]) -> None:
+    service, parsed = target.service, target.parsed
+    host, port = service.host(parsed)
+    if port is not None and not 0 < port < 65536:
+        raise ValueError("A port is a number from 1 to 65535.")
+    encrypted = service.encrypted[parsed["schema"]]
+    if addresses.is_allowed(host, port or (443 if encrypted else 80), allow_hosts):
+        return
+    name = host.lower().rstrip(".")
+    literal = addresses.literal_address(name)
+    if name == "localhost" or name.endswith(".localhost") or (literal and not addresses.is_public(literal)):
+        raise ValueError("This host is private; an operator can allow it in ALLOW_PRIVATE_HOSTS.")
+    if not encrypted:
+        raise ValueError(
+            f"{parsed['schema']}:// goes unencrypted and so only to hosts in ALLOW_PRIVATE_HOSTS; write {parsed['schema']}s://."
+        )
+
+
+def _plugin(target: _Target, timeout: float) -> NotifyBase:
+    """A fresh plugin, since they hold unlocked state; what a URL could loosen is set here whatever it said."""
+    try:
+        plugin = target.service.plugin(**target.parsed, asset=ASSET)
+    except (AppriseException, TypeError, ValueError):
+        # Apprise's own sentence quotes the secret, and so would a chained exception in a log.
+        raise ValueError(_incomplete(target.service)) from None
+    plugin.verify_certificate = True
+    plugin.redirects = False
+    plugin.socket_connect_timeout = min(CONNECT_SECONDS, timeout)
+    plugin.socket_read_timeout = timeout
+    plugin.retry = 0
+    plugin.wait = 0.0
+    plugin.optional = False
+    plugin.request_rate_per_sec = 0
+    plugin.overflow_mode = OverflowMode.UPSTREAM  # cut by the service's own format
+    plugin.interpret_emojis = False
+    return plugin
+
+
+def _outcome(seen: tap.Exchange) -> Sent:
+    if seen.private:
+        raise Refused("private address refused", stage="http")
+    if not seen.answers:
+        raise Refused("nothing was sent: the message or the URL cannot be used", stage="http")
+    answer = seen.answers[-1]
+    if answer.status is None:
+        reason = "no answer in time" if seen.expired else answer.words
+        if seen.request_left:
+            raise Unknown(f"{answer.host} took the message and broke off: {reason}", stage="http")
+        raise Unavailable(f"{answer.host} cannot be reached: {reason}", stage="http")
+    reply = f"{answer.status} {answer.words}".strip()
+    if 200 <= answer.status < 300:
+        return Sent(reply)
+    if answer.status in _BUSY or answer.status == 408 or answer.status >= 500:
+        raise Unavailable(reply, stage="http", code=answer.status, retry_after=answer.retry_after)
+    if 300 <= answer.status < 400:
+        raise Refused(f"redirect refused: {answer.status}", stage="http", code=answer.status)
+    raise Refused(reply, stage="http", code=answer.status, pause=answer.status in _GONE)

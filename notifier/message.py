@@ -1,0 +1,77 @@
+"""What a channel is told, in plain values, and the text rules that all services share."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+Event = Literal["publish", "update", "correction", "retraction", "notice", "test"]
+
+WORD_JOINER = "\u2060"
+"""Invisible and without width; after an @ it keeps chat services from seeing a name there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelMessage:
+    """One alert for one channel, rendered by no service yet.  Texts are plain, dates aware."""
+
+    event: Event
+    uid: str  # the delivery's, the same on every attempt
+    guid: str  # the entry's id, as in the feeds
+    title: str
+    label: str = ""  # said before the title: Breaking, Correction ... in the channel's language
+    dek: str = ""
+    byline: str = ""
+    body_text: str = ""
+    note: str = ""  # what the editor says of a correction or retraction
+    url: str = ""
+    stream_title: str = ""
+    stream_url: str = ""
+    published_at: datetime | None = None
+    updated_at: datetime | None = None
+    importance: str = "normal"
+    tags: tuple[str, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """Label and title on one line."""
+        return one_line(f"{self.label}: {self.title}" if self.label else self.title)
+
+    @property
+    def summary(self) -> str:
+        """The dek, or the body where there is none."""
+        return self.dek or self.body_text
+
+    @property
+    def credit(self) -> str:
+        """Byline and stream, one or both."""
+        return one_line(" · ".join(part for part in (self.byline, self.stream_title) if part))
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks, control characters and runs of spaces."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())
+
+
+def calm(text: str) -> str:
+    """``text`` in which no @name, @here or @everyone can alert anybody; addresses such as a@b.org stay as they are."""
+    return re.sub(r"(?<!\w)@(?=\w)", "@" + WORD_JOINER, text)
+
+
+def cut(text: str, fits: int | Callable[[str], bool]) -> str:
+    """The longest beginning of ``text`` that fits, ended at a word with an ellipsis; ``fits``: characters, or a test."""
+    limit = fits
+    test = (lambda part: len(part) <= limit) if isinstance(limit, int) else limit
+    if test(text):
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if test(text[:middle] + "…") else (low, middle - 1)
+    part = text[:low]
+    if not text[low].isspace():
+        # A language without spaces, or one very long word, is cut where it must be.
+        at_word = re.sub(r"\S+$", "", part)
+        part = at_word if len(at_word) > low // 2 else part
+    return part.rstrip(" \n\t,;:–—-") + "…"

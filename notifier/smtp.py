@@ -1,0 +1,227 @@
+"""One connection to the operator's mail server, and what its answers mean."""
+
+import functools
+import re
+import smtplib
+import socket
+import ssl
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from notifier.errors import Refused, SendError, Sent, Stage, Unavailable, Unknown
+
+Security = Literal["plain", "tls", "starttls"]
+
+MAX_MESSAGES = 100
+"""Relays commonly end a session after some hundred messages; a fresh one costs a few round trips."""
+MAX_IDLE_SECONDS = 30.0
+"""Less than servers and the firewalls between wait before they drop a silent connection."""
+TIMEOUT_SECONDS = 30.0
+
+_SCHEMES: dict[str, tuple[Security, int]] = {"smtp": ("plain", 25), "smtps": ("tls", 465), "smtp+starttls": ("starttls", 587)}
+_ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
+_MAILBOX = re.compile(r"(?i)\b(user|mailbox|recipient|account|address|addressee)\b")
+_POLICY = re.compile(r"(?i)relay|spam|block|blacklist|denied|policy|reputation|spf|dkim|dmarc|rate|authenticat|sender|full|quota|\bip\b")
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """MAIL_URL, taken apart."""
+
+    host: str
+    port: int
+    security: Security
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+def parse_mail_url(url: str) -> MailServer:
+    """``smtp://[user:pass@]host[:port]``, ``smtps://`` or ``smtp+starttls://``; ValueError is a sentence without the password."""
+    parts = urlsplit(url.strip())
+    if parts.scheme not in _SCHEMES:
+        raise ValueError("MAIL_URL begins with smtp://, smtps:// or smtp+starttls://.")
+    security, port = _SCHEMES[parts.scheme]
+    try:
+        port = parts.port or port
+    except ValueError:
+        raise ValueError("The port in MAIL_URL is a number from 1 to 65535.") from None
+    if not parts.hostname:
+        raise ValueError("MAIL_URL names no host; write it like smtp://mail.example.org:587.")
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError("MAIL_URL ends after the host and port; write special characters of a password as %2F and the like.")
+    if bool(parts.username) != bool(parts.password):
+        raise ValueError("MAIL_URL has both a user and a password, or neither.")
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if not (user + password).isascii():
+        raise ValueError("User and password in MAIL_URL are ASCII.")
+    return MailServer(parts.hostname, port, security, user, password)
+
+
+class NoServer(Exception):
+    """No session could be opened; ``outcome`` says why."""
+
+    def __init__(self, outcome: Unavailable) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+class MailConnection:
+    """Opened at the first message, kept for the next, renewed when used up, idle or dropped.  For one thread at a time."""
+
+    def __init__(self, server: MailServer, *, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._server = server
+        self._timeout = timeout
+        self._smtp: smtplib.SMTP | None = None
+        self._messages = 0
+        self._used_at = 0.0
+
+    @functools.cached_property
+    def _tls(self) -> ssl.SSLContext:
+        # Loading the certificate authorities takes some 20 ms: once, and never for plain SMTP.
+        return ssl.create_default_context()
+
+    @functools.cached_property
+    def _own_name(self) -> str:
+        return socket.getfqdn()  # asks the resolver, so not once a connection
+
+    def close(self) -> None:
+        """End the session politely if it still lives."""
+        if self._smtp is not None:
+            with suppress(OSError):
+                self._smtp.quit()
+            self._drop()
+
+    def deliver(self, sender: str, recipient: str, message: bytes) -> Sent | SendError:
+        """Hand over one message of CRLF lines; says what the server made of it.  Raises NoServer when none answers.
+
+        A kept connection that turns out to be dead before anything was said of this message is replaced at once.
+        """
+        kept = self._smtp is not None
+        smtp = self._session()
+        outcome = self._transact(smtp, sender, recipient, message)
+        if kept and self._smtp is None and isinstance(outcome, Unavailable) and outcome.stage == "mail":
+            outcome = self._transact(self._session(), sender, recipient, message)
+        return outcome
+
+    @property
+    def lost(self) -> bool:
+        """True if the last message cost the connection."""
+        return self._smtp is None
+
+    def _session(self) -> smtplib.SMTP:
+        if self._messages >= MAX_MESSAGES or time.monotonic() - self._used_at > MAX_IDLE_SECONDS:
+            self.close()
+        if self._smtp is None:
+            self._smtp = self._open()
+            self._messages = 0
+        self._messages += 1
+        return self._smtp
+
+    def _open(self) -> smtplib.SMTP:
+        server, name = self._server, self._own_name
+        smtp: smtplib.SMTP | None = None
+        try:
+            if server.security == "tls":
+                smtp = smtplib.SMTP_SSL(server.host, server.port, name, timeout=self._timeout, context=self._tls)
+            else:
+                smtp = smtplib.SMTP(server.host, server.port, name, timeout=self._timeout)
+            smtp.ehlo_or_helo_if_needed()
+            if server.security == "starttls":
+                smtp.starttls(context=self._tls)
+                smtp.ehlo_or_helo_if_needed()
+            if server.user:
+                smtp.login(server.user, server.password)
+        except smtplib.SMTPResponseException as exc:
+            _shut(smtp)
+            # The server turns us away before any recipient is named, so none of them is to blame.
+            raise NoServer(
+                Unavailable(_words(exc.smtp_code, exc.smtp_error), stage="connect", code=exc.smtp_code, ours=exc.smtp_code >= 500)
+            ) from exc
+        except OSError as exc:
+            _shut(smtp)
+            ours = isinstance(exc, smtplib.SMTPNotSupportedError)  # it offers no STARTTLS or log-in
+            raise NoServer(Unavailable(f"the mail server cannot be reached: {_why(exc)}", stage="connect", ours=ours)) from exc
+        return smtp
+
+    def _transact(self, smtp: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> Sent | SendError:
+        options = [f"size={len(message)}"] if smtp.has_extn("size") else []
+        if not recipient.isascii():
+            if not smtp.has_extn("smtputf8"):
+                return Refused("the mail server takes only addresses in ASCII", stage="rcpt")
+            options += ["SMTPUTF8", "BODY=8BITMIME"]
+        stage: Stage = "mail"
+        dotted = re.sub(rb"(?m)^\.", b"..", message)  # RFC 5321 section 4.5.2
+        sent = False
+        try:
+            code, words = smtp.mail(sender, options)
+            if code == 250:
+                stage = "rcpt"
+                code, words = smtp.rcpt(recipient)
+            if stage == "rcpt" and code in (250, 251):
+                stage = "data"
+                code, words = smtp.docmd("DATA")
+                if code == 354:
+                    smtp.send(dotted + b".\r\n")
+                    sent = True
+                    code, words = smtp.getreply()
+        except OSError as exc:
+            self._drop()
+            if sent:
+                return Unknown(f"the mail server took the message and broke off: {_why(exc)}", stage="data")
+            return Unavailable(f"the mail server broke off: {_why(exc)}", stage=stage)
+        finally:
+            self._used_at = time.monotonic()
+        if sent and code == 250:
+            return Sent(_words(code, words))
+        self._recover(smtp, code)
+        return judge(stage, code, words.decode("utf-8", "replace"))
+
+    def _recover(self, smtp: smtplib.SMTP, code: int) -> None:
+        """After a refusal: a clean session, or none."""
+        if code == 421:  # the server says that it closes the connection (RFC 5321 section 3.8)
+            self._drop()
+            return
+        try:
+            smtp.rset()
+        except OSError:
+            self._drop()
+
+    def _drop(self) -> None:
+        _shut(self._smtp)
+        self._smtp = None
+
+
+def judge(stage: Stage, code: int, words: str) -> SendError:
+    """What a reply other than "done" means for the message and the address.
+
+    4yz waits.  5.7.x (policy), 5.3.x (system) and 5.1.7, 5.1.8 (our sender address) are this installation's to mend.
+    An address ends only at RCPT, by 5.1.x or by 550 and 553 that speak of a mailbox; any other 5yz fails the message.
+    """
+    found = _ENHANCED.match(words)
+    enhanced = found[1] if found else None
+    reason = _words(code, words)
+    kind = enhanced or ""
+    if not 500 <= code < 600:
+        return Unavailable(reason, stage=stage, code=code, enhanced=enhanced)
+    if kind.startswith(("5.7.", "5.3.")) or kind in {"5.1.7", "5.1.8"}:
+        return Unavailable(reason, stage=stage, code=code, enhanced=enhanced, ours=True)
+    named = not enhanced and code in {550, 553} and bool(_MAILBOX.search(words)) and not _POLICY.search(words)
+    ends = stage == "rcpt" and (kind.startswith("5.1.") or named)
+    return Refused(reason, stage=stage, code=code, enhanced=enhanced, ends_address=ends)
+
+
+def _shut(smtp: smtplib.SMTP | None) -> None:
+    if smtp is not None:
+        smtp.close()
+
+
+def _words(code: int, words: bytes | str) -> str:
+    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
+    return "".join(c for c in " ".join(f"{code} {text}".split()) if c.isprintable())[:300]
+
+
+def _why(exc: Exception) -> str:
+    return str(exc) or type(exc).__name__

@@ -1,0 +1,260 @@
+"""The one place where HTTP leaves: pooled sessions, a guard at connect, and a record of what was answered.
+
+Apprise's plugins call ``requests`` and report a bare True or False.  ``install`` puts our own request function and
+connect under them; ``exchange`` hands back the status, Retry-After and how far a request got.
+"""
+
+import email.utils
+import io
+import math
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+import requests.api
+import urllib3.util.connection
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
+from urllib3.response import HTTPResponse
+
+from notifier import addresses
+
+TOTAL_SECONDS = 10.0
+"""From the look-up of the name to the last byte of the answer; a server that drips bytes gets no more."""
+MAX_ANSWER_BYTES = 64 * 1024
+WORDS = 200
+"""Characters of an answer's body that are kept for the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One request's end: a status, or None and the error that came in its place."""
+
+    method: str
+    host: str
+    status: int | None
+    retry_after: float = 0.0
+    words: str = ""
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What one attempt did on the wire, request by request."""
+
+    answers: list[Answer] = field(default_factory=list)
+    request_left: bool = False  # a whole request was written, so the other side may have acted on it
+    private: bool = False  # the guard refused the address
+    expired: bool = False  # the total time was over
+    _watched: list[socket.socket] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def watch(self, sock: socket.socket) -> None:
+        """Let ``hang_up`` reach this connection, also after TLS has taken the socket object over."""
+        with self._lock:
+            if self.expired:
+                raise TimeoutError("the time for this message is over")
+            self._watched.append(socket.fromfd(sock.fileno(), sock.family, sock.type))
+
+    def hang_up(self) -> None:
+        """End the attempt from another thread: every read and write of it fails at once."""
+        with self._lock:
+            self.expired = True
+            for sock in self._watched:
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        with self._lock:
+            for sock in self._watched:
+                sock.close()
+            self._watched.clear()
+
+
+_current: ContextVar[Exchange | None] = ContextVar("storywire_exchange", default=None)
+_allow_hosts: frozenset[str] = frozenset()
+
+
+@contextmanager
+def exchange(seconds: float = TOTAL_SECONDS) -> Iterator[Exchange]:
+    """Record the requests made inside; after ``seconds`` their connections are shut."""
+    seen = Exchange()
+    token = _current.set(seen)
+    timer = threading.Timer(seconds, seen.hang_up)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield seen
+    finally:
+        timer.cancel()
+        seen.close()
+        _current.reset(token)
+
+
+def retry_after(value: str | None, now: float) -> float:
+    """Seconds to wait by a Retry-After header (RFC 9110 section 10.2.3): a number or a date; 0.0 without a usable one."""
+    if not value:
+        return 0.0
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            when = email.utils.parsedate_to_datetime(value)
+        except ValueError:
+            return 0.0
+        seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now
+    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+
+
+class _PlainConnection(HTTPConnection):
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
+        _request_left(self.sock)
+        return super().getresponse()
+
+
+class _TlsConnection(HTTPSConnection):
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as in urllib3
+        _request_left(self.sock)
+        return super().getresponse()
+
+
+def _request_left(sock: socket.socket | None) -> None:
+    # urllib3 asks for the response once the whole request is written; a reused connection is first seen here.
+    seen = _current.get()
+    if seen is not None and sock is not None:
+        seen.request_left = True
+        seen.watch(sock)
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class Adapter(HTTPAdapter):
+    """Sends, reads at most MAX_ANSWER_BYTES of the answer, and writes down what came."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        seen = _current.get()
+        if seen is None:
+            with exchange():
+                return self.send(request, *args, **kwargs)
+        method, host = request.method or "", urlsplit(request.url or "").netloc.rpartition("@")[2]
+        try:
+            response = super().send(request, *args, **{**kwargs, "stream": True})
+        except requests.RequestException as exc:
+            seen.answers.append(Answer(method, host, None, words=type(exc).__name__))
+            raise
+        body = _read(response)
+        wait = retry_after(response.headers.get("Retry-After"), time.time())
+        seen.answers.append(Answer(method, host, response.status_code, wait, _words(body)))
+        return response
+
+
+def _read(response: requests.Response) -> bytes:
+    """The answer's first bytes, still encoded as sent: never unpacked, so a small answer cannot grow."""
+    raw = response.raw
+    body = b""
+    # The status is known by now, so an answer that breaks off here is an answer all the same.
+    with suppress(HTTPError, OSError):
+        body = raw.read(MAX_ANSWER_BYTES, decode_content=False)
+    if not raw.closed:
+        raw.close()
+    raw.release_conn()
+    response.raw = io.BytesIO(body)
+    return body
+
+
+def _words(body: bytes) -> str:
+    text = body[: 4 * WORDS].decode("utf-8", "replace")
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())[:WORDS]
+
+
+class _Local(threading.local):
+    session: requests.Session | None = None
+    allow_hosts: frozenset[str] = frozenset()
+
+
+_local = _Local()
+
+
+def session() -> requests.Session:
+    """This thread's session; a changed list of allowed hosts begins a new one, so that no open connection outlives it."""
+    if _local.session is None or _local.allow_hosts is not _allow_hosts:
+        close_session()
+        fresh = requests.Session()
+        fresh.trust_env = False  # no proxy, which would connect in our place, and no .netrc
+        fresh.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # channels share sessions, never cookies
+        fresh.headers["Accept-Encoding"] = "identity"
+        for prefix in ("http://", "https://"):
+            fresh.mount(prefix, Adapter())
+        _local.session, _local.allow_hosts = fresh, _allow_hosts
+    return _local.session
+
+
+def close_session() -> None:
+    """Close this thread's open connections, as a worker thread does before it ends."""
+    if _local.session is not None:
+        _local.session.close()
+        _local.session = None
+
+
+def request(method: str, url: str, **kwargs: Any) -> requests.Response:
+    """Stands in for ``requests.request``; never follows a redirect."""
+    return session().request(method, url, **{**kwargs, "allow_redirects": False})
+
+
+def create_connection(
+    address: tuple[str, int],
+    timeout: float | None = None,
+    source_address: tuple[str, int] | None = None,
+    socket_options: Sequence[tuple[int, int, int | bytes]] | None = None,
+) -> socket.socket:
+    """Stands in for urllib3's function of that name.  SMTP does not come this way: the mail server is the operator's own."""
+    seen = _current.get()
+    try:
+        sock = addresses.connect(
+            *address, allow_hosts=_allow_hosts, timeout=timeout, source=source_address, options=tuple(socket_options or ())
+        )
+    except addresses.PrivateAddress:
+        if seen is not None:
+            seen.private = True
+        raise
+    if seen is not None:
+        try:
+            seen.watch(sock)
+        except OSError:
+            sock.close()
+            raise
+    return sock
+
+
+def allowed_hosts() -> frozenset[str]:
+    """The list that ``install`` was given."""
+    return _allow_hosts
+
+
+def install(allow_hosts: frozenset[str]) -> None:
+    """Put the tap under every use of ``requests`` in this process.  May be called again, also with another list."""
+    global _allow_hosts
+    if allow_hosts != _allow_hosts:
+        _allow_hosts = allow_hosts
+    requests.request = requests.api.request = request  # type: ignore[assignment]  # the stubs spell out each option
+    urllib3.util.connection.create_connection = create_connection  # type: ignore[assignment]

@@ -1,0 +1,157 @@
+"""Real servers on loopback: an inbox that answers as told, and a bare socket for what no proper server does."""
+
+import email
+import email.policy
+import socket
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from email.message import EmailMessage
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from pytest_httpserver import HTTPServer
+
+from notifier import tap
+from notifier.apprise_setup import set_up_apprise
+from notifier.mail import Mailer
+from notifier.smtp import MailConnection
+
+DROP = "drop"  # a reply that is none: the connection is cut
+
+
+class Inbox(Controller):
+    """Stores mails; ``replies[stage]`` holds answers for the next commands of that stage, else it takes everything."""
+
+    def __init__(self) -> None:
+        super().__init__(self, hostname="127.0.0.1", port=0)
+        self.replies: dict[str, list[str]] = defaultdict(list)
+        self.envelopes: list[Envelope] = []
+        self.sessions: list[Session] = []
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]  # start() dials it, and 0 was asked for
+        super()._trigger_server()
+        self.sessions.clear()
+
+    @property
+    def url(self) -> str:
+        return f"smtp://127.0.0.1:{self.port}"
+
+    @property
+    def mails(self) -> list[EmailMessage]:
+        return [email.message_from_bytes(e.content, policy=email.policy.default) for e in self.envelopes]
+
+    @property
+    def addresses(self) -> list[str]:
+        return [address for envelope in self.envelopes for address in envelope.rcpt_tos]
+
+    def _reply(self, stage: str, server: SMTP) -> str | None:
+        reply = self.replies[stage].pop(0) if self.replies[stage] else None
+        if reply == DROP:
+            server.transport.abort()
+        return reply
+
+    async def handle_EHLO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]) -> list[str]:
+        session.host_name = hostname
+        self.sessions.append(session)
+        return responses
+
+    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        reply = self._reply("mail", server)
+        if reply is None:
+            envelope.mail_from = address
+            envelope.mail_options.extend(options)
+        return reply or "250 2.1.0 ok"
+
+    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+        reply = self._reply("rcpt", server)
+        if reply is None:
+            envelope.rcpt_tos.append(address)
+        return reply or "250 2.1.5 ok"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        reply = self._reply("data", server)
+        if reply is None or reply == DROP:
+            self.envelopes.append(envelope)
+        return reply or "250 2.0.0 stored"
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    inbox = Inbox()
+    inbox.start()
+    yield inbox
+    inbox.stop()
+
+
+@pytest.fixture
+def mailer(inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mailer]:
+    monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
+    mailer = Mailer(inbox.url, "Storywire <news@example.org>", timeout=5)
+    yield mailer
+    mailer.close()
+
+
+class BareServer:
+    """Accepts connections one at a time and hands each to ``talk``."""
+
+    def __init__(self, talk: Callable[[socket.socket], None]) -> None:
+        self._talk = talk
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.connections = 0
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection:
+                try:
+                    self._talk(connection)
+                except OSError:
+                    continue  # the client went away, as it should in some tests
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def bare_server() -> Iterator[Callable[[Callable[[socket.socket], None]], BareServer]]:
+    servers: list[BareServer] = []
+
+    def start(talk: Callable[[socket.socket], None]) -> BareServer:
+        servers.append(BareServer(talk))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def allow() -> Iterator[Callable[..., None]]:
+    """Set Apprise up with these hosts allowed; without a call, none is."""
+
+    def set_up(*hosts: str) -> None:
+        set_up_apprise(frozenset(hosts))
+
+    set_up()
+    yield set_up
+    tap.close_session()
+    set_up()
+
+
+@pytest.fixture
+def hook(httpserver: HTTPServer, allow: Callable[..., None]) -> str:
+    """URL of a webhook on the local server, which is allowed."""
+    allow(f"{httpserver.host}:{httpserver.port}")
+    return f"json://{httpserver.host}:{httpserver.port}/hook"
