@@ -8,8 +8,8 @@ from typing import Literal, Protocol
 
 from feeds.clean import clean_time
 
-# RFC 9110 section 8.8.3; what stands in quotes may hold commas.
-_ENTITY_TAG = re.compile(r'(?:W/)?("[!#-~\x80-\xff]*")')
+# The opaque part of an entity-tag, which may hold commas (RFC 9110 section 8.8.3); W/ does not matter to a weak comparison.
+_ENTITY_TAG = re.compile(r'("[!#-~\x80-\xff]*")')
 
 
 class Headers(Protocol):

@@ -40,7 +40,7 @@ def _item(entry: FeedEntry, site: Person) -> dict[str, Any]:
         "date_modified": entry.updated.isoformat(),
         # Without its own authors an item inherits the feed's, here the contributors, who did not all write it.
         "authors": _persons(entry.authors or (site,)),
-        "tags": [tag.label or tag.slug for tag in entry.tags] + raised,
+        "tags": [tag.label for tag in entry.tags] + raised,
         "language": entry.language,
         "_storywire": {"importance": entry.importance} if raised else None,
     }

@@ -72,4 +72,4 @@ def _person(person: Person) -> dict[str, str]:
 
 
 def _category(tag: Tag) -> dict[str, str]:
-    return {"term": tag.slug, "scheme": tag.url, "label": tag.label or tag.slug}
+    return {"term": tag.slug, "scheme": tag.url, "label": tag.label}

@@ -136,12 +136,6 @@ def test_the_caller_s_dictionaries_are_changed(entry):
     assert link == {"href": "https://news.example/1", "rel": "alternate"}
 
 
-def test_an_empty_label_makes_an_empty_category(feed, entry):
-    """feeds.xml falls back on the slug."""
-    entry.category(term="flood", label="")
-    assert etree.fromstring(feed.rss_str()).find("channel/item/category").text is None
-
-
 def test_an_empty_summary_leaves_an_empty_element(feed, entry):
     """feeds.xml sets only what is there."""
     entry.summary("", type="html")

@@ -6,6 +6,7 @@ from html import unescape
 
 import pytest
 
+from feeds.content import with_absolute_links
 from feeds.document import Format, Note, Person, Tag
 from feeds.render import render
 
@@ -157,7 +158,7 @@ def test_ids_are_handed_on_as_they_are_and_rss_does_not_take_them_for_links(make
 @pytest.mark.parametrize("fmt", XML)
 def test_dek_is_the_summary_and_body_the_content(make_document, make_entry, parsed, fmt):
     entry = parsed(make_document(make_entry(dek="Less < more & more", content_html="<p>First.</p><ul><li>Two</li></ul>")), fmt).entries[0]
-    assert entry.summary == "Less &lt; more &amp; more"  # HTML in both
+    assert (entry.summary_detail.type, entry.summary) == ("text/html", "Less &lt; more &amp; more")
     assert [(part.type, part.value) for part in entry.content] == [("text/html", "<p>First.</p><ul><li>Two</li></ul>")]
 
 
@@ -243,3 +244,19 @@ def test_rss_says_how_long_a_copy_is_fresh_in_minutes(make_document):
 )
 def test_each_format_has_its_content_type(fmt, content_type):
     assert Format(fmt).content_type == content_type
+
+
+@pytest.mark.parametrize(
+    ("address", "absolute"),
+    [
+        ("/maps?a=1&amp;b=2", "https://news.example/maps?a=1&amp;b=2"),
+        ("#part", "https://news.example/streams/flood/entries/e1#part"),
+        ("//elsewhere.example/", "https://elsewhere.example/"),
+        ("https://elsewhere.example/?a=1&amp;b=2", "https://elsewhere.example/?a=1&amp;b=2"),
+        ("mailto:desk@news.example", "mailto:desk@news.example"),
+        ("//[::1", "//[::1"),
+    ],
+)
+def test_links_in_the_body_lead_somewhere_from_any_reader(address, absolute):
+    html = '<p><code>&lt;a href="/x"&gt;</code> <a href="{}" rel="noopener">a</a></p>'
+    assert with_absolute_links(html.format(address), "https://news.example/streams/flood/entries/e1") == html.format(absolute)

@@ -1,0 +1,264 @@
+"""From the newsroom's tables to a document, on each kind of database."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import event, select
+
+from config.settings import Settings
+from feeds.document import Format, Note, Person, Tag
+from feeds.load import NEWEST, load_document
+from feeds.render import render
+from models import Importance, RevisionKind, Site, StreamState
+from models.contributors import add_contributor
+from models.errors import Gone, NotFound
+from models.posting import Release
+from models.revising import Change, apply_now, restore, retract, revise, undo
+from models.site import found_site
+from models.streams import quiet_streams, set_stream_state
+from models.texts import EntryText
+
+START = datetime(2026, 3, 14, 8, 0, tzinfo=UTC)  # where the standing clock begins
+HELD = timedelta(seconds=10)
+
+
+@pytest.fixture
+def load(db, newsroom):
+    """The feed as a reader of this site gets it."""
+    settings = Settings(base_url="https://news.example.org", site_name="Courier", site_language="en")
+    return lambda slug=None: load_document(db, settings, slug)
+
+
+@pytest.fixture
+def change(newsroom):
+    """Revise an entry as an editor does who has just read it."""
+
+    def make(entry, kind=RevisionKind.SILENT, note="", *, delay=timedelta(0), **text):
+        version = newsroom.entry(entry.uid).version
+        asked = Change(kind, note, delay)
+        if kind is RevisionKind.RETRACTION:
+            return retract(newsroom.db, newsroom.actor, entry.uid, version, asked)
+        if kind is RevisionKind.RESTORE:
+            return restore(newsroom.db, newsroom.actor, entry.uid, version, asked)
+        return revise(newsroom.db, newsroom.actor, entry.uid, version, EntryText(**{"title": entry.title, **text}), asked)
+
+    return make
+
+
+def titles(document):
+    return [entry.title for entry in document.entries]
+
+
+def test_a_stream_says_who_and_where_it_is(load, newsroom):
+    add_contributor(newsroom.db, newsroom.actor, "Ines", url="https://ines.example/")
+    stream = newsroom.stream("ice", title="Ice", dek="It freezes.", contributors=("Jory", "Ines"), language="uk")
+    document = load("ice")
+    assert (document.title, document.dek, document.language, document.id) == ("Ice", "It freezes.", "uk", stream.guid)
+    assert document.contributors == (Person("Jory"), Person("Ines", "https://ines.example/"))
+    assert document.page_url == "https://news.example.org/streams/ice"
+    assert document.self_url(Format.RSS) == "https://news.example.org/streams/ice/rss.xml"
+    assert (document.updated, document.changed, document.entries) == (START, START, ())
+
+
+def test_an_entry_comes_with_all_that_it_says(load, newsroom):
+    entry = newsroom.post(
+        title="Dyke gives way",
+        dek="Leave the Flats.",
+        body="Go **now**, see [the map](/maps/flats).",
+        byline=("Ines", "Jory"),
+        tags=("The Flats", "Évacuation"),
+        link="https://town.example/help",
+        importance=Importance.BREAKING,
+    )
+    (found,) = load("floods").entries
+    assert (found.id, found.url) == (entry.guid, f"https://news.example.org/streams/floods/entries/{entry.uid}")
+    assert (found.title, found.dek, found.link) == ("Dyke gives way", "Leave the Flats.", "https://town.example/help")
+    assert found.content_html == (
+        '<p>Go <strong>now</strong>, see <a href="https://news.example.org/maps/flats" rel="noopener">the map</a>.</p>'
+    )
+    assert found.authors == (Person("Ines"), Person("Jory"))
+    assert found.tags == (
+        Tag("the-flats", "The Flats", "https://news.example.org/tags/the-flats"),
+        Tag("évacuation", "Évacuation", "https://news.example.org/tags/%C3%A9vacuation"),
+    )
+    assert (found.importance, found.published, found.updated, found.note) == ("breaking", START, START, None)
+
+
+def test_only_what_is_out_is_in_the_feed(load, newsroom, clock):
+    newsroom.post(title="Out")
+    newsroom.post(title="Draft", release=None)
+    newsroom.post(title="Undoable", release=Release(delay=HELD))
+    newsroom.post(title="Tomorrow", release=Release(at=clock.now + timedelta(days=1)))
+    assert titles(load("floods")) == titles(load()) == ["Out"]
+
+
+def test_a_backdated_entry_stands_where_its_date_puts_it(load, newsroom, clock):
+    newsroom.post(title="First")
+    clock.forward(hours=1)
+    newsroom.post(title="Second")
+    clock.forward(hours=1)
+    newsroom.post(title="Between", release=Release(at=START + timedelta(minutes=30)))
+    newsroom.post(title="Same moment", release=Release(at=START + timedelta(minutes=30)))
+    assert titles(load("floods")) == ["Second", "Same moment", "Between", "First"]
+
+
+def test_the_window_holds_the_last_published_whatever_their_dates(load, newsroom, clock, monkeypatch):
+    assert NEWEST == 50
+    monkeypatch.setattr("feeds.load.NEWEST", 4)
+    for title in "abcde":
+        clock.forward(seconds=1)
+        newsroom.post(title=title)
+    newsroom.post(title="Found in the archive", release=Release(at=START - timedelta(days=4000)))
+    assert titles(load("floods")) == titles(load()) == ["e", "d", "c", "Found in the archive"]
+
+
+def test_a_change_outside_the_window_does_not_touch_the_feed_s_date(load, newsroom, clock, change, monkeypatch):
+    monkeypatch.setattr("feeds.load.NEWEST", 2)
+    entry = newsroom.post()
+    last = clock.forward(minutes=1)
+    newsroom.post(title="Second")
+    newsroom.post(title="Third")
+    clock.forward(minutes=1)
+    change(entry, RevisionKind.UPDATE, title="New words")
+    assert load("floods").updated == load().updated == last
+
+
+def test_a_silent_edit_changes_the_text_and_last_modified_but_not_updated(load, newsroom, clock, change):
+    entry = newsroom.post()
+    clock.forward(minutes=5)
+    change(entry, title="River is rising")
+    document = load("floods")
+    assert (titles(document), document.entries[0].updated, document.updated) == (["River is rising"], START, START)
+    assert document.changed == START + timedelta(minutes=5)
+    assert load().changed == START + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("kind", [RevisionKind.UPDATE, RevisionKind.CORRECTION])
+def test_an_update_or_correction_moves_updated_and_never_published(load, newsroom, clock, change, kind):
+    entry = newsroom.post()
+    later = clock.forward(minutes=5)
+    change(entry, kind, title="New words")
+    document = load("floods")
+    (found,) = document.entries
+    assert (found.id, found.title, found.published, found.updated) == (entry.guid, "New words", START, later)
+    assert document.updated == load().updated == later
+
+
+def test_the_latest_correction_is_noted_until_the_end(load, newsroom, clock, change):
+    entry = newsroom.post()
+    change(entry, RevisionKind.CORRECTION, "It was the other bank.", title="A")
+    assert load("floods").entries[0].note == Note("Correction", "It was the other bank.")
+    change(entry, RevisionKind.CORRECTION, "It was both banks.", title="B")
+    change(entry, RevisionKind.CORRECTION, "", title="C")
+    change(entry, RevisionKind.UPDATE, "More people.", title="D")
+    assert load("floods").entries[0].note == Note("Correction", "It was both banks.")
+
+
+def test_a_correction_that_waits_or_was_undone_is_nowhere(load, newsroom, clock, change):
+    entry = newsroom.post()
+    change(entry, RevisionKind.CORRECTION, "Wrong bank.", title="New words", delay=HELD)
+    before = load("floods")
+    assert (titles(before), before.entries[0].note) == (["River rising"], None)
+    undo(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version)
+    assert load("floods").entries == before.entries
+    change(entry, RevisionKind.CORRECTION, "Wrong bank.", title="New words", delay=HELD)
+    apply_now(newsroom.db, newsroom.actor, entry.uid)
+    assert load("floods").entries[0].note == Note("Correction", "Wrong bank.")
+
+
+def test_a_retracted_entry_leaves_and_no_date_of_the_feed_goes_back(load, newsroom, clock, change):
+    newsroom.post(title="Older")
+    published = clock.forward(minutes=5)
+    entry = newsroom.post(title="Wrong")
+    retracted = clock.forward(minutes=5)
+    change(entry, RevisionKind.RETRACTION, delay=HELD)  # hides at once
+    assert (titles(load("floods")), load("floods").updated) == (["Older"], published)
+    apply_now(newsroom.db, newsroom.actor, entry.uid)
+    document = load("floods")
+    assert (titles(document), document.updated, document.changed) == (["Older"], retracted, retracted)
+    assert (titles(load()), load().updated) == (["Older"], retracted)
+    change(entry, RevisionKind.RESTORE)
+    assert titles(load("floods")) == ["Wrong", "Older"]
+
+
+def test_all_streams_hold_the_public_ones_only(load, newsroom, clock):
+    newsroom.stream("ice", language="uk")
+    for slug, state in [("secret", StreamState.HIDDEN), ("old", StreamState.ENDED), ("gone", StreamState.DELETED)]:
+        newsroom.stream(slug)
+        newsroom.post(slug, title=slug)
+        set_stream_state(newsroom.db, newsroom.actor, slug, state)
+    newsroom.post(title="floods")
+    newsroom.post("ice", title="ice")
+    document = load()
+    assert (document.title, document.language, document.page_url) == ("Courier", "en", "https://news.example.org/")
+    assert [(entry.title, entry.language) for entry in document.entries] == [("ice", "uk"), ("floods", None), ("old", None)]
+
+
+@pytest.mark.parametrize(("state", "error"), [(StreamState.HIDDEN, NotFound), (StreamState.DELETED, Gone)])
+def test_a_hidden_stream_is_not_there_and_a_deleted_one_is_gone(load, newsroom, state, error):
+    set_stream_state(newsroom.db, newsroom.actor, "floods", state)
+    with pytest.raises(error):
+        load("floods")
+
+
+def test_an_unknown_stream_is_not_there(load):
+    with pytest.raises(NotFound):
+        load("nowhere")
+
+
+def test_copies_stay_fresh_for_longer_the_quieter_the_stream(load, newsroom, clock):
+    assert (load("floods").max_age, load().max_age) == (60, 60)
+    clock.forward(hours=25)
+    quiet_streams(newsroom.db)
+    assert (load("floods").max_age, load().max_age) == (900, 60)
+    set_stream_state(newsroom.db, newsroom.actor, "floods", StreamState.ENDED)
+    assert (load("floods").max_age, load().max_age) == (86_400, 60)
+
+
+def test_the_feed_of_all_streams_keeps_its_id_wherever_the_site_moves(db, newsroom):
+    def guid(base_url):
+        return load_document(db, Settings(base_url=base_url)).id
+
+    assert guid("https://news.example.org") == guid("http://127.0.0.1:8000") == "tag:news.example.org,2026-03-14:all"
+
+
+def test_a_site_without_a_public_name_has_a_urn_for_all_streams(db):
+    found_site(db, id_authority="", base_url="http://127.0.0.1:8000")
+    first = load_document(db, Settings())
+    assert first.id.startswith("urn:uuid:")
+    assert load_document(db, Settings()).id == first.id
+    with db.read() as tx:
+        assert first.updated == first.changed == tx.scalars(select(Site)).one().created_at
+    assert json.loads(render(first, Format.JSON))["items"] == []
+
+
+def test_the_number_of_queries_does_not_grow_with_the_entries(load, newsroom, clock, change):
+    statements = []
+
+    def counted(slug=None):
+        statements.clear()
+        load(slug)
+        return len(statements)
+
+    def post(count):
+        for n in range(count):
+            byline = (f"Writer {n}", f"Second {n}")
+            entry = newsroom.post(title=str(n), byline=byline, tags=(f"tag {n}",))
+            change(entry, RevisionKind.CORRECTION, "Wrong.", title=f"{n}.", byline=byline, tags=(f"tag {n}",))
+
+    newsroom.stream("ice", contributors=("Ines",))
+    event.listen(newsroom.db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+    post(1)
+    few = counted("floods"), counted()
+    post(9)
+    assert (counted("floods"), counted()) == few
+    assert max(few) <= 10
+
+
+@pytest.mark.parametrize("fmt", list(Format))
+def test_the_same_tables_give_the_same_bytes_whenever_they_are_read(load, newsroom, clock, fmt):
+    newsroom.post(dek="Dek", body="Body", byline=("Ines",), tags=("a", "b"))
+    first = render(load("floods"), fmt)
+    clock.forward(days=3)
+    assert render(load("floods"), fmt) == first
