@@ -85,11 +85,13 @@ def log_in(db: Database, email: str, password: str, network: str) -> str | None:
     ``network`` is the client's address.  Raises TooMany after ten failures for the address, or a hundred from the
     network, within a quarter of an hour.
     """
-    email = email.strip().casefold()[:320]
-    keys = {f"log-in address {email}"[:200]: TRIES, f"log-in network {network}"[:200]: TRIES * 10}
+    keys = {f"log-in address {_digest(email.strip().casefold())}": TRIES, f"log-in network {network}"[:200]: TRIES * 10}
     strike(db, keys)  # counted before the answer is known, so that parallel guesses cannot slip through
     with db.read() as tx:
-        account = tx.scalar(select(Account).where(Account.email == email, Account.ended_at.is_(None)))
+        try:
+            account = _by_email(tx, email)
+        except (Invalid, NotFound):
+            account = None
     known = account.password_hash if account is not None else None
     if not _matches(known or _DECOY, password) or account is None or known is None:
         return None

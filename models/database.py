@@ -24,7 +24,9 @@ class Database(sessionmaker[Session]):
     def __init__(self, engine: Engine, clock: Clock) -> None:
         super().__init__(bind=engine, expire_on_commit=False, info={"clock": clock})
         self.engine = engine
-        self._reader = engine.execution_options(**{_READ: True})
+        # SQLite reads one moment by itself; PostgreSQL must be asked to.
+        one_moment = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        self._reader = engine.execution_options(**{_READ: True}, **one_moment)
 
     @contextmanager
     def read(self) -> Iterator[Session]:

@@ -24,7 +24,9 @@ from models.site import found_site
 from models.streams import StreamText, add_stream
 from models.texts import EntryText
 
-for _name in [name for name in os.environ if name.startswith("STORYWIRE_") and not name.startswith(("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_"))]:
+for _name in [
+    name for name in os.environ if name.startswith("STORYWIRE_") and not name.startswith(("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_"))
+]:
     del os.environ[_name]  # what the developer's own service is set to is no matter of the tests
 
 

@@ -19,8 +19,12 @@ def test_partial_indexes_came_with_their_conditions(db: Database) -> None:
     table = "sqlite_master" if db.embedded else "pg_indexes"
     column, name = ("sql", "name") if db.embedded else ("indexdef", "indexname")
     with db.engine.connect() as connection:
-        found = {row[0]: row[1] for row in connection.exec_driver_sql(f"SELECT {name}, {column} FROM {table} WHERE {column} LIKE '%% WHERE %%'")}
-    declared = {index.name for t in Base.metadata.tables.values() for index in t.indexes if index.dialect_options["sqlite"]["where"] is not None}
+        found = {
+            row[0]: row[1] for row in connection.exec_driver_sql(f"SELECT {name}, {column} FROM {table} WHERE {column} LIKE '%% WHERE %%'")
+        }
+    declared = {
+        index.name for t in Base.metadata.tables.values() for index in t.indexes if index.dialect_options["sqlite"]["where"] is not None
+    }
     assert set(found) == declared
 
 

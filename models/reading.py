@@ -1,0 +1,214 @@
+"""What pages show, each read in a number of queries that does not grow with the entries."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from models.entries import entries, get_entry
+from models.errors import Gone, NotFound
+from models.ledger import Recipient, RecipientKind, RecipientState
+from models.people import Account
+from models.stories import Entry, EntryState, Importance, Revision, RevisionKind, RevisionState, Stream, StreamState
+from models.streams import get_stream, list_streams
+
+PAGE = 50  # entries on one page of a timeline
+KEY_POINTS, HEADLINES = 6, 3
+_SHOWN = (EntryState.PUBLISHED, EntryState.RETRACTED)  # a retracted entry keeps its place, as a stub
+_RAISED = (Importance.KEY, Importance.BREAKING)
+
+
+@dataclass(frozen=True)
+class Headline:
+    """An entry in a list of links."""
+
+    stream_id: int
+    uid: str
+    title: str
+    importance: Importance
+    published_at: datetime
+
+
+@dataclass(frozen=True)
+class PublicChange:
+    """A line of an entry's public history.  ``former_title`` is empty where the title stayed."""
+
+    kind: RevisionKind
+    at: datetime
+    note: str
+    title: str
+    former_title: str
+
+
+@dataclass(frozen=True)
+class FrontPage:
+    """Running streams first, those with the latest entry leading; the first of them with three headlines, others with one."""
+
+    running: Sequence[Stream]
+    ended: Sequence[Stream]
+    headlines: Mapping[int, Sequence[Headline]]
+    updates: Mapping[int, int]
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the last entry of all came out."""
+        return max((stream.last_entry_at for stream in (*self.running, *self.ended) if stream.last_entry_at), default=None)
+
+
+@dataclass(frozen=True)
+class StreamPage:
+    """One page of a timeline; ``older`` is the ``before`` of the next one, None on the last."""
+
+    stream: Stream
+    entries: Sequence[Entry]
+    history: Mapping[int, Sequence[PublicChange]]
+    key_points: Sequence[Headline]
+    updates: int
+    older: int | None
+
+
+@dataclass(frozen=True)
+class EntryPage:
+    """One entry with its public history and its neighbours in the order in which they came out."""
+
+    entry: Entry
+    history: Sequence[PublicChange]
+    following: Headline | None
+    preceding: Headline | None
+    updates: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """Streams as the desk lists them."""
+
+    streams: Sequence[Stream]
+    latest: Mapping[int, Headline]
+    counts: Mapping[int, Mapping[EntryState, int]]
+
+
+def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
+    """All public streams, at most ``limit`` running and as many ended ones."""
+    streams = list_streams(tx, public=True)
+    running = [stream for stream in streams if stream.state is not StreamState.ENDED][:limit]
+    ended = [stream for stream in streams if stream.state is StreamState.ENDED][:limit]
+    headlines: dict[int, Sequence[Headline]] = {id_: [headline] for id_, headline in _latest(tx, [s.id for s in running]).items()}
+    if running:
+        get_stream(tx, running[0].slug)  # loads its contributors
+        newest = _headlines(running[0].id).order_by(Entry.seq.desc()).limit(HEADLINES)
+        headlines[running[0].id] = [Headline(*row) for row in tx.execute(newest)]
+    return FrontPage(running, ended, headlines, _published(tx, [stream.id for stream in running]))
+
+
+def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> StreamPage:
+    """The newest entries of a public stream, or those that came out before the entry with the seq ``before``.
+
+    Cut by seq, which no imported date can disturb, and shown by date.  Raises NotFound and Gone as `get_stream` does.
+    """
+    stream = get_stream(tx, slug, public=True)
+    query = entries().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)).order_by(Entry.seq.desc()).limit(PAGE + 1)
+    if before is not None:
+        query = query.where(Entry.seq < before)
+    found = tx.scalars(query).all()
+    older = found[PAGE - 1].seq if len(found) > PAGE else None
+    shown = sorted(found[:PAGE], key=lambda entry: (entry.published_at, entry.seq), reverse=True)
+    key_points = _headlines(stream.id).where(Entry.importance.in_(_RAISED)).order_by(Entry.seq.desc()).limit(KEY_POINTS)
+    return StreamPage(
+        stream,
+        shown,
+        _histories(tx, [entry.id for entry in shown]),
+        [Headline(*row) for row in tx.execute(key_points)] if before is None else [],
+        _published(tx, [stream.id]).get(stream.id, 0),
+        older,
+    )
+
+
+def page_of_entry(tx: Session, uid: str) -> EntryPage:
+    """A public entry.  Raises NotFound where it is not out, Gone with the public note where it or its stream was withdrawn."""
+    entry = get_entry(tx, uid)
+    if entry.state not in _SHOWN or entry.stream.state is StreamState.HIDDEN:
+        raise NotFound("entry", uid)
+    if entry.stream.state is StreamState.DELETED:
+        raise Gone("entry", uid)
+    history = _histories(tx, [entry.id]).get(entry.id, [])
+    if entry.state is EntryState.RETRACTED:
+        raise Gone("entry", uid, next((change.note for change in history if change.kind is RevisionKind.RETRACTION), ""))
+    beside = _headlines(entry.stream_id)
+    following = tx.execute(beside.where(Entry.seq > entry.seq).order_by(Entry.seq).limit(1)).first()
+    preceding = tx.execute(beside.where(Entry.seq < entry.seq).order_by(Entry.seq.desc()).limit(1)).first()
+    return EntryPage(
+        entry,
+        history,
+        Headline(*following) if following else None,
+        Headline(*preceding) if preceding else None,
+        _published(tx, [entry.stream_id]).get(entry.stream_id, 0),
+    )
+
+
+def board(tx: Session) -> Board:
+    """All streams but deleted ones, with their last entry and how many entries stand where."""
+    streams = list_streams(tx)
+    counts: dict[int, dict[EntryState, int]] = defaultdict(dict)
+    for stream_id, state, number in tx.execute(select(Entry.stream_id, Entry.state, func.count()).group_by(Entry.stream_id, Entry.state)):
+        counts[stream_id][state] = number
+    return Board(streams, _latest(tx, [stream.id for stream in streams]), counts)
+
+
+def account_names(tx: Session, ids: Iterable[int | None]) -> dict[int, str]:
+    """The names of those accounts."""
+    wanted = {id_ for id_ in ids if id_ is not None}
+    return {id_: name for id_, name in tx.execute(select(Account.id, Account.name).where(Account.id.in_(wanted)))}
+
+
+def confirmed_recipients(tx: Session) -> dict[RecipientKind, int]:
+    """How many can be told at all, by kind."""
+    query = select(Recipient.kind, func.count()).where(Recipient.state == RecipientState.CONFIRMED).group_by(Recipient.kind)
+    return dict.fromkeys(RecipientKind, 0) | {kind: number for kind, number in tx.execute(query)}
+
+
+def _headlines(stream_id: int) -> Select[int, str, str, Importance, datetime | None]:
+    columns = (Entry.stream_id, Entry.uid, Entry.title, Entry.importance, Entry.published_at)
+    return select(*columns).where(Entry.stream_id == stream_id, Entry.state == EntryState.PUBLISHED)
+
+
+def _latest(tx: Session, stream_ids: Sequence[int]) -> dict[int, Headline]:
+    last = select(func.max(Entry.seq)).where(Entry.stream_id.in_(stream_ids), Entry.state == EntryState.PUBLISHED).group_by(Entry.stream_id)
+    query = select(Entry.stream_id, Entry.uid, Entry.title, Entry.importance, Entry.published_at).where(Entry.seq.in_(last))
+    return {row[0]: Headline(*row) for row in tx.execute(query)}
+
+
+def _published(tx: Session, stream_ids: Sequence[int]) -> dict[int, int]:
+    query = select(Entry.stream_id, func.count()).where(Entry.stream_id.in_(stream_ids), Entry.state == EntryState.PUBLISHED)
+    return {stream_id: number for stream_id, number in tx.execute(query.group_by(Entry.stream_id))}
+
+
+def _histories(tx: Session, entry_ids: Sequence[int]) -> dict[int, list[PublicChange]]:
+    """The public changes of each entry, newest first.  A retraction counts at once, though its alert may still wait."""
+    query = (
+        select(
+            Revision.entry_id,
+            Revision.kind,
+            func.coalesce(Revision.applied_at, Revision.created_at),
+            Revision.note,
+            Revision.content["title"].as_string(),
+        )
+        .where(
+            Revision.entry_id.in_(entry_ids),
+            or_(
+                Revision.state == RevisionState.APPLIED,
+                and_(Revision.kind == RevisionKind.RETRACTION, Revision.state == RevisionState.PENDING),
+            ),
+        )
+        .order_by(Revision.entry_id, Revision.no)
+    )
+    found: dict[int, list[PublicChange]] = defaultdict(list)
+    titles: dict[int, str] = {}
+    for entry_id, kind, at, note, title in tx.execute(query):
+        former = titles.get(entry_id, title)
+        titles[entry_id] = title
+        if kind is not RevisionKind.SILENT:
+            found[entry_id].insert(0, PublicChange(kind, at, note, title, former if former != title else ""))
+    return found

@@ -1,0 +1,125 @@
+"""Who may log in, how often they may try, and how they get out."""
+
+import pytest
+
+from models import Role, accounts
+from models.accounts import (
+    add_account,
+    list_accounts,
+    log_in,
+    log_out,
+    make_login_link,
+    session_account,
+    set_password,
+    use_login_link,
+)
+from models.errors import Forbidden, Invalid, NotFound, TooMany
+
+PASSWORD = "a river of words"
+
+
+@pytest.fixture
+def editor(newsroom, db):
+    return add_account(db, newsroom.actor, "Mara@Example.org", "Mara Eskelund", Role.EDITOR, password=PASSWORD)
+
+
+def test_a_password_opens_a_session_and_log_out_ends_it(db, editor):
+    token = log_in(db, " mara@EXAMPLE.org", PASSWORD, "192.0.2.1")
+    assert session_account(db, token).id == editor.id
+    log_out(db, token)
+    assert session_account(db, token) is None
+
+
+def test_a_session_ends_by_age(db, editor, clock):
+    token = log_in(db, editor.email, PASSWORD, "192.0.2.1")
+    clock.forward(days=13)
+    assert session_account(db, token) is not None
+    clock.forward(days=2)
+    assert session_account(db, token) is None
+
+
+@pytest.mark.parametrize("password", ["wrong", "", "x" * 100_000, "\ud800", PASSWORD + " "])
+def test_a_wrong_password_opens_nothing(db, editor, password):
+    assert log_in(db, editor.email, password, "192.0.2.1") is None
+
+
+@pytest.mark.parametrize("email", ["nobody@example.org", "", "\x00", "x" * 5000])
+def test_an_unknown_address_opens_nothing(db, email):
+    assert log_in(db, email, PASSWORD, "192.0.2.1") is None
+
+
+def test_too_many_tries_and_one_waits_even_with_the_right_password(db, editor, clock, monkeypatch):
+    monkeypatch.setattr(accounts, "TRIES", 3)
+    for _ in range(3):
+        log_in(db, editor.email, "wrong", "192.0.2.1")
+    with pytest.raises(TooMany) as caught:
+        log_in(db, editor.email, PASSWORD, "198.51.100.7")
+    assert caught.value.retry_after == 15 * 60
+    clock.forward(minutes=15, seconds=1)
+    assert log_in(db, editor.email, PASSWORD, "192.0.2.1") is not None
+
+
+def test_a_right_password_forgives_earlier_slips(db, editor, monkeypatch):
+    monkeypatch.setattr(accounts, "TRIES", 3)
+    for _ in range(3):
+        for _ in range(2):
+            log_in(db, editor.email, "wrong", "192.0.2.1")
+        assert log_in(db, editor.email, PASSWORD, "192.0.2.1") is not None
+
+
+def test_a_network_that_tries_many_addresses_waits(db, newsroom, monkeypatch):
+    monkeypatch.setattr(accounts, "TRIES", 1)
+    for number in range(10):
+        log_in(db, f"guess{number}@example.org", "wrong", "192.0.2.1")
+    with pytest.raises(TooMany):
+        log_in(db, "another@example.org", "wrong", "192.0.2.1")
+    assert log_in(db, "another@example.org", "wrong", "192.0.2.2") is None
+
+
+def test_a_log_in_link_works_once_and_not_for_long(db, newsroom, editor, clock):
+    link = make_login_link(db, newsroom.actor, editor.email)
+    assert session_account(db, use_login_link(db, link)).id == editor.id
+    assert use_login_link(db, link) is None
+    late = make_login_link(db, newsroom.actor, editor.email)
+    clock.forward(minutes=16)
+    assert use_login_link(db, late) is None
+    assert use_login_link(db, "forged") is None
+
+
+def test_a_new_password_logs_out_everywhere(db, newsroom, editor):
+    token = log_in(db, editor.email, PASSWORD, "192.0.2.1")
+    set_password(db, newsroom.actor, editor.email, "another river")
+    assert session_account(db, token) is None
+    assert log_in(db, editor.email, PASSWORD, "192.0.2.1") is None
+    assert log_in(db, editor.email, "another river", "192.0.2.1") is not None
+
+
+def test_adding_an_account_again_changes_nothing(db, newsroom, editor):
+    again = add_account(db, newsroom.actor, "mara@example.org", "Other", Role.ADMIN)
+    assert (again.id, again.role, again.name) == (editor.id, Role.EDITOR, "Mara Eskelund")
+    assert [account.email for account in list_accounts(db)] == ["mara@example.org"]
+
+
+def test_only_admins_make_accounts_and_links(db, newsroom, editor):
+    actor = newsroom.account(Role.EDITOR)
+    with pytest.raises(Forbidden):
+        add_account(db, actor, "x@example.org", "X", Role.ADMIN)
+    with pytest.raises(Forbidden):
+        make_login_link(db, actor, editor.email)
+    with pytest.raises(Forbidden):
+        set_password(db, actor, editor.email, "another river")
+    with pytest.raises(NotFound):
+        make_login_link(db, newsroom.actor, "nobody@example.org")
+
+
+@pytest.mark.parametrize(
+    "email", ["", "no at sign", "a@b", "a@example.org\r\nBcc: x@example.org", "x" * 400 + "@example.org", '"q"@example.org']
+)
+def test_an_address_that_is_none_is_refused(db, newsroom, email):
+    with pytest.raises(Invalid):
+        add_account(db, newsroom.actor, email, "X", Role.EDITOR)
+
+
+def test_a_short_password_is_refused(db, newsroom):
+    with pytest.raises(Invalid, match="use 10 to 1000 characters"):
+        add_account(db, newsroom.actor, "x@example.org", "X", Role.EDITOR, password="short")

@@ -1,0 +1,155 @@
+"""Who follows what, and who is owed an alert."""
+
+from dataclasses import replace
+
+import pytest
+
+from models import Importance, RecipientKind, RecipientState, Role
+from models.audience import (
+    Target,
+    Topic,
+    add_channel,
+    add_subscriber,
+    count,
+    followed,
+    leave,
+    open_url,
+    owed,
+    remove_recipient,
+    signing_secret,
+    suppress,
+)
+from models.errors import Forbidden, Invalid, NotFound
+from models.streams import get_stream
+from models.tokens import ALL, leave_token, read_leave_token
+
+HOOK = "jsons://hooks.example.org/T0PSECRET/path"
+
+
+@pytest.fixture
+def topic(newsroom, db):
+    with db.read() as tx:
+        return Topic(get_stream(tx, "floods").id, Importance.NORMAL, (), correction=False)
+
+
+def mails(db, topic) -> int:
+    with db.read() as tx:
+        return count(tx, topic)[RecipientKind.MAIL]
+
+
+def hook(db, newsroom, keys, name="hook", **more):
+    return add_channel(db, newsroom.actor, keys, name, Target(HOOK, "webhook", "webhook hooks.example.org …"), **more)
+
+
+def test_the_same_address_is_subscribed_once_however_it_is_written(db, newsroom, topic):
+    first = add_subscriber(db, newsroom.actor, "Reader@Example.org", stream="floods")
+    again = add_subscriber(db, newsroom.actor, "reader@EXAMPLE.ORG", stream="floods")
+    assert first.id == again.id
+    with db.read() as tx:
+        assert len(followed(tx, first.uid)[1]) == 1
+
+
+def test_one_recipient_is_owed_once_by_whatever_subscriptions(db, newsroom, topic):
+    add_subscriber(db, newsroom.actor, "reader@example.org", stream="floods")
+    add_subscriber(db, newsroom.actor, "reader@example.org")
+    newsroom.stream("drought")
+    add_subscriber(db, newsroom.actor, "other@example.org", stream="drought")
+    with db.read() as tx:
+        assert len(tx.execute(owed(topic)).all()) == 1
+
+
+def test_importance_and_tags_choose(db, newsroom, keys, topic):
+    hook(db, newsroom, keys, tags=("River Level",))
+    with db.read() as tx:
+        found = [
+            len(tx.execute(owed(replace(topic, tags=tags))).all()) for tags in ((), ("river-level",), ("trams", "river-level"), ("trams",))
+        ]
+    assert found == [0, 1, 1, 0]
+    channel = hook(db, newsroom, keys, name="key only")
+    with db.begin() as tx:
+        followed(tx, channel.uid)[1][0].least_importance = Importance.KEY
+    with db.read() as tx:
+        grades = [len(tx.execute(owed(replace(topic, importance=grade))).all()) for grade in Importance]
+    assert grades == [0, 1, 1]
+
+
+def test_nobody_is_owed_what_was_out_before_they_came(db, newsroom, topic, clock):
+    before = clock.now
+    clock.forward(minutes=1)
+    add_subscriber(db, newsroom.actor, "late@example.org")
+    with db.read() as tx:
+        assert tx.execute(owed(topic, confirmed_by=before)).all() == []
+        assert len(tx.execute(owed(topic, confirmed_by=clock.now)).all()) == 1
+
+
+def test_leaving_a_story_leaves_it_however_it_came(db, newsroom, topic):
+    reader = add_subscriber(db, newsroom.actor, "reader@example.org", stream="floods")
+    add_subscriber(db, newsroom.actor, "reader@example.org")
+    newsroom.stream("drought")
+    add_subscriber(db, newsroom.actor, "reader@example.org", stream="drought")
+    with db.read() as tx:
+        scope = get_stream(tx, "floods").uid
+    leave(db, reader.uid, scope)
+    leave(db, reader.uid, scope)
+    with db.read() as tx:
+        recipient, still = followed(tx, reader.uid)
+    assert [subscription.stream.slug for subscription in still] == ["drought"]
+    assert recipient.state is RecipientState.CONFIRMED
+    assert mails(db, topic) == 0
+    leave(db, reader.uid, ALL)
+    with db.read() as tx:
+        assert followed(tx, reader.uid)[0].state is RecipientState.ENDED
+
+
+def test_who_left_can_come_back_but_a_suppressed_address_cannot(db, newsroom, topic):
+    reader = add_subscriber(db, newsroom.actor, "reader@example.org")
+    leave(db, reader.uid, ALL)
+    add_subscriber(db, newsroom.actor, "reader@example.org")
+    assert mails(db, topic) == 1
+    with db.begin() as tx:
+        suppress(tx, reader.id, "550 5.1.1 no such user")
+    assert mails(db, topic) == 0
+    with pytest.raises(Invalid, match=r"550 5\.1\.1 no such user"):
+        add_subscriber(db, newsroom.actor, "reader@example.org")
+
+
+def test_a_channel_url_is_stored_sealed(db, newsroom, keys):
+    channel = hook(db, newsroom, keys)
+    assert open_url(keys, channel) == HOOK
+    assert "T0PSECRET" not in (channel.sealed_url or "") + channel.masked_url
+    assert len(signing_secret(keys, channel)) == 64
+
+
+def test_a_removed_channel_is_owed_nothing(db, newsroom, keys, topic):
+    hook(db, newsroom, keys)
+    remove_recipient(db, newsroom.actor, RecipientKind.CHANNEL, "hook", "removed")
+    with db.read() as tx:
+        assert count(tx, topic)[RecipientKind.CHANNEL] == 0
+    with pytest.raises(NotFound):
+        remove_recipient(db, newsroom.actor, RecipientKind.CHANNEL, "other", "removed")
+
+
+def test_only_admins_add_recipients(db, newsroom, keys):
+    editor = newsroom.account(Role.EDITOR)
+    with pytest.raises(Forbidden):
+        add_subscriber(db, editor, "reader@example.org")
+    with pytest.raises(Forbidden):
+        add_channel(db, editor, keys, "hook", Target(HOOK, "webhook", ""))
+
+
+def test_a_leave_token_names_its_recipient_and_cannot_be_made_by_others(keys):
+    token = leave_token(keys, "r2cp", "str3am")
+    assert read_leave_token(keys, token) == ("r2cp", "str3am")
+    assert len(leave_token(keys, "x" * 16, "y" * 7)) <= 70
+    for forged in (
+        token[:-1],
+        token + "x",
+        "",
+        "-",
+        "--",
+        token.replace("r2cp", "r3cp"),
+        token.replace("str3am", ALL),
+        "\ud800-a-b",
+        "ü" * 50,
+    ):
+        assert read_leave_token(keys, forged) is None
