@@ -40,6 +40,8 @@ class Recipient(Base):
     __tablename__ = "recipient"
     __table_args__ = (
         UniqueConstraint("kind", "address"),
+        # A fan-out to channels walks them without meeting the mail addresses, which may be many more.
+        Index(None, "lane", "id"),
         {"sqlite_autoincrement": True},
     )
 

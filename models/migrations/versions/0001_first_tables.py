@@ -77,6 +77,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("uid", name=op.f("uq_recipient_uid")),
         sqlite_autoincrement=True,
     )
+    with op.batch_alter_table("recipient", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_recipient_lane_id"), ["lane", "id"], unique=False)
+
     op.create_table(
         "site",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),

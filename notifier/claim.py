@@ -1,0 +1,196 @@
+"""Claiming: rows become one worker's for a while, and are looked at once more before anything is sent."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from models import Delivery, DeliveryState, Lane, Recipient, RevisionKind, Subscription
+from models.audience import owed
+from models.clock import now
+from models.database import Database
+from notifier import pause
+from notifier.lease import LEASE, QUEUED, Lease, skipped
+from notifier.sql import among, changed, taken
+from notifier.topics import About, abouts
+from notifier.verdict import Send, Skip, Standing, Wait, Wish, judge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A claimed delivery, with what sending it needs."""
+
+    id: int
+    uid: str
+    alert_id: int
+    recipient_id: int
+    recipient_uid: str
+    address: str
+    service: str
+    sealed_url: str | None
+    attempts: int  # this one included
+    created_at: datetime
+    follows_all: bool  # its subscription is to all streams
+    told: bool  # its recipient heard of an earlier revision
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Rows that are ours until the lease is lost.  ``probe``: one row, to see whether the mail server is back."""
+
+    lease: Lease
+    messages: Sequence[Message]
+    taken: int  # rows looked at, those that nobody wants any more included
+    probe: bool = False
+
+
+def claim(db: Database, lane: Lane, limit: int, *, monotonic: Callable[[], float] = time.monotonic) -> Claim | None:
+    """Take at most ``limit`` due rows of a lane, the most urgent first; None where nothing may be sent or nothing is due.
+
+    A row that is no longer wanted is settled here, so ``messages`` may be empty although rows were taken.
+    """
+    token = secrets.token_hex(16)
+    lease = Lease(db, token, monotonic=monotonic)
+    with db.begin() as tx:
+        gate = pause.gate(tx, lane, lock=True)
+        if gate is pause.Gate.SHUT:
+            return None
+        ids = _take(tx, lane, token, 1 if gate is pause.Gate.PROBE else limit)
+        if not ids:
+            return None
+        messages = _wanted(tx, ids)
+        if gate is pause.Gate.PROBE and messages:
+            pause.probing(tx)
+        return Claim(lease, messages, len(ids), gate is pause.Gate.PROBE)
+
+
+def _take(tx: Session, lane: Lane, token: str, limit: int) -> Sequence[int]:
+    due = (
+        select(Delivery.id)
+        .where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane, Delivery.due_at <= now(tx))
+        .order_by(Delivery.priority, Delivery.due_at, Delivery.id)
+        .limit(limit)
+    )
+    claimed: dict[str, Any] = {
+        "state": DeliveryState.CLAIMED,
+        "claim_token": token,
+        "lease_until": now(tx) + LEASE,
+        "attempts": Delivery.attempts + 1,
+        "started_at": None,
+    }
+    take = update(Delivery).where(taken(tx, Delivery.id, due)).values(claimed).returning(Delivery.id)
+    return tx.scalars(take.execution_options(synchronize_session=False)).all()
+
+
+def _wanted(tx: Session, ids: Sequence[int]) -> list[Message]:
+    """The rows that are to be sent now; the others are skipped or put back."""
+    rows = _rows(tx, ids)
+    about = abouts(tx, {row.alert_id for row in rows})
+    others = {alert_id: _others(tx, one, rows) for alert_id, one in about.items()}
+    again = {alert_id: _still_owed(tx, one, rows) for alert_id, one in about.items()}
+    wanted: list[Message] = []
+    unwanted: dict[Skip | Wait, list[int]] = {}
+    for row in rows:
+        one = about[row.alert_id]
+        earlier, later = others[one.alert_id].get(row.recipient_id, ([], []))
+        subscribed = row.subscribed or row.recipient_id in again[one.alert_id]
+        wish = Wish(recipient=row.state, subscribed=subscribed, earlier=earlier, later=later)
+        verdict = judge(_standing(one), wish, now(tx))
+        if isinstance(verdict, Send):
+            wanted.append(_message(row, told=verdict.told))
+        else:
+            unwanted.setdefault(verdict, []).append(row.id)
+    for other, put in unwanted.items():
+        changed(tx, update(Delivery).where(among(tx, Delivery.id, put)).values(_put(other, now(tx))))
+    return wanted
+
+
+def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
+    query = (
+        select(
+            Delivery.id,
+            Delivery.uid,
+            Delivery.alert_id,
+            Delivery.recipient_id,
+            Delivery.attempts,
+            Delivery.created_at,
+            Recipient.uid.label("recipient_uid"),
+            Recipient.state,
+            Recipient.address,
+            Recipient.service,
+            Recipient.sealed_url,
+            (Subscription.id.is_not(None) & Subscription.ended_at.is_(None)).label("subscribed"),
+            (Subscription.id.is_not(None) & Subscription.stream_id.is_(None)).label("follows_all"),
+        )
+        .join(Recipient, Recipient.id == Delivery.recipient_id)
+        .outerjoin(Subscription, Subscription.id == Delivery.subscription_id)
+        .where(among(tx, Delivery.id, ids))
+        .order_by(Delivery.priority, Delivery.due_at, Delivery.id)
+    )
+    return tx.execute(query).all()
+
+
+def _standing(one: About) -> Standing:
+    return Standing(
+        revision=one.kind,
+        entry=one.entry_state,
+        stream=one.stream_state,
+        stopped=one.stopped_at is not None,
+        retraction_at=one.retraction_at,
+    )
+
+
+def _others(tx: Session, one: About, rows: Sequence[Any]) -> dict[int, tuple[list[DeliveryState], list[RevisionKind]]]:
+    """What these recipients have of the entry's other revisions: states of earlier ones, kinds of later ones."""
+    found: dict[int, tuple[list[DeliveryState], list[RevisionKind]]] = {}
+    later = one.later
+    if not one.siblings:
+        return found
+    recipients = [row.recipient_id for row in rows if row.alert_id == one.alert_id]
+    query = select(Delivery.recipient_id, Delivery.alert_id, Delivery.state).where(
+        Delivery.alert_id.in_([*one.earlier, *later]), among(tx, Delivery.recipient_id, recipients)
+    )
+    for recipient_id, alert_id, state in tx.execute(query):
+        states, kinds = found.setdefault(recipient_id, ([], []))
+        if alert_id in later:
+            kinds.append(later[alert_id])
+        else:
+            states.append(state)
+    return found
+
+
+def _still_owed(tx: Session, one: About, rows: Sequence[Any]) -> set[int]:
+    """Recipients whose subscription has ended, but whom another one still brings this alert."""
+    doubtful = [row.recipient_id for row in rows if row.alert_id == one.alert_id and not row.subscribed]
+    if not doubtful:
+        return set()
+    query = owed(one.topic(tx), confirmed_by=one.created_at).where(among(tx, Recipient.id, doubtful))
+    return {row.recipient_id for row in tx.execute(query)}
+
+
+def _put(verdict: Skip | Wait, moment: datetime) -> dict[str, Any]:
+    if isinstance(verdict, Wait):
+        return {**QUEUED, "due_at": verdict.until, "attempts": Delivery.attempts - 1}
+    return skipped(verdict.reason, moment, verdict.words) | {"attempts": Delivery.attempts - 1}
+
+
+def _message(row: Any, *, told: bool) -> Message:
+    return Message(
+        id=row.id,
+        uid=row.uid,
+        alert_id=row.alert_id,
+        recipient_id=row.recipient_id,
+        recipient_uid=row.recipient_uid,
+        address=row.address,
+        service=row.service,
+        sealed_url=row.sealed_url,
+        attempts=row.attempts,
+        created_at=row.created_at,
+        follows_all=bool(row.follows_all),
+        told=told,
+    )

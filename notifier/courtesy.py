@@ -1,0 +1,27 @@
+"""Letting others write: SQLite's write lock knows no queue, so who writes without a pause starves everybody else."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from models.database import Database
+
+_AFTER, _PAUSE = 0.010, 0.002  # seconds
+
+
+class Courtesy:
+    """For one loop in one thread: 2 ms of rest after every 10 ms of writing; on PostgreSQL nothing."""
+
+    def __init__(self, db: Database) -> None:
+        self._needed = db.embedded
+        self._written = 0.0
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Wraps each write transaction."""
+        began = time.monotonic()
+        yield
+        self._written += time.monotonic() - began
+        if self._needed and self._written >= _AFTER:
+            self._written = 0.0
+            time.sleep(_PAUSE)

@@ -1,0 +1,104 @@
+"""The worker: stations that answer the doorbell, the ticker, and how they start and drain."""
+
+import logging
+import threading
+
+from config.keys import Keys
+from config.settings import Settings
+from models import Lane
+from models.database import Database
+from notifier import doorbell
+from notifier.apprise_setup import set_up_apprise
+from notifier.chat_lane import ChatLane
+from notifier.expand import expand_all
+from notifier.lease import release_all
+from notifier.mail_lane import MailLane
+from notifier.pause import say_whether_mail_is_set_up
+from notifier.station import Station
+from notifier.ticker import Ticker
+from notifier.troubles import Troubles
+
+log = logging.getLogger(__name__)
+
+CHAT_THREADS = 8
+ALL_LANES = frozenset(Lane)
+
+
+def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Event, lanes: frozenset[Lane] = ALL_LANES) -> None:
+    """Work until ``stop`` is set, then drain: messages in hand are settled, the rest of each claim goes back to the queue.
+
+    On SQLite the caller must hold the worker's lock, since claims of earlier workers are released at the start.
+    Raises BadSettings for a MAIL_URL or MAIL_FROM that cannot be used.
+    """
+    set_up_apprise(settings.allow_private_hosts)
+    if db.embedded:
+        log.info("released %d claims of an earlier worker", release_all(db))
+    worker = _Worker(settings, keys, db, stop, lanes)
+    worker.start()
+    try:
+        stop.wait()
+    finally:
+        stop.set()
+        worker.drain()
+
+
+class _Worker:
+    def __init__(self, settings: Settings, keys: Keys, db: Database, stop: threading.Event, lanes: frozenset[Lane]) -> None:
+        self._db, self._stop = db, stop
+        troubles = Troubles(log)
+        self._remote = doorbell.RemoteBell(settings.broker_url) if settings.broker_url else None
+        self._expand = Station("expand", self._expand_all, troubles)
+        self._lanes: dict[Lane, Station] = {}
+        if Lane.URGENT in lanes:
+            chat = ChatLane(settings, keys, db, stop)
+            self._lanes[Lane.URGENT] = Station(
+                "urgent", chat.send_pass, troubles, threads=CHAT_THREADS, on_thread_end=chat.close_connection
+            )
+        if Lane.BULK in lanes:
+            has_mail = bool(settings.mail_url.get_secret_value())
+            say_whether_mail_is_set_up(db, is_set=has_mail)
+            if has_mail:
+                mail = MailLane(settings, keys, db, stop)
+                self._lanes[Lane.BULK] = Station(
+                    "bulk", mail.send_pass, troubles, threads=settings.mail_connections, on_thread_end=mail.close_connection
+                )
+        self._ticker = Ticker(db, ring_expand=self._expand.ring, ring_lane=self._ring)
+        self._ticking = threading.Thread(target=self._ticker.run, args=(stop,), name="ticker")
+        self._listener = doorbell.Listener(settings.broker_url, self._answers()) if settings.broker_url else None
+
+    def _answers(self) -> dict[str, doorbell.Ring]:
+        names = {Lane.URGENT: doorbell.URGENT, Lane.BULK: doorbell.BULK}
+        return {doorbell.EXPAND: self._expand.ring, **{names[lane]: station.ring for lane, station in self._lanes.items()}}
+
+    def start(self) -> None:
+        for station in (self._expand, *self._lanes.values()):
+            station.start()
+        if self._listener is not None:
+            self._listener.start()
+        self._ticking.start()
+
+    def drain(self) -> None:
+        """Nothing new is rung for, then each station ends what it has in hand."""
+        self._ticking.join()
+        if self._listener is not None:
+            self._listener.stop()
+        stations = [threading.Thread(target=station.stop) for station in (self._expand, *self._lanes.values())]
+        for stopping in stations:
+            stopping.start()
+        for stopping in stations:
+            stopping.join()
+        if self._remote is not None:
+            self._remote.close()
+
+    def _expand_all(self) -> int:
+        """Fan out what waits; the lanes are rung slice by slice, here and on the other nodes."""
+        return expand_all(self._db, go_on=lambda: not self._stop.is_set(), ring=self._ring_everywhere)
+
+    def _ring(self, lane: Lane) -> None:
+        if lane in self._lanes:
+            self._lanes[lane].ring()
+
+    def _ring_everywhere(self, lane: Lane) -> None:
+        self._ring(lane)
+        if self._remote is not None:
+            self._remote.ring(doorbell.BULK if lane is Lane.BULK else doorbell.URGENT)

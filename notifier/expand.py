@@ -1,0 +1,165 @@
+"""Expanding: a fanout becomes one delivery for each recipient that is owed the alert, a slice of recipients at a time."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, select, text, true, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from models import Alert, Delivery, DeliveryState, Fanout, Lane, Recipient, RevisionKind, SkipReason, Subscription
+from models.audience import owed
+from models.base import random_uid
+from models.clock import now
+from models.database import Database, rows_changed
+from notifier.courtesy import Courtesy
+from notifier.lease import skipped
+from notifier.sql import changed, on_postgresql
+from notifier.topics import About, abouts
+
+SLICE = 2_000
+"""Recipients looked at in one transaction: some 2 ms of SQLite's write lock."""
+ANALYZE_FROM = 5_000
+"""Deliveries made after which PostgreSQL is told to look at the table again: with old statistics claims take four times as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one transaction did."""
+
+    alert_id: int
+    lane: Lane
+    made: int
+    done: bool  # the fanout is complete
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """Recipients with ids above ``after`` and, unless it is None, up to ``upto``."""
+
+    after: int
+    upto: int | None
+
+    def holds(self, column: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+        return and_(column > self.after, column <= self.upto if self.upto is not None else true())
+
+
+def expand_all(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane], None]) -> int:
+    """Expand slice after slice while ``go_on`` and while any fanout is left; returns how many deliveries were made.
+
+    ``ring`` is told of each lane that has new rows.
+    """
+    made, courtesy = 0, Courtesy(db)
+    while go_on():
+        with courtesy.writing():
+            done = expand_slice(db)
+        if done is None:
+            break
+        made += done.made
+        if done.made:
+            ring(done.lane)
+    if made >= ANALYZE_FROM and not db.embedded:
+        with db.begin() as tx:
+            tx.execute(text("ANALYZE delivery"))
+    return made
+
+
+def expand_slice(db: Database) -> Slice | None:
+    """Expand one slice of the most urgent fanout, its cursor moved in the same transaction; None where none is left.
+
+    Any number of workers may call it at once, and again after a crash: the ledger takes one row per alert and recipient.
+    """
+    with db.begin() as tx:
+        fanout = _next(tx)
+        if fanout is None:
+            return None
+        about = abouts(tx, [fanout.alert_id]).get(fanout.alert_id)
+        made, upto = 0, None
+        if about is not None:
+            upto = _upto(tx, about, fanout)
+            made = _fill(tx, about, fanout.lane, _Range(fanout.cursor, upto))
+        fanout.cursor = upto if upto is not None else fanout.cursor
+        fanout.done_at = None if upto is not None else now(tx)
+        return Slice(fanout.alert_id, fanout.lane, made, upto is None)
+
+
+def _next(tx: Session) -> Fanout | None:
+    """The fanout to go on with, locked: chat before mail, since it is few and quick, then by priority."""
+    waiting = select(Fanout).join(Alert, Alert.id == Fanout.alert_id).where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None))
+    urgent_first = case((Fanout.lane == Lane.URGENT, 0), else_=1)
+    ordered = waiting.order_by(urgent_first, Alert.priority, Fanout.id).limit(1)
+    return tx.scalar(ordered.with_for_update(of=Fanout, skip_locked=True))
+
+
+def _upto(tx: Session, about: About, fanout: Fanout) -> int | None:
+    """The last recipient of this slice; None where what is left fits into it."""
+    ends = []
+    for column, condition in _walks(about, fanout.lane):
+        walk = select(column).where(condition, column > fanout.cursor).order_by(column).offset(SLICE - 1).limit(1)
+        ends.append(tx.scalar(walk))
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _walks(about: About, lane: Lane) -> Iterator[tuple[InstrumentedAttribute[int], ColumnElement[bool]]]:
+    """Where the candidates stand, each in an index by recipient: channels are few, followers of a stream may be many."""
+    if about.kind is RevisionKind.RETRACTION:
+        for alert_id in about.earlier:
+            yield Delivery.recipient_id, Delivery.alert_id == alert_id
+    elif lane is Lane.URGENT:
+        yield Recipient.id, Recipient.lane == lane
+    else:
+        yield Subscription.recipient_id, Subscription.stream_id == about.stream_id
+        yield Subscription.recipient_id, Subscription.stream_id.is_(None)
+
+
+def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
+    """Insert the deliveries of a slice and settle those that they replace."""
+    replaced = and_(
+        Delivery.alert_id.in_(about.earlier),
+        Delivery.lane == lane,
+        Delivery.state == DeliveryState.QUEUED,
+        part.holds(Delivery.recipient_id),
+    )
+    if about.kind is RevisionKind.RETRACTION:
+        # First, so that a claim that is just being made has ended when those told are looked up.
+        changed(tx, update(Delivery).where(replaced).values(skipped(SkipReason.RETRACTED, now(tx))))
+        return _insert(tx, about, _told(about, lane, part))
+    made = _insert(tx, about, owed(about.topic(tx), confirmed_by=about.created_at).where(Recipient.lane == lane, part.holds(Recipient.id)))
+    if about.earlier:
+        newer = aliased(Delivery)
+        has_this = exists().where(newer.alert_id == about.alert_id, newer.recipient_id == Delivery.recipient_id)
+        changed(tx, update(Delivery).where(replaced, has_this).values(skipped(SkipReason.SUPERSEDED, now(tx))))
+    return made
+
+
+def _told(about: About, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
+    """Who has, or may have, what is now withdrawn."""
+    told = Delivery.state.in_([DeliveryState.SENT, DeliveryState.CLAIMED, DeliveryState.UNKNOWN])
+    return (
+        select(Delivery.recipient_id, Delivery.lane, func.max(Delivery.subscription_id).label("subscription_id"))
+        .where(Delivery.alert_id.in_(about.earlier), told, Delivery.lane == lane, part.holds(Delivery.recipient_id))
+        .group_by(Delivery.recipient_id, Delivery.lane)
+    )
+
+
+def _insert(tx: Session, about: About, recipients: Select[*tuple[Any, ...]]) -> int:
+    """One row for each of ``recipients`` that has none yet, in the order of their ids."""
+    table = Delivery.__table__
+    found = recipients.subquery()
+    values = {
+        "uid": random_uid(),
+        "alert_id": literal(about.alert_id, table.c.alert_id.type),
+        "recipient_id": found.c.recipient_id,
+        "subscription_id": found.c.subscription_id,
+        "lane": found.c.lane,
+        "priority": literal(about.priority, table.c.priority.type),
+        "state": literal(DeliveryState.QUEUED, table.c.state.type),
+        "attempts": literal(0, table.c.attempts.type),
+        "created_at": literal(now(tx), table.c.created_at.type),
+        "due_at": literal(now(tx), table.c.due_at.type),
+    }
+    # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
+    rows = select(*values.values()).where(true()).order_by(found.c.recipient_id)
+    dialect = postgresql if on_postgresql(tx) else sqlite
+    return rows_changed(tx, dialect.insert(Delivery.__table__).from_select(list(values), rows).on_conflict_do_nothing())

@@ -1,0 +1,92 @@
+"""Leases: a claimed row belongs to one worker for a while, and to anybody when that has gone."""
+
+import time
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, select, true, update
+from sqlalchemy.orm import Session
+
+from models import Delivery, DeliveryState, Recipient, SkipReason
+from models.clock import now
+from models.database import Database
+from notifier.services import SERVICES
+from notifier.sql import changed
+
+LEASE = timedelta(seconds=60)
+TRIES_IF_UNKNOWN = 2  # of a message whose receiver drops doubles by itself
+
+QUEUED: dict[str, Any] = {"state": DeliveryState.QUEUED, "claim_token": None, "lease_until": None, "started_at": None}
+"""What every row goes back to when it is nobody's."""
+
+
+def skipped(reason: SkipReason, moment: datetime, words: str = "") -> dict[str, Any]:
+    """What a row shows that is not sent."""
+    nobodys = {**QUEUED, "state": DeliveryState.SKIPPED, "reason": reason, "settled_at": moment}
+    return {**nobodys, "last_reply": words} if words else nobodys
+
+
+class Lease:
+    """One claim's right to send, watched by a monotonic clock, so that a wall clock that steps cannot stretch it."""
+
+    def __init__(self, db: Database, token: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.token = token
+        self._db = db
+        self._monotonic = monotonic
+        self._renew_at = self._half()
+
+    def _half(self) -> float:
+        return self._monotonic() + LEASE.total_seconds() / 2
+
+    def held(self) -> bool:
+        """True while the claim is ours, renewed when half of its time is over; asked before each message."""
+        if self._monotonic() < self._renew_at:
+            return True
+        renew_at = self._half()  # counted from before the database's own moment, so never too long
+        with self._db.begin() as tx:
+            held = changed(tx, update(Delivery).where(_of(self.token)).values(lease_until=now(tx) + LEASE)) > 0
+        self._renew_at = renew_at if held else self._renew_at
+        return held
+
+
+def give_back(db: Database, token: str) -> int:
+    """Put what is left of a claim back in the queue, untried; returns how many."""
+    with db.begin() as tx:
+        untried = and_(_of(token), Delivery.started_at.is_(None))
+        return changed(tx, update(Delivery).where(untried).values(attempts=Delivery.attempts - 1, **QUEUED))
+
+
+def release_expired(db: Database) -> int:
+    """Free the claims whose workers are gone; returns how many.  Reads only, where there are none."""
+    with db.read() as tx:
+        gone = (Delivery.state == DeliveryState.CLAIMED) & (Delivery.lease_until < now(tx))
+        if tx.scalar(select(Delivery.id).where(gone).limit(1)) is None:
+            return 0
+    with db.begin() as tx:
+        return _release(tx, Delivery.lease_until < now(tx))
+
+
+def release_all(db: Database) -> int:
+    """Free every claim: only for the one worker of a SQLite database, as it starts."""
+    with db.begin() as tx:
+        return _release(tx, true())
+
+
+def _release(tx: Session, which: ColumnElement[bool]) -> int:
+    """Queued again, unless the attempt had begun and the receiver would see a double: then it is unknown."""
+    claimed = and_(Delivery.state == DeliveryState.CLAIMED, which)
+    unseen = select(Recipient.id).where(Recipient.service.in_(_drop_doubles()))
+    again = Delivery.started_at.is_(None) | (Delivery.recipient_id.in_(unseen) & (Delivery.attempts < TRIES_IF_UNKNOWN))
+    released = changed(tx, update(Delivery).where(claimed, again).values(**QUEUED))
+    words = "The worker ended while this was being sent; it may have arrived."
+    unknown = {"state": DeliveryState.UNKNOWN, "claim_token": None, "lease_until": None, "settled_at": now(tx), "last_reply": words}
+    return released + changed(tx, update(Delivery).where(claimed).values(**unknown))
+
+
+def _drop_doubles() -> Iterable[str]:
+    return [service.name for service in SERVICES.values() if service.retry_unknown]
+
+
+def _of(token: str) -> ColumnElement[bool]:
+    return and_(Delivery.claim_token == token, Delivery.state == DeliveryState.CLAIMED)

@@ -1,0 +1,165 @@
+"""Sending mail: claim, render once a batch, send by a kept connection, settle each message after its answer."""
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from config.keys import Keys
+from config.settings import BadSettings, Settings
+from models import Lane
+from models.database import Database
+from models.tokens import ALL, leave_token
+from notifier.claim import Claim, Message, claim
+from notifier.courtesy import Courtesy
+from notifier.errors import SendError, Sent, Unavailable
+from notifier.lease import give_back
+from notifier.mail import Mailer
+from notifier.mime import MailJob
+from notifier.pacing import Share
+from notifier.pause import server_away, server_back
+from notifier.render import Sender, render_mail
+from notifier.settle import LeaseLost, settle
+from notifier.story import Story, load_story
+
+log = logging.getLogger(__name__)
+
+PASS_SECONDS = 5.0
+TRIES_IF_UNKNOWN = 5
+"""A mail keeps its Message-ID, so mailboxes can drop a double; a server that breaks off each time must not make many."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Mails of a claim that differ in address and token alone."""
+
+    alert_id: int
+    told: bool
+    follows_all: bool
+
+
+class MailLane:
+    """Called by as many threads as there may be connections; each keeps a connection of its own."""
+
+    def __init__(self, settings: Settings, keys: Keys, db: Database, stop: threading.Event) -> None:
+        self._db, self._keys, self._stop = db, keys, stop
+        self._url, self._from = settings.mail_url.get_secret_value(), settings.mail_from
+        self._sender = Sender.of(settings)
+        self._max_age = timedelta(hours=settings.max_alert_age_hours)
+        self._share = Share(seconds=PASS_SECONDS, first=50, least=10, most=500)
+        self._own = threading.local()
+        try:
+            Mailer(self._url, self._from)  # opens nothing, but says now what is wrong with the settings
+        except ValueError as exc:
+            raise BadSettings(f"STORYWIRE_{exc}") from exc
+
+    def send_pass(self) -> int:
+        """Send one claim's worth of due mail, some 5 s at most 10; returns how many rows were taken, 0 if none may be sent."""
+        began = time.monotonic()
+        claimed = claim(self._db, Lane.BULK, self._share.size)
+        if claimed is None:
+            return 0
+        batch = _Batch(self, claimed, began + 2 * PASS_SECONDS)
+        try:
+            for kind, messages in _by_kind(claimed.messages).items():
+                if not self._send_kind(kind, messages, batch):
+                    break
+        finally:
+            if batch.settled < len(claimed.messages):
+                give_back(self._db, claimed.lease.token)
+        self._share.learn(batch.settled, time.monotonic() - began)
+        return claimed.taken
+
+    def close_connection(self) -> None:
+        """End this thread's connection, as the thread ends."""
+        mailer: Mailer | None = getattr(self._own, "mailer", None)
+        if mailer is not None:
+            mailer.close()
+
+    def _mailer(self) -> Mailer:
+        if not hasattr(self._own, "mailer"):
+            self._own.mailer = Mailer(self._url, self._from)
+        mailer: Mailer = self._own.mailer
+        return mailer
+
+    def _send_kind(self, kind: _Kind, messages: Sequence[Message], batch: "_Batch") -> bool:
+        """False where the rest of the claim is to be left."""
+        with self._db.read() as tx:
+            story = load_story(tx, kind.alert_id)
+        jobs = [MailJob(message.uid, message.address, self._token(story, message)) for message in messages]
+        batch.expect(messages)
+        try:
+            mail = render_mail(story.worded(told=kind.told), self._sender, follows_all=kind.follows_all)
+        except Exception as exc:  # whatever an entry holds, the entries behind it must go out
+            log.exception("entry %s cannot be rendered", story.uid)
+            for job in jobs:
+                batch.settle(job, Unavailable(f"The mail cannot be rendered: {type(exc).__name__}"))
+            return True
+        self._mailer().send(mail, jobs, batch.settle, batch.may_send)
+        return batch.concluded()
+
+    def _token(self, story: Story, message: Message) -> str:
+        return leave_token(self._keys, message.recipient_uid, ALL if message.follows_all else story.stream_uid)
+
+
+class _Batch:
+    """What happens around each message of one claim."""
+
+    def __init__(self, lane: MailLane, claimed: Claim, deadline: float) -> None:
+        self._lane, self._claim, self._deadline = lane, claimed, deadline
+        self._courtesy = Courtesy(lane._db)
+        self._open: dict[str, Message] = {}
+        self._stopped = False
+        self._last: Sent | SendError | None = None
+        self.settled = 0
+
+    def expect(self, messages: Sequence[Message]) -> None:
+        """These come next."""
+        self._open, self._last = {message.uid: message for message in messages}, None
+
+    def may_send(self, job: MailJob) -> bool:  # noqa: ARG002  every job of a claim has the same lease
+        """Asked before each message."""
+        going = not self._stopped and not self._lane._stop.is_set() and time.monotonic() < self._deadline
+        self._stopped = not (going and self._claim.lease.held())
+        return not self._stopped
+
+    def settle(self, job: MailJob, outcome: Sent | SendError) -> None:
+        """Called right after each answer."""
+        message = self._open.pop(job.uid)
+        self._last = outcome
+        try:
+            with self._courtesy.writing():
+                settle(
+                    self._lane._db,
+                    message,
+                    self._claim.lease.token,
+                    outcome,
+                    max_age=self._lane._max_age,
+                    tries_if_unknown=TRIES_IF_UNKNOWN,
+                    server_shared=True,
+                )
+            self.settled += 1
+        except LeaseLost:
+            log.warning("delivery %s was no longer ours when it was settled", message.uid)
+            self._stopped = True
+
+    def concluded(self) -> bool:
+        """After a kind's mails: whether to go on.  Mails that the sender left by itself mean that the server is away."""
+        away = isinstance(self._last, Unavailable) and self._last.stage == "connect"
+        if away or (self._open and not self._stopped):
+            reason = self._last.reason if isinstance(self._last, SendError) else "the mail server broke off"
+            server_away(self._lane._db, reason, probe=self._claim.probe)
+            return False
+        if self._claim.probe and self._last is not None:
+            server_back(self._lane._db)
+        return not self._stopped
+
+
+def _by_kind(messages: Sequence[Message]) -> dict[_Kind, list[Message]]:
+    """In the order of the claim, the most urgent first."""
+    found: dict[_Kind, list[Message]] = {}
+    for message in messages:
+        found.setdefault(_Kind(message.alert_id, message.told, message.follows_all), []).append(message)
+    return found

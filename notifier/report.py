@@ -1,0 +1,126 @@
+"""What the desk and the command line show of the ledger.  The number of queries does not depend on how much there is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models import Alert, Delivery, DeliveryState, Entry, Fanout, Pause, Recipient, RecipientKind, Revision, Site, SkipReason
+from models.clock import now
+
+_NAMED = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryLine:
+    """One delivery as people see it; ``shown`` is a mail address, or a channel's name and masked URL."""
+
+    uid: str
+    shown: str
+    kind: RecipientKind
+    service: str
+    revision_no: int
+    state: DeliveryState
+    reason: SkipReason | None
+    attempts: int
+    last_reply: str
+    created_at: datetime
+    due_at: datetime
+    settled_at: datetime | None
+
+
+def alert_sums(tx: Session, limit: int) -> list[dict[str, Any]]:
+    """The latest alerts, newest first.
+
+    ``kind`` is the revision's; ``owed`` counts every delivery, also those skipped; ``queued`` those not settled yet;
+    ``expanded`` is False while recipients are still being found.
+    """
+    latest = (
+        select(Alert.id, Alert.created_at, Alert.stopped_at, Revision.kind, Entry.title, Entry.uid)
+        .outerjoin(Revision, Revision.id == Alert.revision_id)
+        .outerjoin(Entry, Entry.id == Revision.entry_id)
+        .order_by(Alert.id.desc())
+        .limit(limit)
+    )
+    alerts = tx.execute(latest).all()
+    ids = [alert.id for alert in alerts]
+    counts = _counts(tx, ids)
+    undone = set(tx.scalars(select(Fanout.alert_id).where(Fanout.alert_id.in_(ids), Fanout.done_at.is_(None))))
+    return [
+        {
+            "id": alert.id,
+            "kind": alert.kind.value if alert.kind else "notice",
+            "title": alert.title or "",
+            "entry_uid": alert.uid or "",
+            "created_at": alert.created_at,
+            "stopped_at": alert.stopped_at,
+            "expanded": alert.id not in undone,
+            "owed": sum(counts.get(alert.id, {}).values()),
+            **{state.value: counts.get(alert.id, {}).get(state, 0) for state in _NAMED},
+            "queued": sum(counts.get(alert.id, {}).get(state, 0) for state in (DeliveryState.QUEUED, DeliveryState.CLAIMED)),
+        }
+        for alert in alerts
+    ]
+
+
+def deliveries_of_entry(tx: Session, entry_id: int, limit: int = 200) -> list[DeliveryLine]:
+    """Deliveries of all alerts of an entry: first what failed or is unknown, then what waits, then the rest, newest first."""
+    trouble = Delivery.state.in_([DeliveryState.FAILED, DeliveryState.UNKNOWN])
+    waiting = Delivery.state.in_([DeliveryState.QUEUED, DeliveryState.CLAIMED])
+    query = (
+        select(Delivery, Recipient.kind, Recipient.address, Recipient.service, Recipient.masked_url, Revision.no)
+        .join(Recipient, Recipient.id == Delivery.recipient_id)
+        .join(Alert, Alert.id == Delivery.alert_id)
+        .join(Revision, Revision.id == Alert.revision_id)
+        .where(Revision.entry_id == entry_id)
+        .order_by(trouble.desc(), waiting.desc(), Delivery.id.desc())
+        .limit(limit)
+    )
+    return [_line(*row) for row in tx.execute(query)]
+
+
+def counts_of_entry(tx: Session, entry_id: int) -> dict[DeliveryState, int]:
+    """How many deliveries of all alerts of an entry are in each state; states without any are left out."""
+    query = (
+        select(Delivery.state, func.count())
+        .join(Alert, Alert.id == Delivery.alert_id)
+        .join(Revision, Revision.id == Alert.revision_id)
+        .where(Revision.entry_id == entry_id)
+        .group_by(Delivery.state)
+    )
+    return dict(tx.execute(query).tuples().all())
+
+
+def why_waiting(tx: Session) -> list[str]:
+    """Sentences that say why messages that are due may not be sent now; empty where nothing holds them."""
+    said = ["Sending is paused for the whole site."] if tx.scalar(select(Site.sending_paused)) else []
+    held = tx.scalars(select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "").order_by(Pause.name))
+    return [*said, *held]
+
+
+def _counts(tx: Session, alert_ids: Sequence[int]) -> dict[int, dict[DeliveryState, int]]:
+    query = select(Delivery.alert_id, Delivery.state, func.count()).where(Delivery.alert_id.in_(alert_ids))
+    found: dict[int, dict[DeliveryState, int]] = {}
+    for alert_id, state, number in tx.execute(query.group_by(Delivery.alert_id, Delivery.state)):
+        found.setdefault(alert_id, {})[state] = number
+    return found
+
+
+def _line(delivery: Delivery, kind: RecipientKind, address: str, service: str, masked_url: str, no: int) -> DeliveryLine:
+    return DeliveryLine(
+        uid=delivery.uid,
+        shown=address if kind is RecipientKind.MAIL else f"{address} ({masked_url})",
+        kind=kind,
+        service=service,
+        revision_no=no,
+        state=delivery.state,
+        reason=delivery.reason,
+        attempts=delivery.attempts,
+        last_reply=delivery.last_reply or "",
+        created_at=delivery.created_at,
+        due_at=delivery.due_at,
+        settled_at=delivery.settled_at,
+    )

@@ -1,0 +1,59 @@
+"""What follows an attempt: a pure rule, without database, clock or chance of its own."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from models import DeliveryState
+from notifier.errors import Refused, SendError, Sent, Unavailable, Unknown
+
+FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
+REPLY = 500  # characters of the remote's words that are kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One finished attempt: the ``attempts``-th (1 or more) of a delivery that has been owed for ``age``."""
+
+    attempts: int
+    age: timedelta
+    max_age: timedelta
+    jitter: float  # from 0 to 1, drawn by the caller
+    tries_if_unknown: int = 1  # attempts after which a message that may have arrived is not sent again
+    server_shared: bool = False  # one server takes all: when it cannot be reached, this message is not to blame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Next:
+    """The state that the ledger shall show; QUEUED means again after ``wait``."""
+
+    state: DeliveryState
+    reply: str
+    wait: timedelta = timedelta(0)
+    counted: bool = True  # False: the attempt is given back
+    suppress: bool = False  # nothing more is ever sent to this address
+    server_away: bool = False  # everything waits for the server
+    hold_target: timedelta = timedelta(0)  # the target asked for so long a rest
+
+
+def decide_after(outcome: Sent | SendError, attempt: Attempt) -> Next:
+    """Sent, failed, unknown, or queued again with exponential back-off, full jitter and no less than Retry-After."""
+    if isinstance(outcome, Sent):
+        return Next(state=DeliveryState.SENT, reply=outcome.reply[:REPLY])
+    reply = outcome.reason[:REPLY]
+    if isinstance(outcome, Refused):
+        return Next(state=DeliveryState.FAILED, reply=reply, suppress=outcome.ends_address)
+    if isinstance(outcome, Unknown) and attempt.attempts >= attempt.tries_if_unknown:
+        return Next(state=DeliveryState.UNKNOWN, reply=reply)
+    asked = min(timedelta(seconds=outcome.retry_after if isinstance(outcome, Unavailable) else 0.0), attempt.max_age)
+    away = attempt.server_shared and isinstance(outcome, Unavailable) and outcome.stage == "connect"
+    wait = timedelta(0) if away else max(asked, backoff(attempt.attempts) * attempt.jitter)
+    if attempt.age + wait >= attempt.max_age:
+        return Next(state=DeliveryState.FAILED, reply=reply, server_away=away, hold_target=asked)
+    return Next(state=DeliveryState.QUEUED, reply=reply, wait=wait, counted=not away, server_away=away, hold_target=asked)
+
+
+def backoff(attempts: int) -> timedelta:
+    """Longest wait before attempt ``attempts + 1``: doubles from FIRST_WAIT up to LONGEST_WAIT.  No jitter: the caller adds it."""
+    if attempts < 1:
+        raise ValueError("no attempt was made yet")
+    return min(FIRST_WAIT * (1 << min(attempts - 1, 20)), LONGEST_WAIT)

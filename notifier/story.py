@@ -1,0 +1,95 @@
+"""What an alert tells, as plain values: the entry as it stands when the message is sent."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models import Alert, Entry, Importance, Revision, RevisionKind
+from models.entries import entries
+
+_LABELS = {RevisionKind.CORRECTION: "Correction", RevisionKind.UPDATE: "Update", RevisionKind.RETRACTION: "Withdrawn"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """One entry of one stream, and what kind of change is told.  Links are paths below BASE_URL; dates are UTC."""
+
+    kind: RevisionKind
+    note: str
+    uid: str
+    guid: str
+    title: str
+    dek: str
+    body_html: str
+    byline: tuple[str, ...]
+    link: str
+    importance: Importance
+    tags: tuple[str, ...]
+    published_at: datetime | None
+    updated_at: datetime | None
+    stream_uid: str
+    stream_slug: str
+    stream_title: str
+    language: str
+    timezone: str
+
+    @classmethod
+    def of(cls, entry: Entry, kind: RevisionKind, note: str = "") -> Self:
+        """The entry as it stands; stream, byline and tags must be loaded."""
+        return cls(
+            kind=kind,
+            note=note,
+            uid=entry.uid,
+            guid=entry.guid,
+            title=entry.title,
+            dek=entry.dek,
+            body_html=entry.body_html,
+            byline=tuple(person.name for person in entry.byline),
+            link=entry.link,
+            importance=entry.importance,
+            tags=tuple(tag.label for tag in entry.tags),
+            published_at=entry.published_at,
+            updated_at=entry.updated_at,
+            stream_uid=entry.stream.uid,
+            stream_slug=entry.stream.slug,
+            stream_title=entry.stream.title,
+            language=entry.stream.language,
+            timezone=entry.stream.timezone,
+        )
+
+    def worded(self, *, told: bool) -> Self:
+        """As it is told: to who never heard of the entry, a changed one is simply new."""
+        if told or self.kind is RevisionKind.RETRACTION:
+            return self
+        return replace(self, kind=RevisionKind.PUBLISH, note="")
+
+    @property
+    def retracted(self) -> bool:
+        """Nothing of its text may be told any more but the title."""
+        return self.kind is RevisionKind.RETRACTION
+
+    @property
+    def label(self) -> str:
+        """What stands before the title, or nothing."""
+        breaking = "Breaking" if self.importance is Importance.BREAKING else ""
+        return _LABELS.get(self.kind, breaking)
+
+    @property
+    def stream_path(self) -> str:
+        """Of the stream's page."""
+        return f"/streams/{self.stream_slug}"
+
+    @property
+    def path(self) -> str:
+        """Of the entry's page."""
+        return f"{self.stream_path}/entries/{self.uid}"
+
+
+def load_story(tx: Session, alert_id: int) -> Story:
+    """What the alert tells now; it must be one of a revision."""
+    revision = tx.execute(select(Revision).join(Alert, Alert.revision_id == Revision.id).where(Alert.id == alert_id)).scalar_one()
+    entry = tx.execute(entries().where(Entry.id == revision.entry_id)).scalar_one()
+    return Story.of(entry, revision.kind, revision.note)

@@ -1,0 +1,91 @@
+"""The ticker: looks about once a second for what time brings, and rings where work waits."""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from models import Alert, Delivery, DeliveryState, Entry, EntryState, Fanout, Lane, Revision, RevisionState
+from models.clock import now
+from models.database import ChangeWatch, Database
+from models.publishing import publish_due
+from models.revising import apply_due
+from models.streams import quiet_streams
+from notifier import pause
+from notifier.lease import release_expired
+from notifier.troubles import Troubles
+
+log = logging.getLogger(__name__)
+
+LEAST, MOST = 0.6, 1.0  # seconds between two ticks: jittered, so that nodes do not tick together
+WATCH_SECONDS = 0.05
+QUIET_SECONDS = 60.0
+
+
+class Ticker:
+    """One per worker.  ``ring_expand`` and ``ring_lane`` wake those who work."""
+
+    def __init__(self, db: Database, *, ring_expand: Callable[[], None], ring_lane: Callable[[Lane], None]) -> None:
+        self._db, self._ring_expand, self._ring_lane = db, ring_expand, ring_lane
+        self._troubles = Troubles(log)
+        self._quiet_at = 0.0
+
+    def run(self, stop: threading.Event) -> None:
+        """Tick until ``stop``; on SQLite also look within 50 ms of every commit of any process."""
+        watch: ChangeWatch | None = None
+        while not stop.is_set():
+            try:
+                watch = watch or (ChangeWatch(self._db) if self._db.embedded else None)
+                self.tick()
+                self._sleep(stop, watch, self._pause())
+                self._troubles.over("the ticker")
+            except Exception as exc:  # the database may be away; the ticker is what notices that it is back
+                self._troubles.report("the ticker", exc)
+                stop.wait(MOST)
+        if watch is not None:
+            watch.close()
+
+    def tick(self) -> None:
+        """Do what is due: publish, apply, release, ring."""
+        publish_due(self._db)
+        apply_due(self._db)
+        release_expired(self._db)
+        if time.monotonic() >= self._quiet_at:
+            quiet_streams(self._db)
+            self._quiet_at = time.monotonic() + QUIET_SECONDS
+        self.look()
+
+    def look(self) -> None:
+        """Ring where work waits.  Reads only."""
+        with self._db.read() as tx:
+            undone = select(Fanout.id).join(Alert, Alert.id == Fanout.alert_id)
+            if tx.scalar(undone.where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None)).limit(1)) is not None:
+                self._ring_expand()
+            lanes = [lane for lane in Lane if _has_due(tx, lane) and pause.gate(tx, lane) is not pause.Gate.SHUT]
+        for lane in lanes:
+            self._ring_lane(lane)
+
+    def _sleep(self, stop: threading.Event, watch: ChangeWatch | None, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and not stop.wait(min(left, WATCH_SECONDS) if watch else left):
+            if watch is not None and watch.changed():
+                self.look()
+
+    def _pause(self) -> float:
+        """Seconds until the next tick: earlier where something is due earlier, so that it goes out on the second."""
+        with self._db.read() as tx:
+            moment = now(tx)
+            scheduled = select(func.min(Entry.publish_at)).where(Entry.state == EntryState.SCHEDULED, Entry.publish_at > moment)
+            pending = select(func.min(Revision.apply_at)).where(Revision.state == RevisionState.PENDING, Revision.apply_at > moment)
+            nearest = [found for found in (tx.scalar(scheduled), tx.scalar(pending)) if found is not None]
+        usual = random.uniform(LEAST, MOST)  # noqa: S311  it spreads load and guards nothing
+        return min([usual, *((found - moment).total_seconds() for found in nearest)])
+
+
+def _has_due(tx: Session, lane: Lane) -> bool:
+    due = exists().where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane, Delivery.due_at <= now(tx))
+    return bool(tx.scalar(select(due)))

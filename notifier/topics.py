@@ -1,0 +1,99 @@
+"""What alerts are about, as the ledger's rules need it: the revision, its entry as it stands, and the entry's other alerts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models import Alert, Entry, EntryState, EntryTag, Importance, Revision, RevisionKind, RevisionState, Stream, StreamState
+from models.audience import Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """Another alert of the same entry."""
+
+    alert_id: int
+    no: int
+    kind: RevisionKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """One alert of a revision."""
+
+    alert_id: int
+    priority: int
+    created_at: datetime
+    stopped_at: datetime | None
+    no: int
+    kind: RevisionKind
+    entry_id: int
+    entry_state: EntryState
+    importance: Importance
+    stream_id: int
+    stream_state: StreamState
+    retraction_at: datetime | None  # of a retraction that still waits
+    siblings: tuple[Sibling, ...]
+
+    @property
+    def earlier(self) -> list[int]:
+        """Alerts of the same entry's earlier revisions."""
+        return [other.alert_id for other in self.siblings if other.no < self.no]
+
+    @property
+    def later(self) -> dict[int, RevisionKind]:
+        """Alerts of its later revisions."""
+        return {other.alert_id: other.kind for other in self.siblings if other.no > self.no}
+
+    def topic(self, tx: Session) -> Topic:
+        """What subscriptions choose by."""
+        tags = tx.scalars(select(EntryTag.slug).where(EntryTag.entry_id == self.entry_id)).all()
+        correction = self.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION)
+        return Topic(self.stream_id, self.importance, tuple(tags), correction)
+
+
+def abouts(tx: Session, alert_ids: Iterable[int]) -> dict[int, About]:
+    """Each alert by its id, in two statements; those that are not of a revision are left out."""
+    rows = tx.execute(
+        select(Alert, Revision.no, Revision.kind, Revision.entry_id, Entry.state, Entry.importance, Stream.id, Stream.state)
+        .join(Revision, Revision.id == Alert.revision_id)
+        .join(Entry, Entry.id == Revision.entry_id)
+        .join(Stream, Stream.id == Entry.stream_id)
+        .where(Alert.id.in_(list(alert_ids)))
+    ).all()
+    siblings, retractions = _revisions(tx, {row[3] for row in rows})
+    return {
+        alert.id: About(
+            alert_id=alert.id,
+            priority=alert.priority,
+            created_at=alert.created_at,
+            stopped_at=alert.stopped_at,
+            no=no,
+            kind=kind,
+            entry_id=entry_id,
+            entry_state=entry_state,
+            importance=importance,
+            stream_id=stream_id,
+            stream_state=stream_state,
+            retraction_at=retractions.get(entry_id),
+            siblings=tuple(other for other in siblings.get(entry_id, ()) if other.alert_id != alert.id),
+        )
+        for alert, no, kind, entry_id, entry_state, importance, stream_id, stream_state in rows
+    }
+
+
+def _revisions(tx: Session, entry_ids: set[int]) -> tuple[dict[int, list[Sibling]], dict[int, datetime]]:
+    """The alerts of each entry, and when a pending retraction of it is due."""
+    siblings: dict[int, list[Sibling]] = {}
+    retractions: dict[int, datetime] = {}
+    told = select(Revision.entry_id, Revision.no, Revision.kind, Revision.state, Revision.apply_at, Alert.id)
+    query = told.outerjoin(Alert, Alert.revision_id == Revision.id).where(Revision.entry_id.in_(entry_ids))
+    for entry_id, no, kind, state, apply_at, alert_id in tx.execute(query):
+        if alert_id is not None:
+            siblings.setdefault(entry_id, []).append(Sibling(alert_id, no, kind))
+        elif state is RevisionState.PENDING and kind is RevisionKind.RETRACTION:
+            retractions[entry_id] = apply_at
+    return siblings, retractions
