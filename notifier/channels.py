@@ -58,7 +58,7 @@ def mask(url: str) -> str:
     except ValueError:
         return "…"
     host, port = target.service.host(target.parsed)
-    secret = url.partition("?")[0].rstrip("/")[-4 * TAIL :]
+    secret = url.strip().partition("?")[0].rstrip("/")[-4 * TAIL :]
     tail = secret[-TAIL:] if len(secret) == 4 * TAIL and re.fullmatch(r"[\w-]+", secret) else ""
     return f"{target.service.label} {host}{f':{port}' if port else ''} …{tail}"
 
@@ -95,10 +95,11 @@ def _read(url: str) -> _Target:
         raise ValueError(f"Write one URL of at most {MAX_URL:,} characters, without spaces or control characters.")
     if url.count("://") != 1:
         raise ValueError("Write exactly one URL, such as jsons://host.example/path.")
-    scheme = url.partition("://")[0].lower()
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
     for service in SERVICES.values():
         native = service.plugin.parse_native_url(url) if scheme in {"http", "https"} else None
-        parsed = native or (service.plugin.parse_url(url) if scheme in service.encrypted else None)
+        parsed = native or (service.plugin.parse_url(url) if scheme in service.encrypted and rest[:1] != "/" else None)
         if parsed:
             return _Target(service, parsed)
         if scheme in service.encrypted:

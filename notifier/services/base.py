@@ -1,4 +1,4 @@
-"""What a chat service is to us: limits, format, pace, and where its requests go."""
+"""What a chat service is to us: format, pace, and where its requests go.  Its limits are its format's own matter."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,8 +30,6 @@ class Service:
     format: Callable[[ChannelMessage], Formatted]
     pace_seconds: float  # least time between two messages to one target
     retry_unknown: bool  # whether a message that may have arrived is sent again
-    title_limit: int  # characters
-    body_limit: int  # characters
     parameters: frozenset[str] = frozenset()  # what may stand behind ``?``
     extras: str = ""  # of ``+`` for headers and ``-`` for the target's own parameters
     prepare: Callable[[Any, ChannelMessage, bytes], None] = nothing

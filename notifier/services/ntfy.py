@@ -11,10 +11,11 @@ from notifier.message import ChannelMessage, calm, cut
 from notifier.services.base import Formatted, Service
 
 TITLE_LIMIT = 200
+TITLE_JSON = 1_200
 MESSAGE_BYTES = 4_000
 """ntfy makes a file of a message above 4,096 bytes of UTF-8 ..."""
-JSON_BYTES = 6_500
-"""... and Apprise does so above 8,000 bytes of JSON, in which a letter beyond ASCII takes 6; the title needs room too."""
+MESSAGE_JSON = 6_500
+"""... and Apprise of one above 8,000 characters of JSON with its title, where a letter beyond ASCII takes 6 or 12."""
 
 _PRIORITY = {"breaking": NtfyPriority.MAX, "key": NtfyPriority.HIGH}
 
@@ -26,7 +27,8 @@ class Ntfy(NotifyNtfy):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
-        if len(self.topics) != 1:
+        # A topic that is no topic, such as a host that Apprise does not take for one, is left out by Apprise: count both.
+        if len(kwargs["targets"]) != 1 or len(self.topics) != 1:
             raise ValueError("Exactly one topic is taken.")
         self.include_image = False
 
@@ -37,21 +39,22 @@ def _host(parsed: Mapping[str, Any]) -> tuple[str, int | None]:
     return parsed["host"], parsed.get("port")
 
 
-def _fits(text: str) -> bool:
-    return len(text.encode()) <= MESSAGE_BYTES and len(json.dumps(text)) <= JSON_BYTES
+def _title_fits(text: str) -> bool:
+    return len(text) <= TITLE_LIMIT and len(json.dumps(text)) <= TITLE_JSON
 
 
 def _format(message: ChannelMessage) -> Formatted:
-    tail = "\n".join(line for line in (calm(message.credit), message.url) if line)
+    tail = "\n".join(line for line in (calm(cut(message.credit, _title_fits)), message.url) if line)
 
-    def fits_with_tail(text: str) -> bool:
-        return _fits(f"{text}\n\n{tail}")
+    def fits(text: str) -> bool:
+        whole = f"{text}\n\n{tail}"
+        return len(whole.encode()) <= MESSAGE_BYTES and len(json.dumps(whole)) <= MESSAGE_JSON
 
     text = calm("\n\n".join(part.strip() for part in (message.note, message.summary) if part.strip()))
-    body = "\n\n".join(part for part in (cut(text, fits_with_tail), tail) if part)
-    title = cut(message.headline, TITLE_LIMIT)
+    body = "\n\n".join(part for part in (cut(text, fits), tail) if part)
+    title = calm(cut(message.headline, _title_fits))
     # ntfy shows a message without text as "triggered".
-    return calm(title), body or title, NotifyFormat.TEXT
+    return title, body or title, NotifyFormat.TEXT
 
 
 def _prepare(plugin: Ntfy, message: ChannelMessage, secret: bytes) -> None:  # noqa: ARG001  ntfy has no signature
@@ -70,8 +73,6 @@ SERVICE = Service(
     format=_format,
     pace_seconds=5.0,  # ntfy.sh refills one message in 5 seconds, after a burst of 60
     retry_unknown=False,  # telephones would ring twice
-    title_limit=TITLE_LIMIT,
-    body_limit=MESSAGE_BYTES,
     parameters=frozenset({"mode", "auth", "token"}),
     prepare=_prepare,
 )

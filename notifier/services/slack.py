@@ -78,6 +78,4 @@ SERVICE = Service(
     format=_format,
     pace_seconds=1.1,  # Slack takes one message a second and channel; the rest is for clocks
     retry_unknown=False,  # people would read it twice
-    title_limit=TITLE_LIMIT,
-    body_limit=TEXT_LIMIT,
 )

@@ -74,11 +74,11 @@ def _format(message: ChannelMessage) -> Formatted:
         "event": message.event,
         "id": message.guid,
         "delivery": message.uid,
-        "stream": {"title": message.stream_title, "url": message.stream_url},
+        "stream": {"title": cut(message.stream_title, TITLE_LIMIT), "url": message.stream_url},
         "label": message.label,
         "title": cut(one_line(message.title), TITLE_LIMIT),
         "dek": cut(message.dek, TEXT_LIMIT),
-        "byline": message.byline,
+        "byline": cut(message.byline, TITLE_LIMIT),
         "url": message.url,
         "content_text": cut(message.body_text, TEXT_LIMIT),
         "note": cut(message.note, TEXT_LIMIT),
@@ -104,8 +104,6 @@ SERVICE = Service(
     format=_format,
     pace_seconds=0.0,  # a program sets its own pace, by 429 and Retry-After
     retry_unknown=True,  # it drops a double by the delivery's uid
-    title_limit=TITLE_LIMIT,
-    body_limit=TEXT_LIMIT,
     extras="+-",
     prepare=_prepare,
 )

@@ -6,11 +6,12 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
 import pytest
+from aiosmtpd.smtp import AuthResult, LoginPassword
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from notifier import smtp
 from notifier.errors import Refused, SendError, Sent, Unavailable, Unknown
 from notifier.mail import Mailer
 from notifier.mime import MARK, BadJob, MailBatch, MailJob, render, wire_address
-from tests.notifier.conftest import DROP, BareServer, Inbox
+from tests.notifier.conftest import DROP, BareServer, Certificate, Inbox
 
 FROM = "Storywire <news@example.org>"
 
@@ -319,6 +320,53 @@ def test_a_server_without_starttls_gets_no_mail_in_clear(inbox: Inbox, ledger: L
     (outcome,) = ledger.send(mailer, job("ann"))
     assert isinstance(outcome, Unavailable)
     assert outcome.ours
+    assert inbox.envelopes == []
+
+
+def accept(server: object, session: object, envelope: object, mechanism: str, data: LoginPassword) -> AuthResult:
+    return AuthResult(success=(data.login, data.password) == (b"ann", b"p/w"), handled=False)
+
+
+@pytest.fixture(params=["smtps", "smtp+starttls"])
+def tls_inbox(request: pytest.FixtureRequest, certificate: Certificate) -> Iterator[tuple[str, Inbox]]:
+    """The scheme, and an inbox that talks so and asks for a log-in."""
+    if request.param == "smtps":
+        inbox = Inbox(authenticator=accept, ssl_context=certificate.server, auth_require_tls=False)  # it counts STARTTLS alone
+    else:
+        inbox = Inbox(authenticator=accept, tls_context=certificate.server, require_starttls=True, auth_required=True)
+    inbox.start()
+    yield request.param, inbox
+    inbox.stop()
+
+
+def test_tls_and_log_in_come_before_any_mail(
+    tls_inbox: tuple[str, Inbox], certificate: Certificate, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheme, inbox = tls_inbox
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    mailer = Mailer(f"{scheme}://ann:p%2Fw@localhost:{inbox.port}", FROM)
+    assert isinstance(ledger.send(mailer, job())[0], Sent)
+    mailer.close()
+    assert inbox.sessions[-1].authenticated
+    assert inbox.sessions[-1].ssl or scheme == "smtps"
+
+
+def test_a_refused_log_in_is_ours_and_stops_the_batch(
+    tls_inbox: tuple[str, Inbox], certificate: Certificate, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheme, inbox = tls_inbox
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
+    (outcome,) = ledger.send(Mailer(f"{scheme}://ann:wrong@localhost:{inbox.port}", FROM), job("ann"), job("bo"))
+    assert isinstance(outcome, Unavailable)
+    assert (outcome.stage, outcome.code, outcome.ours) == ("connect", 535, True)
+    assert "wrong" not in outcome.reason
+
+
+def test_a_certificate_that_nobody_vouches_for_gets_no_mail(tls_inbox: tuple[str, Inbox], ledger: Ledger) -> None:
+    scheme, inbox = tls_inbox
+    (outcome,) = ledger.send(Mailer(f"{scheme}://ann:p%2Fw@localhost:{inbox.port}", FROM), job("ann"), job("bo"))
+    assert isinstance(outcome, Unavailable)
+    assert "certificate" in outcome.reason
     assert inbox.envelopes == []
 
 

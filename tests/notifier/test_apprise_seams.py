@@ -1,0 +1,155 @@
+"""One test for each place where we hold on to something of Apprise, requests or urllib3 that no release promises to keep.
+
+When one fails after an upgrade, its message says what leans on the seam.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+import urllib3.util.connection
+from apprise.common import NotifyFormat
+from apprise.logger import logger as apprise_logger
+from apprise.plugins.email.base import NotifyEmail
+from pytest_httpserver import HTTPServer
+
+from notifier import tap
+from notifier.apprise_setup import ASSET, with_apprise
+from notifier.mail import StoryMail
+from notifier.services.ntfy import Ntfy
+from notifier.services.slack import Slack
+from notifier.services.webhook import Webhook
+from notifier.smtp import MailConnection, MailServer
+
+
+class Recorder(Webhook):
+    """Notes how Apprise calls ``send``."""
+
+    def send(self, *args: Any, **kwargs: Any) -> bool:
+        self.seen = (args, kwargs, threading.current_thread())
+        return True
+
+
+def recorder(**kwargs: Any) -> Recorder:
+    return Recorder(**(Recorder.parse_url("jsons://a.example/x") or {}), asset=ASSET, **kwargs)
+
+
+@pytest.mark.parametrize("body", ['{"a": "  *b* <c> &amp; :smile: \\n @x"}', "*<https://a.example|t>*\n_x_ &lt;!channel&gt;"])
+def test_a_body_without_declared_format_reaches_send_unchanged(body: str) -> None:
+    plugin = recorder()
+    with_apprise(plugin).notify(body=body, title="", body_format=None)
+    args, kwargs, _ = plugin.seen
+    assert args == (), "services/webhook.py and slack.py read the body from the keywords: read it from the arguments too"
+    assert kwargs["body"] == body, "Apprise changes a body without format: hand it over as an attribute of the plugin, as mail.py does"
+
+
+def test_a_plain_text_body_reaches_ntfy_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = Ntfy(**(Ntfy.parse_url("ntfys://topic") or {}), asset=ASSET)
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(plugin, "_send", lambda topic, **kwargs: sent.append(kwargs) or (True, None))
+    with_apprise(plugin).notify(body="a *b* <c>\n\nd", title="t & u", body_format=NotifyFormat.TEXT)
+    assert (sent[0]["body"], sent[0]["title"]) == ("a *b* <c>\n\nd", "t & u"), "services/ntfy.py declares TEXT so that nothing is converted"
+
+
+def test_apprise_sends_in_the_calling_thread() -> None:
+    plugin = recorder()
+    with_apprise(plugin).notify(body="x")
+    assert plugin.seen[2] is threading.current_thread(), (
+        "apprise_setup.ASSET no longer bypasses Apprise's pool, where hanging targets starve others"
+    )
+
+
+def test_apprise_swallows_what_a_plugin_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**kwargs: Any) -> bool:
+        raise LookupError
+
+    plugin = recorder()
+    monkeypatch.setattr(plugin, "send", fail)
+    assert not with_apprise(plugin).notify(body="x"), "Apprise lets exceptions out now: StoryMail.send need not keep them"
+
+
+def test_the_two_time_outs_and_the_clamps_are_what_a_request_uses() -> None:
+    plugin = recorder()
+    plugin.socket_connect_timeout, plugin.socket_read_timeout = 1.0, 2.0
+    assert plugin.request_timeout == (1.0, 2.0), "channels._plugin clamps the time-outs by these names"
+    for name in (
+        "verify_certificate",
+        "redirects",
+        "retry",
+        "wait",
+        "optional",
+        "request_rate_per_sec",
+        "overflow_mode",
+        "interpret_emojis",
+    ):
+        assert hasattr(recorder(), name), f"channels._plugin clamps {name}: find what replaced it before taking the upgrade"
+
+
+def test_parsed_urls_have_the_parts_that_are_checked() -> None:
+    parsed = Webhook.parse_url("jsons://u:p@a.example:99999/x?+Host=h&-q=1&:b=2&verify=no")
+    assert parsed is not None
+    assert (parsed["schema"], parsed["host"], parsed["port"]) == ("jsons", "a.example", 99999), "channels._check_host reads these"
+    assert set(parsed["qsd"]) == {"+host", "-q", ":b", "verify"}, "channels._check_parameters goes through these names"
+    assert parsed["qsd+"] == {"Host": "h"}, "channels._check_parameters checks header names and values here"
+
+
+def test_pasted_urls_are_taken_by_the_plugins_themselves() -> None:
+    assert (Slack.parse_native_url("https://hooks.slack.com/services/T1/B1/xyz") or {}).get("token_c") == "xyz"
+    assert (Ntfy.parse_native_url("https://ntfy.sh/topic") or {}).get("mode") == "cloud", (
+        "services/ntfy.py tells ntfy.sh from other hosts by mode"
+    )
+    assert Webhook.parse_native_url("https://a.example/") is None
+
+
+def test_slack_posts_by_url_and_payload() -> None:
+    plugin = Slack(**(Slack.parse_url("slack://T1/B1/xyz") or {}), asset=ASSET)
+    calls: list[tuple[str, object]] = []
+    plugin._send = lambda url, payload: calls.append((url, payload)) or {"ok": True}
+    with_apprise(plugin).notify(body="x")
+    ((url, _),) = calls
+    assert url == "https://hooks.slack.com/services/T1/B1/xyz", "services/slack.py builds the URL from webhook_url and the three tokens"
+
+
+def test_ntfy_reads_priority_and_click_from_the_instance(httpserver: HTTPServer, allow: Callable[..., None]) -> None:
+    allow(f"{httpserver.host}:{httpserver.port}")
+    httpserver.expect_request("/").respond_with_data("{}")
+    plugin = Ntfy(**(Ntfy.parse_url(f"ntfy://{httpserver.host}:{httpserver.port}/topic") or {}), asset=ASSET)
+    plugin.priority, plugin.click = "high", "https://a.example/1"
+    with_apprise(plugin).notify(body="x")
+    headers = httpserver.log[0][0].headers
+    assert (headers["X-Priority"], headers["X-Click"]) == ("high", "https://a.example/1"), "services/ntfy.py sets both on the plugin"
+
+
+def test_all_of_apprise_logs_to_one_logger() -> None:
+    assert apprise_logger is logging.getLogger("apprise"), "keep_secrets filters that logger: filter the new one"
+
+
+def test_our_mail_plugin_is_enabled_though_mailto_may_not_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NotifyEmail, "enabled", False)
+    plugin = StoryMail(MailConnection(MailServer("127.0.0.1", 25, "plain")), "news@example.org")
+    monkeypatch.setattr(plugin, "send", lambda **kwargs: True)
+    assert with_apprise(plugin).notify(body="x", title="y"), "a plugin with enabled = True of its own is refused: see NotifyBase"
+
+
+def test_each_way_of_requests_comes_through_the_tap(httpserver: HTTPServer, allow: Callable[..., None]) -> None:
+    allow(f"{httpserver.host}:{httpserver.port}")
+    httpserver.expect_request("/").respond_with_data("ok")
+    for call in (requests.get, requests.post, requests.put, lambda url: requests.request("POST", url)):
+        with tap.exchange() as seen:
+            call(httpserver.url_for("/"))
+        assert [answer.status for answer in seen.answers] == [200], (
+            "tap.install replaces requests.api.request: find what the plugins call now"
+        )
+        assert seen.request_left, "tap._PlainConnection is not in use: pool_classes_by_scheme or getresponse changed in urllib3"
+
+
+def test_urllib3_connects_by_the_function_that_is_replaced(allow: Callable[..., None]) -> None:
+    allow()
+    assert urllib3.util.connection.create_connection is tap.create_connection
+    with pytest.raises(urllib3.exceptions.NewConnectionError, match="private address"):
+        urllib3.connection.HTTPConnection("127.0.0.1", 9, timeout=1).connect()
+    with pytest.raises(urllib3.exceptions.NewConnectionError, match="private address"):
+        urllib3.connection.HTTPSConnection("127.0.0.1", 9, timeout=1).connect()
