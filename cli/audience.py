@@ -2,7 +2,7 @@
 
 import click
 
-from cli.door import json_option, open_door, show, table
+from cli.door import json_option, open_door, read_text, show, table
 from models import Recipient, RecipientKind
 from models.audience import Target, add_channel, add_subscriber, list_recipients, remove_recipient, signing_secret
 from notifier.channels import check_url
@@ -50,7 +50,7 @@ def add_one(name: str, url: str, stream: str | None, tags: tuple[str, ...], as_j
     Example: echo "$HOOK" | storywire channel add newsroom --url -
     """
     door = open_door()
-    url = click.get_text_stream("stdin").read().strip() if url == "-" else url
+    url = read_text("-").strip() if url == "-" else url
     try:
         checked = check_url(url, door.settings.allow_private_hosts)
     except ValueError as exc:

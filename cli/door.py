@@ -1,7 +1,8 @@
 """What every command needs: the site's settings, keys and database, and a way to show what came of it."""
 
 import json
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -37,7 +38,9 @@ class Door:
         """The site's database, migrated; BadSettings where it is not."""
         path = self.settings.data_dir / "storywire.sqlite3"
         if self.settings.embedded and not self.settings.database_url and not path.exists():
-            raise BadSettings(f"There is no site in {self.settings.data_dir.absolute()} yet. Run `storywire init` first, or set STORYWIRE_DATA_DIR.")
+            raise BadSettings(
+                f"There is no site in {self.settings.data_dir.absolute()} yet. Run `storywire init` first, or set STORYWIRE_DATA_DIR."
+            )
         db = open_database(self.settings.resolved_database_url)
         if pending_migrations(db):
             raise BadSettings("The database is of an older version. Run `storywire init`.")
@@ -76,7 +79,7 @@ def _plain(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def table(rows: list[tuple[object, ...]], *, empty: str) -> str:
+def table(rows: Sequence[tuple[object, ...]], *, empty: str) -> str:
     """Rows as aligned columns, or ``empty`` where there is none."""
     cells = [[" ".join(_cell(cell).split()) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -93,7 +96,7 @@ def _cell(cell: object) -> str:
 def read_text(path: str) -> str:
     """The text of a file, or of standard input for `-`; a clear error where it is not UTF-8."""
     try:
-        raw = click.get_binary_stream("stdin").read() if path == "-" else Path(path).read_bytes()
+        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise click.ClickException(f"{path} is not UTF-8 text: byte {exc.start + 1} cannot be read.") from exc

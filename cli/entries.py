@@ -71,7 +71,11 @@ def _entry(door: Door, found: Entry) -> dict[str, object]:
 @entry.command("add")
 @click.argument("slug")
 @_text_options
-@click.option("--at", metavar="TIME", help="ISO 8601; without offset, in the story's zone. In the future: goes out then. In the past: bears that date.")
+@click.option(
+    "--at",
+    metavar="TIME",
+    help="ISO 8601; without offset, in the story's zone. In the future: goes out then. In the past: bears that date.",
+)
 @click.option("--no-alert", is_flag=True, help="Tell nobody.")
 @click.option("--draft", is_flag=True, help="Keep it on the desk.")
 @click.option("--request-key", help="The same key posts once, however often the command runs.")

@@ -28,16 +28,16 @@ class _OneSentence(click.Group):
         except ServiceError as exc:
             raise click.ClickException(str(exc)) from exc
         except (BadSettings, CannotStart) as exc:
-            raise _failure(str(exc), os.EX_CONFIG) from exc
+            raise _Failure(str(exc), os.EX_CONFIG) from exc
         except OperationalError as exc:
             first_line = str(exc.orig).partition("\n")[0]
-            raise _failure(f"The database cannot be used: {first_line}", os.EX_UNAVAILABLE) from exc
+            raise _Failure(f"The database cannot be used: {first_line}", os.EX_UNAVAILABLE) from exc
 
 
-def _failure(sentence: str, exit_code: int) -> click.ClickException:
-    failure = click.ClickException(sentence)
-    failure.exit_code = exit_code
-    return failure
+class _Failure(click.ClickException):
+    def __init__(self, sentence: str, exit_code: int) -> None:
+        super().__init__(sentence)
+        self.exit_code = exit_code  # type: ignore[misc]  click declares it on the class and reads it from the instance
 
 
 @click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -39,7 +39,9 @@ def init(as_json: bool) -> None:
     applied = pending_migrations(db)
     prepare(settings)
     url = db.engine.url.render_as_string(hide_password=True)
-    show({"database": url, "migrated": applied}, f"The site stands in {url}. Next: storywire account add EMAIL --role admin", as_json=as_json)
+    show(
+        {"database": url, "migrated": applied}, f"The site stands in {url}. Next: storywire account add EMAIL --role admin", as_json=as_json
+    )
 
 
 @click.command()

@@ -47,7 +47,13 @@ def list_(as_json: bool) -> None:
 
 @account.command("password")
 @click.argument("email")
-@click.option("--password", prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for if left out, which keeps it out of your shell's history.")
+@click.option(
+    "--password",
+    prompt=True,
+    hide_input=True,
+    confirmation_prompt=True,
+    help="Asked for if left out, which keeps it out of your shell's history.",
+)
 def password(email: str, password: str) -> None:
     """Give EMAIL a new password, and log it out everywhere."""
     door = open_door()

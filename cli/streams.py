@@ -35,7 +35,16 @@ def _stream(door: Door, found: Stream) -> dict[str, object]:
 @click.option("--language", default="en", show_default=True, help="As in BCP 47.")
 @click.option("--timezone", help="As in Europe/Kyiv; the site's if left out.")
 @json_option
-def add(slug: str, title: str, dek: str, overview_file: str | None, contributors: tuple[str, ...], language: str, timezone: str | None, as_json: bool) -> None:
+def add(
+    slug: str,
+    title: str,
+    dek: str,
+    overview_file: str | None,
+    contributors: tuple[str, ...],
+    language: str,
+    timezone: str | None,
+    as_json: bool,
+) -> None:
     """Start a story under /streams/SLUG.  If there is one of that slug already, nothing changes.
 
     Example: storywire stream add tarrow-rises --title "The Tarrow rises" --contributor "Jory Pell"

@@ -1,0 +1,199 @@
+"""The commands, as scripts and people call them."""
+
+import json
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from models import EntryState
+from models.database import open_database
+from models.entries import list_entries
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A function that runs a command on a fresh site."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STORYWIRE_ALLOW_PRIVATE_HOSTS", "127.0.0.1:9")
+
+    def run(*args: str, input: str | bytes | None = None, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, args, input=input)
+        assert result.exit_code == code, (result.output, result.stderr, result.exception)
+        assert "Traceback" not in result.output
+        return result
+
+    run("init")
+    return run
+
+
+@pytest.fixture
+def story(site):
+    site("stream", "add", "floods", "--title", "The floods", "--timezone", "Europe/Kyiv", "--contributor", "Ann Vale")
+    return site
+
+
+def entries(site, *args):
+    return json.loads(site("entry", "list", "--json", *args).output)
+
+
+def test_init_may_run_again(site):
+    assert json.loads(site("init", "--json").output)["migrated"] == []
+
+
+def test_a_command_before_init_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["entry", "list"])
+    assert result.exit_code == 78
+    assert "Run `storywire init` first" in result.output
+    assert not (tmp_path / "var").exists()
+
+
+def test_an_entry_is_posted_at_once_and_its_uid_printed(story):
+    uid = story("entry", "add", "floods", "--title", "River rising", "--dek", "Six metres", "--by", "Ann Vale", "--by", "New Name",
+                "--tag", "River", "--tag", "Levels", "--importance", "key", "--link", "https://example.org/").output.strip()  # fmt: skip
+    found = entries(story)[0]
+    assert found["uid"] == uid
+    assert (found["state"], found["byline"], found["tags"], found["importance"]) == (
+        "published", ["Ann Vale", "New Name"], ["River", "Levels"], "key",
+    )  # fmt: skip
+
+
+def test_a_body_comes_from_a_file_or_standard_input(story, tmp_path):
+    (tmp_path / "body.md").write_text("**From** a file", "utf-8")
+    story("entry", "add", "floods", "--title", "A", "--body-file", "body.md")
+    story("entry", "add", "floods", "--title", "B", "--body-file", "-", input="From a *pipe*")
+    db = open_database(f"sqlite:///{tmp_path}/var/storywire.sqlite3")
+    with db.read() as tx:
+        bodies = {entry.title: entry.body_html for entry in list_entries(tx, EntryState.PUBLISHED)}
+    db.engine.dispose()
+    assert bodies == {"A": "<p><strong>From</strong> a file</p>", "B": "<p>From a <em>pipe</em></p>"}
+
+
+def test_a_time_without_offset_is_in_the_storys_zone(story):
+    story("entry", "add", "floods", "--title", "A", "--at", "2026-01-10T12:00")
+    assert entries(story)[0]["published_at"] == "2026-01-10T10:00:00+00:00"
+
+
+def test_the_same_request_key_posts_once(story):
+    first, again = (story("entry", "add", "floods", "--title", "A", "--request-key", "k").output for _ in range(2))
+    assert first == again
+    assert len(entries(story)) == 1
+
+
+def test_edit_changes_only_what_is_given(story):
+    uid = story("entry", "add", "floods", "--title", "A", "--dek", "D", "--by", "Ann Vale", "--tag", "T").output.strip()
+    story("entry", "edit", uid, "--title", "B", "--kind", "correction", "--note", "It was B.")
+    found = entries(story)[0]
+    assert (found["title"], found["dek"], found["byline"], found["tags"]) == ("B", "D", ["Ann Vale"], ["T"])
+    assert [alert["kind"] for alert in json.loads(story("alert", "list", "--json").output)] == ["correction", "publish"]
+
+
+def test_retract_and_restore(story):
+    uid = story("entry", "add", "floods", "--title", "A").output.strip()
+    assert story("entry", "retract", uid, "--note", "Wrong.").output == f"{uid} is retracted.\n"
+    assert entries(story)[0]["state"] == "retracted"
+    story("entry", "restore", uid)
+    assert entries(story, "--state", "published")[0]["uid"] == uid
+
+
+def test_a_draft_waits_until_it_is_published(story):
+    uid = story("entry", "add", "floods", "--title", "A", "--draft").output.strip()
+    story("entry", "edit", uid, "--title", "Better")
+    assert entries(story, "--state", "draft")[0]["title"] == "Better"
+    story("entry", "publish", uid)
+    assert entries(story, "--state", "published")[0]["uid"] == uid
+
+
+def test_adding_the_same_again_changes_nothing(story):
+    for _ in range(2):
+        story("stream", "add", "floods", "--title", "Another title")
+        story("account", "add", "mara@example.org", "--name", "Mara", "--role", "editor")
+        story("contributor", "add", "Ann Vale")
+        story("subscriber", "add", "Reader@example.org", "--stream", "floods", "--confirmed")
+        story("channel", "add", "hook", "--url", "json://127.0.0.1:9/secret-path")
+    listed = {
+        name: json.loads(story(name, "list", "--json").output) for name in ("stream", "account", "contributor", "subscriber", "channel")
+    }
+    assert {name: len(rows) for name, rows in listed.items()} == dict.fromkeys(listed, 1)
+    assert listed["stream"][0]["title"] == "The floods"
+
+
+def test_a_channel_url_is_never_shown_again(story):
+    added = story("channel", "add", "hook", "--url", "-", input="json://127.0.0.1:9/t0psecretpath\n").output
+    assert "t0psecretpath" not in added + story("channel", "list").output + story("channel", "list", "--json").output
+
+
+@pytest.mark.parametrize(
+    "url", ["nonsense", "syslog://", "mailto://u:p@example.org", "json://192.168.1.1/x", "jsons://localhost/x", "jsons://a.org/, jsons://b.org/",
+            "jsons://example.org/?redirect=yes", "jsons://example.org/?verify=no", "jsons://2130706433/x", "file:///etc/passwd"]
+)  # fmt: skip
+def test_a_channel_url_that_must_not_be_is_refused_in_one_sentence(story, url):
+    result = story("channel", "add", "hook", "--url", url, code=1)
+    assert result.stderr.startswith("Error: ")
+    assert json.loads(story("channel", "list", "--json").output) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (["entry", "add", "drought", "--title", "A"], "There is no stream 'drought'"),
+        (["entry", "add", "floods"], "Title: write something here"),
+        (["entry", "add", "floods", "--title", "x" * 1_000_000], "shorten it"),
+        (["entry", "add", "floods", "--title", "a\x07"], "U+0007"),
+        (["entry", "add", "floods", "--title", "a\udcff"], "U+DCFF"),
+        (["entry", "add", "floods", "--title", "A", "--at", "soon"], "write it like"),
+        (["entry", "add", "floods", "--title", "A", "--at", "2026-03-29T03:30"], "does not exist in Europe/Kyiv"),
+        (["entry", "add", "floods", "--title", "A", "--body-file", "nowhere.md"], "cannot be read"),
+        (["entry", "edit", "nothere", "--title", "A"], "There is no entry"),
+        (["stream", "add", "Not A Slug", "--title", "A"], "lower-case"),
+        (["stream", "add", "b", "--title", "A", "--timezone", "Mars/Olympus"], "not a time zone"),
+        (["account", "add", "no-address"], "is not an address"),
+        (["account", "login-link", "nobody@example.org"], "There is no account"),
+        (["subscriber", "add", "no-address", "--confirmed"], "is not an address"),
+    ],
+)
+def test_bad_input_ends_in_one_sentence_and_stores_nothing(story, args, says):
+    result = story(*args, code=1)
+    assert says in result.stderr
+    assert entries(story) == []
+
+
+def test_a_file_that_is_not_utf8_is_refused(story, tmp_path):
+    (tmp_path / "body.md").write_bytes(b"caf\xe9")
+    assert "not UTF-8" in story("entry", "add", "floods", "--title", "A", "--body-file", "body.md", code=1).stderr
+
+
+def test_nobody_is_subscribed_without_consent(story):
+    assert "--confirmed" in story("subscriber", "add", "reader@example.org", code=2).stderr
+
+
+def test_a_log_in_link_is_printed(story):
+    story("account", "add", "mara@example.org")
+    assert story("account", "login-link", "mara@example.org").output.startswith("http://127.0.0.1:8000/login/")
+
+
+def test_the_doctor_says_what_is_wrong(story):
+    result = story("doctor", "--json", code=1)
+    report = json.loads(result.output)
+    assert report["checks"] == {"database": None, "mail": "STORYWIRE_MAIL_URL is not set, so mail waits"}
+    assert report["settings"]["SITE_NAME"] == "Storywire"
+
+
+def commands(group: click.Group, path: tuple[str, ...] = ()):
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        elif not command.hidden:
+            yield (*path, name), command
+
+
+@pytest.mark.parametrize(("path", "command"), [pytest.param(*found, id=" ".join(found[0])) for found in commands(main)])
+def test_every_command_and_option_explains_itself(path, command):
+    assert CliRunner().invoke(main, [*path, "--help"]).exit_code == 0
+    assert command.help
+    for parameter in command.params:
+        assert isinstance(parameter, click.Argument) or parameter.help, (path, parameter.name)
+    if path[-1] in {"add", "list", "edit", "retract"}:
+        assert "--json" in {option for parameter in command.params for option in parameter.opts}
