@@ -89,6 +89,11 @@ class Board:
     latest: Mapping[int, Headline]
     counts: Mapping[int, Mapping[EntryState, int]]
 
+    @property
+    def newest(self) -> datetime | None:
+        """When the last entry of all came out."""
+        return max((headline.published_at for headline in self.latest.values()), default=None)
+
 
 def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
     """All public streams, at most ``limit`` running and as many ended ones."""
@@ -99,7 +104,7 @@ def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
     if running:
         get_stream(tx, running[0].slug)  # loads its contributors
         newest = _headlines(running[0].id).order_by(Entry.seq.desc()).limit(HEADLINES)
-        headlines[running[0].id] = [Headline(*row) for row in tx.execute(newest)]
+        headlines[running[0].id] = _read(tx, newest)
     return FrontPage(running, ended, headlines, _published(tx, [stream.id for stream in running]))
 
 
@@ -120,7 +125,7 @@ def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> Stre
         stream,
         shown,
         _histories(tx, [entry.id for entry in shown]),
-        [Headline(*row) for row in tx.execute(key_points)] if before is None else [],
+        _read(tx, key_points) if before is None else [],
         _published(tx, [stream.id]).get(stream.id, 0),
         older,
     )
@@ -137,13 +142,13 @@ def page_of_entry(tx: Session, uid: str) -> EntryPage:
     if entry.state is EntryState.RETRACTED:
         raise Gone("entry", uid, next((change.note for change in history if change.kind is RevisionKind.RETRACTION), ""))
     beside = _headlines(entry.stream_id)
-    following = tx.execute(beside.where(Entry.seq > entry.seq).order_by(Entry.seq).limit(1)).first()
-    preceding = tx.execute(beside.where(Entry.seq < entry.seq).order_by(Entry.seq.desc()).limit(1)).first()
+    following = _read(tx, beside.where(Entry.seq > entry.seq).order_by(Entry.seq).limit(1))
+    preceding = _read(tx, beside.where(Entry.seq < entry.seq).order_by(Entry.seq.desc()).limit(1))
     return EntryPage(
         entry,
         history,
-        Headline(*following) if following else None,
-        Headline(*preceding) if preceding else None,
+        following[0] if following else None,
+        preceding[0] if preceding else None,
         _published(tx, [entry.stream_id]).get(entry.stream_id, 0),
     )
 
@@ -160,29 +165,38 @@ def board(tx: Session) -> Board:
 def account_names(tx: Session, ids: Iterable[int | None]) -> dict[int, str]:
     """The names of those accounts."""
     wanted = {id_ for id_ in ids if id_ is not None}
-    return {id_: name for id_, name in tx.execute(select(Account.id, Account.name).where(Account.id.in_(wanted)))}
+    return dict(tx.execute(select(Account.id, Account.name).where(Account.id.in_(wanted))).tuples().all())
 
 
 def confirmed_recipients(tx: Session) -> dict[RecipientKind, int]:
     """How many can be told at all, by kind."""
     query = select(Recipient.kind, func.count()).where(Recipient.state == RecipientState.CONFIRMED).group_by(Recipient.kind)
-    return dict.fromkeys(RecipientKind, 0) | {kind: number for kind, number in tx.execute(query)}
+    return dict.fromkeys(RecipientKind, 0) | dict(tx.execute(query).tuples().all())
 
 
-def _headlines(stream_id: int) -> Select[int, str, str, Importance, datetime | None]:
-    columns = (Entry.stream_id, Entry.uid, Entry.title, Entry.importance, Entry.published_at)
-    return select(*columns).where(Entry.stream_id == stream_id, Entry.state == EntryState.PUBLISHED)
+_HeadlineQuery = Select[int, str, str, Importance, datetime | None]
+
+
+def _all_headlines() -> _HeadlineQuery:
+    return select(Entry.stream_id, Entry.uid, Entry.title, Entry.importance, Entry.published_at).where(Entry.state == EntryState.PUBLISHED)
+
+
+def _headlines(stream_id: int) -> _HeadlineQuery:
+    return _all_headlines().where(Entry.stream_id == stream_id)
+
+
+def _read(tx: Session, query: _HeadlineQuery) -> list[Headline]:
+    return [Headline(stream, uid, title, grade, at) for stream, uid, title, grade, at in tx.execute(query) if at is not None]
 
 
 def _latest(tx: Session, stream_ids: Sequence[int]) -> dict[int, Headline]:
     last = select(func.max(Entry.seq)).where(Entry.stream_id.in_(stream_ids), Entry.state == EntryState.PUBLISHED).group_by(Entry.stream_id)
-    query = select(Entry.stream_id, Entry.uid, Entry.title, Entry.importance, Entry.published_at).where(Entry.seq.in_(last))
-    return {row[0]: Headline(*row) for row in tx.execute(query)}
+    return {headline.stream_id: headline for headline in _read(tx, _all_headlines().where(Entry.seq.in_(last)))}
 
 
 def _published(tx: Session, stream_ids: Sequence[int]) -> dict[int, int]:
     query = select(Entry.stream_id, func.count()).where(Entry.stream_id.in_(stream_ids), Entry.state == EntryState.PUBLISHED)
-    return {stream_id: number for stream_id, number in tx.execute(query.group_by(Entry.stream_id))}
+    return dict(tx.execute(query.group_by(Entry.stream_id)).tuples().all())
 
 
 def _histories(tx: Session, entry_ids: Sequence[int]) -> dict[int, list[PublicChange]]:

@@ -1,0 +1,38 @@
+"""The web door: public pages, feeds, the desk.  `create_app` composes it; `wsgi.py` holds the one that a server runs."""
+
+from collections.abc import Callable
+
+from flask import Flask
+
+from config.keys import Keys
+from config.settings import Settings
+from models.database import Database
+from web.context import Service
+from web.desk import desk
+from web.desk.guard import csrf
+from web.errors import add_error_pages
+from web.feed_views import feeds
+from web.health import health
+from web.leave import leave
+from web.login import login, set_up_login
+from web.public import public
+from web.security import protect
+from web.templating import set_up_templates
+
+
+def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[], None]) -> Flask:
+    """The application over these parts; ``ring`` is called after each change and must return at once."""
+    app = Flask(__name__)
+    app.extensions["storywire"] = Service(settings, keys, db, ring)
+    app.secret_key = keys.derive("session")
+    # The router's own redirects are made from the Host header, which anybody can write.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    protect(app, settings)
+    set_up_login(app)
+    csrf.init_app(app)
+    set_up_templates(app, settings)
+    add_error_pages(app)
+    for blueprint in (public, feeds, leave, health, login, desk):
+        app.register_blueprint(blueprint)
+    return app

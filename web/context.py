@@ -1,0 +1,26 @@
+"""What a request works with, handed in once when the application is made."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import current_app
+
+from config.keys import Keys
+from config.settings import Settings
+from models.database import Database
+
+
+@dataclass(frozen=True)
+class Service:
+    """The parts below the web; ``ring`` says that something may be due, and never blocks or fails."""
+
+    settings: Settings
+    keys: Keys
+    db: Database
+    ring: Callable[[], None]
+
+
+def service() -> Service:
+    """The parts of the application that answers this request."""
+    found: Service = current_app.extensions["storywire"]
+    return found

@@ -1,0 +1,147 @@
+"""The forms of an entry: what came in, what it means, and what goes back into the page when it is refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Self, TypeVar
+
+from models.base import new_uid
+from models.errors import Invalid
+from models.posting import UNPUBLISHED, Release
+from models.revising import Change
+from models.stories import Entry, EntryState, Importance, RevisionKind
+from models.texts import EntryText
+from models.times import parse_time
+from web.dates import input_value
+from web.routing import number
+
+E = TypeVar("E", bound=Enum)
+
+_LONGEST_UNDO = timedelta(minutes=10)  # a wait that is longer, or ends on a full minute, was chosen by somebody
+
+
+@dataclass(frozen=True)
+class EntryForm:
+    """Every field as text, as the browser sent it."""
+
+    stream: str = ""
+    title: str = ""
+    dek: str = ""
+    byline: str = ""
+    body: str = ""
+    tags: str = ""
+    link: str = ""
+    importance: str = "normal"
+    at: str = ""
+    alert: str = "followers"
+    kind: str = ""  # of a change; empty while the entry is not out
+    note: str = ""
+    version: str = "0"
+    request_key: str = ""
+    do: str = ""
+    confirmed: str = ""
+
+    @classmethod
+    def empty(cls, stream: str = "") -> Self:
+        """A new entry."""
+        return cls(stream=stream, request_key=new_uid(20))
+
+    @classmethod
+    def read(cls, sent: Mapping[str, str], **fixed: str) -> Self:
+        """What was sent, but for what is ``fixed``; a missing field has its default."""
+        return cls(**{field.name: sent[field.name] for field in fields(cls) if field.name in sent} | fixed)
+
+    @classmethod
+    def of(cls, entry: Entry) -> Self:
+        """What an entry says now, to be edited."""
+        at = chosen_time(entry)
+        return cls(
+            stream=entry.stream.slug,
+            title=entry.title,
+            dek=entry.dek,
+            # A name with a comma in it would be taken for two; its slug means the same person.
+            byline=", ".join(person.slug if "," in person.name else person.name for person in entry.byline),
+            body=entry.body,
+            tags=", ".join(tag.label for tag in entry.tags),
+            link=entry.link,
+            importance=entry.importance.value,
+            at=input_value(at, entry.stream.timezone) if at else "",
+            alert="followers" if entry.alerts else "nobody",
+            kind="" if entry.state in UNPUBLISHED else RevisionKind.SILENT.value,
+            version=str(entry.version),
+            request_key=new_uid(20),
+        )
+
+    def text(self) -> EntryText:
+        """The entry's text, cleaned; raises Invalid."""
+        return EntryText(
+            title=self.title,
+            dek=self.dek,
+            body=self.body,
+            byline=names(self.byline),
+            tags=names(self.tags),
+            link=self.link,
+            importance=choice(Importance, "importance", self.importance),
+        ).cleaned()
+
+    def release(self, timezone: str, undo_seconds: int) -> Release:
+        """How it is to go out; raises Invalid."""
+        if self.alert not in {"followers", "nobody"}:
+            raise Invalid("alert", "choose followers or nobody.")
+        at = parse_time("at", self.at, timezone) if self.at.strip() else None
+        return Release(self.alert == "followers", at, timedelta(seconds=undo_seconds))
+
+    def change(self, undo_seconds: int) -> Change:
+        """How a published entry is to change; raises Invalid."""
+        kind = choice(RevisionKind, "kind", self.kind)
+        return Change(kind, self.note, timedelta(seconds=undo_seconds), self.key())
+
+    def alerts(self) -> bool:
+        """Whether anybody is told: of a post where followers were chosen, of a change unless it is silent."""
+        return self.kind != "silent" if self.kind else self.alert == "followers"
+
+    def key(self) -> str:
+        """The request's key; raises Invalid for one that no page of ours holds."""
+        if not (self.request_key.isascii() and self.request_key.isalnum() and len(self.request_key) <= 64):
+            raise Invalid("request_key", "open the form anew.")
+        return self.request_key
+
+    def version_number(self) -> int:
+        """The version that was edited; raises Invalid."""
+        return version_number(self.version)
+
+    def hidden(self) -> dict[str, str]:
+        """All fields, to be carried through a page that only asks a question."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in {"do", "confirmed"}}
+
+
+def choice(kind: type[E], field: str, value: str) -> E:
+    """The member of an enumeration that a form chose; raises Invalid."""
+    try:
+        return kind(value)
+    except ValueError as exc:
+        raise Invalid(field, f"choose one of {', '.join(str(member.value) for member in kind)}.") from exc
+
+
+def version_number(value: str | None) -> int:
+    """The version of an entry that a form was made from; raises Invalid."""
+    found = number(value)
+    if found is None:
+        raise Invalid("version", "open the entry anew.")
+    return found
+
+
+def chosen_time(entry: Entry) -> datetime | None:
+    """The time that somebody chose for an entry that is not out yet; None where it is to go out at once."""
+    if entry.state not in (EntryState.SUBMITTED, EntryState.SCHEDULED):
+        return None
+    at = entry.publish_at
+    if at is not None and (at.second == at.microsecond == 0 or at - entry.changed_at > _LONGEST_UNDO):
+        return at
+    return entry.dated_at
+
+
+def names(value: str) -> tuple[str, ...]:
+    """What stands between commas."""
+    return tuple(part.strip() for part in value.replace("\n", ",").split(","))

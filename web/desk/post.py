@@ -1,0 +1,97 @@
+"""Posting: a new entry, or one that is not out yet."""
+
+from dataclasses import replace
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from models.entries import get_entry
+from models.errors import Conflict, Invalid
+from models.posting import Release, add_entry, post_draft, save_draft
+from models.stories import Entry, EntryState, Stream
+from models.streams import list_streams
+from models.texts import EntryText, slugify
+from web.context import service
+from web.desk.form_page import confirm_page, edit_page, must_confirm, new_page
+from web.desk.forms import EntryForm
+from web.errors import show_again
+from web.login import current_actor
+
+bp = Blueprint("post", __name__)
+
+
+@bp.get("/post")
+def new() -> ResponseReturnValue:
+    """An empty form."""
+    return new_page(EntryForm.empty(request.args.get("stream", "")))
+
+
+@bp.post("/post")
+def send() -> ResponseReturnValue:
+    """Preview, save or post a new entry."""
+    form = EntryForm.read(request.form, kind="")
+    show_again(lambda error: new_page(form, error=error))
+    if form.do == "back":
+        return new_page(form)
+    stream, text = _stream(form.stream), form.text()
+    release = form.release(stream.timezone, service().settings.undo_seconds)
+    if form.do == "preview":
+        return new_page(form, preview=text)
+    wish = _wish(form, release)
+    if wish and must_confirm(form, stream, text):
+        return confirm_page(form, stream, text)
+    entry = add_entry(service().db, current_actor(), stream.slug, text, wish, request_key=form.key())
+    if _differs(entry, text, wish):  # this form was sent before, and its entry is not what is asked for now
+        show_again(lambda error: edit_page(entry.uid, form, error=error))
+        _change(entry.uid, 1, text, wish)
+    return redirect(url_for("desk.entries.show", uid=entry.uid), 303)
+
+
+@bp.post("/entries/<uid:uid>/draft")
+def send_draft(uid: str) -> ResponseReturnValue:
+    """Preview, save or post an entry that is not out yet."""
+    form = EntryForm.read(request.form, kind="")
+    show_again(lambda error: edit_page(uid, form, error=error))
+    if form.do == "back":
+        return edit_page(uid, form)
+    with service().db.read() as tx:
+        stream = get_entry(tx, uid).stream
+    text = form.text()
+    release = form.release(stream.timezone, service().settings.undo_seconds)
+    if form.do == "preview":
+        return edit_page(uid, form, preview=text)
+    wish = _wish(form, release)
+    if wish and must_confirm(form, stream, text):
+        return confirm_page(form, stream, text)
+    _change(uid, form.version_number(), text, wish)
+    return redirect(url_for("desk.entries.show", uid=uid), 303)
+
+
+def _wish(form: EntryForm, release: Release) -> Release | None:
+    if form.do not in {"draft", "post"}:
+        raise Conflict("Choose Preview, Save draft or Post.")
+    return release if form.do == "post" else None
+
+
+def _change(uid: str, version: int, text: EntryText, wish: Release | None) -> None:
+    if wish:
+        post_draft(service().db, current_actor(), uid, version, text, wish)
+    else:
+        save_draft(service().db, current_actor(), uid, version, text)
+
+
+def _differs(entry: Entry, text: EntryText, wish: Release | None) -> bool:
+    if (entry.state is EntryState.DRAFT) is (wish is not None):
+        return True
+    by = {key for person in entry.byline for key in (person.slug, slugify(person.name))}
+    unknown = {slugify(name) for name in text.byline} - by
+    found = EntryText.of(entry)
+    return bool(unknown) or len(found.byline) != len(text.byline) or replace(found, byline=()) != replace(text, byline=())
+
+
+def _stream(slug: str) -> Stream:
+    with service().db.read() as tx:
+        found = next((stream for stream in list_streams(tx) if stream.slug == slug), None)
+    if found is None:
+        raise Invalid("stream", "choose one of the stories.")
+    return found

@@ -1,0 +1,89 @@
+"""Changing what is out: edit, retract, restore."""
+
+from datetime import timedelta
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from models.entries import get_entry
+from models.errors import Conflict, Invalid, ServiceError
+from models.people import Role
+from models.posting import UNPUBLISHED
+from models.revising import Change, restore, retract, revise
+from models.stories import RevisionKind
+from web.context import service
+from web.desk.form_page import confirm_page, edit_page, must_confirm
+from web.desk.forms import EntryForm, version_number
+from web.desk.guard import requires
+from web.errors import show_again
+from web.login import current_actor
+
+bp = Blueprint("revise", __name__)
+
+
+@bp.get("/entries/<uid:uid>/edit")
+def edit(uid: str) -> ResponseReturnValue:
+    """The form of an entry: to be posted where it is not out, to be revised where it is."""
+    with service().db.read() as tx:
+        entry = get_entry(tx, uid)
+    if entry.state not in UNPUBLISHED or entry.account_id != current_actor().account_id:
+        current_actor().must_be(Role.EDITOR)
+    return edit_page(uid)
+
+
+@bp.post("/entries/<uid:uid>/revise")
+def send_revision(uid: str) -> ResponseReturnValue:
+    """Preview or make a change of a published entry."""
+    form = EntryForm.read(request.form)
+    show_again(lambda error: edit_page(uid, form, error=error))
+    if form.do == "back":
+        return edit_page(uid, form)
+    text, change = form.text(), form.change(service().settings.undo_seconds)
+    if form.do == "preview":
+        return edit_page(uid, form, preview=text)
+    if form.do != "save":
+        raise Conflict("Choose Preview or Save.")
+    with service().db.read() as tx:
+        stream = get_entry(tx, uid).stream
+    if must_confirm(form, stream, text):
+        return confirm_page(form, stream, text)
+    revise(service().db, current_actor(), uid, form.version_number(), text, change)
+    return redirect(url_for("desk.entries.show", uid=uid), 303)
+
+
+@bp.get("/entries/<uid:uid>/retract")
+@requires(Role.EDITOR)
+def ask_retract(uid: str) -> ResponseReturnValue:
+    """The question why."""
+    return _retract_page(uid)
+
+
+@bp.post("/entries/<uid:uid>/retract")
+def send_retraction(uid: str) -> ResponseReturnValue:
+    """Take an entry off every page."""
+    show_again(lambda error: _retract_page(uid, error))
+    form = EntryForm.read(request.form, kind=RevisionKind.RETRACTION.value)
+    retract(service().db, current_actor(), uid, form.version_number(), form.change(service().settings.undo_seconds))
+    return redirect(url_for("desk.entries.show", uid=uid), 303)
+
+
+@bp.post("/entries/<uid:uid>/restore")
+def send_restoration(uid: str) -> ResponseReturnValue:
+    """Bring a retracted entry back."""
+    change = Change(RevisionKind.RESTORE, delay=timedelta(0))
+    restore(service().db, current_actor(), uid, version_number(request.form.get("version")), change)
+    return redirect(url_for("desk.entries.show", uid=uid), 303)
+
+
+def _retract_page(uid: str, error: ServiceError | None = None) -> str:
+    with service().db.read() as tx:
+        entry = get_entry(tx, uid)
+    return render_template(
+        "desk/retract.html",
+        at="entries",
+        entry=entry,
+        form=EntryForm.of(entry),
+        note=request.form.get("note", ""),
+        error=error,
+        wrong={error.field: error.reason} if isinstance(error, Invalid) else {},
+    )

@@ -1,0 +1,81 @@
+"""Errors as pages: one handler per family, so that views need no `try`."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+
+from flask import Flask, Response, current_app, g, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from models.errors import Conflict, Forbidden, Gone, Invalid, NotFound, ServiceError, TooMany
+
+_STATUS: dict[type[ServiceError], int] = {Invalid: 422, Forbidden: 403, NotFound: 404, Gone: 410, Conflict: 409, TooMany: 429}
+_SENTENCES = {
+    400: "The browser sent something that cannot be read. Go back and try again.",
+    403: "This is not yours to do.",
+    404: "There is nothing at this address.",
+    405: "This address does not take that kind of request.",
+    413: "That is too much at once. Shorten the text and send it again.",
+    500: "Something went wrong here, not with you. It has been written down; try again in a moment.",
+    503: "The service cannot reach its data. Try again in a moment.",
+}
+
+Page = Callable[[ServiceError], ResponseReturnValue]
+
+
+def show_again(page: Page) -> None:
+    """Answer an Invalid or Conflict of this request by that page, which gives the person back what was typed."""
+    g.form_again = page
+
+
+def add_error_pages(app: Flask) -> None:
+    """Register a handler for each family, for HTTP's own errors and for the unexpected."""
+    for family, status in _STATUS.items():
+        app.register_error_handler(family, _family(status))
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(OperationalError, _database_away)
+
+
+def error_page(status: int, sentence: str) -> Response:
+    """A page with that status and sentence."""
+    title = HTTPStatus(status).phrase.capitalize()
+    response = make_response(render_template("error.html", status=status, title=title, sentence=sentence, at_desk=_at_desk()), status)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _family(status: int) -> Page:
+    def handle(error: ServiceError) -> ResponseReturnValue:
+        page: Page | None = g.pop("form_again", None)
+        if page is not None and isinstance(error, (Invalid, Conflict)):
+            return make_response(page(error), status)
+        response = error_page(status, str(error))
+        if isinstance(error, TooMany):
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
+
+    return handle
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    status = error.code or 500
+    if 300 <= status < 400:
+        return error
+    own = error.description if error.description and error.description != type(error).description else None
+    response = error_page(status, own or _SENTENCES.get(status, HTTPStatus(status).description + "."))
+    for name, value in error.get_headers(request.environ):
+        if name.lower() not in {"content-type", "content-length"}:
+            response.headers[name] = value
+    return response
+
+
+def _database_away(error: OperationalError) -> ResponseReturnValue:
+    current_app.logger.error("the database did not answer: %s", error.orig)
+    response = error_page(503, _SENTENCES[503])
+    response.headers["Retry-After"] = "5"
+    return response
+
+
+def _at_desk() -> bool:
+    return request.path.startswith(("/desk", "/login"))

@@ -1,0 +1,157 @@
+"""Logging in: by password, or by a link that works once.  The session's cookie holds a token, the rest is in SQL."""
+
+import re
+from dataclasses import dataclass
+
+from flask import Blueprint, Flask, Response, make_response, redirect, render_template, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import LoginManager, current_user, login_user, logout_user  # type: ignore[import-untyped]
+
+from models.accounts import log_in, log_out, session_account, use_login_link
+from models.actor import Actor
+from models.errors import Gone
+from models.people import Account, Role
+from web.context import service
+
+login = Blueprint("login", __name__)
+
+KEPT = "kept."  # before the names of fields that were sent while nobody was logged in
+_DESK_PATH = re.compile(r"/desk(?:/[A-Za-z0-9_-]+)*(?:\?[A-Za-z0-9_=&-]*)?")
+
+
+@dataclass(frozen=True)
+class LoggedIn:
+    """What Flask-Login calls a user."""
+
+    account: Account
+    token: str
+    is_authenticated = is_active = True
+    is_anonymous = False
+
+    def get_id(self) -> str:
+        """What the session keeps."""
+        return self.token
+
+
+def set_up_login(app: Flask) -> None:
+    """Let `current_user` be found.
+
+    Not by `LoginManager.init_app`: it looks into the session after every request and before every template, so that
+    even public pages would vary by cookie.
+    """
+    manager = LoginManager()
+    manager.session_protection = None
+    manager.user_loader(_load)
+    app.login_manager = manager  # type: ignore[attr-defined]
+
+
+def _load(token: str) -> LoggedIn | None:
+    account = session_account(service().db, token)
+    return LoggedIn(account, token) if account is not None else None
+
+
+def logged_in() -> bool:
+    """Whether somebody is logged in."""
+    return bool(current_user.is_authenticated)
+
+
+def current_account() -> Account:
+    """The account that is logged in."""
+    account: Account = current_user.account
+    return account
+
+
+def current_actor() -> Actor:
+    """Who asks for the changes of this request."""
+    return Actor.of(current_account())
+
+
+def may_publish() -> bool:
+    """Whether a post of this account goes out, instead of to the editors."""
+    return current_account().role.includes(Role.EDITOR)
+
+
+def ask_to_log_in() -> ResponseReturnValue:
+    """Lead to the log-in and back; what a form sent is kept in the page meanwhile, so that none of it is lost."""
+    if request.method in {"GET", "HEAD"}:
+        query = f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
+        return redirect(url_for("login.form", next=desk_path(request.path + query)), 303)
+    kept = {KEPT + name: value for name, value in request.form.items() if name != "csrf_token"}
+    return _form(401, next_path=request.path, kept=kept, message="Your log-in has ended. Nothing is lost: log in and send it again.")
+
+
+def desk_path(value: str) -> str:
+    """``value`` where it is a path of the desk, else the desk's own: nobody is led to another site."""
+    return value if _DESK_PATH.fullmatch(value) else "/desk"
+
+
+@login.get("/login")
+def form() -> ResponseReturnValue:
+    """The log-in page."""
+    next_path = desk_path(request.args.get("next", ""))
+    return redirect(next_path, 303) if logged_in() else _form(200, next_path=next_path)
+
+
+@login.post("/login")
+def enter() -> ResponseReturnValue:
+    """Log in by e-mail and password; then show again what a form had sent before, or lead on."""
+    email, next_path = request.form.get("email", "").replace("\x00", ""), desk_path(request.form.get("next", ""))
+    kept = {name: value for name, value in request.form.items() if name.startswith(KEPT)}
+    token = log_in(service().db, email, request.form.get("password", ""), request.remote_addr or "")
+    if token is None:
+        message = "This address and password do not belong together."
+        return _form(422, next_path=next_path, kept=kept, email=email, message=message)
+    _open(token)
+    if kept:
+        return send_again(next_path, {name.removeprefix(KEPT): value for name, value in kept.items()}, "You are logged in again.")
+    return redirect(next_path, 303)
+
+
+@login.get("/login/<token:token>")
+def link(token: str) -> ResponseReturnValue:
+    """A page with a button: programs that look at links in mails and chats must not use them up."""
+    return _no_store(make_response(render_template("login_link.html", token=token)))
+
+
+@login.post("/login/<token:token>")
+def enter_by_link(token: str) -> ResponseReturnValue:
+    """Log in by a link."""
+    opened = use_login_link(service().db, token)
+    if opened is None:
+        raise Gone("link", "log-in", "This log-in link was used or is older than 15 minutes. Ask for a new one.")
+    _open(opened)
+    return redirect("/desk", 303)
+
+
+@login.post("/logout")
+def leave_desk() -> ResponseReturnValue:
+    """Log out.  Needs no token: a browser says where the form stood, and no other site's is taken."""
+    if logged_in():
+        log_out(service().db, current_user.token)
+        logout_user()
+    session.clear()
+    return redirect(url_for("login.form"), 303)
+
+
+def send_again(path: str, fields: dict[str, str], message: str) -> Response:
+    """A page that shows what a form had sent, with a button that sends it once more."""
+    shown = {name: value for name, value in fields.items() if name in {"title", "dek", "body", "overview", "note"} and value}
+    return _no_store(make_response(render_template("desk/again.html", path=path, fields=fields, shown=shown, message=message)))
+
+
+def _open(token: str) -> None:
+    session.clear()  # nothing of an earlier session lives on, its CSRF token neither
+    session.permanent = True
+    account = session_account(service().db, token)
+    assert account is not None  # the token was made a moment ago
+    login_user(LoggedIn(account, token))
+
+
+def _form(status: int, *, next_path: str, message: str = "", email: str = "", kept: dict[str, str] | None = None) -> Response:
+    page = render_template("login.html", next_path=desk_path(next_path), message=message, email=email, kept=kept or {})
+    return _no_store(make_response(page, status))
+
+
+def _no_store(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response

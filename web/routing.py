@@ -1,0 +1,33 @@
+"""What may stand in an address: anything else is not found before a database is asked."""
+
+from werkzeug.routing import BaseConverter
+
+LARGEST = 2**63 - 1  # the largest number that a database can compare with
+
+
+class SlugConverter(BaseConverter):
+    """The slug of a stream."""
+
+    regex = r"[a-z0-9]+(?:-[a-z0-9]+)*"
+
+
+class UidConverter(BaseConverter):
+    """The uid of an entry."""
+
+    regex = r"[0-9a-z]{1,32}"
+
+
+class TokenConverter(BaseConverter):
+    """A token of URL characters."""
+
+    regex = r"[A-Za-z0-9_-]{1,200}"
+
+
+CONVERTERS = {"slug": SlugConverter, "uid": UidConverter, "token": TokenConverter}
+
+
+def number(value: str | None) -> int | None:
+    """A whole number that a database can hold, or None."""
+    if value is None or not value.isascii() or not value.isdigit() or len(value) > 19:
+        return None
+    return int(value) if int(value) <= LARGEST else None

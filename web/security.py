@@ -1,0 +1,74 @@
+"""What every answer says to browsers, and which requests are refused before anything else is looked at."""
+
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, request
+
+from config.settings import Settings
+from models.accounts import SESSION_LIFE
+
+MOST_BYTES = 4 * 1024 * 1024  # of a form: 200,000 characters of any script, percent-encoded, with room
+MOST_FIELDS = 200
+
+_SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+# No inline script or style anywhere; a page that needs more says so itself.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+def protect(app: Flask, settings: Settings) -> None:
+    """Give ``app`` its headers, limits and cookie rules."""
+    https = settings.base_url.startswith("https:")
+    app.config.update(
+        # The prefix makes browsers refuse a cookie of that name from a neighbouring host (RFC 6265bis section 4.1.3.2).
+        SESSION_COOKIE_NAME="__Host-storywire" if https else "storywire",
+        SESSION_COOKIE_SECURE=https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_REFRESH_EACH_REQUEST=False,  # else every public page would set the cookie again
+        PERMANENT_SESSION_LIFETIME=SESSION_LIFE,
+        MAX_CONTENT_LENGTH=MOST_BYTES,
+        MAX_FORM_MEMORY_SIZE=MOST_BYTES,
+        MAX_FORM_PARTS=MOST_FIELDS,
+        WTF_CSRF_CHECK_DEFAULT=False,  # the desk checks its forms itself, once it knows who is logged in
+        WTF_CSRF_TIME_LIMIT=None,  # a token lives as long as its log-in
+        WTF_CSRF_SSL_STRICT=False,  # `sent_from_elsewhere` looks at what browsers send for this today
+    )
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+    if https:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    @app.before_request
+    def _refuse() -> None:
+        if request.method not in _SAFE_METHODS and request.blueprint != "leave" and sent_from_elsewhere():
+            abort(403, "This form was sent from another site. Open it here and send it again.")
+        if request.mimetype == "application/x-www-form-urlencoded" and request.get_data().count(b"&") >= MOST_FIELDS:
+            abort(413)
+
+    @app.after_request
+    def _add_headers(response: Response) -> Response:
+        for name, value in headers.items():
+            response.headers.setdefault(name, value)
+        return response
+
+
+def sent_from_elsewhere() -> bool:
+    """True where a browser says that another site's page sent this request; a program that says nothing is no browser."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site not in {"same-origin", "none"}
+    origin = request.headers.get("Origin")
+    return origin is not None and urlsplit(origin).netloc != request.host
+
+
+def sent_from_here() -> bool:
+    """True where a browser says that one of our pages sent this request."""
+    return ("Sec-Fetch-Site" in request.headers or "Origin" in request.headers) and not sent_from_elsewhere()

@@ -1,0 +1,45 @@
+// The desk works without this; it only saves steps.
+"use strict";
+
+// Ctrl and Enter presses the main button of the form.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+  const button = event.target.form?.querySelector("[data-ctrl-enter]");
+  if (!button) return;
+  event.preventDefault();
+  button.form.requestSubmit(button);
+});
+
+// A second name in the byline is suggested, too: the browser compares the whole field.
+const byline = document.getElementById("byline");
+const people = document.getElementById("people");
+if (byline && people) {
+  const names = [...people.options].map((option) => option.value);
+  byline.addEventListener("input", () => {
+    const before = byline.value.slice(0, byline.value.lastIndexOf(",") + 1);
+    const prefix = before ? before + " " : "";
+    if (people.dataset.prefix === prefix) return;
+    people.dataset.prefix = prefix;
+    people.replaceChildren(...names.map((name) => new Option("", prefix + name)));
+  });
+}
+
+// Seconds until it goes out; then the page is asked for again.
+const count = document.querySelector("[data-seconds]");
+if (count) {
+  const ends = performance.now() + 1000 * Number(count.dataset.seconds);
+  const words = count.querySelector("[role=status] b");
+  const bar = count.querySelector("progress");
+  const tick = () => {
+    const left = Math.ceil((ends - performance.now()) / 1000);
+    if (left <= 0) {
+      words.textContent = "now";
+      setTimeout(() => location.reload(), 700);
+      return;
+    }
+    words.textContent = left === 1 ? "in 1 second" : `in ${left} seconds`;
+    bar.value = left;
+    setTimeout(tick, 200);
+  };
+  tick();
+}

@@ -1,0 +1,61 @@
+"""What templates may call beside their values."""
+
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Flask, url_for
+
+from config.settings import Settings
+from models.ledger import DeliveryState
+from models.stories import EntryState, Importance
+from web import dates, diff
+from web.desk.caught import caught_folder
+from web.login import current_account, may_publish
+from web.routing import CONVERTERS
+
+_RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
+_YEAR = 365 * 24 * 3600  # seconds
+
+
+def set_up_templates(app: Flask, settings: Settings) -> None:
+    """Give the templates of ``app`` their functions, and its routes their converters."""
+    app.url_map.converters.update(CONVERTERS)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR  # every link to one holds its digest
+    digests = {path.name: sha256(path.read_bytes()).hexdigest()[:12] for path in Path(str(app.static_folder)).iterdir()}
+
+    def asset(name: str) -> str:
+        return url_for("static", filename=name, v=digests[name])
+
+    app.jinja_env.globals.update(
+        settings=settings,
+        version=version("storywire"),
+        asset=asset,
+        account=current_account,
+        may_publish=may_publish,
+        mail_is_caught=lambda: caught_folder() is not None,
+        direction=direction,
+        dates=dates,
+        diff=diff,
+        DeliveryState=DeliveryState,
+        EntryState=EntryState,
+        Importance=Importance,
+    )
+    app.jinja_env.filters.update(by_day=dates.by_day, link_host=link_host, sentence=sentence, thousands=lambda number: f"{number:,}")
+
+
+def direction(language: str) -> str:
+    """rtl or ltr, as that language is written."""
+    return "rtl" if language.split("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
+
+
+def link_host(url: str) -> str:
+    """Where a link leads, for people: its host."""
+    return (urlsplit(url).hostname or url).removeprefix("www.")
+
+
+def sentence(words: str) -> str:
+    """The words with a capital first letter, the others as they are."""
+    return words[:1].upper() + words[1:]
