@@ -30,6 +30,7 @@ class _Catcher:
 
 def run_catcher(folder: Path, host: str, port: int) -> None:
     """Catch mail into ``folder`` until SIGTERM or SIGINT; the socket is the supervisor's, else one of its own.  Raises CannotStart."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # where it is, the desk shows its page
     asyncio.run(_serve(folder, inherited() or listen(host, port)))
 
 
