@@ -20,7 +20,7 @@ from notifier.message import ChannelMessage
 from notifier.pacing import Share
 from notifier.render import Sender, render_chat
 from notifier.services import SERVICES
-from notifier.settle import LeaseLost, begin_attempt, put_off, settle
+from notifier.settle import LeaseLost, Settler, begin_attempt, put_off
 from notifier.story import Story, load_story
 
 log = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ class ChatLane:
         self._db, self._keys, self._stop = db, keys, stop
         self._sender = Sender.of(settings)
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
+        self._settler = Settler(db)
         self._share = Share(seconds=PASS_SECONDS, first=4, least=1, most=50)
 
     def send_pass(self) -> int:
@@ -83,7 +84,7 @@ class ChatLane:
                 return
             outcome = self._attempt(message, told)
         tries = TRIES_IF_UNKNOWN if service.retry_unknown else 1
-        settle(self._db, message, token, outcome, max_age=self._max_age, tries_if_unknown=tries)
+        self._settler.settle(message, token, outcome, max_age=self._max_age, tries_if_unknown=tries)
 
     def _attempt(self, message: Message, told: ChannelMessage) -> Sent | SendError:
         channel = Recipient(uid=message.recipient_uid, sealed_url=message.sealed_url)

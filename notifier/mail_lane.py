@@ -13,7 +13,6 @@ from models import Lane
 from models.database import Database
 from models.tokens import ALL, leave_token
 from notifier.claim import Claim, Message, claim
-from notifier.courtesy import Courtesy
 from notifier.errors import SendError, Sent, Unavailable
 from notifier.lease import give_back
 from notifier.mail import Mailer
@@ -21,7 +20,7 @@ from notifier.mime import MailJob
 from notifier.pacing import Share
 from notifier.pause import server_away, server_back
 from notifier.render import Sender, render_mail
-from notifier.settle import LeaseLost, settle
+from notifier.settle import LeaseLost, Settler
 from notifier.story import Story, load_story
 
 log = logging.getLogger(__name__)
@@ -49,6 +48,7 @@ class MailLane:
         self._sender = Sender.of(settings)
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
         self._share = Share(seconds=PASS_SECONDS, first=50, least=10, most=500)
+        self._settler = Settler(db)
         self._own = threading.local()
         try:
             Mailer(self._url, self._from)  # opens nothing, but says now what is wrong with the settings
@@ -109,7 +109,6 @@ class _Batch:
 
     def __init__(self, lane: MailLane, claimed: Claim, deadline: float) -> None:
         self._lane, self._claim, self._deadline = lane, claimed, deadline
-        self._courtesy = Courtesy(lane._db)
         self._open: dict[str, Message] = {}
         self._stopped = False
         self._last: Sent | SendError | None = None
@@ -130,16 +129,14 @@ class _Batch:
         message = self._open.pop(job.uid)
         self._last = outcome
         try:
-            with self._courtesy.writing():
-                settle(
-                    self._lane._db,
-                    message,
-                    self._claim.lease.token,
-                    outcome,
-                    max_age=self._lane._max_age,
-                    tries_if_unknown=TRIES_IF_UNKNOWN,
-                    server_shared=True,
-                )
+            self._lane._settler.settle(
+                message,
+                self._claim.lease.token,
+                outcome,
+                max_age=self._lane._max_age,
+                tries_if_unknown=TRIES_IF_UNKNOWN,
+                server_shared=True,
+            )
             self.settled += 1
         except LeaseLost:
             log.warning("delivery %s was no longer ours when it was settled", message.uid)
