@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,11 @@ def supervise(children: Sequence[ChildSpec], *, log: logging.Logger, drain_secon
     A child that exits with ``os.EX_CONFIG`` has said on standard error why it cannot start: the rest is drained and 78 returned.
     """
     return _Supervisor(children, log, drain_seconds).run()
+
+
+def python_module(name: str, *arguments: str) -> list[str]:
+    """The command that runs a module of ours; the current folder is kept off its path, where ``config`` or ``web`` could be anyone's."""
+    return [sys.executable, "-P", "-m", name, *arguments]
 
 
 def restart_delay(deaths: int) -> float:

@@ -1,0 +1,58 @@
+"""`storywire serve`: the web process and the worker under one supervisor."""
+
+import logging
+import socket
+from collections.abc import Sequence
+
+import click
+
+from cli import web_server
+from cli.door import Door
+from cli.lifeline import GRACE_SECONDS
+from cli.listener import listen
+from cli.operating import prepare
+from cli.supervisor import ChildSpec, python_module, supervise
+from cli.worker_lock import worker_lock
+from config.logging import set_up_logging
+from config.settings import Settings, load_settings
+
+APPLICATION = "web.wsgi:app"
+
+
+@click.command()
+@click.option("--host", help="Address to listen on, instead of STORYWIRE_HOST.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of STORYWIRE_PORT.")
+@click.option("--web-only", is_flag=True, help="Start no worker, on a node beside others that run `storywire worker`.")
+def serve(host: str | None, port: int | None, web_only: bool) -> None:
+    """Run the site until Ctrl+C or SIGTERM: the web server and the worker that sends alerts.
+
+    Both drain before they end, and end when this process dies. On SQLite the database is copied and brought up to
+    date first; on PostgreSQL run `storywire init` for that, once for all nodes.
+    """
+    settings = load_settings(**{name: value for name, value in (("host", host), ("port", port)) if value is not None})
+    listener = listen(settings.host, settings.port)
+    if settings.embedded and not web_only:
+        # An old worker must not work on tables that change under it; one that has lost its supervisor ends within the wait.
+        with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1):
+            prepare(settings).engine.dispose()
+    else:
+        Door(settings).db.engine.dispose()
+    raise SystemExit(start(settings, listener, web_only=web_only))
+
+
+def start(settings: Settings, listener: socket.socket, extra: Sequence[ChildSpec] = (), *, web_only: bool = False) -> int:
+    """Supervise the site's processes and ``extra`` ones until they are asked to stop; returns the exit code."""
+    set_up_logging(settings, "serve")
+    environment = settings.environment()
+    children = [*extra, ChildSpec("web", python_module("cli.main", "web"), environment, listener)]
+    if not web_only:
+        children.append(ChildSpec("worker", python_module("cli.main", "worker"), environment))
+    return supervise(children, log=logging.getLogger("storywire"))
+
+
+@click.command(hidden=True)
+def web() -> None:
+    """The web process alone, as `serve` starts it."""
+    settings = load_settings()
+    set_up_logging(settings, "web")
+    web_server.run(settings, APPLICATION)

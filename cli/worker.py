@@ -1,0 +1,40 @@
+"""`storywire worker`: the process that sends alerts."""
+
+import threading
+from contextlib import nullcontext
+
+import click
+
+from cli.door import open_door
+from cli.lifeline import GRACE_SECONDS, on_stop
+from cli.worker_lock import worker_lock
+from config.logging import set_up_logging
+from models import Lane
+from models.database import open_database
+from notifier.engine import run_worker
+
+
+@click.command()
+@click.option(
+    "--lane",
+    "lanes",
+    multiple=True,
+    type=click.Choice([lane.value for lane in Lane]),
+    help="Work on this lane only: urgent (chat, push, notices) or bulk (mail). May be given again; default: all.",
+)
+def worker(lanes: tuple[str, ...]) -> None:
+    """Send alerts until Ctrl+C or SIGTERM, then settle what is in flight and end.
+
+    `storywire serve` starts one by itself. On SQLite there can be only one; on PostgreSQL any number, on any node.
+    """
+    stop = threading.Event()
+    on_stop(stop.set)
+    door = open_door()
+    settings = door.settings
+    set_up_logging(settings, "worker")
+    door.db.engine.dispose()  # opened to refuse a database that waits for its migrations
+    with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1) if settings.embedded else nullcontext():
+        # A power loss may repeat the last messages, never lose one, so the worker need not wait for the disk at each commit.
+        db = open_database(settings.resolved_database_url, synchronous="NORMAL")
+        run_worker(settings, door.keys, db, stop, frozenset(map(Lane, lanes)) or frozenset(Lane))
+        db.engine.dispose()
