@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.keys import Keys
 from config.settings import Settings
@@ -28,6 +29,8 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     # The router's own redirects are made from the Host header, which anybody can write.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    if settings.proxies:  # one more than there are would let anybody write the address that the throttles count
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
     protect(app, settings)
     set_up_login(app)
     csrf.init_app(app)
