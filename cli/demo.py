@@ -1,6 +1,5 @@
 """`storywire demo`: a site with a running story and a mail catcher, to look at without setting anything up."""
 
-import sys
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,7 +11,7 @@ import click
 from cli.listener import listen
 from cli.operating import prepare
 from cli.serve import start
-from cli.supervisor import ChildSpec
+from cli.supervisor import ChildSpec, python_module
 from config.settings import Settings, load_settings
 from models import Importance, Role
 from models.accounts import add_account, command_line_account, make_login_link
@@ -23,7 +22,7 @@ from models.posting import Release, add_entry
 from models.streams import StreamText, add_stream
 from models.texts import EntryText
 
-ADMIN, READER = "admin@example.org", "reader@example.org"
+ADMIN, READER, SENDER = "admin@example.org", "reader@example.org", "Tarrow Valley Courier <courier@example.org>"
 CATCHER_HOST = "127.0.0.1"
 
 
@@ -34,7 +33,7 @@ def demo() -> None:
     Started again it goes on with what is there. Mail goes the real way, but no further than the catcher.
     """
     mail = listen(CATCHER_HOST, 0)
-    settings = load_settings(mail_url=f"smtp://{CATCHER_HOST}:{mail.getsockname()[1]}", site_name="Tarrow Valley Courier")
+    settings = load_settings(mail_url=f"smtp://{CATCHER_HOST}:{mail.getsockname()[1]}", site_name="Tarrow Valley Courier", mail_from=SENDER)
     web = listen(settings.host, settings.port)
     db = prepare(settings)
     actor = Actor.of(command_line_account(db))
@@ -43,7 +42,7 @@ def demo() -> None:
     add_subscriber(db, actor, READER)
     click.echo(_welcome(settings, make_login_link(db, actor, ADMIN)))
     db.engine.dispose()
-    catcher = ChildSpec("mail catcher", [sys.executable, "-m", "cli.mail_catcher", str(settings.data_dir / "caught")], listener=mail, stop_last=True)
+    catcher = ChildSpec("mail catcher", python_module("cli.mail_catcher", str(settings.data_dir / "caught")), listener=mail, stop_last=True)
     raise SystemExit(start(settings, web, [catcher]))
 
 

@@ -1,0 +1,50 @@
+"""The documents are true: what they name is there."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def test_every_stop_of_the_tour_is_a_function():
+    tour = (ROOT / "docs" / "tour.md").read_text("utf-8")
+    names = re.findall(r"`((?:cli|config|feeds|models|notifier|web)\.[\w.]+)`", tour)
+    assert len(re.findall(r"^\d+\. ", tour, re.M)) == 10
+    assert len(names) >= 10
+    for name in names:
+        parts = name.split(".")
+        depth = next(n for n in range(len(parts) - 1, 0, -1) if (ROOT / Path(*parts[:n])).with_suffix(".py").exists())
+        found = importlib.import_module(".".join(parts[:depth]))
+        for attribute in parts[depth:]:
+            found = getattr(found, attribute)
+        assert callable(found), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_between_documents_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_target_of_the_makefile_is_explained():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    phony = set(" ".join(re.findall(r"^\.PHONY: (.+)$", makefile, re.M)).split()) - {"feeds", "alerts"}
+    explained = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.M))
+    assert phony == explained
+
+
+def test_commands_in_the_readme_are_commands():
+    from cli.main import main  # noqa: PLC0415  the other tests of this file need no product
+
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    for words in re.findall(r"storywire ((?:[a-z-]+ ?){1,2})", text):
+        command = main
+        for word in words.split():
+            if not hasattr(command, "commands"):
+                break
+            assert word in command.commands, f"storywire {words}"
+            command = command.commands[word]
