@@ -1,0 +1,223 @@
+"""A whole site in processes of its own, as people start it, and a mail server for it to send to."""
+
+import asyncio
+import contextlib
+import email
+import email.policy
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import psutil
+import requests
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from click.testing import CliRunner
+
+from cli.main import main
+
+T = TypeVar("T")
+
+COMMAND = str(Path(sys.executable).with_name("storywire"))
+PATIENCE = 30.0
+"""Seconds that anything may take on a busy machine; what must be faster is given its own limit."""
+
+
+def eventually(ask: Callable[[], T], *, within: float = PATIENCE, what: str = "it") -> T:
+    """The first true answer of ``ask``, asked again and again for ``within`` seconds."""
+    deadline = time.monotonic() + within
+    while True:
+        if answer := ask():
+            return answer
+        assert time.monotonic() < deadline, f"{what} did not happen within {within:g} s"
+        time.sleep(0.01)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def gone(processes: Iterable[psutil.Process]) -> bool:
+    """Whether all of these processes have ended; one that nobody has waited for has, too."""
+    return not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a process left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def sentence(self) -> str:
+        """What was said on standard error, where it is one line."""
+        assert self.err.count("\n") == 1, self.err
+        return self.err.removeprefix("Error: ").rstrip()
+
+
+class Site:
+    """A site in a folder: its settings, its commands and, once started, its service."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, command: str = COMMAND, **settings: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.command = command
+        given = {"data_dir": str(folder / "data"), "port": str(self.port), **settings}
+        self.environment = {**(os.environ if environment is None else environment)}
+        self.environment |= {f"STORYWIRE_{name.upper()}": value for name, value in given.items()}
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[str] | None = None
+        self.log = folder / "service.log"
+
+    def run(self, *arguments: str) -> Ended:
+        """A command in a process of its own, whatever it comes to."""
+        argv = [self.command, *arguments]
+        done = subprocess.run(argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    def do(self, *arguments: str) -> str:
+        """A command in this process, which saves it the start; it must succeed. What it printed."""
+        done = CliRunner(env=self.environment).invoke(main, arguments)
+        assert done.exit_code == 0, (done.output, done.exception)
+        return done.stdout.strip()
+
+    def start(self, *arguments: str) -> Self:
+        """Start ``storywire ARGUMENTS``, `serve` if there are none, and wait until it is ready."""
+        self.spawn(*(arguments or ("serve",)))
+        eventually(self._ready, what="the service's start")
+        return self
+
+    def spawn(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command that stays; what it says goes to the site's log."""
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [self.command, *arguments], cwd=self.folder, env=self.environment, stdout=log, stderr=log, text=True, start_new_session=True
+            )
+        return self.process
+
+    def _ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log.read_text()
+        with contextlib.suppress(requests.ConnectionError):
+            return self.get("/readyz").status_code == 200
+        return False
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """GET a path, redirects not followed."""
+        return requests.get(self.base_url + path, timeout=PATIENCE, allow_redirects=False, **options)
+
+    def children(self) -> dict[str, psutil.Process]:
+        """The service's processes below its supervisor, by name: web, worker, mail_catcher."""
+        assert self.process is not None
+        found = {}
+        for child in psutil.Process(self.process.pid).children():
+            if name := re.search(r"cli\.(?:main (web|worker)|(mail_catcher))", " ".join(child.cmdline())):
+                found[name[1] or name[2]] = child
+        return found
+
+    def stop(self) -> int:
+        """Ask the service to end, as a service manager does; its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(PATIENCE)
+
+    def close(self) -> None:
+        """Leave nothing running, whatever happened."""
+        if self.process is not None and self.process.poll() is None:
+            children = self.children().values()
+            self.process.kill()
+            self.process.wait()
+            eventually(lambda: gone(children), what="the children's end")
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Sums of the alerts, newest first."""
+        found: list[dict[str, Any]] = json.loads(self.do("alert", "list", "--json"))
+        return found
+
+
+@dataclass(frozen=True)
+class Received:
+    """A mail as the mail server took it."""
+
+    recipient: str
+    content: bytes
+
+    @property
+    def message(self) -> EmailMessage:
+        """The mail, parsed."""
+        return email.message_from_bytes(self.content, policy=email.policy.default)  # type: ignore[return-value]
+
+    @property
+    def message_id(self) -> str:
+        """Its Message-ID."""
+        return str(self.message["Message-ID"])
+
+
+class _Taker:
+    """The talking side of a mail server; apart from it, since aiosmtpd looks at each attribute of a handler at each connection."""
+
+    def __init__(self, server: "MailServer") -> None:
+        self._server = server
+
+    async def handle_DATA(self, _smtp: SMTP, session: Session, envelope: Envelope) -> str:
+        """Take it, and answer when answers are given."""
+        assert isinstance(envelope.content, bytes)
+        self._server.received.append(Received(envelope.rcpt_tos[0], envelope.content))
+        if len(self._server.received) > self._server.hold_after:
+            await self._server.answering.wait()
+        return "250 2.0.0 taken"
+
+
+class MailServer(Controller):
+    """Takes every mail; once it has more than ``hold_after``, it answers no more until `let_go`."""
+
+    def __init__(self) -> None:
+        super().__init__(_Taker(self), hostname="127.0.0.1", port=0, server_hostname="mail.example")
+        self.received: list[Received] = []
+        self.hold_after = sys.maxsize
+        self.answering = asyncio.Event()
+
+    def _trigger_server(self) -> None:
+        self.port = self.server.sockets[0].getsockname()[1]  # start() dials it, and 0 was asked for
+        super()._trigger_server()
+
+    @property
+    def url(self) -> str:
+        """As MAIL_URL says it."""
+        return f"smtp://127.0.0.1:{self.port}"
+
+    def to(self, recipient: str) -> list[Received]:
+        """The mails that came for an address."""
+        return [mail for mail in list(self.received) if mail.recipient == recipient]
+
+    def let_go(self) -> None:
+        """Answer what is held and all that comes."""
+        self.hold_after = sys.maxsize
+        self.loop.call_soon_threadsafe(self.answering.set)
+
+
+@contextlib.contextmanager
+def mail_server() -> Iterator[MailServer]:
+    """A mail server that runs."""
+    server = MailServer()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.let_go()
+        server.stop()
