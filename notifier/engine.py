@@ -31,8 +31,8 @@ def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Eve
     Raises BadSettings for a MAIL_URL or MAIL_FROM that cannot be used.
     """
     set_up_apprise(settings.allow_private_hosts)
-    if db.embedded:
-        log.info("released %d claims of an earlier worker", release_all(db))
+    if db.embedded and (released := release_all(db)):
+        log.info("released %d claims of an earlier worker", released)
     worker = _Worker(settings, keys, db, stop, lanes)
     worker.start()
     try:
