@@ -91,7 +91,7 @@ def counts_of_entry(tx: Session, entry_id: int) -> dict[DeliveryState, int]:
         .where(Revision.entry_id == entry_id)
         .group_by(Delivery.state)
     )
-    return dict(tx.execute(query).tuples().all())
+    return dict(tx.execute(query).all())
 
 
 def why_waiting(tx: Session) -> list[str]:
