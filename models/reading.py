@@ -89,11 +89,6 @@ class Board:
     latest: Mapping[int, Headline]
     counts: Mapping[int, Mapping[EntryState, int]]
 
-    @property
-    def newest(self) -> datetime | None:
-        """When the last entry of all came out."""
-        return max((headline.published_at for headline in self.latest.values()), default=None)
-
 
 def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
     """All public streams, at most ``limit`` running and as many ended ones."""
@@ -165,13 +160,13 @@ def board(tx: Session) -> Board:
 def account_names(tx: Session, ids: Iterable[int | None]) -> dict[int, str]:
     """The names of those accounts."""
     wanted = {id_ for id_ in ids if id_ is not None}
-    return dict(tx.execute(select(Account.id, Account.name).where(Account.id.in_(wanted))).tuples().all())
+    return dict(tx.execute(select(Account.id, Account.name).where(Account.id.in_(wanted))).all())
 
 
 def confirmed_recipients(tx: Session) -> dict[RecipientKind, int]:
     """How many can be told at all, by kind."""
     query = select(Recipient.kind, func.count()).where(Recipient.state == RecipientState.CONFIRMED).group_by(Recipient.kind)
-    return dict.fromkeys(RecipientKind, 0) | dict(tx.execute(query).tuples().all())
+    return dict.fromkeys(RecipientKind, 0) | dict(tx.execute(query).all())
 
 
 _HeadlineQuery = Select[int, str, str, Importance, datetime | None]
@@ -196,7 +191,7 @@ def _latest(tx: Session, stream_ids: Sequence[int]) -> dict[int, Headline]:
 
 def _published(tx: Session, stream_ids: Sequence[int]) -> dict[int, int]:
     query = select(Entry.stream_id, func.count()).where(Entry.stream_id.in_(stream_ids), Entry.state == EntryState.PUBLISHED)
-    return dict(tx.execute(query.group_by(Entry.stream_id)).tuples().all())
+    return dict(tx.execute(query.group_by(Entry.stream_id)).all())
 
 
 def _histories(tx: Session, entry_ids: Sequence[int]) -> dict[int, list[PublicChange]]:

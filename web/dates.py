@@ -61,6 +61,14 @@ def near(moment: datetime, timezone: str, beside: datetime) -> str:
     return f"{at.day} {_MONTHS[at.month - 1][:3]}" + ("" if at.year == other.year else f" {at.year}")
 
 
+def brief(moment: datetime, timezone: str, beside: datetime) -> str:
+    """For narrow lists: 09:42 on the day of ``beside``, 13 Mar in its year, else 2025."""
+    at, other = local(moment, timezone), local(beside, timezone)
+    if at.date() == other.date():
+        return f"{at:%H:%M}"
+    return f"{at.day} {_MONTHS[at.month - 1][:3]}" if at.year == other.year else str(at.year)
+
+
 def place(timezone: str) -> str:
     """The city of a zone's name: Kyiv."""
     return timezone.rsplit("/", 1)[-1].replace("_", " ")

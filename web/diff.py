@@ -21,7 +21,7 @@ def words(former: str, present: str) -> Markup:
             continue
         gone, new = "".join(a[a1:a2]), "".join(b[b1:b2])
         if gone.strip():
-            out += Markup("<del>{}</del>").format(gone)
+            out += Markup("<del>{}</del>").format(gone) + (" " if new.strip() else "")
         out += Markup("<ins>{}</ins>").format(new) if new.strip() else new
     return out
 

@@ -3,6 +3,7 @@
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 
+from models.clock import now
 from models.entries import list_entries
 from models.reading import account_names, board, confirmed_recipients
 from models.stories import EntryState
@@ -34,6 +35,7 @@ def show() -> ResponseReturnValue:
             names=names,
             alerts=alert_sums(tx, _ALERTS),
             held=why_waiting(tx),
+            now=now(tx),
             recipients=confirmed_recipients(tx),
         )
 

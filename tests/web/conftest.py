@@ -1,0 +1,124 @@
+"""The application over a fresh database, and people who use it by its forms."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lxml.html
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from config.keys import Keys
+from config.settings import Settings, load_settings
+from models import EntryState, Role
+from models.accounts import make_login_link
+from models.database import Database
+from models.entries import list_entries
+from tests.conftest import Newsroom
+from web import create_app
+
+BASE_URL = "https://news.example.org"
+HERE = {"Sec-Fetch-Site": "same-origin"}
+
+
+class Person:
+    """Somebody with a browser: fills in forms as the pages give them."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.client.get(path, base_url=BASE_URL, **options)
+
+    def post(self, path: str, fields: dict[str, str], **options: Any) -> TestResponse:
+        """Send fields as they are."""
+        return self.client.post(path, data=fields, base_url=BASE_URL, headers=HERE, **options)
+
+    def form(self, page: TestResponse, action: str | None = None) -> tuple[str, dict[str, str]]:
+        """Where a page's form leads and what it holds: the one of that action, else the last."""
+        root = lxml.html.fromstring(page.text)
+        forms = [form for form in root.forms if form.action != "/logout" and (action is None or form.action == action)]
+        assert forms, f"{page.request.path} has no form for {action}"
+        form = forms[-1]
+        values = {name: value or "" for name, value in form.fields.items()}
+        return form.action or page.request.path, {name: value.removeprefix("\n") for name, value in values.items()}
+
+    def send(self, page: TestResponse, action: str | None = None, **changed: str) -> TestResponse:
+        """Press a button of a page's form (``do``), with some fields changed."""
+        path, fields = self.form(page, action)
+        return self.post(path, fields | changed)
+
+    def write(self, do: str = "post", **fields: str) -> TestResponse:
+        """Fill in the form of a new entry and press a button."""
+        return self.send(self.get("/desk/post"), **{"stream": "floods", "title": "River rising", "do": do} | fields)
+
+    def uid(self, response: TestResponse) -> str:
+        """The entry that a form led to."""
+        assert response.status_code == 303, response.text
+        return response.location.split("/")[3]
+
+
+def titles(newsroom: Newsroom, *states: EntryState) -> list[str]:
+    """Of all entries, or those in these states, the last changed first."""
+    with newsroom.db.read() as tx:
+        return [entry.title for entry in list_entries(tx, *states)]
+
+
+@pytest.fixture
+def db(sqlite_db: Database) -> Database:
+    """The pages ask the models, which have their tests on both databases."""
+    return sqlite_db
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(data_dir=tmp_path, base_url=BASE_URL, site_name="The Courier")
+
+
+@pytest.fixture
+def rings() -> list[None]:
+    """One for each time that the doorbell rang."""
+    return []
+
+
+@pytest.fixture
+def app(settings: Settings, keys: Keys, db: Database, newsroom: Newsroom, rings: list[None]) -> Flask:
+    app = create_app(settings, keys, db, ring=lambda: rings.append(None))
+    app.config["PROPAGATE_EXCEPTIONS"] = True  # what would be a 500 fails the test where it happened
+    return app
+
+
+@pytest.fixture
+def reader(app: Flask) -> Person:
+    return Person(app.test_client())
+
+
+@pytest.fixture
+def log_in(app: Flask, db: Database, newsroom: Newsroom) -> Callable[[Role], Person]:
+    """A person of that role, logged in by a link."""
+
+    def enter(role: Role) -> Person:
+        newsroom.account(role)
+        person = Person(app.test_client())
+        answer = person.post(f"/login/{make_login_link(db, newsroom.actor, f'{role.value}@example.org')}", {})
+        assert answer.location == "/desk"
+        return person
+
+    return enter
+
+
+@pytest.fixture
+def editor(log_in: Callable[[Role], Person]) -> Person:
+    return log_in(Role.EDITOR)
+
+
+@pytest.fixture
+def author(log_in: Callable[[Role], Person]) -> Person:
+    return log_in(Role.AUTHOR)
+
+
+@pytest.fixture
+def admin(log_in: Callable[[Role], Person]) -> Person:
+    return log_in(Role.ADMIN)

@@ -1,0 +1,64 @@
+"""The link at the foot of a mail."""
+
+import pytest
+
+from config.keys import Keys
+from models import RecipientState
+from models.audience import add_subscriber, followed
+from models.tokens import ALL, leave_token
+from tests.conftest import Newsroom
+from tests.web.conftest import BASE_URL, Person
+
+
+@pytest.fixture
+def uid(newsroom: Newsroom) -> str:
+    return add_subscriber(newsroom.db, newsroom.actor, "hedda@post.example", stream="floods").uid
+
+
+def state(newsroom: Newsroom, uid: str) -> RecipientState:
+    with newsroom.db.read() as tx:
+        return followed(tx, uid)[0].state
+
+
+def test_looking_changes_nothing_and_shows_no_whole_address(newsroom: Newsroom, keys: Keys, uid: str, reader: Person) -> None:
+    page = reader.get(f"/u/{leave_token(keys, uid, ALL)}")
+    assert page.status_code == 200
+    assert "h•••@post.example" in page.text and "hedda" not in page.text
+    assert state(newsroom, uid) is RecipientState.CONFIRMED
+
+
+def test_a_mail_program_leaves_in_one_click_and_may_do_it_again(
+    newsroom: Newsroom, keys: Keys, uid: str, reader: Person, rings: list[None]
+) -> None:
+    path = f"/u/{leave_token(keys, uid, ALL)}"
+    for _ in range(2):
+        answer = reader.client.post(path, data={"List-Unsubscribe": "One-Click"}, base_url=BASE_URL)
+        assert answer.status_code == 200, "RFC 8058 forbids a redirect"
+        assert "Set-Cookie" not in answer.headers
+        assert state(newsroom, uid) is RecipientState.ENDED
+    assert rings
+
+
+def test_the_token_counts_wherever_the_button_stood(newsroom: Newsroom, keys: Keys, uid: str, reader: Person) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://webmail.example"}
+    assert reader.client.post(f"/u/{leave_token(keys, uid, ALL)}", base_url=BASE_URL, headers=headers).status_code == 200
+    assert state(newsroom, uid) is RecipientState.ENDED
+
+
+def test_one_story_is_left_and_the_other_stays(newsroom: Newsroom, keys: Keys, uid: str, reader: Person) -> None:
+    stream = newsroom.stream("strike")
+    add_subscriber(newsroom.db, newsroom.actor, "hedda@post.example", stream="strike")
+    page = reader.get(f"/u/{leave_token(keys, uid, stream.uid)}")
+    assert "Leave this story?" in page.text and "The strike" in page.text
+    done = reader.send(page)
+    assert "You have left" in done.text and "The floods" in done.text and "The strike" not in done.text
+    assert state(newsroom, uid) is RecipientState.CONFIRMED
+
+
+@pytest.mark.parametrize(
+    "forge", [lambda t: t[:-1] + ("A" if t[-1] != "A" else "B"), lambda t: t.replace(ALL, "xyz"), lambda t: "x", lambda t: "a-b-c"]
+)
+def test_a_forged_token_is_not_found(forge, newsroom: Newsroom, keys: Keys, uid: str, reader: Person) -> None:  # type: ignore[no-untyped-def]
+    path = "/u/" + forge(leave_token(keys, uid, ALL))
+    assert reader.get(path).status_code == reader.client.post(path, base_url=BASE_URL).status_code == 404
+    assert state(newsroom, uid) is RecipientState.CONFIRMED
