@@ -43,6 +43,7 @@ class Door:
             )
         db = open_database(self.settings.resolved_database_url)
         if pending_migrations(db):
+            db.engine.dispose()
             raise BadSettings("The database is of an older version. Run `storywire init`.")
         return db
 

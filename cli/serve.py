@@ -30,14 +30,14 @@ def serve(host: str | None, port: int | None, web_only: bool) -> None:
     date first; on PostgreSQL run `storywire init` for that, once for all nodes.
     """
     settings = load_settings(**{name: value for name, value in (("host", host), ("port", port)) if value is not None})
-    listener = listen(settings.host, settings.port)
-    if settings.embedded and not web_only:
-        # An old worker must not work on tables that change under it; one that has lost its supervisor ends within the wait.
-        with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1):
-            prepare(settings).engine.dispose()
-    else:
-        Door(settings).db.engine.dispose()
-    raise SystemExit(start(settings, listener, web_only=web_only))
+    with listen(settings.host, settings.port) as listener:
+        if settings.embedded and not web_only:
+            # An old worker must not work on tables that change under it; one that has lost its supervisor ends within the wait.
+            with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1):
+                prepare(settings).engine.dispose()
+        else:
+            Door(settings).db.engine.dispose()
+        raise SystemExit(start(settings, listener, web_only=web_only))
 
 
 def start(settings: Settings, listener: socket.socket, extra: Sequence[ChildSpec] = (), *, web_only: bool = False) -> int:

@@ -95,10 +95,13 @@ def test_too_much_is_refused_for_good_and_the_connection_stays(start_catcher):
     assert len(caught(catcher.folder)) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_a_reason_to_come_again(start_catcher, tmp_path):
-    (tmp_path / "file").touch()
-    with start_catcher(tmp_path / "file" / "caught").connect() as smtp, pytest.raises(smtplib.SMTPDataError) as refused:
-        smtp.send_message(mail())
+def test_a_folder_that_cannot_be_written_is_a_reason_to_come_again(start_catcher):
+    catcher = start_catcher()
+    with catcher.connect() as smtp:
+        catcher.folder.rmdir()
+        catcher.folder.touch()
+        with pytest.raises(smtplib.SMTPDataError) as refused:
+            smtp.send_message(mail())
     assert refused.value.smtp_code == 451
 
 
