@@ -152,14 +152,15 @@ def _others(tx: Session, one: About, rows: Sequence[Any]) -> dict[int, tuple[lis
     if not one.siblings:
         return found
     recipients = [row.recipient_id for row in rows if row.alert_id == one.alert_id]
-    query = select(Delivery.recipient_id, Delivery.alert_id, Delivery.state).where(
+    own = {row.id for row in rows}
+    query = select(Delivery.id, Delivery.recipient_id, Delivery.alert_id, Delivery.state).where(
         Delivery.alert_id.in_([*one.earlier, *later]), among(tx, Delivery.recipient_id, recipients)
     )
-    for recipient_id, alert_id, state in tx.execute(query):
+    for id_, recipient_id, alert_id, state in tx.execute(query):
         states, kinds = found.setdefault(recipient_id, ([], []))
         if alert_id in later:
             kinds.append(later[alert_id])
-        else:
+        elif id_ not in own:  # one in this very claim is superseded by it, not being sent
             states.append(state)
     return found
 

@@ -162,4 +162,5 @@ def _insert(tx: Session, about: About, recipients: Select[*tuple[Any, ...]]) -> 
     # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
     rows = select(*values.values()).where(true()).order_by(found.c.recipient_id)
     dialect = postgresql if on_postgresql(tx) else sqlite
-    return rows_changed(tx, dialect.insert(Delivery.__table__).from_select(list(values), rows).on_conflict_do_nothing())
+    insert = dialect.insert(table).from_select(list(values), rows).on_conflict_do_nothing()
+    return rows_changed(tx, insert.execution_options(preserve_rowcount=True))

@@ -69,7 +69,7 @@ def render_mail(story: Story, sender: Sender, *, follows_all: bool) -> MailBatch
         "when": _when(story.published_at, story.timezone),
         "body_html": story.body_html if len(story.body_html) <= LONGEST_BODY else "",
         "body_text": to_text(story.body_html) if len(story.body_html) <= LONGEST_BODY else "",
-        "preheader": cut(one_line(story.note or story.dek or to_text(story.body_html)), PREHEADER),
+        "preheader": cut(one_line(story.note or _summary(story)), PREHEADER),
     }
     subject, text, html = (_templates.get_template(f"{folder}/{name}").render(values) for name in ("subject.txt", "body.txt", "body.html"))
     return MailBatch(
@@ -102,6 +102,10 @@ def render_chat(story: Story, sender: Sender, uid: str) -> ChannelMessage:
         importance=story.importance.value,
         tags=story.tags,
     )
+
+
+def _summary(story: Story) -> str:
+    return f"{story.label}." if story.retracted else story.dek or to_text(story.body_html)
 
 
 def _with_token(text: str) -> str:

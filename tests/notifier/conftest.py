@@ -21,10 +21,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from pytest_httpserver import HTTPServer
 
+from config.keys import Keys
 from notifier import tap
 from notifier.apprise_setup import set_up_apprise
 from notifier.mail import Mailer
 from notifier.smtp import MailConnection
+from tests.conftest import Newsroom
+from tests.notifier.office import Office
 
 DROP = "drop"  # a reply that is none: the connection is cut
 
@@ -62,6 +65,7 @@ class _Answers:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         reply = self._reply("data", server)
         if reply is None or reply == DROP:
+            self._inbox.on_data(len(self._inbox.envelopes))
             self._inbox.envelopes.append(envelope)
         return reply or "250 2.0.0 stored"
 
@@ -75,6 +79,7 @@ class Inbox(Controller):
         self.replies: dict[str, list[str]] = defaultdict(list)
         self.envelopes: list[Envelope] = []
         self.sessions: list[Session] = []
+        self.on_data: Callable[[int], object] = lambda index: None  # called with each mail's index before it is answered
 
     def _trigger_server(self) -> None:
         self.port = self.server.sockets[0].getsockname()[1]  # start() dials it, and 0 was asked for
@@ -210,3 +215,12 @@ def hook(httpserver: HTTPServer, allow: Callable[..., None]) -> str:
     """URL of a webhook on the local server, which is allowed."""
     allow(f"{httpserver.host}:{httpserver.port}")
     return f"json://{httpserver.host}:{httpserver.port}/hook"
+
+
+@pytest.fixture
+def office(newsroom: Newsroom, keys: Keys, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    """A worker that is stepped by hand, sending to ``inbox``."""
+    monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
+    office = Office(newsroom.db, keys, inbox.url)
+    yield office
+    office.close()

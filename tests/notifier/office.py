@@ -1,0 +1,98 @@
+"""A post office for tests: followers, and the worker's passes one after the other, without threads or waiting."""
+
+import threading
+from collections.abc import Sequence
+
+from sqlalchemy import select
+
+from config.keys import Keys
+from config.settings import Settings
+from models import Delivery, Entry, Recipient, RevisionKind
+from models.actor import SYSTEM
+from models.audience import Target, add_channel, add_subscriber, leave
+from models.database import Database
+from models.entries import get_entry
+from models.revising import Change, retract, revise
+from models.texts import EntryText
+from models.tokens import ALL
+from notifier.chat_lane import ChatLane
+from notifier.expand import expand_all
+from notifier.mail_lane import MailLane
+
+MAIL_FROM = "Courier <news@courier.example>"
+BASE_URL = "https://news.example.org"
+
+
+def settings(**given: object) -> Settings:
+    """Settings of a worker; ``given`` wins."""
+    return Settings(**{"base_url": BASE_URL, "mail_from": MAIL_FROM, "site_name": "Courier", **given})  # type: ignore[arg-type]
+
+
+class Office:
+    """Who follows, what the worker does next, and what the ledger says of it."""
+
+    def __init__(self, db: Database, keys: Keys, mail_url: str) -> None:
+        self.db, self.keys = db, keys
+        self.stop = threading.Event()
+        self.settings = settings(mail_url=mail_url)
+        self.mail = MailLane(self.settings, keys, db, self.stop)
+        self.chat = ChatLane(self.settings, keys, db, self.stop)
+
+    def subscribe(self, *addresses: str, stream: str | None = "floods") -> None:
+        for address in addresses:
+            add_subscriber(self.db, SYSTEM, address, stream=stream)
+
+    def channel(self, name: str, url: str, service: str = "webhook", *, stream: str | None = "floods") -> Recipient:
+        return add_channel(self.db, SYSTEM, self.keys, name, Target(url, service, f"{service} …"), stream=stream)
+
+    def leave(self, address: str) -> None:
+        leave(self.db, self.recipient(address).uid, ALL)
+
+    def revise(self, entry: Entry, title: str, kind: RevisionKind = RevisionKind.CORRECTION, note: str = "") -> None:
+        with self.db.read() as tx:
+            version = get_entry(tx, entry.uid).version
+        revise(self.db, SYSTEM, entry.uid, version, EntryText(title), Change(kind, note))
+
+    def retract(self, entry: Entry, note: str = "", change: Change | None = None) -> None:
+        with self.db.read() as tx:
+            version = get_entry(tx, entry.uid).version
+        retract(self.db, SYSTEM, entry.uid, version, change or Change(RevisionKind.RETRACTION, note))
+
+    def expand(self) -> int:
+        return expand_all(self.db, go_on=lambda: True, ring=lambda lane: None)
+
+    def send(self) -> int:
+        """What both lanes do until nothing is due; returns how many rows were taken."""
+        handled = 0
+        while taken := self.mail.send_pass() + self.chat.send_pass():
+            handled += taken
+        return handled
+
+    def run(self) -> int:
+        """Expand, then send."""
+        self.expand()
+        return self.send()
+
+    def deliveries(self) -> list[Delivery]:
+        with self.db.read() as tx:
+            return list(tx.scalars(select(Delivery).order_by(Delivery.id)))
+
+    def ledger(self) -> list[tuple[str, ...]]:
+        """Address, state and, for those skipped, reason of every delivery, oldest first."""
+        query = select(Recipient.address, Delivery.state, Delivery.reason).join(Recipient, Recipient.id == Delivery.recipient_id)
+        with self.db.read() as tx:
+            rows = tx.execute(query.order_by(Delivery.id)).all()
+        return [(address, state.value, *([reason.value] if reason else [])) for address, state, reason in rows]
+
+    def recipient(self, address: str) -> Recipient:
+        with self.db.read() as tx:
+            return tx.scalars(select(Recipient).where(Recipient.address == address)).one()
+
+    def close(self) -> None:
+        self.mail.close_connection()
+        self.chat.close_connection()
+
+
+def lines(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Each row as words, in alphabetical order: for tests in which the order of recipients is no matter."""
+    return sorted(" ".join(row) for row in rows)

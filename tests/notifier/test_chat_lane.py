@@ -1,0 +1,160 @@
+"""From the ledger to a webhook, over real HTTP."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from config.keys import Keys
+from models import DeliveryState, RevisionKind
+from models.audience import signing_secret
+from notifier.chat_lane import ChatLane
+from notifier.services import SERVICES
+from notifier.services.webhook import signature
+from tests.conftest import Newsroom, StandingClock
+from tests.notifier.office import Office
+
+
+def posted(httpserver: HTTPServer) -> list[dict[str, object]]:
+    return [json.loads(request.get_data()) for request, _ in httpserver.log]
+
+
+def test_a_post_is_one_signed_request(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+    httpserver.expect_request("/hook").respond_with_data("ok")
+    office.channel("room", hook)
+    entry = newsroom.post(title="River rising", dek="Two metres", body="Go **up**.")
+    assert office.run() == 1
+    assert office.run() == 0
+    [(request, _)] = httpserver.log
+    delivery = office.deliveries()[0]
+    assert (delivery.state, delivery.last_reply) == (DeliveryState.SENT, "200 ok")
+    told = posted(httpserver)[0]
+    assert (told["event"], told["title"], told["id"], told["delivery"]) == ("publish", "River rising", entry.guid, delivery.uid)
+    assert told["content_text"] == "Go up."
+    assert told["url"] == f"https://news.example.org/streams/floods/entries/{entry.uid}"
+    secret = signing_secret(office.keys, office.recipient("room")).encode()
+    at = int(request.headers["Storywire-Signature"].partition(",")[0].removeprefix("t="))
+    assert request.headers["Storywire-Signature"] == signature(secret, request.get_data(), at)
+
+
+def test_updates_corrections_and_retractions_have_their_words(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+) -> None:
+    httpserver.expect_request("/hook").respond_with_data("ok")
+    office.channel("room", hook)
+    entry = newsroom.post(title="Dyke gives way", dek="Leave")
+    office.run()
+    office.revise(entry, "Dyke leaks", RevisionKind.UPDATE, "Water comes through.")
+    office.run()
+    office.revise(entry, "Dyke holds", RevisionKind.CORRECTION, "It never broke.")
+    office.run()
+    office.retract(entry, "There was no such report.")
+    office.run()
+    said = [(told["event"], told["label"], told["title"], told["note"]) for told in posted(httpserver)]
+    assert said == [
+        ("publish", "", "Dyke gives way", ""),
+        ("update", "Update", "Dyke leaks", "Water comes through."),
+        ("correction", "Correction", "Dyke holds", "It never broke."),
+        ("retraction", "Withdrawn", "Dyke holds", "There was no such report."),
+    ]
+
+
+def test_a_busy_webhook_is_tried_again_when_it_says_and_is_left_alone_until_then(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, clock: StandingClock
+) -> None:
+    httpserver.expect_oneshot_request("/hook").respond_with_data(status=429, headers={"Retry-After": "90"})
+    httpserver.expect_request("/hook").respond_with_data("ok")
+    office.channel("room", hook)
+    newsroom.post(title="First")
+    office.run()
+    first = office.deliveries()[0]
+    assert (first.state, first.due_at) == (DeliveryState.QUEUED, clock.now + timedelta(seconds=90))
+    clock.forward(seconds=10)
+    newsroom.post(title="Second")
+    office.run()
+    assert len(httpserver.log) == 1
+    second = office.deliveries()[1]
+    assert (second.state, second.attempts) == (DeliveryState.QUEUED, 0)
+    clock.forward(seconds=81)
+    office.send()
+    assert [told["title"] for told in posted(httpserver)] == ["First", "First", "Second"]
+    assert [delivery.attempts for delivery in office.deliveries()] == [2, 1]
+
+
+def test_messages_to_one_target_keep_its_pace_without_anybody_sleeping(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    httpserver.expect_request("/hook").respond_with_data("ok")
+    monkeypatch.setitem(SERVICES, "webhook", replace(SERVICES["webhook"], pace_seconds=5.0))
+    office.channel("room", hook)
+    for n in range(3):
+        newsroom.post(title=f"News {n}")
+    office.run()
+    assert len(httpserver.log) == 1
+    assert [delivery.attempts for delivery in office.deliveries()] == [1, 0, 0]
+    clock.forward(seconds=4)
+    office.send()
+    assert len(httpserver.log) == 1
+    for sent in (2, 3):
+        clock.forward(seconds=5.1)
+        office.send()
+        assert len(httpserver.log) == sent
+
+
+def test_a_target_that_refuses_fails_with_its_words(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+    httpserver.expect_request("/hook").respond_with_data("no such hook", status=404)
+    office.channel("room", hook)
+    newsroom.post()
+    office.run()
+    delivery = office.deliveries()[0]
+    assert (delivery.state, delivery.last_reply) == (DeliveryState.FAILED, "404 no such hook")
+    assert len(httpserver.log) == 1
+
+
+def test_the_attempt_is_committed_before_the_request_leaves(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, clock: StandingClock
+) -> None:
+    seen: list[tuple[DeliveryState, object]] = []
+
+    def look(request: Request) -> Response:
+        delivery = office.deliveries()[0]
+        seen.append((delivery.state, delivery.started_at))
+        return Response("ok")
+
+    httpserver.expect_request("/hook").respond_with_handler(look)
+    office.channel("room", hook)
+    newsroom.post()
+    office.run()
+    assert seen == [(DeliveryState.CLAIMED, clock.now)]
+
+
+def test_a_changed_secret_leaves_the_message_waiting_with_the_reason(newsroom: Newsroom, office: Office, hook: str) -> None:
+    office.channel("room", hook)
+    newsroom.post()
+    office.expand()
+    other = ChatLane(office.settings, Keys("another secret than the one that sealed it"), office.db, office.stop)
+    other.send_pass()
+    delivery = office.deliveries()[0]
+    assert delivery.state is DeliveryState.QUEUED
+    assert "SECRET_KEY" in (delivery.last_reply or "")
+
+
+def test_a_stopping_worker_leaves_the_rest_queued(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+    def stop(request: Request) -> Response:
+        office.stop.set()
+        return Response("ok")
+
+    httpserver.expect_request("/hook").respond_with_handler(stop)
+    for n in range(3):
+        office.channel(f"room {n}", f"{hook}?-n={n}")
+    newsroom.post()
+    office.expand()
+    office.chat.send_pass()
+    assert [(delivery.state, delivery.attempts) for delivery in office.deliveries()] == [
+        (DeliveryState.SENT, 1),
+        (DeliveryState.QUEUED, 0),
+        (DeliveryState.QUEUED, 0),
+    ]

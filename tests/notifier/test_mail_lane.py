@@ -1,0 +1,296 @@
+"""From the ledger to an inbox, over real SMTP."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+
+from config.keys import Keys
+from models import Delivery, DeliveryState, Importance, Lane, Pause, RecipientState, RevisionKind
+from models.audience import followed, leave
+from models.tokens import read_leave_token
+from notifier import mail_lane
+from notifier.claim import claim
+from notifier.errors import Sent
+from notifier.lease import Lease, release_expired
+from notifier.pause import MAIL
+from notifier.settle import LeaseLost, Settler
+from tests.conftest import Newsroom, StandingClock
+from tests.notifier.conftest import DROP, Inbox
+from tests.notifier.office import BASE_URL, Office, lines
+
+
+def test_a_post_is_a_mail_with_a_token_that_works(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    office.subscribe("reader@example.org")
+    entry = newsroom.post(title="River rising", dek="Two metres by noon", body="Go **up**.", byline=("Ann B",))
+    assert office.run() == 1
+    [mail] = inbox.mails
+    delivery = office.deliveries()[0]
+    assert (delivery.state, delivery.last_reply, delivery.attempts) == (DeliveryState.SENT, "250 2.0.0 stored", 1)
+    assert mail["Subject"] == "River rising"
+    assert mail["To"] == "reader@example.org"
+    assert mail["From"] == "Courier <news@courier.example>"
+    assert mail["Message-ID"] == f"<{delivery.uid}@courier.example>"
+    assert mail["List-Id"] == "<floods.news.example.org>"
+    assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    assert mail["References"].split() == [f"<stream-{entry.stream.uid}@courier.example>", f"<entry-{entry.uid}@courier.example>"]
+    link = re.fullmatch(rf"<{re.escape(BASE_URL)}/u/(.+)>", mail["List-Unsubscribe"])
+    assert link is not None
+    token = read_leave_token(office.keys, link[1])
+    assert token == (office.recipient("reader@example.org").uid, entry.stream.uid)
+    text, html = (part.get_content() for part in mail.iter_parts())
+    for body in (text, html):
+        assert f"{BASE_URL}/u/{link[1]}" in body
+        assert f"{BASE_URL}/streams/floods/entries/{entry.uid}" in body
+        assert "Two metres by noon" in body
+    leave(newsroom.db, *token)
+    with newsroom.db.read() as tx:
+        assert followed(tx, token[0])[1] == []
+
+
+def test_each_reader_gets_an_own_token_and_message_id(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    office.subscribe(*[f"reader{n}@example.org" for n in range(25)])
+    newsroom.post()
+    assert office.run() == 25
+    assert sorted(inbox.addresses) == sorted(f"reader{n}@example.org" for n in range(25))
+    assert len({mail["Message-ID"] for mail in inbox.mails}) == 25
+    assert len({mail["List-Unsubscribe"] for mail in inbox.mails}) == 25
+    assert len(inbox.sessions) == 1
+
+
+def test_a_mail_says_why_one_gets_it(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    office.subscribe("one@example.org")
+    office.subscribe("all@example.org", stream=None)
+    newsroom.post()
+    office.run()
+    said = {mail["To"]: mail.get_body(("plain",)).get_content() for mail in inbox.mails}  # type: ignore[union-attr]
+    assert "because you follow “The floods” at Courier" in said["one@example.org"]
+    assert "because you follow all stories of Courier" in said["all@example.org"]
+
+
+def test_a_mail_tells_the_entry_as_it_stands_when_it_is_sent(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    office.subscribe("one@example.org")
+    entry = newsroom.post(title="Rivr rising")
+    office.expand()
+    office.revise(entry, "River rising", RevisionKind.SILENT)
+    office.run()
+    assert [mail["Subject"] for mail in inbox.mails] == ["River rising"]
+
+
+def test_a_correction_is_new_to_who_was_never_told_and_a_correction_to_the_rest(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
+    office.subscribe("told@example.org", "waits@example.org")
+    entry = newsroom.post(title="Dyke gives way", importance=Importance.BREAKING)
+    office.expand()
+    with newsroom.db.begin() as tx:
+        waits = update(Delivery).where(Delivery.recipient_id == office.recipient("waits@example.org").id)
+        tx.execute(waits.values(due_at=clock.now + timedelta(hours=1)))
+    office.send()
+    office.revise(entry, "Dyke holds", note="It never broke.")
+    office.run()
+    assert [(mail["To"], mail["Subject"]) for mail in inbox.mails] == [
+        ("told@example.org", "Breaking: Dyke gives way"),
+        ("told@example.org", "Correction: Dyke holds"),
+        ("waits@example.org", "Dyke holds"),
+    ]
+    said = {mail["Subject"]: mail.as_string() for mail in inbox.mails}
+    assert "It never broke." in said["Correction: Dyke holds"]
+    assert "It never broke." not in said["Dyke holds"]
+
+
+def test_a_retraction_is_told_to_those_told_and_to_nobody_else(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    office.subscribe("told@example.org", "waits@example.org")
+    entry = newsroom.post(title="Dyke gives way", dek="Leave at once")
+    office.expand()
+    found = claim(office.db, Lane.BULK, 1)
+    assert found is not None
+    Settler(office.db).settle(found.messages[0], found.lease.token, Sent("250 ok"), max_age=timedelta(hours=24))
+    office.retract(entry, "There was no such report.")
+    office.run()
+    [mail] = inbox.mails
+    assert (mail["To"], mail["Subject"]) == ("told@example.org", "Withdrawn: Dyke gives way")
+    assert "There was no such report." in mail.as_string()
+    assert "Leave at once" not in mail.as_string()
+    assert lines(office.ledger()) == ["told@example.org sent", "told@example.org sent", "waits@example.org skipped retracted"]
+
+
+def test_a_451_is_tried_again_later(newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock) -> None:
+    office.subscribe("one@example.org")
+    newsroom.post()
+    inbox.replies["rcpt"] = ["451 4.7.1 greylisted"]
+    office.run()
+    waiting = office.deliveries()[0]
+    assert (waiting.state, waiting.last_reply, waiting.attempts) == (DeliveryState.QUEUED, "451 4.7.1 greylisted", 1)
+    assert clock.now <= waiting.due_at <= clock.now + timedelta(seconds=30)
+    assert inbox.mails == []
+    clock.forward(seconds=30)
+    office.send()
+    sent = office.deliveries()[0]
+    assert (sent.state, sent.attempts) == (DeliveryState.SENT, 2)
+    assert inbox.mails[0]["Message-ID"] == f"<{waiting.uid}@courier.example>"
+
+
+def test_a_message_that_cannot_be_sent_for_a_day_is_given_up_with_the_remotes_words(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
+    office.subscribe("one@example.org")
+    newsroom.post()
+    office.expand()
+    inbox.replies["rcpt"] = ["452 4.2.2 mailbox full"] * 100
+    began = clock.now
+    while (last := office.deliveries()[0]).state is DeliveryState.QUEUED:
+        clock.now = max(clock.now, last.due_at)
+        office.send()
+    assert (last.state, last.last_reply) == (DeliveryState.FAILED, "452 4.2.2 mailbox full")
+    assert timedelta(hours=22) < clock.now - began <= timedelta(hours=24)
+    assert last.attempts == 100 - len(inbox.replies["rcpt"])
+
+
+def test_an_unknown_recipient_is_suppressed_and_never_tried_again(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    office.subscribe("gone@example.org", "here@example.org")
+    newsroom.post()
+    inbox.replies["rcpt"] = ["550 5.1.1 no such user"]
+    office.run()
+    assert office.ledger() == [("gone@example.org", "failed"), ("here@example.org", "sent")]
+    gone = office.recipient("gone@example.org")
+    assert (gone.state, gone.reason) == (RecipientState.SUPPRESSED, "550 5.1.1 no such user")
+    newsroom.post(title="Next")
+    office.run()
+    assert inbox.addresses == ["here@example.org", "here@example.org"]
+
+
+def test_while_the_mail_server_is_away_nothing_is_used_up_and_nothing_spins(newsroom: Newsroom, keys: Keys, clock: StandingClock) -> None:
+    before, after = Inbox(), Inbox()
+    before.start()
+    office, after.port = Office(newsroom.db, keys, before.url), before.port
+    before.stop()
+    office.subscribe("a@example.org", "b@example.org", "c@example.org")
+    newsroom.post()
+    office.expand()
+    assert office.mail.send_pass() == 3
+    assert office.mail.send_pass() == 0
+    assert {(delivery.state, delivery.attempts) for delivery in office.deliveries()} == {(DeliveryState.QUEUED, 0)}
+    with newsroom.db.read() as tx:
+        held = tx.get_one(Pause, MAIL)
+        assert (held.failures, held.until) == (1, clock.now + timedelta(seconds=5))
+        assert "cannot be reached" in held.reason
+    clock.forward(seconds=5)
+    assert office.mail.send_pass() == 1  # the probe
+    with newsroom.db.read() as tx:
+        assert tx.get_one(Pause, MAIL).until == clock.now + timedelta(seconds=10)
+    after.start()
+    clock.forward(seconds=10)
+    office.send()
+    office.close()
+    after.stop()
+    assert {(delivery.state, delivery.attempts) for delivery in office.deliveries()} == {(DeliveryState.SENT, 1)}
+    assert len(after.mails) == 3
+    with newsroom.db.read() as tx:
+        assert tx.get(Pause, MAIL) is None
+
+
+def test_a_server_that_drops_every_connection_pauses_mail(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
+    newsroom.post()
+    office.expand()
+    inbox.replies["mail"] = [DROP] * 20
+    office.send()
+    with newsroom.db.read() as tx:
+        assert tx.get_one(Pause, MAIL).failures == 1
+        states = tx.scalars(select(Delivery.state)).all()
+    assert set(states) == {DeliveryState.QUEUED}
+    assert len(inbox.replies["mail"]) > 10  # five rows did not cost twenty connections
+
+
+def test_a_connection_lost_after_the_data_is_tried_again_with_the_same_message_id(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
+    office.subscribe("one@example.org")
+    newsroom.post()
+    inbox.replies["data"] = [DROP]
+    office.run()
+    assert office.ledger() == [("one@example.org", "queued")]
+    clock.forward(seconds=30)
+    office.send()
+    assert office.ledger() == [("one@example.org", "sent")]
+    assert len(inbox.mails) == 2
+    assert len({mail["Message-ID"] for mail in inbox.mails}) == 1
+
+
+def test_a_worker_whose_rows_another_has_taken_stops_at_once(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
+    office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
+    newsroom.post()
+    office.expand()
+
+    def another_takes_over(index: int) -> None:
+        if index == 1:  # the second message is on its way, and this process was stopped for two minutes
+            clock.forward(minutes=2)
+            assert release_expired(office.db) == 4
+            assert claim(office.db, Lane.BULK, 3) is not None
+
+    inbox.on_data = another_takes_over
+    office.mail.send_pass()
+    assert len(inbox.mails) == 2  # the second had left already; nothing after it
+    states = [delivery.state for delivery in office.deliveries()]
+    assert states == [DeliveryState.SENT, *[DeliveryState.CLAIMED] * 3, DeliveryState.QUEUED]
+
+
+def test_a_worker_that_lost_its_lease_sends_nothing_more(
+    newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
+    newsroom.post()
+    office.expand()
+    monkeypatch.setattr(Lease, "held", lambda self: len(inbox.mails) < 2)
+    office.mail.send_pass()
+    assert len(inbox.mails) == 2
+    assert [delivery.state for delivery in office.deliveries()] == [DeliveryState.SENT] * 2 + [DeliveryState.QUEUED] * 3
+
+
+def test_a_worker_that_is_asked_to_stop_gives_the_rest_back(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
+    newsroom.post()
+    office.expand()
+    inbox.on_data = lambda index: index == 1 and office.stop.set()
+    office.mail.send_pass()
+    assert [delivery.state for delivery in office.deliveries()] == [DeliveryState.SENT] * 2 + [DeliveryState.QUEUED] * 3
+    assert [delivery.attempts for delivery in office.deliveries()] == [1, 1, 0, 0, 0]
+
+
+def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
+    newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.subscribe("one@example.org")
+    newsroom.post(title="Bad")
+    newsroom.post(title="Good")
+    render = mail_lane.render_mail
+
+    def broken(story, *rest, **named):  # type: ignore[no-untyped-def]
+        if story.title == "Bad":
+            raise ZeroDivisionError
+        return render(story, *rest, **named)
+
+    monkeypatch.setattr(mail_lane, "render_mail", broken)
+    office.run()
+    assert [mail["Subject"] for mail in inbox.mails] == ["Good"]
+    assert office.deliveries()[0].last_reply == "The mail cannot be rendered: ZeroDivisionError"
+    assert "cannot be rendered" in caplog.text
+
+
+def test_what_was_settled_or_taken_by_another_cannot_be_settled_again(newsroom: Newsroom, office: Office) -> None:
+    office.subscribe("one@example.org")
+    newsroom.post()
+    office.expand()
+    found = claim(office.db, Lane.BULK, 1)
+    assert found is not None
+    settler, day = Settler(office.db), timedelta(hours=24)
+    with pytest.raises(LeaseLost):
+        settler.settle(found.messages[0], "another's", Sent("250 ok"), max_age=day)
+    assert settler.settle(found.messages[0], found.lease.token, Sent("250 ok"), max_age=day).state is DeliveryState.SENT
+    with pytest.raises(LeaseLost):
+        settler.settle(found.messages[0], found.lease.token, Sent("250 again"), max_age=day)
+    assert office.deliveries()[0].last_reply == "250 ok"

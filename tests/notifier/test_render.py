@@ -1,0 +1,120 @@
+"""A story as a mail and as a channel's message."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import Importance, RevisionKind
+from models.markdown import to_html
+from notifier.message import WORD_JOINER
+from notifier.mime import MARK, MailJob, render, wire_address
+from notifier.render import LONGEST_BODY, Sender, render_chat, render_mail
+from notifier.story import Story
+
+SENDER = Sender(name="Courier", base_url="https://news.example.org", imprint="4 Quay Street", mail_from="Courier <news@courier.example>")
+
+
+def story(**given: object) -> Story:
+    values: dict[str, object] = {
+        "kind": RevisionKind.PUBLISH,
+        "note": "",
+        "uid": "7kq2m",
+        "guid": "urn:uuid:1",
+        "title": "Dyke gives way",
+        "dek": "Leave the Flats",
+        "body_html": to_html("About **thirty** metres, see [the map](https://maps.example/a?b=1&c=2)."),
+        "byline": ("Ann B", "Ced D"),
+        "link": "",
+        "importance": Importance.NORMAL,
+        "tags": ("Dykes",),
+        "published_at": datetime(2026, 3, 14, 7, 42, tzinfo=UTC),
+        "updated_at": None,
+        "stream_uid": "s7",
+        "stream_slug": "tarrow",
+        "stream_title": "The Tarrow rises",
+        "language": "en",
+        "timezone": "Europe/Kyiv",
+        **given,
+    }
+    return Story(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "told", "subject"),
+    [
+        ({}, False, "Dyke gives way"),
+        ({"importance": Importance.BREAKING}, False, "Breaking: Dyke gives way"),
+        ({"importance": Importance.KEY}, False, "Dyke gives way"),
+        ({"kind": RevisionKind.CORRECTION}, True, "Correction: Dyke gives way"),
+        ({"kind": RevisionKind.UPDATE, "importance": Importance.BREAKING}, True, "Update: Dyke gives way"),
+        ({"kind": RevisionKind.UPDATE, "importance": Importance.BREAKING}, False, "Breaking: Dyke gives way"),
+        ({"kind": RevisionKind.CORRECTION}, False, "Dyke gives way"),
+        ({"kind": RevisionKind.RETRACTION}, True, "Withdrawn: Dyke gives way"),
+    ],
+)
+def test_the_subject_says_what_kind_of_news_it_is(given: dict[str, object], told: bool, subject: str) -> None:
+    assert render_mail(story(**given).worded(told=told), SENDER, follows_all=False).subject == subject
+
+
+def test_the_text_part_is_as_good_as_the_html() -> None:
+    mail = render_mail(story(note="Not thirteen.", kind=RevisionKind.CORRECTION), SENDER, follows_all=False)
+    for part in (mail.text, mail.html):
+        for words in ("Dyke gives way", "Leave the Flats", "Not thirteen.", "Ann B, Ced D", "14 March 2026, 09:42 EET", "4 Quay Street"):
+            assert words in part
+        assert "https://news.example.org/streams/tarrow/entries/7kq2m" in part
+        assert part.count("https://news.example.org/u/{token}") == 1
+    assert "thirty metres, see the map (https://maps.example/a?b=1&c=2)." in mail.text
+
+
+def test_the_html_part_stands_alone() -> None:
+    html = render_mail(story(), SENDER, follows_all=False).html
+    assert '<h1 style="' in html
+    assert "@media (prefers-color-scheme: dark)" in html
+    assert "max-width: 600px" in html
+    assert "<script" not in html
+    assert "src=" not in html
+    assert '<div class="pre" style="display: none' in html
+
+
+def test_a_retraction_repeats_nothing_but_the_title() -> None:
+    told = story(kind=RevisionKind.RETRACTION, note="")
+    mail, message = render_mail(told, SENDER, follows_all=False), render_chat(told, SENDER, "d1")
+    for text in (mail.text, mail.html):
+        assert "Leave the Flats" not in text
+        assert "thirty" not in text
+        assert "have withdrawn it since" in text
+    assert (message.event, message.label, message.dek, message.body_text) == ("retraction", "Withdrawn", "", "")
+
+
+def test_a_very_long_body_is_read_on_the_page() -> None:
+    mail = render_mail(story(body_html="<p>" + "x" * LONGEST_BODY + "</p>"), SENDER, follows_all=False)
+    assert "xxx" not in mail.html + mail.text
+    assert "Read on" in mail.html
+
+
+def test_an_editors_text_cannot_carry_a_readers_token_away() -> None:
+    trap = "https://evil.example/{token} " + MARK
+    given = story(title=trap, dek=trap, body_html=to_html(f"{trap} <https://evil.example/{{token}}>"), byline=(trap,), stream_title=trap)
+    mail = render_mail(given, SENDER, follows_all=False)
+    sent = render(mail, SENDER.mail_from).fill(MailJob("d1", "a@example.org", "SECRETTOKEN"), wire_address("a@example.org"))
+    assert sent.count(b"SECRETTOKEN") == 3  # the header, and the foot of each part
+    assert "{" + WORD_JOINER + "token}" in mail.text
+
+
+def test_times_are_the_streams_own() -> None:
+    assert "13 March 2026, 23:42 PDT" not in render_mail(story(timezone="Europe/Kyiv"), SENDER, follows_all=False).text
+    assert "14 March 2026, 00:42 PDT" in render_mail(story(timezone="America/Los_Angeles"), SENDER, follows_all=False).text
+    assert "14 March 2026, 13:27 UTC+0545" in render_mail(story(timezone="Asia/Kathmandu"), SENDER, follows_all=False).text
+
+
+_any_line = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80)
+
+
+@given(title=_any_line, body=_any_line, name=_any_line)
+def test_any_text_becomes_a_mail_that_can_be_sent(title: str, body: str, name: str) -> None:
+    given = story(title=title, dek=body, body_html=to_html(body), byline=(name,), stream_title=name)
+    mail = render_mail(given, SENDER, follows_all=True)
+    assert render(mail, SENDER.mail_from).fill(MailJob("d1", "a@example.org", "t"), "a@example.org")
+    assert "<script" not in mail.html.casefold()

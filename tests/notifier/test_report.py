@@ -1,0 +1,107 @@
+"""What people see of the ledger."""
+
+from collections.abc import Callable
+
+from pytest_httpserver import HTTPServer
+from sqlalchemy import event
+
+from models import DeliveryState
+from models.database import Database
+from notifier.pause import say_whether_mail_is_set_up
+from notifier.report import alert_sums, counts_of_entry, deliveries_of_entry, why_waiting
+from tests.conftest import Newsroom
+from tests.notifier.conftest import Inbox
+from tests.notifier.office import Office
+
+
+def test_sums_and_lines_say_what_became_of_each_message(
+    newsroom: Newsroom, office: Office, inbox: Inbox, httpserver: HTTPServer, hook: str
+) -> None:
+    httpserver.expect_request("/hook").respond_with_data("ok")
+    office.subscribe("good@example.org", "also@example.org", "left@example.org")
+    office.channel("room", hook)
+    entry = newsroom.post(title="River rising")
+    with newsroom.db.read() as tx:
+        assert [(one["expanded"], one["owed"]) for one in alert_sums(tx, 10)] == [(False, 0)]
+    office.expand()
+    office.leave("left@example.org")
+    office.send()
+    with newsroom.db.read() as tx:
+        [told] = alert_sums(tx, 10)
+        lines = deliveries_of_entry(tx, entry.id)
+        counts = counts_of_entry(tx, entry.id)
+    assert {name: told[name] for name in ("kind", "title", "entry_uid", "expanded", "owed", "sent", "skipped", "failed", "queued")} == {
+        "kind": "publish",
+        "title": "River rising",
+        "entry_uid": entry.uid,
+        "expanded": True,
+        "owed": 4,
+        "sent": 3,
+        "skipped": 1,
+        "failed": 0,
+        "queued": 0,
+    }
+    assert counts == {DeliveryState.SENT: 3, DeliveryState.SKIPPED: 1}
+    assert sorted((line.shown, line.state.value) for line in lines) == [
+        ("also@example.org", "sent"),
+        ("good@example.org", "sent"),
+        ("left@example.org", "skipped"),
+        ("room (webhook …)", "sent"),
+    ]
+
+
+def test_what_needs_a_hand_comes_first(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    office.subscribe("gone@example.org", "good@example.org", "later@example.org")
+    entry = newsroom.post()
+    inbox.replies["data"] = ["554 5.6.0 no", "250 ok", "451 later"]
+    office.run()
+    with newsroom.db.read() as tx:
+        lines = deliveries_of_entry(tx, entry.id, 2)
+    assert [(line.shown, line.state.value, line.last_reply) for line in lines] == [
+        ("gone@example.org", "failed", "554 5.6.0 no"),
+        ("later@example.org", "queued", "451 later"),
+    ]
+
+
+def test_the_reason_why_nothing_goes_out_is_said(newsroom: Newsroom, office: Office) -> None:
+    with newsroom.db.read() as tx:
+        assert why_waiting(tx) == []
+    say_whether_mail_is_set_up(newsroom.db, is_set=False)
+    with newsroom.db.read() as tx:
+        assert why_waiting(tx) == ["STORYWIRE_MAIL_URL is not set, so mail waits."]
+
+
+def test_the_number_of_queries_does_not_grow(newsroom: Newsroom, office: Office) -> None:
+    office.subscribe("a@example.org", "b@example.org")
+
+    def queries() -> int:
+        return counted(newsroom.db, lambda: _read_all(newsroom.db, entry.id))
+
+    entry = newsroom.post()
+    office.run()
+    few = queries()
+    for n in range(5):
+        newsroom.post(title=f"More {n}")
+    office.run()
+    assert queries() == few
+
+
+def _read_all(db: Database, entry_id: int) -> None:
+    with db.read() as tx:
+        assert alert_sums(tx, 100)
+        assert deliveries_of_entry(tx, entry_id)
+        assert counts_of_entry(tx, entry_id)
+
+
+def counted(db: Database, call: Callable[[], object]) -> int:
+    seen: list[str] = []
+
+    def count(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        seen.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", count)
+    try:
+        call()
+    finally:
+        event.remove(db.engine, "before_cursor_execute", count)
+    return len(seen)
