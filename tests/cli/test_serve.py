@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from cli.worker_lock import worker_lock
+from cli.worker_lock import FILE, worker_lock
 from models.database import open_database
 from models.migrate import pending_migrations
 
@@ -84,11 +84,12 @@ def test_a_second_serve_on_the_same_data_ends_with_one_sentence(storywire, envir
     assert said.count("\n") == 1
 
 
-def test_a_worker_drains_on_sigterm(storywire, environment):
+def test_a_worker_drains_on_sigterm(storywire, tmp_path):
     assert storywire("init").wait(PATIENCE) == 0
     worker = storywire("worker", "--lane", "urgent")
-    while "released" not in worker.stderr.readline():
-        assert worker.poll() is None
+    lock, deadline = tmp_path / "var" / FILE, time.monotonic() + PATIENCE
+    while not lock.exists() or lock.read_text() != f"{worker.pid}\n":
+        assert time.monotonic() < deadline
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(PATIENCE) == 0
 
