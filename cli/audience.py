@@ -38,6 +38,12 @@ def _list(kind: RecipientKind, limit: int, as_json: bool, empty: str) -> None:
     show([_recipient(one) for one in found], table(rows, empty=empty), as_json=as_json)
 
 
+def _remove(kind: RecipientKind, address: str, as_json: bool) -> None:
+    door = open_door()
+    found = remove_recipient(door.db, door.actor, kind, address, "removed")
+    show(_recipient(found), f"{found.address} is told nothing more.", as_json=as_json)
+
+
 @channel.command("add")
 @click.argument("name")
 @click.option("--url", required=True, help="An Apprise URL, or a web address of Slack or ntfy as it is; - reads it from standard input.")
@@ -72,11 +78,10 @@ def list_channels(limit: int, as_json: bool) -> None:
 
 @channel.command("remove")
 @click.argument("name")
-def remove_channel(name: str) -> None:
+@json_option
+def remove_channel(name: str, as_json: bool) -> None:
     """Alert the channel NAME no more."""
-    door = open_door()
-    remove_recipient(door.db, door.actor, RecipientKind.CHANNEL, name, "removed")
-    click.echo(f"{name} is alerted no more.")
+    _remove(RecipientKind.CHANNEL, name, as_json)
 
 
 @subscriber.command("add")
@@ -107,11 +112,10 @@ def list_subscribers(limit: int, as_json: bool) -> None:
 
 @subscriber.command("remove")
 @click.argument("email")
-def remove_subscriber(email: str) -> None:
+@json_option
+def remove_subscriber(email: str, as_json: bool) -> None:
     """Mail EMAIL no more."""
-    door = open_door()
-    remove_recipient(door.db, door.actor, RecipientKind.MAIL, email, "removed")
-    click.echo(f"{email} is mailed no more.")
+    _remove(RecipientKind.MAIL, email, as_json)
 
 
 @alert.command("list")

@@ -19,6 +19,14 @@ from config.settings import BadSettings
 from models.errors import ServiceError
 
 
+class _CannotStart(click.ClickException):
+    exit_code = os.EX_CONFIG
+
+
+class _Unavailable(click.ClickException):
+    exit_code = os.EX_UNAVAILABLE
+
+
 class _OneSentence(click.Group):
     """A group whose expected errors end in one sentence and an exit code, never in a traceback."""
 
@@ -28,16 +36,10 @@ class _OneSentence(click.Group):
         except ServiceError as exc:
             raise click.ClickException(str(exc)) from exc
         except (BadSettings, CannotStart) as exc:
-            raise _Failure(str(exc), os.EX_CONFIG) from exc
+            raise _CannotStart(str(exc)) from exc
         except OperationalError as exc:
             first_line = str(exc.orig).partition("\n")[0]
-            raise _Failure(f"The database cannot be used: {first_line}", os.EX_UNAVAILABLE) from exc
-
-
-class _Failure(click.ClickException):
-    def __init__(self, sentence: str, exit_code: int) -> None:
-        super().__init__(sentence)
-        self.exit_code = exit_code  # type: ignore[misc]  click declares it on the class and reads it from the instance
+            raise _Unavailable(f"The database cannot be used: {first_line}") from exc
 
 
 @click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -54,11 +54,12 @@ def list_(as_json: bool) -> None:
     confirmation_prompt=True,
     help="Asked for if left out, which keeps it out of your shell's history.",
 )
-def password(email: str, password: str) -> None:
+@json_option
+def password(email: str, password: str, as_json: bool) -> None:
     """Give EMAIL a new password, and log it out everywhere."""
     door = open_door()
-    set_password(door.db, door.actor, email, password)
-    click.echo(f"{email} has a new password.")
+    found = set_password(door.db, door.actor, email, password)
+    show(_account(found), f"{found.email} has a new password.", as_json=as_json)
 
 
 @account.command("login-link")

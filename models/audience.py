@@ -15,7 +15,7 @@ from models.actor import Actor
 from models.base import new_uid
 from models.clock import now
 from models.database import Database
-from models.errors import Invalid, NotFound
+from models.errors import Conflict, Invalid, NotFound
 from models.ledger import Cadence, Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionTag
 from models.people import Role
 from models.stories import Importance, Stream
@@ -56,13 +56,20 @@ def add_subscriber(db: Database, actor: Actor, email: str, *, stream: str | None
 def add_channel(
     db: Database, actor: Actor, keys: Keys, name: str, target: Target, *, stream: str | None = None, tags: Iterable[str] = ()
 ) -> Recipient:
-    """Add a channel of that name following a stream, or all; an existing one is returned as it is, with that to follow."""
+    """Add a channel of that name following a stream, or all; the same again changes nothing.
+
+    Raises Conflict where the name is in use for another URL; a channel that was removed may come back with any.
+    """
     actor.must_be(Role.ADMIN)
     name = line("name", name, NAME, required=True)
     with db.begin() as tx:
         channel = _recipient(tx, RecipientKind.CHANNEL, name)
         if channel is None:
             channel = Recipient(uid=new_uid(16), kind=RecipientKind.CHANNEL, address=name, lane=Lane.URGENT)
+        if channel.state is RecipientState.CONFIRMED:
+            if open_url(keys, channel) != target.url:
+                raise Conflict(f"There is a channel {name!r:.100} with another URL. Remove it first, or choose another name.")
+        else:
             channel.service, channel.masked_url = target.service, target.masked
             channel.sealed_url = Fernet(keys.fernet("target")).encrypt(target.url.encode()).decode()
             _confirm(tx, channel)
@@ -89,6 +96,8 @@ def remove_recipient(db: Database, actor: Actor, kind: RecipientKind, address: s
         if recipient is None:
             raise NotFound("channel" if kind is RecipientKind.CHANNEL else "subscriber", address)
         recipient.state, recipient.reason = RecipientState.ENDED, reason
+        followed_now = (Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None))
+        tx.execute(update(Subscription).where(*followed_now).values(ended_at=now(tx)))
         return recipient
 
 

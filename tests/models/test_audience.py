@@ -19,7 +19,7 @@ from models.audience import (
     signing_secret,
     suppress,
 )
-from models.errors import Forbidden, Invalid, NotFound
+from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.streams import get_stream
 from models.tokens import ALL, leave_token, read_leave_token
 
@@ -127,6 +127,19 @@ def test_a_removed_channel_is_owed_nothing(db, newsroom, keys, topic):
         assert count(tx, topic)[RecipientKind.CHANNEL] == 0
     with pytest.raises(NotFound):
         remove_recipient(db, newsroom.actor, RecipientKind.CHANNEL, "other", "removed")
+
+
+def test_a_channel_keeps_its_url_until_it_is_removed(db, newsroom, keys):
+    hook(db, newsroom, keys, stream="floods")
+    other = Target("jsons://other.example.org/", "webhook", "")
+    with pytest.raises(Conflict, match="with another URL"):
+        add_channel(db, newsroom.actor, keys, "hook", other)
+    remove_recipient(db, newsroom.actor, RecipientKind.CHANNEL, "hook", "removed")
+    newsroom.stream("drought")
+    again = add_channel(db, newsroom.actor, keys, "hook", other, stream="drought")
+    assert open_url(keys, again) == other.url
+    with db.read() as tx:
+        assert [subscription.stream.slug for subscription in followed(tx, again.uid)[1]] == ["drought"]
 
 
 def test_only_admins_add_recipients(db, newsroom, keys):
