@@ -1,6 +1,8 @@
 """The application over a fresh database, and people who use it by its forms."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from config.keys import Keys
 from config.settings import Settings, load_settings
 from models import EntryState, Role
 from models.accounts import make_login_link
-from models.database import Database
+from models.database import Database, open_database
 from models.entries import list_entries
-from tests.conftest import Newsroom
+from tests.conftest import Newsroom, StandingClock
 from web import create_app
+from web.context import Service
 
 BASE_URL = "https://news.example.org"
+SECRET = "a secret for tests that is long enough"
 HERE = {"Sec-Fetch-Site": "same-origin"}
 
 
@@ -66,10 +70,40 @@ def titles(newsroom: Newsroom, *states: EntryState) -> list[str]:
         return [entry.title for entry in list_entries(tx, *states)]
 
 
+class Shelf:
+    """One database connection pool for all these tests: SQLAlchemy compiles each statement once per engine."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = StandingClock()
+        self.db = open_database(f"sqlite:///{path}", clock=lambda tx: self.clock(tx))
+
+    def fresh(self, template: Path, clock: StandingClock) -> Database:
+        """An empty database in the same place."""
+        self.db.engine.dispose()
+        for left in self.path.parent.glob(f"{self.path.name}-*"):
+            left.unlink()
+        shutil.copy(template, self.path)
+        self.clock = clock
+        return self.db
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
+    shelf = Shelf(tmp_path_factory.mktemp("web") / "storywire.sqlite3")
+    yield shelf
+    shelf.db.engine.dispose()
+
+
 @pytest.fixture
-def db(sqlite_db: Database) -> Database:
+def db(shelf: Shelf, sqlite_template: Path, clock: StandingClock) -> Database:
     """The pages ask the models, which have their tests on both databases."""
-    return sqlite_db
+    return shelf.fresh(sqlite_template, clock)
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys(SECRET)
 
 
 @pytest.fixture
@@ -83,11 +117,30 @@ def rings() -> list[None]:
     return []
 
 
-@pytest.fixture
-def app(settings: Settings, keys: Keys, db: Database, newsroom: Newsroom, rings: list[None]) -> Flask:
-    app = create_app(settings, keys, db, ring=lambda: rings.append(None))
+@pytest.fixture(scope="session")
+def bare_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
+    """Made once, because compiling its templates takes most of a test's time."""
+    settings = load_settings(data_dir=tmp_path_factory.mktemp("app"), base_url=BASE_URL, site_name="The Courier")
+    app = create_app(settings, Keys(SECRET), open_database("sqlite://"), ring=lambda: None)
     app.config["PROPAGATE_EXCEPTIONS"] = True  # what would be a 500 fails the test where it happened
     return app
+
+
+@pytest.fixture
+def app(bare_app: Flask, settings: Settings, keys: Keys, db: Database, newsroom: Newsroom, rings: list[None]) -> Flask:
+    bare_app.extensions["storywire"] = Service(settings, keys, db, lambda: rings.append(None))
+    return bare_app
+
+
+@pytest.fixture
+def change_settings(app: Flask) -> Callable[..., None]:
+    """Run the application on with other settings."""
+
+    def change(**values: object) -> None:
+        service = app.extensions["storywire"]
+        app.extensions["storywire"] = replace(service, settings=service.settings.model_copy(update=values))
+
+    return change
 
 
 @pytest.fixture

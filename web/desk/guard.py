@@ -41,7 +41,7 @@ def guard() -> ResponseReturnValue | None:
 def tell_workers(response: Response) -> Response:
     """Ring after a change, and keep the desk out of every cache."""
     if request.method == "POST" and response.status_code == 303:
-        response.call_on_close(service().ring)
+        service().ring()
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 

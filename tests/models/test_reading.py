@@ -1,0 +1,124 @@
+"""What pages show."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import event
+
+from models import RevisionKind, StreamState
+from models.database import Database
+from models.errors import Gone, NotFound
+from models.posting import Release
+from models.reading import PAGE, board, front_page, page_of_entry, page_of_stream
+from models.revising import Change, apply_due, retract, revise, undo
+from models.streams import set_stream_state
+from models.texts import EntryText
+from tests.conftest import Newsroom, StandingClock
+
+
+@contextmanager
+def counted(db: Database) -> Iterator[list[str]]:
+    """The statements that are executed inside."""
+    found: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
+        found.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        lambda tx, uid: front_page(tx),
+        lambda tx, uid: page_of_stream(tx, "floods"),
+        lambda tx, uid: page_of_entry(tx, uid),
+        lambda tx, uid: board(tx),
+    ],
+    ids=["front page", "stream", "entry", "board"],
+)
+def test_the_number_of_queries_does_not_grow(page: Callable[..., object], newsroom: Newsroom) -> None:
+    numbers = []
+    for more in (3, 20):
+        for number in range(more):
+            newsroom.stream(f"story-{more}-{number}", contributors=("Ines Valbrook", f"P {number}"))
+            newsroom.post(f"story-{more}-{number}")
+            entry = newsroom.post(byline=("Ines Valbrook", f"P {number}"), tags=("Rain", f"T {number}"))
+            revise(newsroom.db, newsroom.actor, entry.uid, entry.version, EntryText("Changed"), Change(RevisionKind.UPDATE))
+        with newsroom.db.read() as tx, counted(newsroom.db) as statements:
+            page(tx, entry.uid)
+        numbers.append(len(statements))
+    assert numbers[0] == numbers[1] <= 10
+
+
+def test_a_page_is_cut_by_the_order_of_coming_out_and_shown_by_date(newsroom: Newsroom) -> None:
+    imported = newsroom.post(title="Imported", release=Release(at=datetime(2020, 1, 1, tzinfo=UTC)))
+    for number in range(PAGE):
+        newsroom.post(title=str(number))
+    newest = newsroom.post(title="Of last year", release=Release(at=datetime(2025, 1, 1, tzinfo=UTC)))
+    with newsroom.db.read() as tx:
+        first = page_of_stream(tx, "floods")
+        assert [entry.title for entry in first.entries][-1] == "Of last year" and len(first.entries) == PAGE
+        second = page_of_stream(tx, "floods", before=first.older)
+    assert [entry.title for entry in second.entries] == ["0", "Imported"] and second.older is None
+    assert (first.updates, second.updates) == (PAGE + 2, PAGE + 2)
+    assert imported.uid != newest.uid
+
+
+def test_running_stories_lead_with_the_last_news_and_ended_ones_stand_apart(newsroom: Newsroom, clock: StandingClock) -> None:
+    for slug in ("first", "second", "over", "hidden", "gone"):
+        newsroom.stream(slug)
+        clock.forward(minutes=1)
+        newsroom.post(slug, title=f"News of {slug}")
+    for slug, state in (("over", StreamState.ENDED), ("hidden", StreamState.HIDDEN), ("gone", StreamState.DELETED)):
+        set_stream_state(newsroom.db, newsroom.actor, slug, state)
+    for number in range(4):
+        clock.forward(minutes=1)
+        newsroom.post(title=f"River {number}")
+    with newsroom.db.read() as tx:
+        page = front_page(tx)
+    assert [stream.slug for stream in page.running] == ["floods", "second", "first"]
+    assert [stream.slug for stream in page.ended] == ["over"]
+    titles = [[headline.title for headline in page.headlines[stream.id]] for stream in page.running]
+    assert titles == [["River 3", "River 2", "River 1"], ["News of second"], ["News of first"]]
+    assert [page.updates[stream.id] for stream in page.running] == [4, 1, 1]
+    assert page.running[0].contributors == []
+
+
+def test_history_tells_what_readers_were_told(newsroom: Newsroom, clock: StandingClock) -> None:
+    entry = newsroom.post(title="One")
+    for title, change in (
+        ("Two", Change()),
+        ("Three", Change(RevisionKind.UPDATE, "More is known.")),
+        ("Four", Change(RevisionKind.CORRECTION, "Wrong.", timedelta(seconds=10))),
+    ):
+        revise(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version, EntryText(title), change)
+    undo(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version)
+    clock.forward(minutes=1)
+    apply_due(newsroom.db)
+    with newsroom.db.read() as tx:
+        page = page_of_entry(tx, entry.uid)
+    told = [(change.kind, change.note, change.former_title, change.title) for change in page.history]
+    assert told == [(RevisionKind.UPDATE, "More is known.", "Two", "Three"), (RevisionKind.PUBLISH, "", "", "One")]
+
+
+def test_an_entry_knows_its_neighbours_that_can_be_read(newsroom: Newsroom) -> None:
+    entries = [newsroom.post(title=str(number)) for number in range(4)]
+    newsroom.stream("other")
+    newsroom.post("other")
+    retract(newsroom.db, newsroom.actor, entries[1].uid, entries[1].version, Change(RevisionKind.RETRACTION, "Wrong."))
+    with newsroom.db.read() as tx:
+        page = page_of_entry(tx, entries[2].uid)
+        assert page.preceding is not None and page.following is not None
+        assert (page.preceding.title, page.following.title, page.updates) == ("0", "3", 3)
+        assert page_of_entry(tx, entries[3].uid).following is None
+        with pytest.raises(Gone, match="Wrong"):
+            page_of_entry(tx, entries[1].uid)
+        with pytest.raises(NotFound):
+            page_of_entry(tx, "nothing")

@@ -1,0 +1,154 @@
+"""What no form of ours sends: a clear error or a clean result, never a 500.  (An exception would fail the test by itself.)"""
+
+import pytest
+
+from models import EntryState
+from tests.conftest import Newsroom
+from tests.web.conftest import BASE_URL, HERE, Person, titles
+
+MEGABYTE = "x" * 1_000_000
+NESTED = "[" * 20_000 + "]" * 20_000
+LONE = "\ud800"
+
+REFUSED = [
+    ("title", ""), ("title", " \t\n"), ("title", "\u200b\u2060"), ("title", MEGABYTE), ("title", "a\x00b"), ("title", "bell\x07"),
+    ("dek", MEGABYTE), ("dek", "\x0b"), ("body", MEGABYTE), ("body", "\x1b[31m"), ("body", "\ufffe"),
+    ("byline", "x" * 200), ("byline", ",".join(f"P{n}" for n in range(30))), ("byline", "a\x00b"),
+    ("tags", "x" * 100), ("tags", ",".join(f"t{n}" for n in range(30))),
+    ("link", "javascript:alert(1)"), ("link", "//evil.example"), ("link", "http://[::1"), ("link", "https://a b"), ("link", MEGABYTE),
+    ("importance", "URGENT"), ("importance", ""), ("alert", "everybody"), ("stream", "nothing"), ("stream", "a\x00b"), ("stream", ""),
+    ("at", "tomorrow"), ("at", "2026-02-30T10:00"), ("at", "0001-01-01T00:00"), ("at", "9999-12-31T23:59"), ("at", "2026-03-14T25:00"),
+    ("at", "2026-03-14T09:42+99:99"), ("at", "\x00"), ("at", MEGABYTE),
+    ("request_key", "\x00"), ("request_key", ""), ("request_key", MEGABYTE),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "value"), REFUSED, ids=lambda value: repr(value)[:30])
+def test_a_value_that_cannot_be_taken_is_refused_with_the_text_kept(field: str, value: str, newsroom: Newsroom, editor: Person) -> None:
+    answer = editor.write(**{"dek": "Kept"} | {field: value})
+    assert answer.status_code == 422
+    if field != "dek":
+        assert editor.form(answer)[1]["dek"] == "Kept"
+    assert not titles(newsroom)
+
+
+@pytest.mark.parametrize("do", ["", "delete", "\x00"])
+def test_an_unknown_button_does_nothing(do: str, newsroom: Newsroom, editor: Person) -> None:
+    assert editor.write(do=do).status_code == 409
+    assert not titles(newsroom)
+
+
+HARMFUL = [NESTED, "(" * 20_000, "> " * 5_000, "*" * 20_000, "`" * 20_000, "<script>alert(1)</script>" * 100, "|" * 9_000]
+
+
+@pytest.mark.parametrize("body", HARMFUL, ids=lambda body: body[:8])
+def test_a_body_that_means_harm_becomes_harmless_html(body: str, newsroom: Newsroom, editor: Person) -> None:
+    assert editor.write(do="preview", body=body).status_code == 200
+    uid = editor.uid(editor.write(body=body))
+    assert "<script" not in newsroom.entry(uid).body_html
+
+
+@pytest.mark.parametrize("version", ["", "-1", "0", "x", "1.5", "٣", "9" * 19, "9" * 40, "\x00"])
+def test_a_version_that_is_none_changes_nothing(version: str, newsroom: Newsroom, editor: Person) -> None:
+    draft, out = newsroom.post(release=None), newsroom.post(title="Out")
+    token = editor.form(editor.get("/desk/post"))[1] | {"version": version, "title": "Changed", "kind": "silent"}
+    for path, do in (
+        (f"/desk/entries/{draft.uid}/draft", "draft"),
+        (f"/desk/entries/{out.uid}/revise", "save"),
+        (f"/desk/entries/{out.uid}/retract", ""),
+    ):
+        assert editor.post(path, token | {"do": do}).status_code in {409, 422}
+    assert sorted(titles(newsroom)) == ["Out", "River rising"]
+    assert newsroom.entry(out.uid).state is EntryState.PUBLISHED
+
+
+@pytest.mark.parametrize("kind", ["", "publish", "retraction", "restore", "loud", "\x00"])
+def test_a_kind_of_change_that_is_none_is_refused(kind: str, newsroom: Newsroom, editor: Person) -> None:
+    uid = newsroom.post().uid
+    answer = editor.send(editor.get(f"/desk/entries/{uid}/edit"), title="Changed", kind=kind, do="save")
+    assert answer.status_code in {409, 422}
+    assert titles(newsroom) == ["River rising"]
+
+
+@pytest.mark.parametrize("fields", [{}, {"do": "post"}, {"do": "draft", "title": "T"}, {"title": "T"}])
+def test_missing_fields_are_no_accident(fields: dict[str, str], newsroom: Newsroom, editor: Person) -> None:
+    token = {"csrf_token": editor.form(editor.get("/desk/post"))[1]["csrf_token"]}
+    uid = newsroom.post(title="Out").uid
+    for path in (
+        "/desk/post",
+        f"/desk/entries/{uid}/draft",
+        f"/desk/entries/{uid}/revise",
+        f"/desk/entries/{uid}/undo",
+        "/desk/streams/new",
+    ):
+        assert 400 <= editor.post(path, token | fields).status_code < 500
+    assert titles(newsroom) == ["Out"]
+
+
+@pytest.mark.parametrize("body", [b"title=\xff\xfe&do=post", b"%", b"=&=&=", b"a" * 100_000, b"&" * 1_000, b"title=%ED%A0%80&do=post", b""])
+@pytest.mark.parametrize("path", ["/desk/post", "/login", "/login/token", "/u/token", "/logout"])
+def test_a_body_that_is_no_form_is_a_clear_error(body: bytes, path: str, editor: Person) -> None:
+    answer = editor.client.post(path, data=body, content_type="application/x-www-form-urlencoded", base_url=BASE_URL, headers=HERE)
+    assert answer.status_code in {303, 400, 404, 410, 413, 422}
+
+
+def test_broken_characters_of_a_multipart_form_are_refused_or_cleaned(newsroom: Newsroom, editor: Person) -> None:
+    fields = editor.form(editor.get("/desk/post"))[1] | {"stream": "floods", "do": "draft"}
+    parts = b"".join(f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields.items())
+    parts += b'--x\r\nContent-Disposition: form-data; name="title"\r\n\r\n\xff\xfe River \xed\xa0\x80\r\n--x--\r\n'
+    answer = editor.client.post("/desk/post", data=parts, content_type="multipart/form-data; boundary=x", base_url=BASE_URL, headers=HERE)
+    assert answer.status_code in {303, 422}
+    for title in titles(newsroom):
+        title.encode()
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"])
+def test_a_form_of_many_megabytes_is_too_much(kind: str, editor: Person) -> None:
+    answer = editor.client.post("/desk/post", data=b"a" * 5_000_000, content_type=kind, base_url=BASE_URL, headers=HERE)
+    assert answer.status_code in {400, 413}
+    assert "<h1" in answer.text, "a page, not a bare error"
+
+
+def test_a_form_of_too_many_fields_is_not_even_read(reader: Person) -> None:
+    assert reader.client.post("/login", data={str(n): "" for n in range(300)}, base_url=BASE_URL, headers=HERE).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/streams/%00", "/streams/%ED%A0%80", "/streams/..%2f..%2fetc%2fpasswd", "/streams/FLOODS", "/streams/floods/entries/%00",
+        "/streams/" + "a" * 5000,
+        "/streams/floods/entries/" + "9" * 5000, "/streams/floods/entries/-", "/streams/floods/entries/é", "/u/%00", "/u/--", "/login/%00",
+        "/desk/entries/%00", "/desk/entries/nothing", "/desk/entries/nothing/edit", "/desk/entries/nothing/retract",
+        "/desk/caught/..%2fsecret.key",
+        "/desk/caught/nothing", "/streams/floods//atom.xml", "/%0d%0aX:y", "/nothing",
+    ],
+)  # fmt: skip
+def test_an_address_that_leads_nowhere_is_not_found(path: str, admin: Person) -> None:
+    answer = admin.get(path)
+    assert answer.status_code == 404
+    assert "There is" in answer.text or "No mail" in answer.text
+
+
+@pytest.mark.parametrize("before", ["", "0", "-1", "x", "9" * 18, "9" * 19, "9" * 400, "٣", "1.5", "\x00"])
+def test_any_page_number_shows_a_page(before: str, newsroom: Newsroom, reader: Person) -> None:
+    newsroom.post()
+    assert reader.get("/streams/floods", query_string={"before": before}).status_code == 200
+
+
+@pytest.mark.parametrize("state", ["published", "nothing", "\x00", "PUBLISHED"])
+def test_the_list_of_entries_takes_known_states_only(state: str, editor: Person) -> None:
+    assert editor.get("/desk/entries", query_string={"state": state, "stream": "\x00"}).status_code == (
+        200 if state == "published" else 422
+    )
+
+
+@pytest.mark.parametrize("email", ["", "\x00", "a" * 100_000, "a@b\r\nX: y", "ä@ö.example", "' OR 1=1 --"])
+def test_nobody_logs_in_by_a_strange_address(email: str, reader: Person) -> None:
+    answer = reader.send(reader.get("/login"), email=email, password="\x00" + "p" * 2000)
+    assert answer.status_code == 422
+
+
+def test_a_method_that_an_address_does_not_take_is_said_to_be_none(reader: Person) -> None:
+    answer = reader.client.put("/streams/floods", base_url=BASE_URL)
+    assert answer.status_code == 405 and "GET" in answer.headers["Allow"]

@@ -1,0 +1,112 @@
+"""Who may open and press what: every route of the desk, for every role."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+
+from config.settings import Settings
+from models import Importance, RevisionKind, Role
+from models.posting import Release
+from models.revising import Change, retract
+from notifier.caught import store
+from tests.conftest import Newsroom
+from tests.web.conftest import Person
+
+A, E, D = Role.AUTHOR, Role.EDITOR, Role.ADMIN
+MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
+
+# A route and the least role that it serves; of a button also which entry it is pressed on, and what is sent.
+LOOK = [
+    ("/desk/", A), ("/desk/entries", A), ("/desk/post", A), ("/desk/entries/<uid:uid>", A), ("/desk/streams", A),
+    ("/desk/entries/<uid:uid>/edit", E), ("/desk/entries/<uid:uid>/retract", E), ("/desk/streams/new", E),
+    ("/desk/channels", D), ("/desk/caught", D), ("/desk/caught/<token:mail_id>", D), ("/desk/caught/<token:mail_id>/html", D),
+]  # fmt: skip
+CHANGE = [
+    ("/desk/post", A, "", {"stream": "floods", "title": "T", "request_key": "k1", "do": "post"}),
+    ("/desk/entries/<uid:uid>/draft", E, "draft", {"title": "T", "do": "draft"}),
+    ("/desk/entries/<uid:uid>/undo", E, "scheduled", {}),
+    ("/desk/entries/<uid:uid>/now", E, "scheduled", {}),
+    ("/desk/entries/<uid:uid>/revise", E, "published", {"title": "T", "kind": "silent", "request_key": "k2", "do": "save"}),
+    ("/desk/entries/<uid:uid>/retract", E, "published", {"request_key": "k3"}),
+    ("/desk/entries/<uid:uid>/restore", E, "retracted", {}),
+    ("/desk/streams/new", E, "", {"slug": "new", "title": "T", "language": "en", "timezone": "UTC"}),
+    ("/desk/streams/<slug:slug>/state", E, "", {"state": "ended"}),
+    ("/desk/channels", D, "", {"name": "Room", "url": "ntfys://ntfy.example.org/topic"}),
+]
+ROLES = [None, A, E, D]
+
+
+@pytest.fixture
+def values(newsroom: Newsroom, settings: Settings) -> dict[str, str]:
+    gone = newsroom.post(title="Gone")
+    retract(newsroom.db, newsroom.actor, gone.uid, gone.version, Change(RevisionKind.RETRACTION))
+    return {
+        "draft": newsroom.post(release=None).uid,
+        "scheduled": newsroom.post(release=Release(delay=timedelta(seconds=10))).uid,
+        "published": newsroom.post(importance=Importance.KEY).uid,
+        "retracted": gone.uid,
+        "mail_id": store(settings.data_dir / "caught", "a@example.org", ["b@example.org"], MAIL),
+    }
+
+
+def path_of(rule: str, values: dict[str, str], entry: str) -> str:
+    path = rule.replace("<slug:slug>", "floods").replace("<token:mail_id>", values["mail_id"])
+    return path.replace("<uid:uid>", values.get(entry, ""))
+
+
+def test_the_tables_name_every_route_of_the_desk(app: Flask) -> None:
+    rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/desk")]
+    assert {rule.rule for rule in rules if "GET" in rule.methods} == {rule for rule, *_ in LOOK}
+    assert {rule.rule for rule in rules if "POST" in rule.methods} == {rule for rule, *_ in CHANGE}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_page_is_shown_to_its_roles_only(
+    role: Role | None, values: dict[str, str], reader: Person, log_in: Callable[[Role], Person]
+) -> None:
+    person = log_in(role) if role else reader
+    for rule, least in LOOK:
+        path = path_of(rule, values, "published")
+        expected = 303 if role is None else 200 if role.includes(least) else 403
+        answer = person.get(path)
+        assert answer.status_code == expected, path
+        assert answer.headers["Cache-Control"] == "no-store", path
+        if role is None:
+            assert answer.location.startswith("/login?next=/desk")
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(("rule", "least", "entry", "fields"), CHANGE)
+def test_each_button_works_for_its_roles_only(
+    rule: str,
+    least: Role,
+    entry: str,
+    fields: dict[str, str],
+    role: Role | None,
+    newsroom: Newsroom,
+    values: dict[str, str],
+    reader: Person,
+    log_in: Callable[[Role], Person],
+) -> None:
+    person = log_in(role) if role else reader
+    version = str(newsroom.entry(values[entry]).version) if entry else "1"
+    path = path_of(rule, values, entry)
+    token = {"csrf_token": person.form(person.get("/desk/post"))[1]["csrf_token"]} if role else {}
+    answer = person.post(path, fields | {"version": version} | token)
+    assert answer.status_code == (401 if role is None else 303 if role.includes(least) else 403), answer.text
+    if role is not None:
+        assert person.post(path, fields | {"version": version}).status_code == 400, "without its token"
+
+
+def test_an_author_edits_her_own_draft_and_nothing_else(newsroom: Newsroom, author: Person) -> None:
+    own = author.uid(author.write(do="draft"))
+    assert author.get(f"/desk/entries/{own}/edit").status_code == 200
+    assert author.send(author.get(f"/desk/entries/{own}/edit"), title="Mine", do="draft").status_code == 303
+    submitted = author.send(author.get(f"/desk/entries/{own}/edit"), do="post")
+    assert submitted.status_code == 303
+    fields = author.form(author.get("/desk/post"))[1] | {"title": "T", "version": "3", "do": "draft"}
+    assert author.post(f"/desk/entries/{own}/draft", fields).status_code == 403, "it is the editors' now"
+    theirs = newsroom.post(release=None)
+    assert author.get(f"/desk/entries/{theirs.uid}/edit").status_code == 403

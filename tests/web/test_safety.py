@@ -1,0 +1,76 @@
+"""Headers, health, and what an error may tell."""
+
+import re
+
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from models.database import open_database
+from tests.conftest import Newsroom
+from tests.web.conftest import BASE_URL, Person
+from web.context import Service
+
+PATHS = ["/", "/streams/floods", "/atom.xml", "/login", "/nothing", "/healthz", "/static/storywire.css", "/u/x", "/desk"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_answer_holds_the_browser_back(path: str, reader: Person) -> None:
+    with reader.get(path) as answer:
+        policy = answer.headers["Content-Security-Policy"]
+        for part in ("default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"):
+            assert part in policy
+        assert "unsafe" not in policy and "*" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Referrer-Policy"] == "same-origin"
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+        assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
+
+
+def test_no_page_has_script_or_style_in_it(newsroom: Newsroom, reader: Person, admin: Person) -> None:
+    uid = newsroom.post().uid
+    desk = ["/desk", "/desk/post", "/desk/entries", f"/desk/entries/{uid}", f"/desk/entries/{uid}/edit", "/desk/streams", "/desk/channels"]
+    for page in [*map(reader.get, ["/", "/streams/floods", f"/streams/floods/entries/{uid}", "/login", "/nothing"]), *map(admin.get, desk)]:
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?! src=)", page.text), page.request.path
+        assert ("<script" in page.text) == page.request.path.startswith(("/desk", "/login"))
+
+
+def test_every_form_outside_the_desk_is_known_to_need_no_token(app: Flask) -> None:
+    open_to_all = {rule.rule for rule in app.url_map.iter_rules() if "POST" in rule.methods and not rule.rule.startswith("/desk")}
+    assert open_to_all == {"/u/<token:token>", "/login", "/login/<token:token>", "/logout"}
+
+
+def test_the_style_is_kept_for_a_year_under_an_address_that_changes_with_it(reader: Person) -> None:
+    address = re.search(r"/static/storywire\.css\?v=[0-9a-f]{12}", reader.get("/").text)
+    assert address is not None
+    with reader.get(address[0]) as answer:
+        assert "max-age=31536000" in answer.headers["Cache-Control"]
+        assert len(answer.data) < 20_000, "readers wait for it"
+
+
+def test_health_is_said_without_a_database_and_readiness_not(app: Flask, reader: Person) -> None:
+    assert (reader.get("/healthz").status_code, reader.get("/readyz").status_code) == (200, 200)
+    service: Service = app.extensions["storywire"]
+    app.extensions["storywire"] = Service(service.settings, service.keys, open_database("sqlite://"), service.ring)
+    assert (reader.get("/healthz").status_code, reader.get("/readyz").status_code) == (200, 503)
+
+
+def test_a_database_that_is_away_is_said_and_not_shown(app: Flask, reader: Person, newsroom: Newsroom) -> None:
+    with newsroom.db.begin() as tx:
+        tx.execute(text("ALTER TABLE stream RENAME TO away"))
+    for path in ("/", "/streams/floods", "/atom.xml"):
+        answer = reader.get(path)
+        assert answer.status_code == 503 and answer.headers["Retry-After"] == "5"
+        assert "stream" not in answer.text.replace('class="', "").lower()
+
+
+def test_a_bug_is_an_apology_and_no_traceback(app: Flask, newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+
+    def broken() -> str:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setitem(app.view_functions, "public.index", broken)
+    answer = app.test_client().get("/", base_url=BASE_URL)
+    assert answer.status_code == 500
+    assert "Something went wrong here" in answer.text and "secret" not in answer.text and "Traceback" not in answer.text
