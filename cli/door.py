@@ -42,8 +42,8 @@ class Door:
                 f"There is no site in {self.settings.data_dir.absolute()} yet. Run `storywire init` first, or set STORYWIRE_DATA_DIR."
             )
         db = open_database(self.settings.resolved_database_url)
+        click.get_current_context().call_on_close(db.engine.dispose)
         if pending_migrations(db):
-            db.engine.dispose()
             raise BadSettings("The database is of an older version. Run `storywire init`.")
         return db
 

@@ -37,7 +37,8 @@ def init(as_json: bool) -> None:
     load_keys(settings)
     db = open_database(settings.resolved_database_url)
     applied = pending_migrations(db)
-    prepare(settings)
+    db.engine.dispose()
+    prepare(settings).engine.dispose()
     url = db.engine.url.render_as_string(hide_password=True)
     show(
         {"database": url, "migrated": applied}, f"The site stands in {url}. Next: storywire account add EMAIL --role admin", as_json=as_json
@@ -68,10 +69,13 @@ def _database(settings: Settings) -> str:
     """What is wrong with the database, or nothing."""
     if settings.embedded and not settings.database_url and not (settings.data_dir / "storywire.sqlite3").exists():
         return "none yet: run `storywire init`"
+    db = open_database(settings.resolved_database_url)
     try:
-        pending = pending_migrations(open_database(settings.resolved_database_url))
+        pending = pending_migrations(db)
     except OperationalError as exc:
         return str(exc.orig).partition("\n")[0]
+    finally:
+        db.engine.dispose()
     return f"{len(pending)} migrations wait: run `storywire init`" if pending else ""
 
 
