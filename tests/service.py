@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import email
 import email.policy
-import json
 import os
 import re
 import signal
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -25,6 +25,9 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from click.testing import CliRunner
 
 from cli.main import main
+from config.settings import load_settings
+from models.database import Database, open_database
+from notifier.report import alert_sums
 
 T = TypeVar("T")
 
@@ -104,6 +107,7 @@ class Site:
 
     def spawn(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command that stays; what it says goes to the site's log."""
+        assert self.process is None or self.process.poll() is not None
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [self.command, *arguments], cwd=self.folder, env=self.environment, stdout=log, stderr=log, text=True, start_new_session=True
@@ -143,11 +147,20 @@ class Site:
             self.process.kill()
             self.process.wait()
             eventually(lambda: gone(children), what="the children's end")
+        if "db" in vars(self):
+            self.db.engine.dispose()
+
+    @cached_property
+    def db(self) -> Database:
+        """The site's database, beside its processes; it must be there."""
+        prefix = "STORYWIRE_"
+        given = {name.removeprefix(prefix).lower(): value for name, value in self.environment.items() if name.startswith(prefix)}
+        return open_database(load_settings(**given).resolved_database_url, synchronous="NORMAL")
 
     def alerts(self) -> list[dict[str, Any]]:
-        """Sums of the alerts, newest first."""
-        found: list[dict[str, Any]] = json.loads(self.do("alert", "list", "--json"))
-        return found
+        """What `alert list` shows, newest first; read here, since it is asked for again and again."""
+        with self.db.read() as tx:
+            return alert_sums(tx, 50)
 
 
 @dataclass(frozen=True)
