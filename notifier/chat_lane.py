@@ -14,7 +14,7 @@ from models.audience import open_url, signing_secret
 from models.database import Database
 from notifier import channels, tap
 from notifier.claim import Claim, Message, claim
-from notifier.errors import SendError, Sent, Unavailable
+from notifier.errors import Refused, SendError, Sent, Unavailable
 from notifier.lease import TRIES_IF_UNKNOWN, give_back
 from notifier.message import ChannelMessage
 from notifier.pacing import Share
@@ -70,7 +70,11 @@ class ChatLane:
 
     def _send(self, message: Message, story: Story, token: str) -> None:
         """Raises LeaseLost."""
-        service = SERVICES[message.service]
+        service = SERVICES.get(message.service)
+        if service is None:
+            gone = Refused(f"This version of Storywire does not know the service {message.service}.")
+            self._settler.settle(message, token, gone, max_age=self._max_age)
+            return
         outcome: Sent | SendError
         try:
             told = render_chat(story.worded(told=message.told), self._sender, message.uid)

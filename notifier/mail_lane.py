@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from config.keys import Keys
 from config.settings import BadSettings, Settings
 from models import Lane
@@ -97,7 +99,14 @@ class MailLane:
             for job in jobs:
                 batch.settle(job, Unavailable(f"The mail cannot be rendered: {type(exc).__name__}"))
             return True
-        self._mailer().send(mail, jobs, batch.settle, batch.may_send)
+        try:
+            self._mailer().send(mail, jobs, batch.settle, batch.may_send)
+        except SQLAlchemyError:
+            raise
+        except Exception as exc:  # one row that nobody foresaw must not come back at once and hold up the lane for ever
+            log.exception("a mail of entry %s cannot be sent", story.uid)
+            batch.settle_current(Unavailable(f"The mail cannot be sent: {type(exc).__name__}"))
+            return True
         return batch.concluded()
 
     def _token(self, story: Story, message: Message) -> str:
@@ -110,6 +119,7 @@ class _Batch:
     def __init__(self, lane: MailLane, claimed: Claim, deadline: float) -> None:
         self._lane, self._claim, self._deadline = lane, claimed, deadline
         self._open: dict[str, Message] = {}
+        self._current: MailJob | None = None
         self._stopped = False
         self._last: Sent | SendError | None = None
         self.settled = 0
@@ -118,10 +128,11 @@ class _Batch:
         """These come next."""
         self._open, self._last = {message.uid: message for message in messages}, None
 
-    def may_send(self, job: MailJob) -> bool:  # noqa: ARG002  every job of a claim has the same lease
+    def may_send(self, job: MailJob) -> bool:
         """Asked before each message."""
         going = not self._stopped and not self._lane._stop.is_set() and time.monotonic() < self._deadline
         self._stopped = not (going and self._claim.lease.held())
+        self._current = job
         return not self._stopped
 
     def settle(self, job: MailJob, outcome: Sent | SendError) -> None:
@@ -141,6 +152,11 @@ class _Batch:
         except LeaseLost:
             log.warning("delivery %s was no longer ours when it was settled", message.uid)
             self._stopped = True
+
+    def settle_current(self, outcome: SendError) -> None:
+        """For the message that was last allowed, where it broke off without an answer."""
+        if self._current is not None and self._current.uid in self._open:
+            self.settle(self._current, outcome)
 
     def concluded(self) -> bool:
         """After a kind's mails: whether to go on.  Mails that the sender left by itself mean that the server is away."""

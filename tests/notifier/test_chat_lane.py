@@ -114,6 +114,17 @@ def test_a_target_that_refuses_fails_with_its_words(newsroom: Newsroom, office: 
     assert len(httpserver.log) == 1
 
 
+def test_a_service_that_is_no_longer_known_fails_and_says_so(newsroom: Newsroom, office: Office, hook: str) -> None:
+    office.channel("room", hook, "carrier-pigeon")
+    newsroom.post()
+    office.run()
+    delivery = office.deliveries()[0]
+    assert (delivery.state, delivery.last_reply) == (
+        DeliveryState.FAILED,
+        "This version of Storywire does not know the service carrier-pigeon.",
+    )
+
+
 def test_the_attempt_is_committed_before_the_request_leaves(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, clock: StandingClock
 ) -> None:

@@ -5,8 +5,10 @@ import threading
 import pytest
 from sqlalchemy import select, update
 
+from config.keys import Keys
 from models import Alert, Delivery, DeliveryState, EntryState, Fanout, Importance, Lane, RevisionKind, Subscription
 from models.actor import SYSTEM
+from models.database import Database
 from models.posting import Release, add_entry
 from models.texts import EntryText
 from notifier import expand as expanding
@@ -138,6 +140,27 @@ def test_a_retraction_is_owed_to_those_told_and_ends_what_waits(newsroom: Newsro
         "unknown@example.org queued",
         "unknown@example.org unknown",
     ]
+
+
+def test_postgresql_looks_at_the_table_again_after_a_big_fan_out(
+    postgres_db: Database, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows_known() -> float:
+        with postgres_db.read() as tx:
+            return tx.connection().exec_driver_sql("SELECT reltuples FROM pg_class WHERE relname = 'delivery'").scalar_one()
+
+    monkeypatch.setattr(expanding, "ANALYZE_FROM", 3)
+    room = Newsroom(postgres_db)
+    room.stream()
+    office = Office(postgres_db, keys, "smtp://127.0.0.1:1")
+    office.subscribe("a@example.org", "b@example.org")
+    room.post()
+    assert office.expand() == 2
+    assert rows_known() == -1
+    office.subscribe("c@example.org")
+    room.post(title="Next")
+    assert office.expand() == 3
+    assert rows_known() == 5
 
 
 def test_two_workers_that_expand_at_once_owe_each_recipient_once(

@@ -12,10 +12,11 @@ from models.audience import followed, leave
 from models.tokens import read_leave_token
 from notifier import mail_lane
 from notifier.claim import claim
-from notifier.errors import Sent
+from notifier.errors import SendError, Sent
 from notifier.lease import Lease, release_expired
 from notifier.pause import MAIL
 from notifier.settle import LeaseLost, Settler
+from notifier.smtp import MailConnection
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import DROP, Inbox
 from tests.notifier.office import BASE_URL, Office, lines
@@ -279,6 +280,26 @@ def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
     assert [mail["Subject"] for mail in inbox.mails] == ["Good"]
     assert office.deliveries()[0].last_reply == "The mail cannot be rendered: ZeroDivisionError"
     assert "cannot be rendered" in caplog.text
+
+
+def test_a_mail_that_breaks_the_sender_does_not_hold_up_the_next(
+    newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.subscribe("bad@example.org", "good@example.org")
+    newsroom.post()
+    deliver = MailConnection.deliver
+
+    def broken(self: MailConnection, sender: str, recipient: str, message: bytes) -> Sent | SendError:
+        if recipient == "bad@example.org":
+            raise ZeroDivisionError
+        return deliver(self, sender, recipient, message)
+
+    monkeypatch.setattr(MailConnection, "deliver", broken)
+    office.run()
+    assert inbox.addresses == ["good@example.org"]
+    bad = office.deliveries()[0]
+    assert (bad.state, bad.attempts, bad.last_reply) == (DeliveryState.QUEUED, 1, "The mail cannot be sent: ZeroDivisionError")
+    assert "cannot be sent" in caplog.text
 
 
 def test_what_was_settled_or_taken_by_another_cannot_be_settled_again(newsroom: Newsroom, office: Office) -> None:
