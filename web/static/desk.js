@@ -28,7 +28,7 @@ if (byline && people) {
 const count = document.querySelector("[data-seconds]");
 if (count) {
   const ends = performance.now() + 1000 * Number(count.dataset.seconds);
-  const words = count.querySelector("[role=status] b");
+  const words = count.querySelector("[role=timer] b");
   const bar = count.querySelector("progress");
   const tick = () => {
     const left = Math.ceil((ends - performance.now()) / 1000);

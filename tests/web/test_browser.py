@@ -1,0 +1,189 @@
+"""A person with a browser at a running site, with script and without."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from service import Site, eventually
+
+from tests.conftest import missing
+
+pytestmark = pytest.mark.processes
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
+UNDO_SECONDS = 3
+LONG = f"`{'m' * 300}`\n\n| a | b |\n|---|---|\n| {'n' * 200} | c |\n\n```\n{'p' * 300}\n```\n\nhttps://example.org/{'o' * 200}"
+PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The demo: a story, a reader whose mail is caught, a worker."""
+    site = Site(tmp_path_factory.mktemp("site"), undo_seconds=str(UNDO_SECONDS))
+    site.environment["STORYWIRE_BASE_URL"] = site.base_url
+    try:
+        yield site.start("demo")
+    finally:
+        site.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        missing("Chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Visitor:
+    """One browser window, and what its console complained of."""
+
+    def __init__(self, browser: Browser, site: Site, *, script: bool = True, viewport: dict[str, int] = DESKTOP) -> None:
+        self.context = browser.new_context(java_script_enabled=script, viewport=viewport, base_url=site.base_url)
+        self.page: Page = self.context.new_page()
+        self.site = site
+        self.complaints: list[str] = []
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(f"{self.page.url}: {message.text}")
+
+    def log_in(self) -> None:
+        """By a link that works once."""
+        said = self.site.do("account", "login-link", "admin@example.org")
+        link = re.search(r"http://\S+/login/\S+", said)
+        assert link is not None, said
+        self.page.goto(link[0])
+        self.page.get_by_role("button", name="Log in").click()
+        expect(self.page.get_by_role("link", name="New entry")).to_be_visible()
+
+    def button(self, name: str) -> None:
+        """Press a button."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+
+@pytest.fixture
+def open_window(browser: Browser, site: Site) -> Iterator:  # type: ignore[type-arg]
+    opened: list[Visitor] = []
+
+    def window(**options: object) -> Visitor:
+        opened.append(Visitor(browser, site, **options))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield window
+    for visitor in opened:
+        visitor.context.close()
+        assert not visitor.complaints
+
+
+def test_an_entry_from_the_form_to_the_inbox(open_window) -> None:  # type: ignore[no-untyped-def]
+    editor = open_window()
+    page: Page = editor.page
+    editor.log_in()
+    page.get_by_role("link", name="New entry").click()
+    page.get_by_label("Title").fill("Trams turn back at Corn Exchange")
+    page.get_by_label("Text").fill("Buses are **free**.")
+    page.get_by_label("Byline").fill("Ines Valbrook, Jory Pell")
+    editor.button("Preview")
+    expect(page.locator(".screen strong")).to_have_text("free")
+    page.get_by_label("Title").press("Control+Enter")
+    expect(page.get_by_role("timer")).to_contain_text("second")
+    editor.button("Undo")
+    expect(page.get_by_label("Text")).to_have_value("Buses are **free**.")
+    editor.button("Post")
+    editor.button("Publish now")
+    permalink = page.get_by_role("link", name="Permalink")
+    expect(permalink).to_be_visible()
+    eventually(lambda: page.reload() and page.locator("tbody .state", has_text="Sent").count(), what="the mail")
+    expect(page.get_by_role("row", name="reader@example.org")).to_contain_text("Sent")
+    permalink.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Trams turn back at Corn Exchange")
+    page.goto("/desk/caught")
+    page.get_by_role("link", name="Trams turn back").first.click()
+    expect(page.frame_locator("iframe").get_by_role("heading", name="Trams turn back at Corn Exchange")).to_be_visible()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+def test_the_page_turns_by_itself_when_the_wait_is_over(script: bool, open_window) -> None:  # type: ignore[no-untyped-def]
+    editor = open_window(script=script)
+    page: Page = editor.page
+    editor.log_in()
+    page.goto("/desk/post")
+    page.get_by_label("Title").fill(f"Six metres, {script}")
+    page.get_by_text("Nobody", exact=True).click()
+    began = time.monotonic()
+    editor.button("Post")
+    expect(page.get_by_role("timer")).to_contain_text("second")
+    expect(page.get_by_role("link", name="Permalink")).to_be_visible(timeout=20_000)
+    assert time.monotonic() - began >= UNDO_SECONDS, "it waited"
+
+
+def test_without_script_everything_works_and_no_text_is_lost(open_window) -> None:  # type: ignore[no-untyped-def]
+    editor = open_window(script=False)
+    page: Page = editor.page
+    editor.log_in()
+    page.goto("/desk/post")
+    page.get_by_label("Text").fill("Written first.")
+    page.get_by_label("Title").fill(" ")
+    page.get_by_role("button", name="Post").click()
+    expect(page.get_by_text("Write something here.", exact=True)).to_be_visible()
+    expect(page.get_by_label("Text")).to_have_value("Written first.")
+    page.get_by_label("Title").fill("Sand runs short again")
+    editor.button("Preview")
+    expect(page.locator(".screen h3")).to_have_text("Sand runs short again")
+    page.get_by_text("Nobody", exact=True).click()
+    editor.button("Post")
+    editor.button("Publish now")
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_label("Title").fill("Sand runs very short")
+    editor.button("Save")
+    expect(page.locator("ins")).to_have_text("very")
+    page.get_by_role("link", name="Retract").click()
+    editor.button("Retract it")
+    editor.button("Undo")
+    expect(page.get_by_role("link", name="Retract")).to_be_visible()
+    page.goto("/streams/tarrow-rises")
+    expect(page.get_by_role("heading", name="Sand runs very short")).to_be_visible()
+    editor.complaints = [complaint for complaint in editor.complaints if "422" not in complaint]  # asked for above
+
+
+def test_a_second_name_in_the_byline_is_suggested_too(open_window) -> None:  # type: ignore[no-untyped-def]
+    editor = open_window()
+    page: Page = editor.page
+    editor.log_in()
+    page.goto("/desk/post")
+    page.get_by_label("Byline").press_sequentially("Jory Pell, In")
+    suggested = page.locator("#people option").evaluate_all("options => options.map(option => option.value)")
+    assert "Jory Pell, Ines Valbrook" in suggested
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_no_page_scrolls_sideways(viewport: dict[str, int], open_window) -> None:  # type: ignore[no-untyped-def]
+    editor = open_window(viewport=viewport)
+    page: Page = editor.page
+    editor.log_in()
+    page.goto("/desk/post")
+    page.get_by_label("Title").fill("Unbreakable " + "w" * 200)
+    page.get_by_label("Text").fill(LONG)
+    page.get_by_text("Nobody", exact=True).click()
+    editor.button("Post")
+    editor.button("Publish now")
+    entry = page.url
+    permalink = page.get_by_role("link", name="Permalink").get_attribute("href")
+    paths = ["/", "/streams/tarrow-rises", permalink, "/desk", entry, f"{entry}/edit", f"{entry}/retract"]
+    paths += [f"/desk/{name}" for name in ("post", "entries", "streams", "streams/new", "channels", "caught")]
+    for path in paths:
+        page.goto(path)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= viewport["width"], f"{path} is {wide} px wide"
