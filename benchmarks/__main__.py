@@ -1,0 +1,24 @@
+"""`python -m benchmarks [feeds] [alerts]`: each at most two minutes."""
+
+import os
+import platform
+import sys
+
+from benchmarks import alerts, feeds
+
+BENCHMARKS = {"feeds": feeds.run, "alerts": alerts.run}
+
+
+def main(wanted: list[str]) -> int:
+    """Run what is named, or all."""
+    if unknown := set(wanted) - set(BENCHMARKS):
+        print(f"There is no benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        return 2
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
+    for name in wanted or BENCHMARKS:
+        BENCHMARKS[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""Processes that a benchmark starts, and the cores on which they run."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+PATIENCE = 30.0  # seconds
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
+def core(number: int) -> set[int]:
+    """A core of its own for one side of a measurement, where the machine has more than one; an empty set says all."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    return {cores[number]} if len(cores) > number else set()
+
+
+@contextmanager
+def started(module: str, *arguments: str, port: int | None = None, cores: set[int] | None = None, **variables: str) -> Iterator[None]:
+    """``python -m module`` while the block runs, from the moment when it listens on ``port``."""
+    environment = {**os.environ, **variables, "PYTHONPATH": str(CHECKOUT)}
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=environment)
+    try:
+        if cores:
+            os.sched_setaffinity(process.pid, cores)
+        if port is not None:
+            _wait(process, port)
+        yield
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def output(module: str, *arguments: str, cores: set[int] | None = None, environment: Mapping[str, str] | None = None) -> str:
+    """What ``python -m module`` prints."""
+    given = {**os.environ, **(environment or {}), "PYTHONPATH": str(CHECKOUT)}
+    with subprocess.Popen([sys.executable, "-m", module, *arguments], env=given, stdout=subprocess.PIPE, text=True) as process:
+        if cores:
+            os.sched_setaffinity(process.pid, cores)
+        printed, _ = process.communicate()
+    if process.returncode != 0:
+        raise SystemExit(f"{module} ended with {process.returncode}")
+    return printed
+
+
+def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+        else:
+            return
+    raise SystemExit(f"nothing listens on port {port}")

@@ -1,0 +1,74 @@
+"""A site in a folder that goes away, filled by the product's own functions."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cli.operating import prepare
+from config.settings import Settings, load_settings
+from models import Entry, Lane, Recipient, RecipientKind, RecipientState, Subscription
+from models.accounts import command_line_account
+from models.actor import Actor
+from models.base import new_uid
+from models.clock import now
+from models.database import Database
+from models.posting import Release, add_entry
+from models.streams import StreamText, add_stream, get_stream
+from models.texts import EntryText
+
+STREAM = "x"
+BODY = """
+About thirty metres of the earth dyke behind the mill have slid into the river, the fire service says. Nobody was on it.
+Sirens have been sounding in the Flats since; wardens go from door to door, beginning at the river end.
+
+Take papers, medicine and warm clothes, and go on foot towards Corn Exchange: **the underpass at Dyer Street is already
+closed.** People who cannot walk should call the [town's help line](https://help.example.org/).
+
+- Grammar school, Corn Exchange: 600 beds, open
+- Tram depot, halls 1 and 2: open from noon
+- Town hall: advice and a phone to call home
+
+> We have jumpers for a regiment. What we lack is somebody who fetches the old ladies from Quay Street.
+"""
+
+
+class Site:
+    """A site with one stream."""
+
+    def __init__(self, settings: Settings, db: Database) -> None:
+        self.settings, self.db = settings, db
+        self.actor = Actor.of(command_line_account(db))
+        add_stream(db, self.actor, STREAM, StreamText("The floods", "The river stands above six metres.", BODY))
+
+    def post(self, title: str) -> Entry:
+        """An entry as long as many: a dek, some 120 words, two authors, two tags."""
+        byline, tags = ("Ines Valbrook", "Jory Pell"), ("River level", "The Flats")
+        return add_entry(self.db, self.actor, STREAM, EntryText(title, "What is known so far.", BODY, byline, tags), Release())
+
+    def add_readers(self, number: int) -> None:
+        """Confirmed readers in one transaction: one each, as the commands do it, would take longer than the benchmark."""
+        with self.db.begin() as tx:
+            stream, moment = get_stream(tx, STREAM), now(tx)
+            readers = [
+                Recipient(
+                    uid=new_uid(16), kind=RecipientKind.MAIL, address=f"reader{i}@example.org", lane=Lane.BULK,
+                    state=RecipientState.CONFIRMED, confirmed_at=moment, created_at=moment,
+                )
+                for i in range(number)
+            ]  # fmt: skip
+            tx.add_all(readers)
+            tx.flush()
+            tx.add_all(Subscription(recipient_id=reader.id, stream_id=stream.id, created_at=moment) for reader in readers)
+
+
+@contextmanager
+def site(**settings: object) -> Iterator[Site]:
+    """An empty site on SQLite."""
+    with tempfile.TemporaryDirectory(prefix="storywire-bench-") as folder:
+        loaded = load_settings(data_dir=Path(folder), **settings)
+        db = prepare(loaded)
+        try:
+            yield Site(loaded, db)
+        finally:
+            db.engine.dispose()
