@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Sequence
 
+import pytest
 from sqlalchemy import select
 
 from config.keys import Keys
@@ -18,6 +19,9 @@ from models.tokens import ALL
 from notifier.chat_lane import ChatLane
 from notifier.expand import expand_all
 from notifier.mail_lane import MailLane
+
+one_database = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+"""For tests of what no database does differently: they need no second run on PostgreSQL."""
 
 MAIL_FROM = "Courier <news@courier.example>"
 BASE_URL = "https://news.example.org"

@@ -15,7 +15,7 @@ from notifier.chat_lane import ChatLane
 from notifier.services import SERVICES
 from notifier.services.webhook import signature
 from tests.conftest import Newsroom, StandingClock
-from tests.notifier.office import Office
+from tests.notifier.office import Office, one_database
 
 
 def posted(httpserver: HTTPServer) -> list[dict[str, object]]:
@@ -40,6 +40,7 @@ def test_a_post_is_one_signed_request(newsroom: Newsroom, office: Office, httpse
     assert request.headers["Storywire-Signature"] == signature(secret, request.get_data(), at)
 
 
+@one_database
 def test_updates_corrections_and_retractions_have_their_words(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
 ) -> None:
@@ -104,6 +105,7 @@ def test_messages_to_one_target_keep_its_pace_without_anybody_sleeping(
         assert len(httpserver.log) == sent
 
 
+@one_database
 def test_a_target_that_refuses_fails_with_its_words(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
     httpserver.expect_request("/hook").respond_with_data("no such hook", status=404)
     office.channel("room", hook)
@@ -114,6 +116,7 @@ def test_a_target_that_refuses_fails_with_its_words(newsroom: Newsroom, office: 
     assert len(httpserver.log) == 1
 
 
+@one_database
 def test_a_service_that_is_no_longer_known_fails_and_says_so(newsroom: Newsroom, office: Office, hook: str) -> None:
     office.channel("room", hook, "carrier-pigeon")
     newsroom.post()
@@ -142,6 +145,7 @@ def test_the_attempt_is_committed_before_the_request_leaves(
     assert seen == [(DeliveryState.CLAIMED, clock.now)]
 
 
+@one_database
 def test_a_changed_secret_leaves_the_message_waiting_with_the_reason(newsroom: Newsroom, office: Office, hook: str) -> None:
     office.channel("room", hook)
     newsroom.post()
@@ -153,6 +157,7 @@ def test_a_changed_secret_leaves_the_message_waiting_with_the_reason(newsroom: N
     assert "SECRET_KEY" in (delivery.last_reply or "")
 
 
+@one_database
 def test_a_stopping_worker_leaves_the_rest_queued(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
     def stop(request: Request) -> Response:
         office.stop.set()

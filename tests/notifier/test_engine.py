@@ -29,7 +29,7 @@ from notifier.pause import MAIL, NO_MAIL_URL
 from notifier.smtp import MailConnection
 from tests.conftest import Newsroom, missing
 from tests.notifier.conftest import BareServer, Inbox
-from tests.notifier.office import settings
+from tests.notifier.office import one_database, settings
 
 PATIENCE = 30.0
 AMQP_URL = os.environ.get("STORYWIRE_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672")
@@ -132,6 +132,7 @@ def test_a_stopping_worker_settles_what_is_in_flight_and_gives_the_rest_back(liv
     assert len(set(inbox.addresses)) == len(inbox.addresses) == 120
 
 
+@one_database
 def test_without_a_mail_server_mail_waits_and_says_why(live: Newsroom, keys: Keys, httpserver: HTTPServer, hook: str) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     subscribe(live, "reader@example.org")
@@ -146,6 +147,7 @@ def test_without_a_mail_server_mail_waits_and_says_why(live: Newsroom, keys: Key
         assert waiting.attempts == 0
 
 
+@one_database
 def test_a_worker_of_one_lane_leaves_the_other(live: Newsroom, keys: Keys, inbox: Inbox, httpserver: HTTPServer, hook: str) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     subscribe(live, "reader@example.org")
@@ -159,6 +161,7 @@ def test_a_worker_of_one_lane_leaves_the_other(live: Newsroom, keys: Keys, inbox
         assert eventually(lambda: states(live) == {DeliveryState.SENT: 2})
 
 
+@one_database
 def test_a_mail_url_that_cannot_be_used_is_said_at_the_start(live: Newsroom, keys: Keys) -> None:
     with pytest.raises(BadSettings, match="STORYWIRE_MAIL_URL begins with smtp://"):
         run_worker(settings(mail_url="http://mail.example"), keys, live.db, threading.Event())
@@ -183,6 +186,7 @@ def test_claims_of_a_worker_that_died_are_freed_when_the_next_one_starts_on_sqli
     room.db.engine.dispose()
 
 
+@pytest.mark.parametrize("db", ["postgresql"], indirect=True)
 def test_a_dead_broker_stops_nothing_and_is_mentioned_once(
     live: Newsroom, keys: Keys, inbox: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -14,7 +14,7 @@ from models.texts import EntryText
 from notifier import expand as expanding
 from notifier.expand import expand_slice
 from tests.conftest import Newsroom, StandingClock
-from tests.notifier.office import Office, lines
+from tests.notifier.office import Office, lines, one_database
 
 
 def test_each_follower_of_the_stream_or_of_all_is_owed_once(newsroom: Newsroom, office: Office) -> None:
@@ -64,6 +64,7 @@ def test_who_came_after_the_alert_is_not_owed_it(newsroom: Newsroom, office: Off
     assert office.ledger() == [("early@example.org", "queued")]
 
 
+@one_database
 def test_silent_edits_and_entries_without_alert_owe_nobody(newsroom: Newsroom, office: Office) -> None:
     office.subscribe("one@example.org")
     newsroom.post(title="Told to nobody", release=Release(alerts=False))
@@ -75,6 +76,7 @@ def test_silent_edits_and_entries_without_alert_owe_nobody(newsroom: Newsroom, o
         assert len(tx.scalars(select(Alert)).all()) == 1
 
 
+@one_database
 def test_a_stopped_alert_expands_nothing(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
     office.subscribe("one@example.org")
     newsroom.post()

@@ -19,7 +19,7 @@ from notifier.settle import LeaseLost, Settler
 from notifier.smtp import MailConnection
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import DROP, Inbox
-from tests.notifier.office import BASE_URL, Office, lines
+from tests.notifier.office import BASE_URL, Office, lines, one_database
 
 
 def test_a_post_is_a_mail_with_a_token_that_works(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
@@ -50,6 +50,7 @@ def test_a_post_is_a_mail_with_a_token_that_works(newsroom: Newsroom, office: Of
         assert followed(tx, token[0])[1] == []
 
 
+@one_database
 def test_each_reader_gets_an_own_token_and_message_id(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
     office.subscribe(*[f"reader{n}@example.org" for n in range(25)])
     newsroom.post()
@@ -60,6 +61,7 @@ def test_each_reader_gets_an_own_token_and_message_id(newsroom: Newsroom, office
     assert len(inbox.sessions) == 1
 
 
+@one_database
 def test_a_mail_says_why_one_gets_it(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
     office.subscribe("one@example.org")
     office.subscribe("all@example.org", stream=None)
@@ -70,6 +72,7 @@ def test_a_mail_says_why_one_gets_it(newsroom: Newsroom, office: Office, inbox: 
     assert "because you follow all stories of Courier" in said["all@example.org"]
 
 
+@one_database
 def test_a_mail_tells_the_entry_as_it_stands_when_it_is_sent(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
     office.subscribe("one@example.org")
     entry = newsroom.post(title="Rivr rising")
@@ -133,6 +136,7 @@ def test_a_451_is_tried_again_later(newsroom: Newsroom, office: Office, inbox: I
     assert inbox.mails[0]["Message-ID"] == f"<{waiting.uid}@courier.example>"
 
 
+@one_database
 def test_a_message_that_cannot_be_sent_for_a_day_is_given_up_with_the_remotes_words(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
@@ -192,6 +196,7 @@ def test_while_the_mail_server_is_away_nothing_is_used_up_and_nothing_spins(news
         assert tx.get(Pause, MAIL) is None
 
 
+@one_database
 def test_a_server_that_drops_every_connection_pauses_mail(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
     office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
     newsroom.post()
@@ -205,6 +210,7 @@ def test_a_server_that_drops_every_connection_pauses_mail(newsroom: Newsroom, of
     assert len(inbox.replies["mail"]) > 10  # five rows did not cost twenty connections
 
 
+@one_database
 def test_a_connection_lost_after_the_data_is_tried_again_with_the_same_message_id(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
@@ -240,6 +246,7 @@ def test_a_worker_whose_rows_another_has_taken_stops_at_once(
     assert states == [DeliveryState.SENT, *[DeliveryState.CLAIMED] * 3, DeliveryState.QUEUED]
 
 
+@one_database
 def test_a_worker_that_lost_its_lease_sends_nothing_more(
     newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +259,7 @@ def test_a_worker_that_lost_its_lease_sends_nothing_more(
     assert [delivery.state for delivery in office.deliveries()] == [DeliveryState.SENT] * 2 + [DeliveryState.QUEUED] * 3
 
 
+@one_database
 def test_a_worker_that_is_asked_to_stop_gives_the_rest_back(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
     office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
     newsroom.post()
@@ -262,6 +270,7 @@ def test_a_worker_that_is_asked_to_stop_gives_the_rest_back(newsroom: Newsroom, 
     assert [delivery.attempts for delivery in office.deliveries()] == [1, 1, 0, 0, 0]
 
 
+@one_database
 def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
     newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -282,6 +291,7 @@ def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
     assert "cannot be rendered" in caplog.text
 
 
+@one_database
 def test_a_mail_that_breaks_the_sender_does_not_hold_up_the_next(
     newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -11,7 +11,7 @@ from notifier.pause import say_whether_mail_is_set_up
 from notifier.report import alert_sums, counts_of_entry, deliveries_of_entry, why_waiting
 from tests.conftest import Newsroom
 from tests.notifier.conftest import Inbox
-from tests.notifier.office import Office
+from tests.notifier.office import Office, one_database
 
 
 def test_sums_and_lines_say_what_became_of_each_message(
@@ -63,6 +63,7 @@ def test_what_needs_a_hand_comes_first(newsroom: Newsroom, office: Office, inbox
     ]
 
 
+@one_database
 def test_the_reason_why_nothing_goes_out_is_said(newsroom: Newsroom, office: Office) -> None:
     with newsroom.db.read() as tx:
         assert why_waiting(tx) == []
