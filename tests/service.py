@@ -17,6 +17,7 @@ from email.message import EmailMessage
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from unittest import mock
 
 import psutil
 import requests
@@ -80,7 +81,7 @@ class Site:
         self.folder = folder
         self.port = free_port()
         self.command = command
-        given = {"data_dir": str(folder / "data"), "port": str(self.port), **settings}
+        given = {"data_dir": str(folder / "data"), "port": str(self.port), "config": str(folder / "storywire.toml"), **settings}
         self.environment = {**(os.environ if environment is None else environment)}
         self.environment |= {f"STORYWIRE_{name.upper()}": value for name, value in given.items()}
         self.base_url = f"http://127.0.0.1:{self.port}"
@@ -153,9 +154,8 @@ class Site:
     @cached_property
     def db(self) -> Database:
         """The site's database, beside its processes; it must be there."""
-        prefix = "STORYWIRE_"
-        given = {name.removeprefix(prefix).lower(): value for name, value in self.environment.items() if name.startswith(prefix)}
-        return open_database(load_settings(**given).resolved_database_url, synchronous="NORMAL")
+        with mock.patch.dict(os.environ, self.environment, clear=True):
+            return open_database(load_settings().resolved_database_url, synchronous="NORMAL")
 
     def alerts(self) -> list[dict[str, Any]]:
         """What `alert list` shows, newest first; read here, since it is asked for again and again."""
