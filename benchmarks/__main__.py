@@ -5,6 +5,7 @@ import platform
 import sys
 
 from benchmarks import alerts, feeds
+from benchmarks.process import forget_settings
 
 BENCHMARKS = {"feeds": feeds.run, "alerts": alerts.run}
 
@@ -14,6 +15,7 @@ def main(wanted: list[str]) -> int:
     if unknown := set(wanted) - set(BENCHMARKS):
         print(f"There is no benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
+    forget_settings()
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
     for name in wanted or BENCHMARKS:
         BENCHMARKS[name]()

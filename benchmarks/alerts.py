@@ -51,7 +51,7 @@ def _sending(port: int) -> Iterator[Site]:
     with site(mail_url=f"smtp://127.0.0.1:{port}", mail_connections=CONNECTIONS, log_level="WARNING") as found:
         found.add_readers(READERS)
         found.post("Warming up")
-        with started("cli.main", "worker", cores=core(0), **found.settings.environment()):
+        with started("cli.main", "worker", cores=core(0), environment=found.settings.environment()):
             _wait_until_settled(found)
             _counted(port)
             yield found

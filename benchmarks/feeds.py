@@ -1,6 +1,6 @@
 """Serving a feed: the shipped application, the limit, and the usual way, under the same server on one core."""
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import requests
@@ -38,16 +38,16 @@ def run() -> None:
     rates("feeds: the same, 304 (the plain view knows none)", "requests/s", unchanged, of=BARE)
 
 
-def _serving(found: Site, name: str, ports: dict[str, int], etag: str = "") -> "started":  # type: ignore[valid-type]
+def _serving(found: Site, name: str, ports: dict[str, int], etag: str = "") -> AbstractContextManager[None]:
     folder = found.settings.data_dir
     variables = {
-        "STORYWIRE_DATA_DIR": str(folder),
+        **found.settings.environment(),
         "STORYWIRE_PORT": str(ports[name]),
         "BENCH_FEED": str(folder / "atom.xml"),
         "BENCH_JSON": str(folder / "feed.json"),
         "BENCH_ETAG": etag,
     }
-    return started("benchmarks.web_process", APPLICATIONS[name], port=ports[name], cores=core(0), **variables)
+    return started("benchmarks.web_process", APPLICATIONS[name], port=ports[name], cores=core(0), environment=variables)
 
 
 def _fetch(found: Site, port: int) -> tuple[str, int]:

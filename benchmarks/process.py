@@ -13,6 +13,13 @@ CHECKOUT = Path(__file__).parents[1]
 PATIENCE = 30.0  # seconds
 
 
+def forget_settings() -> None:
+    """Let no setting of a real site, from the environment or a file in this folder, reach what a benchmark starts."""
+    for name in [name for name in os.environ if name.startswith("STORYWIRE_")]:
+        del os.environ[name]
+    os.environ["STORYWIRE_CONFIG"] = os.devnull
+
+
 def free_port() -> int:
     """A port of loopback that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as found:
@@ -27,10 +34,12 @@ def core(number: int) -> set[int]:
 
 
 @contextmanager
-def started(module: str, *arguments: str, port: int | None = None, cores: set[int] | None = None, **variables: str) -> Iterator[None]:
+def started(
+    module: str, *arguments: str, port: int | None = None, cores: set[int] | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
     """``python -m module`` while the block runs, from the moment when it listens on ``port``."""
-    environment = {**os.environ, **variables, "PYTHONPATH": str(CHECKOUT)}
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=environment)
+    given = {**os.environ, **(environment or {}), "PYTHONPATH": str(CHECKOUT)}
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=given)
     try:
         if cores:
             os.sched_setaffinity(process.pid, cores)
@@ -42,9 +51,9 @@ def started(module: str, *arguments: str, port: int | None = None, cores: set[in
         process.wait(PATIENCE)
 
 
-def output(module: str, *arguments: str, cores: set[int] | None = None, environment: Mapping[str, str] | None = None) -> str:
+def output(module: str, *arguments: str, cores: set[int] | None = None) -> str:
     """What ``python -m module`` prints."""
-    given = {**os.environ, **(environment or {}), "PYTHONPATH": str(CHECKOUT)}
+    given = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     with subprocess.Popen([sys.executable, "-m", module, *arguments], env=given, stdout=subprocess.PIPE, text=True) as process:
         if cores:
             os.sched_setaffinity(process.pid, cores)

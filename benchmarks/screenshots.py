@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import requests
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.process import CHECKOUT, PATIENCE, free_port
+from benchmarks.process import CHECKOUT, PATIENCE, forget_settings, free_port
 from cli.demo import ADMIN
 from cli.supervisor import python_module
 
@@ -31,6 +32,7 @@ ENTRY = {
 
 def main() -> None:
     """Write docs/story.png, docs/story-phone.png and docs/desk.png."""
+    forget_settings()
     with _demo() as (port, environment), sync_playwright() as play:
         rules = f"--host-resolver-rules=MAP {urlsplit(BASE_URL).hostname}:80 127.0.0.1:{port}"
         # No sandbox, because root may run it and it meets only our own pages.
@@ -51,7 +53,7 @@ def main() -> None:
         browser.close()
 
 
-def _page(browser: Browser, width: int, height: int, scheme: str) -> Page:
+def _page(browser: Browser, width: int, height: int, scheme: Literal["dark", "light"]) -> Page:
     return browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB", timezone_id="UTC")
 
 
