@@ -19,7 +19,7 @@ check: .venv/test.done ## Lint, types and the fast tests, in under a minute
 	$(BIN)/ruff check $(TESTED)
 	$(BIN)/ruff format --check $(TESTED)
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not slow and not processes" -n 2
+	$(BIN)/pytest -q -m "not slow and not processes and not postgresql" -n 2
 
 .PHONY: test
 test: .venv/test.done ## All tests but the slow ones, with branch coverage

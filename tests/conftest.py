@@ -11,12 +11,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from argon2 import PasswordHasher
 from sqlalchemy.orm import Session
 
 from config.keys import Keys
-from models import Account, Entry, Role, Stream
+from models import Account, Entry, Role, Stream, accounts
 from models.accounts import command_line_account
 from models.actor import Actor
+from models.base import Base
 from models.database import Database, open_database
 from models.entries import get_entry
 from models.migrate import migrate
@@ -48,6 +50,12 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped cost of a hash is measured by nobody here; `tests/models/test_accounts.py` looks at it once."""
+    monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
 class StandingClock:
@@ -113,14 +121,16 @@ def _named(url: str, name: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_url: str) -> Iterator[str]:
-    name = f"storywire_template_{uuid.uuid4().hex[:12]}"
+def postgres_tables(postgres_url: str) -> Iterator[str]:
+    """The address of one migrated database, which all tests of a run use in turn."""
+    name = f"storywire_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
-        db = open_database(_sqlalchemy(_named(postgres_url, name)))
+        url = _named(postgres_url, name)
+        db = open_database(_sqlalchemy(url))
         migrate(db)
         db.engine.dispose()
-        yield name
+        yield url
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
 
 
@@ -133,17 +143,19 @@ def sqlite_db(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> It
 
 
 @pytest.fixture
-def postgres_db(postgres_url: str, postgres_template: str, clock: StandingClock) -> Iterator[Database]:
-    name = f"storywire_test_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")  # type: ignore[call-overload]
-        db = open_database(_sqlalchemy(_named(postgres_url, name)), clock=clock)
-        yield db
-        db.engine.dispose()
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+def postgres_db(postgres_tables: str, clock: StandingClock) -> Iterator[Database]:
+    tables = ", ".join(table.name for table in Base.metadata.sorted_tables)
+    with psycopg.connect(postgres_tables, autocommit=True) as admin:
+        # Emptying is much quicker than a new database; what an earlier test left connected must not hold it up.
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # type: ignore[call-overload]
+        admin.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")  # type: ignore[call-overload]
+    db = open_database(_sqlalchemy(postgres_tables), clock=clock)
+    yield db
+    db.engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def db(request: pytest.FixtureRequest) -> Database:
     """An empty, migrated database; the test runs once on each kind."""
     found: Database = request.getfixturevalue("sqlite_db" if request.param == "sqlite" else "postgres_db")

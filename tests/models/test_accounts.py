@@ -1,5 +1,6 @@
 """Who may log in, how often they may try, and how they get out."""
 
+import argon2
 import pytest
 
 from models import Role, accounts
@@ -16,6 +17,7 @@ from models.accounts import (
 from models.errors import Forbidden, Invalid, NotFound, TooMany
 
 PASSWORD = "a river of words"
+SHIPPED = accounts._hasher  # before a fixture puts a quick one in its place
 
 
 @pytest.fixture
@@ -110,6 +112,13 @@ def test_only_admins_make_accounts_and_links(db, newsroom, editor):
         set_password(db, actor, editor.email, "another river")
     with pytest.raises(NotFound):
         make_login_link(db, newsroom.actor, "nobody@example.org")
+
+
+def test_passwords_are_kept_as_argon2id_at_the_cost_that_the_library_advises():
+    shipped = argon2.PasswordHasher()
+    assert SHIPPED.type is argon2.Type.ID
+    assert (SHIPPED.time_cost, SHIPPED.memory_cost) == (shipped.time_cost, shipped.memory_cost)
+    assert SHIPPED.hash(PASSWORD).startswith("$argon2id$")
 
 
 NO_ADDRESSES = ("", "no at sign", "a@b", "a@example.org\r\nBcc: x@example.org", "x" * 400 + "@example.org", '"q"@example.org')

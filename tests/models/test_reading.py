@@ -87,6 +87,9 @@ def test_running_stories_lead_with_the_last_news_and_ended_ones_stand_apart(news
     assert [stream.slug for stream in page.ended] == ["over"]
     titles = [[headline.title for headline in page.headlines[stream.id]] for stream in page.running]
     assert titles == [["River 3", "River 2", "River 1"], ["News of second"], ["News of first"]]
+    newsroom.post("second", "Of last year", release=Release(at=datetime(2025, 1, 1, tzinfo=UTC)))
+    with newsroom.db.read() as tx:
+        assert [stream.slug for stream in front_page(tx).running] == ["floods", "second", "first"], "what came in late is no news"
     assert [page.updates[stream.id] for stream in page.running] == [4, 1, 1]
     assert page.running[0].contributors == []
 
