@@ -45,7 +45,7 @@ class PublicChange:
 
 @dataclass(frozen=True)
 class FrontPage:
-    """Running streams first, those with the latest entry leading; the first of them with three headlines, others with one."""
+    """Streams with their newest entries, those that are newest first; the contributors of the first running one are loaded."""
 
     running: Sequence[Stream]
     ended: Sequence[Stream]
@@ -54,8 +54,8 @@ class FrontPage:
 
     @property
     def newest(self) -> datetime | None:
-        """When the last entry of all came out."""
-        return max((stream.last_entry_at for stream in (*self.running, *self.ended) if stream.last_entry_at), default=None)
+        """The date of the newest entry of all."""
+        return max((headlines[0].published_at for headlines in self.headlines.values()), default=None)
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,18 @@ class Board:
 def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
     """All public streams, at most ``limit`` running and as many ended ones."""
     streams = list_streams(tx, public=True)
+    headlines = _newest(tx, [stream.id for stream in streams], HEADLINES)
+
+    def newest(stream: Stream) -> datetime:
+        found = headlines.get(stream.id)
+        return found[0].published_at if found else stream.created_at
+
+    # By the dates that readers see: an archive that was imported this morning is no news.
+    streams = sorted(streams, key=newest, reverse=True)
     running = [stream for stream in streams if stream.state is not StreamState.ENDED][:limit]
     ended = [stream for stream in streams if stream.state is StreamState.ENDED][:limit]
-    headlines: dict[int, Sequence[Headline]] = {id_: [headline] for id_, headline in _latest(tx, [s.id for s in running]).items()}
     if running:
         get_stream(tx, running[0].slug)  # loads its contributors
-        newest = _headlines(running[0].id).order_by(Entry.seq.desc()).limit(HEADLINES)
-        headlines[running[0].id] = _read(tx, newest)
     return FrontPage(running, ended, headlines, _published(tx, [stream.id for stream in running]))
 
 
@@ -154,7 +159,8 @@ def board(tx: Session) -> Board:
     counts: dict[int, dict[EntryState, int]] = defaultdict(dict)
     for stream_id, state, number in tx.execute(select(Entry.stream_id, Entry.state, func.count()).group_by(Entry.stream_id, Entry.state)):
         counts[stream_id][state] = number
-    return Board(streams, _latest(tx, [stream.id for stream in streams]), counts)
+    newest = _newest(tx, [stream.id for stream in streams], 1)
+    return Board(streams, {stream_id: headlines[0] for stream_id, headlines in newest.items()}, counts)
 
 
 def account_names(tx: Session, ids: Iterable[int | None]) -> dict[int, str]:
@@ -184,9 +190,15 @@ def _read(tx: Session, query: _HeadlineQuery) -> list[Headline]:
     return [Headline(stream, uid, title, grade, at) for stream, uid, title, grade, at in tx.execute(query) if at is not None]
 
 
-def _latest(tx: Session, stream_ids: Sequence[int]) -> dict[int, Headline]:
-    last = select(func.max(Entry.seq)).where(Entry.stream_id.in_(stream_ids), Entry.state == EntryState.PUBLISHED).group_by(Entry.stream_id)
-    return {headline.stream_id: headline for headline in _read(tx, _all_headlines().where(Entry.seq.in_(last)))}
+def _newest(tx: Session, stream_ids: Sequence[int], each: int) -> dict[int, list[Headline]]:
+    """The entries with the latest dates of each stream, at most ``each``."""
+    rank = func.row_number().over(partition_by=Entry.stream_id, order_by=(Entry.published_at.desc(), Entry.seq.desc()))
+    ranked = select(Entry.id, rank.label("rank")).where(Entry.stream_id.in_(stream_ids), Entry.state == EntryState.PUBLISHED).subquery()
+    query = _all_headlines().join(ranked, ranked.c.id == Entry.id).where(ranked.c.rank <= each)
+    found: dict[int, list[Headline]] = defaultdict(list)
+    for headline in _read(tx, query.order_by(ranked.c.rank)):
+        found[headline.stream_id].append(headline)
+    return found
 
 
 def _published(tx: Session, stream_ids: Sequence[int]) -> dict[int, int]:

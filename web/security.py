@@ -6,6 +6,7 @@ from flask import Flask, Response, abort, request
 
 from config.settings import Settings
 from models.accounts import SESSION_LIFE
+from web.context import service
 
 MOST_BYTES = 4 * 1024 * 1024  # of a form: 200,000 characters of any script, percent-encoded, with room
 MOST_FIELDS = 200
@@ -66,7 +67,7 @@ def sent_from_elsewhere() -> bool:
     if site is not None:
         return site not in {"same-origin", "none"}
     origin = request.headers.get("Origin")
-    return origin is not None and urlsplit(origin).netloc != request.host
+    return origin is not None and origin != service().settings.base_url and urlsplit(origin).netloc != request.host
 
 
 def sent_from_here() -> bool:

@@ -158,3 +158,10 @@ def test_a_form_without_its_token_changes_nothing_where_no_browser_vouches_for_i
     assert sent.status_code == 400 and "Forged" not in sent.text
     assert editor.client.post("/desk/post", data=fields, base_url=BASE_URL, headers=HERE).status_code == 400
     assert not titles(newsroom)
+
+
+def test_a_proxy_may_change_the_host_but_not_who_sent_a_form(mara: None, reader: Person) -> None:
+    fields = {"email": ADDRESS, "password": PASSWORD}
+    inner = "https://backend.internal:8000"
+    for origin, status in ((BASE_URL, 303), (inner, 303), ("https://evil.example", 403)):
+        assert reader.client.post("/login", data=fields, base_url=inner, headers={"Origin": origin}).status_code == status
