@@ -25,13 +25,27 @@ def entries() -> Select[Entry]:
     return select(Entry).options(*_LOADED)
 
 
-def get_entry(tx: Session, uid: str, *, version: int | None = None) -> Entry:
-    """The entry with all that belongs to it; StaleVersion where it is no longer at ``version``."""
-    entry = tx.scalar(entries().where(Entry.uid == uid))
-    if entry is None:
-        raise NotFound("entry", uid)
+def get_entry(tx: Session, uid: str) -> Entry:
+    """The entry with all that belongs to it."""
+    return _found(tx.scalar(entries().where(Entry.uid == uid)), uid)
+
+
+def entry_to_change(tx: Session, uid: str, *, version: int | None = None) -> Entry:
+    """The same, and nobody else changes it until the end of the transaction; StaleVersion where it is no longer at ``version``.
+
+    Without the lock, two changes that meet on PostgreSQL would both find the version that they expect, and the second
+    would overwrite the first.
+    """
+    query = entries().where(Entry.uid == uid).with_for_update(of=Entry, key_share=True)
+    entry = _found(tx.scalar(query), uid)
     if version is not None and entry.version != version:
         raise StaleVersion(uid, entry.version)
+    return entry
+
+
+def _found(entry: Entry | None, uid: str) -> Entry:
+    if entry is None:
+        raise NotFound("entry", uid)
     return entry
 
 

@@ -13,7 +13,7 @@ from models.actor import Actor
 from models.base import new_uid
 from models.clock import now
 from models.database import Database
-from models.entries import entries, fill, get_entry, packed
+from models.entries import entries, entry_to_change, fill, packed
 from models.errors import Conflict, Invalid
 from models.people import Role
 from models.publishing import publish
@@ -108,7 +108,7 @@ def post_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryTe
 
 
 def _unpublished(tx: Session, actor: Actor, uid: str, version: int) -> Entry:
-    entry = get_entry(tx, uid, version=version)
+    entry = entry_to_change(tx, uid, version=version)
     if entry.state not in UNPUBLISHED:
         raise Conflict("This entry is out already: change it by an update, a correction or silently.")
     if entry.account_id != actor.account_id or entry.state is not EntryState.DRAFT:

@@ -9,7 +9,7 @@ from models.actor import Actor
 from models.alerts import owe
 from models.clock import now
 from models.database import Database, rows_changed
-from models.entries import get_entry, snapshot
+from models.entries import entry_to_change, snapshot
 from models.errors import AlreadyOut, Conflict, StaleVersion
 from models.people import Role
 from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream, StreamState
@@ -53,7 +53,7 @@ def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
     """End the wait of a scheduled entry."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
-        entry = get_entry(tx, uid)
+        entry = entry_to_change(tx, uid)
         if entry.state is EntryState.SCHEDULED:
             if entry.version != version:
                 raise StaleVersion(uid, entry.version)
@@ -79,7 +79,7 @@ def publish_due(db: Database) -> int:
     published = 0
     for uid in due:
         with db.begin() as tx:
-            entry = get_entry(tx, uid)
+            entry = entry_to_change(tx, uid)
             if entry.state is EntryState.SCHEDULED and entry.publish_at is not None and entry.publish_at <= now(tx):
                 published += publish(tx, entry)
     return published

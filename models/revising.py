@@ -16,7 +16,7 @@ from models.actor import Actor
 from models.alerts import owe
 from models.clock import now
 from models.database import Database, rows_changed
-from models.entries import changed, fill, get_entry, packed, snapshot
+from models.entries import changed, entry_to_change, fill, packed, snapshot
 from models.errors import AlreadyOut, Conflict, StaleVersion
 from models.people import Role
 from models.publishing import withdraw
@@ -60,15 +60,15 @@ def undo(db: Database, actor: Actor, uid: str, version: int) -> Entry:
     """Take back what still waits: a scheduled entry becomes a draft, a pending revision is cancelled."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
-        entry = get_entry(tx, uid)
+        entry = entry_to_change(tx, uid)
         if entry.state is EntryState.SCHEDULED:
-            if entry.version != version:
-                raise StaleVersion(uid, entry.version)
+            _must_be_seen(entry, version)
             withdraw(tx, entry)
             return entry
         revision = pending(tx, entry)
         if revision is None:
             raise AlreadyOut(uid)
+        _must_be_seen(entry, version)
         _settle(tx, revision, RevisionState.CANCELLED)
         if revision.kind is RevisionKind.RETRACTION:
             entry.state = EntryState.PUBLISHED
@@ -77,13 +77,14 @@ def undo(db: Database, actor: Actor, uid: str, version: int) -> Entry:
         return entry
 
 
-def apply_now(db: Database, actor: Actor, uid: str) -> Entry:
-    """End the wait of a pending revision."""
+def apply_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
+    """End the wait of a pending revision; one that has ended meanwhile is no error."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
-        entry = get_entry(tx, uid)
+        entry = entry_to_change(tx, uid)
         revision = pending(tx, entry)
         if revision is not None:
+            _must_be_seen(entry, version)
             _apply(tx, entry, revision)
         return entry
 
@@ -96,9 +97,10 @@ def apply_due(db: Database) -> int:
     applied = 0
     for id_, uid in due:
         with db.begin() as tx:
+            entry = entry_to_change(tx, uid)
             revision = tx.get_one(Revision, id_)
             if revision.state is RevisionState.PENDING:
-                applied += _apply(tx, get_entry(tx, uid), revision)
+                applied += _apply(tx, entry, revision)
     return applied
 
 
@@ -111,6 +113,12 @@ def revisions(tx: Session, entry: Entry) -> list[Revision]:
     """All revisions of an entry, newest first."""
     query = select(Revision).where(Revision.entry_id == entry.id).order_by(Revision.no.desc())
     return list(tx.scalars(query.options(selectinload(Revision.entry))))
+
+
+def _must_be_seen(entry: Entry, version: int) -> None:
+    """Raise StaleVersion where what waits now is another change than the one that the caller looked at."""
+    if entry.version != version:
+        raise StaleVersion(entry.uid, entry.version)
 
 
 def _change(db: Database, actor: Actor, uid: str, version: int, state: EntryState, change: Change, text: EntryText | None) -> Revision:
@@ -137,7 +145,7 @@ def _earlier(tx: Session, actor: Actor, uid: str, change: Change) -> Revision | 
 
 
 def _add(tx: Session, actor: Actor, uid: str, version: int, state: EntryState, change: Change, text: EntryText | None) -> Revision:
-    entry, moment = get_entry(tx, uid, version=version), now(tx)
+    entry, moment = entry_to_change(tx, uid, version=version), now(tx)
     if entry.state is not state:
         raise Conflict(f"This entry is {entry.state.value}, not {state.value}.")
     if pending(tx, entry) is not None:

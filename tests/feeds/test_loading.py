@@ -163,7 +163,7 @@ def test_a_correction_that_waits_or_was_undone_is_nowhere(load, newsroom, clock,
     undo(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version)
     assert load("floods").entries == before.entries
     change(entry, RevisionKind.CORRECTION, "Wrong bank.", title="New words", delay=HELD)
-    apply_now(newsroom.db, newsroom.actor, entry.uid)
+    apply_now(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version)
     assert load("floods").entries[0].note == Note("Correction", "Wrong bank.")
 
 
@@ -174,7 +174,7 @@ def test_a_retracted_entry_leaves_and_no_date_of_the_feed_goes_back(load, newsro
     retracted = clock.forward(minutes=5)
     change(entry, RevisionKind.RETRACTION, delay=HELD)  # hides at once
     assert (titles(load("floods")), load("floods").updated) == (["Older"], published)
-    apply_now(newsroom.db, newsroom.actor, entry.uid)
+    apply_now(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version)
     document = load("floods")
     assert (titles(document), document.updated, document.changed) == (["Older"], retracted, retracted)
     assert (titles(load()), load().updated) == (["Older"], retracted)

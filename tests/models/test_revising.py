@@ -64,7 +64,7 @@ def test_one_change_at_most_waits(newsroom, db):
     revise(db, newsroom.actor, entry.uid, entry.version, EntryText("One"), correction(delay=WAIT))
     with pytest.raises(Conflict, match="still waits"):
         revise(db, newsroom.actor, entry.uid, entry.version, EntryText("Two"), correction(delay=WAIT))
-    assert apply_now(db, newsroom.actor, entry.uid).title == "One"
+    assert apply_now(db, newsroom.actor, entry.uid, entry.version).title == "One"
 
 
 def test_a_change_against_an_older_text_is_refused(newsroom, db):
@@ -100,7 +100,7 @@ def test_a_retraction_hides_at_once_and_only_its_alert_waits(newsroom, db, clock
 def test_the_undo_of_a_retraction_brings_the_entry_back(newsroom, db, clock):
     entry = newsroom.post()
     retract(db, newsroom.actor, entry.uid, entry.version, Change(RevisionKind.RETRACTION, "", WAIT))
-    assert undo(db, newsroom.actor, entry.uid, entry.version).state is EntryState.PUBLISHED
+    assert undo(db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version).state is EntryState.PUBLISHED
     clock.forward(minutes=1)
     assert apply_due(db) == 0
     assert alerts(db) == 1
@@ -146,7 +146,7 @@ def test_authors_do_not_change_what_is_out(newsroom, db):
         lambda: revise(db, author, entry.uid, entry.version, EntryText("x"), Change()),
         lambda: retract(db, author, entry.uid, entry.version, Change(RevisionKind.RETRACTION)),
         lambda: undo(db, author, entry.uid, entry.version),
-        lambda: apply_now(db, author, entry.uid),
+        lambda: apply_now(db, author, entry.uid, entry.version),
     ):
         with pytest.raises(Forbidden):
             act()

@@ -92,7 +92,7 @@ def end_wait(uid: str) -> ResponseReturnValue:
     if scheduled:
         publish_now(service().db, current_actor(), uid, version)
     else:
-        apply_now(service().db, current_actor(), uid)
+        apply_now(service().db, current_actor(), uid, version)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
 
 

@@ -1,0 +1,69 @@
+"""Two people at the same thing at the same moment: one wins, the other is told, nothing is overwritten."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text, update
+
+from models import Entry, EntryState, RevisionKind
+from models.database import Database
+from models.errors import StaleVersion
+from models.posting import Release, post_draft, save_draft
+from models.revising import Change, apply_now, revise, undo
+from models.texts import EntryText
+
+WAIT = timedelta(seconds=10)
+
+
+def until_it_waits(db: Database, doing: Future[object]) -> None:
+    """Until another connection waits for our lock; on SQLite it waits before it reads anything, so there is nothing to see."""
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+    deadline = time.monotonic() + 10
+    while not db.embedded and not doing.done():
+        with db.read() as tx:
+            if tx.scalar(waiting):
+                return
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+
+
+def while_the_entry_changes(db: Database, entry: Entry, act: Callable[[], object]) -> None:
+    """Do ``act`` while somebody else's change of the entry is about to be committed."""
+    with ThreadPoolExecutor(1) as other:
+        with db.begin() as tx:
+            tx.execute(update(Entry).where(Entry.id == entry.id).values(title="Theirs", version=Entry.version + 1))
+            doing = other.submit(act)
+            until_it_waits(db, doing)
+        doing.result(timeout=10)
+
+
+@pytest.mark.parametrize("act", ["save", "post", "revise"])
+def test_a_change_that_meets_another_is_refused_instead_of_overwriting_it(newsroom, db, act):
+    entry = newsroom.post(release=Release() if act == "revise" else None)
+    mine = EntryText("Mine")
+    acts = {
+        "save": lambda: save_draft(db, newsroom.actor, entry.uid, entry.version, mine),
+        "post": lambda: post_draft(db, newsroom.actor, entry.uid, entry.version, mine, Release()),
+        "revise": lambda: revise(db, newsroom.actor, entry.uid, entry.version, mine, Change()),
+    }
+    with pytest.raises(StaleVersion):
+        while_the_entry_changes(db, entry, acts[act])
+    assert newsroom.entry(entry.uid).title == "Theirs"
+
+
+def test_what_was_looked_at_is_what_is_undone_or_sent_at_once(newsroom, db):
+    entry = newsroom.post(title="One")
+    seen = entry.version
+    change = Change(RevisionKind.UPDATE, delay=WAIT)
+    revise(db, newsroom.actor, entry.uid, seen, EntryText("Two"), change)
+    apply_now(db, newsroom.actor, entry.uid, seen)
+    revise(db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version, EntryText("Three"), change)
+    for act in (undo, apply_now):
+        with pytest.raises(StaleVersion):
+            act(db, newsroom.actor, entry.uid, seen)
+    assert newsroom.entry(entry.uid).title == "Two"
+    assert undo(db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version).state is EntryState.PUBLISHED
