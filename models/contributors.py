@@ -10,6 +10,7 @@ from models.base import new_uid
 from models.clock import now
 from models.database import Database
 from models.people import Contributor, Role
+from models.site import make_alone
 from models.texts import NAME, line, slugify, web_link
 
 
@@ -31,12 +32,19 @@ def list_contributors(db: Database) -> Sequence[Contributor]:
 
 def resolve(tx: Session, names: Sequence[str]) -> list[Contributor]:
     """A contributor for each slug or exact name, in that order, none twice; unknown names are made."""
-    known = tx.scalars(select(Contributor).where(or_(Contributor.slug.in_(names), Contributor.name.in_(names))).order_by(Contributor.id))
-    found = {key: person for person in reversed(known.all()) for key in (person.name, person.slug)}
+    found = _known(tx, names)
+    if not found.keys() >= set(names):
+        make_alone(tx)
+        found = _known(tx, names)
     for name in names:
         if name not in found:
             found[name] = _make(tx, name)
     return list(dict.fromkeys(found[name] for name in names))
+
+
+def _known(tx: Session, names: Sequence[str]) -> dict[str, Contributor]:
+    known = tx.scalars(select(Contributor).where(or_(Contributor.slug.in_(names), Contributor.name.in_(names))).order_by(Contributor.id))
+    return {key: person for person in reversed(known.all()) for key in (person.name, person.slug)}
 
 
 def _make(tx: Session, name: str) -> Contributor:

@@ -44,6 +44,14 @@ def next_seq(tx: Session) -> int:
     return tx.execute(update(Site).where(Site.id == _SITE).values(seq=Site.seq + 1).returning(Site.seq)).scalar_one()
 
 
+def make_alone(tx: Session) -> None:
+    """Until the end of the transaction nobody else gets past this: called before looking whether something is there, to make it if not.
+
+    Without it two that look at once on PostgreSQL both find nothing, and the second fails on the unique key.
+    """
+    tx.execute(select(Site.id).where(Site.id == _SITE).with_for_update())
+
+
 def current_seq(tx: Session) -> int:
     """The site's counter now; while it stands, no public document has changed."""
     return tx.execute(select(Site.seq).where(Site.id == _SITE)).scalar_one()

@@ -16,7 +16,7 @@ from models.database import Database
 from models.errors import Conflict, Gone, Invalid, NotFound
 from models.markdown import to_html
 from models.people import Role
-from models.site import mint_guid, next_seq
+from models.site import make_alone, mint_guid, next_seq
 from models.stories import Stream, StreamContributor, StreamState
 from models.texts import BODY, DEK, NAME, TITLE, block, line
 from models.times import zone_name
@@ -48,6 +48,7 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
     title, overview = line("title", text.title, TITLE, required=True), block("overview", text.overview, BODY)
     names = [name for name in (line("contributor", name, NAME) for name in text.contributors) if name]
     with db.begin() as tx:
+        make_alone(tx)
         stream = tx.scalar(select(Stream).where(Stream.slug == slug))
         if stream is not None:
             return stream

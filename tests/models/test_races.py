@@ -7,9 +7,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
-from models import Entry, EntryState, RevisionKind
+from models import Contributor, Entry, EntryState, RevisionKind
 from models.database import Database
 from models.errors import StaleVersion
 from models.posting import Release, post_draft, save_draft
@@ -67,3 +67,27 @@ def test_what_was_looked_at_is_what_is_undone_or_sent_at_once(newsroom, db):
             act(db, newsroom.actor, entry.uid, seen)
     assert newsroom.entry(entry.uid).title == "Two"
     assert undo(db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version).state is EntryState.PUBLISHED
+
+
+def all_at_once(act: Callable[[int], object], times: int = 4) -> list[object]:
+    """What ``act`` returned in as many threads that began together."""
+    start = threading.Barrier(times)
+
+    def begin(number: int) -> object:
+        start.wait(timeout=10)
+        return act(number)
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(begin, range(times)))
+
+
+def test_a_new_name_in_several_bylines_at_once_becomes_one_person(newsroom, db):
+    for attempt in range(5):
+        all_at_once(lambda number, name=f"Nina Ode {attempt}": newsroom.post(title=f"By {number}", byline=(name,)))
+    with db.read() as tx:
+        assert len(tx.scalars(select(Contributor.slug)).all()) == 5
+
+
+def test_a_story_that_several_begin_at_once_begins_once(newsroom):
+    for attempt in range(5):
+        assert len({stream.id for stream in all_at_once(lambda number, slug=f"story-{attempt}": newsroom.stream(slug))}) == 1
