@@ -33,6 +33,8 @@ from notifier import addresses
 TOTAL_SECONDS = 10.0
 """From the look-up of the name to the last byte of the answer; a server that drips bytes gets no more."""
 MAX_ANSWER_BYTES = 64 * 1024
+LONGEST_WAIT_SECONDS = 366 * 24 * 3600.0
+"""What a Retry-After counts for at most: the ledger gives up long before, and a number without limit fits no duration."""
 WORDS = 200
 """Characters of an answer's body that are kept for the ledger."""
 
@@ -102,7 +104,7 @@ def exchange(seconds: float = TOTAL_SECONDS) -> Iterator[Exchange]:
 
 
 def retry_after(value: str | None, now: float) -> float:
-    """Seconds to wait by a Retry-After header (RFC 9110 section 10.2.3): a number or a date; 0.0 without a usable one."""
+    """Seconds to wait by a Retry-After header (RFC 9110 section 10.2.3): a number or a date; 0.0 without a usable one, a year at most."""
     if not value:
         return 0.0
     try:
@@ -110,10 +112,10 @@ def retry_after(value: str | None, now: float) -> float:
     except ValueError:
         try:
             when = email.utils.parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0.0
         seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now
-    return max(0.0, seconds) if math.isfinite(seconds) else 0.0
+    return min(max(0.0, seconds), LONGEST_WAIT_SECONDS) if math.isfinite(seconds) else 0.0
 
 
 class _PlainConnection(HTTPConnection):

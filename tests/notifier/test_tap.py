@@ -37,6 +37,8 @@ def url(httpserver: HTTPServer, allow: Callable[..., None]) -> str:
         ("Thu, 01 Jan 1970 00:02:00 GMT", 20.0),
         ("Thu, 01 Jan 1970 00:01:00 GMT", 0.0),
         ("Thu, 99 Jan 1970", 0.0),
+        ("1e300", tap.LONGEST_WAIT_SECONDS),  # fits no duration
+        ("Thu, 01 Jan 99999999999999999999 00:00:00 GMT", 0.0),
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds: float) -> None:
