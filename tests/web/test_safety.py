@@ -74,3 +74,11 @@ def test_a_bug_is_an_apology_and_no_traceback(app: Flask, newsroom: Newsroom, mo
     answer = app.test_client().get("/", base_url=BASE_URL)
     assert answer.status_code == 500
     assert "Something went wrong here" in answer.text and "secret" not in answer.text and "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "http://[", "https://news.example.org.evil.example", "https://evil.example", "news.example.org", ""]
+)
+def test_an_origin_that_is_not_ours_is_refused_however_it_is_written(origin: str, reader: Person) -> None:
+    answer = reader.client.post("/login", base_url=BASE_URL, headers={"Origin": origin}, data={"email": "a@example.org"})
+    assert answer.status_code == 403
