@@ -1,5 +1,6 @@
 """`storywire demo`: a site with a running story and a mail catcher, to look at without setting anything up."""
 
+import sys
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -72,7 +73,7 @@ Storywire runs at {base}  (Ctrl+C ends it)
             {story}/rss.xml
             {story}/feed.json
   Log in    {base}/login/{token}
-            once, within 15 minutes; another: storywire account login-link {ADMIN}
+            once, within 15 minutes; another: {sys.argv[0]} account login-link {ADMIN}
   Desk      {base}/desk/
   Mail      {base}/desk/caught/  every mail to {READER} and others ends there
 
