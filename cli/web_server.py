@@ -20,6 +20,8 @@ Application = Callable[..., Iterable[bytes]]
 
 # Open connections, idle ones included.  Above any proxy's pool, and below the 1,024 descriptors that a process commonly may open.
 _CONNECTIONS = 512
+# Threads beside the application's own, which begin where needed: each waits for one caller's body to arrive (`web.body`).
+_WAITING = 16
 
 
 class _OneProcess(MPServer):
@@ -51,7 +53,7 @@ def run(settings: Settings, target: str) -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         websockets=False,
-        blocking_threads=settings.web_threads,
+        blocking_threads=settings.web_threads + _WAITING,
         backlog=BACKLOG,
         backpressure=_CONNECTIONS,
         log_level=LogLevels.warning,

@@ -8,6 +8,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from config.keys import Keys
 from config.settings import Settings
 from models.database import Database
+from web.body import BodyInTime
 from web.context import Service
 from web.desk import desk
 from web.desk.guard import csrf
@@ -17,7 +18,7 @@ from web.health import health
 from web.leave import leave
 from web.login import login, set_up_login
 from web.public import public
-from web.security import protect
+from web.security import MOST_BYTES, protect
 from web.templating import set_up_templates
 
 
@@ -31,6 +32,7 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     app.url_map.merge_slashes = False
     if settings.proxies:  # one more than there are would let anybody write the address that the throttles count
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
+    app.wsgi_app = BodyInTime(app.wsgi_app, threads=settings.web_threads, most_bytes=MOST_BYTES)  # type: ignore[method-assign]
     protect(app, settings)
     set_up_login(app)
     csrf.init_app(app)

@@ -118,3 +118,17 @@ def test_postgresql_that_waits_for_its_migrations_is_refused_naming_init(postgre
     assert result.exit_code == os.EX_CONFIG
     assert "Run `storywire init`." in result.output
     assert result.output.count("\n") == 1
+
+
+def test_callers_who_never_finish_their_forms_keep_nobody_out(storywire, environment):
+    storywire("serve")
+    assert get(environment, "/healthz")[0] == 200
+    address = ("127.0.0.1", int(environment["STORYWIRE_PORT"]))
+    slow = [socket.create_connection(address) for _ in range(6)]  # three times the threads that answer
+    for connection in slow:
+        connection.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\ne")
+    began = time.monotonic()
+    assert get(environment, "/healthz")[0] == 200
+    assert time.monotonic() - began < 10
+    for connection in slow:
+        connection.close()
