@@ -20,7 +20,7 @@ def worker_lock(data_dir: Path, *, wait: float = 0.0) -> Iterator[None]:
     The file stays behind, with the last holder's process id: only the lock counts, so a crash leaves nothing to clean up.
     """
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as exc:
         raise CannotStart(f"STORYWIRE_DATA_DIR: {data_dir} cannot be written: {exc.strerror}.") from exc

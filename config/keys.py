@@ -32,7 +32,7 @@ def load_keys(settings: Settings) -> Keys:
         return Keys(given)
     path = settings.data_dir / "secret.key"
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = path.with_name(f"secret.key.{os.getpid()}")
         if not path.exists():
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

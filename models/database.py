@@ -1,8 +1,10 @@
 """Opening the database: SQLite with the pragmas and locks that it needs, or PostgreSQL."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from sqlalchemy import Connection, CursorResult, Delete, Engine, Insert, Update, create_engine, event
@@ -49,6 +51,7 @@ def open_database(url: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", 
     if not url.startswith("sqlite"):
         return Database(create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8), clock)
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5})
+    make_private(engine.url.database or "")
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001
@@ -62,6 +65,17 @@ def open_database(url: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", 
         connection.exec_driver_sql("BEGIN" if options.get(_READ) else "BEGIN IMMEDIATE")
 
     return Database(engine, clock)
+
+
+def make_private(path: str | Path) -> None:
+    """Make a SQLite file that only its owner reads: it holds addresses, password hashes and drafts.
+
+    SQLite itself would let everybody on the machine read it; its -wal and -shm files get the rights of the file.  One that
+    is there keeps its rights, and what cannot be made is left to SQLite, which says why.
+    """
+    if str(path) not in {"", ":memory:"}:
+        with suppress(OSError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
 def rows_changed(tx: Session, statement: Update | Delete | Insert) -> int:

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from models.database import Database
+from models.database import Database, make_private
 
 _LOCK = 0x53544F52  # "STOR": every node asks PostgreSQL for the same advisory lock
 
@@ -47,7 +47,12 @@ def migrate(db: Database) -> list[str]:
 
 def _keep_copy(db: Database, revision: str) -> None:
     path = Path(db.engine.url.database or "")
-    if not path.is_file() or path.stat().st_size == 0:
+    if not path.is_file():
         return
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(path.with_name(f"{path.name}.before-{revision}"))) as copy:
-        source.backup(copy)
+    with closing(sqlite3.connect(path)) as source:
+        if source.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
+            return
+        kept = path.with_name(f"{path.name}.before-{revision}")
+        make_private(kept)
+        with closing(sqlite3.connect(kept)) as copy:
+            source.backup(copy)
