@@ -3,11 +3,12 @@
 import base64
 import os
 import secrets
+from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from config.settings import BadSettings, Settings
+from config.settings import SHORTEST, BadSettings, Settings
 
 
 class Keys:
@@ -23,6 +24,14 @@ class Keys:
     def fernet(self, purpose: str) -> bytes:
         """The same in the form that cryptography's Fernet takes."""
         return base64.urlsafe_b64encode(self.derive(purpose))
+
+
+def _whole(path: Path) -> str:
+    """The secret in that file; an empty or broken one would sign log-ins with what anybody can guess."""
+    found = path.read_text("utf-8", "replace")
+    if len(found) < SHORTEST or not found.isascii():
+        raise BadSettings(f"{path} is damaged: it should hold a secret of {SHORTEST} characters or more. Bring it back from a backup.")
+    return found
 
 
 def load_keys(settings: Settings) -> Keys:
@@ -45,6 +54,6 @@ def load_keys(settings: Settings) -> Keys:
                 pass
             finally:
                 draft.unlink()
-        return Keys(path.read_text())
+        return Keys(_whole(path))
     except OSError as exc:
         raise BadSettings(f"STORYWIRE_DATA_DIR: {settings.data_dir} cannot be written: {exc.strerror}.") from exc

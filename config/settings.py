@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 TOML_FILE = "storywire.toml"
+SHORTEST = 32  # characters of the site's secret
 
 
 class BadSettings(Exception):
@@ -89,8 +90,8 @@ class Settings(BaseSettings):
     @field_validator("secret_key")
     @classmethod
     def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < 32:
-            raise ValueError("use at least 32 random characters")
+        if 0 < len(value.get_secret_value()) < SHORTEST:
+            raise ValueError(f"use at least {SHORTEST} random characters")
         return value
 
     @field_validator("site_timezone")

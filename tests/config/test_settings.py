@@ -95,6 +95,13 @@ def test_the_secret_is_made_once_for_its_owner_alone(tmp_path):
     assert [file.name for file in path.parent.iterdir()] == ["secret.key"]
 
 
+@pytest.mark.parametrize("left", [b"", b"abc", b"\xff" * 64])
+def test_a_damaged_secret_is_never_used(tmp_path, left):
+    (tmp_path / "secret.key").write_bytes(left)
+    with pytest.raises(BadSettings, match=r"secret\.key is damaged"):
+        load_keys(load_settings(data_dir=tmp_path))
+
+
 def test_each_purpose_has_a_key_of_its_own():
     keys = Keys("x" * 40)
     assert len({keys.derive(purpose) for purpose in ("session", "leave", "target", "webhook")}) == 4
