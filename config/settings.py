@@ -1,6 +1,7 @@
 """What an operator can set: `STORYWIRE_<NAME>` in the environment, or `<name>` in `storywire.toml`; the environment wins."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -11,6 +12,10 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 TOML_FILE = "storywire.toml"
 SHORTEST = 32  # characters of the site's secret
+
+# A host goes into links, mail headers and ids as it is, and there it must be ASCII.
+_BASE_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?")
+_AUTHORITY = r"^([A-Za-z0-9._-]+@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^$"  # RFC 4151 section 2.1
 
 
 class BadSettings(Exception):
@@ -31,14 +36,26 @@ def _hosts(value: object) -> object:
     return value
 
 
+def _names_a_database(url: str) -> bool:
+    """Without a name PostgreSQL would take whichever database is called like the user, and SQLite one that is gone at the end."""
+    try:
+        parts = urlsplit(url)
+        return parts.port != 0 and bool(parts.path.strip("/"))
+    except ValueError:
+        return False
+
+
 class Settings(BaseSettings):
     """Every setting with its default.  A name that is not listed here is refused in the TOML file."""
 
-    model_config = SettingsConfigDict(env_prefix="STORYWIRE_", toml_file=TOML_FILE, frozen=True, extra="forbid")
+    # What was given is left out of errors, because it may hold a password.
+    model_config = SettingsConfigDict(env_prefix="STORYWIRE_", toml_file=TOML_FILE, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     data_dir: Path = Field(Path("var"), description="Folder for the SQLite database, keys and lock files; made if missing.")
-    database_url: str = Field("", description="PostgreSQL as postgresql://user@host/name; empty: SQLite in DATA_DIR.")
-    broker_url: str = Field("", description="RabbitMQ as amqp://user:pass@host; empty: no broker, the database alone is polled.")
+    database_url: str = Field("", repr=False, description="PostgreSQL as postgresql://user@host/name; empty: SQLite in DATA_DIR.")
+    broker_url: str = Field(
+        "", repr=False, description="RabbitMQ as amqp://user:pass@host; empty: no broker, the database alone is polled."
+    )
     base_url: str = Field("", description="Where readers reach the site; every absolute link starts with it. Empty: http://HOST:PORT.")
     secret_key: SecretStr = Field(
         SecretStr(""),
@@ -49,7 +66,12 @@ class Settings(BaseSettings):
     )
     mail_from: str = Field("Storywire <storywire@localhost>", description="Sender of every mail, as Name <address>.")
     mail_connections: int = Field(4, ge=1, le=64, description="SMTP connections that one worker keeps open at most.")
-    id_authority: str = Field("", description="Domain for tag: ids of feeds, set once and never changed; empty: BASE_URL's if public.")
+    id_authority: str = Field(
+        "",
+        pattern=_AUTHORITY,
+        max_length=255,
+        description="Domain for tag: ids of feeds, set once and never changed; empty: BASE_URL's if public.",
+    )
     allow_private_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_hosts)] = Field(
         frozenset(), description="Exact host[:port], comma-separated: outgoing requests may go there although the address is private."
     )
@@ -71,9 +93,8 @@ class Settings(BaseSettings):
     def _plain_base_url(cls, value: str) -> str:
         if not value:
             return value
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.path.strip("/"):
-            raise ValueError("write it as https://news.example.org, without path or query")
+        if not _BASE_URL.fullmatch(value) or urlsplit(value).port == 0:  # beyond 65535 it raises
+            raise ValueError("write it as https://news.example.org, without path or query, a name in other letters as xn--...")
         return value.rstrip("/")
 
     @field_validator("database_url")
@@ -82,8 +103,8 @@ class Settings(BaseSettings):
         if value.startswith("postgres://"):
             value = "postgresql://" + value.removeprefix("postgres://")
         if value.startswith("postgresql://"):
-            return "postgresql+psycopg://" + value.removeprefix("postgresql://")
-        if value and not value.startswith(("postgresql+psycopg://", "sqlite:///")):
+            value = "postgresql+psycopg://" + value.removeprefix("postgresql://")
+        if value and not (value.startswith(("postgresql+psycopg://", "sqlite:///")) and _names_a_database(value)):
             raise ValueError("write it as postgresql://user@host/name, or leave it empty for SQLite in DATA_DIR")
         return value
 
