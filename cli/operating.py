@@ -1,5 +1,6 @@
 """`storywire init` and `storywire doctor`: setting a site up, and looking whether it is well."""
 
+import re
 import smtplib
 from typing import Any
 
@@ -62,7 +63,8 @@ def doctor(as_json: bool) -> None:
 def _shown(value: Any) -> str:
     if isinstance(value, SecretStr):
         return "set" if value.get_secret_value() else ""
-    return ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+    text = ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", text)  # the passwords of database and broker
 
 
 def _database(settings: Settings) -> str:

@@ -55,7 +55,7 @@ class MailLane:
         try:
             Mailer(self._url, self._from)  # opens nothing, but says now what is wrong with the settings
         except ValueError as exc:
-            raise BadSettings(f"STORYWIRE_{exc}") from exc
+            raise BadSettings(str(exc).replace("MAIL_", "STORYWIRE_MAIL_", 1)) from exc
 
     def send_pass(self) -> int:
         """Send one claim's worth of due mail, some 5 s at most 10; returns how many rows were taken, 0 if none may be sent."""

@@ -40,7 +40,10 @@ class MailServer:
 
 def parse_mail_url(url: str) -> MailServer:
     """``smtp://[user:pass@]host[:port]``, ``smtps://`` or ``smtp+starttls://``; ValueError is a sentence without the password."""
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:  # it quotes the whole, and so the password
+        raise ValueError("The host in MAIL_URL cannot be read; write it like smtp://mail.example.org:587.") from None
     if parts.scheme not in _SCHEMES:
         raise ValueError("MAIL_URL begins with smtp://, smtps:// or smtp+starttls://.")
     security, port = _SCHEMES[parts.scheme]

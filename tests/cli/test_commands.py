@@ -195,6 +195,14 @@ def test_the_doctor_says_what_is_wrong(story):
     assert report["settings"]["SITE_NAME"] == "Storywire"
 
 
+def test_the_doctor_shows_no_password(story, monkeypatch):
+    monkeypatch.setenv("STORYWIRE_BROKER_URL", "amqp://guest:hunter2@127.0.0.1")
+    monkeypatch.setenv("STORYWIRE_MAIL_URL", "smtp://ann:hunter2@[")
+    report = story("doctor", "--json", code=1).output
+    assert "amqp://guest:***@127.0.0.1" in report
+    assert "hunter2" not in report
+
+
 def commands(group: click.Group, path: tuple[str, ...] = ()):
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
