@@ -36,6 +36,7 @@ class _OneProcess(MPServer):
     listener: socket.socket
 
     def _serve(self, spawn_target: Any, target_loader: Any) -> None:
+        self.blocking_threads += _WAITING  # only here, after Granian has warned of threads that would compete for cores: these wait
         self._ssp = self._sso = None
         self._shd = SocketHolder(self.listener.detach(), False, BACKLOG)  # type: ignore[assignment, call-arg]
         self._spawn_worker(0, spawn_target, target_loader).inner.run()
@@ -53,7 +54,7 @@ def run(settings: Settings, target: str) -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         websockets=False,
-        blocking_threads=settings.web_threads + _WAITING,
+        blocking_threads=settings.web_threads,
         backlog=BACKLOG,
         backpressure=_CONNECTIONS,
         log_level=LogLevels.warning,
