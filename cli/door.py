@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -18,6 +19,9 @@ from models.accounts import command_line_account
 from models.actor import Actor
 from models.database import Database, open_database
 from models.migrate import pending_migrations
+from models.texts import BODY
+
+_MOST_BYTES = 4 * BODY  # of UTF-8
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -97,7 +101,10 @@ def _cell(cell: object) -> str:
 def read_text(path: str) -> str:
     """The text of a file, or of standard input for `-`; a clear error where it is not UTF-8."""
     try:
-        raw = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file:
+            raw = file.read(_MOST_BYTES + 1)
+        if len(raw) > _MOST_BYTES:
+            raise click.ClickException(f"{path} is longer than any text that is taken.")
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise click.ClickException(f"{path} is not UTF-8 text: byte {exc.start + 1} cannot be read.") from exc

@@ -4,7 +4,7 @@ import os
 import sys
 
 import click
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from cli.audience import alert, channel, subscriber
 from cli.demo import demo
@@ -37,7 +37,11 @@ class _OneSentence(click.Group):
             raise click.ClickException(str(exc)) from exc
         except (BadSettings, CannotStart) as exc:
             raise _CannotStart(str(exc)) from exc
-        except OperationalError as exc:
+        except UnicodeEncodeError as exc:
+            raise click.ClickException("What was given is not UTF-8 text.") from exc
+        except IntegrityError as exc:
+            raise click.ClickException("Somebody else made the same at the same moment. Run it again.") from exc
+        except DBAPIError as exc:
             first_line = str(exc.orig).partition("\n")[0]
             raise _Unavailable(f"The database cannot be used: {first_line}") from exc
 

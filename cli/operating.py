@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 from pydantic import SecretStr
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from cli.door import json_option, show, table
 from config.keys import load_keys
-from config.settings import Settings, load_settings
+from config.settings import BadSettings, Settings, load_settings
 from models.database import Database, open_database
 from models.migrate import migrate, pending_migrations
 from models.site import found_site
@@ -74,8 +74,8 @@ def _database(settings: Settings) -> str:
     db = open_database(settings.resolved_database_url)
     try:
         pending = pending_migrations(db)
-    except OperationalError as exc:
-        return str(exc.orig).partition("\n")[0]
+    except (DBAPIError, BadSettings) as exc:
+        return str(exc.orig if isinstance(exc, DBAPIError) else exc).partition("\n")[0]
     finally:
         db.engine.dispose()
     return f"{len(pending)} migrations wait: run `storywire init`" if pending else ""

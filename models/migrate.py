@@ -10,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+from config.settings import BadSettings
 from models.database import Database, make_private
 
 _LOCK = 0x53544F52  # "STOR": every node asks PostgreSQL for the same advisory lock
@@ -22,11 +23,16 @@ def _config() -> Config:
 
 
 def pending_migrations(db: Database) -> list[str]:
-    """The revisions that the database lacks, oldest first."""
+    """The revisions that the database lacks, oldest first.  Raises BadSettings where it has one that is not known here."""
     script = ScriptDirectory.from_config(_config())
     with db.engine.connect() as connection:
         current = MigrationContext.configure(connection).get_current_revision()
-    return [step.revision for step in reversed(list(script.iterate_revisions("head", current or "base")))]
+    known = [step.revision for step in script.walk_revisions()]
+    if current is None:
+        return known[::-1]
+    if current not in known:
+        raise BadSettings(f"The database was made by a newer Storywire (its tables are at {current}). Install that one.")
+    return known[: known.index(current)][::-1]
 
 
 def migrate(db: Database) -> list[str]:

@@ -1,6 +1,9 @@
 """The commands, as scripts and people call them."""
 
 import json
+import os
+import sqlite3
+from contextlib import closing
 
 import click
 import pytest
@@ -193,6 +196,38 @@ def test_the_doctor_says_what_is_wrong(story):
     report = json.loads(result.output)
     assert report["checks"] == {"database": None, "mail": "STORYWIRE_MAIL_URL is not set, so mail waits"}
     assert report["settings"]["SITE_NAME"] == "Storywire"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("stream", "state", "a\udcff", "live"),
+        ("entry", "add", "a\udcff", "--title", "x"),
+        ("entry", "add", "floods", "--title", "x", "--request-key", "\udcff"),
+        ("entry", "retract", "\udcff"),
+        ("channel", "remove", "\udcff"),
+    ],
+)
+def test_an_argument_that_is_no_text_is_one_sentence(story, command):
+    assert "not UTF-8" in story(*command, code=1).stderr
+
+
+def test_a_file_without_end_is_not_read_to_its_end(story):
+    assert "/dev/zero is longer" in story("entry", "add", "floods", "--title", "x", "--body-file", "/dev/zero", code=1).stderr
+
+
+def test_a_file_that_is_no_database_is_one_sentence(story, tmp_path):
+    (tmp_path / "var" / "storywire.sqlite3").write_text("something else entirely")
+    assert "The database cannot be used: file is not a database" in story("entry", "list", code=os.EX_UNAVAILABLE).stderr
+    assert "file is not a database" in story("doctor", code=1).output
+
+
+def test_a_database_of_a_newer_version_is_left_alone(story, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "var" / "storywire.sqlite3", isolation_level=None)) as db:
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+    for command in (("entry", "list"), ("init",)):
+        assert "made by a newer Storywire" in story(*command, code=os.EX_CONFIG).stderr
+    assert "made by a newer Storywire" in story("doctor", code=1).output
 
 
 def test_the_doctor_shows_no_password(story, monkeypatch):
