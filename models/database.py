@@ -47,10 +47,11 @@ def open_database(url: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", 
 
     ``synchronous`` counts on SQLite only: FULL survives a power loss after each commit; NORMAL may lose the last
     commits then (never at a mere crash), which the worker accepts because it can only repeat a message.
+    Errors leave out the values of their statement: those are addresses, hashes and drafts, and errors are logged.
     """
     if not url.startswith("sqlite"):
-        return Database(create_engine(url, pool_pre_ping=True, pool_size=8, max_overflow=8), clock)
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5})
+        return Database(create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=8), clock)
+    engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 5})
     make_private(engine.url.database or "")
 
     @event.listens_for(engine, "connect")

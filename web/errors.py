@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from models.errors import Conflict, Forbidden, Gone, Invalid, NotFound, ServiceError, TooMany
@@ -35,6 +35,7 @@ def add_error_pages(app: Flask) -> None:
         app.register_error_handler(family, _family(status))
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(IntegrityError, _met_another)
 
 
 def error_page(status: int, sentence: str) -> Response:
@@ -75,6 +76,12 @@ def _database_away(error: OperationalError) -> ResponseReturnValue:
     response = error_page(503, _SENTENCES[503])
     response.headers["Retry-After"] = "5"
     return response
+
+
+def _met_another(error: IntegrityError) -> ResponseReturnValue:
+    """Two requests that make the same thing met on PostgreSQL; the other won, and this one changed nothing."""
+    current_app.logger.warning("two requests met: %s", str(error.orig).partition("\n")[0])
+    return _family(409)(Conflict("Somebody else made the same at the same moment. Look, and send it again."))
 
 
 def _at_desk() -> bool:

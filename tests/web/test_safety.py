@@ -1,12 +1,16 @@
 """Headers, health, and what an error may tell."""
 
 import re
+import sys
 
 import pytest
 from flask import Flask
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
-from models.database import open_database
+from models import Account, Role
+from models.clock import now
+from models.database import Database, open_database
 from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, Person
 from web.context import Service
@@ -74,6 +78,25 @@ def test_a_bug_is_an_apology_and_no_traceback(app: Flask, newsroom: Newsroom, mo
     answer = app.test_client().get("/", base_url=BASE_URL)
     assert answer.status_code == 500
     assert "Something went wrong here" in answer.text and "secret" not in answer.text and "Traceback" not in answer.text
+
+
+def test_two_requests_that_meet_are_a_conflict_with_the_text_kept(
+    newsroom: Newsroom, editor: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def met(*_: object, **__: object) -> None:
+        with newsroom.db.begin() as tx:
+            tx.add_all([Account(name="secret", email="a@example.org", role=Role.AUTHOR, created_at=now(tx)) for _ in range(2)])
+
+    monkeypatch.setattr(sys.modules["web.desk.post"], "add_entry", met)
+    answer = editor.write(title="River rising fast")
+    assert answer.status_code == 409
+    assert "at the same moment" in answer.text and "River rising fast" in answer.text
+
+
+def test_an_error_of_the_database_holds_none_of_the_values(db: Database) -> None:
+    with pytest.raises(IntegrityError) as caught, db.begin() as tx:
+        tx.add(Account(id=1, name="a secret", role=None, created_at=now(tx)))
+    assert "a secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
