@@ -4,7 +4,9 @@ import functools
 import hashlib
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
+from ipaddress import ip_address, ip_network
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -58,14 +60,15 @@ def add_account(db: Database, actor: Actor, email: str, name: str, role: Role, *
 
 
 def set_password(db: Database, actor: Actor, email: str, password: str) -> Account:
-    """Give an account a new password and log it out everywhere."""
+    """Give an account a new password and log it out everywhere; links made before log nobody in."""
     hashed = _hashed(password)
     with db.begin() as tx:
         account = _by_email(tx, email)
         if actor.account_id != account.id:
             actor.must_be(Role.ADMIN)
         account.password_hash = hashed
-        tx.execute(delete(LoginSession).where(LoginSession.account_id == account.id))
+        for way_in in (LoginSession, LoginLink):
+            tx.execute(delete(way_in).where(way_in.account_id == account.id))
         return account
 
 
@@ -91,8 +94,10 @@ def log_in(db: Database, email: str, password: str, network: str) -> str | None:
     ``network`` is the client's address.  Raises TooMany after ten failures for the address, or a hundred from the
     network, within a quarter of an hour.
     """
-    keys = {f"log-in address {_digest(email.strip().casefold())}": TRIES, f"log-in network {network}"[:200]: TRIES * 10}
-    strike(db, keys)  # counted before the answer is known, so that parallel guesses cannot slip through
+    by_address, by_network = _throttle_keys(email, network)
+    strike(
+        db, {by_address: TRIES, by_network: TRIES * 10}
+    )  # counted before the answer is known, so that parallel guesses cannot slip through
     with db.read() as tx:
         try:
             account = _by_email(tx, email)
@@ -101,7 +106,7 @@ def log_in(db: Database, email: str, password: str, network: str) -> str | None:
     known = account.password_hash if account is not None else None
     if not _matches(known or _decoy(), password) or account is None or known is None:
         return None
-    forgive(db, keys)
+    forgive(db, [by_address])  # not the network: who has one account could clear the way to guess at others
     with db.begin() as tx:
         return _open_session(tx, account.id)
 
@@ -139,6 +144,18 @@ def log_out(db: Database, token: str) -> None:
     """End a session."""
     with db.begin() as tx:
         tx.execute(delete(LoginSession).where(LoginSession.token_hash == _digest(token)))
+
+
+def _throttle_keys(email: str, network: str) -> tuple[str, str]:
+    """Under which names tries count: every way to write an address is one, and so is what one customer has of IPv6."""
+    try:
+        address = normal_address(email)
+    except Invalid:
+        address = email
+    with suppress(ValueError):
+        ip = ip_address(network)
+        network = str(ip_network((ip, 64), strict=False)) if ip.version == 6 and ip.ipv4_mapped is None else network
+    return f"log-in address {_digest(address)}", f"log-in network {network}"[:200]
 
 
 def _open_session(tx: Session, account_id: int) -> str:

@@ -78,6 +78,32 @@ def test_a_network_that_tries_many_addresses_waits(db, newsroom, monkeypatch):
     assert log_in(db, "a-third@example.org", "wrong", "192.0.2.2") is None
 
 
+def test_the_addresses_that_one_customer_has_of_ipv6_are_one_network(db, newsroom, monkeypatch):
+    monkeypatch.setattr(accounts, "TRIES", 1)
+    for number in range(10):
+        log_in(db, f"guess{number}@example.org", "wrong", f"2001:db8:1:2::{number}")
+    with pytest.raises(TooMany):
+        log_in(db, "another@example.org", "wrong", "2001:db8:1:2:ffff::1")
+    assert log_in(db, "a-third@example.org", "wrong", "2001:db8:1:3::1") is None
+
+
+def test_another_way_to_write_an_address_gives_no_more_tries(db, editor, monkeypatch):
+    monkeypatch.setattr(accounts, "TRIES", 3)
+    for written in ("mara@example.org", " MARA@example.org", "mara@ｅxample.org"):
+        log_in(db, written, "wrong", "192.0.2.1")
+    with pytest.raises(TooMany):
+        log_in(db, "mara@eｘample.org", "wrong", "192.0.2.1")
+
+
+def test_a_log_in_of_ones_own_does_not_clear_the_way_to_guess_at_others(db, editor, monkeypatch):
+    monkeypatch.setattr(accounts, "TRIES", 1)
+    for number in range(9):
+        log_in(db, f"guess{number}@example.org", "wrong", "192.0.2.1")
+    assert log_in(db, editor.email, PASSWORD, "192.0.2.1") is not None
+    with pytest.raises(TooMany):
+        log_in(db, "another@example.org", "wrong", "192.0.2.1")
+
+
 def test_a_log_in_link_works_once_and_not_for_long(db, newsroom, editor, clock):
     link = make_login_link(db, newsroom.actor, editor.email)
     assert session_account(db, use_login_link(db, link)).id == editor.id
@@ -90,8 +116,10 @@ def test_a_log_in_link_works_once_and_not_for_long(db, newsroom, editor, clock):
 
 def test_a_new_password_logs_out_everywhere(db, newsroom, editor):
     token = log_in(db, editor.email, PASSWORD, "192.0.2.1")
+    link = make_login_link(db, newsroom.actor, editor.email)
     set_password(db, newsroom.actor, editor.email, "another river")
     assert session_account(db, token) is None
+    assert use_login_link(db, link) is None
     assert log_in(db, editor.email, PASSWORD, "192.0.2.1") is None
     assert log_in(db, editor.email, "another river", "192.0.2.1") is not None
 

@@ -11,10 +11,11 @@ from sqlalchemy import select, text, update
 
 from models import Contributor, Entry, EntryState, RevisionKind
 from models.database import Database
-from models.errors import StaleVersion
+from models.errors import StaleVersion, TooMany
 from models.posting import Release, post_draft, save_draft
 from models.revising import Change, apply_now, revise, undo
 from models.texts import EntryText
+from models.throttle import strike
 
 WAIT = timedelta(seconds=10)
 
@@ -86,6 +87,13 @@ def test_a_new_name_in_several_bylines_at_once_becomes_one_person(newsroom, db):
         all_at_once(lambda number, name=f"Nina Ode {attempt}": newsroom.post(title=f"By {number}", byline=(name,)))
     with db.read() as tx:
         assert len(tx.scalars(select(Contributor.slug)).all()) == 5
+
+
+def test_the_first_tries_of_a_window_may_come_at_once(db):
+    for attempt in range(5):
+        all_at_once(lambda number, key=f"try {attempt}": strike(db, {key: 4}))
+        with pytest.raises(TooMany):
+            strike(db, {f"try {attempt}": 4})
 
 
 def test_a_story_that_several_begin_at_once_begins_once(newsroom):
