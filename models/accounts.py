@@ -43,7 +43,7 @@ def normal_address(value: str) -> str:
         found = validate_email(line("e-mail", value, 320), check_deliverability=False, allow_quoted_local=False)
     except EmailNotValidError as exc:
         raise Invalid("e-mail", f"{value!r:.80} is not an address. {exc}") from exc
-    return found.normalized.casefold()
+    return found.normalized.lower()  # casefold would make another domain of one with ß
 
 
 def add_account(db: Database, actor: Actor, email: str, name: str, role: Role, *, password: str | None = None) -> Account:

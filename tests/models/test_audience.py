@@ -158,3 +158,8 @@ def test_a_leave_token_names_its_recipient_and_cannot_be_made_by_others(keys):
         assert read_leave_token(keys, forged) is None
     for forged in ("", "-", "--", "\ud800-a-b", "ü" * 50):
         assert read_leave_token(keys, forged) is None
+
+
+def test_an_address_keeps_the_letters_that_make_its_domain(newsroom, db):
+    # Folded like other text it would be strasse.example, which may be somebody else's.
+    assert add_subscriber(db, newsroom.actor, "Leser@STRAßE.example").address == "leser@straße.example"
