@@ -13,7 +13,7 @@ from models.entries import entry_to_change, snapshot
 from models.errors import AlreadyOut, Conflict, StaleVersion
 from models.people import Role
 from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream, StreamState
-from models.streams import touch
+from models.streams import must_take_entries, touch
 
 
 def publish(tx: Session, entry: Entry) -> bool:
@@ -57,6 +57,7 @@ def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
         if entry.state is EntryState.SCHEDULED:
             if entry.version != version:
                 raise StaleVersion(uid, entry.version)
+            must_take_entries(entry.stream)
             publish(tx, entry)
         if entry.state is not EntryState.PUBLISHED:
             raise Conflict("This entry is not scheduled.")

@@ -109,7 +109,9 @@ def touch(tx: Session, stream: Stream) -> int:
 
 
 def must_take_entries(stream: Stream) -> None:
-    """Raise Conflict where the stream has ended."""
+    """Raise Conflict where the stream has ended, Gone where it was deleted."""
+    if stream.state is StreamState.DELETED:
+        raise Gone("stream", stream.slug)
     if stream.state is StreamState.ENDED:
         raise Conflict(f"The story {stream.title!r:.80} has ended. Re-open it before posting.")
 

@@ -173,12 +173,18 @@ def test_an_author_cannot_change_the_draft_of_another(newsroom, db):
 def test_streams_that_cannot_take_entries_say_why(newsroom, db):
     with pytest.raises(NotFound, match="There is no stream 'drought'"):
         newsroom.post("drought")
-    set_stream_state(db, newsroom.actor, "floods", StreamState.ENDED)
-    with pytest.raises(Conflict, match="Re-open it"):
-        newsroom.post()
-    set_stream_state(db, newsroom.actor, "floods", StreamState.DELETED)
-    with pytest.raises(Gone):
-        newsroom.post()
+    draft = newsroom.post(release=None)
+    waiting = newsroom.post(release=Release(delay=timedelta(minutes=1)))
+    ways = (
+        lambda: newsroom.post(),
+        lambda: post_draft(db, newsroom.actor, draft.uid, draft.version, EntryText("Now"), Release()),
+        lambda: publish_now(db, newsroom.actor, waiting.uid, waiting.version),
+    )
+    for state, error in ((StreamState.ENDED, Conflict), (StreamState.DELETED, Gone)):
+        set_stream_state(db, newsroom.actor, "floods", state)
+        for way in ways:
+            with pytest.raises(error, match="Re-open it" if error is Conflict else "withdrawn"):
+                way()
 
 
 def test_a_hidden_stream_is_not_there_for_the_public_and_alerts_nobody(newsroom, db):
