@@ -20,7 +20,7 @@ from models.ledger import Cadence, Lane, Recipient, RecipientKind, RecipientStat
 from models.people import Role
 from models.stories import Importance, Stream
 from models.streams import get_stream
-from models.texts import NAME, line, slugify
+from models.texts import NAME, language_tag, line, slugify
 from models.tokens import ALL
 
 
@@ -39,7 +39,7 @@ def add_subscriber(db: Database, actor: Actor, email: str, *, stream: str | None
     Raises Invalid for an address that is suppressed: only its owner can bring it back.
     """
     actor.must_be(Role.ADMIN)
-    address = normal_address(email)
+    address, language = normal_address(email), language_tag("language", language)
     with db.begin() as tx:
         recipient = _recipient(tx, RecipientKind.MAIL, address)
         if recipient is None:

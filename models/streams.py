@@ -18,12 +18,11 @@ from models.markdown import to_html
 from models.people import Role
 from models.site import make_alone, mint_guid, next_seq
 from models.stories import Stream, StreamContributor, StreamState
-from models.texts import BODY, DEK, NAME, TITLE, block, line
+from models.texts import BODY, DEK, NAME, TITLE, block, language_tag, line
 from models.times import zone_name
 
 QUIET_AFTER = timedelta(hours=24)
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,6 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
     actor.must_be(Role.EDITOR)
     if len(slug) > 80 or not _SLUG.fullmatch(slug):
         raise Invalid("slug", "use lower-case letters a to z, digits and single hyphens, at most 80.")
-    if not _LANGUAGE.fullmatch(text.language):
-        raise Invalid("language", "write a language tag such as en, de or pt-BR.")
     title, overview = line("title", text.title, TITLE, required=True), block("overview", text.overview, BODY)
     names = [name for name in (line("contributor", name, NAME) for name in text.contributors) if name]
     with db.begin() as tx:
@@ -61,7 +58,7 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
             dek=line("dek", text.dek, DEK),
             overview=overview,
             overview_html=to_html(overview),
-            language=text.language,
+            language=language_tag("language", text.language),
             timezone=zone_name("timezone", text.timezone),
             seq=next_seq(tx),
             created_at=moment,

@@ -17,6 +17,8 @@ MOST_NAMES, MOST_TAGS = 20, 20
 # XML 1.0 bears none of these, and lone surrogates fit no encoding (XML 1.0 section 2.2).  Tab and line ends are white space.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+
 
 def _plain(field: str, value: str) -> str:
     found = _FORBIDDEN.search(value)
@@ -54,8 +56,16 @@ def web_link(field: str, value: str) -> str:
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         usable = False
-    if not usable or " " in value:
+    # Browsers read a backslash as a slash, so that they would go elsewhere than the host that is shown.
+    if not usable or not value.isprintable() or " " in value or "\\" in value:
         raise Invalid(field, "write a whole web address, such as https://example.org/page.")
+    return value
+
+
+def language_tag(field: str, value: str) -> str:
+    """A language tag (BCP 47), at most as long as RFC 5646 section 4.4.1 asks everybody to bear."""
+    if len(value) > 35 or not _LANGUAGE.fullmatch(value):
+        raise Invalid(field, "write a language tag such as en, de or pt-BR.")
     return value
 
 

@@ -163,3 +163,11 @@ def test_a_leave_token_names_its_recipient_and_cannot_be_made_by_others(keys):
 def test_an_address_keeps_the_letters_that_make_its_domain(newsroom, db):
     # Folded like other text it would be strasse.example, which may be somebody else's.
     assert add_subscriber(db, newsroom.actor, "Leser@STRAßE.example").address == "leser@straße.example"
+
+
+@pytest.mark.parametrize("language", ["", "x", "en_GB", "en-" + "-".join(["abcdefgh"] * 5), "en\udcff"])
+def test_a_language_is_a_language_tag(newsroom, db, language):
+    with pytest.raises(Invalid, match="such as en, de or pt-BR"):
+        add_subscriber(db, newsroom.actor, "reader@example.org", language=language)
+    with pytest.raises(Invalid, match="such as en, de or pt-BR"):
+        newsroom.stream("drought", language=language)

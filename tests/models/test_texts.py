@@ -30,6 +30,8 @@ from models.texts import BODY, TITLE, EntryText, block, slugify
         (EntryText("t", byline=tuple(f"Name {n}" for n in range(21))), "byline", "at most 20"),
         (EntryText("t", tags=tuple(f"tag {n}" for n in range(21))), "tags", "at most 20"),
         (EntryText("t", link="javascript:alert(1)"), "link", "whole web address"),
+        (EntryText("t", link="https://evil.example\\@good.example/"), "link", "whole web address"),
+        (EntryText("t", link="https://good.example/\u202egpj.exe"), "link", "whole web address"),
         (EntryText("t", link="http://[::1"), "link", "whole web address"),
         (EntryText("t", link="https://a b/"), "link", "whole web address"),
         (EntryText("t", link="//example.org"), "link", "whole web address"),
