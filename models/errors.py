@@ -6,6 +6,7 @@ ServiceError
 ├── NotFound            404: no such stream, entry, account, channel
 ├── Gone                410: it was there and was withdrawn or deleted
 ├── Conflict            409: it is in another state than the change needs
+│   ├── KeyUsed         the request's key made something else before
 │   ├── StaleVersion    somebody else changed it meanwhile; holds their version
 │   └── AlreadyOut      too late to undo: readers have it
 └── TooMany             429: a throttle holds; try again after ``retry_after`` seconds
@@ -50,6 +51,10 @@ class Gone(ServiceError):
 
 class Conflict(ServiceError):
     """The thing is in a state that does not allow this."""
+
+
+class KeyUsed(Conflict):
+    """A request came with the key of an earlier one that asked for something else."""
 
 
 class StaleVersion(Conflict):

@@ -14,7 +14,7 @@ from models.base import new_uid
 from models.clock import now
 from models.database import Database
 from models.entries import entries, entry_to_change, fill, packed
-from models.errors import Conflict, Invalid
+from models.errors import Conflict, Invalid, KeyUsed
 from models.people import Role
 from models.publishing import publish
 from models.site import mint_guid
@@ -40,26 +40,29 @@ def add_entry(
 ) -> Entry:
     """Post an entry, or keep it as a draft where ``release`` is None; an author's post is submitted to the editors.
 
-    The same ``request_key`` from the same account returns the entry that it made first.
+    The same ``request_key`` from the same account returns the entry that it made first; KeyUsed where that is in another story.
     """
     text = text.cleaned()
     try:
         with db.begin() as tx:
-            return _earlier(tx, actor, request_key) or _add(tx, actor, stream_slug, text, release, request_key)
+            return _earlier(tx, actor, stream_slug, request_key) or _add(tx, actor, stream_slug, text, release, request_key)
     except IntegrityError:  # two requests with one key met; the other won
         with db.read() as tx:
-            first = _earlier(tx, actor, request_key)
+            first = _earlier(tx, actor, stream_slug, request_key)
         if first is None:
             raise
         return first
 
 
-def _earlier(tx: Session, actor: Actor, request_key: str | None) -> Entry | None:
+def _earlier(tx: Session, actor: Actor, slug: str, request_key: str | None) -> Entry | None:
     if request_key is None:
         return None
     if not 0 < len(request_key) <= 64:
         raise Invalid("request_key", "use 1 to 64 characters.")
-    return tx.scalar(entries().where(Entry.account_id == actor.account_id, Entry.request_key == request_key))
+    found = tx.scalar(entries().where(Entry.account_id == actor.account_id, Entry.request_key == request_key))
+    if found is not None and found.stream.slug != slug:
+        raise KeyUsed(f"This was sent before, to the story {found.stream.title!r:.80}. Send it again to post it here, too.")
+    return found
 
 
 def _add(tx: Session, actor: Actor, slug: str, text: EntryText, release: Release | None, request_key: str | None) -> Entry:

@@ -17,7 +17,7 @@ from models.alerts import owe
 from models.clock import now
 from models.database import Database, rows_changed
 from models.entries import changed, entry_to_change, fill, packed, snapshot
-from models.errors import AlreadyOut, Conflict, StaleVersion
+from models.errors import AlreadyOut, Conflict, KeyUsed, StaleVersion
 from models.people import Role
 from models.publishing import withdraw
 from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState, StreamState
@@ -140,7 +140,7 @@ def _earlier(tx: Session, actor: Actor, uid: str, change: Change) -> Revision | 
     asked = (Revision.account_id == actor.account_id, Revision.request_key == change.request_key)
     revision = tx.scalar(select(Revision).where(*asked).options(selectinload(Revision.entry)))
     if revision is not None and revision.entry.uid != uid:
-        raise Conflict("This request key was used for another entry.")
+        raise KeyUsed("This request key was used for another entry.")
     return revision
 
 

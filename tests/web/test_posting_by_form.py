@@ -76,6 +76,16 @@ def test_an_old_form_does_not_overwrite_what_came_of_it(newsroom: Newsroom, edit
     assert newsroom.entry(uid).title == "Theirs"
 
 
+def test_a_form_that_is_sent_again_to_another_story_is_no_double_tap(newsroom: Newsroom, editor: Person) -> None:
+    newsroom.stream("drought")
+    page = editor.get("/desk/post")
+    wrong = editor.uid(editor.send(page, stream="floods", title="No rain", do="draft"))
+    asked = editor.send(page, stream="drought", title="No rain", do="draft")
+    assert asked.status_code == 409 and "The floods" in asked.text
+    right = editor.uid(editor.send(asked, do="draft"))
+    assert [newsroom.entry(uid).stream.slug for uid in (wrong, right)] == ["floods", "drought"]
+
+
 def test_a_stale_text_is_shown_beside_the_other_and_either_can_be_kept(newsroom: Newsroom, editor: Person) -> None:
     uid = editor.uid(editor.write(do="draft", body="One."))
     page = editor.get(f"/desk/entries/{uid}/edit")

@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.entries import get_entry
-from models.errors import Conflict, Invalid
+from models.errors import Conflict, Invalid, KeyUsed
 from models.posting import Release, add_entry, post_draft, save_draft
 from models.stories import Entry, EntryState, Stream
 from models.streams import list_streams
@@ -30,7 +30,7 @@ def new() -> ResponseReturnValue:
 def send() -> ResponseReturnValue:
     """Preview, save or post a new entry."""
     form = EntryForm.read(request.form, kind="")
-    show_again(lambda error: new_page(form, error=error))
+    show_again(lambda error: new_page(_with_new_key(form) if isinstance(error, KeyUsed) else form, error=error))
     if form.do == "back":
         return new_page(form)
     stream, text = _stream(form.stream), form.text()
@@ -65,6 +65,11 @@ def send_draft(uid: str) -> ResponseReturnValue:
         return confirm_page(form, stream, text)
     _change(uid, form.version_number(), text, wish)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
+
+
+def _with_new_key(form: EntryForm) -> EntryForm:
+    """The same, to make another entry when it is sent again."""
+    return replace(form, request_key=EntryForm.empty().request_key)
 
 
 def _wish(form: EntryForm, release: Release) -> Release | None:
