@@ -5,6 +5,8 @@ are ready otherwise: rendering costs a millisecond, completing a few microsecond
 """
 
 import re
+import secrets
+import string
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.header import Header
@@ -15,8 +17,15 @@ from email.utils import format_datetime, formataddr, parseaddr
 from email_validator import EmailNotValidError, validate_email
 
 TOKEN = "{token}"  # noqa: S105  a placeholder
-MARK = "zqStorywireTokenqz"
-"""Stands for the token while a mail is rendered: letters alone, so that no encoding changes one of them."""
+
+
+def secret_mark() -> str:
+    """Letters alone, so that no encoding changes one of them; drawn anew in each process, so that no editor can write them."""
+    return "zq" + "".join(secrets.choice(string.ascii_letters) for _ in range(20)) + "qz"
+
+
+MARK = secret_mark()
+"""Stands for the token while a mail is rendered."""
 
 _MARK_ENCODED = re.compile(b"(?:=\r\n)?".join(bytes([letter]) for letter in MARK.encode()))
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{1,500}")

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from config.settings import Settings, zone
 from models.markdown import to_text
 from notifier.message import WORD_JOINER, ChannelMessage, Event, cut, one_line
-from notifier.mime import MARK, TOKEN, MailBatch, sender_of
+from notifier.mime import MARK, TOKEN, MailBatch, secret_mark, sender_of
 from notifier.story import Story
 
 LONGEST_BODY = 40_000
@@ -20,7 +20,7 @@ LONGEST_BODY = 40_000
 PREHEADER = 140
 """Characters that an inbox shows beside the subject."""
 
-_HERE = "zqStorywireLeavehereqz"  # stands for the leave token until the editors' text can no longer be taken for it
+_HERE = secret_mark()  # stands for the leave token until the editors' text can no longer be taken for it
 _EVENTS: dict[str, Event] = {"publish": "publish", "update": "update", "correction": "correction", "retraction": "retraction"}
 
 
@@ -110,7 +110,7 @@ def _summary(story: Story) -> str:
 
 def _with_token(text: str) -> str:
     """Put the token where the template wants it, and nowhere else: an editor's text must not carry a reader's token away."""
-    return text.replace(TOKEN, TOKEN[0] + WORD_JOINER + TOKEN[1:]).replace(MARK, "").replace(_HERE, TOKEN)
+    return text.replace(MARK, "").replace(TOKEN, TOKEN[0] + WORD_JOINER + TOKEN[1:]).replace(_HERE, TOKEN)
 
 
 def _thread(story: Story, sender: Sender) -> tuple[str, ...]:

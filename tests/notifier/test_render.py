@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from models import Importance, RevisionKind
 from models.markdown import to_html
 from notifier.message import WORD_JOINER
-from notifier.mime import MARK, MailJob, render, wire_address
+from notifier.mime import MARK, MailJob, render, secret_mark, wire_address
 from notifier.render import LONGEST_BODY, Sender, render_chat, render_mail
 from notifier.story import Story
 
@@ -95,12 +95,17 @@ def test_a_very_long_body_is_read_on_the_page() -> None:
 
 
 def test_an_editors_text_cannot_carry_a_readers_token_away() -> None:
-    trap = "https://evil.example/{token} " + MARK
+    trap = "https://evil.example/{token} " + MARK + " {tok" + MARK + "en}"
     given = story(title=trap, dek=trap, body_html=to_html(f"{trap} <https://evil.example/{{token}}>"), byline=(trap,), stream_title=trap)
     mail = render_mail(given, SENDER, follows_all=False)
     sent = render(mail, SENDER.mail_from).fill(MailJob("d1", "a@example.org", "SECRETTOKEN"), wire_address("a@example.org"))
     assert sent.count(b"SECRETTOKEN") == 3  # the header, and the foot of each part
     assert "{" + WORD_JOINER + "token}" in mail.text
+
+
+def test_no_editor_can_know_what_stands_for_a_token() -> None:
+    assert secret_mark() != secret_mark()
+    assert secret_mark().isalpha()
 
 
 def test_times_are_the_streams_own() -> None:
