@@ -6,10 +6,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email import message_from_bytes
 from email.errors import HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
+from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +85,14 @@ def _open(folder: Path, mail_id: str, size: int = -1) -> Message:
         raise NotFound("mail", mail_id)
     try:
         with (folder / f"{mail_id}.eml").open("rb") as file:
-            return message_from_bytes(file.read(size))
+            raw = file.read(size)
     except FileNotFoundError as exc:
         raise NotFound("mail", mail_id) from exc
+    parser = BytesParser()
+    try:
+        return parser.parsebytes(raw, headersonly=size > 0)
+    except RecursionError:  # parts in parts in parts
+        return parser.parsebytes(raw, headersonly=True)
 
 
 def _summary(mail_id: str, message: Message) -> dict[str, Any]:
@@ -108,9 +113,14 @@ def _decoded(raw: object) -> str:
     """A header as a person reads it: unfolded, encoded words (RFC 2047) and plain UTF-8 (RFC 6532) decoded; a broken one as it came."""
     text = _FOLD.sub("", str(raw)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
-        return str(make_header(decode_header(text)))
+        return _encodable(str(make_header(decode_header(text))))
     except (LookupError, ValueError, HeaderParseError):
         return text
+
+
+def _encodable(text: str) -> str:
+    """``text`` without lone surrogates, which some charsets spell and no page can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _text(message: Message, kind: str) -> str | None:
@@ -119,7 +129,7 @@ def _text(message: Message, kind: str) -> str | None:
             payload = part.get_payload(decode=True)
             assert isinstance(payload, bytes)  # only a multipart has none, and that is not text
             try:
-                return payload.decode(part.get_content_charset("utf-8"), "replace")
+                return _encodable(payload.decode(part.get_content_charset("utf-8"), "replace"))
             except (LookupError, ValueError):
                 return payload.decode("utf-8", "replace")
     return None

@@ -105,3 +105,20 @@ def test_a_whole_mail_is_read_into_values(read):
 def test_a_broken_mail_is_shown_as_far_as_it_goes(read, content, subject, text):
     message = read(content)
     assert (message.subject, message.text, message.html) == (subject, text, None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA-\r\n",
+        b"Subject: =?unicode_escape?q?=5Cud800?=\r\n\r\nx",
+        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000)),
+    ],
+    ids=["a lone surrogate", "a lone surrogate in a header", "parts in parts in parts"],
+)
+def test_no_mail_keeps_the_others_from_being_seen(tmp_path, keep, read, content):
+    mail = read(content)
+    keep(b"Subject: another\r\n\r\n", minutes=1)
+    shown = [mail.text or "", mail.subject, *(value for _, value in mail.headers), *(one.subject for one in caught(tmp_path))]
+    assert "".join(shown).encode()
+    assert "another" in shown
