@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 _LONGEST = 30_000  # characters of both: comparing costs the square of the words
 _FEW, _MOST_PAIRS = 200, 200_000  # parts from which difflib passes over frequent ones; pairs that are compared below that
-_WORD = re.compile(r"\s+|[^\s]+")
+_WORD = re.compile(r"\s+|\w+|[^\w\s]+")
 
 
 def words(former: str, present: str) -> Markup:

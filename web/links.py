@@ -3,11 +3,6 @@
 from web.context import service
 
 
-def site_url() -> str:
-    """The index, which is also the folder of the feeds of all stories."""
-    return f"{service().settings.base_url}/"
-
-
 def stream_url(slug: str) -> str:
     """A story; its feeds lie below."""
     return f"{service().settings.base_url}/streams/{slug}"

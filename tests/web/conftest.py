@@ -76,7 +76,7 @@ class Shelf:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.clock = StandingClock()
-        self.db = open_database(f"sqlite:///{path}", clock=lambda tx: self.clock(tx))
+        self.db = open_database(f"sqlite:///{path}", synchronous="NORMAL", clock=lambda tx: self.clock(tx))
 
     def fresh(self, template: Path, clock: StandingClock) -> Database:
         """An empty database in the same place."""

@@ -23,13 +23,14 @@ REFUSED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("field", "value"), REFUSED, ids=lambda value: repr(value)[:30])
-def test_a_value_that_cannot_be_taken_is_refused_with_the_text_kept(field: str, value: str, newsroom: Newsroom, editor: Person) -> None:
-    answer = editor.write(**{"dek": "Kept"} | {field: value})
-    assert answer.status_code == 422
-    if field != "dek":
-        assert editor.form(answer)[1]["dek"] == "Kept"
-    assert not titles(newsroom)
+@pytest.mark.parametrize("field", dict.fromkeys(field for field, _ in REFUSED))
+def test_a_value_that_cannot_be_taken_is_refused_with_the_text_kept(field: str, newsroom: Newsroom, editor: Person) -> None:
+    for value in (value for name, value in REFUSED if name == field):
+        answer = editor.write(**{"dek": "Kept"} | {field: value})
+        assert answer.status_code == 422, value[:30]
+        if field != "dek":
+            assert editor.form(answer)[1]["dek"] == "Kept"
+        assert not titles(newsroom)
 
 
 @pytest.mark.parametrize("do", ["", "delete", "\x00"])
@@ -86,10 +87,10 @@ def test_missing_fields_are_no_accident(fields: dict[str, str], newsroom: Newsro
 
 
 @pytest.mark.parametrize("body", [b"title=\xff\xfe&do=post", b"%", b"=&=&=", b"a" * 100_000, b"&" * 1_000, b"title=%ED%A0%80&do=post", b""])
-@pytest.mark.parametrize("path", ["/desk/post", "/login", "/login/token", "/u/token", "/logout"])
-def test_a_body_that_is_no_form_is_a_clear_error(body: bytes, path: str, editor: Person) -> None:
-    answer = editor.client.post(path, data=body, content_type="application/x-www-form-urlencoded", base_url=BASE_URL, headers=HERE)
-    assert answer.status_code in {303, 400, 404, 410, 413, 422}
+def test_a_body_that_is_no_form_is_a_clear_error(body: bytes, editor: Person) -> None:
+    for path in ["/desk/post", "/login", "/login/token", "/u/token", "/logout"]:
+        answer = editor.client.post(path, data=body, content_type="application/x-www-form-urlencoded", base_url=BASE_URL, headers=HERE)
+        assert answer.status_code in {303, 400, 404, 410, 413, 422}, path
 
 
 def test_broken_characters_of_a_multipart_form_are_refused_or_cleaned(newsroom: Newsroom, editor: Person) -> None:
@@ -130,10 +131,10 @@ def test_an_address_that_leads_nowhere_is_not_found(path: str, admin: Person) ->
     assert "There is" in answer.text or "No mail" in answer.text
 
 
-@pytest.mark.parametrize("before", ["", "0", "-1", "x", "9" * 18, "9" * 19, "9" * 400, "٣", "1.5", "\x00"])
-def test_any_page_number_shows_a_page(before: str, newsroom: Newsroom, reader: Person) -> None:
+def test_any_page_number_shows_a_page(newsroom: Newsroom, reader: Person) -> None:
     newsroom.post()
-    assert reader.get("/streams/floods", query_string={"before": before}).status_code == 200
+    for before in ("", "0", "-1", "x", "9" * 18, "9" * 19, "9" * 400, "٣", "1.5", "\x00"):
+        assert reader.get("/streams/floods", query_string={"before": before}).status_code == 200, before
 
 
 @pytest.mark.parametrize("state", ["published", "nothing", "\x00", "PUBLISHED"])

@@ -92,7 +92,7 @@ def test_a_stale_text_is_shown_beside_the_other_and_either_can_be_kept(newsroom:
     save_draft(newsroom.db, newsroom.actor, uid, newsroom.entry(uid).version, EntryText("Theirs", body="Two."))
     refused = editor.send(page, title="Mine", do="draft")
     assert refused.status_code == 409
-    assert "<del>Theirs</del> <ins>Mine</ins>" in refused.text and "<del>Two.</del> <ins>One.</ins>" in refused.text
+    assert "<del>Theirs</del> <ins>Mine</ins>" in refused.text and "<del>Two</del> <ins>One</ins>." in refused.text
     assert newsroom.entry(uid).title == "Theirs", "nothing was written"
     assert editor.send(refused, do="draft").status_code == 303
     assert newsroom.entry(uid).title == "Mine"
