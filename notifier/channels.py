@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from apprise.common import OverflowMode
 from apprise.exception import AppriseException
@@ -20,6 +21,8 @@ MAX_URL = 2_000
 CONNECT_SECONDS = 4.0
 TAIL = 4
 """Characters of a secret that its mask shows, and only of a secret at least four times as long."""
+
+_SHORTEST_SECRET = 6  # characters; a shorter part is a word of every answer
 
 _GONE = frozenset({401, 403, 404, 410})
 _BUSY = frozenset({429, 503})
@@ -76,9 +79,17 @@ def send(url: str, message: ChannelMessage, *, secret: bytes = b"", timeout: flo
         raise Refused(str(exc), pause=True) from exc
     title, body, body_format = target.service.format(message)
     target.service.prepare(plugin, message, secret)
-    with tap.exchange(timeout) as seen:
+    with tap.exchange(timeout, _secrets(url, target)) as seen:
         with_apprise(plugin).notify(body=body, title=title, body_format=body_format)
     return _outcome(seen)
+
+
+def _secrets(url: str, target: _Target) -> tuple[str, ...]:
+    """The parts of a URL that open a channel to who knows them, as written and decoded, the longest first."""
+    host = target.service.host(target.parsed)[0]
+    parts = {part for part in re.split(r"[/?&=+:#@]", url.partition("://")[2]) if part != host}
+    found = {form for part in parts for form in (part, unquote(part)) if len(form) >= _SHORTEST_SECRET}
+    return tuple(sorted(found, key=len, reverse=True))
 
 
 def _checked(url: str, allow_hosts: frozenset[str]) -> _Target:

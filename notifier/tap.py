@@ -54,6 +54,7 @@ class Answer:
 class Exchange:
     """What one attempt did on the wire, request by request."""
 
+    secrets: tuple[str, ...] = ()  # what no answer's words may repeat
     answers: list[Answer] = field(default_factory=list)
     request_left: bool = False  # a whole request was written, so the other side may have acted on it
     private: bool = False  # the guard refused the address
@@ -88,9 +89,12 @@ _allow_hosts: frozenset[str] = frozenset()
 
 
 @contextmanager
-def exchange(seconds: float = TOTAL_SECONDS) -> Iterator[Exchange]:
-    """Record the requests made inside; after ``seconds`` their connections are shut."""
-    seen = Exchange()
+def exchange(seconds: float = TOTAL_SECONDS, secrets: tuple[str, ...] = ()) -> Iterator[Exchange]:
+    """Record the requests made inside; after ``seconds`` their connections are shut.
+
+    Where an answer repeats one of ``secrets``, as servers do that name the path that they do not know, … takes its place.
+    """
+    seen = Exchange(secrets)
     token = _current.set(seen)
     timer = threading.Timer(seconds, seen.hang_up)
     timer.daemon = True
@@ -166,7 +170,7 @@ class Adapter(HTTPAdapter):
             raise
         body = _read(response)
         wait = retry_after(response.headers.get("Retry-After"), time.time())
-        seen.answers.append(Answer(method, host, response.status_code, wait, _words(body)))
+        seen.answers.append(Answer(method, host, response.status_code, wait, _words(body, seen.secrets)))
         return response
 
 
@@ -184,8 +188,10 @@ def _read(response: requests.Response) -> bytes:
     return body
 
 
-def _words(body: bytes) -> str:
+def _words(body: bytes, secrets: tuple[str, ...]) -> str:
     text = body[: 4 * WORDS].decode("utf-8", "replace")
+    for secret in secrets:
+        text = text.replace(secret, "…")
     return "".join(c for c in " ".join(text.split()) if c.isprintable())[:WORDS]
 
 

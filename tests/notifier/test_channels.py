@@ -289,6 +289,19 @@ def test_sending_logs_nothing_of_the_target(httpserver: HTTPServer, hook: str, c
     assert not [record for record in caplog.records if record.name == "apprise"]
 
 
+def test_an_answer_that_repeats_the_secret_is_kept_without_it(httpserver: HTTPServer, hook: str) -> None:
+    def answer(request: Request) -> Response:
+        return Response(f"Cannot POST {request.path}?{request.query_string.decode()} of {request.authorization}", 404)
+
+    httpserver.expect_request("/hook/abc def/open-sesame").respond_with_handler(answer)
+    url = hook.replace("://", "://somebody:hunter22@") + "/abc%20def/open-sesame?-key=0123456789"
+    with pytest.raises(Refused) as caught:
+        send(url, MESSAGE)
+    assert "Cannot POST" in caught.value.reason
+    for secret in ("abc def", "sesame", "0123456789", "hunter22", "somebody"):
+        assert secret not in caught.value.reason
+
+
 def test_two_threads_do_not_see_each_others_answers(httpserver: HTTPServer, hook: str) -> None:
     httpserver.expect_request("/hook-1").respond_with_data("one")
     httpserver.expect_request("/hook-2").respond_with_data("two")
