@@ -106,6 +106,7 @@ def test_an_author_edits_her_own_draft_and_nothing_else(newsroom: Newsroom, auth
     assert author.send(author.get(f"/desk/entries/{own}/edit"), title="Mine", do="draft").status_code == 303
     submitted = author.send(author.get(f"/desk/entries/{own}/edit"), do="post")
     assert submitted.status_code == 303
+    assert author.get(f"/desk/entries/{own}/edit").status_code == 403, "before a text is written, not after"
     fields = author.form(author.get("/desk/post"))[1] | {"title": "T", "version": "3", "do": "draft"}
     assert author.post(f"/desk/entries/{own}/draft", fields).status_code == 403, "it is the editors' now"
     theirs = newsroom.post(release=None)

@@ -8,9 +8,8 @@ from flask.typing import ResponseReturnValue
 from models.entries import get_entry
 from models.errors import Conflict, Invalid, ServiceError
 from models.people import Role
-from models.posting import UNPUBLISHED
 from models.revising import Change, restore, retract, revise
-from models.stories import RevisionKind
+from models.stories import EntryState, RevisionKind
 from web.context import service
 from web.desk.form_page import confirm_page, edit_page, must_confirm
 from web.desk.forms import EntryForm, version_number
@@ -26,7 +25,7 @@ def edit(uid: str) -> ResponseReturnValue:
     """The form of an entry: to be posted where it is not out, to be revised where it is."""
     with service().db.read() as tx:
         entry = get_entry(tx, uid)
-    if entry.state not in UNPUBLISHED or entry.account_id != current_actor().account_id:
+    if entry.state is not EntryState.DRAFT or entry.account_id != current_actor().account_id:
         current_actor().must_be(Role.EDITOR)
     return edit_page(uid)
 
