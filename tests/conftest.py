@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import requests
+import urllib3.util.connection
 from argon2 import PasswordHasher
 from sqlalchemy.orm import Session
 
@@ -50,6 +52,13 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sending puts its guard into the whole process; a test beside it that plays a reader must reach its own service."""
+    for module, name in ((requests, "request"), (requests.api, "request"), (urllib3.util.connection, "create_connection")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # put back after the test
 
 
 @pytest.fixture(autouse=True)
