@@ -19,6 +19,7 @@ from models.accounts import command_line_account
 from models.actor import Actor
 from models.database import Database, open_database
 from models.migrate import pending_migrations
+from models.site import is_founded
 from models.texts import BODY
 
 _MOST_BYTES = 4 * BODY  # of UTF-8
@@ -49,6 +50,8 @@ class Door:
         click.get_current_context().call_on_close(db.engine.dispose)
         if pending_migrations(db):
             raise BadSettings("The database is of an older version. Run `storywire init`.")
+        if not is_founded(db):
+            raise BadSettings("The database was left half made. Run `storywire init`.")
         return db
 
     @cached_property

@@ -29,6 +29,12 @@ def found_site(db: Database, *, id_authority: str, base_url: str) -> Site:
         return site
 
 
+def is_founded(db: Database) -> bool:
+    """Whether the site's row is there: a first start that was cut off may have left the tables alone."""
+    with db.read() as tx:
+        return tx.get(Site, _SITE) is not None
+
+
 def _public_name(base_url: str) -> str:
     host = (urlsplit(base_url).hostname or "").rstrip(".")
     try:

@@ -11,7 +11,7 @@ from models.errors import Invalid
 from models.markdown import to_html
 from models.stories import Entry, Importance
 
-TITLE, DEK, NOTE, BODY, LINK, NAME, TAG = 300, 1_000, 1_000, 200_000, 2_000, 100, 60  # characters at most
+TITLE, DEK, NOTE, BODY, LINK, NAME, TAG = 300, 1_000, 1_000, 100_000, 2_000, 100, 60  # characters at most
 MOST_NAMES, MOST_TAGS = 20, 20
 
 # XML 1.0 bears none of these, and lone surrogates fit no encoding (XML 1.0 section 2.2).  Tab and line ends are white space.

@@ -6,7 +6,7 @@ from config.settings import Settings
 from models.accounts import SESSION_LIFE
 from web.context import service
 
-MOST_BYTES = 4 * 1024 * 1024  # of a form: 200,000 characters of any script, percent-encoded, with room
+MOST_BYTES = 4 * 1024 * 1024  # of a form: 100,000 characters of any script, percent-encoded, with room
 MOST_FIELDS = 200
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}

@@ -53,6 +53,16 @@ def test_a_command_before_init_says_what_to_do(tmp_path, monkeypatch):
     assert not (tmp_path / "var").exists()
 
 
+def test_a_site_that_was_left_half_made_says_what_to_do(site, tmp_path):
+    db = open_database(f"sqlite:///{tmp_path}/var/storywire.sqlite3")
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM site")
+    db.engine.dispose()
+    assert "Run `storywire init`" in site("stream", "add", "floods", "--title", "A", code=78).stderr
+    site("init")
+    site("stream", "add", "floods", "--title", "A")
+
+
 def test_an_entry_is_posted_at_once_and_its_uid_printed(story):
     uid = story("entry", "add", "floods", "--title", "River rising", "--dek", "Six metres", "--by", "Ann Vale", "--by", "New Name",
                 "--tag", "River", "--tag", "Levels", "--importance", "key", "--link", "https://example.org/").output.strip()  # fmt: skip
