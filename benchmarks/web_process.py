@@ -10,3 +10,4 @@ if __name__ == "__main__":
     settings = load_settings()
     set_up_logging(settings, "web")
     web_server.run(settings, sys.argv[1])
+    web_server.end_process()

@@ -56,3 +56,4 @@ def web() -> None:
     settings = load_settings()
     set_up_logging(settings, "web")
     web_server.run(settings, APPLICATION)
+    web_server.end_process()

@@ -3,16 +3,18 @@
 import contextlib
 import hashlib
 import hmac
+import http.client
 import json
 import os
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
 import feedparser
 import pytest
 import requests
 from pytest_httpserver import HTTPServer
-from service import Site, eventually, mail_server
+from service import PATIENCE, Site, eventually, mail_server
 
 pytestmark = pytest.mark.processes
 
@@ -199,6 +201,60 @@ def test_a_second_service_on_the_same_data_ends_with_one_sentence(story, tmp_pat
         "stop it, or choose another folder with STORYWIRE_DATA_DIR."
     )
     assert story.site.get("/readyz").status_code == 200
+
+
+def read_until_refused(site, answers):
+    """Ask for a feed again and again, as long as connections live and new ones are let in; what came of each request."""
+    while True:
+        connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=PATIENCE)
+        try:
+            connection.connect()
+        except ConnectionRefusedError:
+            return
+        used = False
+        with contextlib.closing(connection):
+            while connection.sock is not None:
+                try:
+                    connection.request("GET", "/streams/tarrow-rises/atom.xml")
+                    answer = connection.getresponse()
+                except (ConnectionResetError, BrokenPipeError):
+                    if not used:
+                        raise
+                    break  # closed while idle, just as it was asked again: nobody has read that request
+                answers.append((answer.status, answer.read().endswith(b"</feed>\n")))
+                used = True
+
+
+def test_a_busy_service_that_is_told_to_end_answers_what_it_was_asked(tmp_path):
+    site, answers = Site(tmp_path), []
+    try:
+        site.start("demo")
+        with ThreadPoolExecutor(16) as pool:
+            readers = [pool.submit(read_until_refused, site, answers) for _ in range(16)]
+            eventually(lambda: len(answers) >= 60, what="reading")
+            assert site.stop() == 0
+            for reader in readers:
+                reader.result()
+        assert set(answers) == {(200, True)}
+    finally:
+        site.close()
+
+
+def test_callers_who_leave_while_the_service_ends_do_not_make_it_abort(tmp_path):
+    site = Site(tmp_path)
+    try:
+        site.start("demo")
+        callers = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(24)]
+        for caller in callers:
+            caller.sendall(b"GET /streams/tarrow-rises/atom.xml HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        callers[0].recv(1)  # they are being answered
+        site.process.terminate()
+        for caller in callers:
+            caller.close()
+        assert site.process.wait(PATIENCE) == 0
+        assert "panic" not in site.log.read_text()
+    finally:
+        site.close()
 
 
 def test_a_port_in_use_is_one_sentence(tmp_path):

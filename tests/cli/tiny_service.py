@@ -35,6 +35,7 @@ def serve(settings, drain_seconds="30"):
 def web(settings):
     web_server.run(settings, "tiny_wsgi:app")
     say("web ended")
+    web_server.end_process()
 
 
 def wait_for_the_end(name):
