@@ -76,7 +76,9 @@ def make_private(path: str | Path) -> None:
     """
     if str(path) not in {"", ":memory:"}:
         with suppress(OSError):
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+            # Never one that is there: to close any descriptor of a file ends all POSIX locks that this process has on it,
+            # those of open SQLite connections too, and another process could take the log away from under them.
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def rows_changed(tx: Session, statement: Update | Delete | Insert) -> int:
