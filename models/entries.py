@@ -38,9 +38,15 @@ def entry_to_change(tx: Session, uid: str, *, version: int | None = None) -> Ent
     """
     query = entries().where(Entry.uid == uid).with_for_update(of=Entry, key_share=True)
     entry = _found(tx.scalar(query), uid)
-    if version is not None and entry.version != version:
-        raise StaleVersion(uid, entry.version)
+    if version is not None:
+        must_be_at(entry, version)
     return entry
+
+
+def must_be_at(entry: Entry, version: int) -> None:
+    """Raise StaleVersion where the entry is no longer the one that the caller looked at."""
+    if entry.version != version:
+        raise StaleVersion(entry.uid, entry.version)
 
 
 def _found(entry: Entry | None, uid: str) -> Entry:

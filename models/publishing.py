@@ -9,8 +9,8 @@ from models.actor import Actor
 from models.alerts import owe
 from models.clock import now
 from models.database import Database, rows_changed
-from models.entries import entry_to_change, snapshot
-from models.errors import AlreadyOut, Conflict, StaleVersion
+from models.entries import entry_to_change, must_be_at, snapshot
+from models.errors import AlreadyOut, Conflict
 from models.people import Role
 from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream, StreamState
 from models.streams import must_take_entries, touch
@@ -44,8 +44,7 @@ def publish(tx: Session, entry: Entry) -> bool:
         applied_at=moment,
     )
     tx.add(revision)
-    if entry.alerts and stream.state is not StreamState.HIDDEN:
-        owe(tx, revision, entry.importance)
+    owe(tx, revision, entry)
     return True
 
 
@@ -55,8 +54,7 @@ def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
         if entry.state is EntryState.SCHEDULED:
-            if entry.version != version:
-                raise StaleVersion(uid, entry.version)
+            must_be_at(entry, version)
             must_take_entries(entry.stream)
             publish(tx, entry)
         if entry.state is not EntryState.PUBLISHED:

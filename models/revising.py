@@ -16,11 +16,11 @@ from models.actor import Actor
 from models.alerts import owe
 from models.clock import now
 from models.database import Database, rows_changed
-from models.entries import changed, entry_to_change, fill, packed, snapshot
-from models.errors import AlreadyOut, Conflict, KeyUsed, StaleVersion
+from models.entries import changed, entry_to_change, fill, must_be_at, packed, snapshot
+from models.errors import AlreadyOut, Conflict, KeyUsed
 from models.people import Role
 from models.publishing import withdraw
-from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState, StreamState
+from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState
 from models.streams import touch
 from models.texts import NOTE, EntryText, block
 
@@ -62,13 +62,13 @@ def undo(db: Database, actor: Actor, uid: str, version: int) -> Entry:
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
         if entry.state is EntryState.SCHEDULED:
-            _must_be_seen(entry, version)
+            must_be_at(entry, version)
             withdraw(tx, entry)
             return entry
         revision = pending(tx, entry)
         if revision is None:
             raise AlreadyOut(uid)
-        _must_be_seen(entry, version)
+        must_be_at(entry, version)
         _settle(tx, revision, RevisionState.CANCELLED)
         if revision.kind is RevisionKind.RETRACTION:
             entry.state = EntryState.PUBLISHED
@@ -84,7 +84,7 @@ def apply_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
         entry = entry_to_change(tx, uid)
         revision = pending(tx, entry)
         if revision is not None:
-            _must_be_seen(entry, version)
+            must_be_at(entry, version)
             _apply(tx, entry, revision)
         return entry
 
@@ -113,12 +113,6 @@ def revisions(tx: Session, entry: Entry) -> list[Revision]:
     """All revisions of an entry, newest first."""
     query = select(Revision).where(Revision.entry_id == entry.id).order_by(Revision.no.desc())
     return list(tx.scalars(query.options(selectinload(Revision.entry))))
-
-
-def _must_be_seen(entry: Entry, version: int) -> None:
-    """Raise StaleVersion where what waits now is another change than the one that the caller looked at."""
-    if entry.version != version:
-        raise StaleVersion(entry.uid, entry.version)
 
 
 def _change(db: Database, actor: Actor, uid: str, version: int, state: EntryState, change: Change, text: EntryText | None) -> Revision:
@@ -191,8 +185,7 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
     if revision.kind in _SIGNIFICANT:
         entry.updated_at = moment
     touch(tx, entry.stream)
-    if revision.alerts and entry.stream.state is not StreamState.HIDDEN:
-        owe(tx, revision, entry.importance)
+    owe(tx, revision, entry)
     return True
 
 
