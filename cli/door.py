@@ -41,8 +41,7 @@ class Door:
     @cached_property
     def db(self) -> Database:
         """The site's database, migrated; BadSettings where it is not."""
-        path = self.settings.data_dir / "storywire.sqlite3"
-        if self.settings.embedded and not self.settings.database_url and not path.exists():
+        if self.settings.lacks_database:
             raise BadSettings(
                 f"There is no site in {self.settings.data_dir.absolute()} yet. Run `storywire init` first, or set STORYWIRE_DATA_DIR."
             )

@@ -69,7 +69,7 @@ def _shown(value: Any) -> str:
 
 def _database(settings: Settings) -> str:
     """What is wrong with the database, or nothing."""
-    if settings.embedded and not settings.database_url and not (settings.data_dir / "storywire.sqlite3").exists():
+    if settings.lacks_database:
         return "none yet: run `storywire init`"
     db = open_database(settings.resolved_database_url)
     try:

@@ -142,7 +142,16 @@ class Settings(BaseSettings):
     @property
     def resolved_database_url(self) -> str:
         """SQLAlchemy's URL of the database that these settings mean."""
-        return self.database_url or f"sqlite:///{(self.data_dir / 'storywire.sqlite3').absolute()}"
+        return self.database_url or f"sqlite:///{self._database_file.absolute()}"
+
+    @property
+    def _database_file(self) -> Path:
+        return self.data_dir / "storywire.sqlite3"
+
+    @property
+    def lacks_database(self) -> bool:
+        """The SQLite file in DATA_DIR is meant, and is not there yet."""
+        return not self.database_url and not self._database_file.exists()
 
     def environment(self) -> dict[str, str]:
         """These settings as environment variables for a child process, which then reads exactly the same ones."""
