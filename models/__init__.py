@@ -15,6 +15,7 @@ from models.ledger import (
     SkipReason,
     Subscription,
     SubscriptionTag,
+    Tally,
 )
 from models.people import Account, Contributor, LoginLink, LoginSession, Role, Throttle
 from models.stories import (
@@ -22,6 +23,7 @@ from models.stories import (
     EntryContributor,
     EntryState,
     EntryTag,
+    FeedText,
     Importance,
     Revision,
     RevisionKind,
@@ -34,7 +36,7 @@ from models.stories import (
 
 __all__ = [
     "Account", "Alert", "AlertKind", "Cadence", "Contributor", "Delivery", "DeliveryState", "Entry", "EntryContributor",
-    "EntryState", "EntryTag", "Fanout", "Importance", "Lane", "LoginLink", "LoginSession", "Pause", "Recipient",
+    "EntryState", "EntryTag", "Fanout", "FeedText", "Importance", "Lane", "LoginLink", "LoginSession", "Pause", "Recipient",
     "RecipientKind", "RecipientState", "Revision", "RevisionKind", "RevisionState", "Role", "Site", "SkipReason", "Stream",
-    "StreamContributor", "StreamState", "Subscription", "SubscriptionTag", "Throttle",
+    "StreamContributor", "StreamState", "Subscription", "SubscriptionTag", "Tally", "Throttle",
 ]  # fmt: skip

@@ -64,6 +64,7 @@ class Recipient(Base):
     created_at: Mapped[datetime]
     next_at: Mapped[datetime | None]  # pace: nothing is sent there before
     refusals: Mapped[int] = mapped_column(default=0)  # running, of a channel; the breaker counts them
+    sick_since: Mapped[datetime | None]  # the breaker is open: one real delivery at a time tries it, not before `next_at`
 
 
 class Cadence(enum.Enum):
@@ -139,6 +140,9 @@ class Alert(Base):
     priority: Mapped[int] = mapped_column(default=1)  # 0 breaking and notices, 1 normal, 2 digest
     created_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
+    held_at: Mapped[datetime | None]  # its first delivery would leave so late that an operator decides
+    finished_at: Mapped[datetime | None]  # nothing of it is owed any more
+    folded_at: Mapped[datetime | None]  # only its tallies are left; it never expands again
     revision: Mapped[Revision | None] = relationship(lazy="raise")
 
 
@@ -217,8 +221,21 @@ class Delivery(Base):
     started_at: Mapped[datetime | None]  # chat: the attempt began, so the message may be out
     settled_at: Mapped[datetime | None]
     last_reply: Mapped[str | None] = mapped_column(String(500))
+    folded_into: Mapped[int | None] = mapped_column(BigInteger)  # told inside the message of that delivery, to the same channel
     alert: Mapped[Alert] = relationship(lazy="raise")
     recipient: Mapped[Recipient] = relationship(lazy="raise")
+
+
+class Tally(Base):
+    """How many deliveries of an alert came to a state, as one worker counted: summed on read, so that workers never meet."""
+
+    __tablename__ = "tally"
+
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id", ondelete="CASCADE"), primary_key=True)
+    worker: Mapped[str] = mapped_column(String(64), primary_key=True)
+    lane: Mapped[Lane] = mapped_column(primary_key=True)
+    state: Mapped[DeliveryState] = mapped_column(primary_key=True)  # queued: owed in all
+    number: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class Pause(Base):

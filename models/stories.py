@@ -20,6 +20,9 @@ class Site(Base):
     seq: Mapped[int] = mapped_column(BigInteger, default=0)  # grows by one with every change that the public can see
     id_authority: Mapped[str] = mapped_column(String(255), default="")  # of tag: ids; never changed once set
     sending_paused: Mapped[bool] = mapped_column(default=False)
+    fingerprint: Mapped[str | None] = mapped_column(String(300))  # where this database ran last; a copy is held
+    held_reason: Mapped[str | None] = mapped_column(String(300))  # why sending waits for `storywire resume`
+    heartbeat_at: Mapped[datetime | None]  # when a worker last looked for work
     created_at: Mapped[datetime]
 
 
@@ -31,6 +34,13 @@ class StreamState(enum.Enum):
     QUIET = "quiet"
     ENDED = "ended"
     DELETED = "deleted"
+
+
+class FeedText(enum.Enum):
+    """How much of an entry its feeds carry."""
+
+    FULL = "full"
+    SUMMARY = "summary"
 
 
 class Stream(Base):
@@ -49,6 +59,7 @@ class Stream(Base):
     language: Mapped[str] = mapped_column(String(35))
     timezone: Mapped[str] = mapped_column(String(64))
     state: Mapped[StreamState] = mapped_column(default=StreamState.LIVE)
+    feed_text: Mapped[FeedText] = mapped_column(default=FeedText.FULL, server_default="full")
     seq: Mapped[int] = mapped_column(BigInteger, default=0)  # the site's counter at this stream's last public change
     created_at: Mapped[datetime]
     last_entry_at: Mapped[datetime | None]
@@ -90,6 +101,10 @@ class Importance(enum.Enum):
     BREAKING = "breaking"
 
 
+_NOTICED = "updated_at > published_at"
+_RAISED = "importance <> 'normal'"
+
+
 class Entry(Base):
     """One dated item of a stream, as it stands now."""
 
@@ -102,6 +117,13 @@ class Entry(Base):
         # Pages and feeds cut their windows by seq.
         Index(None, "stream_id", "seq"),
         Index(None, "seq"),
+        # The version of an archive is the last change among its entries and older ones.
+        Index(None, "stream_id", "changed_at"),
+        Index(None, "changed_at"),
+        # Feeds show again what readers should notice: corrections of entries that left the window, and withdrawals.
+        Index("ix_entry_noticed", "updated_at", sqlite_where=text(_NOTICED), postgresql_where=text(_NOTICED)),
+        # The feed of key entries.
+        Index("ix_entry_raised", "stream_id", "seq", sqlite_where=text(_RAISED), postgresql_where=text(_RAISED)),
     )
 
     id: Mapped[BigId]
