@@ -1,7 +1,7 @@
 """What a channel is told, in plain values, and the text rules that all services share."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -12,9 +12,20 @@ WORD_JOINER = "\u2060"
 """Invisible and without width; after an @ it keeps chat services from seeing a name there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One of the messages that were folded into one: its headline, and where to read it."""
+
+    title: str
+    url: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelMessage:
-    """One alert for one channel, rendered by no service yet.  Texts are plain, dates aware."""
+    """One alert for one channel, rendered by no service yet.  Texts are plain, dates aware.
+
+    A folded one (see `folded`) tells several alerts: its ``lines`` take the place of dek, note and body.
+    """
 
     event: Event
     uid: str  # the delivery's, the same on every attempt
@@ -32,6 +43,7 @@ class ChannelMessage:
     updated_at: datetime | None = None
     importance: str = "normal"
     tags: tuple[str, ...] = ()
+    lines: tuple[Line, ...] = ()
 
     @property
     def headline(self) -> str:
@@ -40,13 +52,37 @@ class ChannelMessage:
 
     @property
     def summary(self) -> str:
-        """The dek, or the body where there is none."""
-        return self.dek or self.body_text
+        """The dek, or the body where there is none; the lines of a folded message."""
+        return "\n".join(f"• {line.title}\n{line.url}" for line in self.lines) or self.dek or self.body_text
 
     @property
     def credit(self) -> str:
         """Byline and stream, one or both."""
         return one_line(" · ".join(part for part in (self.byline, self.stream_title) if part))
+
+
+_WEIGHT = ("normal", "key", "breaking")
+
+
+def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
+    """Several messages to one channel as one, told in the order given: "6 updates: Storm over the coast".
+
+    ``uid`` is that of the delivery that carries it.  Where they are of several stories it names and links none.
+    Only for services whose ``folds`` is true.
+    """
+    last = messages[-1]
+    one_story = len({message.stream_url for message in messages}) == 1
+    story, url = (last.stream_title, last.stream_url) if one_story else ("", "")
+    updates = f"{len(messages)} updates"
+    return ChannelMessage(
+        event=last.event,
+        uid=uid,
+        guid=last.guid,
+        title=f"{updates}: {story}" if story else updates,
+        url=url,
+        importance=max((message.importance for message in messages), key=_WEIGHT.index),
+        lines=tuple(Line(message.headline, message.url) for message in messages),
+    )
 
 
 def one_line(text: str) -> str:

@@ -30,6 +30,7 @@ class Service:
     format: Callable[[ChannelMessage], Formatted]
     pace_seconds: float  # least time between two messages to one target
     retry_unknown: bool  # whether a message that may have arrived is sent again
+    folds: bool = True  # whether several owed messages may be told as one, by `notifier.message.folded`
     parameters: frozenset[str] = frozenset()  # what may stand behind ``?``
     extras: str = ""  # of ``+`` for headers and ``-`` for the target's own parameters
     prepare: Callable[[Any, ChannelMessage, bytes], None] = nothing

@@ -104,6 +104,7 @@ SERVICE = Service(
     format=_format,
     pace_seconds=0.0,  # a program sets its own pace, by 429 and Retry-After
     retry_unknown=True,  # it drops a double by the delivery's uid
+    folds=False,  # a program wants each by itself
     extras="+-",
     prepare=_prepare,
 )
