@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +15,7 @@ from models import Delivery, DeliveryState, Lane, Recipient, RevisionKind, Subsc
 from models.audience import owed
 from models.clock import now
 from models.database import Database
+from models.tallies import tally
 from notifier import pause
 from notifier.lease import LEASE, QUEUED, Lease, skipped
 from notifier.sql import among, changed, taken
@@ -28,6 +30,7 @@ class Message:
     id: int
     uid: str
     alert_id: int
+    lane: Lane
     recipient_id: int
     recipient_uid: str
     address: str
@@ -63,7 +66,7 @@ def claim(db: Database, lane: Lane, limit: int, *, monotonic: Callable[[], float
         ids = _take(tx, lane, token, 1 if gate is pause.Gate.PROBE else limit)
         if not ids:
             return None
-        messages = _wanted(tx, ids)
+        messages = _wanted(tx, lane, ids)
         if gate is pause.Gate.PROBE and messages:
             pause.probing(tx)
         return Claim(lease, messages, len(ids), gate is pause.Gate.PROBE)
@@ -87,14 +90,14 @@ def _take(tx: Session, lane: Lane, token: str, limit: int) -> Sequence[int]:
     return tx.scalars(take.execution_options(synchronize_session=False)).all()
 
 
-def _wanted(tx: Session, ids: Sequence[int]) -> list[Message]:
+def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     """The rows that are to be sent now; the others are skipped or put back."""
     rows = _rows(tx, ids)
     about = abouts(tx, {row.alert_id for row in rows})
     others = {alert_id: _others(tx, one, rows) for alert_id, one in about.items()}
     again = {alert_id: _still_owed(tx, one, rows) for alert_id, one in about.items()}
     wanted: list[Message] = []
-    unwanted: dict[Skip | Wait, list[int]] = {}
+    unwanted: dict[Skip | Wait, list[Any]] = {}
     for row in rows:
         one = about[row.alert_id]
         earlier, later = others[one.alert_id].get(row.recipient_id, ([], []))
@@ -104,9 +107,11 @@ def _wanted(tx: Session, ids: Sequence[int]) -> list[Message]:
         if isinstance(verdict, Send):
             wanted.append(_message(row, told=verdict.told))
         else:
-            unwanted.setdefault(verdict, []).append(row.id)
+            unwanted.setdefault(verdict, []).append(row)
     for other, put in unwanted.items():
-        changed(tx, update(Delivery).where(among(tx, Delivery.id, put)).values(_put(other, now(tx))))
+        changed(tx, update(Delivery).where(among(tx, Delivery.id, [row.id for row in put])).values(_put(other, now(tx))))
+    skips = (row for other, put in unwanted.items() if isinstance(other, Skip) for row in put)
+    tally(tx, Counter((row.alert_id, lane, DeliveryState.SKIPPED) for row in skips))
     return wanted
 
 
@@ -116,6 +121,7 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Delivery.id,
             Delivery.uid,
             Delivery.alert_id,
+            Delivery.lane,
             Delivery.recipient_id,
             Delivery.attempts,
             Delivery.created_at,
@@ -185,6 +191,7 @@ def _message(row: Any, *, told: bool) -> Message:
         id=row.id,
         uid=row.uid,
         alert_id=row.alert_id,
+        lane=row.lane,
         recipient_id=row.recipient_id,
         recipient_uid=row.recipient_uid,
         address=row.address,

@@ -1,5 +1,6 @@
 """Expanding: a fanout becomes one delivery for each recipient that is owed the alert, a slice of recipients at a time."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +14,10 @@ from models.audience import owed
 from models.base import random_uid
 from models.clock import now
 from models.database import Database, rows_changed
+from models.tallies import Change, tally
 from notifier.courtesy import Courtesy
 from notifier.lease import skipped
-from notifier.sql import changed, on_postgresql
+from notifier.sql import on_postgresql
 from notifier.topics import About, abouts
 
 SLICE = 2_000
@@ -115,22 +117,36 @@ def _walks(about: About, lane: Lane) -> Iterator[tuple[InstrumentedAttribute[int
 
 def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
     """Insert the deliveries of a slice and settle those that they replace."""
+    if about.kind is RevisionKind.RETRACTION:
+        # First, so that a claim that is just being made has ended when those told are looked up.
+        changes = _replace(tx, about, lane, part, SkipReason.RETRACTED)
+        made = _insert(tx, about, _told(about, lane, part))
+    else:
+        made = _insert(
+            tx, about, owed(about.topic(tx), confirmed_by=about.created_at).where(Recipient.lane == lane, part.holds(Recipient.id))
+        )
+        changes = _replace(tx, about, lane, part, SkipReason.SUPERSEDED)
+    changes[about.alert_id, lane, DeliveryState.QUEUED] += made
+    tally(tx, changes)
+    return made
+
+
+def _replace(tx: Session, about: About, lane: Lane, part: _Range, reason: SkipReason) -> Counter[Change]:
+    """Skip what is queued of earlier revisions: all of it for a retraction, else where the new one takes its place."""
+    if not about.earlier:
+        return Counter()
     replaced = and_(
         Delivery.alert_id.in_(about.earlier),
         Delivery.lane == lane,
         Delivery.state == DeliveryState.QUEUED,
         part.holds(Delivery.recipient_id),
     )
-    if about.kind is RevisionKind.RETRACTION:
-        # First, so that a claim that is just being made has ended when those told are looked up.
-        changed(tx, update(Delivery).where(replaced).values(skipped(SkipReason.RETRACTED, now(tx))))
-        return _insert(tx, about, _told(about, lane, part))
-    made = _insert(tx, about, owed(about.topic(tx), confirmed_by=about.created_at).where(Recipient.lane == lane, part.holds(Recipient.id)))
-    if about.earlier:
+    if reason is SkipReason.SUPERSEDED:
         newer = aliased(Delivery)
-        has_this = exists().where(newer.alert_id == about.alert_id, newer.recipient_id == Delivery.recipient_id)
-        changed(tx, update(Delivery).where(replaced, has_this).values(skipped(SkipReason.SUPERSEDED, now(tx))))
-    return made
+        replaced = and_(replaced, exists().where(newer.alert_id == about.alert_id, newer.recipient_id == Delivery.recipient_id))
+    skip = update(Delivery).where(replaced).values(skipped(reason, now(tx))).returning(Delivery.alert_id)
+    alerts = tx.scalars(skip.execution_options(synchronize_session=False))
+    return Counter((alert_id, lane, DeliveryState.SKIPPED) for alert_id in alerts)
 
 
 def _told(about: About, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:

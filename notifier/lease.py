@@ -1,6 +1,7 @@
 """Leases: a claimed row belongs to one worker for a while, and to anybody when that has gone."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 from models import Delivery, DeliveryState, Recipient, SkipReason
 from models.clock import now
 from models.database import Database
+from models.tallies import tally
 from notifier.services import SERVICES
 from notifier.sql import changed
 
@@ -81,7 +83,10 @@ def _release(tx: Session, which: ColumnElement[bool]) -> int:
     released = changed(tx, update(Delivery).where(claimed, again).values(**QUEUED))
     words = "The worker ended while this was being sent; it may have arrived."
     unknown = {"state": DeliveryState.UNKNOWN, "claim_token": None, "lease_until": None, "settled_at": now(tx), "last_reply": words}
-    return released + changed(tx, update(Delivery).where(claimed).values(**unknown))
+    ended = update(Delivery).where(claimed).values(**unknown).returning(Delivery.alert_id, Delivery.lane)
+    lost = tx.execute(ended.execution_options(synchronize_session=False)).all()
+    tally(tx, Counter((alert_id, lane, DeliveryState.UNKNOWN) for alert_id, lane in lost))
+    return released + len(lost)
 
 
 def _drop_doubles() -> Iterable[str]:

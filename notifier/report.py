@@ -1,6 +1,6 @@
 """What the desk and the command line show of the ledger.  The number of queries does not depend on how much there is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models import Alert, Delivery, DeliveryState, Entry, Fanout, Pause, Recipient, RecipientKind, Revision, Site, SkipReason
 from models.clock import now
+from models.tallies import tallied
 
 _NAMED = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.SKIPPED)
 
@@ -47,7 +48,7 @@ def alert_sums(tx: Session, limit: int) -> list[dict[str, Any]]:
     )
     alerts = tx.execute(latest).all()
     ids = [alert.id for alert in alerts]
-    counts = _counts(tx, ids)
+    sums = tallied(tx, ids)
     undone = set(tx.scalars(select(Fanout.alert_id).where(Fanout.alert_id.in_(ids), Fanout.done_at.is_(None))))
     return [
         {
@@ -58,9 +59,7 @@ def alert_sums(tx: Session, limit: int) -> list[dict[str, Any]]:
             "created_at": alert.created_at,
             "stopped_at": alert.stopped_at,
             "expanded": alert.id not in undone,
-            "owed": sum(counts.get(alert.id, {}).values()),
-            **{state.value: counts.get(alert.id, {}).get(state, 0) for state in _NAMED},
-            "queued": sum(counts.get(alert.id, {}).get(state, 0) for state in (DeliveryState.QUEUED, DeliveryState.CLAIMED)),
+            **_numbers(sums.get(alert.id, {})),
         }
         for alert in alerts
     ]
@@ -101,12 +100,10 @@ def why_waiting(tx: Session) -> list[str]:
     return [*said, *held]
 
 
-def _counts(tx: Session, alert_ids: Sequence[int]) -> dict[int, dict[DeliveryState, int]]:
-    query = select(Delivery.alert_id, Delivery.state, func.count()).where(Delivery.alert_id.in_(alert_ids))
-    found: dict[int, dict[DeliveryState, int]] = {}
-    for alert_id, state, number in tx.execute(query.group_by(Delivery.alert_id, Delivery.state)):
-        found.setdefault(alert_id, {})[state] = number
-    return found
+def _numbers(sums: Mapping[DeliveryState, int]) -> dict[str, int]:
+    """One alert's tallies by name; what came to no end yet is still queued."""
+    owed, ended = sums.get(DeliveryState.QUEUED, 0), {state.value: sums.get(state, 0) for state in _NAMED}
+    return {"owed": owed, **ended, "queued": owed - sum(ended.values())}
 
 
 def _line(delivery: Delivery, kind: RecipientKind, address: str, service: str, masked_url: str, no: int) -> DeliveryLine:

@@ -5,6 +5,7 @@ The statements are built once: building one anew costs more than a mail.
 
 import random
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -17,6 +18,7 @@ from models import Delivery, DeliveryState, Recipient
 from models.audience import suppress
 from models.clock import now
 from models.database import Database
+from models.tallies import tally
 from notifier.claim import Message
 from notifier.courtesy import Courtesy
 from notifier.errors import SendError, Sent
@@ -117,6 +119,11 @@ class Settler:
             with self._courtesy.writing(), self._db.begin() as tx:
                 for one in batch:
                     _settle(tx, one)
+                ended = [(one, one.follows.state) for one in batch if one.follows and not one.lost]
+                tally(
+                    tx,
+                    Counter((one.message.alert_id, one.message.lane, state) for one, state in ended if state is not DeliveryState.QUEUED),
+                )
         except Exception as exc:
             for one in batch:
                 one.error = exc

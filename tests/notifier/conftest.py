@@ -27,7 +27,7 @@ from notifier.apprise_setup import set_up_apprise
 from notifier.mail import Mailer
 from notifier.smtp import MailConnection
 from tests.conftest import Newsroom
-from tests.notifier.office import Office
+from tests.notifier.office import Office, counted, tallied
 
 DROP = "drop"  # a reply that is none: the connection is cut
 
@@ -219,8 +219,9 @@ def hook(httpserver: HTTPServer, allow: Callable[..., None]) -> str:
 
 @pytest.fixture
 def office(newsroom: Newsroom, keys: Keys, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    """A worker that is stepped by hand, sending to ``inbox``."""
+    """A worker that is stepped by hand, sending to ``inbox``; whatever a test did, its tallies must be what a count would find."""
     monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
     office = Office(newsroom.db, keys, inbox.url)
     yield office
     office.close()
+    assert tallied(office.db) == counted(office.db)

@@ -1,6 +1,7 @@
 """A post office for tests: followers, and the worker's passes one after the other, without threads or waiting."""
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -8,7 +9,7 @@ from sqlalchemy import select
 
 from config.keys import Keys
 from config.settings import Settings
-from models import Delivery, Entry, Recipient, RevisionKind
+from models import Delivery, DeliveryState, Entry, Recipient, RevisionKind, Tally
 from models.actor import SYSTEM
 from models.audience import Target, add_channel, add_subscriber, leave
 from models.database import Database
@@ -25,6 +26,24 @@ one_database = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 
 MAIL_FROM = "Courier <news@courier.example>"
 BASE_URL = "https://news.example.org"
+
+
+def counted(db: Database) -> Counter[tuple[int, str, str]]:
+    """Alert, lane and state of every row of the ledger that came to an end, and each row as owed."""
+    with db.read() as tx:
+        rows = tx.execute(select(Delivery.alert_id, Delivery.lane, Delivery.state)).all()
+    ended = [(alert_id, lane.value, state.value) for alert_id, lane, state in rows]
+    ended = [row for row in ended if row[2] not in ("queued", "claimed")]
+    return Counter([*ended, *((alert_id, lane.value, DeliveryState.QUEUED.value) for alert_id, lane, _ in rows)])
+
+
+def tallied(db: Database) -> Counter[tuple[int, str, str]]:
+    """The same from the tallies."""
+    found: Counter[tuple[int, str, str]] = Counter()
+    with db.read() as tx:
+        for one in tx.scalars(select(Tally)):
+            found[one.alert_id, one.lane.value, one.state.value] += one.number
+    return +found
 
 
 def settings(**given: object) -> Settings:

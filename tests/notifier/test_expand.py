@@ -10,6 +10,7 @@ from models import Alert, Delivery, DeliveryState, EntryState, Fanout, Importanc
 from models.actor import SYSTEM
 from models.database import Database
 from models.posting import Release, add_entry
+from models.tallies import tally
 from models.texts import EntryText
 from notifier import expand as expanding
 from notifier.expand import expand_slice
@@ -129,6 +130,8 @@ def test_a_retraction_is_owed_to_those_told_and_ends_what_waits(newsroom: Newsro
         with newsroom.db.begin() as tx:
             told = update(Delivery).where(Delivery.recipient_id == office.recipient(f"{state.value}@example.org").id)
             tx.execute(told.values(state=state))
+            if state not in (DeliveryState.CLAIMED, DeliveryState.QUEUED):
+                tally(tx, {(1, Lane.BULK, state): 1})
     office.retract(entry)
     assert newsroom.entry(entry.uid).state is EntryState.RETRACTED
     assert office.expand() == 3

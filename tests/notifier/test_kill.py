@@ -17,7 +17,7 @@ from models.database import Database, open_database
 from models.streams import get_stream
 from tests.conftest import Newsroom
 from tests.notifier.conftest import Inbox
-from tests.notifier.office import BASE_URL, MAIL_FROM
+from tests.notifier.office import BASE_URL, MAIL_FROM, counted, tallied
 from tests.notifier.test_engine import eventually, states
 
 READERS, CONNECTIONS, KILLED_AT = 300, 3, 100
@@ -89,4 +89,5 @@ def test_a_worker_killed_between_claim_and_settle_loses_nobody(db: Database, key
         assert len({mail["Message-ID"] for mail in inbox.mails if mail["To"] == address}) == 1
     with real.read() as tx:
         assert set(tx.scalars(select(Delivery.attempts))) <= {1, 2}
+    assert tallied(real) == counted(real)
     real.engine.dispose()

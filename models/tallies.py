@@ -1,0 +1,57 @@
+"""Tallies: how many deliveries of an alert came to each state, added where it happens, so that nobody counts the rows."""
+
+import os
+import platform
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from models.ledger import DeliveryState, Lane, Tally
+
+Change = tuple[int, Lane, DeliveryState]
+"""Alert, lane, and the state that its deliveries came to; QUEUED stands for all that were owed."""
+
+WORKER = f"{platform.node()}:{os.getpid()}"[-64:]
+"""Each process adds to rows of its own, so none waits for another's commit."""
+
+
+def tally(tx: Session, changes: Mapping[Change, int]) -> None:
+    """Add ``changes`` in the transaction that makes them, as its last statement, so that no two wait for each other.
+
+    A number below zero takes back: an unknown delivery that is owed again.
+    """
+    rows = [
+        {"alert_id": alert_id, "worker": WORKER, "lane": lane, "state": state, "number": number}
+        for (alert_id, lane, state), number in sorted(changes.items(), key=lambda item: (item[0][0], item[0][1].value, item[0][2].value))
+        if number
+    ]
+    if rows:
+        dialect = "sqlite" if tx.get_bind().dialect.name == "sqlite" else "postgresql"
+        tx.connection().execute(_ADD[dialect], rows)
+
+
+def tallied(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[DeliveryState, int]]:
+    """The sums of all workers and lanes; an alert without any is left out."""
+    query = select(Tally.alert_id, Tally.state, func.sum(Tally.number)).where(Tally.alert_id.in_(list(alert_ids)))
+    found: dict[int, dict[DeliveryState, int]] = {}
+    for alert_id, state, number in tx.execute(query.group_by(Tally.alert_id, Tally.state)):
+        found.setdefault(alert_id, {})[state] = int(number)
+    return found
+
+
+def condense(tx: Session, alert_id: int) -> None:
+    """One row for each lane and state, whoever counted: for an alert to which nothing is added any more."""
+    query = select(Tally.lane, Tally.state, func.sum(Tally.number)).where(Tally.alert_id == alert_id).group_by(Tally.lane, Tally.state)
+    sums = tx.execute(query).all()
+    tx.execute(delete(Tally).where(Tally.alert_id == alert_id))
+    tx.add_all(Tally(alert_id=alert_id, worker="", lane=lane, state=state, number=int(number)) for lane, state, number in sums)
+
+
+def _adding(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
+    key = [Tally.alert_id, Tally.worker, Tally.lane, Tally.state]
+    return insert.on_conflict_do_update(index_elements=key, set_={"number": Tally.number + insert.excluded.number})
+
+
+_ADD = {"sqlite": _adding(sqlite.insert(Tally)), "postgresql": _adding(postgresql.insert(Tally))}
