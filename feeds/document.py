@@ -1,6 +1,6 @@
 """What a feed says, whatever its format: values only, no table and no bytes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -52,6 +52,19 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture of an entry, at an absolute address; ``length`` in bytes."""
+
+    url: str
+    media_type: str
+    length: int
+    width: int
+    height: int
+    alt: str = ""
+    credit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class FeedEntry:
     """One entry.  ``title`` and ``dek`` are plain text, ``content_html`` is sanitised HTML with absolute links or empty."""
 
@@ -60,6 +73,7 @@ class FeedEntry:
     title: str
     published: datetime
     updated: datetime  # moves only for what readers should notice (RFC 4287 section 4.2.15)
+    language: str
     dek: str = ""
     content_html: str = ""
     authors: tuple[Person, ...] = ()
@@ -67,12 +81,35 @@ class FeedEntry:
     importance: str = "normal"
     link: str | None = None  # the page elsewhere that the entry is about
     note: Note | None = None
-    language: str | None = None  # None: the feed's
+    images: tuple[Image, ...] = ()
+    stream: str = ""  # id of the stream's own feed
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A stream whose entries stand in a feed beside those of others (RFC 4287 section 4.2.11)."""
+
+    id: str
+    title: str
+    url: str
+    updated: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """A withdrawn entry (RFC 6721 section 3); ``comment`` is the public note, plain text."""
+
+    id: str
+    when: datetime
+    comment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class FeedDocument:
-    """One feed; ``entries`` stand in the order in which they are shown, newest first."""
+    """One feed; ``entries`` stand in the order in which they are shown, newest first.
+
+    Two documents that are equal have the same bytes: what is not compared is told beside them.
+    """
 
     id: str
     title: str
@@ -80,14 +117,30 @@ class FeedDocument:
     page_url: str
     language: str
     updated: datetime  # the latest of the entries' `updated`, never the present moment
-    changed: datetime  # the latest change of any kind, silent ones too: Last-Modified
     site: Person
     dek: str = ""
     contributors: tuple[Person, ...] = ()
     entries: tuple[FeedEntry, ...] = ()
+    sources: tuple[Source, ...] = ()  # the streams that the entries come from, where they are several
+    tombstones: tuple[Tombstone, ...] = ()
     hubs: tuple[str, ...] = ()  # WebSub; named only while they answer
     max_age: int = 60  # seconds that a copy stays fresh
+    complete: bool = False  # nothing but these entries belongs to the feed (RFC 5005 section 2)
+    archive: bool = False  # an older part, which is not expected to change (RFC 5005 section 4)
+    previous_folder_url: str | None = None  # where the next older entries lie
+    current_folder_url: str | None = None  # of an archive: where the newest lie
+    changed: datetime = field(compare=False, kw_only=True)  # the latest change of any kind, silent ones too: Last-Modified
+    valid_until: datetime | None = field(default=None, compare=False)  # when time alone makes it another
+    stamp: int = field(default=0, compare=False)  # the counter of the stream, or of the site, when it was read
 
     def self_url(self, fmt: Format) -> str:
         """The one canonical address of this feed in that format, without a query."""
         return self.folder_url + fmt.file_name
+
+    def previous_url(self, fmt: Format) -> str | None:
+        """The address of the archive before this document."""
+        return self.previous_folder_url and self.previous_folder_url + fmt.file_name
+
+    def current_url(self, fmt: Format) -> str | None:
+        """Of an archive: the address of the subscription document."""
+        return self.current_folder_url and self.current_folder_url + fmt.file_name

@@ -47,6 +47,7 @@ class AtomFeedExtension(FeedExtension):
 class EntryExtension:
     """Entry level; ``entry`` is set before feedgen writes."""
 
+    document: FeedDocument
     entry: FeedEntry
 
     def extend_atom(self, element: _Element) -> _Element:
@@ -57,7 +58,7 @@ class EntryExtension:
         related = link_of(self.entry)
         if related:
             SubElement(element, "link", href=related, rel="related")
-        if self.entry.language:
+        if self.entry.language != self.document.language:
             element.set(XML_LANG, self.entry.language)
         return element
 
@@ -65,7 +66,7 @@ class EntryExtension:
         """Bylines without e-mail (RSS's own author demands one), the entry's language, and when it last changed."""
         for person in self.entry.authors:
             SubElement(item, f"{{{DC_NS}}}creator").text = person.name
-        if self.entry.language:
+        if self.entry.language != self.document.language:
             SubElement(item, f"{{{DC_NS}}}language").text = self.entry.language
         SubElement(item, f"{{{ATOM_NS}}}updated").text = self.entry.updated.isoformat()
         return item
@@ -77,4 +78,4 @@ def feed_extension(fmt: Format) -> type[FeedExtension]:
 
 
 def _speaks_dublin_core(document: FeedDocument) -> bool:
-    return bool(document.contributors) or any(entry.authors or entry.language for entry in document.entries)
+    return bool(document.contributors) or any(entry.authors or entry.language != document.language for entry in document.entries)

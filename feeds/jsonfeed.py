@@ -22,11 +22,11 @@ def render_json(document: FeedDocument) -> bytes:
         "hubs": [{"type": "WebSub", "url": hub} for hub in document.hubs],
     }
     feed = {key: value for key, value in feed.items() if value}
-    feed["items"] = [_item(entry, document.site) for entry in document.entries]
+    feed["items"] = [_item(entry, document) for entry in document.entries]
     return json.dumps(feed, ensure_ascii=False, indent=1).encode()
 
 
-def _item(entry: FeedEntry, site: Person) -> dict[str, Any]:
+def _item(entry: FeedEntry, document: FeedDocument) -> dict[str, Any]:
     content = content_html(entry)
     raised = [] if entry.importance == "normal" else [entry.importance]
     item = {
@@ -39,9 +39,9 @@ def _item(entry: FeedEntry, site: Person) -> dict[str, Any]:
         "date_published": entry.published.isoformat(),
         "date_modified": entry.updated.isoformat(),
         # Without its own authors an item inherits the feed's, here the contributors, who did not all write it.
-        "authors": _persons(entry.authors or (site,)),
+        "authors": _persons(entry.authors or (document.site,)),
         "tags": [tag.label for tag in entry.tags] + raised,
-        "language": entry.language,
+        "language": entry.language if entry.language != document.language else None,
         "_storywire": {"importance": entry.importance} if raised else None,
     }
     found = {key: value for key, value in item.items() if value}

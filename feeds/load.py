@@ -1,169 +1,207 @@
-"""Tables into a document, by a number of queries that does not grow with the entries."""
+"""Tables into a document: a few small queries, and the entries that were not read before."""
 
-import uuid
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from feeds.content import with_absolute_links
-from feeds.document import FeedDocument, FeedEntry, Note, Person, Tag
-from models import (
-    Contributor,
-    Entry,
-    EntryState,
-    Revision,
-    RevisionKind,
-    RevisionState,
-    Site,
-    Stream,
-    StreamState,
-)
+from feeds.address import Archive, Flavour, Scope, Topic
+from feeds.document import FeedDocument, FeedEntry, Person, Source, Tombstone
+from feeds.entries import EntryReader
+from feeds.scope import ScopeFound, find_scope
+from feeds.words import Words, words
+from models import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream
+from models.clock import now
 from models.database import Database
-from models.entries import entries
-from models.streams import get_stream
+from models.errors import NotFound
 
-NEWEST = 50  # entries in a subscription document
-# Seconds that a copy stays fresh.  Readers wait for the longest hint that they find, so RSS's ttl comes from the same number.
-MAX_AGE = {StreamState.LIVE: 60, StreamState.QUIET: 900, StreamState.ENDED: 86_400}
-_PUBLIC = tuple(MAX_AGE)
-
-
-def load_document(db: Database, settings: Settings, slug: str | None = None) -> FeedDocument:
-    """The feed of the stream ``slug``, or of all streams.
-
-    Raises NotFound where there is no such stream or it is hidden, Gone where it was deleted.
-    """
-    with db.read() as tx:
-        return _all_streams(tx, settings) if slug is None else _one_stream(tx, settings, slug)
+NEWEST = 50  # entries in a document
+MOST_NOTICED = 100
+ARCHIVE_MAX_AGE = 30 * 86_400  # seconds: when it changes it gets another address
+STUB_LIFE = timedelta(days=7)  # a withdrawn entry stands as one in its place, and a changed old one among the newest
+TOMBSTONE_LIFE = timedelta(days=30)
 
 
-def _one_stream(tx: Session, settings: Settings, slug: str) -> FeedDocument:
-    stream = get_stream(tx, slug, public=True)
-    newest = _newest(tx, stream)
-    page = _stream_url(settings, slug)
-    return FeedDocument(
-        id=stream.guid,
-        title=stream.title,
-        dek=stream.dek,
-        folder_url=f"{page}/",
-        page_url=page,
-        language=stream.language,
-        updated=_updated(tx, newest, stream) or stream.created_at,
-        changed=stream.changed_at,
-        site=_site(settings),
-        contributors=tuple(map(_person, stream.contributors)),
-        entries=_feed_entries(tx, settings, newest, stream.language),
-        max_age=MAX_AGE[stream.state],
-    )
+class Moved(Exception):
+    """That version of an archive is over; ``topic`` is the present one."""
+
+    def __init__(self, topic: Topic) -> None:
+        super().__init__(topic.folder)
+        self.topic = topic
 
 
-def _all_streams(tx: Session, settings: Settings) -> FeedDocument:
-    site = tx.scalars(select(Site)).one()
-    newest = _newest(tx, None)
-    # Hidden and deleted streams count, too: this feed changed when they left it.
-    changed = tx.execute(select(func.max(Stream.changed_at))).scalar_one()
-    return FeedDocument(
-        id=_site_guid(site, "all"),
-        title=settings.site_name,
-        folder_url=f"{settings.base_url}/",
-        page_url=f"{settings.base_url}/",
-        language=settings.site_language,
-        updated=_updated(tx, newest, None) or site.created_at,
-        changed=changed or site.created_at,
-        site=_site(settings),
-        entries=_feed_entries(tx, settings, newest, settings.site_language),
-    )
+@dataclass(frozen=True, slots=True)
+class _Withdrawal:
+    tombstone: Tombstone
+    entry_id: int
 
 
-def _newest(tx: Session, stream: Stream | None) -> Sequence[Entry]:
-    """The last published by seq, which no imported date can disturb, in the order in which they are shown."""
-    query = entries().join(Entry.stream).where(Entry.state == EntryState.PUBLISHED, Stream.state.in_(_PUBLIC))
-    query = query.order_by(Entry.seq.desc()).limit(NEWEST)
-    if stream is not None:
-        query = query.where(Entry.stream_id == stream.id)
-    return sorted(tx.scalars(query), key=lambda entry: (_published(entry), entry.seq), reverse=True)
+class FeedLoader:
+    """Reads documents; keeps entries that it read, so that a change costs what changed.  For several threads at once."""
 
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self._db, self._settings = db, settings
+        self._reader = EntryReader(settings)
 
-def _updated(tx: Session, shown: Sequence[Entry], stream: Stream | None) -> datetime | None:
-    """The latest significant change among these entries and those that were retracted from among them.
+    def load(self, topic: Topic) -> FeedDocument:
+        """The feed as it stands at one moment.
 
-    A retraction moves its entry's `updated`, so the feed's never goes back when its newest entry leaves.
-    """
-    oldest = min((entry.seq or 0 for entry in shown), default=0)
-    out = (EntryState.PUBLISHED, EntryState.RETRACTED)
-    query = (
-        select(func.max(Entry.updated_at)).join(Entry.stream).where(Entry.seq >= oldest, Entry.state.in_(out), Stream.state.in_(_PUBLIC))
-    )
-    if stream is not None:
-        query = query.where(Entry.stream_id == stream.id)
-    moment: datetime | None = tx.execute(query).scalar_one()
-    return moment
+        Raises NotFound where there is none or its stream is hidden, Gone where its stream was deleted, Moved where the
+        archive has a newer version.
+        """
+        with self._db.read() as tx:
+            scope = find_scope(tx, self._settings, topic)
+            if topic.archive is not None:
+                return self._archive(tx, topic, topic.archive, scope)
+            return self._newest(tx, topic, scope)
 
+    def _newest(self, tx: Session, topic: Topic, scope: ScopeFound) -> FeedDocument:
+        rows = _window(tx, scope, NEWEST)
+        is_new = topic.flavour is Flavour.NEW
+        older = None if is_new else _newest_archive(tx, topic, scope, len(rows))
+        document = self._document(tx, topic, scope, rows, older)
+        if is_new:
+            return replace(document, entries=_as_first_out(tx, document.entries))
+        return self._with_noticed(tx, scope, replace(document, complete=older is None), rows)
 
-def _feed_entries(tx: Session, settings: Settings, shown: Sequence[Entry], language: str) -> tuple[FeedEntry, ...]:
-    notes = _corrections(tx, [entry.id for entry in shown])
-    return tuple(_feed_entry(settings, entry, notes.get(entry.id), language) for entry in shown)
+    def _archive(self, tx: Session, topic: Topic, archive: Archive, scope: ScopeFound) -> FeedDocument:
+        rows = _window(tx, scope, NEWEST + 1, upto=archive.upto)
+        if topic.flavour is Flavour.NEW or not rows or rows[0].seq != archive.upto:
+            raise NotFound("archive", topic.folder)
+        present = _archive_at(tx, scope, archive.upto)
+        if present != archive:
+            raise Moved(replace(topic, archive=present))
+        older = _archive_at(tx, scope, rows[NEWEST].seq) if len(rows) > NEWEST else None
+        document = self._document(tx, topic, scope, rows[:NEWEST], older)
+        return replace(document, archive=True, current_folder_url=self._folder(topic.newest), max_age=ARCHIVE_MAX_AGE)
 
-
-def _corrections(tx: Session, ids: Sequence[int]) -> dict[int, Note]:
-    """The public note of each entry's latest applied correction that has one."""
-    query = (
-        select(Revision.entry_id, Revision.note)
-        .where(
-            Revision.entry_id.in_(ids),
-            Revision.kind == RevisionKind.CORRECTION,
-            Revision.state == RevisionState.APPLIED,
-            Revision.note != "",
+    def _document(self, tx: Session, topic: Topic, scope: ScopeFound, rows: Sequence[Any], older: Archive | None) -> FeedDocument:
+        shown = self._reader.read(tx, [row for row in rows if row.state is EntryState.PUBLISHED])
+        return FeedDocument(
+            id=scope.guid,
+            title=scope.title,
+            dek=scope.dek,
+            folder_url=self._folder(topic),
+            page_url=scope.page_url,
+            language=scope.language,
+            updated=max((row.updated_at for row in rows), default=scope.created_at),
+            changed=scope.changed_at,
+            site=Person(self._settings.site_name, f"{self._settings.base_url}/"),
+            contributors=scope.contributors,
+            entries=_in_order(shown),
+            sources=_sources(tx, self._settings, shown) if topic.scope is not Scope.STREAM else (),
+            max_age=scope.max_age,
+            previous_folder_url=self._folder(replace(topic, archive=older)) if older else None,
+            stamp=scope.stamp,
         )
-        .order_by(Revision.no)
+
+    def _with_noticed(self, tx: Session, scope: ScopeFound, document: FeedDocument, rows: Sequence[Any]) -> FeedDocument:
+        """With what readers should notice though it left the window: old entries that changed, and withdrawals."""
+        moment, oldest = now(tx), min((row.seq for row in rows), default=0)
+        noticed = _noticed(tx, scope)
+        back = [row for row in noticed if row.state is EntryState.PUBLISHED and row.seq < oldest and row.updated_at + STUB_LIFE > moment]
+        withdrawn = _withdrawals(tx, [row for row in noticed if row.state is EntryState.RETRACTED])
+        stubs = [found for found in withdrawn if found.tombstone.when + STUB_LIFE > moment]
+        said = words(scope.language)
+        extra = [*self._reader.read(tx, back), *(_stub(self._reader.blank(tx, found.entry_id), found.tombstone, said) for found in stubs)]
+        ends = [row.updated_at + STUB_LIFE for row in back]
+        ends += [found.tombstone.when + life for found in withdrawn for life in (STUB_LIFE, TOMBSTONE_LIFE)]
+        return replace(
+            document,
+            entries=_in_order([*document.entries, *extra]),
+            tombstones=tuple(found.tombstone for found in withdrawn if found.tombstone.when + TOMBSTONE_LIFE > moment),
+            updated=max([document.updated, *(row.updated_at for row in back), *(found.tombstone.when for found in withdrawn)]),
+            changed=max([document.changed, *(end for end in ends if end <= moment)]),
+            valid_until=min((end for end in ends if end > moment), default=None),
+        )
+
+    def _folder(self, topic: Topic) -> str:
+        return self._settings.base_url + topic.folder
+
+
+def _members(scope: ScopeFound, *columns: Any) -> Select[Any]:
+    """A query for what ever came out in that scope and may be shown."""
+    out = Entry.state.in_([EntryState.PUBLISHED, EntryState.RETRACTED])
+    return select(*columns).join(Stream, Stream.id == Entry.stream_id).where(Entry.seq.is_not(None), out, *scope.members)
+
+
+_LIGHT: tuple[ColumnElement[Any] | Any, ...] = (
+    Entry.id, Entry.seq, Entry.version, Entry.state, Entry.updated_at, Stream.slug, Stream.feed_text, Stream.language,
+)  # fmt: skip
+
+
+def _window(tx: Session, scope: ScopeFound, most: int, *, upto: int | None = None) -> Sequence[Any]:
+    """The last ones by seq, which no imported date can disturb.  Withdrawn ones keep their place, so that no boundary moves."""
+    query = _members(scope, *_LIGHT).order_by(Entry.seq.desc()).limit(most)
+    return tx.execute(query.where(Entry.seq <= upto) if upto is not None else query).all()
+
+
+def _newest_archive(tx: Session, topic: Topic, scope: ScopeFound, shown: int) -> Archive | None:
+    """The newest archive that is full: it may share entries with the window, and no new entry moves its boundary."""
+    if shown < NEWEST:
+        return None
+    number = tx.scalar(_members(scope, func.count())) or 0
+    if number <= NEWEST:
+        return None
+    archived = -(-(number - NEWEST) // NEWEST) * NEWEST
+    boundary = tx.scalar(_members(scope, Entry.seq).order_by(Entry.seq.desc()).offset(number - archived).limit(1))
+    assert boundary is not None, f"{topic.folder} lost entries while it was read"
+    return _archive_at(tx, scope, boundary)
+
+
+def _archive_at(tx: Session, scope: ScopeFound, upto: int) -> Archive:
+    changed = tx.scalar(_members(scope, Entry.changed_at).where(Entry.seq <= upto).order_by(Entry.changed_at.desc()).limit(1))
+    assert changed is not None, f"no entry up to {upto}"
+    return Archive(upto, int(changed.timestamp() * 1000))
+
+
+def _noticed(tx: Session, scope: ScopeFound) -> Sequence[Any]:
+    """The last that were corrected, updated or withdrawn, however long ago: the feed's date must never go back."""
+    query = _members(scope, *_LIGHT).where(Entry.updated_at > Entry.published_at)
+    return tx.execute(query.order_by(Entry.updated_at.desc()).limit(MOST_NOTICED)).all()
+
+
+def _withdrawals(tx: Session, rows: Sequence[Any]) -> list[_Withdrawal]:
+    """Of these withdrawn entries; one whose withdrawal may still be undone has none yet."""
+    query = (
+        select(Entry.id, Entry.guid, Revision.applied_at, Revision.note)
+        .join(Revision, Revision.entry_id == Entry.id)
+        .where(Entry.id.in_([row.id for row in rows]), Revision.kind == RevisionKind.RETRACTION)
+        .where(Revision.state == RevisionState.APPLIED, Revision.applied_at == Entry.updated_at)
+        .order_by(Revision.applied_at.desc(), Entry.id)
     )
-    return {entry_id: Note("Correction", note) for entry_id, note in tx.execute(query)}
+    found = tx.execute(query).all() if rows else []
+    return [_Withdrawal(Tombstone(guid, when, note), id_) for id_, guid, when, note in found if when is not None]
 
 
-def _feed_entry(settings: Settings, entry: Entry, note: Note | None, language: str) -> FeedEntry:
-    # Without the title in it: readers that take the link for part of an entry's identity would show it twice after an edit.
-    url = f"{_stream_url(settings, entry.stream.slug)}/entries/{entry.uid}"
-    published = _published(entry)
-    return FeedEntry(
-        id=entry.guid,
-        url=url,
-        title=entry.title,
-        dek=entry.dek,
-        content_html=with_absolute_links(entry.body_html, url),
-        published=published,
-        updated=entry.updated_at or published,
-        authors=tuple(map(_person, entry.byline)),
-        tags=tuple(Tag(tag.slug, tag.label, f"{settings.base_url}/tags/{quote(tag.slug, safe='')}") for tag in entry.tags),
-        importance=entry.importance.value,
-        link=entry.link or None,
-        note=note,
-        language=entry.stream.language if entry.stream.language != language else None,
+def _stub(entry: FeedEntry, tombstone: Tombstone, said: Words) -> FeedEntry:
+    """The same entry saying that it was withdrawn, for the many readers that take no notice of tombstones."""
+    return replace(entry, title=said.withdrawn, dek=tombstone.comment or said.withdrawn_without_note, updated=tombstone.when)
+
+
+def _as_first_out(tx: Session, entries: tuple[FeedEntry, ...]) -> tuple[FeedEntry, ...]:
+    """Dated by the moment they came out, whatever date they bear and however often they changed since."""
+    query = select(Entry.guid, Revision.applied_at).join(Revision, Revision.entry_id == Entry.id)
+    query = query.where(Revision.no == 1, Entry.guid.in_([entry.id for entry in entries]))
+    out = {guid: at for guid, at in tx.execute(query) if at is not None} if entries else {}
+    dated = [replace(entry, published=out[entry.id], updated=out[entry.id]) for entry in entries]
+    return tuple(sorted(dated, key=lambda entry: entry.published, reverse=True))
+
+
+def _in_order(entries: Sequence[FeedEntry]) -> tuple[FeedEntry, ...]:
+    """By date, newest first; those of the same date in the order of their coming out, in which they are handed in."""
+    return tuple(sorted(entries, key=lambda entry: entry.published, reverse=True))
+
+
+def _sources(tx: Session, settings: Settings, shown: Sequence[FeedEntry]) -> tuple[Source, ...]:
+    guids = {entry.stream for entry in shown}
+    query = select(Stream.guid, Stream.title, Stream.slug, Stream.last_entry_at, Stream.created_at).where(Stream.guid.in_(guids))
+    found = tx.execute(query.order_by(Stream.guid)).all() if guids else []
+    return tuple(
+        Source(row.guid, row.title, f"{settings.base_url}/streams/{quote(row.slug)}", row.last_entry_at or row.created_at) for row in found
     )
-
-
-def _published(entry: Entry) -> datetime:
-    assert entry.published_at is not None, f"entry {entry.uid} is published without a date"
-    return entry.published_at
-
-
-def _person(contributor: Contributor) -> Person:
-    return Person(contributor.name, contributor.url or None)
-
-
-def _site(settings: Settings) -> Person:
-    return Person(settings.site_name, f"{settings.base_url}/")
-
-
-def _stream_url(settings: Settings, slug: str) -> str:
-    return f"{settings.base_url}/streams/{slug}"
-
-
-def _site_guid(site: Site, name: str) -> str:
-    """The id of a feed that no row stands for, made of what is stored for good: it must outlive a move to another address."""
-    if site.id_authority:
-        return f"tag:{site.id_authority},{site.created_at:%Y-%m-%d}:{name}"
-    return uuid.uuid5(uuid.NAMESPACE_OID, f"storywire {site.created_at.isoformat()} {name}").urn

@@ -42,12 +42,12 @@ def _generator(document: FeedDocument, fmt: Format) -> Any:
         feed.link(href=hub, rel="hub")
     feed.link(href=document.page_url, rel="alternate", type="text/html")  # last: RSS's own link is whichever came last
     for entry in document.entries:
-        _fill(feed.add_entry(order="append"), entry)  # by default it turns the order round
+        _fill(feed.add_entry(order="append"), entry, document)  # by default it turns the order round
     return feed
 
 
-def _fill(item: Any, entry: FeedEntry) -> None:
-    item.story.entry = entry
+def _fill(item: Any, entry: FeedEntry, document: FeedDocument) -> None:
+    item.story.entry, item.story.document = entry, document
     item.id(entry.id)
     item.title(title_of(entry))
     item.published(entry.published)

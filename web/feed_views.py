@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 
+from feeds.address import Scope, Topic
 from feeds.document import Format
 from feeds.http import conditional, etag, last_modified, response_headers
-from feeds.load import load_document
+from feeds.load import FeedLoader
 from feeds.render import render
 from web.context import service
 
@@ -21,7 +22,7 @@ _ANY = f"<any({', '.join(repr(name) for name in _FILES)}):name>"
 @feeds.get(f"/streams/<slug:slug>/{_ANY}")
 def feed(name: str, slug: str | None = None) -> ResponseReturnValue:
     """A feed of one story, or of all."""
-    document = load_document(service().db, service().settings, slug)
+    document = FeedLoader(service().db, service().settings).load(Topic(Scope.STREAM, slug) if slug else Topic())
     body = render(document, _FILES[name])
     tag, modified = etag(body), last_modified(document.changed, datetime.now(UTC))
     status = conditional(request.headers, tag, modified)

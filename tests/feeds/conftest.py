@@ -25,6 +25,7 @@ def make_entry() -> MakeEntry:
             "title": "River rising",
             "published": NOON,
             "updated": NOON,
+            "language": "en",
         }
         return FeedEntry(**{**values, **given})
 

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import event, select
 
 from config.settings import Settings
+from feeds.address import Scope, Topic
 from feeds.document import Format, Note, Person, Tag
-from feeds.load import NEWEST, load_document
+from feeds.load import NEWEST, FeedLoader
 from feeds.render import render
 from models import Importance, RevisionKind, Site, StreamState
 from models.contributors import add_contributor
@@ -27,7 +28,12 @@ HELD = timedelta(seconds=10)
 def load(db, newsroom):
     """The feed as a reader of this site gets it."""
     settings = Settings(base_url="https://news.example.org", site_name="Courier", site_language="en")
-    return lambda slug=None: load_document(db, settings, slug)
+    loader = FeedLoader(db, settings)
+
+    def load(slug=None, **topic):
+        return loader.load(Topic(Scope.STREAM, slug, **topic) if slug else Topic(**topic))
+
+    return load
 
 
 @pytest.fixture

@@ -1,0 +1,121 @@
+"""Entries as feeds show them, read once and kept while they stay as they are."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from feeds.content import with_absolute_links
+from feeds.document import FeedEntry, Note, Tag
+from feeds.scope import person
+from feeds.words import words
+from models import Entry, FeedText, Revision, RevisionKind, RevisionState
+from models.entries import entries
+from models.markdown import to_text
+
+MOST_CHARACTERS = 16_000_000  # of kept HTML, in all
+SUMMARY = 300  # characters of an entry without a dek in a feed of summaries, at most
+_NOTED = (RevisionKind.CORRECTION, RevisionKind.UPDATE)
+
+
+class _Key(NamedTuple):
+    """What an entry looks like depends on this alone: each change of the entry counts its version up."""
+
+    id: int
+    version: int
+    slug: str
+    feed_text: FeedText
+    language: str
+
+
+class EntryReader:
+    """For several threads at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kept: OrderedDict[_Key, FeedEntry] = OrderedDict()
+        self._characters = 0
+        self._lock = threading.Lock()
+
+    def read(self, tx: Session, rows: Sequence[Any]) -> list[FeedEntry]:
+        """The entries of those rows, in their order; a row names id, version, slug, feed_text and language."""
+        keys = [_Key(row.id, row.version, row.slug, row.feed_text, row.language) for row in rows]
+        with self._lock:
+            found = {key: self._kept[key] for key in keys if key in self._kept}
+            for key in found:
+                self._kept.move_to_end(key)
+        missing = {key.id: key for key in keys if key not in found}
+        if missing:
+            found |= {missing[id_]: entry for id_, entry in self._fresh(tx, missing)}
+            self._keep({key: found[key] for key in missing.values() if key in found})
+        return [found[key] for key in keys if key in found]
+
+    def blank(self, tx: Session, entry_id: int) -> FeedEntry:
+        """An entry without what it says: a withdrawn one must not say it again."""
+        entry = tx.scalars(entries().where(Entry.id == entry_id)).one()
+        return self._entry(entry, title="", note=None)
+
+    def _fresh(self, tx: Session, ids: Iterable[int]) -> Iterable[tuple[int, FeedEntry]]:
+        wanted = list(ids)
+        notes = _notes(tx, wanted)
+        for entry in tx.scalars(entries().where(Entry.id.in_(wanted))):
+            dek, html = self._text(entry)
+            authors = tuple(person(self._settings, who) for who in entry.byline)
+            tags = tuple(Tag(tag.slug, tag.label, f"{self._settings.base_url}/tags/{quote(tag.slug, safe='')}") for tag in entry.tags)
+            said = {"dek": dek, "content_html": html, "authors": authors, "tags": tags, "link": entry.link or None}
+            yield entry.id, self._entry(entry, title=entry.title, note=notes.get(entry.id), importance=entry.importance.value, **said)
+
+    def _text(self, entry: Entry) -> tuple[str, str]:
+        """Dek and body; where the stream gives summaries no body, and its beginning where there is no dek."""
+        if entry.stream.feed_text is FeedText.FULL:
+            return entry.dek, with_absolute_links(entry.body_html, self._url(entry))
+        return entry.dek or _beginning(to_text(entry.body_html)), ""
+
+    def _entry(self, entry: Entry, *, title: str, note: tuple[RevisionKind, str] | None, **said: Any) -> FeedEntry:
+        assert entry.published_at is not None, f"entry {entry.uid} is out without a date"
+        language = words(entry.stream.language)
+        return FeedEntry(
+            id=entry.guid,
+            url=self._url(entry),
+            title=title,
+            published=entry.published_at,
+            updated=entry.updated_at or entry.published_at,
+            language=entry.stream.language,
+            note=Note(language.correction if note[0] is RevisionKind.CORRECTION else language.update, note[1]) if note else None,
+            stream=entry.stream.guid,
+            **said,
+        )
+
+    def _url(self, entry: Entry) -> str:
+        # Without the title in it: readers that take the link for part of an entry's identity would show it twice after an edit.
+        return f"{self._settings.base_url}/streams/{entry.stream.slug}/entries/{entry.uid}"
+
+    def _keep(self, fresh: dict[_Key, FeedEntry]) -> None:
+        with self._lock:
+            for key, entry in fresh.items():
+                if key not in self._kept:
+                    self._kept[key] = entry
+                    self._characters += len(entry.content_html)
+            while self._characters > MOST_CHARACTERS or len(self._kept) > MOST_CHARACTERS // 1000:
+                self._characters -= len(self._kept.popitem(last=False)[1].content_html)
+
+
+def _beginning(text: str) -> str:
+    """The first words of a text, on one line."""
+    line = " ".join(text.split())
+    return line if len(line) <= SUMMARY else line[:SUMMARY].rsplit(" ", 1)[0].rstrip(",;:–-") + " …"
+
+
+def _notes(tx: Session, ids: Sequence[int]) -> dict[int, tuple[RevisionKind, str]]:
+    """The public note of each entry's latest applied correction or update that has one."""
+    query = (
+        select(Revision.entry_id, Revision.kind, Revision.note)
+        .where(Revision.entry_id.in_(ids), Revision.kind.in_(_NOTED), Revision.state == RevisionState.APPLIED, Revision.note != "")
+        .order_by(Revision.no)
+    )
+    return {entry_id: (kind, note) for entry_id, kind, note in tx.execute(query)}

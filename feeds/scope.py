@@ -1,0 +1,127 @@
+"""Whose feed it is: its name, its page, and the condition that its entries meet."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+from sqlalchemy import Boolean, ColumnElement, func, literal_column, select
+from sqlalchemy.orm import Session
+
+from config.settings import Settings
+from feeds.address import Flavour, Scope, Topic
+from feeds.document import Person
+from feeds.words import words
+from models import Contributor, Entry, EntryContributor, EntryState, EntryTag, Site, Stream, StreamState
+from models.errors import NotFound
+from models.streams import get_stream
+
+# Seconds that a copy stays fresh.  Readers wait for the longest hint that they find, so RSS's ttl comes from the same number.
+MAX_AGE = {StreamState.LIVE: 60, StreamState.QUIET: 900, StreamState.ENDED: 86_400}
+_PUBLIC = Stream.state.in_(MAX_AGE)
+_RAISED: ColumnElement[bool] = literal_column("entry.importance <> 'normal'", Boolean)  # word for word as in the partial index
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeFound:
+    """What a feed's head says, and ``members``: the conditions on entries, joined with their streams, that belong to it."""
+
+    guid: str
+    title: str
+    page_url: str
+    language: str
+    max_age: int
+    members: tuple[ColumnElement[bool], ...]
+    created_at: datetime
+    changed_at: datetime
+    stamp: int
+    dek: str = ""
+    contributors: tuple[Person, ...] = ()
+
+
+def person(settings: Settings, contributor: Contributor) -> Person:
+    """Somebody credited, with the page here that tells about them."""
+    return Person(contributor.name, f"{settings.base_url}/contributors/{quote(contributor.slug, safe='')}")
+
+
+def find_scope(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
+    """Raises NotFound where there is no such stream, tag or contributor to the public; Gone where the stream was deleted."""
+    return _stream(tx, settings, topic) if topic.scope is Scope.STREAM else _across(tx, settings, topic)
+
+
+def _stream(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
+    stream = get_stream(tx, topic.name, public=True)
+    return ScopeFound(
+        guid=_guid(stream.guid, topic.flavour.value),
+        title=_title(stream.title, topic, stream.language),
+        dek=stream.dek,
+        page_url=f"{settings.base_url}/streams/{stream.slug}",
+        language=stream.language,
+        max_age=MAX_AGE[stream.state],
+        members=(Entry.stream_id == stream.id, *_flavour(topic)),
+        contributors=tuple(person(settings, who) for who in stream.contributors),
+        created_at=stream.created_at,
+        changed_at=stream.changed_at,
+        stamp=stream.seq,
+    )
+
+
+def _across(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
+    """All streams, a tag or a contributor.  Hidden and deleted streams count as changes: this feed changed when they left it."""
+    site = tx.scalars(select(Site)).one()
+    changed = tx.scalar(select(func.max(Stream.changed_at)))
+    live = tx.scalar(select(Stream.id).where(Stream.state == StreamState.LIVE).limit(1)) is not None
+    named, own = _named(tx, topic)
+    folder = Topic(topic.scope, topic.name).folder.rstrip("/")
+    return ScopeFound(
+        guid=_guid(_site_guid(site, folder.strip("/") or "all"), topic.flavour.value),
+        title=_title(f"{settings.site_name}: {named}" if named else settings.site_name, topic, settings.site_language),
+        page_url=settings.base_url + (folder or "/"),
+        language=settings.site_language,
+        max_age=MAX_AGE[StreamState.LIVE if live else StreamState.QUIET],
+        members=(_PUBLIC, *own, *_flavour(topic)),
+        created_at=site.created_at,
+        changed_at=changed or site.created_at,
+        stamp=site.seq,
+    )
+
+
+def _named(tx: Session, topic: Topic) -> tuple[str, tuple[ColumnElement[bool], ...]]:
+    """The name of a tag or contributor, and the condition that brings their entries; nothing for the site."""
+    if topic.scope is Scope.SITE:
+        return "", ()
+    if topic.scope is Scope.CONTRIBUTOR:
+        who = tx.scalar(select(Contributor).where(Contributor.slug == topic.name))
+        if who is None:
+            raise NotFound("contributor", topic.name)
+        return who.name, (Entry.id.in_(select(EntryContributor.entry_id).where(EntryContributor.contributor_id == who.id)),)
+    tagged = select(EntryTag.label).join(Entry, Entry.id == EntryTag.entry_id).join(Entry.stream)
+    shown = (EntryTag.slug == topic.name, Entry.state == EntryState.PUBLISHED, _PUBLIC)
+    label = tx.scalar(tagged.where(*shown).order_by(Entry.seq.desc()).limit(1))
+    if label is None:
+        raise NotFound("tag", topic.name)
+    return label, (Entry.id.in_(select(EntryTag.entry_id).where(EntryTag.slug == topic.name)),)
+
+
+def _flavour(topic: Topic) -> tuple[ColumnElement[bool], ...]:
+    return (_RAISED,) if topic.flavour is Flavour.KEY else ()
+
+
+def _title(title: str, topic: Topic, language: str) -> str:
+    said = words(language)
+    named = {Flavour.ALL: "", Flavour.KEY: said.key, Flavour.NEW: said.new}[topic.flavour]
+    return f"{title} – {named}" if named else title
+
+
+def _site_guid(site: Site, name: str) -> str:
+    """The id of a feed that no row stands for, made of what is stored for good: it must outlive a move to another address."""
+    if site.id_authority:
+        return f"tag:{site.id_authority},{site.created_at:%Y-%m-%d}:{name}"
+    return uuid.uuid5(uuid.NAMESPACE_OID, f"storywire {site.created_at.isoformat()} {name}").urn
+
+
+def _guid(guid: str, flavour: str) -> str:
+    """The id of a flavour of the feed of that id."""
+    if not flavour:
+        return guid
+    return f"{guid}/{flavour}" if guid.startswith("tag:") else uuid.uuid5(uuid.UUID(guid), flavour).urn
