@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from config.settings import Settings
 from feeds.content import with_absolute_links
@@ -20,7 +20,6 @@ from models.markdown import to_text
 
 MOST_CHARACTERS = 16_000_000  # of kept HTML, in all
 SUMMARY = 300  # characters of an entry without a dek in a feed of summaries, at most
-_NOTED = (RevisionKind.CORRECTION, RevisionKind.UPDATE)
 
 
 class _Key(NamedTuple):
@@ -55,10 +54,10 @@ class EntryReader:
             self._keep({key: found[key] for key in missing.values() if key in found})
         return [found[key] for key in keys if key in found]
 
-    def blank(self, tx: Session, entry_id: int) -> FeedEntry:
-        """An entry without what it says: a withdrawn one must not say it again."""
-        entry = tx.scalars(entries().where(Entry.id == entry_id)).one()
-        return self._entry(entry, title="", note=None)
+    def blank(self, tx: Session, ids: Sequence[int]) -> dict[str, FeedEntry]:
+        """Entries by their feed id, without what they say: a withdrawn one must not say it again."""
+        found = tx.scalars(select(Entry).where(Entry.id.in_(ids)).options(selectinload(Entry.stream))) if ids else ()
+        return {entry.guid: self._entry(entry, title="") for entry in found}
 
     def _fresh(self, tx: Session, ids: Iterable[int]) -> Iterable[tuple[int, FeedEntry]]:
         wanted = list(ids)
@@ -67,8 +66,9 @@ class EntryReader:
             dek, html = self._text(entry)
             authors = tuple(person(self._settings, who) for who in entry.byline)
             tags = tuple(Tag(tag.slug, tag.label, f"{self._settings.base_url}/tags/{quote(tag.slug, safe='')}") for tag in entry.tags)
-            said = {"dek": dek, "content_html": html, "authors": authors, "tags": tags, "link": entry.link or None}
-            yield entry.id, self._entry(entry, title=entry.title, note=notes.get(entry.id), importance=entry.importance.value, **said)
+            note = Note(words(entry.stream.language).correction, notes[entry.id]) if entry.id in notes else None
+            said = {"dek": dek, "content_html": html, "authors": authors, "tags": tags, "link": entry.link or None, "note": note}
+            yield entry.id, self._entry(entry, title=entry.title, importance=entry.importance.value, **said)
 
     def _text(self, entry: Entry) -> tuple[str, str]:
         """Dek and body; where the stream gives summaries no body, and its beginning where there is no dek."""
@@ -76,9 +76,8 @@ class EntryReader:
             return entry.dek, with_absolute_links(entry.body_html, self._url(entry))
         return entry.dek or _beginning(to_text(entry.body_html)), ""
 
-    def _entry(self, entry: Entry, *, title: str, note: tuple[RevisionKind, str] | None, **said: Any) -> FeedEntry:
+    def _entry(self, entry: Entry, *, title: str, **said: Any) -> FeedEntry:
         assert entry.published_at is not None, f"entry {entry.uid} is out without a date"
-        language = words(entry.stream.language)
         return FeedEntry(
             id=entry.guid,
             url=self._url(entry),
@@ -86,7 +85,6 @@ class EntryReader:
             published=entry.published_at,
             updated=entry.updated_at or entry.published_at,
             language=entry.stream.language,
-            note=Note(language.correction if note[0] is RevisionKind.CORRECTION else language.update, note[1]) if note else None,
             stream=entry.stream.guid,
             **said,
         )
@@ -111,11 +109,8 @@ def _beginning(text: str) -> str:
     return line if len(line) <= SUMMARY else line[:SUMMARY].rsplit(" ", 1)[0].rstrip(",;:–-") + " …"
 
 
-def _notes(tx: Session, ids: Sequence[int]) -> dict[int, tuple[RevisionKind, str]]:
-    """The public note of each entry's latest applied correction or update that has one."""
-    query = (
-        select(Revision.entry_id, Revision.kind, Revision.note)
-        .where(Revision.entry_id.in_(ids), Revision.kind.in_(_NOTED), Revision.state == RevisionState.APPLIED, Revision.note != "")
-        .order_by(Revision.no)
-    )
-    return {entry_id: (kind, note) for entry_id, kind, note in tx.execute(query)}
+def _notes(tx: Session, ids: Sequence[int]) -> dict[int, str]:
+    """The public note of each entry's latest applied correction that has one."""
+    told = (Revision.kind == RevisionKind.CORRECTION, Revision.state == RevisionState.APPLIED, Revision.note != "")
+    query = select(Revision.entry_id, Revision.note).where(Revision.entry_id.in_(ids), *told).order_by(Revision.no)
+    return dict(tx.execute(query).all())

@@ -1,7 +1,7 @@
 """Tables into a document: a few small queries, and the entries that were not read before."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from feeds.address import Archive, Flavour, Scope, Topic
 from feeds.document import FeedDocument, FeedEntry, Person, Source, Tombstone
 from feeds.entries import EntryReader
 from feeds.scope import ScopeFound, find_scope
-from feeds.words import Words, words
+from feeds.words import words
 from models import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream
 from models.clock import now
 from models.database import Database
@@ -33,12 +33,6 @@ class Moved(Exception):
     def __init__(self, topic: Topic) -> None:
         super().__init__(topic.folder)
         self.topic = topic
-
-
-@dataclass(frozen=True, slots=True)
-class _Withdrawal:
-    tombstone: Tombstone
-    entry_id: int
 
 
 class FeedLoader:
@@ -104,18 +98,19 @@ class FeedLoader:
         """With what readers should notice though it left the window: old entries that changed, and withdrawals."""
         moment, oldest = now(tx), min((row.seq for row in rows), default=0)
         noticed = _noticed(tx, scope)
-        back = [row for row in noticed if row.state is EntryState.PUBLISHED and row.seq < oldest and row.updated_at + STUB_LIFE > moment]
+        outside = [row for row in noticed if row.state is EntryState.PUBLISHED and row.seq < oldest]
+        back = [row for row in outside if row.updated_at + STUB_LIFE > moment]
         withdrawn = _withdrawals(tx, [row for row in noticed if row.state is EntryState.RETRACTED])
-        stubs = [found for found in withdrawn if found.tombstone.when + STUB_LIFE > moment]
-        said = words(scope.language)
-        extra = [*self._reader.read(tx, back), *(_stub(self._reader.blank(tx, found.entry_id), found.tombstone, said) for found in stubs)]
-        ends = [row.updated_at + STUB_LIFE for row in back]
-        ends += [found.tombstone.when + life for found in withdrawn for life in (STUB_LIFE, TOMBSTONE_LIFE)]
+        stubs = {id_: tombstone for id_, tombstone in withdrawn.items() if tombstone.when + STUB_LIFE > moment}
+        blank = self._reader.blank(tx, list(stubs))
+        extra = [_stub(blank[tombstone.id], tombstone) for tombstone in stubs.values()]
+        ends = [row.updated_at + STUB_LIFE for row in outside]
+        ends += [tombstone.when + life for tombstone in withdrawn.values() for life in (STUB_LIFE, TOMBSTONE_LIFE)]
         return replace(
             document,
-            entries=_in_order([*document.entries, *extra]),
-            tombstones=tuple(found.tombstone for found in withdrawn if found.tombstone.when + TOMBSTONE_LIFE > moment),
-            updated=max([document.updated, *(row.updated_at for row in back), *(found.tombstone.when for found in withdrawn)]),
+            entries=_in_order([*document.entries, *self._reader.read(tx, back), *extra]),
+            tombstones=tuple(tombstone for tombstone in withdrawn.values() if tombstone.when + TOMBSTONE_LIFE > moment),
+            updated=max([document.updated, *(row.updated_at for row in noticed)]),
             changed=max([document.changed, *(end for end in ends if end <= moment)]),
             valid_until=min((end for end in ends if end > moment), default=None),
         )
@@ -127,7 +122,7 @@ class FeedLoader:
 def _members(scope: ScopeFound, *columns: Any) -> Select[Any]:
     """A query for what ever came out in that scope and may be shown."""
     out = Entry.state.in_([EntryState.PUBLISHED, EntryState.RETRACTED])
-    return select(*columns).join(Stream, Stream.id == Entry.stream_id).where(Entry.seq.is_not(None), out, *scope.members)
+    return select(*columns).select_from(Entry).join(Stream, Stream.id == Entry.stream_id).where(Entry.seq.is_not(None), out, *scope.members)
 
 
 _LIGHT: tuple[ColumnElement[Any] | Any, ...] = (
@@ -166,8 +161,8 @@ def _noticed(tx: Session, scope: ScopeFound) -> Sequence[Any]:
     return tx.execute(query.order_by(Entry.updated_at.desc()).limit(MOST_NOTICED)).all()
 
 
-def _withdrawals(tx: Session, rows: Sequence[Any]) -> list[_Withdrawal]:
-    """Of these withdrawn entries; one whose withdrawal may still be undone has none yet."""
+def _withdrawals(tx: Session, rows: Sequence[Any]) -> dict[int, Tombstone]:
+    """By the ids of these withdrawn entries, the last withdrawn first; one whose withdrawal may still be undone has none yet."""
     query = (
         select(Entry.id, Entry.guid, Revision.applied_at, Revision.note)
         .join(Revision, Revision.entry_id == Entry.id)
@@ -176,11 +171,12 @@ def _withdrawals(tx: Session, rows: Sequence[Any]) -> list[_Withdrawal]:
         .order_by(Revision.applied_at.desc(), Entry.id)
     )
     found = tx.execute(query).all() if rows else []
-    return [_Withdrawal(Tombstone(guid, when, note), id_) for id_, guid, when, note in found if when is not None]
+    return {id_: Tombstone(guid, when, note) for id_, guid, when, note in found if when is not None}
 
 
-def _stub(entry: FeedEntry, tombstone: Tombstone, said: Words) -> FeedEntry:
+def _stub(entry: FeedEntry, tombstone: Tombstone) -> FeedEntry:
     """The same entry saying that it was withdrawn, for the many readers that take no notice of tombstones."""
+    said = words(entry.language)
     return replace(entry, title=said.withdrawn, dek=tombstone.comment or said.withdrawn_without_note, updated=tombstone.when)
 
 

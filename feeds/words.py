@@ -7,7 +7,6 @@ from dataclasses import dataclass
 class Words:
     """``key`` and ``new`` follow the title of a feed, behind a dash."""
 
-    update: str
     correction: str
     withdrawn: str
     withdrawn_without_note: str
@@ -16,8 +15,8 @@ class Words:
 
 
 _WORDS = {
-    "en": Words("Update", "Correction", "Withdrawn", "This entry was withdrawn.", "key entries", "new entries only"),
-    "de": Words("Aktualisierung", "Korrektur", "Zurückgezogen", "Dieser Beitrag wurde zurückgezogen.", "Wichtiges", "nur Neues"),
+    "en": Words("Correction", "Withdrawn", "This entry was withdrawn.", "key entries", "new entries only"),
+    "de": Words("Korrektur", "Zurückgezogen", "Dieser Beitrag wurde zurückgezogen.", "Wichtiges", "nur Neues"),
 }
 
 
