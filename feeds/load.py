@@ -185,8 +185,7 @@ def _as_first_out(tx: Session, entries: tuple[FeedEntry, ...]) -> tuple[FeedEntr
     query = select(Entry.guid, Revision.applied_at).join(Revision, Revision.entry_id == Entry.id)
     query = query.where(Revision.no == 1, Entry.guid.in_([entry.id for entry in entries]))
     out = {guid: at for guid, at in tx.execute(query) if at is not None} if entries else {}
-    dated = [replace(entry, published=out[entry.id], updated=out[entry.id]) for entry in entries]
-    return tuple(sorted(dated, key=lambda entry: entry.published, reverse=True))
+    return _in_order([replace(entry, published=out[entry.id], updated=out[entry.id]) for entry in entries if entry.id in out])
 
 
 def _in_order(entries: Sequence[FeedEntry]) -> tuple[FeedEntry, ...]:
