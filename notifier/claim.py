@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from models import Delivery, DeliveryState, Lane, Recipient, RevisionKind, Subscription
@@ -31,6 +31,7 @@ class Message:
     uid: str
     alert_id: int
     lane: Lane
+    priority: int
     recipient_id: int
     recipient_uid: str
     address: str
@@ -72,13 +73,19 @@ def claim(db: Database, lane: Lane, limit: int, *, monotonic: Callable[[], float
         return Claim(lease, messages, len(ids), gate is pause.Gate.PROBE)
 
 
+def more_urgent_due(db: Database, lane: Lane, priority: int) -> bool:
+    """True where a row is due that goes before those of ``priority``; reads only, and costs the same however many wait."""
+    with db.read() as tx:
+        return tx.scalar(_due(tx, lane).where(Delivery.priority < priority).limit(1)) is not None
+
+
+def _due(tx: Session, lane: Lane) -> Select[int]:
+    due = (Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane, Delivery.due_at <= now(tx))
+    return select(Delivery.id).where(*due)
+
+
 def _take(tx: Session, lane: Lane, token: str, limit: int) -> Sequence[int]:
-    due = (
-        select(Delivery.id)
-        .where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane, Delivery.due_at <= now(tx))
-        .order_by(Delivery.priority, Delivery.due_at, Delivery.id)
-        .limit(limit)
-    )
+    due = _due(tx, lane).order_by(Delivery.priority, Delivery.due_at, Delivery.id).limit(limit)
     claimed: dict[str, Any] = {
         "state": DeliveryState.CLAIMED,
         "claim_token": token,
@@ -122,6 +129,7 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Delivery.uid,
             Delivery.alert_id,
             Delivery.lane,
+            Delivery.priority,
             Delivery.recipient_id,
             Delivery.attempts,
             Delivery.created_at,
@@ -192,6 +200,7 @@ def _message(row: Any, *, told: bool) -> Message:
         uid=row.uid,
         alert_id=row.alert_id,
         lane=row.lane,
+        priority=row.priority,
         recipient_id=row.recipient_id,
         recipient_uid=row.recipient_uid,
         address=row.address,

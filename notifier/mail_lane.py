@@ -14,7 +14,7 @@ from config.settings import BadSettings, Settings
 from models import Lane
 from models.database import Database
 from models.tokens import ALL, leave_token
-from notifier.claim import Claim, Message, claim
+from notifier.claim import Claim, Message, claim, more_urgent_due
 from notifier.errors import SendError, Sent, Unavailable
 from notifier.lease import give_back
 from notifier.mail import Mailer
@@ -23,11 +23,16 @@ from notifier.pacing import Share
 from notifier.pause import server_away, server_back
 from notifier.render import Sender, render_mail
 from notifier.settle import LeaseLost, Settler
+from notifier.smtp import blames_us
 from notifier.story import Story, load_story
 
 log = logging.getLogger(__name__)
 
 PASS_SECONDS = 5.0
+LOOK_SECONDS = 0.5
+"""How often a batch looks whether something more urgent is due, and gives way."""
+RUN = 3
+"""Mails running that are refused because of us, on all connections together, after which mail waits: the next fare no better."""
 TRIES_IF_UNKNOWN = 5
 """A mail keeps its Message-ID, so mailboxes can drop a double; a server that breaks off each time must not make many."""
 
@@ -51,6 +56,7 @@ class MailLane:
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
         self._share = Share(seconds=PASS_SECONDS, first=50, least=10, most=500)
         self._settler = Settler(db)
+        self._refused: set[str] = set()  # mails since the last one that the server took
         self._own = threading.local()
         try:
             Mailer(self._url, self._from)  # opens nothing, but says now what is wrong with the settings
@@ -58,12 +64,12 @@ class MailLane:
             raise BadSettings(str(exc).replace("MAIL_", "STORYWIRE_MAIL_", 1)) from exc
 
     def send_pass(self) -> int:
-        """Send one claim's worth of due mail, some 5 s at most 10; returns how many rows were taken, 0 if none may be sent."""
+        """Send one claim's worth of due mail, at most 5 s; returns how many rows were taken, 0 if none may be sent."""
         began = time.monotonic()
         claimed = claim(self._db, Lane.BULK, self._share.size)
         if claimed is None:
             return 0
-        batch = _Batch(self, claimed, began + 2 * PASS_SECONDS)
+        batch = _Batch(self, claimed, began + PASS_SECONDS)
         try:
             for kind, messages in _by_kind(claimed.messages).items():
                 if not self._send_kind(kind, messages, batch):
@@ -109,6 +115,15 @@ class MailLane:
             return True
         return batch.concluded()
 
+    def _no_use(self, job: MailJob, outcome: Sent | SendError, *, probe: bool) -> bool:
+        """True where the server refuses mail because of us, not of one recipient: several times running, or when tried again."""
+        if isinstance(outcome, Sent):
+            self._refused.clear()
+        elif blames_us(outcome):
+            self._refused.add(job.uid)
+            return probe or len(self._refused) >= RUN
+        return False
+
     def _token(self, story: Story, message: Message) -> str:
         return leave_token(self._keys, message.recipient_uid, ALL if message.follows_all else story.stream_uid)
 
@@ -121,6 +136,8 @@ class _Batch:
         self._open: dict[str, Message] = {}
         self._current: MailJob | None = None
         self._stopped = False
+        self._paused = False
+        self._look_at = time.monotonic() + LOOK_SECONDS
         self._last: Sent | SendError | None = None
         self.settled = 0
 
@@ -131,9 +148,15 @@ class _Batch:
     def may_send(self, job: MailJob) -> bool:
         """Asked before each message."""
         going = not self._stopped and not self._lane._stop.is_set() and time.monotonic() < self._deadline
-        self._stopped = not (going and self._claim.lease.held())
+        self._stopped = not (going and self._claim.lease.held() and not self._gives_way(self._open[job.uid].priority))
         self._current = job
         return not self._stopped
+
+    def _gives_way(self, priority: int) -> bool:
+        if priority == 0 or time.monotonic() < self._look_at:
+            return False
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        return more_urgent_due(self._lane._db, Lane.BULK, priority)
 
     def settle(self, job: MailJob, outcome: Sent | SendError) -> None:
         """Called right after each answer."""
@@ -152,6 +175,9 @@ class _Batch:
         except LeaseLost:
             log.warning("delivery %s was no longer ours when it was settled", message.uid)
             self._stopped = True
+        if self._lane._no_use(job, outcome, probe=self._claim.probe):
+            server_away(self._lane._db, f"The mail server refuses our mail: {outcome}", probe=self._claim.probe)
+            self._stopped = self._paused = True
 
     def settle_current(self, outcome: SendError) -> None:
         """For the message that was last allowed, where it broke off without an answer."""
@@ -165,7 +191,7 @@ class _Batch:
             reason = self._last.reason if isinstance(self._last, SendError) else "the mail server broke off"
             server_away(self._lane._db, reason, probe=self._claim.probe)
             return False
-        if self._claim.probe and self._last is not None:
+        if self._claim.probe and self._last is not None and not self._paused:
             server_back(self._lane._db)
         return not self._stopped
 

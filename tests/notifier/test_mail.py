@@ -293,6 +293,31 @@ def test_a_kept_connection_that_died_meanwhile_costs_no_attempt(mailer: Mailer, 
     assert len(inbox.sessions) == 2
 
 
+@pytest.mark.parametrize("rcpt", ["250 ok", "550 5.1.1 no such user"])
+def test_a_server_that_takes_several_commands_at_once_gets_them_in_one_packet(
+    rcpt: str, bare_server: Callable[..., BareServer], ledger: Ledger
+) -> None:
+    seen: list[bytes] = []
+
+    def talk(connection: socket.socket) -> None:
+        for reply in ("220 hello", "250-hello\r\n250 PIPELINING", f"250 ok\r\n{rcpt}\r\n354 go on", "250 stored", "221 bye"):
+            connection.sendall(f"{reply}\r\n".encode())
+            seen.append(connection.recv(100_000))
+
+    server = bare_server(talk)
+    mailer = Mailer(f"smtp://127.0.0.1:{server.port}", FROM, timeout=5)
+    [outcome] = ledger.send(mailer, job("ann"))
+    mailer.close()
+    assert seen[1] == b"MAIL FROM:<news@example.org>\r\nRCPT TO:<ann@example.net>\r\nDATA\r\n"
+    if rcpt.startswith("250"):
+        assert isinstance(outcome, Sent)
+        assert seen[2].endswith(b"\r\n.\r\n")
+    else:
+        assert isinstance(outcome, Refused)
+        assert outcome.ends_address
+        assert seen[2] == b".\r\n"  # the server waits for a message nonetheless (RFC 2920), and gets none
+
+
 def test_two_lost_connections_running_stop_the_batch(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
     inbox.replies["rcpt"] = [DROP, DROP, DROP]
     outcomes = ledger.send(mailer, job("ann"), job("bo"), job("cy"))

@@ -1,6 +1,7 @@
 """From the ledger to an inbox, over real SMTP."""
 
 import re
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -208,6 +209,52 @@ def test_a_server_that_drops_every_connection_pauses_mail(newsroom: Newsroom, of
         states = tx.scalars(select(Delivery.state)).all()
     assert set(states) == {DeliveryState.QUEUED}
     assert len(inbox.replies["mail"]) > 10  # five rows did not cost twenty connections
+
+
+@one_database
+@pytest.mark.parametrize(
+    ("stage", "reply", "state"),
+    [("mail", "550 5.7.1 your address is blocked", "queued"), ("data", "554 we want none of it", "failed")],
+)
+def test_three_refusals_running_because_of_us_pause_mail_until_one_gets_through(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, stage: str, reply: str, state: str
+) -> None:
+    office.subscribe(*[f"reader{n}@example.org" for n in range(9)])
+    newsroom.post()
+    inbox.replies[stage] = [reply, reply, None, reply, reply, reply]  # type: ignore[list-item]
+    office.run()
+    assert [row[1] for row in office.ledger()] == [state, state, "sent", state, state, state, "queued", "queued", "queued"]
+    assert inbox.replies[stage] == []  # the last three were not tried
+    with newsroom.db.read() as tx:
+        assert tx.get_one(Pause, MAIL).reason == f"The mail server refuses our mail: {reply}"
+    inbox.replies[stage] = [reply]
+    clock.forward(seconds=5)
+    assert office.mail.send_pass() == 1
+    clock.forward(seconds=9)
+    assert office.mail.send_pass() == 0  # the probe fared no better: twice as long
+    clock.forward(hours=1)
+    office.send()
+    assert Counter(row[1] for row in office.ledger()) == ({"sent": 9} if state == "queued" else {"failed": 6, "sent": 3})
+
+
+@one_database
+def test_a_breaking_mail_overtakes_a_claim_that_is_under_way(
+    newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail_lane, "LOOK_SECONDS", 0.0)
+    office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
+    newsroom.post(title="River rising")
+
+    def dyke_gives_way(index: int) -> None:
+        if index == 1:
+            newsroom.post(title="Dyke gives way", importance=Importance.BREAKING)
+            office.expand()
+
+    inbox.on_data = dyke_gives_way
+    office.run()
+    rising, breaking = "River rising", "Breaking: Dyke gives way"
+    assert [mail["Subject"] for mail in inbox.mails] == [rising] * 2 + [breaking] * 5 + [rising] * 3
+    assert {delivery.attempts for delivery in office.deliveries()} == {1}
 
 
 @one_database
