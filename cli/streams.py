@@ -1,10 +1,14 @@
 """`storywire stream`."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import click
 
-from cli.door import Door, json_option, open_door, read_text, show, table
-from models import Stream, StreamState
-from models.streams import StreamText, add_stream, list_streams, set_stream_state
+from cli.door import Door, F, json_option, open_door, read_text, show, table
+from models import FeedText, Stream, StreamState
+from models.streams import StreamText, add_stream, edit_stream, get_stream, list_streams, set_stream_state
 
 
 @click.group()
@@ -20,40 +24,71 @@ def _stream(door: Door, found: Stream) -> dict[str, object]:
         "state": found.state,
         "language": found.language,
         "timezone": found.timezone,
+        "feed_text": found.feed_text,
         "last_entry_at": found.last_entry_at,
         "guid": found.guid,
         "url": door.page(f"/streams/{found.slug}"),
     }
 
 
+def _text_options(command: F) -> F:
+    """Give a command the options of a story's text, in the order of its help; what is not given is None or empty."""
+    options = [
+        click.option("--dek", help="One sentence under the title."),
+        click.option("--overview-file", metavar="F", help="Some paragraphs of Markdown; - reads standard input."),
+        click.option("--contributor", "contributors", multiple=True, metavar="NAME", help="Slug or exact name; made if new. Repeatable."),
+        click.option("--language", help="As in BCP 47; en if never given."),
+        click.option("--timezone", help="As in Europe/Kyiv; the site's if never given."),
+        click.option(
+            "--feed-text", type=click.Choice([text.value for text in FeedText]), help="What feeds carry of an entry; full at first."
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _edited(text: StreamText, given: Mapping[str, Any]) -> StreamText:
+    """``text`` with what the options say."""
+    values = {name: value for name, value in given.items() if value not in (None, ())}
+    if "overview_file" in values:
+        values["overview"] = read_text(values.pop("overview_file"))
+    if "feed_text" in values:
+        values["feed_text"] = FeedText(values["feed_text"])
+    return replace(text, **values)
+
+
 @stream.command("add")
 @click.argument("slug")
 @click.option("--title", required=True, help="The story's title.")
-@click.option("--dek", default="", help="One sentence under the title.")
-@click.option("--overview-file", metavar="F", help="Some paragraphs of Markdown; - reads standard input.")
-@click.option("--contributor", "contributors", multiple=True, metavar="NAME", help="Slug or exact name; made if new. Repeatable.")
-@click.option("--language", default="en", show_default=True, help="As in BCP 47.")
-@click.option("--timezone", help="As in Europe/Kyiv; the site's if left out.")
+@_text_options
 @json_option
-def add(
-    slug: str,
-    title: str,
-    dek: str,
-    overview_file: str | None,
-    contributors: tuple[str, ...],
-    language: str,
-    timezone: str | None,
-    as_json: bool,
-) -> None:
+def add(slug: str, as_json: bool, **given: Any) -> None:
     """Start a story under /streams/SLUG.  If there is one of that slug already, nothing changes.
 
     Example: storywire stream add tarrow-rises --title "The Tarrow rises" --contributor "Jory Pell"
     """
     door = open_door()
-    overview = read_text(overview_file) if overview_file else ""
-    text = StreamText(title, dek, overview, contributors, language, timezone or door.settings.site_timezone)
+    text = _edited(StreamText("", timezone=door.settings.site_timezone), given)
     found = add_stream(door.db, door.actor, slug, text)
     show(_stream(door, found), door.page(f"/streams/{found.slug}"), as_json=as_json)
+
+
+@stream.command("edit")
+@click.argument("slug")
+@click.option("--title", help="The story's title.")
+@_text_options
+@json_option
+def edit(slug: str, as_json: bool, **given: Any) -> None:
+    """Change the story SLUG: only what is given; contributors replace those before.
+
+    Example: storywire stream edit tarrow-rises --feed-text summary
+    """
+    door = open_door()
+    with door.db.read() as tx:
+        text = StreamText.of(get_stream(tx, slug))
+    found = edit_stream(door.db, door.actor, slug, _edited(text, given), former=text.fingerprint)
+    show(_stream(door, found), f"{found.slug} is changed.", as_json=as_json)
 
 
 @stream.command("list")

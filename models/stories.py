@@ -64,7 +64,9 @@ class Stream(Base):
     created_at: Mapped[datetime]
     last_entry_at: Mapped[datetime | None]
     changed_at: Mapped[datetime]
-    credits: Mapped[list["StreamContributor"]] = relationship(order_by="StreamContributor.position", lazy="raise")
+    credits: Mapped[list["StreamContributor"]] = relationship(
+        order_by="StreamContributor.position", cascade="all, delete-orphan", lazy="raise"
+    )
 
     @property
     def contributors(self) -> list[Contributor]:

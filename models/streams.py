@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
+from hashlib import sha256
+from typing import Self
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
@@ -17,7 +19,7 @@ from models.errors import Conflict, Gone, Invalid, NotFound
 from models.markdown import to_html
 from models.people import Role
 from models.site import make_alone, mint_guid, next_seq
-from models.stories import Stream, StreamContributor, StreamState
+from models.stories import FeedText, Stream, StreamContributor, StreamState
 from models.texts import BODY, DEK, NAME, TITLE, block, language_tag, line
 from models.times import zone_name
 
@@ -35,6 +37,31 @@ class StreamText:
     contributors: tuple[str, ...] = ()
     language: str = "en"
     timezone: str = "UTC"
+    feed_text: FeedText = FeedText.FULL
+
+    def cleaned(self) -> Self:
+        """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
+        names = (line("contributor", name, NAME) for name in self.contributors)
+        return replace(
+            self,
+            title=line("title", self.title, TITLE, required=True),
+            dek=line("dek", self.dek, DEK),
+            overview=block("overview", self.overview, BODY),
+            contributors=tuple(name for name in names if name),
+            language=language_tag("language", self.language),
+            timezone=zone_name("timezone", self.timezone),
+        )
+
+    @classmethod
+    def of(cls, stream: Stream) -> Self:
+        """What the stream says now; its credits must be loaded."""
+        names = tuple(person.slug for person in stream.contributors)
+        return cls(stream.title, stream.dek, stream.overview, names, stream.language, stream.timezone, stream.feed_text)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with any of it, and not when entries come."""
+        return sha256(repr(astuple(self)).encode()).hexdigest()[:16]
 
 
 def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Stream:
@@ -42,31 +69,46 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
     actor.must_be(Role.EDITOR)
     if len(slug) > 80 or not _SLUG.fullmatch(slug):
         raise Invalid("slug", "use lower-case letters a to z, digits and single hyphens, at most 80.")
-    title, overview = line("title", text.title, TITLE, required=True), block("overview", text.overview, BODY)
-    names = [name for name in (line("contributor", name, NAME) for name in text.contributors) if name]
+    text = text.cleaned()
     with db.begin() as tx:
         make_alone(tx)
         stream = tx.scalar(select(Stream).where(Stream.slug == slug))
         if stream is not None:
             return stream
         moment, uid = now(tx), new_uid()
-        stream = Stream(
-            uid=uid,
-            guid=mint_guid(tx, uid, moment),
-            slug=slug,
-            title=title,
-            dek=line("dek", text.dek, DEK),
-            overview=overview,
-            overview_html=to_html(overview),
-            language=language_tag("language", text.language),
-            timezone=zone_name("timezone", text.timezone),
-            seq=next_seq(tx),
-            created_at=moment,
-            changed_at=moment,
-        )
-        stream.credits = [StreamContributor(contributor=person, position=n) for n, person in enumerate(resolve(tx, names))]
+        stream = Stream(uid=uid, guid=mint_guid(tx, uid, moment), slug=slug, seq=next_seq(tx), created_at=moment, changed_at=moment)
+        _fill(tx, stream, text)
         tx.add(stream)
         return stream
+
+
+def edit_stream(db: Database, actor: Actor, slug: str, text: StreamText, *, former: str | None = None) -> Stream:
+    """Make the stream say that; a text that it says already changes nothing.
+
+    ``former`` is the fingerprint of what the caller looked at: Conflict where somebody else changed it meanwhile.
+    """
+    actor.must_be(Role.EDITOR)
+    text = text.cleaned()
+    with db.begin() as tx:
+        make_alone(tx)
+        stream = get_stream(tx, slug)
+        present = StreamText.of(stream)
+        if former not in (None, present.fingerprint):
+            raise Conflict("Somebody else changed this story meanwhile. Compare both texts, then save again.")
+        text = replace(text, contributors=tuple(person.slug for person in resolve(tx, text.contributors)))
+        if text != present:
+            stream.credits.clear()
+            tx.flush()  # rows with the same keys may come back
+            _fill(tx, stream, text)
+            touch(tx, stream)
+        return stream
+
+
+def _fill(tx: Session, stream: Stream, text: StreamText) -> None:
+    stream.title, stream.dek, stream.feed_text = text.title, text.dek, text.feed_text
+    stream.overview, stream.overview_html = text.overview, to_html(text.overview)
+    stream.language, stream.timezone = text.language, text.timezone
+    stream.credits = [StreamContributor(contributor=person, position=n) for n, person in enumerate(resolve(tx, text.contributors))]
 
 
 def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:

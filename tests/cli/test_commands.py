@@ -119,6 +119,13 @@ def test_a_draft_waits_until_it_is_published(story):
     assert entries(story, "--state", "published")[0]["uid"] == uid
 
 
+def test_a_story_changes_in_what_is_given_and_nothing_else(story):
+    before = json.loads(story("stream", "list", "--json").output)[0]
+    story("stream", "edit", "floods", "--feed-text", "summary", "--dek", "")
+    assert json.loads(story("stream", "list", "--json").output)[0] == before | {"feed_text": "summary"}
+    assert "There is no stream" in story("stream", "edit", "drought", "--title", "A", code=1).stderr
+
+
 def test_adding_the_same_again_changes_nothing(story):
     for _ in range(2):
         story("stream", "add", "floods", "--title", "Another title")
