@@ -1,9 +1,7 @@
 """Channels: the URL at the door, its mask, and one message to one of them."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 from apprise.common import OverflowMode
@@ -15,13 +13,14 @@ from notifier.apprise_setup import ASSET, keep_secrets, with_apprise
 from notifier.errors import Refused, Sent, Unavailable, Unknown
 from notifier.message import ChannelMessage
 from notifier.services import SERVICES
-from notifier.services.base import Service
+from notifier.services.base import Parsed, Service
 
 MAX_URL = 2_000
 CONNECT_SECONDS = 4.0
 TAIL = 4
 """Characters of a secret that its mask shows, and only of a secret at least four times as long."""
 
+_PLACE = 60  # characters of a chat's, room's or channel's name
 _SHORTEST_SECRET = 6  # characters; a shorter part is a word of every answer
 
 _GONE = frozenset({401, 403, 404, 410})
@@ -40,7 +39,7 @@ class CheckedChannel:
 @dataclass(frozen=True, slots=True)
 class _Target:
     service: Service
-    parsed: Mapping[str, Any]  # as Apprise reads the URL, so that what is checked is what is used
+    parsed: Parsed  # as Apprise reads the URL, so that what is checked is what is used
 
 
 def check_url(url: str, allow_hosts: frozenset[str]) -> CheckedChannel:
@@ -55,15 +54,18 @@ def check_url(url: str, allow_hosts: frozenset[str]) -> CheckedChannel:
 
 
 def mask(url: str) -> str:
-    """What may be shown of a stored URL: service, host, and the last 4 characters of a long secret."""
+    """What may be shown of a stored URL: service, host, and the chat or room, or else the last 4 characters of a long secret."""
     try:
         target = _read(url)
     except ValueError:
         return "…"
     host, port = target.service.host(target.parsed)
+    shown = f"{target.service.label} {host}{f':{port}' if port else ''}"
+    if place := target.service.place(target.parsed):
+        return f"{shown} {place[:_PLACE]}"
     secret = url.strip().partition("?")[0].rstrip("/")[-4 * TAIL :]
     tail = secret[-TAIL:] if len(secret) == 4 * TAIL and re.fullmatch(r"[\w-]+", secret) else ""
-    return f"{target.service.label} {host}{f':{port}' if port else ''} …{tail}"
+    return f"{shown} …{tail}"
 
 
 def send(url: str, message: ChannelMessage, *, secret: bytes = b"", timeout: float = tap.TOTAL_SECONDS) -> Sent:
@@ -94,6 +96,8 @@ def _secrets(url: str, target: _Target) -> tuple[str, ...]:
 
 def _checked(url: str, allow_hosts: frozenset[str]) -> _Target:
     target = _read(url)
+    if len(target.parsed.get("targets") or ()) > 1:
+        raise ValueError(_one_target(target.service))
     _check_parameters(target)
     _check_host(target, allow_hosts)
     return target
@@ -109,19 +113,39 @@ def _read(url: str) -> _Target:
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
     for service in SERVICES.values():
-        native = service.plugin.parse_native_url(url) if scheme in {"http", "https"} else None
-        parsed = native or (service.plugin.parse_url(url) if scheme in service.encrypted and rest[:1] != "/" else None)
-        if parsed:
+        parsed = _parsed(service, scheme, url) if rest[:1] != "/" else None
+        if parsed and service.takes(parsed):
             return _Target(service, parsed)
-        if scheme in service.encrypted:
+        if scheme in service.encrypted and not parsed:
             raise ValueError(_incomplete(service))
     if scheme in {"http", "https"}:
-        raise ValueError("For a JSON webhook write jsons:// in place of https://.")
-    raise ValueError("This service is not one that Storywire sends to; use " + " or ".join(s.example for s in SERVICES.values()) + ".")
+        raise ValueError(
+            "This web address is none that Storywire knows: for a JSON webhook write jsons:// in place of https://, "
+            "for other services see docs/channels.md."
+        )
+    schemes = sorted(name for service in SERVICES.values() for name, encrypted in service.encrypted.items() if encrypted)
+    raise ValueError(
+        f"This service is not one that Storywire sends to: URLs begin with {', '.join(dict.fromkeys(schemes))}, "
+        "and docs/channels.md has an example of each."
+    )
+
+
+def _parsed(service: Service, scheme: str, url: str) -> Parsed | None:
+    """The URL as the service's plugin reads it; None where it is not for it, or incomplete."""
+    try:
+        if scheme in {"http", "https"}:
+            return service.plugin.parse_native_url(url)
+        return service.plugin.parse_url(url) if scheme in service.encrypted else None
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return None  # some plugins take for granted what a URL lacks
 
 
 def _incomplete(service: Service) -> str:
     return f"This is not a complete URL for {service.label}; write it like {service.example}."
+
+
+def _one_target(service: Service) -> str:
+    return f"A channel is one place, and this {service.label} URL names several; add a channel for each, like {service.example}."
 
 
 def _check_parameters(target: _Target) -> None:
@@ -175,6 +199,8 @@ def _plugin(target: _Target, timeout: float) -> NotifyBase:
     plugin.request_rate_per_sec = 0
     plugin.overflow_mode = OverflowMode.UPSTREAM  # cut by the service's own format
     plugin.interpret_emojis = False
+    if len(plugin) > 1:
+        raise ValueError(_one_target(target.service))
     return plugin
 
 

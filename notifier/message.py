@@ -52,8 +52,8 @@ class ChannelMessage:
 
     @property
     def summary(self) -> str:
-        """The dek, or the body where there is none; the lines of a folded message."""
-        return "\n".join(f"• {line.title}\n{line.url}" for line in self.lines) or self.dek or self.body_text
+        """The dek, or the body where there is none."""
+        return self.dek or self.body_text
 
     @property
     def credit(self) -> str:
@@ -91,8 +91,8 @@ def one_line(text: str) -> str:
 
 
 def calm(text: str) -> str:
-    """``text`` in which no @name, @here or @everyone can alert anybody; addresses such as a@b.org stay as they are."""
-    return re.sub(r"(?<!\w)@(?=\w)", "@" + WORD_JOINER, text)
+    """``text`` in which no @name, @here or @**all** can alert anybody; addresses such as a@b.org stay as they are."""
+    return re.sub(r"(?<![^\W_])@(?=\S)", "@" + WORD_JOINER, text)
 
 
 def cut(text: str, fits: int | Callable[[str], bool]) -> str:

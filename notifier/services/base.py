@@ -12,6 +12,21 @@ from notifier.message import ChannelMessage
 Formatted = tuple[str, str, NotifyFormat | None]
 """Title, body, and the body's format; None: Apprise passes it on as it is."""
 
+Parsed = Mapping[str, Any]
+"""A channel's URL as Apprise reads it."""
+
+Host = Callable[[Parsed], tuple[str, int | None]]
+
+
+def own_host(parsed: Parsed) -> tuple[str, int | None]:
+    """For services that run on anybody's server, which the URL names."""
+    return parsed["host"], parsed.get("port")
+
+
+def fixed_host(name: str) -> Host:
+    """For services of one company, whose URLs hold secrets only."""
+    return lambda _parsed: (name, None)
+
 
 def nothing(plugin: Any, message: ChannelMessage, secret: bytes) -> None:
     """For services whose title and body say all."""
@@ -26,11 +41,13 @@ class Service:
     example: str  # shown with every refusal: what a right URL looks like
     plugin: type[NotifyBase]
     encrypted: Mapping[str, bool]  # scheme -> whether its connections are
-    host: Callable[[Mapping[str, Any]], tuple[str, int | None]]  # parsed URL -> host and port that are connected to
     format: Callable[[ChannelMessage], Formatted]
     pace_seconds: float  # least time between two messages to one target
     retry_unknown: bool  # whether a message that may have arrived is sent again
+    host: Host = own_host  # that is connected to
     folds: bool = True  # whether several owed messages may be told as one, by `notifier.message.folded`
     parameters: frozenset[str] = frozenset()  # what may stand behind ``?``
     extras: str = ""  # of ``+`` for headers and ``-`` for the target's own parameters
+    takes: Callable[[Parsed], bool] = lambda _parsed: True  # where two services share a scheme: whether it is this one
+    place: Callable[[Parsed], str] = lambda _parsed: ""  # the part of a URL that is no secret and tells channels apart
     prepare: Callable[[Any, ChannelMessage, bytes], None] = nothing

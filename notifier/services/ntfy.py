@@ -1,14 +1,14 @@
 """ntfy, on ntfy.sh or a server of one's own: plain text, priority by importance."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 from apprise.common import NotifyFormat
 from apprise.plugins.ntfy import NotifyNtfy, NtfyMode, NtfyPriority
 
 from notifier.message import ChannelMessage, calm, cut
-from notifier.services.base import Formatted, Service
+from notifier.services.base import Formatted, Parsed, Service, own_host
+from notifier.services.dialect import Dialect, utf8
 
 TITLE_LIMIT = 200
 TITLE_JSON = 1_200
@@ -27,34 +27,27 @@ class Ntfy(NotifyNtfy):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
-        # A topic that is no topic, such as a host that Apprise does not take for one, is left out by Apprise: count both.
-        if len(kwargs["targets"]) != 1 or len(self.topics) != 1:
+        # A topic that is no topic, such as a host that Apprise does not take for one, is left out by Apprise.
+        if len(self.topics) != 1:
             raise ValueError("Exactly one topic is taken.")
         self.include_image = False
 
 
-def _host(parsed: Mapping[str, Any]) -> tuple[str, int | None]:
-    if parsed.get("mode") == NtfyMode.CLOUD:
-        return "ntfy.sh", None
-    return parsed["host"], parsed.get("port")
+def _host(parsed: Parsed) -> tuple[str, int | None]:
+    return ("ntfy.sh", None) if parsed.get("mode") == NtfyMode.CLOUD else own_host(parsed)
 
 
-def _title_fits(text: str) -> bool:
-    return len(text) <= TITLE_LIMIT and len(json.dumps(text)) <= TITLE_JSON
+def _size(text: str) -> int:
+    return max(utf8(text), len(json.dumps(text)) * MESSAGE_BYTES // MESSAGE_JSON)
+
+
+DIALECT = Dialect(limit=MESSAGE_BYTES, size=_size, gap="\n\n")
 
 
 def _format(message: ChannelMessage) -> Formatted:
-    tail = "\n".join(line for line in (calm(cut(message.credit, _title_fits)), message.url) if line)
-
-    def fits(text: str) -> bool:
-        whole = f"{text}\n\n{tail}"
-        return len(whole.encode()) <= MESSAGE_BYTES and len(json.dumps(whole)) <= MESSAGE_JSON
-
-    text = calm("\n\n".join(part.strip() for part in (message.note, message.summary) if part.strip()))
-    body = "\n\n".join(part for part in (cut(text, fits), tail) if part)
-    title = calm(cut(message.headline, _title_fits))
+    title = calm(cut(message.headline, lambda text: len(text) <= TITLE_LIMIT and len(json.dumps(text)) <= TITLE_JSON))
     # ntfy shows a message without text as "triggered".
-    return title, body or title, NotifyFormat.TEXT
+    return title, DIALECT.say(message) or title, NotifyFormat.TEXT
 
 
 def _prepare(plugin: Ntfy, message: ChannelMessage, secret: bytes) -> None:  # noqa: ARG001  ntfy has no signature

@@ -1,19 +1,12 @@
 """Slack's incoming webhooks, in mrkdwn."""
 
-import re
-from collections.abc import Mapping
 from typing import Any
 
 from apprise.plugins.slack import NotifySlack, SlackMode
 
-from notifier.message import ChannelMessage, calm, cut
-from notifier.services.base import Formatted, Service
-
-TITLE_LIMIT = 250
-TEXT_LIMIT = 2_500
-"""Slack folds a message behind "Show more" long before its own limit of 40,000 characters."""
-
-_LOOKALIKES = str.maketrans({"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ"})
+from notifier.message import calm
+from notifier.services.base import Service, fixed_host
+from notifier.services.dialect import Dialect, angle_link, without_styles
 
 
 class Slack(NotifySlack):
@@ -39,33 +32,17 @@ class Slack(NotifySlack):
 def escape(text: str) -> str:
     """``text`` for a place where mrkdwn is read, so that it shows as typed and alerts nobody.
 
-    &, < and > become entities, which ends links and ``<!channel>`` alike.  mrkdwn has no escape for its other
-    marks, so where one could begin or end a style (not inside a word) a look-alike takes its place.
+    &, < and > become entities, which ends links and ``<!channel>`` alike.  mrkdwn has no escape for its other marks.
     """
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    text = re.sub(r"(?<!\w)[*_~]+|[*_~]+(?!\w)|`", lambda mark: mark[0].translate(_LOOKALIKES), text)
-    return calm(text)
+    return calm(without_styles(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")))
 
 
-def _link(url: str, text: str) -> str:
-    if not url:
-        return text
-    safe = url.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C")
-    return f"<{safe}|{text}>"
-
-
-def _host(parsed: Mapping[str, Any]) -> tuple[str, int | None]:  # noqa: ARG001  the same for every URL
-    return "hooks.slack.com", None
-
-
-def _format(message: ChannelMessage) -> Formatted:
-    lines = [
-        f"*{_link(message.url, escape(cut(message.headline, TITLE_LIMIT)))}*",
-        escape(cut(message.note, TEXT_LIMIT)),
-        escape(cut(message.summary, TEXT_LIMIT)),
-        _link(message.stream_url, escape(cut(message.credit, TITLE_LIMIT))) if message.credit else "",
-    ]
-    return "", "\n".join(line for line in lines if line), None
+DIALECT = Dialect(
+    limit=3_900,  # Slack asks for 4,000 characters at most; it folds longer ones behind "Show more", and cuts at 40,000
+    escape=escape,
+    link=lambda text, url: angle_link(text, url.replace("&", "&amp;")),
+    strong=lambda text: f"*{text}*",
+)
 
 
 SERVICE = Service(
@@ -74,8 +51,8 @@ SERVICE = Service(
     example="https://hooks.slack.com/services/T…/B…/…",
     plugin=Slack,
     encrypted={"slack": True},
-    host=_host,
-    format=_format,
+    host=fixed_host("hooks.slack.com"),
+    format=DIALECT.alone,
     pace_seconds=1.1,  # Slack takes one message a second and channel; the rest is for clocks
     retry_unknown=False,  # people would read it twice
 )

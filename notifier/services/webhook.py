@@ -4,7 +4,6 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -59,10 +58,6 @@ class Webhook(NotifyJSON):  # type: ignore[no-untyped-call]
         return answer.ok
 
 
-def _host(parsed: Mapping[str, Any]) -> tuple[str, int | None]:
-    return parsed["host"], parsed.get("port")
-
-
 def _date(at: datetime | None) -> str | None:
     return at.astimezone(UTC).isoformat(timespec="seconds") if at else None
 
@@ -100,7 +95,6 @@ SERVICE = Service(
     example="jsons://host.example/path",
     plugin=Webhook,
     encrypted={"jsons": True, "json": False},
-    host=_host,
     format=_format,
     pace_seconds=0.0,  # a program sets its own pace, by 429 and Retry-After
     retry_unknown=True,  # it drops a double by the delivery's uid

@@ -83,7 +83,7 @@ def test_a_private_host_is_refused_however_it_is_spelt(host: str, form: str) -> 
         "storymail://example.org",
         "xml://example.org",
         "form://example.org",
-        "discord://1/2",
+        "signals://a.example/+15551234567/+15557654321",
         "file:///etc/passwd",
         "jsons://a.example/x,jsons://b.example/y",
         "jsons://a.example/x jsons://b.example/y",

@@ -1,0 +1,131 @@
+"""What all chat texts share: the parts of a message in their order, escaped, linked, and cut so that the whole fits.
+
+Texts are cut before they are escaped, so no escape, link or entity is ever cut in two; what is measured is the whole,
+as the service counts it.  Editors' text can neither alert anybody nor become markup.
+"""
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from notifier.message import WORD_JOINER, ChannelMessage, calm, cut
+from notifier.services.base import Formatted
+
+HEADLINE_LIMIT = 250
+"""Characters of a headline, and of byline and stream together, whatever else would fit."""
+
+_LOOKALIKES = str.maketrans({"*": "∗", "_": "ˍ", "~": "∼", "`": "ˋ", "<": "‹", ">": "›", "[": "［", "]": "］"})
+_UNSAFE_IN_URL = str.maketrans({c: f"%{ord(c):02X}" for c in "()<>|\\\"' `*"})
+
+
+def without_styles(text: str) -> str:
+    """``text`` with look-alikes for * _ ~ ` where one could begin or end a style, which is not inside a word."""
+    return re.sub(r"(?<!\w)[*_~]+|[*_~]+(?!\w)|`", lambda mark: mark[0].translate(_LOOKALIKES), text)
+
+
+def lookalikes(text: str) -> str:
+    """For dialects without escapes: what could be a mark is shown by a character that looks like it."""
+    text = re.sub(r"[<>[\]]", lambda mark: mark[0].translate(_LOOKALIKES), text)
+    return calm(_no_block(without_styles(text)))
+
+
+def backslashes(text: str) -> str:
+    """For Markdown with escapes.  ``<``, which some read even behind a backslash, and entities are broken up instead."""
+    text = re.sub(r"[\\`*~|[\]]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
+    text = re.sub(r"<(?=\S)|&(?=#?\w+;)", rf"\g<0>{WORD_JOINER}", text)
+    return calm(_no_block(text))
+
+
+def markup(text: str) -> str:
+    """For HTML."""
+    return html.escape(calm(text))
+
+
+def _no_block(text: str) -> str:
+    """No line is a heading, a quote, a list or a block of code."""
+    return re.sub(r"(?m)^(?=\s*(?:[#>+=-]|\d+[.)])|[ ]{4}|\t)", WORD_JOINER, text)
+
+
+def plain_link(text: str, url: str) -> str:
+    """The URL on a line of its own."""
+    return "\n".join(part for part in (text, url) if part)
+
+
+def angle_link(text: str, url: str) -> str:
+    """As in Slack."""
+    return f"<{url.translate(_UNSAFE_IN_URL)}|{text}>"
+
+
+def markdown_link(text: str, url: str) -> str:
+    """As in Markdown."""
+    return f"[{text}]({url.translate(_UNSAFE_IN_URL)})"
+
+
+def html_link(text: str, url: str) -> str:
+    """As in HTML."""
+    return f'<a href="{html.escape(url)}">{text}</a>'
+
+
+def utf16(text: str) -> int:
+    """Code units of UTF-16, of which an emoji takes two or more."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def utf8(text: str) -> int:
+    """Bytes of UTF-8."""
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """How a service writes text, and how much of it fits."""
+
+    limit: int
+    size: Callable[[str], int] = len  # of a whole text, in the unit of ``limit``
+    escape: Callable[[str], str] = calm
+    link: Callable[[str, str], str] = plain_link  # of an escaped text and a URL as it is
+    strong: Callable[[str], str] | None = None  # the headline's style; None: the service has a title of its own
+    newline: str = "\n"
+    gap: str = "\n"  # between the parts
+
+    def say(self, message: ChannelMessage) -> str:
+        """Headline, note, text or lines, and credit.  A text that is too long ends at a word; its rest is where the link leads."""
+        head, foot = self._ends(message)
+
+        def whole(*texts: str) -> str:
+            return self.gap.join(part for part in (head, *texts, foot) if part)
+
+        def fits(*texts: str) -> bool:
+            return self.size(whole(*texts)) <= self.limit
+
+        if message.lines:
+            return whole(self._list(message, fits))
+        note = self._shown(cut(message.note.strip(), lambda text: fits(self._shown(text))))
+        summary = cut(message.summary.strip(), lambda text: fits(note, self._shown(text)))
+        return whole(note, self._shown(summary))
+
+    def alone(self, message: ChannelMessage) -> Formatted:
+        """As a service's whole format, where a message has no title and Apprise is to change nothing."""
+        return "", self.say(message), None
+
+    def _ends(self, message: ChannelMessage) -> tuple[str, str]:
+        if self.strong is None:
+            return "", self._linked(message.credit, message.url)
+        return self.strong(self._linked(message.headline, message.url)), self._linked(message.credit, message.stream_url)
+
+    def _list(self, message: ChannelMessage, fits: Callable[[str], bool]) -> str:
+        """As many lines as fit, and how many do not."""
+        rows = [f"• {self._linked(line.title, line.url)}" for line in message.lines]
+        for left_out in range(len(rows)):
+            text = self.newline.join([*rows[: len(rows) - left_out], *([f"… +{left_out}"] if left_out else [])])
+            if fits(text):
+                return text
+        return f"… +{len(rows)}"
+
+    def _linked(self, text: str, url: str) -> str:
+        shown = self._shown(cut(text, HEADLINE_LIMIT))
+        return self.link(shown, url) if url and (shown or self.strong is None) else shown
+
+    def _shown(self, text: str) -> str:
+        return self.escape(text).replace("\n", self.newline)
