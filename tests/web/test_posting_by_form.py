@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from models import EntryState, Importance, Role, StreamState
+from models import EntryState, FeedText, Importance, Role, StreamState
 from models.audience import add_subscriber
 from models.posting import save_draft
 from models.publishing import publish_due
@@ -224,6 +224,21 @@ def test_a_story_that_cannot_begin_says_why_at_the_field(changed: dict[str, str]
     fields = editor.form(refused)[1]
     assert (fields["dek"], fields["contributor"]) == ("Kept", "A, B")
     assert f'id="{next(iter(changed))}-w"' in refused.text
+
+
+def test_the_settings_of_a_story_are_saved_and_never_over_what_somebody_else_saved(newsroom: Newsroom, editor: Person) -> None:
+    path = "/desk/streams/floods/edit"
+    mine, theirs = editor.get(path), editor.get(path)
+    assert editor.form(mine)[1]["feed_text"] == "full"
+    assert editor.send(theirs, contributor="Ines Valbrook", feed_text="summary").status_code == 303
+    refused = editor.send(mine, title="My title", contributor="Jory Pell")
+    assert refused.status_code == 409
+    assert "What it says now" in refused.text and "Ines Valbrook" in refused.text, "beside the text as typed"
+    assert editor.send(refused, title="").status_code == 422
+    assert editor.send(refused).status_code == 303, "now it was seen"
+    with newsroom.db.read() as tx:
+        stream = get_stream(tx, "floods")
+    assert (stream.title, stream.feed_text, [who.name for who in stream.contributors]) == ("My title", FeedText.FULL, ["Jory Pell"])
 
 
 def test_a_story_ends_and_opens_again(newsroom: Newsroom, editor: Person) -> None:

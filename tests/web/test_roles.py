@@ -21,6 +21,7 @@ MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 LOOK = [
     ("/desk/", A), ("/desk/entries", A), ("/desk/post", A), ("/desk/entries/<uid:uid>", A), ("/desk/streams", A),
     ("/desk/entries/<uid:uid>/edit", E), ("/desk/entries/<uid:uid>/retract", E), ("/desk/streams/new", E),
+    ("/desk/streams/<slug:slug>/edit", E),
     ("/desk/channels", D), ("/desk/caught", D), ("/desk/caught/<token:mail_id>", D), ("/desk/caught/<token:mail_id>/html", D),
 ]  # fmt: skip
 CHANGE = [
@@ -32,6 +33,7 @@ CHANGE = [
     ("/desk/entries/<uid:uid>/retract", E, "published", {"request_key": "k3"}),
     ("/desk/entries/<uid:uid>/restore", E, "retracted", {}),
     ("/desk/streams/new", E, "", {"slug": "new", "title": "T", "language": "en", "timezone": "UTC"}),
+    ("/desk/streams/<slug:slug>/edit", E, "", {"title": "T", "language": "en", "timezone": "UTC"}),
     ("/desk/streams/<slug:slug>/state", E, "", {"state": "ended"}),
     ("/desk/channels", D, "", {"name": "Room", "url": "ntfys://ntfy.example.org/topic"}),
 ]

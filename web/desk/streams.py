@@ -1,6 +1,7 @@
-"""Stories: the list, a new one, and its state."""
+"""Stories: the list, a new one, what it says, and its state."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -8,8 +9,8 @@ from flask.typing import ResponseReturnValue
 from models.errors import Conflict, Invalid, ServiceError
 from models.people import Role
 from models.reading import board
-from models.stories import StreamState
-from models.streams import StreamText, add_stream, set_stream_state
+from models.stories import FeedText, Stream, StreamState
+from models.streams import StreamText, add_stream, edit_stream, get_stream, set_stream_state
 from web.context import service
 from web.desk.forms import choice, names
 from web.desk.guard import requires
@@ -34,7 +35,7 @@ def show() -> ResponseReturnValue:
 def new() -> ResponseReturnValue:
     """An empty form."""
     settings = service().settings
-    return _form({"language": settings.site_language, "timezone": settings.site_timezone})
+    return _form(_values(StreamText("", language=settings.site_language, timezone=settings.site_timezone)))
 
 
 @bp.post("/streams/new")
@@ -46,16 +47,24 @@ def send() -> ResponseReturnValue:
     with service().db.read() as tx:
         if any(stream.slug == slug for stream in board(tx).streams):
             raise Invalid("slug", "another story has this address already.")
-    text = StreamText(
-        sent.get("title", ""),
-        sent.get("dek", ""),
-        sent.get("overview", ""),
-        names(sent.get("contributor", "")),
-        sent.get("language", ""),
-        sent.get("timezone", ""),
-    )
-    stream = add_stream(service().db, current_actor(), slug, text)
+    stream = add_stream(service().db, current_actor(), slug, _text(sent))
     return redirect(url_for("desk.post.new", stream=stream.slug), 303)
+
+
+@bp.get("/streams/<slug:slug>/edit")
+@requires(Role.EDITOR)
+def edit(slug: str) -> ResponseReturnValue:
+    """What a story says now."""
+    return _edit_form(slug)
+
+
+@bp.post("/streams/<slug:slug>/edit")
+def save(slug: str) -> ResponseReturnValue:
+    """Change what a story says."""
+    sent = request.form
+    show_again(lambda error: _edit_form(slug, sent, error))
+    edit_stream(service().db, current_actor(), slug, _text(sent), former=sent.get("former"))
+    return redirect(url_for("desk.streams.show"), 303)
 
 
 @bp.post("/streams/<slug:slug>/state")
@@ -68,6 +77,45 @@ def set_state(slug: str) -> ResponseReturnValue:
     return redirect(url_for("desk.streams.show"), 303)
 
 
-def _form(values: Mapping[str, str], error: ServiceError | None = None) -> str:
+def _text(sent: Mapping[str, str]) -> StreamText:
+    """What a form says; raises Invalid."""
+    return StreamText(
+        sent.get("title", ""),
+        sent.get("dek", ""),
+        sent.get("overview", ""),
+        names(sent.get("contributor", "")),
+        sent.get("language", ""),
+        sent.get("timezone", ""),
+        choice(FeedText, "feed_text", sent.get("feed_text", FeedText.FULL.value)),
+    )
+
+
+def _values(text: StreamText) -> dict[str, str]:
+    """The fields of a form that says ``text``."""
+    return {
+        "title": text.title,
+        "dek": text.dek,
+        "overview": text.overview,
+        "contributor": ", ".join(text.contributors),
+        "language": text.language,
+        "timezone": text.timezone,
+        "feed_text": text.feed_text.value,
+    }
+
+
+def _edit_form(slug: str, sent: Mapping[str, str] | None = None, error: ServiceError | None = None) -> str:
+    """The form of a story as it stands, or as sent, and then with what somebody else made of it meanwhile."""
+    with service().db.read() as tx:
+        stream = get_stream(tx, slug)
+        text = StreamText.of(stream)
+    # A name with a comma in it would be taken for two; its slug means the same person.
+    by_name = tuple(person.slug if "," in person.name else person.name for person in stream.contributors)
+    theirs = _values(replace(text, contributors=by_name))
+    stale = sent is not None and sent.get("former") != text.fingerprint
+    differ = {name: value for name, value in theirs.items() if sent and stale and value.split() != sent.get(name, "").split()}
+    return _form(sent or theirs, error, stream=stream, former=text.fingerprint, theirs=differ)
+
+
+def _form(values: Mapping[str, str], error: ServiceError | None = None, *, stream: Stream | None = None, **shown: object) -> str:
     wrong = {error.field: error.reason} if isinstance(error, Invalid) else {}
-    return render_template("desk/stream_form.html", at="streams", values=values, error=error, wrong=wrong)
+    return render_template("desk/stream_form.html", at="streams", values=values, error=error, wrong=wrong, stream=stream, **shown)
