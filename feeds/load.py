@@ -6,14 +6,15 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from feeds.address import Archive, Flavour, Scope, Topic
+from feeds.archives import Archives, archive_at
 from feeds.document import FeedDocument, FeedEntry, Person, Source, Tombstone
 from feeds.entries import EntryReader
-from feeds.scope import ScopeFound, find_scope
+from feeds.scope import ScopeFound, find_scope, members
 from feeds.words import words
 from models import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream
 from models.clock import now
@@ -41,6 +42,7 @@ class FeedLoader:
     def __init__(self, db: Database, settings: Settings) -> None:
         self._db, self._settings = db, settings
         self._reader = EntryReader(settings)
+        self._archives = Archives()
 
     def load(self, topic: Topic) -> FeedDocument:
         """The feed as it stands at one moment.
@@ -57,7 +59,7 @@ class FeedLoader:
     def _newest(self, tx: Session, topic: Topic, scope: ScopeFound) -> FeedDocument:
         rows = _window(tx, scope, NEWEST)
         is_new = topic.flavour is Flavour.NEW
-        older = None if is_new else _newest_archive(tx, topic, scope, len(rows))
+        older = None if is_new or len(rows) < NEWEST else self._archives.newest(tx, topic, scope, NEWEST)
         document = self._document(tx, topic, scope, rows, older)
         if is_new:
             return replace(document, entries=_as_first_out(tx, document.entries))
@@ -65,12 +67,12 @@ class FeedLoader:
 
     def _archive(self, tx: Session, topic: Topic, archive: Archive, scope: ScopeFound) -> FeedDocument:
         rows = _window(tx, scope, NEWEST + 1, upto=archive.upto)
-        if topic.flavour is Flavour.NEW or not rows or rows[0].seq != archive.upto:
+        if topic.flavour is Flavour.NEW or not rows:
             raise NotFound("archive", topic.folder)
-        present = _archive_at(tx, scope, archive.upto)
+        present = archive_at(tx, topic, scope, rows[0].seq)
         if present != archive:
             raise Moved(replace(topic, archive=present))
-        older = _archive_at(tx, scope, rows[NEWEST].seq) if len(rows) > NEWEST else None
+        older = archive_at(tx, topic, scope, rows[NEWEST].seq) if len(rows) > NEWEST else None
         document = self._document(tx, topic, scope, rows[:NEWEST], older)
         return replace(document, archive=True, current_folder_url=self._folder(topic.newest), max_age=ARCHIVE_MAX_AGE)
 
@@ -119,12 +121,6 @@ class FeedLoader:
         return self._settings.base_url + topic.folder
 
 
-def _members(scope: ScopeFound, *columns: Any) -> Select[Any]:
-    """A query for what ever came out in that scope and may be shown."""
-    out = Entry.state.in_([EntryState.PUBLISHED, EntryState.RETRACTED])
-    return select(*columns).select_from(Entry).join(Stream, Stream.id == Entry.stream_id).where(Entry.seq.is_not(None), out, *scope.members)
-
-
 _LIGHT: tuple[ColumnElement[Any] | Any, ...] = (
     Entry.id, Entry.seq, Entry.version, Entry.state, Entry.updated_at, Stream.slug, Stream.feed_text, Stream.language,
 )  # fmt: skip
@@ -132,32 +128,13 @@ _LIGHT: tuple[ColumnElement[Any] | Any, ...] = (
 
 def _window(tx: Session, scope: ScopeFound, most: int, *, upto: int | None = None) -> Sequence[Any]:
     """The last ones by seq, which no imported date can disturb.  Withdrawn ones keep their place, so that no boundary moves."""
-    query = _members(scope, *_LIGHT).order_by(Entry.seq.desc()).limit(most)
+    query = members(scope, *_LIGHT).order_by(Entry.seq.desc()).limit(most)
     return tx.execute(query.where(Entry.seq <= upto) if upto is not None else query).all()
-
-
-def _newest_archive(tx: Session, topic: Topic, scope: ScopeFound, shown: int) -> Archive | None:
-    """The newest archive that is full: it may share entries with the window, and no new entry moves its boundary."""
-    if shown < NEWEST:
-        return None
-    number = tx.scalar(_members(scope, func.count())) or 0
-    if number <= NEWEST:
-        return None
-    archived = -(-(number - NEWEST) // NEWEST) * NEWEST
-    boundary = tx.scalar(_members(scope, Entry.seq).order_by(Entry.seq.desc()).offset(number - archived).limit(1))
-    assert boundary is not None, f"{topic.folder} lost entries while it was read"
-    return _archive_at(tx, scope, boundary)
-
-
-def _archive_at(tx: Session, scope: ScopeFound, upto: int) -> Archive:
-    changed = tx.scalar(_members(scope, Entry.changed_at).where(Entry.seq <= upto).order_by(Entry.changed_at.desc()).limit(1))
-    assert changed is not None, f"no entry up to {upto}"
-    return Archive(upto, int(changed.timestamp() * 1000))
 
 
 def _noticed(tx: Session, scope: ScopeFound) -> Sequence[Any]:
     """The last that were corrected, updated or withdrawn, however long ago: the feed's date must never go back."""
-    query = _members(scope, *_LIGHT).where(Entry.updated_at > Entry.published_at)
+    query = members(scope, *_LIGHT).where(Entry.updated_at > Entry.published_at)
     return tx.execute(query.order_by(Entry.updated_at.desc()).limit(MOST_NOTICED)).all()
 
 

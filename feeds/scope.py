@@ -3,9 +3,10 @@
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Boolean, ColumnElement, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, func, select, text
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
@@ -19,7 +20,7 @@ from models.streams import get_stream
 # Seconds that a copy stays fresh.  Readers wait for the longest hint that they find, so RSS's ttl comes from the same number.
 MAX_AGE = {StreamState.LIVE: 60, StreamState.QUIET: 900, StreamState.ENDED: 86_400}
 _PUBLIC = Stream.state.in_(MAX_AGE)
-_RAISED: ColumnElement[bool] = literal_column("entry.importance <> 'normal'", Boolean)  # word for word as in the partial index
+_RAISED: Any = text("entry.importance <> 'normal'")  # word for word as in the partial index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,11 @@ def person(settings: Settings, contributor: Contributor) -> Person:
 def find_scope(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
     """Raises NotFound where there is no such stream, tag or contributor to the public; Gone where the stream was deleted."""
     return _stream(tx, settings, topic) if topic.scope is Scope.STREAM else _across(tx, settings, topic)
+
+
+def members(scope: ScopeFound, *columns: Any) -> Select[Any]:
+    """A query for what ever came out in that scope, withdrawn entries too: they keep their place, so that no boundary moves."""
+    return select(*columns).select_from(Entry).join(Stream, Stream.id == Entry.stream_id).where(Entry.seq.is_not(None), *scope.members)
 
 
 def _stream(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:

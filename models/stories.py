@@ -124,6 +124,7 @@ class Entry(Base):
         Index(None, "changed_at"),
         # Feeds show again what readers should notice: corrections of entries that left the window, and withdrawals.
         Index("ix_entry_noticed", "updated_at", sqlite_where=text(_NOTICED), postgresql_where=text(_NOTICED)),
+        Index("ix_entry_noticed_of", "stream_id", "updated_at", sqlite_where=text(_NOTICED), postgresql_where=text(_NOTICED)),
         # The feed of key entries.
         Index("ix_entry_raised", "stream_id", "seq", sqlite_where=text(_RAISED), postgresql_where=text(_RAISED)),
     )

@@ -28,6 +28,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("alert", schema=None) as batch_op:
         batch_op.add_column(sa.Column("held_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("resumed_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("folded_at", sa.DateTime(timezone=True), nullable=True))
 
@@ -39,6 +40,13 @@ def upgrade() -> None:
         batch_op.create_index(
             "ix_entry_noticed",
             ["updated_at"],
+            unique=False,
+            sqlite_where=sa.text("updated_at > published_at"),
+            postgresql_where=sa.text("updated_at > published_at"),
+        )
+        batch_op.create_index(
+            "ix_entry_noticed_of",
+            ["stream_id", "updated_at"],
             unique=False,
             sqlite_where=sa.text("updated_at > published_at"),
             postgresql_where=sa.text("updated_at > published_at"),
