@@ -1,7 +1,7 @@
 """Tables: who is told, what is to be told, and what became of each message."""
 
 import enum
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
@@ -141,6 +141,7 @@ class Alert(Base):
     created_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
     held_at: Mapped[datetime | None]  # its first delivery would leave so late that an operator decides
+    resumed_at: Mapped[datetime | None]  # when an operator let it go, however late it was
     finished_at: Mapped[datetime | None]  # nothing of it is owed any more
     folded_at: Mapped[datetime | None]  # only its tallies are left; it never expands again
     revision: Mapped[Revision | None] = relationship(lazy="raise")
@@ -186,6 +187,10 @@ class SkipReason(enum.Enum):
     RETRACTED = "retracted"
     CANCELLED = "cancelled"
     SUPPRESSED = "suppressed"
+
+
+HELD = datetime(9000, 1, 1, tzinfo=UTC)
+"""When a delivery is due that an operator has to let go first: behind all others in the queue, so it costs no claim a look."""
 
 
 class Delivery(Base):

@@ -18,6 +18,7 @@ from notifier.errors import Refused, SendError, Sent, Unavailable
 from notifier.lease import TRIES_IF_UNKNOWN, give_back
 from notifier.message import ChannelMessage
 from notifier.pacing import Share
+from notifier.pause import Brake
 from notifier.render import Sender, render_chat
 from notifier.services import SERVICES
 from notifier.settle import LeaseLost, Settler, begin_attempt, put_off
@@ -44,11 +45,11 @@ class ChatLane:
         claimed = claim(self._db, Lane.URGENT, self._share.size)
         if claimed is None:
             return 0
-        handled = 0
+        handled, brake = 0, Brake(self._db, (message.alert_id for message in claimed.messages))
         try:
             stories = self._stories(claimed)
             for message in claimed.messages:
-                if self._stop.is_set() or time.monotonic() > began + LONGEST_PASS_SECONDS:
+                if self._stop.is_set() or brake.pulled() or time.monotonic() > began + LONGEST_PASS_SECONDS:
                     break
                 self._send(message, stories[message.alert_id], claimed.lease.token)
                 handled += 1

@@ -101,6 +101,7 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     """The rows that are to be sent now; the others are skipped or put back."""
     rows = _rows(tx, ids)
     about = abouts(tx, {row.alert_id for row in rows})
+    held = pause.hold_late(tx, about.values(), tried={row.alert_id for row in rows if row.attempts > 1})
     others = {alert_id: _others(tx, one, rows) for alert_id, one in about.items()}
     again = {alert_id: _still_owed(tx, one, rows) for alert_id, one in about.items()}
     wanted: list[Message] = []
@@ -110,7 +111,7 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
         earlier, later = others[one.alert_id].get(row.recipient_id, ([], []))
         subscribed = row.subscribed or row.recipient_id in again[one.alert_id]
         wish = Wish(recipient=row.state, subscribed=subscribed, earlier=earlier, later=later)
-        verdict = judge(_standing(one), wish, now(tx))
+        verdict = judge(_standing(one, held=one.alert_id in held), wish, now(tx))
         if isinstance(verdict, Send):
             wanted.append(_message(row, told=verdict.told))
         else:
@@ -149,12 +150,13 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
     return tx.execute(query).all()
 
 
-def _standing(one: About) -> Standing:
+def _standing(one: About, *, held: bool) -> Standing:
     return Standing(
         revision=one.kind,
         entry=one.entry_state,
         stream=one.stream_state,
         stopped=one.stopped_at is not None,
+        held=held,
         retraction_at=one.retraction_at,
     )
 

@@ -7,6 +7,7 @@ from config.keys import Keys
 from config.settings import Settings
 from models import Lane
 from models.database import Database
+from models.holds import watch
 from notifier import doorbell
 from notifier.apprise_setup import set_up_apprise
 from notifier.chat_lane import ChatLane
@@ -15,7 +16,7 @@ from notifier.lease import release_all
 from notifier.mail_lane import MailLane
 from notifier.pause import say_whether_mail_is_set_up
 from notifier.station import Station
-from notifier.ticker import Ticker
+from notifier.ticker import HELD, Ticker
 from notifier.troubles import Troubles
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,8 @@ def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Eve
     set_up_apprise(settings.allow_private_hosts)
     if db.embedded and (released := release_all(db)):
         log.info("released %d claims of an earlier worker", released)
+    if reason := watch(db, settings.base_url, starting=True):
+        log.warning(HELD, reason)
     worker = _Worker(settings, keys, db, stop, lanes)
     worker.start()
     try:
@@ -62,7 +65,7 @@ class _Worker:
                 self._lanes[Lane.BULK] = Station(
                     "bulk", mail.send_pass, troubles, threads=settings.mail_connections, on_thread_end=mail.close_connection
                 )
-        self._ticker = Ticker(db, ring_expand=self._expand.ring, ring_lane=self._ring)
+        self._ticker = Ticker(db, settings.base_url, ring_expand=self._expand.ring, ring_lane=self._ring)
         self._ticking = threading.Thread(target=self._ticker.run, args=(stop,), name="ticker")
         self._listener = doorbell.Listener(settings.broker_url, self._answers()) if settings.broker_url else None
 

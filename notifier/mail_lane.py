@@ -20,7 +20,7 @@ from notifier.lease import give_back
 from notifier.mail import Mailer
 from notifier.mime import MailJob
 from notifier.pacing import Share
-from notifier.pause import server_away, server_back
+from notifier.pause import Brake, server_away, server_back
 from notifier.render import Sender, render_mail
 from notifier.settle import LeaseLost, Settler
 from notifier.smtp import blames_us
@@ -135,6 +135,7 @@ class _Batch:
         self._lane, self._claim, self._deadline = lane, claimed, deadline
         self._open: dict[str, Message] = {}
         self._current: MailJob | None = None
+        self._brake = Brake(lane._db, (message.alert_id for message in claimed.messages))
         self._stopped = False
         self._paused = False
         self._look_at = time.monotonic() + LOOK_SECONDS
@@ -148,7 +149,8 @@ class _Batch:
     def may_send(self, job: MailJob) -> bool:
         """Asked before each message."""
         going = not self._stopped and not self._lane._stop.is_set() and time.monotonic() < self._deadline
-        self._stopped = not (going and self._claim.lease.held() and not self._gives_way(self._open[job.uid].priority))
+        going = going and not self._brake.pulled() and not self._gives_way(self._open[job.uid].priority)
+        self._stopped = not (going and self._claim.lease.held())
         self._current = job
         return not self._stopped
 

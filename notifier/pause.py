@@ -1,19 +1,31 @@
-"""What all nodes wait for: a mail server that is away, a site whose sending is paused."""
+"""What all nodes wait for: a mail server that is away, a site whose sending is paused or held, an alert that was stopped."""
 
 import enum
+import logging
+import time
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from models import Lane, Pause, Site
+from models import Alert, DeliveryState, Lane, Pause
 from models.clock import now
 from models.database import Database
+from models.holds import may_send
+from models.tallies import tallied
 from notifier.lease import LEASE
+from notifier.topics import About
+
+log = logging.getLogger(__name__)
 
 MAIL = "mail"
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=5)
 _FAR = datetime(9000, 1, 1, tzinfo=UTC)
+LOOK_SECONDS = 0.25
+_TRIED = (DeliveryState.SENT, DeliveryState.UNKNOWN, DeliveryState.FAILED)
+LATE_HOURS = 6
+LATE = timedelta(hours=LATE_HOURS)
 NO_MAIL_URL = "STORYWIRE_MAIL_URL is not set, so mail waits."
 
 
@@ -27,12 +39,49 @@ class Gate(enum.Enum):
 
 def gate(tx: Session, lane: Lane, *, lock: bool = False) -> Gate:
     """Ask before a claim, in its transaction and with ``lock``, so that one worker probes."""
-    if tx.scalar(select(Site.sending_paused)):
+    if not may_send(tx):
         return Gate.SHUT
     found = tx.get(Pause, MAIL, with_for_update=lock) if lane is Lane.BULK else None
     if found is None:
         return Gate.OPEN
     return Gate.PROBE if found.until <= now(tx) else Gate.SHUT
+
+
+class Brake:
+    """Asked before each message of a claim, so that a stop or a pause ends it in the middle; looks every LOOK_SECONDS at most."""
+
+    def __init__(self, db: Database, alert_ids: Iterable[int], *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._db, self._alert_ids, self._monotonic = db, sorted(set(alert_ids)), monotonic
+        self._look_at = monotonic() + LOOK_SECONDS
+        self._pulled = False
+
+    def pulled(self) -> bool:
+        """True from the look on that finds all sending or one of these alerts stopped: the rest of the claim is to be given back."""
+        if not self._pulled and self._monotonic() >= self._look_at:
+            with self._db.read() as tx:
+                ended = or_(Alert.stopped_at.is_not(None), Alert.held_at.is_not(None))
+                stopped = select(Alert.id).where(Alert.id.in_(self._alert_ids), ended).limit(1)
+                self._pulled = not may_send(tx) or tx.scalar(stopped) is not None
+            self._look_at = self._monotonic() + LOOK_SECONDS
+        return self._pulled
+
+
+def hold_late(tx: Session, alerts: Iterable[About], *, tried: set[int]) -> set[int]:
+    """The ids of those that wait for an operator; one of which nothing was tried for so long is held from now on.
+
+    ``tried``: those of which a delivery comes back from a try that failed, which its own maximum age ends.
+    """
+    alerts = list(alerts)
+    held = {one.alert_id for one in alerts if one.held_at is not None}
+    old = {one.alert_id for one in alerts if now(tx) - (one.resumed_at or one.created_at) > LATE} - held - tried
+    sums = tallied(tx, old) if old else {}
+    late = {one for one in old if not any(sums.get(one, {}).get(state) for state in _TRIED)}
+    if late:
+        tx.execute(update(Alert).where(Alert.id.in_(late)).values(held_at=now(tx)))
+        log.warning(
+            "alerts %s are held: they would come more than %d hours late; `storywire resume` lets them go", sorted(late), LATE_HOURS
+        )
+    return held | late
 
 
 def probing(tx: Session) -> None:

@@ -95,7 +95,11 @@ def counts_of_entry(tx: Session, entry_id: int) -> dict[DeliveryState, int]:
 
 def why_waiting(tx: Session) -> list[str]:
     """Sentences that say why messages that are due may not be sent now; empty where nothing holds them."""
-    said = ["Sending is paused for the whole site."] if tx.scalar(select(Site.sending_paused)) else []
+    paused, reason = tx.execute(select(Site.sending_paused, Site.held_reason)).one_or_none() or (False, None)
+    said = ["Sending is paused for the whole site."] if paused else []
+    said += [f"Sending is held: {reason} `storywire resume` lets it go on."] if reason else []
+    late = tx.scalar(select(func.count()).select_from(Alert).where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None)))
+    said += [f"{late} alerts are held, since they would come hours late. Resume or stop them."] if late else []
     held = tx.scalars(select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "").order_by(Pause.name))
     return [*said, *held]
 

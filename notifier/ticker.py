@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from models import Alert, Delivery, DeliveryState, Entry, EntryState, Fanout, Lane, Revision, RevisionState
 from models.clock import now
 from models.database import ChangeWatch, Database
+from models.holds import watch
 from models.publishing import publish_due
 from models.revising import apply_due
 from models.streams import quiet_streams
@@ -21,6 +22,7 @@ from notifier.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
+HELD = "sending is held until `storywire resume`: %s"
 LEAST, MOST = 0.6, 1.0  # seconds between two ticks: jittered, so that nodes do not tick together
 WATCH_SECONDS = 0.05
 QUIET_SECONDS = 60.0
@@ -29,8 +31,8 @@ QUIET_SECONDS = 60.0
 class Ticker:
     """One per worker.  ``ring_expand`` and ``ring_lane`` wake those who work."""
 
-    def __init__(self, db: Database, *, ring_expand: Callable[[], None], ring_lane: Callable[[Lane], None]) -> None:
-        self._db, self._ring_expand, self._ring_lane = db, ring_expand, ring_lane
+    def __init__(self, db: Database, base_url: str, *, ring_expand: Callable[[], None], ring_lane: Callable[[Lane], None]) -> None:
+        self._db, self._base_url, self._ring_expand, self._ring_lane = db, base_url, ring_expand, ring_lane
         self._troubles = Troubles(log)
         self._quiet_at = 0.0
 
@@ -50,7 +52,9 @@ class Ticker:
             watch.close()
 
     def tick(self) -> None:
-        """Do what is due: publish, apply, release, ring."""
+        """Do what is due: leave a heartbeat or hold, publish, apply, release, ring."""
+        if reason := watch(self._db, self._base_url):
+            log.warning(HELD, reason)
         publish_due(self._db)
         apply_due(self._db)
         release_expired(self._db)

@@ -28,6 +28,8 @@ class About:
     priority: int
     created_at: datetime
     stopped_at: datetime | None
+    held_at: datetime | None
+    resumed_at: datetime | None
     no: int
     kind: RevisionKind
     entry_id: int
@@ -71,6 +73,8 @@ def abouts(tx: Session, alert_ids: Iterable[int]) -> dict[int, About]:
             priority=alert.priority,
             created_at=alert.created_at,
             stopped_at=alert.stopped_at,
+            held_at=alert.held_at,
+            resumed_at=alert.resumed_at,
             no=no,
             kind=kind,
             entry_id=entry_id,

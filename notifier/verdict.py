@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from models import DeliveryState, EntryState, RecipientState, RevisionKind, SkipReason, StreamState
+from models.ledger import HELD
+from models.steering import STOPPED
 
 _TOLD = (DeliveryState.SENT, DeliveryState.UNKNOWN)
 _SHORT = timedelta(seconds=1)
@@ -40,6 +42,7 @@ class Standing:
     entry: EntryState
     stream: StreamState
     stopped: bool
+    held: bool = False
     retraction_at: datetime | None = None
 
 
@@ -56,7 +59,7 @@ class Wish:
 def judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wait:
     """Send it, skip it with its reason, or wait."""
     if standing.stopped:
-        return Skip(SkipReason.CANCELLED, "The alert was stopped.")
+        return Skip(SkipReason.CANCELLED, STOPPED)
     if wish.recipient is not RecipientState.CONFIRMED:
         return Skip(SkipReason.SUPPRESSED if wish.recipient is RecipientState.SUPPRESSED else SkipReason.CANCELLED)
     if not wish.subscribed:
@@ -65,6 +68,8 @@ def judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wai
         return Skip(SkipReason.CANCELLED, f"The story is {standing.stream.value}.")
     if wish.later:
         return Skip(SkipReason.RETRACTED if RevisionKind.RETRACTION in wish.later else SkipReason.SUPERSEDED)
+    if standing.held:
+        return Wait(HELD)
     if DeliveryState.CLAIMED in wish.earlier:
         return Wait(moment + _SHORT)
     told = any(state in _TOLD for state in wish.earlier)

@@ -1,0 +1,138 @@
+"""Steering one alert: stop it, go on with it, send it to those who missed it."""
+
+import time
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy.orm import Session
+
+from models.actor import Actor
+from models.clock import now
+from models.database import Database
+from models.errors import Conflict, NotFound
+from models.ledger import HELD, Alert, Delivery, DeliveryState, SkipReason
+from models.people import Role
+from models.stories import Entry, EntryState, Revision, RevisionKind
+from models.tallies import tally
+
+STOPPED = "The alert was stopped."
+"""What a delivery says that was skipped for that reason alone, and so is owed again when the alert goes on."""
+SLICE = 2_000
+_REST = 0.002  # seconds between two slices, so that others can write to SQLite
+
+
+def find_alert(tx: Session, name: str) -> Alert:
+    """An alert by its id, or the latest of an entry by the entry's uid."""
+    if name.isascii() and name.isdigit() and len(name) < 19 and (found := tx.get(Alert, int(name))) is not None:
+        return found
+    of_entry = select(Alert).join(Revision, Revision.id == Alert.revision_id).join(Entry, Entry.id == Revision.entry_id)
+    found = tx.scalar(of_entry.where(Entry.uid == name).order_by(Alert.id.desc()).limit(1))
+    if found is None:
+        raise NotFound("alert", name)
+    return found
+
+
+def stop_alert(db: Database, actor: Actor, alert_id: int) -> Alert:
+    """Let nothing more of an alert go out; stopping it again changes nothing.
+
+    The cost does not depend on how many are owed: workers look whether it was stopped, at each claim and while they
+    send one, and skip what they meet.
+    """
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        alert = _alert(tx, alert_id)
+        if alert.stopped_at is None and alert.finished_at is not None:
+            raise Conflict("Nothing of this alert is owed any more, so there is nothing to stop.")
+        alert.stopped_at = alert.stopped_at or now(tx)
+        return alert
+
+
+def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
+    """Go on with an alert that was stopped or held; returns how many deliveries are owed again.
+
+    May be called again, also after a crash: what is owed already stays so.
+    """
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        alert = _alert(tx, alert_id)
+        alert.stopped_at, alert.held_at, alert.resumed_at = None, None, now(tx)
+    stopped = and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.CANCELLED, Delivery.last_reply == STOPPED)
+    held = and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at >= HELD)
+    return _owe_again(db, alert_id, {DeliveryState.SKIPPED: stopped, DeliveryState.QUEUED: held})
+
+
+def retry_alert(db: Database, actor: Actor, alert_id: int, *, unknown: bool = False) -> int:
+    """Send an alert to those who missed it; returns how many deliveries are owed again.
+
+    ``unknown``: also where nobody knows whether it arrived, which may tell somebody twice.  Who does not want it any
+    more gets nothing.  Raises Conflict where the alert is stopped or held, or tells what is not so any more.
+    """
+    actor.must_be(Role.EDITOR)
+    with db.read() as tx:
+        _must_be_true_still(tx, _alert(tx, alert_id))
+    states = [DeliveryState.FAILED, *([DeliveryState.UNKNOWN] if unknown else [])]
+    return _owe_again(db, alert_id, {state: Delivery.state == state for state in states})
+
+
+def _alert(tx: Session, alert_id: int) -> Alert:
+    alert = tx.get(Alert, alert_id, with_for_update=True)
+    if alert is None:
+        raise NotFound("alert", str(alert_id))
+    if alert.folded_at is not None:
+        raise Conflict("Only the sums of this alert are left, so nothing can be changed.")
+    return alert
+
+
+def _must_be_true_still(tx: Session, alert: Alert) -> None:
+    if alert.stopped_at is not None or alert.held_at is not None:
+        raise Conflict("This alert is stopped or held. Resume it first.")
+    revision = tx.get(Revision, alert.revision_id) if alert.revision_id is not None else None
+    if revision is None:
+        return
+    later = select(Alert.id).join(Revision, Revision.id == Alert.revision_id).where(Revision.entry_id == revision.entry_id)
+    if tx.scalar(later.where(Revision.no > revision.no).limit(1)) is not None:
+        raise Conflict("A later alert of the same entry took the place of this one. Retry that.")
+    withdrawn = tx.get_one(Entry, revision.entry_id).state is EntryState.RETRACTED
+    if withdrawn is not (revision.kind is RevisionKind.RETRACTION):
+        raise Conflict("The entry is withdrawn." if withdrawn else "The entry was restored.")
+
+
+def _owe_again(db: Database, alert_id: int, which: dict[DeliveryState, ColumnElement[bool]]) -> int:
+    """Queue the deliveries of an alert that meet a condition, a slice of recipients in each transaction."""
+    total, after = 0, 0
+    while True:
+        with db.begin() as tx:
+            of_alert = (Delivery.alert_id == alert_id, Delivery.recipient_id > after)
+            last = select(Delivery.recipient_id).where(*of_alert).order_by(Delivery.recipient_id).offset(SLICE - 1).limit(1)
+            upto = tx.scalar(last)
+            part = and_(*of_alert, Delivery.recipient_id <= upto) if upto is not None else and_(*of_alert)
+            total += _owe_slice(tx, alert_id, part, which)
+        if upto is None:
+            return total
+        after = upto
+        time.sleep(_REST if db.embedded else 0)
+
+
+def _owe_slice(tx: Session, alert_id: int, part: ColumnElement[bool], which: dict[DeliveryState, ColumnElement[bool]]) -> int:
+    anew: dict[str, Any] = {
+        "state": DeliveryState.QUEUED,
+        "reason": None,
+        "attempts": 0,
+        "created_at": now(tx),  # from now on it has its full age once more
+        "due_at": now(tx),
+        "settled_at": None,
+        "started_at": None,
+        "folded_into": None,
+    }
+    number, back = 0, Counter[Any]()
+    for state, condition in which.items():
+        again = update(Delivery).where(part, condition).values(anew).returning(Delivery.lane)
+        lanes = tx.scalars(again.execution_options(synchronize_session=False)).all()
+        number += len(lanes)
+        if state is not DeliveryState.QUEUED:
+            back.update((alert_id, lane, state) for lane in lanes)
+    if number:
+        tx.execute(update(Alert).where(Alert.id == alert_id).values(finished_at=None))
+    tally(tx, {change: -taken for change, taken in back.items()})
+    return number
