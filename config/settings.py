@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     undo_seconds: int = Field(10, ge=0, le=600, description="Seconds that a post from the desk waits, so that it can be undone.")
     confirm_above: int = Field(1000, ge=0, description="More recipients than this, or a breaking entry, ask again before the alert.")
     max_alert_age_hours: int = Field(24, ge=1, le=720, description="A message that could not be sent for so long is given up.")
+    keep_deliveries_days: int = Field(
+        180, ge=1, le=3650, description="Days after its end that an alert keeps who was told; then only its sums stay."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
 
     @field_validator("base_url")

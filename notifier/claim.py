@@ -113,7 +113,7 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
         wish = Wish(recipient=row.state, subscribed=subscribed, earlier=earlier, later=later)
         verdict = judge(_standing(one, held=one.alert_id in held), wish, now(tx))
         if isinstance(verdict, Send):
-            wanted.append(_message(row, told=verdict.told))
+            wanted.append(_message(row, told=verdict.told or one.told_long_ago))
         else:
             unwanted.setdefault(verdict, []).append(row)
     for other, put in unwanted.items():

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from datetime import timedelta
 
 from config.keys import Keys
 from config.settings import Settings
@@ -65,7 +66,13 @@ class _Worker:
                 self._lanes[Lane.BULK] = Station(
                     "bulk", mail.send_pass, troubles, threads=settings.mail_connections, on_thread_end=mail.close_connection
                 )
-        self._ticker = Ticker(db, settings.base_url, ring_expand=self._expand.ring, ring_lane=self._ring)
+        self._ticker = Ticker(
+            db,
+            settings.base_url,
+            keep=timedelta(days=settings.keep_deliveries_days),
+            ring_expand=self._expand.ring,
+            ring_lane=self._ring,
+        )
         self._ticking = threading.Thread(target=self._ticker.run, args=(stop,), name="ticker")
         self._listener = doorbell.Listener(settings.broker_url, self._answers()) if settings.broker_url else None
 

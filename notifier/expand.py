@@ -88,7 +88,11 @@ def expand_slice(db: Database) -> Slice | None:
 
 def _next(tx: Session) -> Fanout | None:
     """The fanout to go on with, locked: chat before mail, since it is few and quick, then by priority."""
-    waiting = select(Fanout).join(Alert, Alert.id == Fanout.alert_id).where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None))
+    waiting = (
+        select(Fanout)
+        .join(Alert, Alert.id == Fanout.alert_id)
+        .where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.folded_at.is_(None))
+    )
     urgent_first = case((Fanout.lane == Lane.URGENT, 0), else_=1)
     ordered = waiting.order_by(urgent_first, Alert.priority, Fanout.id).limit(1)
     return tx.scalar(ordered.with_for_update(of=Fanout, skip_locked=True))

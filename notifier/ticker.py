@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
@@ -18,6 +19,7 @@ from models.revising import apply_due
 from models.streams import quiet_streams
 from notifier import pause
 from notifier.lease import release_expired
+from notifier.retention import finish_ended, fold_old
 from notifier.troubles import Troubles
 
 log = logging.getLogger(__name__)
@@ -29,9 +31,18 @@ QUIET_SECONDS = 60.0
 
 
 class Ticker:
-    """One per worker.  ``ring_expand`` and ``ring_lane`` wake those who work."""
+    """One per worker.  ``keep``: how long finished alerts keep their deliveries; the rings wake those who work."""
 
-    def __init__(self, db: Database, base_url: str, *, ring_expand: Callable[[], None], ring_lane: Callable[[Lane], None]) -> None:
+    def __init__(
+        self,
+        db: Database,
+        base_url: str,
+        *,
+        keep: timedelta,
+        ring_expand: Callable[[], None],
+        ring_lane: Callable[[Lane], None],
+    ) -> None:
+        self._keep = keep
         self._db, self._base_url, self._ring_expand, self._ring_lane = db, base_url, ring_expand, ring_lane
         self._troubles = Troubles(log)
         self._quiet_at = 0.0
@@ -60,6 +71,8 @@ class Ticker:
         release_expired(self._db)
         if time.monotonic() >= self._quiet_at:
             quiet_streams(self._db)
+            finish_ended(self._db)
+            fold_old(self._db, self._keep)
             self._quiet_at = time.monotonic() + QUIET_SECONDS
         self.look()
 

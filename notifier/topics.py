@@ -18,6 +18,7 @@ class Sibling:
     alert_id: int
     no: int
     kind: RevisionKind
+    folded: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,11 @@ class About:
     def later(self) -> dict[int, RevisionKind]:
         """Alerts of its later revisions."""
         return {other.alert_id: other.kind for other in self.siblings if other.no > self.no}
+
+    @property
+    def told_long_ago(self) -> bool:
+        """An earlier alert is so old that nobody knows any more whom it told."""
+        return any(other.folded for other in self.siblings if other.no < self.no)
 
     def topic(self, tx: Session) -> Topic:
         """What subscriptions choose by."""
@@ -93,11 +99,11 @@ def _revisions(tx: Session, entry_ids: set[int]) -> tuple[dict[int, list[Sibling
     """The alerts of each entry, and when a pending retraction of it is due."""
     siblings: dict[int, list[Sibling]] = {}
     retractions: dict[int, datetime] = {}
-    told = select(Revision.entry_id, Revision.no, Revision.kind, Revision.state, Revision.apply_at, Alert.id)
+    told = select(Revision.entry_id, Revision.no, Revision.kind, Revision.state, Revision.apply_at, Alert.id, Alert.folded_at)
     query = told.outerjoin(Alert, Alert.revision_id == Revision.id).where(Revision.entry_id.in_(entry_ids))
-    for entry_id, no, kind, state, apply_at, alert_id in tx.execute(query):
+    for entry_id, no, kind, state, apply_at, alert_id, folded_at in tx.execute(query):
         if alert_id is not None:
-            siblings.setdefault(entry_id, []).append(Sibling(alert_id, no, kind))
+            siblings.setdefault(entry_id, []).append(Sibling(alert_id, no, kind, folded_at is not None))
         elif state is RevisionState.PENDING and kind is RevisionKind.RETRACTION:
             retractions[entry_id] = apply_at
     return siblings, retractions

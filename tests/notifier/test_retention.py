@@ -1,0 +1,76 @@
+"""What is kept of an alert when all of it has come to an end."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from models import Alert, Delivery, Fanout, RevisionKind, Tally
+from notifier import retention
+from notifier.report import alert_sums
+from notifier.retention import finish_ended, fold_old
+from tests.conftest import Newsroom, StandingClock
+from tests.notifier.conftest import Inbox
+from tests.notifier.office import Office, one_database
+
+KEEP = timedelta(days=180)
+
+
+def finished(office: Office) -> list[bool]:
+    finish_ended(office.db)
+    with office.db.read() as tx:
+        return [moment is not None for moment in tx.scalars(select(Alert.finished_at).order_by(Alert.id))]
+
+
+@one_database
+def test_an_alert_is_finished_when_nothing_of_it_is_owed_any_more(newsroom: Newsroom, office: Office) -> None:
+    office.subscribe("one@example.org")
+    newsroom.post()
+    assert finished(office) == [False]
+    office.expand()
+    assert finished(office) == [False]
+    office.send()
+    newsroom.post(title="Next")
+    assert finished(office) == [True, False]
+
+
+def test_an_old_alert_keeps_its_sums_alone_and_never_expands_again(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "SLICE", 2)
+    office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
+    entry = newsroom.post()
+    inbox.replies["data"] = ["554 5.6.0 no"]
+    office.run()
+    assert finished(office) == [True]
+    clock.forward(days=179)
+    assert fold_old(office.db, KEEP) == 0
+    clock.forward(days=2)
+    newsroom.post(title="Not yet")
+    assert fold_old(office.db, KEEP) == 5
+    with newsroom.db.begin() as tx:
+        [_, told] = alert_sums(tx, 10)
+        assert (told["owed"], told["sent"], told["failed"], told["queued"], told["expanded"]) == (5, 4, 1, 0, True)
+        assert set(tx.scalars(select(Tally.worker).where(Tally.alert_id == told["id"]))) == {""}
+        tx.execute(update(Fanout).where(Fanout.alert_id == told["id"]).values(done_at=None, cursor=0))
+    assert office.run() == 5  # of the newer alert
+    with newsroom.db.begin() as tx:
+        assert tx.scalar(select(func.count()).where(Delivery.alert_id == told["id"])) == 0
+    office.revise(entry, "River falling", RevisionKind.CORRECTION)
+    office.run()
+    assert inbox.mails[-1]["Subject"] == "Correction: River falling"  # though nobody knows any more who had the first
+
+
+@one_database
+def test_what_is_owed_again_is_not_folded(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
+    office.subscribe("one@example.org")
+    newsroom.post()
+    office.run()
+    assert finished(office) == [True]
+    clock.forward(days=200)
+    with newsroom.db.begin() as tx:
+        tx.execute(update(Tally).where(Tally.state == "sent").values(number=0))
+    assert fold_old(office.db, KEEP) == 0
+    with newsroom.db.begin() as tx:
+        tx.execute(update(Tally).where(Tally.state == "sent").values(number=1))
+    assert fold_old(office.db, KEEP) == 1
