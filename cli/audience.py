@@ -1,4 +1,4 @@
-"""`storywire channel`, `storywire subscriber` and `storywire alert`."""
+"""`storywire channel` and `storywire subscriber`."""
 
 import click
 
@@ -6,7 +6,6 @@ from cli.door import json_option, open_door, read_text, show, table
 from models import Recipient, RecipientKind
 from models.audience import Target, add_channel, add_subscriber, list_recipients, remove_recipient, signing_secret
 from notifier.channels import check_url
-from notifier.report import alert_sums
 
 
 @click.group()
@@ -17,11 +16,6 @@ def channel() -> None:
 @click.group()
 def subscriber() -> None:
     """E-mail addresses that are alerted."""
-
-
-@click.group()
-def alert() -> None:
-    """What was told, and what became of it."""
 
 
 def _recipient(found: Recipient) -> dict[str, object]:
@@ -116,15 +110,3 @@ def list_subscribers(limit: int, as_json: bool) -> None:
 def remove_subscriber(email: str, as_json: bool) -> None:
     """Mail EMAIL no more."""
     _remove(RecipientKind.MAIL, email, as_json)
-
-
-@alert.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
-@json_option
-def list_alerts(limit: int, as_json: bool) -> None:
-    """List alerts, newest first: how many are owed, sent, failed, unknown, skipped."""
-    with open_door().db.read() as tx:
-        found = alert_sums(tx, limit)
-    columns = ("id", "kind", "title", "owed", "sent", "failed", "unknown", "skipped", "created_at")
-    rows = [tuple(one[name] for name in columns) for one in found]
-    show(found, table([columns, *rows] if rows else [], empty="Nothing was alerted yet."), as_json=as_json)

@@ -6,7 +6,8 @@ import sys
 import click
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from cli.audience import alert, channel, subscriber
+from cli.alerts import alert, pause, resume
+from cli.audience import channel, subscriber
 from cli.demo import demo
 from cli.entries import entry
 from cli.errors import CannotStart
@@ -60,7 +61,7 @@ def main() -> None:
             output.reconfigure(errors="backslashreplace")  # a terminal that knows fewer characters must not end a command
 
 
-for command in (demo, serve, web, worker, init, doctor, account, contributor, stream, entry, channel, subscriber, alert):
+for command in (demo, serve, web, worker, init, doctor, account, contributor, stream, entry, channel, subscriber, alert, pause, resume):
     main.add_command(command)
 
 

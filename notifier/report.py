@@ -40,7 +40,7 @@ def alert_sums(tx: Session, limit: int) -> list[dict[str, Any]]:
     ``expanded`` is False while recipients are still being found.
     """
     latest = (
-        select(Alert.id, Alert.created_at, Alert.stopped_at, Revision.kind, Entry.title, Entry.uid)
+        select(Alert.id, Alert.created_at, Alert.stopped_at, Alert.held_at, Revision.kind, Entry.title, Entry.uid)
         .outerjoin(Revision, Revision.id == Alert.revision_id)
         .outerjoin(Entry, Entry.id == Revision.entry_id)
         .order_by(Alert.id.desc())
@@ -58,6 +58,7 @@ def alert_sums(tx: Session, limit: int) -> list[dict[str, Any]]:
             "entry_uid": alert.uid or "",
             "created_at": alert.created_at,
             "stopped_at": alert.stopped_at,
+            "held_at": alert.held_at,
             "expanded": alert.id not in undone,
             **_numbers(sums.get(alert.id, {})),
         }

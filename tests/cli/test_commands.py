@@ -271,3 +271,19 @@ def test_every_command_and_option_explains_itself(path, command):
         assert isinstance(parameter, click.Argument) or parameter.help, (path, parameter.name)
     if path[0] not in {"demo", "serve", "worker"}:
         assert "--json" in {option for parameter in command.params for option in parameter.opts}
+
+
+def test_a_person_stops_pauses_and_lets_go(story):
+    uid = story("entry", "add", "floods", "--title", "A").output.strip()
+    assert story("alert", "stop", uid).output == "Alert 1 is stopped.\n"
+    assert story("alert", "list").output.rstrip().endswith("stopped")
+    assert "Resume it first" in story("alert", "retry", "1", code=1).stderr
+    assert json.loads(story("alert", "resume", "1", "--json").output) == {"id": 1, "owed_again": 0}
+    assert story("alert", "retry", uid).output == "Alert 1 is owed again to 0.\n"
+    assert "There is no alert 'nonesuch'" in story("alert", "stop", "nonesuch", code=1).stderr
+    story("pause")
+    assert story("alert", "list").stderr == "Sending is paused for the whole site.\n"
+    asked = story("resume", input="n\n", code=1).stderr
+    assert "0 mails and 0 other messages wait, recipients of 1 alerts are still to be found." in asked
+    story("resume", "--yes")
+    assert story("alert", "list").stderr == ""

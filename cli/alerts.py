@@ -1,0 +1,109 @@
+"""`storywire alert`, `storywire pause` and `storywire resume`: seeing what is told, and steering it."""
+
+import click
+
+from cli.door import Door, json_option, open_door, show, table
+from models.holds import Waiting, pause_sending, resume_sending, waiting
+from models.steering import find_alert, resume_alert, retry_alert, stop_alert
+from notifier.report import alert_sums, why_waiting
+
+
+@click.group()
+def alert() -> None:
+    """What was told, and what became of it.  An alert is named by its id, or by its entry's uid: the entry's latest."""
+
+
+@alert.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
+@json_option
+def list_alerts(limit: int, as_json: bool) -> None:
+    """List alerts, newest first: how many are owed, sent, failed, unknown, skipped."""
+    with open_door().db.read() as tx:
+        found, reasons = alert_sums(tx, limit), why_waiting(tx)
+    columns = ("id", "kind", "title", "owed", "sent", "failed", "unknown", "skipped", "created_at")
+    rows = [(*(one[name] for name in columns), _standing(one)) for one in found]
+    show(found, table([(*columns, ""), *rows] if rows else [], empty="Nothing was alerted yet."), as_json=as_json)
+    for reason in reasons:
+        click.echo(reason, err=True)
+
+
+def _standing(one: dict[str, object]) -> str:
+    return "stopped" if one["stopped_at"] else "held" if one["held_at"] else ""
+
+
+def _find(door: Door, name: str) -> int:
+    with door.db.read() as tx:
+        return find_alert(tx, name).id
+
+
+@alert.command("stop")
+@click.argument("name")
+@json_option
+def stop(name: str, as_json: bool) -> None:
+    """Send nothing more of an alert, on no node; what is on its way at this moment cannot be called back.
+
+    Example: storywire alert stop 42
+    """
+    door = open_door()
+    found = stop_alert(door.db, door.actor, _find(door, name))
+    show({"id": found.id, "stopped_at": found.stopped_at}, f"Alert {found.id} is stopped.", as_json=as_json)
+
+
+@alert.command("resume")
+@click.argument("name")
+@json_option
+def resume_one(name: str, as_json: bool) -> None:
+    """Go on with an alert that was stopped or held."""
+    door = open_door()
+    id_ = _find(door, name)
+    again = resume_alert(door.db, door.actor, id_)
+    show({"id": id_, "owed_again": again}, f"Alert {id_} goes on; owed again: {again:,}.", as_json=as_json)
+
+
+@alert.command("retry")
+@click.argument("name")
+@click.option("--unknown", is_flag=True, help="Also to those of whom nobody knows whether it arrived; some may be told twice.")
+@json_option
+def retry(name: str, unknown: bool, as_json: bool) -> None:
+    """Send an alert to those who missed it: those for whom it failed."""
+    door = open_door()
+    id_ = _find(door, name)
+    again = retry_alert(door.db, door.actor, id_, unknown=unknown)
+    show({"id": id_, "owed_again": again}, f"Alert {id_} is owed again to {again:,}.", as_json=as_json)
+
+
+@click.command()
+@json_option
+def pause(as_json: bool) -> None:
+    """Let no alert go out, on no node, until `storywire resume`.  Posting goes on, and what is owed waits."""
+    door = open_door()
+    pause_sending(door.db, door.actor)
+    show({"paused": True}, "Nothing is sent any more. `storywire resume` lets it go on.", as_json=as_json)
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Do not ask whether what waits shall go out.")
+@json_option
+def resume(yes: bool, as_json: bool) -> None:
+    """Let alerts go out again after a pause or a hold, and say how many wait.
+
+    Sending is held where the database may be a copy or was brought back (BASE_URL, the machine or the database is
+    another one than before), where no worker ran for over an hour while alerts waited, and for single alerts that
+    would come more than 6 hours late. Those that nobody wants any more can be stopped first: `storywire alert stop`.
+    """
+    door = open_door()
+    with door.db.read() as tx:
+        reasons, found = why_waiting(tx), waiting(tx)
+    said = _said(found)
+    if not yes and (found.mails or found.channels or found.finding):
+        click.confirm("\n".join([*reasons, said, "Let it go out?"]), abort=True, err=True)
+    resume_sending(door.db, door.actor, door.settings.base_url)
+    value = {"reasons": reasons, "mails": found.mails, "channels": found.channels, "finding": found.finding}
+    show(value, f"Sending goes on. {said}", as_json=as_json)
+
+
+def _said(found: Waiting) -> str:
+    parts = [f"{found.mails:,} mails and {found.channels:,} other messages wait"]
+    parts += [f"the oldest since {found.oldest:%Y-%m-%d %H:%M} UTC"] if found.oldest else []
+    parts += [f"recipients of {found.finding:,} alerts are still to be found"] if found.finding else []
+    return ", ".join(parts) + "."
