@@ -5,9 +5,12 @@ entry would then take the whole feed down.
 """
 
 import re
+from collections.abc import Hashable
 from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import cache
+from operator import is_
+from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -28,17 +31,29 @@ def clean_time(moment: datetime) -> datetime:
 
 
 def cleaned(value: T) -> T:
-    """A copy of a document, entry or person with each text and time in it cleaned, however deep it lies."""
+    """A document, entry or person with each text and time in it cleaned, however deep it lies; itself where it was clean."""
     return _clean(value)  # type: ignore[no-any-return]
 
 
 def _clean(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean_text(value) if type(value) is str else value
-    if isinstance(value, datetime):
-        return clean_time(value)
-    if isinstance(value, tuple):
-        return tuple(_clean(part) for part in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{field.name: _clean(getattr(value, field.name)) for field in fields(value)})
-    return value
+    kind = type(value)
+    if kind is str:
+        return clean_text(value)
+    if kind is datetime:
+        return value if value.tzinfo is UTC and not value.microsecond else clean_time(value)
+    if kind is tuple:
+        parts = tuple(map(_clean, value))
+        return value if all(map(is_, parts, value)) else parts
+    changed = {}
+    for name in _names(cast(Hashable, kind)):
+        part = getattr(value, name)
+        clean = _clean(part)
+        if clean is not part:  # two equal moments may be written differently
+            changed[name] = clean
+    return replace(value, **changed) if changed else value
+
+
+@cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    """The fields of a class of values; of any other class none."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()

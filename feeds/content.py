@@ -4,7 +4,7 @@ import re
 from html import escape, unescape
 from urllib.parse import urljoin
 
-from feeds.document import FeedEntry
+from feeds.document import FeedEntry, Image
 
 
 def title_of(entry: FeedEntry) -> str:
@@ -23,16 +23,24 @@ def summary_html(entry: FeedEntry) -> str:
 
 
 def content_html(entry: FeedEntry) -> str:
-    """The note first, then the body, or the dek where there is no body, then the link out; "" if there is none of them.
+    """The note first, then the lead image, the body, or the dek where there is no body, the link out; "" if there is none.
 
     Readers that show the content leave out the summary, so a bodiless entry would look empty without its dek.
     """
     note = f"<p><strong>{escape(entry.note.label)}:</strong> {escape(entry.note.text, quote=False)}</p>" if entry.note else ""
     dek = summary_html(entry)
+    lead = figure_html(entry.images[0]) if entry.images else ""
     text = entry.content_html.strip() or (f"<p>{dek}</p>" if dek else "")
     link = link_of(entry)
     onward = f'<p><a href="{escape(link)}">{escape(link, quote=False)}</a></p>' if link else ""
-    return "\n".join(part for part in (note, text, onward) if part)
+    return "\n".join(part for part in (note, lead, text, onward) if part)
+
+
+def figure_html(image: Image) -> str:
+    """The picture with its credit: not every reader shows what a feed names beside the content."""
+    credit = f"<figcaption>{escape(image.credit, quote=False)}</figcaption>" if image.credit else ""
+    size = f'width="{image.width}" height="{image.height}"'
+    return f'<figure><img src="{escape(image.url)}" alt="{escape(image.alt)}" {size}>{credit}</figure>'
 
 
 # The sanitiser writes links in this form alone.

@@ -94,6 +94,10 @@ class Source:
     url: str
     updated: datetime
 
+    def feed_url(self, fmt: Format) -> str:
+        """The address of the stream's own feed in that format."""
+        return f"{self.url}/{fmt.file_name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:

@@ -1,31 +1,73 @@
-"""Atom 1.0 (RFC 4287) and RSS 2.0 by feedgen; what it gets wrong is told beside each remedy and pinned by a test."""
+"""Atom 1.0 (RFC 4287) and RSS 2.0 by feedgen; what it gets wrong is told beside each remedy and pinned by a test.
 
+feedgen writes the head and each entry by itself, so that an entry need not be written again with every other one.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
+from feedgen.entry import FeedEntry as Item  # type: ignore[import-untyped]
 from feedgen.feed import FeedGenerator  # type: ignore[import-untyped]
+from lxml.etree import Element, SubElement, _Element, tostring
 
+from feeds.atom import AtomEntry, AtomHead, atom_source
 from feeds.content import content_html, summary_html, title_of
-from feeds.document import FeedDocument, FeedEntry, Format, Person, Tag
-from feeds.extension import EntryExtension, feed_extension
+from feeds.document import FeedDocument, FeedEntry, Format, Person, Source, Tag
+from feeds.namespaces import PREFIXES
+from feeds.rss import RssHead, RssItem, rss_source
 
 GENERATOR = "Storywire"
 # Not a page: a name that is the same on every site, so that one rule of a reader fits all.
 IMPORTANCE_SCHEME = "urn:x-storywire:importance"
 
 
-def render_atom(document: FeedDocument) -> bytes:
-    """``document`` must be cleaned."""
-    return _generator(document, Format.ATOM).atom_str(pretty=True)  # type: ignore[no-any-return]
+class AtomWriter:
+    """What it is given must be cleaned."""
+
+    end = b"  </entry>\n"
+
+    def entry(self, entry: FeedEntry, language: str, site: Person) -> bytes:  # noqa: ARG002  # only JSON names the site in each
+        """An entry of a document in ``language``, without its end."""
+        item = _item(entry, AtomEntry, language)
+        item.published(entry.published)
+        return _written(item.atom_entry(), "feed").removesuffix(self.end)
+
+    def source(self, source: Source) -> bytes:
+        """What comes before the end of that stream's entries."""
+        return _written(atom_source(source), "feed", "entry")
+
+    def whole(self, document: FeedDocument, entries: Sequence[bytes]) -> bytes:
+        """The document of that head; ``entries`` are its own, each ended."""
+        head, root, tail = _feed(document, Format.ATOM, AtomHead).atom_str(pretty=True).rpartition(b"</feed>")
+        return b"".join([head, *entries, root, tail])
 
 
-def render_rss(document: FeedDocument) -> bytes:
-    """``document`` must be cleaned."""
-    return _generator(document, Format.RSS).rss_str(pretty=True)  # type: ignore[no-any-return]
+class RssWriter:
+    """What it is given must be cleaned."""
+
+    end = b"    </item>\n"
+
+    def entry(self, entry: FeedEntry, language: str, site: Person) -> bytes:  # noqa: ARG002
+        """An item of a document in ``language``, without its end."""
+        return _written(_item(entry, RssItem, language).rss_entry(), "rss", "channel").removesuffix(self.end)
+
+    def source(self, source: Source) -> bytes:
+        """What comes before the end of that stream's items."""
+        return _written(rss_source(source), "rss", "channel", "item")
+
+    def whole(self, document: FeedDocument, entries: Sequence[bytes]) -> bytes:
+        """The document of that head; ``entries`` are its own, each ended."""
+        feed = _feed(document, Format.RSS, RssHead)
+        # feedgen writes dates of RSS under a locale that it sets for all threads, so the extensions write them instead.
+        feed._FeedGenerator__rss_lastBuildDate = None
+        head, root, tail = feed.rss_str(pretty=True).rpartition(b"  </channel>")
+        return b"".join([head, *entries, root, tail])
 
 
-def _generator(document: FeedDocument, fmt: Format) -> Any:
+def _feed(document: FeedDocument, fmt: Format, extension: type) -> Any:
+    """The head for feedgen to write."""
     feed = FeedGenerator()
-    feed.register_extension("story", feed_extension(fmt), EntryExtension)
+    feed.register_extension("story", extension)
     feed.story.document = document
     feed.id(document.id)
     feed.title(document.title)
@@ -38,21 +80,21 @@ def _generator(document: FeedDocument, fmt: Format) -> Any:
     if document.contributors:
         feed.contributor([_person(person) for person in document.contributors])
     feed.link(href=document.self_url(fmt), rel="self", type=fmt.media_type)
-    for hub in document.hubs:
-        feed.link(href=hub, rel="hub")
     feed.link(href=document.page_url, rel="alternate", type="text/html")  # last: RSS's own link is whichever came last
-    for entry in document.entries:
-        _fill(feed.add_entry(order="append"), entry, document)  # by default it turns the order round
     return feed
 
 
-def _fill(item: Any, entry: FeedEntry, document: FeedDocument) -> None:
-    item.story.entry, item.story.document = entry, document
+def _item(entry: FeedEntry, extension: type, language: str) -> Any:
+    """The entry for feedgen to write."""
+    item = Item()
+    item.register_extension("story", extension)
+    item.story.entry, item.story.language = entry, language
     item.id(entry.id)
     item.title(title_of(entry))
-    item.published(entry.published)
     item.updated(entry.updated)
     item.link(href=entry.url)
+    for image in entry.images[:1]:  # RSS bears one
+        item.enclosure(image.url, str(image.length), image.media_type)
     if entry.authors:
         item.author([_person(person) for person in entry.authors])
     # type='html' is the one that suits both: CDATA is no type of Atom's, none at all would show tags as text.
@@ -64,6 +106,18 @@ def _fill(item: Any, entry: FeedEntry, document: FeedDocument) -> None:
         item.category(_category(tag))
     if entry.importance != "normal":
         item.category(term=entry.importance, scheme=IMPORTANCE_SCHEME)
+    return item
+
+
+def _written(element: _Element, *ancestors: str) -> bytes:
+    """The element as it stands, indented, in a document whose root declares all prefixes."""
+    root = parent = Element(ancestors[0], nsmap=PREFIXES)
+    for name in ancestors[1:]:
+        parent = SubElement(parent, name)
+    parent.append(element)
+    depth = len(ancestors)
+    whole: bytes = tostring(root, pretty_print=True, encoding="UTF-8")
+    return whole.split(b"\n", depth)[depth].rsplit(b"\n", depth + 1)[0] + b"\n"
 
 
 def _person(person: Person) -> dict[str, str]:

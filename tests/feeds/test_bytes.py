@@ -108,10 +108,10 @@ from datetime import UTC, datetime
 from feeds.document import FeedDocument, FeedEntry, Format, Person, Tag
 from feeds.render import render
 moment = datetime(2026, 3, 14, 12, tzinfo=UTC)
-entry = FeedEntry("urn:uuid:1", "https://x.example/1", "One", moment, moment, "Dek", "<p>Body</p>", (Person("A"), Person("B")),
+entry = FeedEntry("urn:uuid:1", "https://x.example/1", "One", moment, moment, "en", "Dek", "<p>Body</p>", (Person("A"), Person("B")),
                   (Tag("a", "A", "https://x.example/tags/a"), Tag("b", "B", "https://x.example/tags/b")), "breaking")
-document = FeedDocument("urn:uuid:0", "S", "https://x.example/s/", "https://x.example/s", "en", moment, moment, Person("Site"), "D",
-                        (Person("A"),), (entry,), ("https://hub.example/",))
+document = FeedDocument("urn:uuid:0", "S", "https://x.example/s/", "https://x.example/s", "en", moment, Person("Site"), "D",
+                        (Person("A"),), (entry,), hubs=("https://hub.example/",), changed=moment)
 sys.stdout.buffer.write(b"".join(render(document, fmt) for fmt in Format))
 """
 
@@ -143,5 +143,5 @@ def _prefixes(body: bytes) -> set[str]:
 def test_only_prefixes_in_use_are_declared(make_document, make_entry):
     plain, signed = make_document(make_entry()), make_document(make_entry(authors=(Person("A"),), language="uk"))
     assert _prefixes(render(signed, Format.ATOM)) == {""}
-    assert _prefixes(render(plain, Format.RSS)) == {"atom", "content"}  # feedgen declares these two always
-    assert _prefixes(render(signed, Format.RSS)) == {"atom", "content", "dc"}
+    assert _prefixes(render(plain, Format.RSS)) == {"atom", "content", "sy"}  # feedgen declares the first two always
+    assert _prefixes(render(signed, Format.RSS)) == {"atom", "content", "sy", "dc"}

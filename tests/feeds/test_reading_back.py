@@ -187,10 +187,10 @@ def test_a_correction_stands_on_top_of_the_content(make_document, make_entry, pa
 
 @pytest.mark.parametrize("fmt", XML)
 def test_an_entry_in_another_language_says_so(make_document, make_entry, fmt):
-    body = render(make_document(make_entry("e1"), make_entry("e2", language="uk"), language="pl"), fmt).decode()
+    body = render(make_document(make_entry("e1", language="pl"), make_entry("e2", language="uk"), language="pl"), fmt).decode()
     if fmt is Format.ATOM:
         assert body.count("xml:lang=") == 2
-        assert '<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="pl">' in body
+        assert '<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="pl" ' in body
         assert '<entry xml:lang="uk">' in body
     else:
         assert "<language>pl</language>" in body
@@ -198,7 +198,7 @@ def test_an_entry_in_another_language_says_so(make_document, make_entry, fmt):
 
 
 def test_a_json_item_in_another_language_says_so(make_document, make_entry):
-    feed = json.loads(render(make_document(make_entry("e1"), make_entry("e2", language="uk"), language="pl"), Format.JSON))
+    feed = json.loads(render(make_document(make_entry("e1", language="pl"), make_entry("e2", language="uk"), language="pl"), Format.JSON))
     assert (feed["language"], feed["items"][0].get("language"), feed["items"][1]["language"]) == ("pl", None, "uk")
 
 
