@@ -13,9 +13,9 @@ from models import Alert, Delivery, DeliveryState, Fanout, Lane, Recipient, Revi
 from models.audience import owed
 from models.base import random_uid
 from models.clock import now
+from models.courtesy import Courtesy
 from models.database import Database, rows_changed
 from models.tallies import Change, tally
-from notifier.courtesy import Courtesy
 from notifier.lease import skipped
 from notifier.sql import on_postgresql
 from notifier.topics import About, abouts

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from models import Alert, Delivery, DeliveryState, Fanout
 from models.clock import now
+from models.courtesy import Courtesy
 from models.database import Database, rows_changed
 from models.tallies import condense, tallied
-from notifier.courtesy import Courtesy
 
 SLICE = 500
 """Rows deleted in one transaction: some 5 ms of SQLite's write lock."""

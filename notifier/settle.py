@@ -17,10 +17,10 @@ from sqlalchemy.sql.dml import Update
 from models import Delivery, DeliveryState, Recipient
 from models.audience import suppress
 from models.clock import now
+from models.courtesy import Courtesy
 from models.database import Database
 from models.tallies import tally
 from notifier.claim import Message
-from notifier.courtesy import Courtesy
 from notifier.errors import SendError, Sent
 from notifier.lease import LEASE
 from notifier.retry import Attempt, Next, decide_after
