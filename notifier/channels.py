@@ -110,6 +110,8 @@ def _read(url: str) -> _Target:
         raise ValueError(f"Write one URL of at most {MAX_URL:,} characters, without spaces or control characters.")
     if url.count("://") != 1:
         raise ValueError("Write exactly one URL, such as jsons://host.example/path.")
+    if "#" in url:
+        raise ValueError("What follows a # in a URL is lost; where a # is meant, write %23.")
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
     for service in SERVICES.values():

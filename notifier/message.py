@@ -57,8 +57,8 @@ class ChannelMessage:
 
     @property
     def credit(self) -> str:
-        """Byline and stream, one or both."""
-        return one_line(" · ".join(part for part in (self.byline, self.stream_title) if part))
+        """Byline and stream, one or both; nothing for a folded message, whose headline says it."""
+        return "" if self.lines else one_line(" · ".join(part for part in (self.byline, self.stream_title) if part))
 
 
 _WEIGHT = ("normal", "key", "breaking")
@@ -80,6 +80,8 @@ def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
         guid=last.guid,
         title=f"{updates}: {story}" if story else updates,
         url=url,
+        stream_title=story,
+        stream_url=url,
         importance=max((message.importance for message in messages), key=_WEIGHT.index),
         lines=tuple(Line(message.headline, message.url) for message in messages),
     )
@@ -108,6 +110,6 @@ def cut(text: str, fits: int | Callable[[str], bool]) -> str:
     part = text[:low]
     if not text[low].isspace():
         # A language without spaces, or one very long word, is cut where it must be.
-        at_word = re.sub(r"\S+$", "", part)
+        at_word = part[: len(part) - len(part.rsplit(maxsplit=1)[-1])] if part[-1:].strip() else part
         part = at_word if len(at_word) > low // 2 else part
     return part.rstrip(" \n\t,;:–—-") + "…"

@@ -26,7 +26,7 @@ def without_styles(text: str) -> str:
 
 def lookalikes(text: str) -> str:
     """For dialects without escapes: what could be a mark is shown by a character that looks like it."""
-    text = re.sub(r"[<>[\]]", lambda mark: mark[0].translate(_LOOKALIKES), text)
+    text = re.sub(r"[<>[\]]", lambda mark: mark[0].translate(_LOOKALIKES), re.sub(r"\\(?=[^\w\s])", rf"\g<0>{WORD_JOINER}", text))
     return calm(_no_block(without_styles(text)))
 
 
@@ -101,9 +101,10 @@ class Dialect:
 
         if message.lines:
             return whole(self._list(message, fits))
-        note = self._shown(cut(message.note.strip(), lambda text: fits(self._shown(text))))
-        summary = cut(message.summary.strip(), lambda text: fits(note, self._shown(text)))
-        return whole(note, self._shown(summary))
+        # No character counts for less than one, so looking at more of a book would be in vain.
+        note = self._shown(cut(message.note.strip()[: self.limit + 1], lambda text: fits(self._shown(text))))
+        summary = self._shown(cut(message.summary.strip()[: self.limit + 1], lambda text: fits(note, self._shown(text))))
+        return whole(note, summary) if fits(note, summary) else whole(note)
 
     def alone(self, message: ChannelMessage) -> Formatted:
         """As a service's whole format, where a message has no title and Apprise is to change nothing."""

@@ -1,19 +1,18 @@
 """Microsoft Teams, by the web address of a workflow: an Adaptive Card."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from apprise.plugins.workflows import NotifyWorkflows
 
-from notifier.message import ChannelMessage, Line, cut, one_line
+from notifier.message import ChannelMessage, cut, one_line
 from notifier.services.base import Formatted, Service
 
 LIMIT = 24_000
 """Bytes of JSON as Apprise writes it; Teams takes messages of some 28 KB."""
 SHORT = 250
-
-Runs = list[dict[str, Any]]
 
 
 class Teams(NotifyWorkflows):  # type: ignore[no-untyped-call]
@@ -36,40 +35,50 @@ def _block(*runs: dict[str, Any]) -> dict[str, Any]:
     return {"type": "RichTextBlock", "inlines": list(runs)}
 
 
-def _card(message: ChannelMessage, note: str, summary: str, lines: tuple[Line, ...]) -> str:
-    headline = cut(message.headline, SHORT)
-    left_out = len(message.lines) - len(lines)
-    body = [
-        _block(_run(headline, message.url, weight="Bolder", size="Medium")),
-        *(_block(_run(text)) for text in (note, summary) if text),
-        *(_block(_run("• "), _run(cut(one_line(line.title), SHORT), line.url)) for line in lines),
-        *([_block(_run(f"… +{left_out}"))] if left_out else []),
-        *([_block(_run(cut(message.credit, SHORT), message.stream_url, size="Small"))] if message.credit else []),
-    ]
+def _texts(*texts: str) -> list[dict[str, Any]]:
+    return [_block(_run(line)) for text in texts for line in text.splitlines() if line.strip()]
+
+
+def _list(message: ChannelMessage, count: int) -> list[dict[str, Any]]:
+    rows = [_block(_run("• "), _run(cut(one_line(line.title), SHORT), line.url)) for line in message.lines[:count]]
+    return [*rows, *_texts(f"… +{len(message.lines) - count}" if count < len(message.lines) else "")]
+
+
+def _frame(message: ChannelMessage) -> Callable[[list[dict[str, Any]]], str]:
+    """The payload around the blocks that make up the middle of the card."""
+    headline, credit = cut(message.headline, SHORT), cut(message.credit, SHORT)
+    head = [_block(_run(headline, message.url, weight="Bolder", size="Medium"))]
+    foot = [_block(_run(credit, message.stream_url, size="Small"))] if credit else []
+    host = urlsplit(message.url).hostname
     content = {
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "type": "AdaptiveCard",
         "version": "1.4",
         "fallbackText": headline,
-        "body": body,
         "msteams": {"width": "full"},
+        "actions": [{"type": "Action.OpenUrl", "title": host, "url": message.url}] if host else [],
     }
-    if message.url:
-        content["actions"] = [{"type": "Action.OpenUrl", "title": urlsplit(message.url).hostname, "url": message.url}]
-    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": content}
-    return json.dumps({"type": "message", "attachments": [attachment]})
+
+    def payload(middle: list[dict[str, Any]]) -> str:
+        card = {**content, "body": [*head, *middle, *foot]}
+        attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+        return json.dumps({"type": "message", "attachments": [attachment]})
+
+    return payload
 
 
 def _format(message: ChannelMessage) -> Formatted:
-    def fits(note: str, summary: str = "", lines: tuple[Line, ...] = ()) -> bool:
-        return len(_card(message, note, summary, lines)) <= LIMIT
+    payload = _frame(message)
+
+    def fits(middle: list[dict[str, Any]]) -> bool:
+        return len(payload(middle)) <= LIMIT
 
     if message.lines:
-        count = next(n for n in range(len(message.lines), -1, -1) if fits("", "", message.lines[:n]))
-        return "", _card(message, "", "", message.lines[:count]), None
-    note = cut(message.note.strip(), fits)
-    summary = cut(message.summary.strip(), lambda text: fits(note, text))
-    return "", _card(message, note, summary, ()), None
+        count = next(n for n in range(len(message.lines), -1, -1) if not n or fits(_list(message, n)))
+        return "", payload(_list(message, count)), None
+    note = cut(message.note.strip()[:LIMIT], lambda text: fits(_texts(text)))
+    summary = cut(message.summary.strip()[:LIMIT], lambda text: fits(_texts(note, text)))
+    return "", payload(_texts(note, summary)), None
 
 
 SERVICE = Service(

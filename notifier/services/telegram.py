@@ -20,8 +20,8 @@ class Telegram(NotifyTelegram):  # type: ignore[no-untyped-call]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
-        if len(self.targets) != 1:
-            raise ValueError("Exactly one chat is taken.")
+        if not self.targets:
+            raise ValueError("A chat is needed.")
         self.detect_owner = False
 
 

@@ -16,8 +16,8 @@ class Webex(NotifyWebexTeams):  # type: ignore[no-untyped-call]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
-        if self.mode == WebexTeamsMode.BOT and len(self.targets) != 1:
-            raise ValueError("Exactly one space is taken.")
+        if self.mode == WebexTeamsMode.BOT and not self.targets:
+            raise ValueError("A space is needed.")
 
 
 DIALECT = Dialect(

@@ -4,7 +4,7 @@ from typing import Any
 
 from apprise.plugins.zulip import NotifyZulip
 
-from notifier.message import ChannelMessage, calm, cut, one_line
+from notifier.message import ChannelMessage, cut, one_line
 from notifier.services.base import Formatted, Parsed, Service
 from notifier.services.dialect import Dialect, lookalikes, markdown_link
 
@@ -18,8 +18,8 @@ class Zulip(NotifyZulip):  # type: ignore[no-untyped-call]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
-        if not kwargs["targets"] or len(self.targets) != 1 or kwargs.get("port"):
-            raise ValueError("Exactly one channel is taken, on the port of https.")
+        if not kwargs["targets"] or kwargs.get("port"):
+            raise ValueError("A channel is needed, and the port of https.")
 
 
 def _host(parsed: Parsed) -> tuple[str, int | None]:
@@ -36,8 +36,7 @@ DIALECT = Dialect(
 
 
 def _format(message: ChannelMessage) -> Formatted:
-    topic = calm(cut(one_line(message.stream_title) or message.headline, TOPIC_LIMIT - 1))
-    return topic, DIALECT.say(message), None
+    return cut(one_line(message.stream_title) or message.headline, TOPIC_LIMIT), DIALECT.say(message), None
 
 
 def _channel(parsed: Parsed) -> str:

@@ -16,6 +16,10 @@ from notifier.message import ChannelMessage
 from tests.notifier.conftest import BareServer
 
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7"
+TEAMS = (
+    "https://prod-01.westus.logic.azure.com:443/workflows/643e69f83c/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Frun&sv=1.0"
+)
+CHAT = "https://chat.googleapis.com/v1/spaces/AAAAk6lGXyM/messages"
 NONE: frozenset[str] = frozenset()
 MESSAGE = ChannelMessage(event="publish", uid="d1", guid="tag:example.org,2026:1", title="River rising", url="https://example.org/1")
 
@@ -30,6 +34,18 @@ MESSAGE = ChannelMessage(event="publish", uid="d1", guid="tag:example.org,2026:1
         ("https://ntfy.sh/storm-alerts-8c31ffd2", "ntfy", "ntfy ntfy.sh …ffd2"),
         ("ntfys://short", "ntfy", "ntfy ntfy.sh …"),
         ("ntfys://tk_abcdefgh@ntfy.example.org/storm", "ntfy", "ntfy ntfy.example.org …"),
+        ("https://discord.com/api/webhooks/123456789012345678/AbCdEfGhijkl-1234", "discord", "Discord discord.com …1234"),
+        (f"{TEAMS}&sig=KODuebWbDGYFr0z0eu", "teams", "Teams prod-01.westus.logic.azure.com:443 …"),
+        ("tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/5551234", "telegram", "Telegram api.telegram.org 5551234"),
+        ("tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/-1001234", "telegram-group", "Telegram group api.telegram.org -1001234"),
+        ("tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/@news?topic=7", "telegram-group", "Telegram group api.telegram.org @news"),
+        ("matrixs://syt_abcdef@matrix.example.org/!room:example.org", "matrix", "Matrix matrix.example.org !room:example.org"),
+        ("https://mattermost.example.org/hooks/yobjmukpaw3r3urc5h6i369yima", "mattermost", "Mattermost mattermost.example.org …yima"),
+        (f"{CHAT}?key=AIzaSyDdI0hCZtE6&token=O7bnyri_WEXKcyFk", "google-chat", "Google Chat chat.googleapis.com …"),
+        ("gotifys://push.example.org/AbCdEf123456789x", "gotify", "Gotify push.example.org …789x"),
+        ("rockets://abc123def456/ghi789jkl012@chat.example.org", "rocketchat", "Rocket.Chat chat.example.org …"),
+        ("zulip://story@chat.example.org/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/news", "zulip", "Zulip chat.example.org news"),
+        ("pover://uQiRzpo4DXghDmr9QzzfQu27cmVRsG@azGDORePK8gMaC0QOYAMyEEuzJnyUi", "pushover", "Pushover api.pushover.net …nyUi"),
     ],
 )
 def test_a_good_url_is_taken_and_masked(url: str, service: str, masked: str) -> None:
@@ -112,6 +128,56 @@ def test_a_url_that_cannot_be_a_channel_is_one_plain_sentence(url: str) -> None:
     with pytest.raises(ValueError, match=r"\.$") as caught:
         check_url(url, NONE)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/5551234/-1001234",
+        "tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/5551234,-1001234",
+        "matrixs://syt_abcdef@matrix.example.org/!one:example.org/!two:example.org",
+        "zulip://story@example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/news/storm",
+        "ntfys://ntfy.example.org/one/two",
+        "webex://NTkwODUxNTgtZmY4/space1/space2",
+        "rockets://abc123def456/ghi789jkl012@chat.example.org/%23one/%23two",
+        "pover://user@token/phone/tablet",
+    ],
+)
+def test_a_channel_is_one_place(url: str) -> None:
+    with pytest.raises(ValueError, match="A channel is one place"):
+        check_url(url, NONE)
+
+
+@pytest.mark.parametrize(
+    ("url", "example"),
+    [
+        ("discord://only-an-id", "https://discord.com/api/webhooks/…/…"),
+        ("workflow://host.example/id", "triggers/manual"),
+        ("tgram://123456789:AbCdEfGh_ijklmnopqrstuvw", "tgram://123456789:bot-token/chat-id"),
+        ("tgram://123456789:", "chat-id"),
+        ("tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/!", "chat-id"),
+        ("matrixs://ann:password@matrix.example.org/!room:example.org", "matrixs://access-token@"),
+        ("matrixs://syt_abcdef@matrix.example.org/%23alias:example.org", "!room:example.org"),
+        ("matrixs://syt_abcdef@matrix.example.org/@ann:example.org", "!room:example.org"),
+        ("mmosts://host.example", "mmosts://host.example/webhook-key"),
+        ("mmosts://host.example/key?mode=bot", "mode"),
+        ("gotifys://host.example", "gotifys://host.example/application-token"),
+        ("gchat://space/key", "https://chat.googleapis.com"),
+        ("rockets://ann:password@chat.example.org/%23room", "rockets://id/token@host.example"),
+        ("rockets://abc123def456/ghi789jkl012@chat.example.org/%23room", "rockets://id/token@host.example"),
+        ("webex://NTkwODUxNTgtZmY4", "webex://bot-token/space-id"),
+        ("zulip://story@example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "zulip://bot-name@"),
+        ("zulip://story@chat.example.org:8443/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/news", "zulip://bot-name@"),
+        ("pover://user", "pover://user-key@application-token"),
+        ("pover://user@token/%23group", "pover://user-key@application-token"),
+        ("https://chat.example.org/hooks/abcdef", "jsons://"),
+        ("rockets://abc123def456/ghi789jkl012@chat.example.org/#room", "%23"),
+    ],
+)
+def test_an_incomplete_url_is_answered_with_a_right_one(url: str, example: str) -> None:
+    with pytest.raises(ValueError, match=r"\.$") as caught:
+        check_url(url, NONE)
+    assert example in str(caught.value)
 
 
 @pytest.mark.parametrize("base", ["jsons://a.example/x", SLACK, "ntfys://a.example/topic"])
