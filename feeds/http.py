@@ -1,8 +1,10 @@
 """Validators, conditional requests and freshness, as functions on values (RFC 9110, RFC 9111)."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Literal, Protocol
 
@@ -10,6 +12,7 @@ from feeds.clean import clean_time
 
 # The opaque part of an entity-tag, which may hold commas (RFC 9110 section 8.8.3); W/ does not matter to a weak comparison.
 _ENTITY_TAG = re.compile(r'("[!#-~\x80-\xff]*")')
+_LONGEST_DATE = 64  # characters
 
 
 class Headers(Protocol):
@@ -47,23 +50,36 @@ def response_headers(tag: str, modified: datetime | None, max_age: int) -> dict[
 
 
 def conditional(request_headers: Headers, tag: str, modified: datetime | None) -> Literal[200, 304]:
-    """The status for a GET or HEAD of an existing document, in the order of RFC 9110 section 13.2.2.
+    """The status for a GET or HEAD of a document that exists in one encoding."""
+    known = known_tag(request_headers.get("If-None-Match"), request_headers.get("If-Modified-Since"), (tag,), modified)
+    return 304 if known else 200
 
-    A field that cannot be read counts as absent: it costs a full answer, never an error.
+
+def known_tag(if_none_match: str | None, if_modified_since: str | None, tags: Sequence[str], modified: datetime | None) -> str | None:
+    """Which of an existing document's tags the asking reader has, the preferred one first in ``tags``: the 304's.  None means 200.
+
+    In the order of RFC 9110 section 13.2.2.  A field that cannot be read counts as absent: it costs a full answer, never an error.
     """
-    if_none_match = request_headers.get("If-None-Match")
     if if_none_match is not None:  # then the date must be ignored, whatever it says (section 13.1.3)
-        return 304 if _matches(if_none_match, tag) else 200
-    since = _date(request_headers.get("If-Modified-Since") or "")
-    return 304 if since and modified and modified <= since else 200
+        return _first_match(if_none_match, tags)
+    since = _date(if_modified_since or "")
+    return tags[0] if since and modified and modified <= since else None
 
 
-def _matches(field: str, tag: str) -> bool:
+def _first_match(field: str, tags: Sequence[str]) -> str | None:
+    if field.strip() == "*":
+        return tags[0]
     # Weak comparison (section 8.8.3.2): proxies that compress turn our tags into weak ones.
-    return field.strip() == "*" or tag in _ENTITY_TAG.findall(field)
+    named = set(_ENTITY_TAG.findall(field))
+    return next((tag for tag in tags if tag in named), None)
 
 
 def _date(field: str) -> datetime | None:
+    return _remembered(field) if len(field) <= _LONGEST_DATE else None
+
+
+@lru_cache(256)
+def _remembered(field: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(field)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -13,19 +13,25 @@ from web.context import Service
 from web.desk import desk
 from web.desk.guard import csrf
 from web.errors import add_error_pages
-from web.feed_views import feeds
 from web.health import health
 from web.leave import leave
 from web.login import login, set_up_login
 from web.public import public
 from web.security import MOST_BYTES, protect
+from web.shelf import ShelfLayer, make_shelf
 from web.templating import set_up_templates
 
 
 def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[], None]) -> Flask:
     """The application over these parts; ``ring`` is called after each change and must return at once."""
     app = Flask(__name__)
-    app.extensions["storywire"] = Service(settings, keys, db, ring)
+    shelf = make_shelf(settings, db)
+
+    def ring_both() -> None:
+        ring()
+        shelf.wake()
+
+    app.extensions["storywire"] = Service(settings, keys, db, ring_both, shelf)
     app.secret_key = keys.derive("session")
     # The router's own redirects are made from the Host header, which anybody can write.
     app.url_map.strict_slashes = False
@@ -33,11 +39,12 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     if settings.proxies:  # one more than there are would let anybody write the address that the throttles count
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
     app.wsgi_app = BodyInTime(app.wsgi_app, threads=settings.web_threads, most_bytes=MOST_BYTES)  # type: ignore[method-assign]
+    app.wsgi_app = ShelfLayer(app.wsgi_app, lambda: app.extensions["storywire"].shelf)  # type: ignore[method-assign]
     protect(app, settings)
     set_up_login(app)
     csrf.init_app(app)
     set_up_templates(app, settings)
     add_error_pages(app)
-    for blueprint in (public, feeds, leave, health, login, desk):
+    for blueprint in (public, leave, health, login, desk):
         app.register_blueprint(blueprint)
     return app

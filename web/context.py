@@ -7,6 +7,7 @@ from flask import current_app
 
 from config.keys import Keys
 from config.settings import Settings
+from feeds.shelf import Shelf
 from models.database import Database
 
 
@@ -18,6 +19,7 @@ class Service:
     keys: Keys
     db: Database
     ring: Callable[[], None]
+    shelf: Shelf
 
 
 def service() -> Service:

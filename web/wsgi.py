@@ -1,15 +1,20 @@
 """The application that a WSGI server runs: `web.wsgi:app`, composed from the settings of this process."""
 
+import atexit
+import logging
+
 from config.keys import load_keys
 from config.settings import load_settings
+from feeds.watcher import Watcher
 from models.database import open_database
 from notifier.doorbell import make_doorbell
+from notifier.troubles import Troubles
 from web import create_app
 
 _settings = load_settings()
-app = create_app(
-    _settings,
-    load_keys(_settings),
-    open_database(_settings.resolved_database_url),
-    ring=make_doorbell(_settings),
-)
+_db = open_database(_settings.resolved_database_url)
+_flask = create_app(_settings, load_keys(_settings), _db, ring=make_doorbell(_settings))
+_watcher = Watcher(_db, _flask.extensions["storywire"].shelf, Troubles(logging.getLogger("web.shelf")))
+_watcher.start()
+atexit.register(_watcher.close)
+app = _flask.wsgi_app

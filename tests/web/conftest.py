@@ -21,6 +21,7 @@ from models.entries import list_entries
 from tests.conftest import Newsroom, StandingClock
 from web import create_app
 from web.context import Service
+from web.shelf import make_shelf
 
 BASE_URL = "https://news.example.org"
 SECRET = "a secret for tests that is long enough"
@@ -127,8 +128,12 @@ def bare_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
 
 
 @pytest.fixture
-def app(bare_app: Flask, settings: Settings, keys: Keys, db: Database, newsroom: Newsroom, rings: list[None]) -> Flask:
-    bare_app.extensions["storywire"] = Service(settings, keys, db, lambda: rings.append(None))
+def app(
+    bare_app: Flask, settings: Settings, keys: Keys, db: Database, newsroom: Newsroom, rings: list[None], clock: StandingClock
+) -> Flask:
+    """Nobody watches its shelf, so each request for a feed looks for changes itself."""
+    documents = make_shelf(settings, db, lambda: clock.now.timestamp())
+    bare_app.extensions["storywire"] = Service(settings, keys, db, lambda: rings.append(None), documents)
     return bare_app
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from models import StreamState
 from models.streams import set_stream_state
-from tests.conftest import Newsroom
+from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
 
 TYPES = {"atom.xml": "application/atom+xml", "rss.xml": "application/rss+xml", "feed.json": "application/feed+json"}
@@ -14,16 +14,17 @@ TYPES = {"atom.xml": "application/atom+xml", "rss.xml": "application/rss+xml", "
 
 @pytest.mark.parametrize("folder", ["", "/streams/floods"])
 @pytest.mark.parametrize("name", TYPES)
-def test_a_feed_is_sent_once_and_then_only_confirmed(folder: str, name: str, newsroom: Newsroom, reader: Person) -> None:
+def test_a_feed_is_sent_once_and_then_only_confirmed(folder: str, name: str, newsroom: Newsroom, reader: Person, clock: StandingClock) -> None:
     newsroom.post()
+    clock.forward(seconds=1)
     first = reader.get(f"{folder}/{name}")
     assert (first.status_code, first.mimetype) == (200, TYPES[name])
     assert b"River rising" in first.data
-    assert "Set-Cookie" not in first.headers and "Vary" not in first.headers
+    assert "Set-Cookie" not in first.headers and first.headers["Vary"] == "Accept-Encoding"
     for condition in ({"If-None-Match": first.headers["ETag"]}, {"If-Modified-Since": first.headers["Last-Modified"]}):
         again = reader.get(f"{folder}/{name}", headers=condition)
         assert (again.status_code, again.data) == (304, b"")
-        for header in ("ETag", "Cache-Control"):
+        for header in ("ETag", "Cache-Control", "Vary", "Link"):
             assert again.headers[header] == first.headers[header]
     head = reader.client.head(f"{folder}/{name}", base_url=BASE_URL)
     assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", first.headers["ETag"])

@@ -1,0 +1,56 @@
+"""From a path to the feed that lies there, as the shelf takes it."""
+
+from functools import partial
+
+from config.settings import Settings
+from feeds.address import Scope, Topic, read_address
+from feeds.document import FeedDocument, Format
+from feeds.load import FeedLoader, Moved
+from feeds.render import render
+from feeds.shelf import Make
+from feeds.shelved import Answer, Made
+from models.database import Database
+from models.errors import Gone, NotFound
+
+_MINUTE = (("Cache-Control", "public, max-age=60"),)
+_NOT_FOUND = Answer("404 Not Found", "There is no feed at this address.", (("Cache-Control", "public, max-age=10"),))
+
+
+class FeedMaker:
+    """Makes the site's feeds, each at its one address."""
+
+    def __init__(self, db: Database, settings: Settings) -> None:
+        self._loader = FeedLoader(db, settings)
+        self._base_url = settings.base_url
+
+    def __call__(self, path: str) -> Make | None:
+        """How the feed at that decoded path is made; None where no feed can lie there."""
+        found = read_address(path)
+        return partial(self._make, *found) if found else None
+
+    def _make(self, topic: Topic, fmt: Format) -> Made | Answer:
+        try:
+            document = self._loader.load(topic)
+        except NotFound:
+            return _NOT_FOUND
+        except Gone as exc:
+            return Answer("410 Gone", str(exc), _MINUTE)
+        except Moved as exc:  # to a version that will be over one day, too
+            place = f"{self._base_url}{exc.topic.folder}{fmt.file_name}"
+            return Answer("302 Found", f"This part of the feed is now at {place}", (("Location", place), *_MINUTE))
+        return _made(topic, document, fmt)
+
+
+def _made(topic: Topic, document: FeedDocument, fmt: Format) -> Made:
+    hubs = (f'<{hub}>; rel="hub"' for hub in document.hubs)
+    return Made(
+        render=lambda: render(document, fmt),
+        same=hash(document),  # by a key that is drawn for each process, so nobody can find two that meet; the document is large
+        content_type=fmt.content_type,
+        max_age=document.max_age,
+        changed=document.changed,
+        stamp=document.stamp,
+        stream=topic.name if topic.scope is Scope.STREAM else None,
+        valid_until=document.valid_until,
+        links=(f'<{document.self_url(fmt)}>; rel="self"', *hubs),
+    )

@@ -1,0 +1,120 @@
+"""What stands on the shelf: a document's bytes in each coding, beside header fields that are ready to be sent."""
+
+import math
+import threading
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from feeds.encodings import CODINGS, IDENTITY
+from feeds.http import etag, last_modified, response_headers
+
+OVERHEAD = 6_000  # bytes of a document on the shelf beside its bodies
+
+HeaderList = list[tuple[str, str]]
+_SAFE = [("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'")]  # a browser only shows the text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A document as its maker read it.  Two whose ``same`` is equal have the same bytes and headers: only one is rendered."""
+
+    render: Callable[[], bytes]
+    same: Hashable
+    content_type: str
+    max_age: int  # seconds
+    changed: datetime
+    stamp: int  # the counter of the stream, or of the site, at which it was read
+    stream: str | None = None  # whose counter that is; None: the site's
+    valid_until: datetime | None = None  # when time alone makes it another
+    links: tuple[str, ...] = ()  # each a value of the Link header
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A small answer where there is no document; it is not kept."""
+
+    status: str
+    text: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Copy:
+    """A document in one coding, as WSGI takes it."""
+
+    __slots__ = ("chunks", "headers")
+
+    def __init__(self, body: bytes) -> None:
+        self.chunks = [body]  # one piece: a server sends each on its own
+        self.headers: HeaderList = []
+
+
+class Shelved:
+    """One document.  The shelf's lock guards ``stale``, ``until`` and ``size``; copies are only ever added."""
+
+    __slots__ = (
+        "_after", "_before", "_lock", "_max_age", "asked", "changed", "copies", "expires", "modified", "path", "same", "size", "stale",
+        "stamp", "stream", "tags", "unchanged", "until",
+    )  # fmt: skip
+
+    def __init__(self, path: str, made: Made, before: "Shelved | None", now: float) -> None:
+        """Rendered now; in the codings in which readers wanted the document ``before``, and never dated before it."""
+        self._lock = threading.Lock()
+        self.path, self.same, self.stream, self._max_age = path, made.same, made.stream, made.max_age
+        self.changed: datetime = max(made.changed, before.changed) if before else made.changed
+        self.asked: float = before.asked if before else now
+        self.stale, self.until = False, 0.0
+        self.confirm(made)
+        link = [("Link", ", ".join(made.links))] if made.links else []
+        self._before, self._after = ("Content-Type", made.content_type), [("Vary", "Accept-Encoding"), *_SAFE, *link]
+        body = made.render()
+        self.tags = {coding: _tag(etag(body), coding) for coding in CODINGS}
+        self.copies = {IDENTITY: Copy(body)}
+        self._date(last_modified(self.changed, datetime.fromtimestamp(now, UTC)))
+        for coding in before.copies if before else ():
+            self.add(coding)
+        self.size = 0
+        self.measure()
+
+    def confirm(self, made: Made) -> None:
+        """It was read again and is the same."""
+        self.stamp = made.stamp
+        self.expires = made.valid_until.timestamp() if made.valid_until else math.inf
+
+    def add(self, coding: str) -> Copy:
+        """The copy in that coding, made unless it is there."""
+        with self._lock:
+            if coding not in self.copies:
+                copy = Copy(CODINGS[coding](self.copies[IDENTITY].chunks[0]))
+                copy.headers = self._whole(coding, copy)
+                self.copies[coding] = copy
+            return self.copies[coding]
+
+    def measure(self) -> int:
+        """Count its bytes; returns by how many they grew."""
+        before, self.size = self.size, OVERHEAD + sum(len(copy.chunks[0]) for copy in self.copies.values())
+        return self.size - before
+
+    def date(self, now: float) -> float:
+        """Write Last-Modified once the second of the last change is over; returns until when the headers stand as they are."""
+        modified = last_modified(self.changed, datetime.fromtimestamp(now, UTC))
+        with self._lock:
+            if modified != self.modified:
+                self._date(modified)
+        return math.inf if modified else math.floor(self.changed.timestamp()) + 1.0
+
+    def _date(self, modified: datetime | None) -> None:
+        self.modified = modified
+        # Of a 304, by tag: a reader may have any copy, also one that another process made.
+        self.unchanged = {tag: [*response_headers(tag, modified, self._max_age).items(), *self._after] for tag in self.tags.values()}
+        for coding, copy in self.copies.items():
+            copy.headers = self._whole(coding, copy)
+
+    def _whole(self, coding: str, copy: Copy) -> HeaderList:
+        encoding = [("Content-Encoding", coding)] if coding != IDENTITY else []
+        return [self._before, ("Content-Length", str(len(copy.chunks[0]))), *encoding, *self.unchanged[self.tags[coding]]]
+
+
+def _tag(plain: str, coding: str) -> str:
+    """Each coding has a tag of its own, since a strong one names bytes (RFC 9110 section 8.8.3)."""
+    return plain if coding == IDENTITY else f'{plain[:-1]}-{coding}"'
