@@ -10,11 +10,11 @@ from ipaddress import ip_address, ip_network
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session, selectinload
 
 from models.actor import Actor
+from models.addresses import normal_address
 from models.clock import now
 from models.database import Database, rows_changed
 from models.errors import Invalid, NotFound
@@ -35,15 +35,6 @@ _hasher = PasswordHasher()  # argon2id with the library's current parameters
 def _decoy() -> str:
     """What an unknown address is checked against, so that it takes as long as a wrong password; made when first needed, at 0.2 s."""
     return _hasher.hash(secrets.token_hex())
-
-
-def normal_address(value: str) -> str:
-    """An e-mail address in the one form in which addresses are compared; raises Invalid."""
-    try:
-        found = validate_email(line("e-mail", value, 320), check_deliverability=False, allow_quoted_local=False)
-    except EmailNotValidError as exc:
-        raise Invalid("e-mail", f"{value!r:.80} is not an address. {exc}") from exc
-    return found.normalized.lower()  # casefold would make another domain of one with ß
 
 
 def add_account(db: Database, actor: Actor, email: str, name: str, role: Role, *, password: str | None = None) -> Account:

@@ -10,8 +10,8 @@ from sqlalchemy import Select, exists, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from config.keys import Keys
-from models.accounts import normal_address
 from models.actor import Actor
+from models.addresses import normal_address
 from models.base import new_uid
 from models.clock import now
 from models.database import Database
@@ -22,6 +22,10 @@ from models.stories import Importance, Stream
 from models.streams import get_stream
 from models.texts import NAME, language_tag, line, slugify
 from models.tokens import ALL
+
+
+ONLY_NOTICES = "no subscriber: told nothing but notices"
+"""Why a recipient is ended that never followed anything, such as an operator."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,8 @@ def remove_recipient(db: Database, actor: Actor, kind: RecipientKind, address: s
 
 def list_recipients(tx: Session, kind: RecipientKind, *, limit: int = 1000, after: int = 0) -> Sequence[Recipient]:
     """Recipients of that kind by id, those after ``after`` first."""
-    return tx.scalars(select(Recipient).where(Recipient.kind == kind, Recipient.id > after).order_by(Recipient.id).limit(limit)).all()
+    of_kind = (Recipient.kind == kind, Recipient.reason != ONLY_NOTICES)
+    return tx.scalars(select(Recipient).where(*of_kind, Recipient.id > after).order_by(Recipient.id).limit(limit)).all()
 
 
 def followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[Subscription]]:
@@ -129,6 +134,18 @@ def leave(db: Database, recipient_uid: str, scope: str) -> None:
         tx.flush()
         if not followed(tx, recipient_uid)[1] and recipient.state is RecipientState.CONFIRMED:
             recipient.state, recipient.reason = RecipientState.ENDED, "left"
+
+
+def reachable(tx: Session, address: str) -> Recipient:
+    """The recipient of a normalised mail address, made if there is none: one that follows nothing and is no subscriber."""
+    recipient = _recipient(tx, RecipientKind.MAIL, address)
+    if recipient is None:
+        moment, uid = now(tx), new_uid(16)
+        ended = RecipientState.ENDED
+        recipient = Recipient(uid=uid, kind=RecipientKind.MAIL, address=address, lane=Lane.BULK, state=ended, reason=ONLY_NOTICES, created_at=moment)
+        tx.add(recipient)
+        tx.flush()
+    return recipient
 
 
 def suppress(tx: Session, recipient_id: int, reason: str) -> None:
