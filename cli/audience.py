@@ -40,7 +40,7 @@ def _remove(kind: RecipientKind, address: str, as_json: bool) -> None:
 
 @channel.command("add")
 @click.argument("name")
-@click.option("--url", required=True, help="An Apprise URL, or a web address of Slack or ntfy as it is; - reads it from standard input.")
+@click.option("--url", required=True, help="An Apprise URL or a web address, as in docs/channels.md; - reads it from standard input.")
 @click.option("--stream", metavar="SLUG", help="The story that it follows; all if left out.")
 @click.option("--tag", "tags", multiple=True, metavar="T", help="Only entries with one of these tags. Repeatable.")
 @json_option
