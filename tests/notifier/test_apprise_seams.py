@@ -3,6 +3,7 @@
 When one fails after an upgrade, its message says what leans on the seam.
 """
 
+import inspect
 import logging
 import threading
 from collections.abc import Callable
@@ -13,12 +14,16 @@ import requests
 import urllib3.util.connection
 from apprise.common import NotifyFormat
 from apprise.logger import logger as apprise_logger
+from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.email.base import NotifyEmail
+from apprise.plugins.matrix import NotifyMatrix
+from apprise.plugins.workflows import NotifyWorkflows
 from pytest_httpserver import HTTPServer
 
 from notifier import tap
 from notifier.apprise_setup import ASSET, with_apprise
 from notifier.mail import StoryMail
+from notifier.services.matrix import Matrix
 from notifier.services.ntfy import Ntfy
 from notifier.services.slack import Slack
 from notifier.services.webhook import Webhook
@@ -153,3 +158,16 @@ def test_urllib3_connects_by_the_function_that_is_replaced(allow: Callable[..., 
         urllib3.connection.HTTPConnection("127.0.0.1", 9, timeout=1).connect()
     with pytest.raises(urllib3.exceptions.NewConnectionError, match="private address"):
         urllib3.connection.HTTPSConnection("127.0.0.1", 9, timeout=1).connect()
+
+
+def test_the_seams_of_the_chat_services_are_where_they_were() -> None:
+    # What they send is read in test_services_contract.py; this says what to look at when that fails.
+    def takes(function: Any, *names: str) -> bool:
+        return set(names) <= set(inspect.signature(function).parameters)
+
+    assert takes(NotifyDiscord._send, "payload", "params", "rate_limit"), "services/discord.py posts by it, without a second try of a 429"
+    assert takes(NotifyWorkflows.gen_payload, "body"), "services/teams.py hands its card over by it"
+    assert takes(NotifyMatrix._fetch, "path", "payload", "method", "max_retry_wait"), (
+        "services/matrix.py sends by it and waits for no 429"
+    )
+    assert len(Matrix(**Matrix.parse_url("matrixs://token@a.example/!r:a.example") or {})) == 1, "channels._plugin counts places by len()"
