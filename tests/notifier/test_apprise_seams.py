@@ -167,7 +167,5 @@ def test_the_seams_of_the_chat_services_are_where_they_were() -> None:
 
     assert takes(NotifyDiscord._send, "payload", "params", "rate_limit"), "services/discord.py posts by it, without a second try of a 429"
     assert takes(NotifyWorkflows.gen_payload, "body"), "services/teams.py hands its card over by it"
-    assert takes(NotifyMatrix._fetch, "path", "payload", "method", "max_retry_wait"), (
-        "services/matrix.py sends by it and waits for no 429"
-    )
+    assert takes(NotifyMatrix._fetch, "path", "payload", "method", "max_retry_wait"), "services/matrix.py sends by it and waits for no 429"
     assert len(Matrix(**Matrix.parse_url("matrixs://token@a.example/!r:a.example") or {})) == 1, "channels._plugin counts places by len()"
