@@ -1,7 +1,6 @@
 """Atom by its rules: RFC 4287 (grammar and prose), RFC 5005, RFC 6721.  Each rule is also shown to see what breaks it."""
 
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
@@ -11,55 +10,9 @@ from lxml import etree
 
 from feeds.document import Format
 from feeds.render import render
+from tests.feeds.breaking import NAMES, Element, add, again, change, drop, find, twice
 
-Element = etree._Element
-NAMES = {
-    "a": "http://www.w3.org/2005/Atom",
-    "fh": "http://purl.org/syndication/history/1.0",
-    "at": "http://purl.org/atompub/tombstones/1.0",
-    "media": "http://search.yahoo.com/mrss/",
-}
 GRAMMAR = etree.RelaxNG(etree.parse(Path(__file__).with_name("atom.rng")))
-
-
-def find(feed: Element, path: str) -> list:
-    return feed.xpath(path, namespaces=NAMES)
-
-
-def change(path: str, text: str | None = None, **attributes: str) -> Callable[[Element], None]:
-    """Of the first that is found."""
-
-    def spoil(feed: Element) -> None:
-        element = find(feed, path)[0]
-        element.text = text or element.text
-        element.attrib.update(attributes)
-
-    return spoil
-
-
-def drop(path: str) -> Callable[[Element], None]:
-    def spoil(feed: Element) -> None:
-        for element in find(feed, path):
-            element.getparent().remove(element)
-
-    return spoil
-
-
-def add(path: str, name: str) -> Callable[[Element], None]:
-    prefix, _, local = name.partition(":")
-    return lambda feed: etree.SubElement(find(feed, path)[0], f"{{{NAMES[prefix]}}}{local}")
-
-
-def again(path: str) -> Callable[[Element], None]:
-    def spoil(feed: Element) -> None:
-        element = find(feed, path)[0]
-        element.addnext(deepcopy(element))
-
-    return spoil
-
-
-def twice(values: Iterable) -> list:
-    return [value for value, number in Counter(values).items() if number > 1]
 
 
 def alternates(feed: Element) -> list:
