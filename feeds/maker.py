@@ -1,12 +1,13 @@
 """From a path to the feed that lies there, as the shelf takes it."""
 
+from collections.abc import Callable
 from functools import partial
 
 from config.settings import Settings
 from feeds.address import Scope, Topic, read_address
 from feeds.document import FeedDocument, Format
 from feeds.load import FeedLoader, Moved
-from feeds.render import render
+from feeds.render import Renderer
 from feeds.shelf import Make
 from feeds.shelved import Answer, Made
 from models.database import Database
@@ -21,6 +22,7 @@ class FeedMaker:
 
     def __init__(self, db: Database, settings: Settings) -> None:
         self._loader = FeedLoader(db, settings)
+        self._render = Renderer()
         self._base_url = settings.base_url
 
     def __call__(self, path: str) -> Make | None:
@@ -38,13 +40,13 @@ class FeedMaker:
         except Moved as exc:  # to a version that will be over one day, too
             place = f"{self._base_url}{exc.topic.folder}{fmt.file_name}"
             return Answer("302 Found", f"This part of the feed is now at {place}", (("Location", place), *_MINUTE))
-        return _made(topic, document, fmt)
+        return _made(topic, document, fmt, partial(self._render, document, fmt))
 
 
-def _made(topic: Topic, document: FeedDocument, fmt: Format) -> Made:
+def _made(topic: Topic, document: FeedDocument, fmt: Format, render: Callable[[], bytes]) -> Made:
     hubs = (f'<{hub}>; rel="hub"' for hub in document.hubs)
     return Made(
-        render=lambda: render(document, fmt),
+        render=render,
         same=hash(document),  # by a key that is drawn for each process, so nobody can find two that meet; the document is large
         content_type=fmt.content_type,
         max_age=document.max_age,
