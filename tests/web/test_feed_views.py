@@ -1,7 +1,9 @@
 """Feeds over HTTP; what stands in them has its tests with the feeds."""
 
+import gzip
 import json
 
+import brotli
 import pytest
 
 from models import StreamState
@@ -14,7 +16,9 @@ TYPES = {"atom.xml": "application/atom+xml", "rss.xml": "application/rss+xml", "
 
 @pytest.mark.parametrize("folder", ["", "/streams/floods"])
 @pytest.mark.parametrize("name", TYPES)
-def test_a_feed_is_sent_once_and_then_only_confirmed(folder: str, name: str, newsroom: Newsroom, reader: Person, clock: StandingClock) -> None:
+def test_a_feed_is_sent_once_and_then_only_confirmed(
+    folder: str, name: str, newsroom: Newsroom, reader: Person, clock: StandingClock
+) -> None:
     newsroom.post()
     clock.forward(seconds=1)
     first = reader.get(f"{folder}/{name}")
@@ -38,8 +42,61 @@ def test_the_feed_does_not_believe_the_host(newsroom: Newsroom, reader: Person) 
     assert feed["feed_url"] == f"{BASE_URL}/streams/floods/feed.json"
 
 
+def test_each_coding_has_its_own_tag_and_any_of_them_is_known(newsroom: Newsroom, reader: Person) -> None:
+    newsroom.post()
+    plain = reader.get("/atom.xml")
+    tags = {plain.headers["ETag"]}
+    for coding, decode in (("gzip", gzip.decompress), ("br", brotli.decompress)):
+        answer = reader.get("/atom.xml", headers={"Accept-Encoding": coding})
+        assert answer.headers["Content-Encoding"] == coding and answer.headers["Vary"] == "Accept-Encoding"
+        assert decode(answer.data) == plain.data and answer.content_length == len(answer.data)
+        tags.add(answer.headers["ETag"])
+    assert len(tags) == 3
+    for tag in tags:
+        for field in (tag, f"W/{tag}", f'"other", {tag}'):
+            answer = reader.get("/atom.xml", headers={"Accept-Encoding": "gzip", "If-None-Match": field})
+            assert (answer.status_code, answer.headers["ETag"], answer.data) == (304, tag, b"")
+    answer = reader.get("/atom.xml", headers={"Accept-Encoding": "gzip", "If-None-Match": "*"})
+    assert (answer.status_code, answer.headers["ETag"].endswith('-gzip"')) == (304, True)
+
+
+def test_a_query_makes_no_other_document(newsroom: Newsroom, reader: Person) -> None:
+    plain = reader.get("/atom.xml")
+    busted = reader.get("/atom.xml?nocache=1764000000")
+    assert (busted.status_code, busted.data, busted.headers["ETag"]) == (200, plain.data, plain.headers["ETag"])
+    assert busted.headers["Link"] == f'<{BASE_URL}/atom.xml>; rel="self"'
+
+
+def test_a_feed_can_only_be_read(newsroom: Newsroom, reader: Person) -> None:
+    for method, status in (("POST", 405), ("PUT", 405), ("DELETE", 405), ("OPTIONS", 204)):
+        answer = reader.client.open("/atom.xml", method=method, base_url=BASE_URL)
+        assert (answer.status_code, answer.headers["Allow"]) == (status, "GET, HEAD, OPTIONS")
+        assert len(answer.data) < 100
+
+
+def test_an_address_that_is_not_ascii_is_one(newsroom: Newsroom, reader: Person) -> None:
+    newsroom.post(tags=("Überschwemmung",))
+    for _ in range(2):
+        assert "River rising" in reader.get("/tags/überschwemmung/feed.json").text
+    assert reader.get("/tags/%FF/feed.json").status_code == 404
+
+
+def test_an_archive_that_has_a_newer_version_leads_there(newsroom: Newsroom, reader: Person) -> None:
+    for number in range(51):
+        newsroom.post(title=f"Entry {number}")
+    feed = reader.get("/streams/floods/feed.json").json
+    path = feed["next_url"].removeprefix(BASE_URL)
+    archive = reader.get(path)
+    assert (archive.status_code, "max-age=2592000" in archive.headers["Cache-Control"]) == (200, True)
+    folder, _, name = path.rpartition("/")
+    moved = reader.get(f"{folder.partition('-')[0]}-1/{name}")
+    assert (moved.status_code, moved.location, moved.headers["Cache-Control"]) == (302, feed["next_url"], "public, max-age=60")
+
+
 def test_a_feed_of_no_story_is_not_found_and_one_of_a_deleted_story_gone(newsroom: Newsroom, reader: Person) -> None:
     assert reader.get("/streams/nothing/atom.xml").status_code == 404
     for state, status in ((StreamState.HIDDEN, 404), (StreamState.DELETED, 410)):
         set_stream_state(newsroom.db, newsroom.actor, "floods", state)
-        assert reader.get("/streams/floods/atom.xml").status_code == status
+        answer = reader.get("/streams/floods/atom.xml", headers={"If-None-Match": "*"})
+        assert (answer.status_code, answer.mimetype) == (status, "text/plain")
+        assert len(answer.data) < 100

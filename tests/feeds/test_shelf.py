@@ -1,0 +1,383 @@
+"""The shelf: made once for each change, right under threads, and served on when making fails."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+
+import psycopg
+import pytest
+
+from config.settings import load_settings
+from feeds.changes import read_moves
+from feeds.encodings import CODINGS, choose
+from feeds.maker import FeedMaker
+from feeds.shelf import AWAY, LATELY, RETRY, Moves, Shelf
+from feeds.shelved import OVERHEAD, Answer, Made, Shelved
+from feeds.watcher import Watcher
+from models.database import Database, open_database
+from tests.conftest import Newsroom, StandingClock
+
+PATIENCE = 10.0  # seconds that a thread may take on a busy machine
+NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+A, B, SITE = "/a", "/b", "/"
+
+
+class Heard:
+    """What went wrong, as it would be logged."""
+
+    def __init__(self) -> None:
+        self.reported: list[str] = []
+
+    def report(self, what: str, exc: Exception) -> None:
+        self.reported.append(f"{what}: {exc}")
+
+    def over(self, what: str) -> None:
+        pass
+
+
+class Source:
+    """Two streams and a page about both, with counters as the tables have them; counts what is read and rendered."""
+
+    def __init__(self) -> None:
+        self.site, self.streams, self.text = 1, {A: 1, B: 1}, {A: "a", B: "b", SITE: "all"}
+        self.now, self.changed, self.valid_until = NOON.timestamp() + 60, NOON, None
+        self.read: list[str] = []
+        self.rendered: list[str] = []
+        self.during_render: Callable[[], object] = lambda: None
+        self.heard = Heard()
+        self.shelf = self.another()
+
+    def another(self, most_bytes: int = 1_000_000) -> Shelf:
+        return Shelf(self.makers, self.moves, most_bytes=most_bytes, threads=4, troubles=self.heard, clock=lambda: self.now)
+
+    def change(self, path: str, text: str | None = None) -> None:
+        self.site += 1
+        if path in self.streams:
+            self.streams[path] = self.site
+        self.text[path] = text or f"{path}{self.site}"
+
+    def moves(self, since: int) -> Moves | None:
+        moved = {path: seq for path, seq in self.streams.items() if seq > (since if since < self.site else 0)}
+        return Moves(self.site, moved) if self.site != since else None
+
+    def makers(self, path: str) -> Callable[[], Made | Answer] | None:
+        return partial(self.make, path) if path.startswith("/") else None
+
+    def make(self, path: str) -> Made | Answer:
+        self.read.append(path)
+        if path not in self.text:
+            return Answer("404 Not Found", "nothing")
+        text, stream = self.text[path], path if path in self.streams else None
+        stamp = self.streams.get(path, self.site)
+
+        def render() -> bytes:
+            self.rendered.append(path)
+            self.during_render()
+            return text.encode()
+
+        return Made(
+            render=render, same=text, content_type="text/plain", max_age=60, changed=self.changed, stamp=stamp, stream=stream,
+            valid_until=self.valid_until,
+        )  # fmt: skip
+
+    def serves(self, path: str) -> str:
+        found = self.shelf.ready(path) or self.shelf.find(path)
+        assert isinstance(found, Shelved)
+        return found.copies["identity"].chunks[0].decode()
+
+
+class Alive:
+    """A watcher that is there, and looks only when the test does."""
+
+    def is_alive(self) -> bool:
+        return True
+
+    def wake(self) -> None:
+        pass
+
+
+@pytest.fixture
+def source() -> Source:
+    source = Source()
+    source.shelf.watcher = Alive()
+    return source
+
+
+@pytest.fixture
+def held(source: Source) -> Iterator["Held"]:
+    held = Held()
+    yield held
+    held.go.set()
+
+
+class Held:
+    """Stops a render halfway."""
+
+    def __init__(self) -> None:
+        self.there, self.go = threading.Event(), threading.Event()
+
+    def __call__(self) -> None:
+        self.there.set()
+        assert self.go.wait(PATIENCE)
+
+
+@contextmanager
+def behind(source: Source, held: Held, path: str) -> Iterator[Callable[[], str]]:
+    """Another thread that asks for a document, and is held while it renders it."""
+    source.during_render = held
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(source.serves, path)
+        assert held.there.wait(PATIENCE)
+        source.during_render = lambda: None
+        yield lambda: (held.go.set(), answer.result(PATIENCE))[1]
+
+
+def test_only_what_a_change_concerns_is_made_again_and_only_what_differs_is_rendered(source: Source) -> None:
+    for path in (A, B, SITE, A, B, SITE):
+        source.serves(path)
+    assert source.rendered == [A, B, SITE], "a hit makes nothing"
+    source.change(A, "a, longer")
+    assert source.serves(A) == "a", "nobody has looked yet"
+    source.shelf.look()
+    assert [source.serves(path) for path in (A, B, SITE)] == ["a, longer", "b", "all"]
+    assert source.read[3:] == [A, SITE], "b's stream did not move"
+    assert source.rendered[3:] == [A], "the page about all reads the same"
+    source.shelf.look()
+    assert [source.serves(path) for path in (A, B, SITE)] == ["a, longer", "b", "all"]
+    assert len(source.read) == 5
+
+
+def test_two_changes_during_one_render_never_leave_the_older_there(source: Source, held: Held) -> None:
+    with behind(source, held, A) as answer:
+        for text in ("second", "third"):
+            source.change(A, text)
+            source.shelf.look()
+        assert answer() == "a"
+    assert source.serves(A) == "third"
+    assert source.rendered == [A, A]
+
+
+def test_many_readers_of_one_document_wait_for_one_that_makes_it(source: Source, held: Held) -> None:
+    with behind(source, held, A) as answer, ThreadPoolExecutor(8) as pool:
+        others = [pool.submit(source.serves, A) for _ in range(8)]
+        assert source.serves(B) == "b", "another document waits for nobody"
+        assert {answer(), *(other.result(PATIENCE) for other in others)} == {"a"}
+    assert source.rendered == [A, B]
+
+
+def test_what_cannot_be_made_leaves_the_last_good_one_and_is_said_and_counted(source: Source) -> None:
+    source.serves(A)
+    source.change(A)
+    source.shelf.look()
+
+    def fail() -> None:
+        raise ValueError("a bad entry")
+
+    source.during_render = fail
+    assert source.serves(A) == source.serves(A) == "a"
+    assert source.heard.reported == ["making /a: a bad entry"]
+    assert source.shelf.faults == 1, "not tried again at each request"
+    assert source.shelf.find("/new") == Answer("404 Not Found", "nothing")
+    source.during_render = lambda: None
+    source.now += RETRY
+    assert source.serves(A) == "/a2"
+
+
+def test_while_the_database_is_away_what_is_there_is_served_and_nothing_else(source: Source) -> None:
+    source.serves(A)
+
+    def away(*_: object) -> None:
+        raise ConnectionError("refused")
+
+    source.text = None  # type: ignore[assignment]
+    assert source.serves(A) == "a"
+    assert source.shelf.find(B) is AWAY
+    assert len(source.heard.reported) == 1
+    unwatched = source.another()
+    unwatched._changes = away  # type: ignore[assignment]
+    assert unwatched.find(B) is AWAY
+
+
+def test_time_alone_can_make_a_document_another(source: Source) -> None:
+    source.valid_until = datetime.fromtimestamp(source.now + 5, UTC)
+    source.serves(A)
+    source.now += 4.9
+    source.text[A], source.valid_until = "after", None
+    assert source.serves(A) == "a"
+    source.now += 0.1
+    assert source.serves(A) == "after"
+
+
+def test_the_date_is_left_out_while_its_second_runs_and_never_goes_back(source: Source) -> None:
+    def date() -> str | None:
+        found = source.shelf.ready(A) or source.shelf.find(A)
+        assert isinstance(found, Shelved)
+        whole, unchanged = dict(found.copies["identity"].headers), dict(found.unchanged[found.tags["identity"]])
+        assert whole.get("Last-Modified") == unchanged.get("Last-Modified")
+        return whole.get("Last-Modified")
+
+    source.now = NOON.timestamp() + 0.9
+    assert date() is None
+    source.now += 0.2
+    assert date() == "Sat, 14 Mar 2026 12:00:00 GMT"
+    assert source.rendered == [A], "the same bytes"
+    source.change(A)
+    source.changed = datetime(2026, 3, 14, 11, tzinfo=UTC)
+    source.shelf.look()
+    assert date() == "Sat, 14 Mar 2026 12:00:00 GMT"
+    assert source.rendered == [A, A]
+
+
+def test_memory_is_bounded_and_what_nobody_asked_for_the_longest_leaves(source: Source) -> None:
+    size = 2_000 + OVERHEAD
+    shelf = source.shelf = source.another(most_bytes=8 * size)
+    shelf.watcher = Alive()
+    for number in range(9):
+        source.text[f"/{number}"] = str(number) * 2_000
+        source.now += 1
+        source.serves(f"/{number}")
+        source.serves("/0")
+    assert len(shelf) == 7 and shelf.bytes == 7 * size
+    assert shelf.ready("/0") and shelf.ready("/8") and not shelf.ready("/1")
+    source.text["/large"] = "x" * 8 * size
+    assert source.serves("/large") == source.text["/large"]
+    assert len(shelf) == 7 and not shelf.ready("/large")
+    found = shelf.ready("/8")
+    assert found
+    shelf.copy(found, "gzip")
+    assert shelf.bytes == 7 * size + len(found.copies["gzip"].chunks[0])
+
+
+def test_the_watcher_makes_again_what_was_asked_for_lately_and_in_the_codings_asked_for(source: Source) -> None:
+    source.serves(B)
+    source.now += LATELY
+    for path in (SITE, A):
+        source.now += 1
+        source.serves(path)
+    found = source.shelf.ready(A)
+    assert found
+    source.shelf.copy(found, "br")
+    for path in (A, B, SITE):
+        source.change(path)
+    source.shelf.look()
+    assert source.shelf.wanted() == [A, SITE]
+    source.shelf.renew(A)
+    assert source.shelf.wanted() == [SITE]
+    again = source.shelf.ready(A)
+    assert again and set(again.copies) == {"identity", "br"}
+
+
+def test_a_document_that_is_no_more_leaves(source: Source) -> None:
+    source.serves(A)
+    source.change(A)
+    del source.text[A]
+    source.shelf.look()
+    assert isinstance(source.shelf.find(A), Answer)
+    assert (len(source.shelf), source.shelf.bytes) == (0, 0)
+
+
+def test_a_database_that_went_back_empties_the_shelf(source: Source) -> None:
+    source.change(A)
+    source.shelf.look()
+    source.serves(A)
+    source.site = source.streams[A] = 1
+    source.text[A] = "restored"
+    source.shelf.look()
+    assert source.serves(A) == "restored"
+
+
+@pytest.mark.parametrize(
+    ("field", "coding"),
+    [
+        (None, "identity"),
+        ("", "identity"),
+        ("gzip, deflate, br", "br"),
+        ("gzip, deflate", "gzip"),
+        ("X-GZIP", "gzip"),
+        ("br;q=0.5, gzip;q=0.9", "gzip"),
+        ("gzip;q=0.5, identity", "identity"),
+        ("gzip;q=0", "identity"),
+        ("br;q=0, *", "gzip"),
+        ("identity;q=0, *", "br"),
+        ("*;q=0", "identity"),
+        ("identity;q=0", "identity"),
+        ("gzip;q=nonsense", "identity"),
+        ("gzip;q=nan, br;q=7", "identity"),
+        (";;,=", "identity"),
+        ("zstd" + ", br" * 1000, "br"),
+    ],
+)
+def test_the_coding_is_the_best_that_the_reader_takes(field: str | None, coding: str) -> None:
+    assert choose(field) == coding
+
+
+def test_compressing_gives_the_same_bytes_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def at(moment: float) -> list[bytes]:
+        monkeypatch.setattr(time, "time", lambda: moment)
+        return [encode(b"a" * 1000) for encode in CODINGS.values()]
+
+    assert at(0) == at(1e9)
+
+
+@pytest.fixture
+def process(db: Database) -> Iterator[Callable[[], Shelf]]:
+    """A shelf with its watcher over a connection of its own, as each process has them."""
+    opened: list[tuple[Watcher, Database]] = []
+
+    def start() -> Shelf:
+        own = open_database(db.engine.url.render_as_string(hide_password=False))
+        settings = load_settings(base_url="https://news.example.org")
+        shelf = Shelf(FeedMaker(own, settings), partial(read_moves, own), most_bytes=1_000_000, threads=1, troubles=Heard())
+        watcher = Watcher(own, shelf, Heard())
+        watcher.start()
+        opened.append((watcher, own))
+        return shelf
+
+    yield start
+    for watcher, own in opened:
+        watcher.close()
+        assert not watcher.is_alive()
+        own.engine.dispose()
+
+
+def until_served(shelf: Shelf, path: str, text: bytes) -> float:
+    """Seconds until a reader gets that text."""
+    began = time.monotonic()
+    while True:
+        found = shelf.ready(path) or shelf.find(path)
+        assert isinstance(found, Shelved)
+        if text in found.copies["identity"].chunks[0]:
+            return time.monotonic() - began
+        assert time.monotonic() < began + PATIENCE, f"{text!r} was not served"
+        time.sleep(0.002)
+
+
+def test_every_process_serves_a_change_within_300_ms_and_asks_nothing_until_then(
+    newsroom: Newsroom, process: Callable[[], Shelf], clock: StandingClock
+) -> None:
+    shelves = [process(), process()]
+    for shelf in shelves:
+        for path in ("/streams/floods/atom.xml", "/feed.json"):
+            until_served(shelf, path, b"floods" if "streams" in path else b"Storywire")
+    took = []
+    for title in ("River rising", "River falling"):
+        newsroom.post(title=title)
+        took += [until_served(shelf, path, title.encode()) for shelf in shelves for path in ("/streams/floods/atom.xml", "/feed.json")]
+    assert sorted(took)[len(took) // 2] < 0.3
+    assert max(took) < 1, "on a machine that does other things, too"
+
+
+@pytest.mark.parametrize("db", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True)
+def test_the_watcher_outlives_its_connection(newsroom: Newsroom, postgres_tables: str, process: Callable[[], Shelf]) -> None:
+    shelf = process()
+    until_served(shelf, "/atom.xml", b"Storywire")
+    with psycopg.connect(postgres_tables, autocommit=True) as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    newsroom.post(title="River rising")
+    until_served(shelf, "/atom.xml", b"River rising")
