@@ -126,7 +126,10 @@ class Dialect:
 
     def _linked(self, text: str, url: str) -> str:
         shown = self._shown(cut(text, HEADLINE_LIMIT))
-        return self.link(shown, url) if url and (shown or self.strong is None) else shown
+        if not url or self.strong is None:
+            return self.link(shown, url) if url else shown
+        # A web address inside a link would become one of its own, or, in Discord, undo the outer one.
+        return self.link(shown.replace("://", f":{WORD_JOINER}//"), url) if shown else ""
 
     def _shown(self, text: str) -> str:
         return self.escape(text).replace("\n", self.newline)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from tests.notifier.test_services import MESSAGE, Elsewhere
 HOSTILE = (
     "@everyone @here @channel @all @room @**all** @_**ann** _@channel x.@all <!channel> <!here|x> <@U123> <@&7> <@all> <users/all> "
     "[x](tg://user?id=1) [y](http://evil.example) ![i](http://evil.example/i.png) <b>hi</b> <at>Ann</at> &lt;!channel&gt; &amp; "
+    "https://a.example/b_c "
     "*bold* **bold** _it_ ~~gone~~ ||spoiler|| `code` snake_case ```\n# heading\n> quote\n- list\n1. one\n    block\n</a></b> 50 % < 60 %"
 )
 READ = {"∗": "*", "ˍ": "_", "∼": "~", "ˋ": "`", "‹": "<", "›": ">", "［": "[", "］": "]", WORD_JOINER: ""}
@@ -199,6 +201,16 @@ def test_every_chat_service_is_tried_here() -> None:
     assert [name for name, case in CASES.items() if check_url(case.url, frozenset()).service != name] == []
 
 
+def test_the_documents_give_each_service_an_example_and_its_pace() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "channels.md").read_text("utf-8")
+    rows = {row.split(" | ")[0].strip("[]| "): row for row in re.findall(r"^\| .*$", page, re.M)}
+    for service in SERVICES.values():
+        row = next(row for label, row in rows.items() if label.startswith(service.label.removesuffix(" group")))
+        if service.name != "webhook":
+            assert f"{service.pace_seconds:g} s" in row
+        assert service.example.split("/")[0] in row or service.name == "teams"
+
+
 @each
 def test_a_correction_is_told_with_its_words_and_links(everywhere: HTTPServer, name: str) -> None:
     request = told(everywhere, name, MESSAGE)
@@ -222,13 +234,13 @@ def test_editors_text_alerts_nobody_and_stays_readable(everywhere: HTTPServer, n
     text = case.text(request)
     words, links = shown(case, text)
     assert links == ([MESSAGE.url, MESSAGE.stream_url] if case.marks != "plain" else [MESSAGE.url] * (name != "pushover"))
-    assert squeezed(HOSTILE)[:150] in squeezed(words)
+    assert squeezed(HOSTILE)[:180] in squeezed(words)
     if case.marks != "plain" and name != "teams":  # these know no mentions, or only declared ones
         assert not re.search(r"(?<![^\W_])@[^\s\u2060]|<[!@#&]|<users", text)
 
 
 @each
-@pytest.mark.parametrize("word", ["слово", "🌊&<b>*x*", "x" * 5_000])
+@pytest.mark.parametrize("word", ["слово", "🌊&<b>*x*"])
 def test_a_long_text_is_cut_to_what_the_service_takes(everywhere: HTTPServer, name: str, word: str) -> None:
     dek = f"{word} " * (60_000 // len(word))
     request = told(everywhere, name, replace(MESSAGE, title=dek, dek=dek, note="", byline=""))
