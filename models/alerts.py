@@ -1,10 +1,18 @@
-"""Owing: an alert is made in the transaction that makes its cause public, and names nobody."""
+"""Owing: an alert is made in the transaction that makes its cause public, and names nobody; a notice tells one person something."""
 
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from models.audience import reachable
 from models.clock import now
-from models.ledger import Alert, AlertKind, Fanout, Lane
+from models.ledger import Alert, AlertKind, Delivery, DeliveryState, Fanout, Lane, Recipient, RecipientState
+from models.people import Account, Role
 from models.stories import Entry, Importance, Revision, StreamState
+from models.tallies import tally
 
 URGENT, NORMAL, DIGEST = 0, 1, 2  # priorities within a lane
 
@@ -20,3 +28,36 @@ def owe(tx: Session, revision: Revision, entry: Entry) -> None:
         created_at=now(tx),
     )
     tx.add_all([alert, *(Fanout(alert=alert, lane=lane) for lane in Lane)])
+
+
+def owe_notice(tx: Session, recipient: Recipient, name: str, values: Mapping[str, Any]) -> Alert:
+    """Owe one recipient what no subscription brings: a question, an operator's warning.  It goes before all alerts.
+
+    ``name`` is a folder of `notifier/templates/mail/notice`, ``values`` are its words, kept as JSON.  Whether it follows
+    anything or has confirmed is not asked; only a suppressed address gets nothing.
+    """
+    alert = Alert(kind=AlertKind.NOTICE, notice={"name": name, "values": dict(values)}, priority=URGENT, created_at=now(tx))
+    tx.add(alert)
+    tx.flush()
+    delivery = Delivery(
+        uid=secrets.token_hex(16),
+        alert_id=alert.id,
+        recipient_id=recipient.id,
+        lane=Lane.URGENT,
+        priority=URGENT,
+        created_at=now(tx),
+        due_at=now(tx),
+    )
+    tx.add(delivery)
+    tx.flush()
+    tally(tx, {(alert.id, Lane.URGENT, DeliveryState.QUEUED): 1})
+    return alert
+
+
+def tell_operators(tx: Session, name: str, values: Mapping[str, Any]) -> None:
+    """Owe every admin who has an address a notice."""
+    admins = select(Account.email).where(Account.role == Role.ADMIN, Account.ended_at.is_(None), Account.email.is_not(None))
+    for address in tx.scalars(admins.order_by(Account.id)).all():
+        recipient = reachable(tx, address or "")
+        if recipient.state is not RecipientState.SUPPRESSED:
+            owe_notice(tx, recipient, name, values)

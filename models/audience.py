@@ -23,7 +23,6 @@ from models.streams import get_stream
 from models.texts import NAME, language_tag, line, slugify
 from models.tokens import ALL
 
-
 ONLY_NOTICES = "no subscriber: told nothing but notices"
 """Why a recipient is ended that never followed anything, such as an operator."""
 
@@ -142,7 +141,9 @@ def reachable(tx: Session, address: str) -> Recipient:
     if recipient is None:
         moment, uid = now(tx), new_uid(16)
         ended = RecipientState.ENDED
-        recipient = Recipient(uid=uid, kind=RecipientKind.MAIL, address=address, lane=Lane.BULK, state=ended, reason=ONLY_NOTICES, created_at=moment)
+        recipient = Recipient(
+            uid=uid, kind=RecipientKind.MAIL, address=address, lane=Lane.BULK, state=ended, reason=ONLY_NOTICES, created_at=moment
+        )
         tx.add(recipient)
         tx.flush()
     return recipient

@@ -1,6 +1,5 @@
 """Steering one alert: stop it, go on with it, send it to those who missed it."""
 
-import time
 from collections import Counter
 from typing import Any
 
@@ -9,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.actor import Actor
 from models.clock import now
+from models.courtesy import Courtesy
 from models.database import Database
 from models.errors import Conflict, NotFound
 from models.ledger import HELD, Alert, Delivery, DeliveryState, SkipReason
@@ -19,7 +19,6 @@ from models.tallies import tally
 STOPPED = "The alert was stopped."
 """What a delivery says that was skipped for that reason alone, and so is owed again when the alert goes on."""
 SLICE = 2_000
-_REST = 0.002  # seconds between two slices, so that others can write to SQLite
 
 
 def find_alert(tx: Session, name: str) -> Alert:
@@ -56,7 +55,8 @@ def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         alert = _alert(tx, alert_id)
-        alert.stopped_at, alert.held_at, alert.resumed_at = None, None, now(tx)
+        alert.stopped_at = alert.held_at = alert.finished_at = None
+        alert.resumed_at = now(tx)
     stopped = and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.CANCELLED, Delivery.last_reply == STOPPED)
     held = and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at >= HELD)
     return _owe_again(db, alert_id, {DeliveryState.SKIPPED: stopped, DeliveryState.QUEUED: held})
@@ -100,18 +100,20 @@ def _must_be_true_still(tx: Session, alert: Alert) -> None:
 
 def _owe_again(db: Database, alert_id: int, which: dict[DeliveryState, ColumnElement[bool]]) -> int:
     """Queue the deliveries of an alert that meet a condition, a slice of recipients in each transaction."""
-    total, after = 0, 0
+    total, after, courtesy = 0, 0, Courtesy(db)
     while True:
-        with db.begin() as tx:
+        with courtesy.writing(), db.begin() as tx:
+            alert = _alert(tx, alert_id)
             of_alert = (Delivery.alert_id == alert_id, Delivery.recipient_id > after)
             last = select(Delivery.recipient_id).where(*of_alert).order_by(Delivery.recipient_id).offset(SLICE - 1).limit(1)
             upto = tx.scalar(last)
             part = and_(*of_alert, Delivery.recipient_id <= upto) if upto is not None else and_(*of_alert)
-            total += _owe_slice(tx, alert_id, part, which)
+            if found := _owe_slice(tx, alert_id, part, which):
+                alert.finished_at = None
+            total += found
         if upto is None:
             return total
         after = upto
-        time.sleep(_REST if db.embedded else 0)
 
 
 def _owe_slice(tx: Session, alert_id: int, part: ColumnElement[bool], which: dict[DeliveryState, ColumnElement[bool]]) -> int:
@@ -132,7 +134,5 @@ def _owe_slice(tx: Session, alert_id: int, part: ColumnElement[bool], which: dic
         number += len(lanes)
         if state is not DeliveryState.QUEUED:
             back.update((alert_id, lane, state) for lane in lanes)
-    if number:
-        tx.execute(update(Alert).where(Alert.id == alert_id).values(finished_at=None))
     tally(tx, {change: -taken for change, taken in back.items()})
     return number

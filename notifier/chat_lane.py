@@ -15,14 +15,16 @@ from models.database import Database
 from notifier import channels, tap
 from notifier.claim import Claim, Message, claim
 from notifier.errors import Refused, SendError, Sent, Unavailable
-from notifier.lease import TRIES_IF_UNKNOWN, give_back
+from notifier.lease import TRIES_IF_UNKNOWN, Lease, give_back
 from notifier.message import ChannelMessage
+from notifier.mime import MailBatch
+from notifier.notices import send_notice
 from notifier.pacing import Share
-from notifier.pause import Brake
-from notifier.render import Sender, render_chat
+from notifier.pause import MAIL, Brake
+from notifier.render import Sender, notice_to_channel, render_chat, render_notice
 from notifier.services import SERVICES
 from notifier.settle import LeaseLost, Settler, begin_attempt, put_off
-from notifier.story import Story, load_story
+from notifier.story import Notice, Story, load_told
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class ChatLane:
     """Called by a few threads at once; a target that hangs holds one of them."""
 
     def __init__(self, settings: Settings, keys: Keys, db: Database, stop: threading.Event) -> None:
-        self._db, self._keys, self._stop = db, keys, stop
+        self._db, self._keys, self._stop, self._settings = db, keys, stop, settings
         self._sender = Sender.of(settings)
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
         self._settler = Settler(db)
@@ -47,11 +49,11 @@ class ChatLane:
             return 0
         handled, brake = 0, Brake(self._db, (message.alert_id for message in claimed.messages))
         try:
-            stories = self._stories(claimed)
+            told = self._told(claimed)
             for message in claimed.messages:
                 if self._stop.is_set() or brake.pulled() or time.monotonic() > began + LONGEST_PASS_SECONDS:
                     break
-                self._send(message, stories[message.alert_id], claimed.lease.token)
+                self._send(message, told[message.alert_id], claimed.lease)
                 handled += 1
         except LeaseLost as exc:
             log.warning("delivery %s was no longer ours", exc)
@@ -65,31 +67,41 @@ class ChatLane:
         """End this thread's connections, as the thread ends."""
         tap.close_session()
 
-    def _stories(self, claimed: Claim) -> dict[int, Story]:
+    def _told(self, claimed: Claim) -> dict[int, Story | Notice]:
         with self._db.read() as tx:
-            return {alert_id: load_story(tx, alert_id) for alert_id in {message.alert_id for message in claimed.messages}}
+            return {message.alert_id: load_told(tx, message) for message in claimed.messages}
 
-    def _send(self, message: Message, story: Story, token: str) -> None:
+    def _send(self, message: Message, told: Story | Notice, lease: Lease) -> None:
         """Raises LeaseLost."""
         service = SERVICES.get(message.service)
-        if service is None:
-            gone = Refused(f"This version of Storywire does not know the service {message.service}.")
-            self._settler.settle(message, token, gone, max_age=self._max_age)
-            return
-        outcome: Sent | SendError
+        outcome: Sent | SendError | None
         try:
-            told = render_chat(story.worded(told=message.told), self._sender, message.uid)
+            rendered = self._render(message, told)
         except Exception as exc:  # whatever an entry holds, the entries behind it must go out
-            log.exception("entry %s cannot be rendered", story.uid)
+            log.exception("alert %s cannot be rendered", message.alert_id)
             outcome = Unavailable(f"The message cannot be rendered: {type(exc).__name__}")
         else:
-            until = begin_attempt(self._db, message, token, timedelta(seconds=service.pace_seconds))
-            if until is not None:
-                put_off(self._db, message, token, until)
-                return
-            outcome = self._attempt(message, told)
-        tries = TRIES_IF_UNKNOWN if service.retry_unknown else 1
-        self._settler.settle(message, token, outcome, max_age=self._max_age, tries_if_unknown=tries)
+            if isinstance(rendered, MailBatch):
+                outcome = send_notice(self._settings, message, rendered, lease)
+            elif service is None:
+                outcome = Refused(f"This version of Storywire does not know the service {message.service}.")
+            else:
+                until = begin_attempt(self._db, message, lease.token, timedelta(seconds=service.pace_seconds))
+                if until is not None:
+                    put_off(self._db, message, lease.token, until)
+                    return
+                outcome = self._attempt(message, rendered)
+        if outcome is None:
+            raise LeaseLost(message.uid)
+        tries = TRIES_IF_UNKNOWN if service is None or service.retry_unknown else 1
+        self._settler.settle(message, lease.token, outcome, max_age=self._max_age, tries_if_unknown=tries)
+
+    def _render(self, message: Message, told: Story | Notice) -> ChannelMessage | MailBatch:
+        if isinstance(told, Story):
+            return render_chat(told.worded(told=message.told), self._sender, message.uid)
+        if message.service == MAIL:
+            return render_notice(told, self._sender)
+        return notice_to_channel(told, self._sender, message.uid)
 
     def _attempt(self, message: Message, told: ChannelMessage) -> Sent | SendError:
         channel = Recipient(uid=message.recipient_uid, sealed_url=message.sealed_url)

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
-from models import Delivery, DeliveryState, Lane, Recipient, RevisionKind, Subscription
+from models import Alert, Delivery, DeliveryState, Lane, Recipient, RevisionKind, Subscription
 from models.audience import owed
 from models.clock import now
 from models.database import Database
@@ -20,7 +20,7 @@ from notifier import pause
 from notifier.lease import LEASE, QUEUED, Lease, skipped
 from notifier.sql import among, changed, taken
 from notifier.topics import About, abouts
-from notifier.verdict import Send, Skip, Standing, Wait, Wish, judge
+from notifier.verdict import Send, Skip, Standing, Wait, Wish, judge, judge_notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,7 @@ class Message:
     created_at: datetime
     follows_all: bool  # its subscription is to all streams
     told: bool  # its recipient heard of an earlier revision
+    notice: bool = False  # it tells no entry, but what its recipient alone is to know
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,19 +102,21 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     """The rows that are to be sent now; the others are skipped or put back."""
     rows = _rows(tx, ids)
     about = abouts(tx, {row.alert_id for row in rows})
+    stopped = _stopped(tx, {row.alert_id for row in rows} - about.keys())
     held = pause.hold_late(tx, about.values(), tried={row.alert_id for row in rows if row.attempts > 1})
     others = {alert_id: _others(tx, one, rows) for alert_id, one in about.items()}
     again = {alert_id: _still_owed(tx, one, rows) for alert_id, one in about.items()}
     wanted: list[Message] = []
     unwanted: dict[Skip | Wait, list[Any]] = {}
     for row in rows:
-        one = about[row.alert_id]
-        earlier, later = others[one.alert_id].get(row.recipient_id, ([], []))
-        subscribed = row.subscribed or row.recipient_id in again[one.alert_id]
-        wish = Wish(recipient=row.state, subscribed=subscribed, earlier=earlier, later=later)
-        verdict = judge(_standing(one, held=one.alert_id in held), wish, now(tx))
+        one, verdict = about.get(row.alert_id), judge_notice(row.state, stopped=row.alert_id in stopped)
+        if one is not None:
+            earlier, later = others[one.alert_id].get(row.recipient_id, ([], []))
+            subscribed = row.subscribed or row.recipient_id in again[one.alert_id]
+            wish = Wish(recipient=row.state, subscribed=subscribed, earlier=earlier, later=later)
+            verdict = judge(_standing(one, held=one.alert_id in held), wish, now(tx))
         if isinstance(verdict, Send):
-            wanted.append(_message(row, told=verdict.told or one.told_long_ago))
+            wanted.append(_message(row, told=verdict.told or (one is not None and one.told_long_ago), notice=one is None))
         else:
             unwanted.setdefault(verdict, []).append(row)
     for other, put in unwanted.items():
@@ -148,6 +151,12 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
         .order_by(Delivery.priority, Delivery.due_at, Delivery.id)
     )
     return tx.execute(query).all()
+
+
+def _stopped(tx: Session, notices: Set[int]) -> Set[int]:
+    """Which of these, that are of no revision, were stopped."""
+    query = select(Alert.id).where(Alert.id.in_(notices), Alert.stopped_at.is_not(None))
+    return set(tx.scalars(query)) if notices else set()
 
 
 def _standing(one: About, *, held: bool) -> Standing:
@@ -196,7 +205,7 @@ def _put(verdict: Skip | Wait, moment: datetime) -> dict[str, Any]:
     return skipped(verdict.reason, moment, verdict.words) | {"attempts": Delivery.attempts - 1}
 
 
-def _message(row: Any, *, told: bool) -> Message:
+def _message(row: Any, *, told: bool, notice: bool) -> Message:
     return Message(
         id=row.id,
         uid=row.uid,
@@ -212,4 +221,5 @@ def _message(row: Any, *, told: bool) -> Message:
         created_at=row.created_at,
         follows_all=bool(row.follows_all),
         told=told,
+        notice=notice,
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import css_inline
@@ -13,7 +13,7 @@ from config.settings import Settings, zone
 from models.markdown import to_text
 from notifier.message import WORD_JOINER, ChannelMessage, Event, cut, one_line
 from notifier.mime import MARK, TOKEN, MailBatch, secret_mark, sender_of
-from notifier.story import Story
+from notifier.story import Notice, Story
 
 LONGEST_BODY = 40_000
 """Characters of HTML: a longer body is read on the page, since large mails are cut by their readers (at some 100 KB)."""
@@ -61,6 +61,7 @@ def render_mail(story: Story, sender: Sender, *, follows_all: bool) -> MailBatch
     folder = f"mail/{'retraction' if story.retracted else 'entry'}"
     values = {
         "story": story,
+        "language": story.language,
         "sender": sender,
         "follows_all": follows_all,
         "url": sender.base_url + story.path,
@@ -102,6 +103,21 @@ def render_chat(story: Story, sender: Sender, uid: str) -> ChannelMessage:
         importance=story.importance.value,
         tags=story.tags,
     )
+
+
+def render_notice(notice: Notice, sender: Sender) -> MailBatch:
+    """The mail that one recipient gets of a notice; nothing in it is to be left or answered."""
+    folder = f"mail/notice/{notice.name}"
+    values: dict[str, Any] = {"values": notice.values, "sender": sender, "language": "en", "preheader": ""}
+    subject = values["subject"] = one_line(_templates.get_template(f"{folder}/subject.txt").render(values))
+    text, html = (_templates.get_template(f"{folder}/{name}").render(values) for name in ("body.txt", "body.html"))
+    return MailBatch(subject=subject, html=_with_token(_inliner.inline(html)), text=_with_token(text))
+
+
+def notice_to_channel(notice: Notice, sender: Sender, uid: str) -> ChannelMessage:
+    """The same for a channel."""
+    mail = render_notice(notice, sender)
+    return ChannelMessage(event="notice", uid=uid, guid="", title=mail.subject, body_text=mail.text.partition("\n-- ")[0])
 
 
 def _summary(story: Story) -> str:

@@ -19,6 +19,7 @@ class Attempt:
     max_age: timedelta
     jitter: float  # from 0 to 1, drawn by the caller
     tries_if_unknown: int = 1  # attempts after which a message that may have arrived is not sent again
+    rest: timedelta = timedelta(0)  # the channel is sick: nothing is sent there for so long, and what it refused waits, too
     server_shared: bool = False  # one server takes all: when it cannot be reached, this message is not to blame
 
 
@@ -39,12 +40,13 @@ def decide_after(outcome: Sent | SendError, attempt: Attempt) -> Next:
     """Sent, failed, unknown, or queued again with exponential back-off, full jitter and no less than Retry-After."""
     if isinstance(outcome, Sent):
         return Next(state=DeliveryState.SENT, reply=outcome.reply[:REPLY])
-    reply = outcome.reason[:REPLY]
-    if isinstance(outcome, Refused):
-        return Next(state=DeliveryState.FAILED, reply=reply, suppress=outcome.ends_address)
+    reply, rest = outcome.reason[:REPLY], attempt.rest
+    if isinstance(outcome, Refused) and not (rest and outcome.pause):
+        return Next(state=DeliveryState.FAILED, reply=reply, suppress=outcome.ends_address, hold_target=rest)
     if isinstance(outcome, Unknown) and attempt.attempts >= attempt.tries_if_unknown:
-        return Next(state=DeliveryState.UNKNOWN, reply=reply)
+        return Next(state=DeliveryState.UNKNOWN, reply=reply, hold_target=rest)
     asked = min(timedelta(seconds=outcome.retry_after if isinstance(outcome, Unavailable) else 0.0), attempt.max_age)
+    asked = max(asked, rest)
     away = attempt.server_shared and isinstance(outcome, Unavailable) and outcome.stage == "connect"
     wait = timedelta(0) if away else max(asked, backoff(attempt.attempts) * attempt.jitter)
     if attempt.age + wait >= attempt.max_age:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, or_, select, update
+from sqlalchemy import Table, bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import Update
 
@@ -20,6 +20,7 @@ from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
 from models.tallies import tally
+from notifier.breaker import feel, note
 from notifier.claim import Message
 from notifier.errors import SendError, Sent
 from notifier.lease import LEASE
@@ -59,7 +60,8 @@ _HOLD = update(_recipient).where(_recipient.c.id == bindparam("target")).values(
 _GRANT = (
     update(_recipient)
     .where(_recipient.c.id == bindparam("target"), or_(_recipient.c.next_at.is_(None), _recipient.c.next_at <= bindparam("moment")))
-    .values(next_at=bindparam("until"))
+    # A sick channel is tried by one message at a time, so nobody else sends before that has ended.
+    .values(next_at=case((_recipient.c.sick_since.is_not(None), bindparam("ended")), else_=bindparam("until")))
 )
 
 
@@ -132,7 +134,8 @@ class Settler:
 def _settle(tx: Session, one: _Settlement) -> None:
     moment, message = now(tx), one.message
     jitter = random.random()  # noqa: S311  it spreads load and guards nothing
-    attempt = Attempt(attempts=message.attempts, age=moment - message.created_at, max_age=one.max_age, jitter=jitter, **one.rules)
+    age, pulse = moment - message.created_at, feel(tx, message, one.outcome)
+    attempt = Attempt(attempts=message.attempts, age=age, max_age=one.max_age, jitter=jitter, rest=pulse.after.rest, **one.rules)
     one.follows = follows = decide_after(one.outcome, attempt)
     if follows.state is DeliveryState.QUEUED:
         again = {"due": moment + follows.wait, "returned": 0 if follows.counted else 1, "reply": follows.reply}
@@ -144,6 +147,7 @@ def _settle(tx: Session, one: _Settlement) -> None:
         suppress(tx, message.recipient_id, follows.reply)
     if follows.hold_target:
         _changed(tx, _HOLD, {"target": message.recipient_id, "until": moment + follows.hold_target})
+    note(tx, message, pulse, follows.reply)
 
 
 def put_off(db: Database, message: Message, token: str, until: datetime) -> None:
@@ -162,7 +166,7 @@ def begin_attempt(db: Database, message: Message, token: str, pace: timedelta) -
     """
     with db.begin() as tx:
         moment = now(tx)
-        if not _changed(tx, _GRANT, {"target": message.recipient_id, "moment": moment, "until": moment + pace}):
+        if not _changed(tx, _GRANT, {"target": message.recipient_id, "moment": moment, "until": moment + pace, "ended": moment + LEASE}):
             return tx.execute(select(Recipient.next_at).where(Recipient.id == message.recipient_id)).scalar_one()
         if not _write(tx, message, token, _STARTED, {"moment": moment, "until": moment + LEASE}):
             raise LeaseLost(message.uid)

@@ -1,14 +1,16 @@
 """What an alert tells, as plain values: the entry as it stands when the message is sent."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import Alert, Entry, Importance, Revision, RevisionKind
 from models.entries import entries
+from notifier.claim import Message
 
 _LABELS = {RevisionKind.CORRECTION: "Correction", RevisionKind.UPDATE: "Update", RevisionKind.RETRACTION: "Withdrawn"}
 
@@ -86,6 +88,22 @@ class Story:
     def path(self) -> str:
         """Of the entry's page."""
         return f"{self.stream_path}/entries/{self.uid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one recipient alone is told: the name of a folder of templates, and its values."""
+
+    name: str
+    values: Mapping[str, Any]
+
+
+def load_told(tx: Session, message: Message) -> Story | Notice:
+    """What a claimed message tells now."""
+    if not message.notice:
+        return load_story(tx, message.alert_id)
+    notice = tx.execute(select(Alert.notice).where(Alert.id == message.alert_id)).scalar_one() or {}
+    return Notice(notice.get("name", ""), notice.get("values", {}))
 
 
 def load_story(tx: Session, alert_id: int) -> Story:

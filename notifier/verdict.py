@@ -82,6 +82,13 @@ def judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wai
     return Send(told)
 
 
+def judge_notice(recipient: RecipientState, *, stopped: bool) -> Send | Skip | Wait:
+    """A notice asks for no subscription: it goes to whom it is for, unless mail to that address comes back."""
+    if stopped:
+        return Skip(SkipReason.CANCELLED, STOPPED)
+    return Skip(SkipReason.SUPPRESSED) if recipient is RecipientState.SUPPRESSED else Send(told=False)
+
+
 def _retraction(standing: Standing, told: bool) -> Send | Skip:
     if standing.entry is not EntryState.RETRACTED:
         return Skip(SkipReason.CANCELLED, "The entry was restored.")

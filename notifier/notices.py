@@ -1,0 +1,27 @@
+"""Mails that one recipient alone gets and that must not wait behind an alert to thousands: sent by the urgent lane."""
+
+from config.settings import Settings
+from notifier.claim import Message
+from notifier.errors import SendError, Sent, Unavailable
+from notifier.lease import Lease
+from notifier.mail import Mailer
+from notifier.mime import MailBatch, MailJob
+from notifier.pause import NO_MAIL_URL
+
+
+def send_notice(settings: Settings, message: Message, mail: MailBatch, lease: Lease) -> Sent | SendError | None:
+    """Send a mail over a connection of its own; None where the lease was lost meanwhile.
+
+    Its beginning need not be committed first: one that is sent again after a crash bears the same Message-ID.
+    """
+    url = settings.mail_url.get_secret_value()
+    if not url:
+        return Unavailable(NO_MAIL_URL, ours=True)
+    outcomes: list[Sent | SendError] = []
+    mailer = Mailer(url, settings.mail_from)
+    try:
+        job = MailJob(message.uid, message.address, "")
+        mailer.send(mail, [job], lambda _job, outcome: outcomes.append(outcome), lambda _job: lease.held())
+    finally:
+        mailer.close()
+    return outcomes[0] if outcomes else None

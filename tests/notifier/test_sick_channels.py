@@ -1,0 +1,130 @@
+"""A channel that refuses: everything for it waits, one message at a time tries it, and the operators hear of it once."""
+
+from datetime import timedelta
+
+from pytest_httpserver import HTTPServer
+
+from models import DeliveryState, Role
+from models.alerts import owe_notice
+from models.audience import list_recipients, reachable
+from models.ledger import RecipientKind
+from notifier.breaker import FIRST_REST, LONGEST_REST, REFUSALS, Health
+from notifier.errors import Refused, Sent, Unavailable
+from notifier.report import why_waiting
+from tests.conftest import Newsroom, StandingClock
+from tests.notifier.conftest import Inbox
+from tests.notifier.office import Office, one_database
+
+GONE = Refused("410 gone", pause=True)
+
+
+def test_health_turns_after_a_few_refusals_of_the_channel_and_rests_ever_longer() -> None:
+    health = Health()
+    for outcome in (GONE, Unavailable("503"), Refused("400 this message"), GONE):
+        health = health.after(outcome)
+    assert (health, health.rest) == (Health(2), timedelta(0))
+    rests = []
+    for outcome in (GONE, GONE, Unavailable("503"), *[GONE] * 9):
+        health = health.after(outcome)
+        rests.append(health.rest)
+    assert rests[:3] == [FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST]
+    assert rests[-1] == LONGEST_REST
+    assert health.after(Sent("200")) == Health()
+
+
+def posted(newsroom: Newsroom, office: Office, *titles: str) -> None:
+    for title in titles:
+        newsroom.post(title=title)
+        office.run()
+
+
+def states(office: Office) -> list[str]:
+    return [delivery.state.value for delivery in office.deliveries() if delivery.priority]
+
+
+def test_a_sick_channel_lets_messages_wait_and_heals_by_the_next_one_that_gets_through(
+    newsroom: Newsroom, office: Office, inbox: Inbox, httpserver: HTTPServer, hook: str, clock: StandingClock
+) -> None:
+    newsroom.account(Role.ADMIN)
+    httpserver.expect_request("/hook").respond_with_data("no such hook", status=404)
+    office.channel("room", hook)
+    posted(newsroom, office, *"abcde")
+    assert states(office) == ["failed", "failed", "queued", "queued", "queued"]
+    assert len(httpserver.log) == REFUSALS
+    with office.db.read() as tx:
+        assert "room" in why_waiting(tx)[0]
+    clock.forward(seconds=FIRST_REST.total_seconds() + 1)
+    office.send()  # one of the three tries, and they all rest longer
+    office.send()
+    assert (len(httpserver.log), states(office)) == (REFUSALS + 1, ["failed", "failed", "queued", "queued", "queued"])
+    assert [mail["Subject"] for mail in inbox.mails] == ["The channel “room” refuses messages"]
+    assert "404 no such hook" in inbox.mails[0].get_body(("plain",)).get_content()
+    assert inbox.mails[0]["List-Unsubscribe"] is None
+    httpserver.clear()
+    httpserver.expect_request("/hook").respond_with_data("ok")
+    clock.forward(hours=1)
+    office.send()
+    clock.forward(minutes=2)
+    office.send()
+    assert states(office) == ["failed", "failed", "sent", "sent", "sent"]
+    assert [mail["Subject"] for mail in inbox.mails[1:]] == ["The channel “room” takes messages again"]
+    room = office.recipient("room")
+    assert (room.sick_since, room.refusals, room.reason) == (None, 0, "")
+
+
+@one_database
+def test_what_waits_for_a_sick_channel_fails_at_last_with_its_words(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, clock: StandingClock
+) -> None:
+    httpserver.expect_request("/hook").respond_with_data("gone", status=410)
+    office.channel("room", hook)
+    posted(newsroom, office, *"abc")
+    for _ in range(30):
+        clock.forward(hours=1)
+        office.send()
+    assert states(office) == ["failed"] * 3
+    assert {delivery.last_reply for delivery in office.deliveries()} == {"410 gone"}
+    assert len(httpserver.log) < 14
+
+
+@one_database
+def test_an_operator_is_told_notices_and_nothing_else_and_is_no_subscriber(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    with office.db.begin() as tx:
+        operator = reachable(tx, "op@example.org")
+        owe_notice(tx, operator, "healed", {"channel": "<b>&", "masked_url": "{token}", "words": "ok"})
+    newsroom.post()
+    office.run()
+    assert [mail["Subject"] for mail in inbox.mails] == ["The channel “<b>&” takes messages again"]
+    assert "&lt;b&gt;" in inbox.mails[0].get_body(("html",)).get_content()
+    with office.db.read() as tx:
+        assert list_recipients(tx, RecipientKind.MAIL) == []
+    office.subscribe("op@example.org")
+    newsroom.post()
+    office.run()
+    assert len(inbox.mails) == 2
+
+
+@one_database
+def test_a_notice_waits_for_a_mail_server_that_is_away_and_causes_no_other(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
+    newsroom.account(Role.ADMIN)
+    inbox.replies["data"] = ["451 4.3.0 later", "550 5.6.0 never"]
+    with office.db.begin() as tx:
+        owe_notice(tx, reachable(tx, "op@example.org"), "healed", {"channel": "room", "masked_url": "", "words": ""})
+    office.run()
+    assert [delivery.state for delivery in office.deliveries()] == [DeliveryState.QUEUED]
+    clock.forward(minutes=1)
+    office.run()
+    assert [(delivery.state, delivery.last_reply) for delivery in office.deliveries()] == [(DeliveryState.FAILED, "550 5.6.0 never")]
+
+
+@one_database
+def test_a_notice_reaches_a_channel(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+    httpserver.expect_request("/hook").respond_with_data("ok")
+    room = office.channel("room", hook)
+    with office.db.begin() as tx:
+        owe_notice(tx, room, "healed", {"channel": "other", "masked_url": "", "words": ""})
+    office.run()
+    [(request, _)] = httpserver.log
+    assert (request.json["event"], request.json["title"]) == ("notice", "The channel “other” takes messages again")
