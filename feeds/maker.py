@@ -1,6 +1,8 @@
 """From a path to the feed that lies there, as the shelf takes it."""
 
+from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from config.settings import Settings
@@ -13,26 +15,28 @@ from feeds.shelved import Answer, Made
 from models.database import Database
 from models.errors import Gone, NotFound
 
+_REMEMBERED = 32  # documents; they share their entries with the loader's memory
 _MINUTE = (("Cache-Control", "public, max-age=60"),)
 _NOT_FOUND = Answer("404 Not Found", "There is no feed at this address.", (("Cache-Control", "public, max-age=10"),))
 
 
 class FeedMaker:
-    """Makes the site's feeds, each at its one address."""
+    """Makes the site's feeds, each at its one address.  The formats of a feed share what was read for one of them."""
 
     def __init__(self, db: Database, settings: Settings) -> None:
         self._loader = FeedLoader(db, settings)
         self._render = Renderer()
         self._base_url = settings.base_url
+        self._read: OrderedDict[Topic, FeedDocument] = OrderedDict()
 
     def __call__(self, path: str) -> Make | None:
         """How the feed at that decoded path is made; None where no feed can lie there."""
         found = read_address(path)
         return partial(self._make, *found) if found else None
 
-    def _make(self, topic: Topic, fmt: Format) -> Made | Answer:
+    def _make(self, topic: Topic, fmt: Format, anew: bool) -> Made | Answer:
         try:
-            document = self._loader.load(topic)
+            document = self._document(topic, anew)
         except NotFound:
             return _NOT_FOUND
         except Gone as exc:
@@ -41,6 +45,15 @@ class FeedMaker:
             place = f"{self._base_url}{exc.topic.folder}{fmt.file_name}"
             return Answer("302 Found", f"This part of the feed is now at {place}", (("Location", place), *_MINUTE))
         return _made(topic, document, fmt, partial(self._render, document, fmt))
+
+    def _document(self, topic: Topic, anew: bool) -> FeedDocument:
+        document = None if anew else self._read.get(topic)
+        if document is None:
+            document = self._read[topic] = self._loader.load(topic)
+            while len(self._read) > _REMEMBERED:
+                with suppress(KeyError):  # another thread took it away
+                    self._read.popitem(last=False)
+        return document
 
 
 def _made(topic: Topic, document: FeedDocument, fmt: Format, render: Callable[[], bytes]) -> Made:

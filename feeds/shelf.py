@@ -13,7 +13,8 @@ LATELY = 60.0  # seconds since a document was asked for, after which it is made 
 RETRY = 1.0  # seconds for which the last good document is served after one could not be made
 PATIENCE = 2.0  # seconds that a reader waits while another's request makes a document, where an old one is there
 
-Make = Callable[[], Made | Answer]
+Make = Callable[[bool], Made | Answer]
+"""Makes one document; where not asked to read anew, perhaps from what was read for another one."""
 AWAY = Answer(
     "503 Service Unavailable", "This cannot be made at the moment. Try again soon.", (("Retry-After", "5"), ("Cache-Control", "no-store"))
 )
@@ -167,9 +168,11 @@ class Shelf:
     def _is_good(self, kept: Shelved, now: float) -> bool:
         return not kept.stale and now < kept.expires
 
+    def _latest(self, stream: str | None) -> int:
+        return self._site if stream is None else self._streams.get(stream, 0)
+
     def _age(self, kept: Shelved) -> None:
-        latest = self._site if kept.stream is None else self._streams.get(kept.stream, 0)
-        if kept.stamp < latest:
+        if kept.stamp < self._latest(kept.stream):
             kept.stale, kept.until = True, 0.0
 
     def _once(self, path: str, make: Make) -> Shelved | Answer:
@@ -203,7 +206,9 @@ class Shelf:
     def _make(self, path: str, make: Make, old: Shelved | None) -> Shelved | Answer:
         made: Made | Answer | None = None
         try:
-            made = make()
+            made = make(False)
+            if isinstance(made, Made) and self._is_old(made):
+                made = make(True)
             if isinstance(made, Answer):
                 return self._take_away(path, made)
             new = old if old and old.same == made.same else Shelved(path, made, old, self._clock())
@@ -213,6 +218,10 @@ class Shelf:
         self._troubles.over(f"making {path}")
         self._troubles.over("making a document")
         return self._put(new, made)
+
+    def _is_old(self, made: Made) -> bool:
+        with self._lock:
+            return made.stamp < self._latest(made.stream) or bool(made.valid_until and made.valid_until.timestamp() <= self._clock())
 
     def _keep_old(self, old: Shelved | None, what: str, exc: Exception) -> Shelved | Answer:
         self._troubles.report(what, exc)

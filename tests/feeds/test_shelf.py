@@ -64,10 +64,10 @@ class Source:
         moved = {path: seq for path, seq in self.streams.items() if seq > (since if since < self.site else 0)}
         return Moves(self.site, moved) if self.site != since else None
 
-    def makers(self, path: str) -> Callable[[], Made | Answer] | None:
+    def makers(self, path: str) -> Callable[[bool], Made | Answer] | None:
         return partial(self.make, path) if path.startswith("/") else None
 
-    def make(self, path: str) -> Made | Answer:
+    def make(self, path: str, anew: bool) -> Made | Answer:
         self.read.append(path)
         if path not in self.text:
             return Answer("404 Not Found", "nothing")
