@@ -62,7 +62,8 @@ class FeedLoader:
         older = None if is_new or len(rows) < NEWEST else self._archives.newest(tx, topic, scope, NEWEST)
         document = self._document(tx, topic, scope, rows, older)
         if is_new:
-            return replace(document, entries=_as_first_out(tx, document.entries))
+            entries = _as_first_out(tx, document.entries)
+            return replace(document, entries=entries, updated=max([document.updated, *(entry.updated for entry in entries)]))
         return self._with_noticed(tx, scope, replace(document, complete=older is None), rows)
 
     def _archive(self, tx: Session, topic: Topic, archive: Archive, scope: ScopeFound) -> FeedDocument:

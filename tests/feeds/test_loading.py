@@ -208,6 +208,7 @@ def test_key_entries_have_a_feed_of_their_own(load, newsroom):
 def test_the_feed_for_chat_bots_tells_each_entry_once(load, newsroom, clock, change, window):
     window(3)
     first = newsroom.post(title="Imported", release=Release(at=START - timedelta(days=400)))
+    assert load("floods", flavour=Flavour.NEW).updated == START, "a feed is never older than what it shows"
     out = clock.forward(minutes=1)
     wrong = newsroom.post(title="Wrong")
     newsroom.post(title="Third")
