@@ -109,17 +109,9 @@ def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
 
 
 def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> StreamPage:
-    """The newest entries of a public stream, or those that came out before the entry with the seq ``before``.
-
-    Cut by seq, which no imported date can disturb, and shown by date.  Raises NotFound and Gone as `get_stream` does.
-    """
+    """The newest entries of a public stream, or those `cut` before ``before``.  Raises NotFound and Gone as `get_stream` does."""
     stream = get_stream(tx, slug, public=True)
-    query = entries().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)).order_by(Entry.seq.desc()).limit(PAGE + 1)
-    if before is not None:
-        query = query.where(Entry.seq < before)
-    found = tx.scalars(query).all()
-    older = found[PAGE - 1].seq if len(found) > PAGE else None
-    shown = sorted(found[:PAGE], key=lambda entry: (entry.published_at, entry.seq), reverse=True)
+    shown, older = cut(tx, entries().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)), before)
     key_points = _headlines(stream.id).where(Entry.importance.in_(_RAISED)).order_by(Entry.seq.desc()).limit(KEY_POINTS)
     return StreamPage(
         stream,
@@ -129,6 +121,18 @@ def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> Stre
         _published(tx, [stream.id]).get(stream.id, 0),
         older,
     )
+
+
+def cut(tx: Session, query: Select[Entry], before: int | None) -> tuple[Sequence[Entry], int | None]:
+    """A page of these entries: the newest, or those that came out before the seq ``before``; and the next page's ``before``.
+
+    Cut by seq, which no imported date can disturb, and shown by date.
+    """
+    if before is not None:
+        query = query.where(Entry.seq < before)
+    found = tx.scalars(query.order_by(Entry.seq.desc()).limit(PAGE + 1)).all()
+    older = found[PAGE - 1].seq if len(found) > PAGE else None
+    return sorted(found[:PAGE], key=lambda entry: (entry.published_at, entry.seq), reverse=True), older
 
 
 def page_of_entry(tx: Session, uid: str) -> EntryPage:

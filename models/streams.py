@@ -24,6 +24,8 @@ from models.texts import BODY, DEK, NAME, TITLE, block, language_tag, line
 from models.times import zone_name
 
 QUIET_AFTER = timedelta(hours=24)
+CLOSED = (StreamState.HIDDEN, StreamState.DELETED)  # to the public
+LATEST_FIRST = (Stream.last_entry_at.desc().nulls_last(), Stream.id.desc())
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -124,9 +126,8 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
 
 def list_streams(tx: Session, *, public: bool = False) -> Sequence[Stream]:
     """All but deleted ones, and to the public but hidden ones; the one with the latest entry first."""
-    left_out = [StreamState.DELETED, *([StreamState.HIDDEN] if public else [])]
-    latest_first = (Stream.last_entry_at.desc().nulls_last(), Stream.id.desc())
-    return tx.scalars(select(Stream).where(Stream.state.not_in(left_out)).order_by(*latest_first)).all()
+    left_out = CLOSED if public else (StreamState.DELETED,)
+    return tx.scalars(select(Stream).where(Stream.state.not_in(left_out)).order_by(*LATEST_FIRST)).all()
 
 
 def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) -> Stream:

@@ -1,6 +1,21 @@
 """Absolute addresses: from BASE_URL, never from the request's Host."""
 
+from dataclasses import dataclass, replace
+
+from feeds.address import Flavour, Topic
+from feeds.document import Format
 from web.context import service
+
+_NAMES = {Format.ATOM: "Atom", Format.RSS: "RSS", Format.JSON: "JSON"}
+
+
+@dataclass(frozen=True)
+class FeedLink:
+    """A feed in one format; ``name`` is the format's."""
+
+    name: str
+    url: str
+    media_type: str
 
 
 def stream_url(slug: str) -> str:
@@ -11,3 +26,19 @@ def stream_url(slug: str) -> str:
 def entry_url(slug: str, uid: str) -> str:
     """An entry's permalink."""
     return f"{stream_url(slug)}/entries/{uid}"
+
+
+def page_url(topic: Topic) -> str:
+    """The page that a feed belongs to."""
+    return service().settings.base_url + (topic.folder.rstrip("/") or "/")
+
+
+def feed_url(topic: Topic, fmt: Format) -> str:
+    """The one address of a feed."""
+    return service().settings.base_url + topic.folder + fmt.file_name
+
+
+def feeds_of(topic: Topic, flavour: str = "") -> list[FeedLink]:
+    """A flavour of that feed in all formats, Atom first."""
+    flavoured = replace(topic, flavour=Flavour(flavour))
+    return [FeedLink(name, feed_url(flavoured, fmt), fmt.media_type) for fmt, name in _NAMES.items()]

@@ -1,20 +1,21 @@
 """Pages for readers: they look at no session, so one copy serves all."""
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request
+from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from feeds.http import conditional, etag
+from feeds.address import Scope, Topic
 from models.errors import Gone, NotFound
+from models.listings import page_of_contributor, page_of_tag
 from models.reading import front_page, page_of_entry, page_of_stream
 from models.texts import slugify
+from web.answer import answer
 from web.context import service
+from web.following import following
 from web.links import entry_url
 from web.routing import number
 
 public = Blueprint("public", __name__)
-
-# A click shows what is there now, at the price of a 304; while we are down a cache may go on for a day.
-_CACHE_CONTROL = "public, max-age=0, stale-if-error=86400"
+public.register_blueprint(following)
 
 
 @public.get("/")
@@ -22,7 +23,7 @@ def index() -> ResponseReturnValue:
     """All stories."""
     with service().db.read() as tx:
         page = front_page(tx)
-    return _answer(render_template("index.html", page=page))
+    return answer(render_template("index.html", page=page, topic=Topic()))
 
 
 @public.get("/streams/<slug:slug>")
@@ -31,7 +32,7 @@ def stream(slug: str) -> ResponseReturnValue:
     before = number(request.args.get("before"))
     with service().db.read() as tx:
         page = page_of_stream(tx, slug, before=before)
-    return _answer(render_template("stream.html", page=page, stream=page.stream, before=before))
+    return answer(render_template("stream.html", page=page, stream=page.stream, topic=Topic(Scope.STREAM, slug), before=before))
 
 
 @public.get("/streams/<slug:slug>/entries/<name>")
@@ -45,7 +46,25 @@ def entry(slug: str, name: str) -> ResponseReturnValue:
     found = page.entry
     if slug != found.stream.slug or (hyphen and title != slugify(found.title)):
         return redirect(entry_url(found.stream.slug, found.uid), 301)
-    return _answer(render_template("entry.html", page=page, entry=found, stream=found.stream))
+    return answer(render_template("entry.html", page=page, entry=found, stream=found.stream, topic=Topic(Scope.STREAM, slug)))
+
+
+@public.get("/tags/<words:slug>")
+def tag(slug: str) -> ResponseReturnValue:
+    """What all stories have under a tag."""
+    before = number(request.args.get("before"))
+    with service().db.read() as tx:
+        page = page_of_tag(tx, slug, before=before)
+    return answer(render_template("tag.html", page=page, topic=Topic(Scope.TAG, slug), before=before))
+
+
+@public.get("/contributors/<words:slug>")
+def contributor(slug: str) -> ResponseReturnValue:
+    """Somebody credited: where, and on what."""
+    before = number(request.args.get("before"))
+    with service().db.read() as tx:
+        page = page_of_contributor(tx, slug, before=before)
+    return answer(render_template("contributor.html", page=page, topic=Topic(Scope.CONTRIBUTOR, slug), before=before))
 
 
 @public.errorhandler(Gone)
@@ -53,14 +72,3 @@ def gone(error: Gone) -> ResponseReturnValue:
     """What stood here was withdrawn: say so, and why where somebody wrote it down."""
     slug = (request.view_args or {}).get("slug") if error.kind == "entry" else None
     return make_response(render_template("gone.html", error=error, slug=slug), 410)
-
-
-def _answer(html: str) -> Response:
-    """The page, or 304 where the reader has it already."""
-    body = html.encode()
-    tag = etag(body)
-    status = conditional(request.headers, tag, None)
-    response = Response(body if status == 200 else b"", status, content_type="text/html; charset=utf-8")
-    response.headers["ETag"] = tag
-    response.headers["Cache-Control"] = _CACHE_CONTROL
-    return response

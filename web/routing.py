@@ -11,6 +11,12 @@ class SlugConverter(BaseConverter):
     regex = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 
 
+class WordsConverter(BaseConverter):
+    """The slug of a tag or a contributor: words of any script."""
+
+    regex = r"[^\W_]+(?:-[^\W_]+)*"
+
+
 class UidConverter(BaseConverter):
     """The uid of an entry."""
 
@@ -23,7 +29,7 @@ class TokenConverter(BaseConverter):
     regex = r"[A-Za-z0-9_-]{1,200}"
 
 
-CONVERTERS = {"slug": SlugConverter, "uid": UidConverter, "token": TokenConverter}
+CONVERTERS = {"slug": SlugConverter, "words": WordsConverter, "uid": UidConverter, "token": TokenConverter}
 
 
 def number(value: str | None) -> int | None:

@@ -12,6 +12,7 @@ from models.ledger import DeliveryState
 from models.stories import EntryState, Importance
 from web import dates, diff
 from web.desk.caught import caught_folder
+from web.links import feeds_of, page_url
 from web.login import current_account, may_publish
 from web.routing import CONVERTERS
 
@@ -37,6 +38,8 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         may_publish=may_publish,
         mail_is_caught=lambda: caught_folder() is not None,
         direction=direction,
+        feeds_of=feeds_of,
+        page_url=page_url,
         dates=dates,
         diff=diff,
         DeliveryState=DeliveryState,

@@ -181,8 +181,20 @@ def test_no_page_scrolls_sideways(viewport: dict[str, int], open_window) -> None
     editor.button("Publish now")
     entry = page.url
     permalink = page.get_by_role("link", name="Permalink").get_attribute("href")
-    paths = ["/", "/streams/tarrow-rises", permalink, "/desk", entry, f"{entry}/edit", f"{entry}/retract"]
-    paths += [f"/desk/{name}" for name in ("post", "entries", "streams", "streams/new", "channels", "caught")]
+    paths = [
+        "/",
+        "/streams/tarrow-rises",
+        permalink,
+        "/streams/tarrow-rises/follow",
+        "/follow",
+        "/contributors/jory-pell",
+        "/tags/evacuation",
+        "/desk",
+        entry,
+        f"{entry}/edit",
+        f"{entry}/retract",
+    ]
+    paths += [f"/desk/{name}" for name in ("post", "entries", "streams", "streams/new", "streams/tarrow-rises/edit", "channels", "caught")]
     for path in paths:
         page.goto(path)
         wide = page.evaluate("document.documentElement.scrollWidth")

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from urllib.parse import urldefrag
+from urllib.parse import quote, unquote, urldefrag
 
 import lxml.html
 import pytest
 
+from config.settings import Settings
+from feeds.address import read_address
+from feeds.load import FeedLoader
 from models import RevisionKind, Role, StreamState
+from models.contributors import add_contributor
 from models.posting import Release
 from models.revising import Change, apply_due, retract, revise
 from models.streams import set_stream_state
@@ -15,7 +19,7 @@ from models.texts import EntryText
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
 
-PAGES = ["/", "/streams/floods", "/streams/floods/entries/{uid}"]
+PAGES = ["/", "/streams/floods", "/streams/floods/entries/{uid}", "/tags/rain", "/contributors/jory-pell"]
 
 
 def text(page: str) -> str:
@@ -24,7 +28,7 @@ def text(page: str) -> str:
 
 @pytest.mark.parametrize("path", PAGES)
 def test_pages_set_no_cookie_and_vary_on_none_even_for_an_editor(path: str, newsroom: Newsroom, reader: Person, editor: Person) -> None:
-    path = path.format(uid=newsroom.post().uid)
+    path = path.format(uid=newsroom.post(tags=("Rain",), byline=("Jory Pell",)).uid)
     anonymous, logged_in = reader.get(path), editor.get(path)
     assert anonymous.status_code == 200
     assert anonymous.data == logged_in.data
@@ -35,14 +39,16 @@ def test_pages_set_no_cookie_and_vary_on_none_even_for_an_editor(path: str, news
 
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_that_the_reader_has_is_not_sent_again(path: str, newsroom: Newsroom, reader: Person) -> None:
-    entry = newsroom.post()
+    entry = newsroom.post(tags=("Rain",), byline=("Jory Pell",))
     path = path.format(uid=entry.uid)
     tag = reader.get(path).headers["ETag"]
     again = reader.get(path, headers={"If-None-Match": tag})
     assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", tag)
     head = reader.client.head(path, base_url=BASE_URL)
     assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", tag)
-    revise(newsroom.db, newsroom.actor, entry.uid, entry.version, EntryText("River falling"), Change())
+    revise(
+        newsroom.db, newsroom.actor, entry.uid, entry.version, EntryText("River falling", tags=("Rain",), byline=("Jory Pell",)), Change()
+    )
     assert reader.get(path, headers={"If-None-Match": tag}).status_code == 200
 
 
@@ -55,8 +61,8 @@ def test_addresses_come_from_the_settings_and_never_from_the_host(newsroom: News
         assert root.xpath("//link[@rel='canonical']/@href") == [f"{BASE_URL}{path}"]
         feeds = root.xpath("//link[@rel='alternate']")
         folder = BASE_URL + ("" if path == "/" else "/streams/floods")
-        assert [link.get("href") for link in feeds] == [f"{folder}/{name}" for name in ("atom.xml", "rss.xml", "feed.json")]
-        assert len({link.get("title") for link in feeds}) == 3
+        assert [link.get("href") for link in feeds] == [f"{folder}/{name}" for name in ("atom.xml", "rss.xml", "feed.json", "key/atom.xml")]
+        assert len({link.get("title") for link in feeds}) == 4
     moved = reader.client.get(f"/streams/floods/entries/{uid}-wrong", base_url="https://evil.example")
     assert moved.location == f"{BASE_URL}/streams/floods/entries/{uid}"
 
@@ -144,6 +150,34 @@ def test_every_entry_of_a_long_story_stands_on_one_of_its_pages(newsroom: Newsro
     assert [title for titles in found for title in titles] == [f"Entry {number}" for number in reversed(range(103))]
 
 
+def test_a_tag_and_a_person_show_what_is_public_of_them_in_all_stories(newsroom: Newsroom, reader: Person) -> None:
+    newsroom.stream("drought", title="Drought", contributors=("Þóra Ó",))
+    add_contributor(newsroom.db, newsroom.actor, "Þóra Ó", url="https://www.thora.example/")
+    newsroom.post("drought", "Wells run dry", byline=("Þóra Ó",), tags=("Überflutung 水",), dek="In the east.")
+    newsroom.post("floods", "Dyke gives way", byline=("Jory Pell", "Þóra Ó"), tags=("überflutung 水",))
+    tag, person = "/tags/überflutung-水", "/contributors/þóra-ó"
+    for path in (tag, person):
+        page = reader.get(path)
+        root = lxml.html.fromstring(page.text)
+        assert root.xpath("//article/h3/a/text()") == ["Dyke gives way", "Wells run dry"]
+        assert root.xpath("//article/p[@class='meta']/a[1]/text()") == ["The floods", "Drought"]
+        assert root.xpath("//article//time/@datetime") == ["2026-03-14T08:00:00+00:00"] * 2
+        assert root.xpath("//link[@rel='canonical']/@href") == [BASE_URL + quote(path)]
+        assert root.xpath("//link[@rel='alternate']/@href")[0] == f"{BASE_URL}{quote(path)}/atom.xml"
+    assert root.xpath("//*[contains(@class, 'h-card')]//a[@class='u-url']/@href") == ["https://www.thora.example/"]
+    assert root.xpath("//nav//a/text()") == ["Stories", "Follow", "Drought"], "the story that credits her itself"
+    entry = lxml.html.fromstring(reader.get("/streams/floods").text)
+    assert [unquote(href) for href in entry.xpath("//article//a[@rel='tag' or @rel='author']/@href")] == [
+        "/contributors/jory-pell",
+        person,
+        tag,
+    ]
+    for slug in ("drought", "floods"):
+        set_stream_state(newsroom.db, newsroom.actor, slug, StreamState.HIDDEN)
+    for path in (tag, person, "/tags/nothing", "/contributors/nobody", "/tags/%00", "/tags/a_b"):
+        assert reader.get(path).status_code == 404, path
+
+
 def test_a_body_is_clean_html_and_all_else_is_text(newsroom: Newsroom, reader: Person) -> None:
     evil = "<script>alert(1)</script>"
     entry = newsroom.post(
@@ -157,15 +191,17 @@ def test_a_body_is_clean_html_and_all_else_is_text(newsroom: Newsroom, reader: P
 
 
 @pytest.mark.parametrize("role", [None, Role.AUTHOR, Role.EDITOR, Role.ADMIN])
-def test_every_link_leads_somewhere(role: Role | None, reader: Person, log_in: Callable[[Role], Person], newsroom: Newsroom) -> None:
+def test_every_link_leads_somewhere(
+    role: Role | None, reader: Person, log_in: Callable[[Role], Person], newsroom: Newsroom, settings: Settings
+) -> None:
     newsroom.stream("quiet-one", contributors=("Ines Valbrook",), overview="Words.")
     for state, slug in ((StreamState.ENDED, "over"), (StreamState.HIDDEN, "secret")):
         newsroom.stream(slug)
         newsroom.post(slug)
         set_stream_state(newsroom.db, newsroom.actor, slug, state)
-    kept = newsroom.post(tags=("Rain",), byline=("Jory Pell",), link="https://elsewhere.example/")
+    kept = newsroom.post(tags=("Rain", "Überflutung 水"), byline=("Jory Pell", "Þóra Ó"), link="https://elsewhere.example/")
     newsroom.post(title="Older")
-    newsroom.post(title="Draft", release=None)
+    newsroom.post(title="Draft", release=None, tags=("Unborn",), byline=("Nobody Yet",))
     gone = newsroom.post(title="Gone")
     retract(newsroom.db, newsroom.actor, gone.uid, gone.version, Change(RevisionKind.RETRACTION))
     person = log_in(role) if role else reader
@@ -175,6 +211,9 @@ def test_every_link_leads_somewhere(role: Role | None, reader: Person, log_in: C
         if path in seen or not path.startswith("/"):
             continue
         seen.add(path)
+        if found := read_address(unquote(path)):
+            FeedLoader(newsroom.db, settings).load(found[0])
+            continue
         page = person.get(path, follow_redirects=True)
         assert page.status_code == (410 if path.endswith(gone.uid) and path.startswith("/streams") else 200), path
         if page.mimetype != "text/html":

@@ -1,0 +1,73 @@
+"""What all public stories have of one tag, or of one person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from models.entries import entries
+from models.errors import NotFound
+from models.people import Contributor
+from models.reading import cut
+from models.stories import Entry, EntryContributor, EntryState, EntryTag, Stream, StreamContributor
+from models.streams import CLOSED, LATEST_FIRST
+
+# Of entries joined with their streams: what the public may read.
+_OUT = (Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of entries, newest first; ``older`` is the ``before`` of the next one, None on the last."""
+
+    entries: Sequence[Entry]
+    updates: int
+    older: int | None
+
+
+@dataclass(frozen=True)
+class TagPage:
+    """A tag, as the newest entry that bears it writes it."""
+
+    slug: str
+    label: str
+    listing: Listing
+
+
+@dataclass(frozen=True)
+class ContributorPage:
+    """A person and the stories that they are credited on, the one with the latest entry first."""
+
+    person: Contributor
+    streams: Sequence[Stream]
+    listing: Listing
+
+
+def page_of_tag(tx: Session, slug: str, *, before: int | None = None) -> TagPage:
+    """The entries of that tag; NotFound where no public one bears it."""
+    tagged = select(EntryTag.label).join(Entry, Entry.id == EntryTag.entry_id).join(Entry.stream).where(EntryTag.slug == slug, *_OUT)
+    label = tx.scalar(tagged.order_by(Entry.seq.desc()).limit(1))
+    if label is None:
+        raise NotFound("tag", slug)
+    return TagPage(slug, label, _listing(tx, Entry.id.in_(select(EntryTag.entry_id).where(EntryTag.slug == slug)), before))
+
+
+def page_of_contributor(tx: Session, slug: str, *, before: int | None = None) -> ContributorPage:
+    """The entries that name that person; NotFound where neither a public entry nor a public story does."""
+    person = tx.scalar(select(Contributor).where(Contributor.slug == slug))
+    if person is None:
+        raise NotFound("contributor", slug)
+    credited = select(Stream).join(Stream.credits).where(StreamContributor.contributor_id == person.id, Stream.state.not_in(CLOSED))
+    streams = tx.scalars(credited.order_by(*LATEST_FIRST)).all()
+    named = Entry.id.in_(select(EntryContributor.entry_id).where(EntryContributor.contributor_id == person.id))
+    listing = _listing(tx, named, before)
+    if not listing.updates and not streams:
+        raise NotFound("contributor", slug)
+    return ContributorPage(person, streams, listing)
+
+
+def _listing(tx: Session, belongs: ColumnElement[bool], before: int | None) -> Listing:
+    number = tx.scalar(select(func.count()).select_from(Entry).join(Entry.stream).where(belongs, *_OUT))
+    found, older = cut(tx, entries().join(Entry.stream).where(belongs, *_OUT), before)
+    return Listing(found, number or 0, older)
