@@ -8,6 +8,7 @@ import click
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
+from cli.doctor_feeds import feeds
 from cli.door import json_option, show, table
 from config.keys import load_keys
 from config.settings import BadSettings, Settings, load_settings
@@ -46,10 +47,13 @@ def init(as_json: bool) -> None:
     )
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @json_option
-def doctor(as_json: bool) -> None:
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
     """Show every setting, and check the database and the mail server.  Exits 1 where something is wrong."""
+    if ctx.invoked_subcommand:
+        return
     settings = load_settings()
     values = {name.upper(): _shown(getattr(settings, name)) for name in type(settings).model_fields}
     checks = {"database": _database(settings), "mail": _mail(settings)}
@@ -58,6 +62,9 @@ def doctor(as_json: bool) -> None:
     show({"settings": values, "checks": {name: said or None for name, said in checks.items()}}, text, as_json=as_json)
     if any(checks.values()):
         raise click.exceptions.Exit(1)
+
+
+doctor.add_command(feeds)
 
 
 def _shown(value: Any) -> str:

@@ -184,7 +184,7 @@ def load_settings(**given: Any) -> Settings:
     known = {f"STORYWIRE_{name.upper()}" for name in Settings.model_fields} | {"STORYWIRE_CONFIG"}
     for name in os.environ:
         if name.startswith("STORYWIRE_") and name not in known and not name.startswith(("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_")):
-            raise BadSettings(f"{name} is not a setting; `storywire doctor settings` lists all.")
+            raise BadSettings(f"{name} is not a setting; `storywire doctor` lists all.")
     try:
         return Settings(**given)
     except ValidationError as exc:
