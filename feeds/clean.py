@@ -14,8 +14,8 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-# Outside XML's Char (XML 1.0 section 2.2), or among the control characters that it discourages.
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Outside XML's Char (XML 1.0 section 2.2), or among the control characters that it discourages; U+0085 ends a line.
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def clean_text(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from feeds.content import content_html, link_of, title_of
 from feeds.document import FeedDocument, FeedEntry, Format, Person, Source
+from feeds.words import words
 
 VERSION = "https://jsonfeed.org/version/1.1"
 
@@ -37,6 +38,7 @@ def _head(document: FeedDocument) -> dict[str, Any]:
             "home_page_url": document.page_url,
             "feed_url": document.self_url(Format.JSON),
             "description": document.dek,
+            "user_comment": words(document.language).about,
             "next_url": document.previous_url(Format.JSON),
             "language": document.language,
             "authors": _persons(document.contributors or (document.site,)),

@@ -5,9 +5,10 @@ feedgen's Atom elements have no namespace of lxml's (xmlns is a plain attribute)
 
 from collections.abc import Iterable, Iterator
 
-from lxml.etree import SubElement, _Element
+from lxml.etree import Comment, SubElement, _Element
 
 from feeds.document import FeedDocument, Format, Image
+from feeds.words import words
 
 ATOM = "http://www.w3.org/2005/Atom"
 CONTENT = "http://purl.org/rss/1.0/modules/content/"
@@ -41,6 +42,11 @@ def links(document: FeedDocument, fmt: Format) -> Iterator[dict[str, str]]:
     for rel, href in (("next", older), ("prev-archive", older), ("current", newest)):
         if href:
             yield {"rel": rel, "href": href, "type": fmt.media_type}
+
+
+def add_comment(root: _Element, document: FeedDocument) -> None:
+    """What a person who opens the address in a browser should know."""
+    root.addprevious(Comment(f" {words(document.language).about} "))
 
 
 def add_history(head: _Element, document: FeedDocument) -> None:

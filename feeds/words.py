@@ -12,11 +12,26 @@ class Words:
     withdrawn_without_note: str
     key: str
     new: str
+    about: str  # to who looks at the bytes
 
 
 _WORDS = {
-    "en": Words("Correction", "Withdrawn", "This entry was withdrawn.", "key entries", "new entries only"),
-    "de": Words("Korrektur", "Zurückgezogen", "Dieser Beitrag wurde zurückgezogen.", "Wichtiges", "nur Neues"),
+    "en": Words(
+        "Correction",
+        "Withdrawn",
+        "This entry was withdrawn.",
+        "key entries",
+        "new entries only",
+        "This is a feed. To follow it, copy its address into a feed reader.",
+    ),
+    "de": Words(
+        "Korrektur",
+        "Zurückgezogen",
+        "Dieser Beitrag wurde zurückgezogen.",
+        "Wichtiges",
+        "nur Neues",
+        "Dies ist ein Feed. Um ihm zu folgen, kopieren Sie seine Adresse in einen Feedreader.",
+    ),
 }
 
 
