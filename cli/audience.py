@@ -3,6 +3,7 @@
 import click
 
 from cli.door import json_option, open_door, read_text, show, table
+from cli.importing import import_list
 from models import Recipient, RecipientKind
 from models.audience import Target, add_channel, add_subscriber, list_recipients, remove_recipient, signing_secret
 from notifier.channels import check_url
@@ -110,3 +111,6 @@ def list_subscribers(limit: int, as_json: bool) -> None:
 def remove_subscriber(email: str, as_json: bool) -> None:
     """Mail EMAIL no more."""
     _remove(RecipientKind.MAIL, email, as_json)
+
+
+subscriber.add_command(import_list)

@@ -1,4 +1,4 @@
-"""A whole small service in real processes, and a gate that holds one of its requests in flight."""
+"""A site to run commands on; a whole small service in real processes, and a gate that holds one of its requests in flight."""
 
 import http.client
 import json
@@ -13,6 +13,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import main
 
 PATIENCE = 20.0  # seconds that anything may take on a busy machine
 ENDED = "(all processes have ended)"
@@ -163,3 +166,25 @@ def held_call(gate):
         return call
 
     return hold
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    """A function that runs a command on a fresh site."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STORYWIRE_ALLOW_PRIVATE_HOSTS", "127.0.0.1:9")
+
+    def run(*args: str, input: str | bytes | None = None, code: int = 0) -> Result:
+        result = CliRunner().invoke(main, args, input=input)
+        assert result.exit_code == code, (result.output, result.stderr, result.exception)
+        assert "Traceback" not in result.output
+        return result
+
+    run("init")
+    return run
+
+
+@pytest.fixture
+def story(site):
+    site("stream", "add", "floods", "--title", "The floods", "--timezone", "Europe/Kyiv", "--contributor", "Ann Vale")
+    return site

@@ -7,34 +7,12 @@ from contextlib import closing
 
 import click
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from cli.main import main
 from models import EntryState
 from models.database import open_database
 from models.entries import list_entries
-
-
-@pytest.fixture
-def site(tmp_path, monkeypatch):
-    """A function that runs a command on a fresh site."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("STORYWIRE_ALLOW_PRIVATE_HOSTS", "127.0.0.1:9")
-
-    def run(*args: str, input: str | bytes | None = None, code: int = 0) -> Result:
-        result = CliRunner().invoke(main, args, input=input)
-        assert result.exit_code == code, (result.output, result.stderr, result.exception)
-        assert "Traceback" not in result.output
-        return result
-
-    run("init")
-    return run
-
-
-@pytest.fixture
-def story(site):
-    site("stream", "add", "floods", "--title", "The floods", "--timezone", "Europe/Kyiv", "--contributor", "Ann Vale")
-    return site
 
 
 def entries(site, *args):

@@ -1,0 +1,145 @@
+"""`storywire subscriber import`: a list from a file, with a bar of progress and a report of the rows that were not taken."""
+
+import csv
+import io
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from cli.door import json_option, open_door, show
+from models.database import open_database
+from models.importing import Outcome, Remark, Row, import_subscribers
+
+
+@click.command("import")
+@click.argument("file", metavar="FILE.csv")
+@click.option("--stream", metavar="SLUG", help="The story that they follow; all if left out.")
+@click.option("--language", default="en", show_default=True, help="Of the mails, where a column `language` says nothing else.")
+@click.option("--confirmed", is_flag=True, help="You know that the owners of the addresses want this.")
+@click.option("--dry-run", is_flag=True, help="Change nothing; only say what would be.")
+@click.option("--report", metavar="PATH", help="Where rows go that were not taken, with the reason.  [default: FILE.csv.report.csv]")
+@json_option
+def import_list(file: str, stream: str | None, language: str, confirmed: bool, dry_run: bool, report: str | None, as_json: bool) -> None:
+    """Subscribe a list of addresses: a CSV file whose first line names a column `email`; - reads standard input.
+
+    It may be as long as you like, and the service goes on meanwhile. The same list again changes nothing, so an import
+    that was broken off is simply run again. Who refused mail before or left is not brought back.
+
+    Example: storywire subscriber import readers.csv --stream tarrow-rises --confirmed
+    """
+    if not confirmed:
+        raise click.UsageError("Add --confirmed if the owners of the addresses have agreed; nobody is subscribed without.")
+    door = open_door()
+    actor = door.actor
+    # What a power loss takes of an import comes back when it is run again, so no row waits for the disk.
+    db = open_database(door.settings.resolved_database_url, synchronous="NORMAL")
+    click.get_current_context().call_on_close(db.engine.dispose)
+    path = Path(report or f"{'subscribers.csv' if file == '-' else file}.report.csv")
+    counts: Counter[Outcome] = Counter()
+    with _opened(file) as source, _bar(_size(file)) as advance, _report(path) as write:
+        for part in import_subscribers(db, actor, _rows(source), stream=stream, language=language, dry_run=dry_run):
+            counts += part.counts
+            write(part.remarks)
+            advance(source, counts.total())
+    value: dict[str, Any] = {outcome.value: counts[outcome] for outcome in Outcome}
+    value |= {"dry_run": dry_run, "report": str(path) if path.exists() else None}
+    show(value, _said(value), as_json=as_json)
+
+
+def _said(value: dict[str, Any]) -> str:
+    parts = [f"{value[outcome.value]:,} {words}" for outcome, words in _WORDS.items() if value[outcome.value] or outcome is Outcome.ADDED]
+    said = f"{', '.join(parts)}.{' Nothing was changed: this was a dry run.' if value['dry_run'] else ''}"
+    return f"{said}\nRows that were not taken: {value['report']}" if value["report"] else said
+
+
+_WORDS = {
+    Outcome.ADDED: "added",
+    Outcome.ALREADY: "already there",
+    Outcome.DUPLICATE: "twice in the file",
+    Outcome.INVALID: "no addresses",
+    Outcome.SUPPRESSED: "refused mail before",
+    Outcome.LEFT: "left before",
+}
+
+
+def _opened(file: str) -> Any:
+    try:
+        return nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb")
+    except OSError as exc:
+        raise click.ClickException(f"{file} cannot be read: {exc.strerror}.") from exc
+
+
+def _rows(source: BinaryIO) -> Iterator[Row]:
+    """The rows below the header, one at a time.  Columns other than `email` and `language` may hold anything, in any encoding."""
+    text = io.TextIOWrapper(source, "utf-8-sig", errors="replace", newline="")
+    header = text.readline(10_000)
+    delimiter = max(",;\t", key=header.count)
+    reader = csv.reader(text, delimiter=delimiter)
+    try:
+        names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        if "email" not in names:
+            raise click.ClickException("The first line must name the columns, one of them `email`; this is no such CSV file in UTF-8.")
+        email, language = names.index("email"), names.index("language") if "language" in names else len(names)
+        for cells in reader:
+            if cells:
+                yield Row(reader.line_num + 1, _cell(cells, email), _cell(cells, language))
+    except csv.Error as exc:
+        message = f"Line {reader.line_num + 1} cannot be read ({exc}): is a quotation mark never closed? Correct it and run it again."
+        raise click.ClickException(message) from exc
+    finally:
+        text.detach()
+
+
+def _cell(cells: list[str], index: int) -> str:
+    return cells[index].strip() if index < len(cells) else ""
+
+
+@contextmanager
+def _report(path: Path) -> Iterator[Callable[[list[Remark]], None]]:
+    """Writes remarks to ``path``, which only its owner may read; a report without any remark is not kept."""
+    try:
+        path.unlink(missing_ok=True)
+        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="")
+    except OSError as exc:
+        raise click.ClickException(f"{path} cannot be written: {exc.strerror}. Name another with --report.") from exc
+    written = 0
+
+    def write(remarks: list[Remark]) -> None:
+        nonlocal written
+        written += len(remarks)
+        rows.writerows((remark.line, remark.value, remark.reason) for remark in remarks)
+        file.flush()
+
+    with file:
+        rows = csv.writer(file)
+        rows.writerow(("line", "value", "reason"))
+        try:
+            yield write
+        finally:
+            if not written:
+                path.unlink()
+
+
+def _size(file: str) -> int | None:
+    return None if file == "-" else Path(file).stat().st_size or None
+
+
+@contextmanager
+def _bar(size: int | None) -> Iterator[Callable[[BinaryIO, int], None]]:
+    """A bar on a terminal, by the bytes that are read; nothing elsewhere."""
+    columns = (TextColumn("{task.fields[rows]:,} rows"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+        task = progress.add_task("", total=size, rows=0)
+
+        def advance(source: BinaryIO, rows: int) -> None:
+            progress.update(task, completed=source.tell() if size else 0, rows=rows)
+
+        yield advance

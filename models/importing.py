@@ -1,0 +1,235 @@
+"""Subscribing a whole list: however long it is, in little memory and in transactions so short that the service goes on."""
+
+import enum
+import secrets
+import sqlite3
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import JSON, BindParameter, and_, column, func, literal, select, text, true
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from models.actor import Actor
+from models.addresses import normal_address
+from models.clock import now
+from models.courtesy import Courtesy
+from models.database import Database
+from models.errors import Invalid
+from models.ledger import Lane, Recipient, RecipientKind, RecipientState, Subscription
+from models.people import Role
+from models.streams import get_stream
+from models.texts import language_tag
+
+CHUNK = 20_000  # rows that are sorted together, so that a slice meets few pages of the index of addresses
+SLICE, LEAST_SLICE, MOST_SLICE = 200, 25, 2_000  # rows of one transaction: the first one's, and how far the time that it takes moves that
+LONGEST = 0.005  # seconds that SQLite's write lock should be kept
+ANALYZE_FROM = 5_000  # rows after which PostgreSQL's plans would be made for a much smaller table
+
+
+class Outcome(enum.Enum):
+    """What became of a row."""
+
+    ADDED = "added"
+    ALREADY = "already"  # it follows the same already
+    DUPLICATE = "duplicate"  # of an earlier row
+    INVALID = "invalid"
+    SUPPRESSED = "suppressed"
+    LEFT = "left"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a list; ``line`` is its number in the file."""
+
+    line: int
+    email: str
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A row that was not taken, and why."""
+
+    line: int
+    value: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Progress:
+    """What became of the next few thousand rows."""
+
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    remarks: list[Remark] = field(default_factory=list)
+
+    def refuse(self, outcome: Outcome, row: Row, reason: str) -> None:
+        """Count a row that is not taken."""
+        self.counts[outcome] += 1
+        self.remarks.append(Remark(row.line, row.email, reason))
+
+
+def import_subscribers(
+    db: Database, actor: Actor, rows: Iterable[Row], *, stream: str | None = None, language: str = "en", dry_run: bool = False
+) -> Iterator[Progress]:
+    """Subscribe confirmed addresses to a stream, or to all; the same list again changes nothing, so it may go on after a break.
+
+    Who refused mail before or left stays away: a list is older than their word.  ``dry_run``: only say what would be.
+    """
+    actor.must_be(Role.ADMIN)
+    language = language_tag("language", language)
+    with db.read() as tx:
+        stream_id = get_stream(tx, stream).id if stream is not None else None
+    importing = _Importing(db, stream_id, language, dry_run)
+    left = iter(rows)
+    while chunk := list(islice(left, CHUNK)):
+        yield importing.take(chunk)
+    importing.end()
+
+
+class _Importing:
+    def __init__(self, db: Database, stream_id: int | None, language: str, dry_run: bool) -> None:
+        self._db, self._stream_id, self._language, self._dry_run = db, stream_id, language, dry_run
+        self._courtesy, self._seen, self._added = Courtesy(db), _Seen(), 0
+        self._size = SLICE if db.embedded else MOST_SLICE
+
+    def take(self, chunk: Sequence[Row]) -> Progress:
+        progress = Progress()
+        addresses = self._addresses(chunk, progress)
+        todo = deque(sorted(addresses))
+        while todo:
+            part = [todo.popleft() for _ in range(min(self._size, len(todo)))]
+            self._take_slice({address: addresses[address] for address in part}, progress)
+        progress.remarks.sort(key=lambda remark: remark.line)
+        self._added += progress.counts[Outcome.ADDED]
+        return progress
+
+    def end(self) -> None:
+        if self._added >= ANALYZE_FROM and not self._db.embedded:
+            with self._db.begin() as tx:
+                tx.execute(text("ANALYZE recipient, subscription"))
+
+    def _addresses(self, chunk: Sequence[Row], progress: Progress) -> dict[str, Row]:
+        """The rows that hold an address for the first time, by that address."""
+        found = {}
+        for row in chunk:
+            try:
+                address = normal_address(row.email)
+            except Invalid as exc:
+                progress.refuse(Outcome.INVALID, row, exc.reason)
+                continue
+            first = self._seen.first_line(address, row.line)
+            if first == row.line:
+                found[address] = row
+            else:
+                progress.refuse(Outcome.DUPLICATE, row, f"the same address as in line {first}")
+        return found
+
+    def _take_slice(self, part: dict[str, Row], progress: Progress) -> None:
+        with self._db.read() as tx:
+            known = _known(tx, part, self._stream_id)
+        for address, (outcome, reason) in known.items():
+            if outcome is Outcome.ALREADY:
+                progress.counts[outcome] += 1
+            else:
+                progress.refuse(outcome, part[address], reason)
+        new = {address: self._language_of(row) for address, row in part.items() if address not in known}
+        progress.counts[Outcome.ADDED] += len(new)
+        if new and not self._dry_run:
+            with self._courtesy.writing():
+                began = time.monotonic()
+                with self._db.begin() as tx:
+                    _subscribe(tx, new, self._stream_id)
+                self._adapt(time.monotonic() - began)
+
+    def _adapt(self, seconds: float) -> None:
+        if self._db.embedded and seconds > LONGEST:
+            self._size = max(self._size // 2, LEAST_SLICE)
+        elif seconds < LONGEST / 2:
+            self._size = min(self._size * 2, MOST_SLICE)
+
+    def _language_of(self, row: Row) -> str:
+        """What the row says, where that is a language tag; lists from elsewhere may mean something else by it."""
+        try:
+            return language_tag("language", row.language) if row.language else self._language
+        except Invalid:
+            return self._language
+
+
+class _Seen:
+    """The addresses of a list so far, in a private file that goes away by itself: in memory a million would take 100 MB."""
+
+    def __init__(self) -> None:
+        self._file = sqlite3.connect("", isolation_level=None)
+        self._file.executescript(
+            "PRAGMA journal_mode=OFF; PRAGMA cache_size=-16000;"
+            "CREATE TABLE seen (address TEXT PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID; BEGIN"
+        )
+
+    def first_line(self, address: str, line: int) -> int:
+        """The line where this address stood first: ``line`` itself where it is new."""
+        query = "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO UPDATE SET line = line RETURNING line"
+        (first,) = self._file.execute(query, (address, line)).fetchone()
+        return int(first)
+
+
+def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict[str, tuple[Outcome, str]]:
+    """What stands against subscribing these addresses; those with nothing against them are left out."""
+    same = and_(Subscription.recipient_id == Recipient.id, Subscription.stream_id.is_not_distinct_from(stream_id))
+    query = (
+        select(Recipient.address, Recipient.state, Recipient.reason, Subscription.id, Subscription.ended_at)
+        .outerjoin(Subscription, same)
+        .where(Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(addresses)))
+    )
+    found = {}
+    for address, state, reason, subscription_id, ended_at in tx.execute(query):
+        if state is RecipientState.SUPPRESSED:
+            found[address] = Outcome.SUPPRESSED, f"refused mail before: {reason or 'no reason kept'}"
+        elif state is RecipientState.ENDED or ended_at is not None:
+            found[address] = Outcome.LEFT, "left before; `storywire subscriber add` would bring it back"
+        elif state is RecipientState.CONFIRMED and subscription_id is not None:
+            found[address] = Outcome.ALREADY, ""
+    return found
+
+
+def _subscribe(tx: Session, languages: Mapping[str, str], stream_id: int | None) -> None:
+    """Insert the recipients that are not there, confirm those that were asked and did not answer yet, and let all follow.
+
+    Whoever was suppressed or left a moment ago does not follow.  The rows go as one value, which costs a tenth of a
+    parameter for each of their columns.
+    """
+    embedded = tx.get_bind().dialect.name == "sqlite"
+    insert = sqlite.insert if embedded else postgresql.insert
+    near = secrets.token_hex(4)  # uids of one slice stand together in their index, so that it is written in few places
+    rows = literal([[near + secrets.token_hex(12), address, language] for address, language in languages.items()], JSON)
+    row = (func.json_each if embedded else func.json_array_elements)(rows).table_valued(column("value", JSON)).c.value
+    confirmed = {"state": _value(Recipient.state, RecipientState.CONFIRMED), "confirmed_at": _value(Recipient.confirmed_at, now(tx))}
+    recipient = {
+        "uid": row[0].as_string(),
+        "kind": _value(Recipient.kind, RecipientKind.MAIL),
+        "address": row[1].as_string(),
+        "lane": _value(Recipient.lane, Lane.BULK),
+        "language": row[2].as_string(),
+        "created_at": _value(Recipient.created_at, now(tx)),
+        **confirmed,
+    }
+    # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
+    recipients = insert(Recipient).from_select(list(recipient), select(*recipient.values()).where(true()))
+    unique, pending = [Recipient.kind, Recipient.address], Recipient.state == RecipientState.PENDING
+    tx.execute(recipients.on_conflict_do_update(index_elements=unique, set_=confirmed, where=pending))
+    following = {
+        "recipient_id": Recipient.id,
+        "stream_id": _value(Subscription.stream_id, stream_id),
+        "created_at": _value(Subscription.created_at, now(tx)),
+    }
+    these = Recipient.address.in_(select(row[1].as_string()))
+    allowed = (Recipient.kind == RecipientKind.MAIL, these, Recipient.state == RecipientState.CONFIRMED)
+    tx.execute(insert(Subscription).from_select(list(following), select(*following.values()).where(*allowed)).on_conflict_do_nothing())
+
+
+def _value(column: InstrumentedAttribute[Any], value: object) -> BindParameter[Any]:
+    return literal(value, column.type)

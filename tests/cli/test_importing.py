@@ -1,0 +1,47 @@
+"""`storywire subscriber import`, as scripts call it."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+
+def imported(site, *args, **options):
+    return json.loads(site("subscriber", "import", *args, "--confirmed", "--json", **options).stdout)
+
+
+def test_a_file_is_imported_and_what_was_not_taken_is_reported(site, tmp_path):
+    text = '\ufeffName;Email;Language\r\nAnn;ann@example.org;de\r\n"two\r\nlines";bob@example.org\r\n\r\nno;x@y\r\nEve;ANN@example.org\r\n'
+    (tmp_path / "readers.csv").write_text(text, "utf-8")
+    nothing = {"already": 0, "suppressed": 0, "left": 0}
+    told = {**nothing, "added": 2, "duplicate": 1, "invalid": 1, "dry_run": False, "report": "readers.csv.report.csv"}
+    assert imported(site, "readers.csv", "--dry-run") == told | {"dry_run": True}
+    assert site("subscriber", "list").output == "No subscribers yet: `storywire subscriber add`.\n"
+    assert imported(site, "readers.csv") == told
+    report = tmp_path / "readers.csv.report.csv"
+    rows = list(csv.reader(report.read_text("utf-8").splitlines()))
+    assert [row[:2] for row in rows] == [["line", "value"], ["6", "x@y"], ["7", "ANN@example.org"]]
+    assert report.stat().st_mode & 0o077 == 0
+    assert imported(site, "readers.csv") == told | {"added": 0, "already": 2}
+
+
+def test_a_clean_list_from_standard_input_leaves_no_report(site):
+    assert imported(site, "-", input="email\nann@example.org\n")["report"] is None
+    assert not list(Path().glob("*.report.csv"))
+
+
+@pytest.mark.parametrize(
+    "text, said",
+    [
+        ("name,address\nAnn,ann@example.org\n", "`email`"),
+        ("", "`email`"),
+        ('email\nann@example.org\n"bob@example.org\n' + "x\n" * 70_000, "Line"),
+    ],
+)
+def test_a_file_that_is_no_list_says_why(site, text, said):
+    assert said in site("subscriber", "import", "-", "--confirmed", input=text, code=1).stderr
+
+
+def test_nobody_is_subscribed_without_the_word_that_they_want_it(site):
+    assert "--confirmed" in site("subscriber", "import", "-", input="email\n", code=2).stderr
