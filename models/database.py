@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -84,6 +84,16 @@ def make_private(path: str | Path) -> None:
 def rows_changed(tx: Session, statement: Update | Delete | Insert) -> int:
     """Execute ``statement`` and say how many rows it met: the answer to who won a compare-and-set."""
     return cast("CursorResult[Any]", tx.execute(statement)).rowcount
+
+
+def run_plainly(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Run ``statement``, with a ``?`` for each value, once for each of ``rows``; how many rows it met in all.
+
+    The driver gets it as it is: for the few statements that run for each message, where building one costs more than it does.
+    """
+    return connection.exec_driver_sql(
+        statement if connection.dialect.name == "sqlite" else statement.replace("?", "%s"), list(rows)
+    ).rowcount
 
 
 class ChangeWatch:

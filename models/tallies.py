@@ -4,10 +4,10 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, delete, func, select
 from sqlalchemy.orm import Session
 
+from models.database import run_plainly
 from models.ledger import DeliveryState, Lane, Tally
 
 Change = tuple[int, Lane, DeliveryState]
@@ -17,19 +17,20 @@ WORKER = f"{platform.node()}:{os.getpid()}"[-64:]
 """Each process adds to rows of its own, so none waits for another's commit."""
 
 
-def tally(tx: Session, changes: Mapping[Change, int]) -> None:
+_ADD = """
+    INSERT INTO tally (alert_id, worker, lane, state, number) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (alert_id, worker, lane, state) DO UPDATE SET number = tally.number + excluded.number
+"""
+
+
+def tally(tx: Session | Connection, changes: Mapping[Change, int]) -> None:
     """Add ``changes`` in the transaction that makes them, as its last statement, so that no two wait for each other.
 
     A number below zero takes back: an unknown delivery that is owed again.
     """
-    rows = [
-        {"alert_id": alert_id, "worker": WORKER, "lane": lane, "state": state, "number": number}
-        for (alert_id, lane, state), number in sorted(changes.items(), key=lambda item: (item[0][0], item[0][1].value, item[0][2].value))
-        if number
-    ]
+    rows = [(alert_id, WORKER, lane.value, state.value, number) for (alert_id, lane, state), number in changes.items() if number]
     if rows:
-        dialect = "sqlite" if tx.get_bind().dialect.name == "sqlite" else "postgresql"
-        tx.connection().execute(_ADD[dialect], rows)
+        run_plainly(tx.connection() if isinstance(tx, Session) else tx, _ADD, sorted(rows))
 
 
 def tallied(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[DeliveryState, int]]:
@@ -47,11 +48,3 @@ def condense(tx: Session, alert_id: int) -> None:
     sums = tx.execute(query).all()
     tx.execute(delete(Tally).where(Tally.alert_id == alert_id))
     tx.add_all(Tally(alert_id=alert_id, worker="", lane=lane, state=state, number=int(number)) for lane, state, number in sums)
-
-
-def _adding(insert: sqlite.Insert | postgresql.Insert) -> sqlite.Insert | postgresql.Insert:
-    key = [Tally.alert_id, Tally.worker, Tally.lane, Tally.state]
-    return insert.on_conflict_do_update(index_elements=key, set_={"number": Tally.number + insert.excluded.number})
-
-
-_ADD = {"sqlite": _adding(sqlite.insert(Tally)), "postgresql": _adding(postgresql.insert(Tally))}

@@ -6,6 +6,7 @@ The statements are built once: building one anew costs more than a mail.
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -14,17 +15,18 @@ from sqlalchemy import Table, bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import Update
 
-from models import Delivery, DeliveryState, Recipient
+from models import Delivery, DeliveryState, Lane, Recipient
 from models.audience import suppress
+from models.base import UtcDateTime
 from models.clock import now
 from models.courtesy import Courtesy
-from models.database import Database
+from models.database import Database, run_plainly
 from models.tallies import tally
 from notifier.breaker import feel, note
 from notifier.claim import Message
 from notifier.errors import SendError, Sent
 from notifier.lease import LEASE
-from notifier.retry import Attempt, Next, decide_after
+from notifier.retry import REPLY, Attempt, Next, decide_after
 
 _delivery = cast(Table, Delivery.__table__)
 _recipient = cast(Table, Recipient.__table__)
@@ -55,6 +57,10 @@ _PUT_OFF = _ours.values(
     due_at=bindparam("due"),
     attempts=_delivery.c.attempts - 1,
 )
+_SENT = """
+    UPDATE delivery SET state = 'sent', claim_token = NULL, lease_until = NULL, settled_at = ?, last_reply = ?
+    WHERE id = ? AND claim_token = ? AND state = 'claimed'
+"""
 _STARTED = _ours.values(started_at=bindparam("moment"), lease_until=bindparam("until"))
 _HOLD = update(_recipient).where(_recipient.c.id == bindparam("target")).values(next_at=bindparam("until"))
 _GRANT = (
@@ -69,7 +75,7 @@ class LeaseLost(Exception):
     """The row is no longer ours: another worker has it, or it was settled."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Settlement:
     """One attempt's end on its way into the ledger."""
 
@@ -79,7 +85,6 @@ class _Settlement:
     max_age: timedelta
     rules: dict[str, Any]
     follows: Next | None = None
-    lost: bool = False
     error: Exception | None = None
 
 
@@ -93,6 +98,7 @@ class Settler:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._courtesy = Courtesy(db)
+        self._stamp: Callable[[datetime], object] = UtcDateTime().bind_processor(db.engine.dialect) or (lambda moment: moment)
         self._pending: list[_Settlement] = []
         self._adding, self._writing = threading.Lock(), threading.Lock()
 
@@ -109,53 +115,72 @@ class Settler:
                 self._write_pending()
         if own.error is not None:
             raise own.error
-        if own.lost:
-            raise LeaseLost(message.uid)
         assert own.follows is not None
         return own.follows
 
     def _write_pending(self) -> None:
         with self._adding:
             batch, self._pending = self._pending, []
+        sent = [one for one in batch if isinstance(one.outcome, Sent) and one.message.lane is Lane.BULK]
+        alone = [one for one in batch if one not in sent]
         try:
-            with self._courtesy.writing(), self._db.begin() as tx:
-                for one in batch:
-                    _settle(tx, one)
-                ended = [(one, one.follows.state) for one in batch if one.follows and not one.lost]
-                tally(
-                    tx,
-                    Counter((one.message.alert_id, one.message.lane, state) for one, state in ended if state is not DeliveryState.QUEUED),
-                )
-        except Exception as exc:
-            for one in batch:
+            self._write_sent(sent)
+        except Exception:  # one of them, or the database: each for itself then, so that no other suffers from it
+            alone += sent
+        for one in alone:
+            try:
+                self._write_alone(one)
+            except Exception as exc:
                 one.error = exc
 
+    def _write_sent(self, batch: Sequence[_Settlement]) -> None:
+        """What nearly every mail comes to, with as little work as can be; raises where one of them was not ours any more."""
+        if not batch:
+            return
+        with self._courtesy.writing(), self._db.engine.begin() as connection:
+            with self._db(bind=connection) as tx:
+                moment = self._stamp(now(tx))
+            rows = [(moment, cast(Sent, one.outcome).reply[:REPLY], one.message.id, one.token) for one in batch]
+            if run_plainly(connection, _SENT, rows) != len(batch):
+                raise LeaseLost
+            tally(connection, Counter((one.message.alert_id, one.message.lane, DeliveryState.SENT) for one in batch))
+        for one in batch:
+            one.follows = Next(state=DeliveryState.SENT, reply=cast(Sent, one.outcome).reply[:REPLY])
 
-def _settle(tx: Session, one: _Settlement) -> None:
+    def _write_alone(self, one: _Settlement) -> None:
+        with self._courtesy.writing(), self._db.begin() as tx:
+            follows = _settle(tx, one)
+            if follows.state is not DeliveryState.QUEUED:
+                tally(tx, {(one.message.alert_id, one.message.lane, follows.state): 1})
+        one.follows = follows
+
+
+def _settle(tx: Session, one: _Settlement) -> Next:
+    """Settle one attempt in all that follows from it; raises LeaseLost."""
     moment, message = now(tx), one.message
     jitter = random.random()  # noqa: S311  it spreads load and guards nothing
     age, pulse = moment - message.created_at, feel(tx, message, one.outcome)
     attempt = Attempt(attempts=message.attempts, age=age, max_age=one.max_age, jitter=jitter, rest=pulse.after.rest, **one.rules)
-    one.follows = follows = decide_after(one.outcome, attempt)
+    follows = decide_after(one.outcome, attempt)
     if follows.state is DeliveryState.QUEUED:
         again = {"due": moment + follows.wait, "returned": 0 if follows.counted else 1, "reply": follows.reply}
-        one.lost = not _write(tx, message, one.token, _AGAIN, again)
+        _write(tx, message, one.token, _AGAIN, again)
     else:
         settled = {"new_state": follows.state, "moment": moment, "reply": follows.reply}
-        one.lost = not _write(tx, message, one.token, _SETTLED, settled)
-    if follows.suppress and not one.lost:
+        _write(tx, message, one.token, _SETTLED, settled)
+    if follows.suppress:
         suppress(tx, message.recipient_id, follows.reply)
     if follows.hold_target:
         _changed(tx, _HOLD, {"target": message.recipient_id, "until": moment + follows.hold_target})
     note(tx, message, pulse, follows.reply)
+    return follows
 
 
 def put_off(db: Database, message: Message, token: str, until: datetime) -> None:
     """Put a row back untried, due at ``until`` or a moment later; raises LeaseLost."""
     spread = timedelta(seconds=random.uniform(0.0, 0.05))  # noqa: S311  so that a target's rows do not come back as one
     with db.begin() as tx:
-        if not _write(tx, message, token, _PUT_OFF, {"due": until + spread}):
-            raise LeaseLost(message.uid)
+        _write(tx, message, token, _PUT_OFF, {"due": until + spread})
 
 
 def begin_attempt(db: Database, message: Message, token: str, pace: timedelta) -> datetime | None:
@@ -168,14 +193,14 @@ def begin_attempt(db: Database, message: Message, token: str, pace: timedelta) -
         moment = now(tx)
         if not _changed(tx, _GRANT, {"target": message.recipient_id, "moment": moment, "until": moment + pace, "ended": moment + LEASE}):
             return tx.execute(select(Recipient.next_at).where(Recipient.id == message.recipient_id)).scalar_one()
-        if not _write(tx, message, token, _STARTED, {"moment": moment, "until": moment + LEASE}):
-            raise LeaseLost(message.uid)
+        _write(tx, message, token, _STARTED, {"moment": moment, "until": moment + LEASE})
         return None
 
 
-def _write(tx: Session, message: Message, token: str, statement: Update, values: dict[str, Any]) -> bool:
-    """False where the row is no longer ours."""
-    return _changed(tx, statement, {"row": message.id, "token": token, **values}) == 1
+def _write(tx: Session, message: Message, token: str, statement: Update, values: dict[str, Any]) -> None:
+    """Raises LeaseLost where the row is no longer ours."""
+    if not _changed(tx, statement, {"row": message.id, "token": token, **values}):
+        raise LeaseLost(message.uid)
 
 
 def _changed(tx: Session, statement: Update, values: dict[str, Any]) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -21,6 +22,7 @@ from notifier.smtp import MailConnection
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import DROP, Inbox
 from tests.notifier.office import BASE_URL, Office, lines, one_database
+from tests.notifier.test_engine import eventually
 
 
 def test_a_post_is_a_mail_with_a_token_that_works(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
@@ -372,3 +374,25 @@ def test_what_was_settled_or_taken_by_another_cannot_be_settled_again(newsroom: 
     with pytest.raises(LeaseLost):
         settler.settle(found.messages[0], found.lease.token, Sent("250 again"), max_age=day)
     assert office.deliveries()[0].last_reply == "250 ok"
+
+
+def test_a_row_that_cannot_be_written_down_costs_those_that_are_settled_with_it_nothing(newsroom: Newsroom, office: Office) -> None:
+    office.subscribe("bad@example.org", "good@example.org", "lost@example.org")
+    newsroom.post()
+    office.expand()
+    found = claim(office.db, Lane.BULK, 3)
+    assert found is not None
+    settler, day = Settler(office.db), timedelta(hours=24)
+    bad, good, lost = found.messages
+    token = found.lease.token
+    with ThreadPoolExecutor(3) as pool, settler._writing:  # so that all three wait for the same transaction
+        ends = {
+            "bad": pool.submit(settler.settle, bad, token, Sent("\ud800"), max_age=day),
+            "good": pool.submit(settler.settle, good, token, Sent("250 ok"), max_age=day),
+            "lost": pool.submit(settler.settle, lost, "another's", Sent("250 ok"), max_age=day),
+        }
+        assert eventually(lambda: len(settler._pending) == 3)
+    assert isinstance(ends["bad"].exception(), UnicodeEncodeError)
+    assert isinstance(ends["lost"].exception(), LeaseLost)
+    assert ends["good"].result().state is DeliveryState.SENT
+    assert [row[1] for row in office.ledger()] == ["claimed", "sent", "claimed"]
