@@ -43,8 +43,3 @@ class Renderer:
         """All that it looks like depends on is in the key, and nothing that changes with other entries."""
         key = (entry, fmt, language, site)
         return self._memory.get(key, lambda: _WRITERS[fmt].entry(cleaned(entry), language, site))
-
-
-def render(document: FeedDocument, fmt: Format) -> bytes:
-    """The same bytes, with nothing kept."""
-    return Renderer(0)(document, fmt)

@@ -8,7 +8,9 @@ import feedparser
 import pytest
 
 from feeds.document import FeedDocument, FeedEntry, Format, Image, Note, Person, Source, Tag, Tombstone
-from feeds.render import render
+from feeds.render import Renderer
+
+render = Renderer()
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 

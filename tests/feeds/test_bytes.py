@@ -16,10 +16,13 @@ from lxml import etree
 from feeds.clean import clean_text, cleaned
 from feeds.content import content_html, with_absolute_links
 from feeds.document import Format, Note, Person, Tag
-from feeds.render import render
+from feeds.memory import Memory
+from feeds.render import Renderer
 from models.errors import Invalid
 from models.markdown import to_html
 from models.texts import EntryText, slugify
+
+render = Renderer()
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 DC = "{http://purl.org/dc/elements/1.1/}"
@@ -177,13 +180,13 @@ RENDER_ONE = """
 import sys
 from datetime import UTC, datetime
 from feeds.document import FeedDocument, FeedEntry, Format, Person, Tag
-from feeds.render import render
+from feeds.render import Renderer
 moment = datetime(2026, 3, 14, 12, tzinfo=UTC)
 entry = FeedEntry("urn:uuid:1", "https://x.example/1", "One", moment, moment, "en", "Dek", "<p>Body</p>", (Person("A"), Person("B")),
                   (Tag("a", "A", "https://x.example/tags/a"), Tag("b", "B", "https://x.example/tags/b")), "breaking")
 document = FeedDocument("urn:uuid:0", "S", "https://x.example/s/", "https://x.example/s", "en", moment, Person("Site"), "D",
                         (Person("A"),), (entry,), hubs=("https://hub.example/",), changed=moment)
-sys.stdout.buffer.write(b"".join(render(document, fmt) for fmt in Format))
+sys.stdout.buffer.write(b"".join(Renderer()(document, fmt) for fmt in Format))
 """
 
 
@@ -205,6 +208,32 @@ def test_no_byte_depends_on_the_present_moment(make_document, make_entry, fmt):
     assert (
         body.count(b"2026-03-14T12:00:00+00:00") + body.count(b"Sat, 14 Mar 2026 12:00:00 +0000") == {"atom": 3, "rss": 3, "json": 2}[fmt]
     )
+
+
+@pytest.mark.parametrize("fmt", list(Format))
+def test_entries_that_were_kept_come_out_as_if_they_were_written_anew(make_document, make_entry, documents, fmt):
+    kept = Renderer()
+    body = [kept(document, fmt) for document in documents.values()]
+    assert body == [kept(document, fmt) for document in documents.values()]
+    assert body == [Renderer(0)(document, fmt) for document in documents.values()]
+    # What an entry looks like depends on the document's language and, without a byline, on the site.
+    for other in ({"language": "uk"}, {"site": Person("Other", "https://other.example/")}):
+        document = replace(documents["full"], **other)
+        assert kept(document, fmt) == Renderer(0)(document, fmt)
+
+
+def test_the_oldest_are_forgotten_when_there_is_no_room():
+    made: list[str] = []
+
+    def get(memory: Memory, key: str, size: int = 40) -> bytes:
+        return memory.get(key, lambda: made.append(key) or bytes(size))
+
+    memory = Memory(100)
+    for key in ("a", "b", "a", "c", "a", "b"):
+        assert get(memory, key) == bytes(40)
+    assert made == ["a", "b", "c", "b"]  # b was unused for longest when c came
+    assert (len(get(memory, "large", 101)), len(get(memory, "a"))) == (101, 40)
+    assert made[-2:] == ["large", "a"]
 
 
 def _prefixes(body: bytes) -> set[str]:

@@ -10,7 +10,7 @@ from config.settings import Settings
 from feeds.address import Archive, Flavour, Scope, Topic, read_address
 from feeds.document import Format, Note, Person, Tag, Tombstone
 from feeds.load import NEWEST, FeedLoader, Moved
-from feeds.render import render
+from feeds.render import Renderer
 from models import FeedText, Importance, RevisionKind, Site, Stream, StreamState
 from models.errors import Gone, NotFound
 from models.posting import Release
@@ -18,6 +18,8 @@ from models.revising import Change, apply_now, restore, retract, revise, undo
 from models.site import found_site
 from models.streams import quiet_streams, set_stream_state
 from models.texts import EntryText
+
+render = Renderer()
 
 SITE = "https://news.example.org"
 START = datetime(2026, 3, 14, 8, 0, tzinfo=UTC)  # where the standing clock begins

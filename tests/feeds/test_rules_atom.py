@@ -9,8 +9,10 @@ import pytest
 from lxml import etree
 
 from feeds.document import Format
-from feeds.render import render
+from feeds.render import Renderer
 from tests.feeds.breaking import NAMES, Element, add, again, change, drop, find, twice
+
+render = Renderer()
 
 GRAMMAR = etree.RelaxNG(etree.parse(Path(__file__).with_name("atom.rng")))
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from feeds.document import Format
-from feeds.render import render
+from feeds.render import Renderer
 from tests.feeds.breaking import twice
+
+render = Renderer()
 
 Feed = dict[str, Any]
 FEED = {"version", "title", "home_page_url", "feed_url", "description", "user_comment", "next_url", "icon", "favicon", "authors",

@@ -9,8 +9,10 @@ import pytest
 from lxml import etree
 
 from feeds.document import Format
-from feeds.render import render
+from feeds.render import Renderer
 from tests.feeds.breaking import Element, add, again, change, drop, find, twice
+
+render = Renderer()
 
 CHANNEL = {"title", "link", "description", "language", "copyright", "managingEditor", "webMaster", "pubDate", "lastBuildDate", "category",
            "generator", "docs", "cloud", "ttl", "image", "rating", "textInput", "skipHours", "skipDays", "item"}  # fmt: skip
