@@ -33,8 +33,8 @@ class DeliveryLine:
     settled_at: datetime | None
 
 
-def alert_sums(tx: Session, limit: int) -> list[dict[str, Any]]:
-    """The latest alerts, newest first.
+def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None) -> list[dict[str, Any]]:
+    """The latest alerts, newest first, or that one.
 
     ``kind`` is the revision's; ``owed`` counts every delivery, also those skipped; ``queued`` those not settled yet;
     ``expanded`` is False while recipients are still being found.
@@ -46,6 +46,8 @@ def alert_sums(tx: Session, limit: int) -> list[dict[str, Any]]:
         .order_by(Alert.id.desc())
         .limit(limit)
     )
+    if alert_id is not None:
+        latest = latest.where(Alert.id == alert_id)
     alerts = tx.execute(latest).all()
     ids = [alert.id for alert in alerts]
     sums = tallied(tx, ids)
@@ -60,7 +62,7 @@ def alert_sums(tx: Session, limit: int) -> list[dict[str, Any]]:
             "stopped_at": alert.stopped_at,
             "held_at": alert.held_at,
             "expanded": alert.id not in undone,
-            **_numbers(sums.get(alert.id, {})),
+            **numbers(sums.get(alert.id, {})),
         }
         for alert in alerts
     ]
@@ -79,7 +81,7 @@ def deliveries_of_entry(tx: Session, entry_id: int, limit: int = 200) -> list[De
         .order_by(trouble.desc(), waiting.desc(), Delivery.id.desc())
         .limit(limit)
     )
-    return [_line(*row) for row in tx.execute(query)]
+    return [delivery_line(*row) for row in tx.execute(query)]
 
 
 def counts_of_entry(tx: Session, entry_id: int) -> dict[DeliveryState, int]:
@@ -107,13 +109,14 @@ def why_waiting(tx: Session) -> list[str]:
     return [*said, *held]
 
 
-def _numbers(sums: Mapping[DeliveryState, int]) -> dict[str, int]:
-    """One alert's tallies by name; what came to no end yet is still queued."""
+def numbers(sums: Mapping[DeliveryState, int]) -> dict[str, int]:
+    """Tallies by name; what came to no end yet is still queued."""
     owed, ended = sums.get(DeliveryState.QUEUED, 0), {state.value: sums.get(state, 0) for state in _NAMED}
     return {"owed": owed, **ended, "queued": owed - sum(ended.values())}
 
 
-def _line(delivery: Delivery, kind: RecipientKind, address: str, service: str, masked_url: str, no: int) -> DeliveryLine:
+def delivery_line(delivery: Delivery, kind: RecipientKind, address: str, service: str, masked_url: str, no: int) -> DeliveryLine:
+    """A delivery as people see it."""
     return DeliveryLine(
         uid=delivery.uid,
         shown=address if kind is RecipientKind.MAIL else f"{address} ({masked_url})",
