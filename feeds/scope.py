@@ -13,8 +13,8 @@ from config.settings import Settings
 from feeds.address import Flavour, Scope, Topic
 from feeds.document import Person
 from feeds.words import words
-from models import Contributor, Entry, EntryContributor, EntryState, EntryTag, Site, Stream, StreamState
-from models.errors import NotFound
+from models import Contributor, Entry, Site, Stream, StreamState
+from models.listings import named, public_contributor, tag_label, tagged
 from models.streams import get_stream
 
 # Seconds that a copy stays fresh.  Readers wait for the longest hint that they find, so RSS's ttl comes from the same number.
@@ -97,16 +97,9 @@ def _named(tx: Session, topic: Topic) -> tuple[str, tuple[ColumnElement[bool], .
     if topic.scope is Scope.SITE:
         return "", ()
     if topic.scope is Scope.CONTRIBUTOR:
-        who = tx.scalar(select(Contributor).where(Contributor.slug == topic.name))
-        if who is None:
-            raise NotFound("contributor", topic.name)
-        return who.name, (Entry.id.in_(select(EntryContributor.entry_id).where(EntryContributor.contributor_id == who.id)),)
-    tagged = select(EntryTag.label).join(Entry, Entry.id == EntryTag.entry_id).join(Entry.stream)
-    shown = (EntryTag.slug == topic.name, Entry.state == EntryState.PUBLISHED, _PUBLIC)
-    label = tx.scalar(tagged.where(*shown).order_by(Entry.seq.desc()).limit(1))
-    if label is None:
-        raise NotFound("tag", topic.name)
-    return label, (Entry.id.in_(select(EntryTag.entry_id).where(EntryTag.slug == topic.name)),)
+        who = public_contributor(tx, topic.name)
+        return who.name, (named(who),)
+    return tag_label(tx, topic.name), (tagged(topic.name),)
 
 
 def _flavour(topic: Topic) -> tuple[ColumnElement[bool], ...]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from models.entries import entries
@@ -46,25 +46,47 @@ class ContributorPage:
 
 def page_of_tag(tx: Session, slug: str, *, before: int | None = None) -> TagPage:
     """The entries of that tag; NotFound where no public one bears it."""
-    tagged = select(EntryTag.label).join(Entry, Entry.id == EntryTag.entry_id).join(Entry.stream).where(EntryTag.slug == slug, *_OUT)
-    label = tx.scalar(tagged.order_by(Entry.seq.desc()).limit(1))
-    if label is None:
-        raise NotFound("tag", slug)
-    return TagPage(slug, label, _listing(tx, Entry.id.in_(select(EntryTag.entry_id).where(EntryTag.slug == slug)), before))
+    return TagPage(slug, tag_label(tx, slug), _listing(tx, tagged(slug), before))
 
 
 def page_of_contributor(tx: Session, slug: str, *, before: int | None = None) -> ContributorPage:
     """The entries that name that person; NotFound where neither a public entry nor a public story does."""
+    person = public_contributor(tx, slug)
+    return ContributorPage(person, tx.scalars(_credited(person).order_by(*LATEST_FIRST)).all(), _listing(tx, named(person), before))
+
+
+def tag_label(tx: Session, slug: str) -> str:
+    """A tag as the newest public entry that bears it writes it; NotFound where none does."""
+    borne = select(EntryTag.label).join(Entry, Entry.id == EntryTag.entry_id).join(Entry.stream).where(EntryTag.slug == slug, *_OUT)
+    label = tx.scalar(borne.order_by(Entry.seq.desc()).limit(1))
+    if label is None:
+        raise NotFound("tag", slug)
+    return label
+
+
+def public_contributor(tx: Session, slug: str) -> Contributor:
+    """Somebody whom a public entry or a public story names; NotFound for anybody else: a draft tells nobody who writes it."""
     person = tx.scalar(select(Contributor).where(Contributor.slug == slug))
     if person is None:
         raise NotFound("contributor", slug)
-    credited = select(Stream).join(Stream.credits).where(StreamContributor.contributor_id == person.id, Stream.state.not_in(CLOSED))
-    streams = tx.scalars(credited.order_by(*LATEST_FIRST)).all()
-    named = Entry.id.in_(select(EntryContributor.entry_id).where(EntryContributor.contributor_id == person.id))
-    listing = _listing(tx, named, before)
-    if not listing.updates and not streams:
+    bylines = select(Entry.id).join(Entry.stream).where(named(person), *_OUT)
+    if tx.scalar(_credited(person).limit(1)) is None and tx.scalar(bylines.limit(1)) is None:
         raise NotFound("contributor", slug)
-    return ContributorPage(person, streams, listing)
+    return person
+
+
+def tagged(slug: str) -> ColumnElement[bool]:
+    """The condition of an entry that bears a tag."""
+    return Entry.id.in_(select(EntryTag.entry_id).where(EntryTag.slug == slug))
+
+
+def named(person: Contributor) -> ColumnElement[bool]:
+    """The condition of an entry whose byline names somebody."""
+    return Entry.id.in_(select(EntryContributor.entry_id).where(EntryContributor.contributor_id == person.id))
+
+
+def _credited(person: Contributor) -> Select[Stream]:
+    return select(Stream).join(Stream.credits).where(StreamContributor.contributor_id == person.id, Stream.state.not_in(CLOSED))
 
 
 def _listing(tx: Session, belongs: ColumnElement[bool], before: int | None) -> Listing:
