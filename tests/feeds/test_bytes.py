@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from html import unescape
 from urllib.parse import quote
@@ -220,6 +221,14 @@ def test_entries_that_were_kept_come_out_as_if_they_were_written_anew(make_docum
     for other in ({"language": "uk"}, {"site": Person("Other", "https://other.example/")}):
         document = replace(documents["full"], **other)
         assert kept(document, fmt) == Renderer(0)(document, fmt)
+
+
+def test_threads_may_share_what_is_kept(documents):
+    alone = [render(document, fmt) for document in documents.values() for fmt in Format]
+    shared = Renderer(20_000)  # too little to keep all
+    with ThreadPoolExecutor(4) as threads:
+        jobs = [threads.submit(shared, document, fmt) for _ in range(4) for document in documents.values() for fmt in Format]
+        assert [job.result() for job in jobs] == alone * 4
 
 
 def test_the_oldest_are_forgotten_when_there_is_no_room():

@@ -87,13 +87,6 @@ def test_content_without_a_type_is_text_in_atom(feed, entry):
     assert b"<content>&lt;p&gt;" in feed.atom_str()
 
 
-def test_entries_are_turned_round(feed, entry):
-    """feeds.xml writes each entry by itself."""
-    second = feed.add_entry()
-    second.id("urn:uuid:2")
-    assert feed.entry()[0].id() == "urn:uuid:2"
-
-
 @pytest.mark.parametrize("bad", ["\x00", "\ufffe", "\ud800"])
 def test_one_bad_character_kills_the_whole_feed_and_only_at_the_end(feed, entry, bad):
     """feeds.clean leaves such characters out."""
