@@ -1,6 +1,5 @@
 """A whole site in processes of its own, as people start it, and a mail server for it to send to."""
 
-import asyncio
 import contextlib
 import email
 import email.policy
@@ -175,11 +174,6 @@ class Received:
         """The mail, parsed."""
         return email.message_from_bytes(self.content, policy=email.policy.default)  # type: ignore[return-value]
 
-    @property
-    def message_id(self) -> str:
-        """Its Message-ID."""
-        return str(self.message["Message-ID"])
-
 
 class _Taker:
     """The talking side of a mail server; apart from it, since aiosmtpd looks at each attribute of a handler at each connection."""
@@ -191,19 +185,15 @@ class _Taker:
         """Take it, and answer when answers are given."""
         assert isinstance(envelope.content, bytes)
         self._server.received.append(Received(envelope.rcpt_tos[0], envelope.content))
-        if len(self._server.received) > self._server.hold_after:
-            await self._server.answering.wait()
         return "250 2.0.0 taken"
 
 
 class MailServer(Controller):
-    """Takes every mail; once it has more than ``hold_after``, it answers no more until `let_go`."""
+    """Takes every mail."""
 
     def __init__(self) -> None:
         super().__init__(_Taker(self), hostname="127.0.0.1", port=0, server_hostname="mail.example")
         self.received: list[Received] = []
-        self.hold_after = sys.maxsize
-        self.answering = asyncio.Event()
 
     def _trigger_server(self) -> None:
         self.port = self.server.sockets[0].getsockname()[1]  # start() dials it, and 0 was asked for
@@ -218,11 +208,6 @@ class MailServer(Controller):
         """The mails that came for an address."""
         return [mail for mail in list(self.received) if mail.recipient == recipient]
 
-    def let_go(self) -> None:
-        """Answer what is held and all that comes."""
-        self.hold_after = sys.maxsize
-        self.loop.call_soon_threadsafe(self.answering.set)
-
 
 @contextlib.contextmanager
 def mail_server() -> Iterator[MailServer]:
@@ -232,5 +217,4 @@ def mail_server() -> Iterator[MailServer]:
     try:
         yield server
     finally:
-        server.let_go()
         server.stop()

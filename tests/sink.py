@@ -1,0 +1,105 @@
+"""A mail server that takes thousands of mails a second and keeps of each who got it and which it was."""
+
+import asyncio
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+_MESSAGE_ID = re.compile(rb"(?im)^Message-ID: <([^@>]+)@")
+
+
+class _Session(asyncio.Protocol):
+    def __init__(self, sink: "MailSink") -> None:
+        self._sink, self._pending, self._in_data, self._recipient = sink, b"", False, ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(b"220 sink\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        self._pending += data
+        while self._in_data or b"\r\n" in self._pending:
+            if not self._in_data:
+                line, _, self._pending = self._pending.partition(b"\r\n")
+                self._transport.write(self._answer(line))
+            elif (end := self._pending.find(b"\r\n.\r\n")) >= 0:
+                message, self._pending, self._in_data = self._pending[:end], self._pending[end + 5 :], False
+                self._sink.take(self._recipient, message, lambda: self._transport.write(b"250 2.0.0 taken\r\n"))
+            else:
+                return
+
+    def _answer(self, line: bytes) -> bytes:
+        word = line[:4].upper()
+        if word == b"EHLO":
+            return b"250-sink\r\n250 PIPELINING\r\n"
+        if word == b"RCPT":
+            self._recipient = line[8:].strip().strip(b"<>").decode()
+        if word == b"DATA":
+            self._in_data = True
+            return b"354 go on\r\n"
+        return b"221 bye\r\n" if word == b"QUIT" else b"250 ok\r\n"
+
+
+class MailSink:
+    """``arrived``: address and delivery of each mail, in the order in which they came.
+
+    Once there are more than ``hold_after``, none is answered until `let_go`.
+    """
+
+    def __init__(self) -> None:
+        self.arrived: list[tuple[str, str]] = []
+        self.hold_after = sys.maxsize
+        self.url = ""
+        self._held: list[Callable[[], None]] = []
+        self._loop = asyncio.new_event_loop()
+
+    def take(self, recipient: str, message: bytes, answer: Callable[[], None]) -> None:
+        """Keep a mail, and answer it now or later."""
+        found = _MESSAGE_ID.search(message)
+        assert found is not None
+        self.arrived.append((recipient, found[1].decode()))
+        if len(self.arrived) > self.hold_after:
+            self._held.append(answer)
+        else:
+            answer()
+
+    def let_go(self) -> None:
+        """Answer what is held and all that comes."""
+        self.hold_after = sys.maxsize
+        self._loop.call_soon_threadsafe(self._answer_all)
+
+    def _answer_all(self) -> None:
+        while self._held:
+            self._held.pop()()
+
+    def run(self, listening: threading.Event) -> None:
+        """Serve until `end`."""
+        asyncio.set_event_loop(self._loop)
+        server = self._loop.run_until_complete(self._loop.create_server(lambda: _Session(self), "127.0.0.1", 0))
+        self.url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        listening.set()
+        self._loop.run_forever()
+        server.close()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
+
+    def end(self) -> None:
+        """Close."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+
+
+@contextmanager
+def mail_sink() -> Iterator[MailSink]:
+    """A sink that runs."""
+    sink, listening = MailSink(), threading.Event()
+    thread = threading.Thread(target=sink.run, args=(listening,))
+    thread.start()
+    listening.wait()
+    try:
+        yield sink
+    finally:
+        sink.end()
+        thread.join()
