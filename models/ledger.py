@@ -204,6 +204,22 @@ class Delivery(Base):
         Index(None, "lane", "priority", "due_at", "id", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
         # The ticker releases leases that ran out.
         Index(None, "lease_until", sqlite_where=text("state = 'claimed'"), postgresql_where=text("state = 'claimed'")),
+        # What else is owed to a channel, which may be told in one message.
+        Index(
+            "ix_delivery_chat_owed",
+            "recipient_id",
+            "id",
+            sqlite_where=text("state = 'queued' AND lane = 'urgent'"),
+            postgresql_where=text("state = 'queued' AND lane = 'urgent'"),
+        ),
+        # What went wrong with an alert, among however many that went well.
+        Index(
+            None,
+            "alert_id",
+            "id",
+            sqlite_where=text("state IN ('failed', 'unknown')"),
+            postgresql_where=text("state IN ('failed', 'unknown')"),
+        ),
         # What a recipient was told, and whether an earlier revision still waits.
         Index(None, "recipient_id", "id"),
         {"sqlite_autoincrement": True},  # a deleted row's id is never given to a newcomer

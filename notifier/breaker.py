@@ -52,13 +52,16 @@ class Pulse:
     after: Health = Health()
 
 
-def feel(tx: Session, message: Message, outcome: Sent | SendError) -> Pulse:
-    """What an attempt's end means for its channel.  Nothing for mail, whose server has a pause of its own, and for notices."""
+def feel(tx: Session, message: Message, outcome: Sent | SendError, *, counts: bool) -> Pulse:
+    """What an attempt's end means for its channel.  Nothing for mail, whose server has a pause of its own, and for notices.
+
+    ``counts``: False for one of several that were told in one message, of which another stands for all.
+    """
     if message.lane is not Lane.URGENT or message.notice:
         return Pulse()
     refusals, since = tx.execute(select(Recipient.refusals, Recipient.sick_since).where(Recipient.id == message.recipient_id)).one()
     before = Health(refusals, since is not None)
-    return Pulse(before, before.after(outcome))
+    return Pulse(before, before.after(outcome) if counts else before)
 
 
 def note(tx: Session, message: Message, pulse: Pulse, words: str) -> None:

@@ -3,7 +3,9 @@
 import logging
 import threading
 import time
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from cryptography.fernet import InvalidToken
 
@@ -15,15 +17,16 @@ from models.database import Database
 from notifier import channels, tap
 from notifier.claim import Claim, Message, claim
 from notifier.errors import Refused, SendError, Sent, Unavailable
-from notifier.lease import TRIES_IF_UNKNOWN, Lease, give_back
-from notifier.message import ChannelMessage
+from notifier.fold import Begun, begin
+from notifier.lease import TRIES_IF_UNKNOWN, give_back
+from notifier.message import ChannelMessage, folded
 from notifier.mime import MailBatch
 from notifier.notices import send_notice
 from notifier.pacing import Share
 from notifier.pause import MAIL, Brake
 from notifier.render import Sender, notice_to_channel, render_chat, render_notice
 from notifier.services import SERVICES
-from notifier.settle import LeaseLost, Settler, begin_attempt, put_off
+from notifier.settle import LeaseLost, Settler, put_off
 from notifier.story import Notice, Story, load_told
 
 log = logging.getLogger(__name__)
@@ -47,54 +50,83 @@ class ChatLane:
         claimed = claim(self._db, Lane.URGENT, self._share.size)
         if claimed is None:
             return 0
-        handled, brake = 0, Brake(self._db, (message.alert_id for message in claimed.messages))
+        batch = _Batch(claimed)
+        brake = Brake(self._db, (message.alert_id for message in claimed.messages))
         try:
-            told = self._told(claimed)
+            self._load(claimed.messages, batch)
             for message in claimed.messages:
                 if self._stop.is_set() or brake.pulled() or time.monotonic() > began + LONGEST_PASS_SECONDS:
                     break
-                self._send(message, told[message.alert_id], claimed.lease)
-                handled += 1
+                if message.id in batch.left:
+                    self._send(message, batch)
         except LeaseLost as exc:
             log.warning("delivery %s was no longer ours", exc)
         finally:
-            if handled < len(claimed.messages):
+            if batch.left:
                 give_back(self._db, claimed.lease.token)
-        self._share.learn(handled, time.monotonic() - began)
+        self._share.learn(len(claimed.messages) - len(batch.left), time.monotonic() - began)
         return claimed.taken
 
     def close_connection(self) -> None:
         """End this thread's connections, as the thread ends."""
         tap.close_session()
 
-    def _told(self, claimed: Claim) -> dict[int, Story | Notice]:
-        with self._db.read() as tx:
-            return {message.alert_id: load_told(tx, message) for message in claimed.messages}
-
-    def _send(self, message: Message, told: Story | Notice, lease: Lease) -> None:
+    def _send(self, message: Message, batch: "_Batch") -> None:
         """Raises LeaseLost."""
-        service = SERVICES.get(message.service)
+        service, token = SERVICES.get(message.service), batch.lease.token
+        told, carried = self._rendered(message, batch), list[Message]()
         outcome: Sent | SendError | None
-        try:
-            rendered = self._render(message, told)
-        except Exception as exc:  # whatever an entry holds, the entries behind it must go out
-            log.exception("alert %s cannot be rendered", message.alert_id)
-            outcome = Unavailable(f"The message cannot be rendered: {type(exc).__name__}")
+        if isinstance(told, SendError):
+            outcome = told
+        elif isinstance(told, MailBatch):
+            outcome = send_notice(self._settings, message, told, batch.lease)
+        elif service is None:
+            outcome = Refused(f"This version of Storywire does not know the service {message.service}.")
         else:
-            if isinstance(rendered, MailBatch):
-                outcome = send_notice(self._settings, message, rendered, lease)
-            elif service is None:
-                outcome = Refused(f"This version of Storywire does not know the service {message.service}.")
-            else:
-                until = begin_attempt(self._db, message, lease.token, timedelta(seconds=service.pace_seconds))
-                if until is not None:
-                    put_off(self._db, message, lease.token, until)
-                    return
-                outcome = self._attempt(message, rendered)
+            begun = begin(self._db, message, token, service, batch.beside(message))
+            if isinstance(begun, datetime):
+                put_off(self._db, message, token, begun)
+                batch.left.remove(message.id)
+                return
+            told, carried = self._together(message, told, begun, batch)
+            outcome = self._attempt(message, told)
         if outcome is None:
             raise LeaseLost(message.uid)
+        self._settle(message, batch, outcome, carried)
+
+    def _together(self, message: Message, told: ChannelMessage, begun: Begun, batch: "_Batch") -> tuple[ChannelMessage, list[Message]]:
+        """One message for all that begun, and those that it carries; one that cannot be rendered is settled by itself."""
+        self._load(begun.messages, batch)
+        found = {message.id: told}
+        for other in begun.messages:
+            rendered = told if other.id == message.id else self._rendered(other, batch)
+            if isinstance(rendered, ChannelMessage):
+                found[other.id] = rendered
+            elif isinstance(rendered, SendError):
+                self._settle(other, batch, rendered)
+        if len(found) == 1:
+            return replace(told, uid=begun.uid), []
+        shown = [one for one in begun.messages if one.id in found]
+        return folded([found[one.id] for one in shown], begun.uid), [one for one in shown if one.id != message.id]
+
+    def _settle(self, message: Message, batch: "_Batch", outcome: Sent | SendError, carried: Sequence[Message] = ()) -> None:
+        service = SERVICES.get(message.service)
         tries = TRIES_IF_UNKNOWN if service is None or service.retry_unknown else 1
-        self._settler.settle(message, lease.token, outcome, max_age=self._max_age, tries_if_unknown=tries)
+        batch.left -= {message.id, *(other.id for other in carried)}
+        self._settler.settle(message, batch.lease.token, outcome, max_age=self._max_age, tries_if_unknown=tries, carried=carried)
+
+    def _load(self, messages: Sequence[Message], batch: "_Batch") -> None:
+        missing = [message for message in messages if message.alert_id not in batch.told]
+        if missing:
+            with self._db.read() as tx:
+                batch.told |= {message.alert_id: load_told(tx, message) for message in missing}
+
+    def _rendered(self, message: Message, batch: "_Batch") -> ChannelMessage | MailBatch | SendError:
+        try:
+            return self._render(message, batch.told[message.alert_id])
+        except Exception as exc:  # whatever an entry holds, the entries behind it must go out
+            log.exception("alert %s cannot be rendered", message.alert_id)
+            return Unavailable(f"The message cannot be rendered: {type(exc).__name__}")
 
     def _render(self, message: Message, told: Story | Notice) -> ChannelMessage | MailBatch:
         if isinstance(told, Story):
@@ -111,3 +143,16 @@ class ChatLane:
             return Unavailable("The stored URL cannot be decrypted: SECRET_KEY is not the one that it was stored with.", ours=True)
         except SendError as exc:
             return exc
+
+
+class _Batch:
+    """One claim on its way: what of it was neither settled nor put off yet."""
+
+    def __init__(self, claimed: Claim) -> None:
+        self.lease, self._messages = claimed.lease, claimed.messages
+        self.left = {message.id for message in claimed.messages}
+        self.told: dict[int, Story | Notice] = {}  # by alert
+
+    def beside(self, message: Message) -> list[Message]:
+        """The other ones for the same channel."""
+        return [one for one in self._messages if one.id in self.left and one.id != message.id and one.recipient_id == message.recipient_id]

@@ -22,6 +22,8 @@ from notifier.sql import among, changed, taken
 from notifier.topics import About, abouts
 from notifier.verdict import Send, Skip, Standing, Wait, Wish, judge, judge_notice
 
+_URGENT_FIRST = (Delivery.priority, Delivery.due_at, Delivery.id)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -42,6 +44,7 @@ class Message:
     follows_all: bool  # its subscription is to all streams
     told: bool  # its recipient heard of an earlier revision
     notice: bool = False  # it tells no entry, but what its recipient alone is to know
+    folded_into: int | None = None  # it was told, or may have been, inside the message of that delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ def claim(db: Database, lane: Lane, limit: int, *, monotonic: Callable[[], float
         gate = pause.gate(tx, lane, lock=True)
         if gate is pause.Gate.SHUT:
             return None
-        ids = _take(tx, lane, token, 1 if gate is pause.Gate.PROBE else limit)
+        ids = _take(tx, _due(tx, lane).order_by(*_URGENT_FIRST).limit(1 if gate is pause.Gate.PROBE else limit), token)
         if not ids:
             return None
         messages = _wanted(tx, lane, ids)
@@ -85,8 +88,13 @@ def _due(tx: Session, lane: Lane) -> Select[int]:
     return select(Delivery.id).where(*due)
 
 
-def _take(tx: Session, lane: Lane, token: str, limit: int) -> Sequence[int]:
-    due = _due(tx, lane).order_by(Delivery.priority, Delivery.due_at, Delivery.id).limit(limit)
+def claim_also(tx: Session, lane: Lane, which: Select[int], token: str) -> list[Message]:
+    """Take more rows into a claim that is under way: those queued ones that ``which`` picks and that are still wanted."""
+    ids = _take(tx, which.where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane), token)
+    return _wanted(tx, lane, ids) if ids else []
+
+
+def _take(tx: Session, due: Select[int], token: str) -> Sequence[int]:
     claimed: dict[str, Any] = {
         "state": DeliveryState.CLAIMED,
         "claim_token": token,
@@ -137,6 +145,7 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Delivery.recipient_id,
             Delivery.attempts,
             Delivery.created_at,
+            Delivery.folded_into,
             Recipient.uid.label("recipient_uid"),
             Recipient.state,
             Recipient.address,
@@ -148,7 +157,7 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
         .join(Recipient, Recipient.id == Delivery.recipient_id)
         .outerjoin(Subscription, Subscription.id == Delivery.subscription_id)
         .where(among(tx, Delivery.id, ids))
-        .order_by(Delivery.priority, Delivery.due_at, Delivery.id)
+        .order_by(*_URGENT_FIRST)
     )
     return tx.execute(query).all()
 
@@ -222,4 +231,5 @@ def _message(row: Any, *, told: bool, notice: bool) -> Message:
         follows_all=bool(row.follows_all),
         told=told,
         notice=notice,
+        folded_into=row.folded_into,
     )

@@ -24,7 +24,7 @@ from models.database import Database, run_plainly
 from models.tallies import tally
 from notifier.breaker import feel, note
 from notifier.claim import Message
-from notifier.errors import SendError, Sent
+from notifier.errors import SendError, Sent, Unknown
 from notifier.lease import LEASE
 from notifier.retry import REPLY, Attempt, Next, decide_after
 
@@ -62,6 +62,7 @@ _SENT = """
     WHERE id = ? AND claim_token = ? AND state = 'claimed'
 """
 _STARTED = _ours.values(started_at=bindparam("moment"), lease_until=bindparam("until"))
+_APART = update(_delivery).where(_delivery.c.id == bindparam("target")).values(folded_into=None)
 _HOLD = update(_recipient).where(_recipient.c.id == bindparam("target")).values(next_at=bindparam("until"))
 _GRANT = (
     update(_recipient)
@@ -84,6 +85,7 @@ class _Settlement:
     outcome: Sent | SendError
     max_age: timedelta
     rules: dict[str, Any]
+    carried: Sequence[Message] = ()  # others that were told in the same message
     follows: Next | None = None
     error: Exception | None = None
 
@@ -102,12 +104,15 @@ class Settler:
         self._pending: list[_Settlement] = []
         self._adding, self._writing = threading.Lock(), threading.Lock()
 
-    def settle(self, message: Message, token: str, outcome: Sent | SendError, *, max_age: timedelta, **rules: Any) -> Next:
+    def settle(
+        self, message: Message, token: str, outcome: Sent | SendError, *, max_age: timedelta, carried: Sequence[Message] = (), **rules: Any
+    ) -> Next:
         """Settle an attempt and say what follows; raises LeaseLost.
 
-        ``rules`` are `Attempt`'s ``tries_if_unknown`` and ``server_shared``.
+        ``carried`` were told in the same message, and are settled in the same transaction.  ``rules`` are `Attempt`'s
+        ``tries_if_unknown`` and ``server_shared``.
         """
-        own = _Settlement(message, token, outcome, max_age, rules)
+        own = _Settlement(message, token, outcome, max_age, rules, carried)
         with self._adding:
             self._pending.append(own)
         with self._writing:
@@ -148,23 +153,26 @@ class Settler:
             one.follows = Next(state=DeliveryState.SENT, reply=cast(Sent, one.outcome).reply[:REPLY])
 
     def _write_alone(self, one: _Settlement) -> None:
+        jitter = random.random()  # noqa: S311  it spreads load and guards nothing
+        messages = (one.message, *one.carried)
         with self._courtesy.writing(), self._db.begin() as tx:
-            follows = _settle(tx, one)
-            if follows.state is not DeliveryState.QUEUED:
-                tally(tx, {(one.message.alert_id, one.message.lane, follows.state): 1})
-        one.follows = follows
+            follows = [_settle(tx, one, message, jitter) for message in messages]
+            ended = ((message.alert_id, message.lane, each.state) for message, each in zip(messages, follows, strict=True))
+            tally(tx, Counter(end for end in ended if end[2] is not DeliveryState.QUEUED))
+        one.follows = follows[0]
 
 
-def _settle(tx: Session, one: _Settlement) -> Next:
-    """Settle one attempt in all that follows from it; raises LeaseLost."""
-    moment, message = now(tx), one.message
-    jitter = random.random()  # noqa: S311  it spreads load and guards nothing
-    age, pulse = moment - message.created_at, feel(tx, message, one.outcome)
+def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> Next:
+    """Settle one message of an attempt in all that follows from it; raises LeaseLost.  Where its channel is judged, the first counts."""
+    moment = now(tx)
+    age, pulse = moment - message.created_at, feel(tx, message, one.outcome, counts=message is one.message)
     attempt = Attempt(attempts=message.attempts, age=age, max_age=one.max_age, jitter=jitter, rest=pulse.after.rest, **one.rules)
     follows = decide_after(one.outcome, attempt)
     if follows.state is DeliveryState.QUEUED:
         again = {"due": moment + follows.wait, "returned": 0 if follows.counted else 1, "reply": follows.reply}
         _write(tx, message, one.token, _AGAIN, again)
+        if one.carried and not isinstance(one.outcome, Unknown):
+            _changed(tx, _APART, {"target": message.id})
     else:
         settled = {"new_state": follows.state, "moment": moment, "reply": follows.reply}
         _write(tx, message, one.token, _SETTLED, settled)
@@ -183,18 +191,17 @@ def put_off(db: Database, message: Message, token: str, until: datetime) -> None
         _write(tx, message, token, _PUT_OFF, {"due": until + spread})
 
 
-def begin_attempt(db: Database, message: Message, token: str, pace: timedelta) -> datetime | None:
-    """Commit that the attempt begins, since what is sent to a chat cannot be taken back; raises LeaseLost.
+def begin_attempt(tx: Session, message: Message, token: str, pace: timedelta) -> datetime | None:
+    """Note that the attempt begins, since what is sent to a chat cannot be taken back; raises LeaseLost.
 
     Returns None where it may be sent now, else the moment before which the target takes nothing more: the pace is
     one conditional update, so it holds for all workers together.
     """
-    with db.begin() as tx:
-        moment = now(tx)
-        if not _changed(tx, _GRANT, {"target": message.recipient_id, "moment": moment, "until": moment + pace, "ended": moment + LEASE}):
-            return tx.execute(select(Recipient.next_at).where(Recipient.id == message.recipient_id)).scalar_one()
-        _write(tx, message, token, _STARTED, {"moment": moment, "until": moment + LEASE})
-        return None
+    moment = now(tx)
+    if not _changed(tx, _GRANT, {"target": message.recipient_id, "moment": moment, "until": moment + pace, "ended": moment + LEASE}):
+        return tx.execute(select(Recipient.next_at).where(Recipient.id == message.recipient_id)).scalar_one()
+    _write(tx, message, token, _STARTED, {"moment": moment, "until": moment + LEASE})
+    return None
 
 
 def _write(tx: Session, message: Message, token: str, statement: Update, values: dict[str, Any]) -> None:

@@ -34,6 +34,20 @@ def upgrade() -> None:
 
     with op.batch_alter_table("delivery", schema=None) as batch_op:
         batch_op.add_column(sa.Column("folded_into", sa.BigInteger(), nullable=True))
+        batch_op.create_index(
+            batch_op.f("ix_delivery_alert_id_id"),
+            ["alert_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("state IN ('failed', 'unknown')"),
+            postgresql_where=sa.text("state IN ('failed', 'unknown')"),
+        )
+        batch_op.create_index(
+            "ix_delivery_chat_owed",
+            ["recipient_id", "id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'queued' AND lane = 'urgent'"),
+            postgresql_where=sa.text("state = 'queued' AND lane = 'urgent'"),
+        )
 
     with op.batch_alter_table("entry", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_entry_changed_at"), ["changed_at"], unique=False)
