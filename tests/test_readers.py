@@ -1,0 +1,155 @@
+"""What real readers make of the feeds: one story, which all of them follow in step, in Atom and in RSS.
+
+Silent edits, corrections and withdrawals are shown by those that show an entry twice; rss2email sends each once, and is done.
+"""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import datetime
+
+import pytest
+from conftest import missing
+from readers import FeedParser, Key, Newsboat, Proxy, Reader, Rss2Email, Shown
+from service import Site, eventually, mail_server
+
+pytestmark = pytest.mark.processes
+
+READERS = {"feedparser": FeedParser, "newsboat": Newsboat, "reader": Reader, "rss2email": Rss2Email}
+FILES = ["atom.xml", "rss.xml"]
+
+
+class Step:
+    """What one round of fetching brought a reader."""
+
+    def __init__(self, news: list[Key], shown: dict[Key, Shown], statuses: list[int]) -> None:
+        self.news, self.shown, self.statuses = news, dict(shown), statuses
+
+
+class Story:
+    """A service behind a proxy, whose address is BASE_URL, and every reader that is on this machine."""
+
+    def __init__(self, folder, at_end: ExitStack) -> None:
+        self.proxy, inbox = Proxy(), at_end.enter_context(mail_server())
+        at_end.callback(self.proxy.close)
+        self.site = Site(folder, base_url=self.proxy.url)
+        self.proxy.behind = self.site.port
+        at_end.callback(self.site.close)
+        self.site.start()
+        self.site.do("stream", "add", "floods", "--title", "The floods")
+        urls = [f"{self.proxy.url}/streams/floods/{name}" for name in FILES]
+        self.readers = {}
+        for name, program in READERS.items():
+            if program.found:
+                (folder / name).mkdir()
+                self.readers[name] = program(folder / name, urls, inbox)
+        self.steps: dict[str, dict[str, Step]] = {name: {} for name in self.readers}
+        self.uids: dict[str, str] = {}
+
+    def post(self, title: str, *options: str) -> None:
+        self.uids[title] = self.site.do("entry", "add", "floods", "--title", title, *options)
+        self.until(title)
+
+    def until(self, text: str) -> None:
+        """Wait until the service says it in both formats."""
+        for name in FILES:
+            eventually(lambda name=name: text in self.site.get(f"/streams/floods/{name}").text, what=text)
+
+    def fetch(self, step: str) -> None:
+        """Let all readers fetch at the same time."""
+        self.proxy.answers.clear()
+        with ThreadPoolExecutor(len(self.readers)) as pool:
+            found = {name: pool.submit(reader.fetch) for name, reader in self.readers.items()}
+        for name, news in found.items():
+            reader = self.readers[name]
+            self.steps[name][step] = Step(news.result(), reader.shown, self.proxy.statuses(reader.agent))
+
+    def entry(self, title: str) -> dict:
+        return next(one for one in self.posted if one["uid"] == self.uids[title])
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    with ExitStack() as at_end:
+        story = Story(tmp_path_factory.mktemp("readers"), at_end)
+        story.post("Six metres", "--dek", "A record", "--by", "Ines Valbrook", "--at", "2026-03-14T08:00Z")
+        story.fetch("first")
+        story.fetch("second")
+        story.fetch("third")
+        eventually(lambda: time.time() % 1 < 0.05, what="the beginning of a second")
+        story.post("Sirens sound")
+        story.fetch("one")
+        story.post("Pumps arrive")
+        story.fetch("another")
+        story.post("Bridge closd")
+        story.post("Dyke holds")
+        story.fetch("two at once")
+        story.site.do("entry", "edit", story.uids["Bridge closd"], "--title", "Bridge closed")
+        story.until("Bridge closed")
+        story.fetch("edit")
+        story.site.do("entry", "edit", story.uids["Six metres"], "--kind", "correction", "--note", "It was five.", "--title", "Five metres")
+        story.until("It was five.")
+        story.fetch("correction")
+        story.posted = json.loads(story.site.do("entry", "list", "--json", "--state", "published"))
+        story.site.do("entry", "retract", story.uids["Dyke holds"], "--note", "It did not.")
+        story.until("It did not.")
+        story.fetch("withdrawal")
+        yield story
+
+
+@pytest.fixture(params=READERS)
+def steps(request, story):
+    if request.param not in story.steps:
+        missing(request.param)
+    return story.steps[request.param]
+
+
+@pytest.fixture
+def key(story):
+    """Both places of an entry, by the title with which it was posted."""
+    return lambda title: [Key(name, story.entry(title)["guid"]) for name in FILES]
+
+
+def test_an_entry_comes_with_title_link_date_and_author(steps, story, key):
+    posted = story.entry("Six metres")
+    assert sorted(steps["first"].news) == key("Six metres")
+    for place in key("Six metres"):
+        shown = steps["first"].shown[place]
+        assert (shown.title, shown.author) == ("Six metres", "Ines Valbrook")
+        assert (shown.link, shown.published) == (posted["url"], datetime.fromisoformat(posted["published_at"]))
+        assert "A record" in shown.text
+
+
+def test_who_has_it_already_gets_304(steps):
+    # newsboat keeps the validators of its second answer, not of its first.
+    assert (steps["second"].news, steps["third"].news) == ([], [])
+    assert steps["third"].statuses == [304, 304]
+
+
+def test_each_entry_is_new_once_and_those_of_one_second_all_come(steps, key):
+    assert sorted(steps["one"].news) == key("Sirens sound")
+    assert sorted(steps["another"].news) == key("Pumps arrive")
+    assert sorted(steps["two at once"].news) == sorted(key("Bridge closd") + key("Dyke holds"))
+
+
+def test_what_changes_is_not_new(steps):
+    assert [steps[step].news for step in ("edit", "correction", "withdrawal")] == [[], [], []]
+    assert [steps[step].statuses for step in ("edit", "correction", "withdrawal")] == [[200, 200]] * 3
+
+
+def test_what_changed_is_shown(request, steps, key):
+    if "rss2email" in request.node.name:
+        return  # it has sent it
+    for closed, corrected, withdrawn in zip(key("Bridge closd"), key("Six metres"), key("Dyke holds"), strict=True):
+        assert steps["edit"].shown[closed].title == "Bridge closed"
+        assert steps["correction"].shown[corrected].title == "Five metres"
+        assert "It was five." in steps["correction"].shown[corrected].text
+        assert steps["withdrawal"].shown[withdrawn].title == "Withdrawn"
+        assert "It did not." in steps["withdrawal"].shown[withdrawn].text
+
+
+def test_the_doctor_agrees(story):
+    reports = json.loads(story.site.do("doctor", "feeds", "--json"))
+    assert len(reports) == 3 * 3 * 3  # the site's, the stream's and the contributor's; nothing has a tag
+    assert [report["path"] for report in reports if report["verdict"] == "bad"] == []
