@@ -3,6 +3,7 @@
 import click
 
 from cli.door import Door, json_option, open_door, show, table
+from cli.following import show_alert
 from models.holds import Waiting, pause_sending, resume_sending, waiting
 from models.steering import find_alert, resume_alert, retry_alert, stop_alert
 from notifier.report import alert_sums, why_waiting
@@ -11,6 +12,9 @@ from notifier.report import alert_sums, why_waiting
 @click.group()
 def alert() -> None:
     """What was told, and what became of it.  An alert is named by its id, or by its entry's uid: the entry's latest."""
+
+
+alert.add_command(show_alert)
 
 
 @alert.command("list")

@@ -12,7 +12,7 @@ from models import Alert, Delivery, DeliveryState, Entry, Fanout, Lane, Pause, R
 from models.clock import now
 from models.tallies import tallied
 
-_NAMED = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.SKIPPED)
+ENDED = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.SKIPPED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +111,7 @@ def why_waiting(tx: Session) -> list[str]:
 
 def numbers(sums: Mapping[DeliveryState, int]) -> dict[str, int]:
     """Tallies by name; what came to no end yet is still queued."""
-    owed, ended = sums.get(DeliveryState.QUEUED, 0), {state.value: sums.get(state, 0) for state in _NAMED}
+    owed, ended = sums.get(DeliveryState.QUEUED, 0), {state.value: sums.get(state, 0) for state in ENDED}
     return {"owed": owed, **ended, "queued": owed - sum(ended.values())}
 
 

@@ -265,3 +265,15 @@ def test_a_person_stops_pauses_and_lets_go(story):
     assert "0 mails and 0 other messages wait, recipients of 1 alerts are still to be found." in asked
     story("resume", "--yes")
     assert story("alert", "list").stderr == ""
+
+
+def test_an_alert_is_shown_and_followed_to_its_end(story):
+    uid = story("entry", "add", "floods", "--title", "River rising").output.strip()
+    shown = story("alert", "show", uid).stdout
+    assert shown.startswith(f"Alert 1: publish  River rising  (entry {uid})")
+    assert "Recipients are still being found." in shown
+    story("alert", "stop", uid)
+    followed = story("alert", "show", "1", "--follow", "--json")
+    found = json.loads(followed.stdout)
+    assert (found["owed"], found["services"], found["troubles"], found["reasons"]) == (0, {}, [], [])
+    assert "no alert" in story("alert", "show", "2", code=1).stderr
