@@ -4,6 +4,7 @@ from models.ledger import (
     Alert,
     AlertKind,
     Cadence,
+    DailySum,
     Delivery,
     DeliveryState,
     Fanout,
@@ -35,7 +36,7 @@ from models.stories import (
 )
 
 __all__ = [
-    "Account", "Alert", "AlertKind", "Cadence", "Contributor", "Delivery", "DeliveryState", "Entry", "EntryContributor",
+    "Account", "Alert", "AlertKind", "Cadence", "Contributor", "DailySum", "Delivery", "DeliveryState", "Entry", "EntryContributor",
     "EntryState", "EntryTag", "Fanout", "FeedText", "Importance", "Lane", "LoginLink", "LoginSession", "Pause", "Recipient",
     "RecipientKind", "RecipientState", "Revision", "RevisionKind", "RevisionState", "Role", "Site", "SkipReason", "Stream",
     "StreamContributor", "StreamState", "Subscription", "SubscriptionTag", "Tally", "Throttle",

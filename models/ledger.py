@@ -1,10 +1,10 @@
 """Tables: who is told, what is to be told, and what became of each message."""
 
 import enum
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, false, text, true
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, BigId, Uid
@@ -61,6 +61,9 @@ class Recipient(Base):
     state: Mapped[RecipientState]
     reason: Mapped[str] = mapped_column(String(500), default="")  # why it is ended or suppressed, in the remote's words
     confirmed_at: Mapped[datetime | None]
+    consent: Mapped[dict[str, Any] | None]  # how, where and when they said that they want it: the proof
+    shared: Mapped[bool] = mapped_column(default=False, server_default=false())  # several read that mailbox: one click asks before it ends
+    ended_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     next_at: Mapped[datetime | None]  # pace: nothing is sent there before
     refusals: Mapped[int] = mapped_column(default=0)  # running, of a channel; the breaker counts them
@@ -68,10 +71,16 @@ class Recipient(Base):
 
 
 class Cadence(enum.Enum):
-    """How soon a subscription is served; digests are the audience's own."""
+    """How soon a subscription is served: at once, or in a digest."""
 
     AT_ONCE = "at_once"
+    INTERVAL = "interval"  # every so many minutes, if there is anything
+    HOURLY = "hourly"
     DAILY = "daily"
+    WEEKLY = "weekly"
+
+
+_DIGESTED = "next_digest_at IS NOT NULL AND ended_at IS NULL"
 
 
 class Subscription(Base):
@@ -90,6 +99,8 @@ class Subscription(Base):
         ),
         # A fan-out walks the followers of a stream in the order of their recipients.
         Index(None, "stream_id", "recipient_id"),
+        # The ticker asks whose digest is due.
+        Index(None, "next_digest_at", sqlite_where=text(_DIGESTED), postgresql_where=text(_DIGESTED)),
         {"sqlite_autoincrement": True},
     )
 
@@ -97,8 +108,15 @@ class Subscription(Base):
     recipient_id: Mapped[int] = mapped_column(ForeignKey("recipient.id", ondelete="CASCADE"))
     stream_id: Mapped[int | None] = mapped_column(ForeignKey("stream.id", ondelete="CASCADE"))
     least_importance: Mapped[Importance] = mapped_column(default=Importance.NORMAL)
+    news: Mapped[bool] = mapped_column(default=True, server_default=true())  # wants new entries
     corrections: Mapped[bool] = mapped_column(default=True)  # wants updates and corrections, too
     cadence: Mapped[Cadence] = mapped_column(default=Cadence.AT_ONCE)
+    at_once_from: Mapped[Importance | None]  # of a digest: what matters so much does not wait for it
+    every_minutes: Mapped[int | None]  # of an interval
+    digest_time: Mapped[time | None]  # of a daily or weekly one, in the recipient's zone
+    digest_day: Mapped[int | None]  # of a weekly one; Monday is 0
+    next_digest_at: Mapped[datetime | None]
+    digested_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # entries up to there were told, or out before
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     recipient: Mapped[Recipient] = relationship(lazy="raise")
@@ -120,6 +138,7 @@ class AlertKind(enum.Enum):
     REVISION = "revision"
     DIGEST = "digest"
     NOTICE = "notice"
+    ENDING = "ending"  # a stream's last word to those who follow it
 
 
 class Alert(Base):
@@ -134,6 +153,8 @@ class Alert(Base):
     id: Mapped[BigId]
     kind: Mapped[AlertKind]
     revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id", ondelete="CASCADE"), unique=True)
+    stream_id: Mapped[int | None] = mapped_column(BigInteger)  # of an ending
+    upto_seq: Mapped[int | None] = mapped_column(BigInteger)  # of a digest: it tells what came out up to there
     slot: Mapped[str | None] = mapped_column(String(40))
     cadence: Mapped[Cadence | None]
     notice: Mapped[dict[str, Any] | None]  # the name of a notice and its values
@@ -257,6 +278,16 @@ class Tally(Base):
     lane: Mapped[Lane] = mapped_column(primary_key=True)
     state: Mapped[DeliveryState] = mapped_column(primary_key=True)  # queued: owed in all
     number: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class DailySum(Base):
+    """A number as it stood at the end of a day (UTC), for plots: counting it again would read everything."""
+
+    __tablename__ = "daily_sum"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
 
 
 class Pause(Base):

@@ -59,6 +59,9 @@ class Stream(Base):
     language: Mapped[str] = mapped_column(String(35))
     timezone: Mapped[str] = mapped_column(String(64))
     state: Mapped[StreamState] = mapped_column(default=StreamState.LIVE)
+    subject_prefix: Mapped[str | None] = mapped_column(String(60))  # of its mails
+    mail_intro: Mapped[str | None] = mapped_column(String(1000))  # plain text, on top of its mails
+    mail_footer: Mapped[str | None] = mapped_column(String(1000))
     feed_text: Mapped[FeedText] = mapped_column(default=FeedText.FULL, server_default="full")
     seq: Mapped[int] = mapped_column(BigInteger, default=0)  # the site's counter at this stream's last public change
     created_at: Mapped[datetime]
