@@ -18,7 +18,7 @@ from notifier.settle import begin_attempt
 from notifier.sql import among, changed
 
 FOLD_ABOVE = 5
-MOST = 50
+MOST = 40
 """Messages in one: what is owed beyond them goes into the next, so that the transaction stays short."""
 
 
