@@ -18,6 +18,9 @@ CODINGS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
         IDENTITY: lambda body: body,
     }
 )
+DECODERS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
+    {"gzip": gzip.decompress, "br": lambda body: bytes(brotli.decompress(body)), IDENTITY: lambda body: body}
+)
 
 
 def choose(accepted: str | None) -> str:

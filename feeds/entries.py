@@ -18,7 +18,7 @@ from models import Entry, FeedText, Revision, RevisionKind, RevisionState
 from models.entries import entries
 from models.markdown import to_text
 
-MOST_CHARACTERS = 16_000_000  # of kept HTML, in all
+SHARE = 0.125  # of the memory that is set for feeds, in characters of kept HTML; what stands around them takes as much
 SUMMARY = 300  # characters of an entry without a dek in a feed of summaries, at most
 
 
@@ -38,7 +38,7 @@ class EntryReader:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._kept: OrderedDict[_Key, FeedEntry] = OrderedDict()
-        self._characters = 0
+        self._characters, self._most = 0, int(settings.shelf_megabytes * 1_000_000 * SHARE)
         self._lock = threading.Lock()
 
     def read(self, tx: Session, rows: Sequence[Any]) -> list[FeedEntry]:
@@ -99,7 +99,7 @@ class EntryReader:
                 if key not in self._kept:
                     self._kept[key] = entry
                     self._characters += len(entry.content_html)
-            while self._characters > MOST_CHARACTERS or len(self._kept) > MOST_CHARACTERS // 1000:
+            while self._characters > self._most or len(self._kept) > self._most // 1000:
                 self._characters -= len(self._kept.popitem(last=False)[1].content_html)
 
 

@@ -15,6 +15,7 @@ from feeds.shelved import Answer, Made
 from models.database import Database
 from models.errors import Gone, NotFound
 
+SHARE = 0.125  # of the memory that is set for feeds, for written entries
 _REMEMBERED = 32  # documents; they share their entries with the loader's memory
 _MINUTE = (("Cache-Control", "public, max-age=60"),)
 _NOT_FOUND = Answer("404 Not Found", "There is no feed at this address.", (("Cache-Control", "public, max-age=10"),))
@@ -25,7 +26,7 @@ class FeedMaker:
 
     def __init__(self, db: Database, settings: Settings) -> None:
         self._loader = FeedLoader(db, settings)
-        self._render = Renderer()
+        self._render = Renderer(int(settings.shelf_megabytes * 1_000_000 * SHARE))
         self._base_url = settings.base_url
         self._read: OrderedDict[Topic, FeedDocument] = OrderedDict()
 

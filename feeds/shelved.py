@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from feeds.encodings import CODINGS, IDENTITY
+from feeds.encodings import CODINGS, DECODERS, IDENTITY
 from feeds.http import etag, last_modified, response_headers
 
 OVERHEAD = 6_000  # bytes of a document on the shelf beside its bodies
@@ -53,12 +53,12 @@ class Shelved:
     """One document.  The shelf's lock guards ``stale``, ``until`` and ``size``; copies are only ever added."""
 
     __slots__ = (
-        "_after", "_before", "_lock", "_max_age", "asked", "changed", "copies", "expires", "modified", "path", "same", "size", "stale",
-        "stamp", "stream", "tags", "unchanged", "until",
+        "_after", "_before", "_lock", "_max_age", "_plain", "asked", "changed", "copies", "expires", "modified", "path", "same", "size",
+        "stale", "stamp", "stream", "tags", "unchanged", "until",
     )  # fmt: skip
 
     def __init__(self, path: str, made: Made, before: "Shelved | None", now: float) -> None:
-        """Rendered now; in the codings in which readers wanted the document ``before``, and never dated before it."""
+        """Rendered now; in the codings that readers of the document ``before`` took, and never dated before it."""
         self._lock = threading.Lock()
         self.path, self.same, self.stream, self._max_age = path, made.same, made.stream, made.max_age
         self.changed: datetime = max(made.changed, before.changed) if before else made.changed
@@ -67,9 +67,9 @@ class Shelved:
         self.confirm(made)
         link = [("Link", ", ".join(made.links))] if made.links else []
         self._before, self._after = ("Content-Type", made.content_type), [("Vary", "Accept-Encoding"), *_SAFE, *link]
-        body = made.render()
-        self.tags = {coding: _tag(etag(body), coding) for coding in CODINGS}
-        self.copies = {IDENTITY: Copy(body)}
+        self._plain: bytes | None = made.render()
+        self.tags = {coding: _tag(etag(self._plain), coding) for coding in CODINGS}
+        self.copies: dict[str, Copy] = {}
         self._date(last_modified(self.changed, datetime.fromtimestamp(now, UTC)))
         for coding in before.copies if before else ():
             self.add(coding)
@@ -85,14 +85,22 @@ class Shelved:
         """The copy in that coding, made unless it is there."""
         with self._lock:
             if coding not in self.copies:
-                copy = Copy(CODINGS[coding](self.copies[IDENTITY].chunks[0]))
+                copy = Copy(CODINGS[coding](self.body()))
                 copy.headers = self._whole(coding, copy)
                 self.copies[coding] = copy
+                self._plain = None  # any copy leads back to it
             return self.copies[coding]
+
+    def body(self) -> bytes:
+        """The document without a coding; kept as such only where a reader asked for it, since it is ten times as long."""
+        if self._plain is not None:
+            return self._plain
+        coding = next(coding for coding in (IDENTITY, *DECODERS) if coding in self.copies)
+        return DECODERS[coding](self.copies[coding].chunks[0])
 
     def measure(self) -> int:
         """Count its bytes; returns by how many they grew."""
-        before, self.size = self.size, OVERHEAD + sum(len(copy.chunks[0]) for copy in self.copies.values())
+        before, self.size = self.size, OVERHEAD + len(self._plain or b"") + sum(len(copy.chunks[0]) for copy in self.copies.values())
         return self.size - before
 
     def date(self, now: float) -> float:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SHARE = 0.5  # of the memory that is set for feeds; entries as they were read and written have the rest
+
 _METHODS = "GET, HEAD, OPTIONS"
 _ONLY_READ = Answer("405 Method Not Allowed", "A feed can only be read.", (("Allow", _METHODS),))
 _OPTIONS = Answer("204 No Content", "", (("Allow", _METHODS),))
@@ -31,7 +33,7 @@ def make_shelf(settings: Settings, db: Database, clock: Callable[[], float] = ti
     return Shelf(
         FeedMaker(db, settings),
         partial(read_moves, db),
-        most_bytes=settings.shelf_megabytes * 1_000_000,
+        most_bytes=int(settings.shelf_megabytes * 1_000_000 * SHARE),
         threads=settings.web_threads,
         troubles=Troubles(log),
         clock=clock,
