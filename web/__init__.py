@@ -16,6 +16,7 @@ from web.errors import add_error_pages
 from web.health import health
 from web.leave import leave
 from web.login import login, set_up_login
+from web.metrics import metrics
 from web.public import public
 from web.security import MOST_BYTES, protect
 from web.shelf import ShelfLayer, make_shelf
@@ -45,6 +46,6 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     csrf.init_app(app)
     set_up_templates(app, settings)
     add_error_pages(app)
-    for blueprint in (public, leave, health, login, desk):
+    for blueprint in (public, leave, health, metrics, login, desk):
         app.register_blueprint(blueprint)
     return app

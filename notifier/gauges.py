@@ -1,0 +1,114 @@
+"""What monitoring asks of the ledger, by queries whose cost does not grow with the number of mails."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models import Alert, Delivery, DeliveryState, Lane, Pause, Recipient, RecipientState, Site, Tally
+from models.alerts import DIGEST, NORMAL, URGENT
+from models.clock import now
+from notifier.report import ENDED
+
+Values = dict[tuple[str, ...], float]
+DAY = timedelta(days=1)
+NAMES = {DeliveryState.QUEUED: "owed"} | {state: state.value for state in ENDED}
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """One thing that is measured, with a number for each set of labels."""
+
+    name: str
+    about: str
+    labels: tuple[str, ...] = ()
+    values: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+
+
+def gauges(tx: Session) -> Iterator[Gauge]:
+    """All of them."""
+    yield _deliveries(tx)
+    yield _of_the_day(tx)
+    yield from _due(tx)
+    yield from _channels(tx)
+    yield from _standstills(tx)
+
+
+def _deliveries(tx: Session) -> Gauge:
+    """From all tallies, which are some for each alert: filtered in one pass, a third of the time of groups."""
+    which = [(lane, state) for lane in Lane for state in NAMES]
+    sums = [func.sum(Tally.number).filter(Tally.lane == lane, Tally.state == state) for lane, state in which]
+    numbers = tx.execute(select(*sums)).one()
+    found: Values = {(lane.value, NAMES[state]): number or 0 for (lane, state), number in zip(which, numbers, strict=True)}
+    return Gauge("storywire_deliveries", "Deliveries of all alerts ever, by what they came to; owed: in all", ("lane", "state"), found)
+
+
+def _of_the_day(tx: Session) -> Gauge:
+    """Bulk is mail, which is tallied; deliveries to channels are looked up from the channels on, as there are few."""
+    found: Values = {("bulk", "mail", name): 0.0 for name in NAMES.values()}
+    older = tx.scalar(select(Alert.id).where(Alert.created_at <= now(tx) - DAY).order_by(Alert.id.desc()).limit(1))
+    recent = select(Alert.id).where(Alert.id > (older or 0), Alert.revision_id.is_not(None))
+    mails = select(Tally.state, func.sum(Tally.number)).where(Tally.alert_id.in_(recent), Tally.lane == Lane.BULK).group_by(Tally.state)
+    for state, number in tx.execute(mails):
+        found["bulk", "mail", NAMES[state]] = float(number)
+    channels = (
+        select(Recipient.service, Delivery.state, func.count())
+        .join(Delivery, Delivery.recipient_id == Recipient.id)
+        .where(Delivery.alert_id.in_(recent), Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT)))
+        .group_by(Recipient.service, Delivery.state)
+    )
+    for service, state, number in tx.execute(channels):
+        found["urgent", service, "owed"] = found.get(("urgent", service, "owed"), 0.0) + number
+        if state in ENDED:
+            found["urgent", service, state.value] = float(number)
+    about = "Deliveries of the alerts of entries of the last 24 hours, by what they came to; owed: in all"
+    return Gauge("storywire_day_deliveries", about, ("lane", "service", "state"), found)
+
+
+def _due(tx: Session) -> Iterator[Gauge]:
+    queued = (Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= now(tx))
+    mails = [
+        tx.scalar(select(func.min(Delivery.due_at)).where(*queued, Delivery.lane == Lane.BULK, Delivery.priority == one))
+        for one in (URGENT, NORMAL, DIGEST)
+    ]
+    oldest = {("bulk", "mail"): min((moment for moment in mails if moment is not None), default=None)}
+    by_service = (
+        select(Recipient.service, func.min(Delivery.due_at))
+        .join(Recipient, Recipient.id == Delivery.recipient_id)
+        .where(*queued, Delivery.lane == Lane.URGENT)
+        .group_by(Recipient.service)
+    )
+    oldest |= {("urgent", service): moment for service, moment in tx.execute(by_service)}
+    ages: Values = {labels: (now(tx) - moment).total_seconds() if moment is not None else 0.0 for labels, moment in oldest.items()}
+    about = "Seconds since the oldest delivery that is due should have gone out; 0: none waits"
+    yield Gauge("storywire_oldest_due_seconds", about, ("lane", "service"), ages)
+
+
+def _channels(tx: Session) -> Iterator[Gauge]:
+    query = (
+        select(Recipient.service, func.count(), func.count(Recipient.sick_since))
+        .where(Recipient.lane == Lane.URGENT, Recipient.state == RecipientState.CONFIRMED)
+        .group_by(Recipient.service)
+    )
+    rows = tx.execute(query).all()
+    wired: Values = {(service,): number for service, number, _ in rows}
+    yield Gauge("storywire_channels", "Channels that are alerted", ("service",), wired)
+    sick: Values = {(service,): number for service, _, number in rows}
+    yield Gauge("storywire_sick_channels", "Channels that refuse messages, and are tried now and then", ("service",), sick)
+
+
+def _standstills(tx: Session) -> Iterator[Gauge]:
+    site = tx.scalars(select(Site)).one()
+    yield Gauge("storywire_sending_paused", "1 while somebody has paused all sending", values={(): site.sending_paused})
+    yield Gauge("storywire_sending_held", "1 while sending waits for `storywire resume`", values={(): site.held_reason is not None})
+    held = tx.scalar(select(func.count()).select_from(Alert).where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None)))
+    yield Gauge("storywire_held_alerts", "Alerts that wait for a person, since they would come late", values={(): held or 0})
+    away: Values = {("mail",): 0.0}
+    for name in tx.scalars(select(Pause.name).where(Pause.until > now(tx))):
+        away[name,] = 1.0
+    yield Gauge("storywire_target_away", "1 while a server that all depend on is away or refuses us", ("target",), away)
+    if site.heartbeat_at is not None:
+        beat = (now(tx) - site.heartbeat_at).total_seconds()
+        yield Gauge("storywire_heartbeat_age_seconds", "Seconds since a worker said that it runs; up to 30 are usual", values={(): beat})

@@ -1,0 +1,67 @@
+"""`/metrics`, in the format of Prometheus."""
+
+import hmac
+from collections.abc import Iterator
+
+from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+
+from feeds.shelf import Shelf
+from notifier.gauges import Gauge, gauges
+from web.context import service
+
+metrics = Blueprint("metrics", __name__)
+
+_FORWARDED = ("X-Forwarded-For", "X-Real-Ip", "Forwarded", "Via")
+_LOOPBACK = ("127.", "::1", "::ffff:127.")
+
+
+@metrics.get("/metrics")
+def show() -> ResponseReturnValue:
+    """What the ledger and the shelf of this process say; who may ask is a setting."""
+    token = service().settings.metrics_token.get_secret_value()
+    if token and not _bears(token):
+        return _refused(401, "Send the value of STORYWIRE_METRICS_TOKEN as `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"})
+    if not token and not _from_here():
+        return _refused(404, "Metrics are shown to this machine alone. Set STORYWIRE_METRICS_TOKEN to ask from elsewhere.", {})
+    with service().db.read() as tx:
+        found = _Found([*gauges(tx)], service().shelf)
+    registry = CollectorRegistry()
+    registry.register(found)
+    return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"})
+
+
+def _bears(token: str) -> bool:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
+
+
+def _from_here() -> bool:
+    """A program on this machine itself, and no proxy on it that speaks for others."""
+    return (request.remote_addr or "").startswith(_LOOPBACK) and not any(name in request.headers for name in _FORWARDED)
+
+
+def _refused(status: int, sentence: str, headers: dict[str, str]) -> Response:
+    headers |= {"Cache-Control": "no-store"}
+    return Response(f"{sentence}\n", status, headers, content_type="text/plain; charset=utf-8")
+
+
+class _Found(Collector):
+    """What one scrape found."""
+
+    def __init__(self, ledger: list[Gauge], shelf: Shelf) -> None:
+        self._ledger, self._shelf = ledger, shelf
+
+    def collect(self) -> Iterator[Metric]:
+        for gauge in self._ledger:
+            family = GaugeMetricFamily(gauge.name, gauge.about, labels=gauge.labels)
+            for labels, value in gauge.values.items():
+                family.add_metric(labels, value)
+            yield family
+        yield GaugeMetricFamily("storywire_shelf_documents", "Finished documents that this process keeps", len(self._shelf))
+        yield GaugeMetricFamily("storywire_shelf_bytes", "Bytes that they take", self._shelf.bytes)
+        yield CounterMetricFamily("storywire_shelf_faults", "Documents that this process could not make", self._shelf.faults)
