@@ -11,6 +11,7 @@ from feeds.reading import ReadEntry, ReadFeed
 CLOCKS_DIFFER = timedelta(minutes=1)
 MOST_BYTES = 1_000_000  # of a document; some readers take no more, and each fetch that is no 304 costs as much
 MOST_TEXT = 100_000  # characters of an entry; mail programs cut there what rss2email and its like send
+SHORTEN = "let feeds carry summaries with `storywire stream edit SLUG --feed-text summary`."
 REPORT = "that is a fault of Storywire, or of a proxy that rewrites feeds: report it."
 
 Noted = dict[str, list[str]]  # id and date, by the path of the permalink; the feed's own id by none
@@ -58,7 +59,7 @@ def check_document(read: ReadFeed, address: str, size: int, now: datetime) -> It
     for entry in read.entries:
         yield from _entry(entry, now)
     if size > MOST_BYTES:
-        yield warn(f"It has {size / 1e6:.1f} MB, which some readers do not take: let the stream's feeds carry summaries.")
+        yield warn(f"It has {size / 1e6:.1f} MB, which some readers do not take: {SHORTEN}")
 
 
 def _entry(entry: ReadEntry, now: datetime) -> Iterator[Finding]:
@@ -69,7 +70,7 @@ def _entry(entry: ReadEntry, now: datetime) -> Iterator[Finding]:
     elif entry.updated > now + CLOCKS_DIFFER:
         yield bad(f"“{entry.title:.60}” is dated in the future: compare the clocks of this machine and of the service.")
     if entry.size > MOST_TEXT:
-        yield warn(f"“{entry.title:.60}” has {entry.size:,} characters, which mail programs cut: let the stream's feeds carry summaries.")
+        yield warn(f"“{entry.title:.60}” has {entry.size:,} characters, which mail programs cut: {SHORTEN}")
 
 
 def check_waits(read: ReadFeed, max_age: int | None) -> Iterator[Finding]:
