@@ -7,6 +7,7 @@ from datetime import timedelta
 from sqlalchemy import Update, select, update
 from sqlalchemy.orm import Session
 
+from config.logging import discreet
 from models import Lane, Recipient
 from models.alerts import tell_operators
 from models.clock import now
@@ -84,6 +85,6 @@ def note(tx: Session, message: Message, pulse: Pulse, words: str) -> None:
 
 def _turn(tx: Session, message: Message, notice: str, turn: Update, words: str) -> None:
     if rows_changed(tx, turn.execution_options(synchronize_session=False)):
-        log.warning("channel %s: %s (%s)", message.address, notice, words)
+        log.warning("channel %s: %s (%s)", discreet(message.address), notice, discreet(words))
         masked = tx.scalar(select(Recipient.masked_url).where(Recipient.id == message.recipient_id))
         tell_operators(tx, notice, {"channel": message.address, "masked_url": masked, "words": words, "refusals": REFUSALS})

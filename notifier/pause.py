@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from config.logging import discreet
 from models import Alert, DeliveryState, Lane, Pause
 from models.clock import now
-from models.database import Database
+from models.database import Database, rows_changed
 from models.holds import may_send
 from models.tallies import tallied
 from notifier.lease import LEASE
@@ -101,12 +102,17 @@ def server_away(db: Database, reason: str, *, probe: bool) -> None:
         found.failures += 1
         found.reason = reason[:500]
         found.until = now(tx) + pause_after(found.failures)
+        first = found.failures == 1
+    if first:
+        log.warning("mail waits, and is tried now and then: %s", discreet(reason))
 
 
 def server_back(db: Database) -> None:
     """Let mail flow again."""
     with db.begin() as tx:
-        tx.execute(delete(Pause).where(Pause.name == MAIL))
+        gone = rows_changed(tx, delete(Pause).where(Pause.name == MAIL))
+    if gone:
+        log.warning("mail goes out again")
 
 
 def pause_after(failures: int) -> timedelta:

@@ -22,6 +22,7 @@ from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database, run_plainly
 from models.tallies import tally
+from notifier.attempts import log_attempt
 from notifier.breaker import feel, note
 from notifier.claim import Message
 from notifier.errors import SendError, Sent, Unknown
@@ -151,6 +152,7 @@ class Settler:
             tally(connection, Counter((one.message.alert_id, one.message.lane, DeliveryState.SENT) for one in batch))
         for one in batch:
             one.follows = Next(state=DeliveryState.SENT, reply=cast(Sent, one.outcome).reply[:REPLY])
+            log_attempt(one.message, one.follows)
 
     def _write_alone(self, one: _Settlement) -> None:
         jitter = random.random()  # noqa: S311  it spreads load and guards nothing
@@ -160,6 +162,8 @@ class Settler:
             ended = ((message.alert_id, message.lane, each.state) for message, each in zip(messages, follows, strict=True))
             tally(tx, Counter(end for end in ended if end[2] is not DeliveryState.QUEUED))
         one.follows = follows[0]
+        for message, each in zip(messages, follows, strict=True):
+            log_attempt(message, each)
 
 
 def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> Next:
