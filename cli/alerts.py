@@ -101,7 +101,7 @@ def resume(yes: bool, as_json: bool) -> None:
     said = _said(found)
     if not yes and (found.mails or found.channels or found.finding):
         click.confirm("\n".join([*reasons, said, "Let it go out?"]), abort=True, err=True)
-    resume_sending(door.db, door.actor, door.settings.base_url)
+    resume_sending(door.db, door.actor)
     value = {"reasons": reasons, "mails": found.mails, "channels": found.channels, "finding": found.finding}
     show(value, f"Sending goes on. {said}", as_json=as_json)
 

@@ -66,7 +66,7 @@ def watch(db: Database, base_url: str, *, starting: bool = False) -> str | None:
     with db.read() as tx:
         site = tx.scalars(select(Site)).one()
         fresh = site.heartbeat_at is not None and now(tx) - site.heartbeat_at < HEARTBEAT
-        if fresh and not starting:
+        if fresh and site.fingerprint is not None and not starting:
             return None
     with db.begin() as tx:
         site = tx.scalars(select(Site).with_for_update()).one()
@@ -85,8 +85,8 @@ def pause_sending(db: Database, actor: Actor) -> None:
         tx.execute(update(Site).values(sending_paused=True))
 
 
-def resume_sending(db: Database, actor: Actor, base_url: str) -> None:
-    """End a pause, and what holds the site or single alerts; from now on this is the place where the site sends.
+def resume_sending(db: Database, actor: Actor) -> None:
+    """End a pause, and what holds the site or single alerts; where its worker runs now is the right place from now on.
 
     A pause can be ended by an editor, a hold by an admin.
     """
@@ -95,7 +95,7 @@ def resume_sending(db: Database, actor: Actor, base_url: str) -> None:
         late = tx.scalars(select(Alert.id).where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None), Alert.folded_at.is_(None))).all()
         actor.must_be(Role.ADMIN if site.held_reason is not None or late else Role.EDITOR)
         site.sending_paused, site.held_reason = False, None
-        site.fingerprint, site.heartbeat_at = place(tx, base_url), now(tx)
+        site.fingerprint, site.heartbeat_at = None, now(tx)
         tx.execute(update(Alert).where(Alert.finished_at.is_(None)).values(resumed_at=now(tx)))
     for alert_id in late:
         resume_alert(db, actor, alert_id)

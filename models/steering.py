@@ -19,6 +19,7 @@ from models.tallies import tally
 STOPPED = "The alert was stopped."
 """What a delivery says that was skipped for that reason alone, and so is owed again when the alert goes on."""
 SLICE = 2_000
+_HELD_BACK = and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at >= HELD)
 
 
 def find_alert(tx: Session, name: str) -> Alert:
@@ -44,7 +45,9 @@ def stop_alert(db: Database, actor: Actor, alert_id: int) -> Alert:
         if alert.stopped_at is None and alert.finished_at is not None:
             raise Conflict("Nothing of this alert is owed any more, so there is nothing to stop.")
         alert.stopped_at = alert.stopped_at or now(tx)
-        return alert
+    if alert.held_at is not None:  # for workers to skip
+        _owe_again(db, alert_id, {DeliveryState.QUEUED: _HELD_BACK})
+    return alert
 
 
 def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
@@ -58,8 +61,7 @@ def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
         alert.stopped_at = alert.held_at = alert.finished_at = None
         alert.resumed_at = now(tx)
     stopped = and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.CANCELLED, Delivery.last_reply == STOPPED)
-    held = and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at >= HELD)
-    return _owe_again(db, alert_id, {DeliveryState.SKIPPED: stopped, DeliveryState.QUEUED: held})
+    return _owe_again(db, alert_id, {DeliveryState.SKIPPED: stopped, DeliveryState.QUEUED: _HELD_BACK})
 
 
 def retry_alert(db: Database, actor: Actor, alert_id: int, *, unknown: bool = False) -> int:

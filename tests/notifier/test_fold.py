@@ -15,7 +15,7 @@ from notifier.fold import FOLD_ABOVE, Begun, _owed, begin
 from notifier.lease import release_all
 from notifier.services import SERVICES
 from tests.conftest import Newsroom, StandingClock
-from tests.notifier.office import BASE_URL, Office, one_database
+from tests.notifier.office import Office, one_database
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_what_was_superseded_or_retracted_is_left_out_first(newsroom: Newsroom, 
     office.revise(entries[0], "News 0, corrected")  # type: ignore[arg-type]
     office.retract(entries[1])  # type: ignore[arg-type]
     office.expand()
-    resume_sending(office.db, SYSTEM, BASE_URL)
+    resume_sending(office.db, SYSTEM)
     with office.db.begin() as tx:
         tx.execute(text("UPDATE recipient SET next_at = NULL"))
     office.send()

@@ -68,7 +68,7 @@ def test_a_pause_acts_in_the_middle_of_a_claim_in_chat_too(
     with office.db.read() as tx:
         found = waiting(tx)
     assert (found.mails, found.channels, found.finding) == (6, 2, 0)
-    resume_sending(office.db, newsroom.account(Role.EDITOR), BASE_URL)
+    resume_sending(office.db, newsroom.account(Role.EDITOR))
     office.send()
     assert (len(inbox.mails), len(httpserver.log)) == (8, 2)
 
@@ -148,8 +148,8 @@ def test_a_copy_is_held_where_it_runs_first_and_a_restart_is_not(office: Office,
     assert office.send() == 0
     assert start() is not None  # back at the old place the question stays open
     with pytest.raises(Forbidden):
-        resume_sending(office.db, Actor(None, Role.EDITOR), BASE_URL)
-    resume_sending(office.db, SYSTEM, "https://copy.example.org")
+        resume_sending(office.db, Actor(None, Role.EDITOR))
+    resume_sending(office.db, SYSTEM)
     assert start("https://copy.example.org") is None
     office.send()
     assert len(inbox.mails) == 4
@@ -184,7 +184,7 @@ def test_after_a_long_silence_what_is_owed_from_before_is_held(
         newsroom.post(title="New")
         office.run()
         assert inbox.mails == []
-        resume_sending(office.db, SYSTEM, BASE_URL)
+        resume_sending(office.db, SYSTEM)
         office.run()
         assert len(inbox.mails) == 8
 
@@ -212,9 +212,19 @@ def test_an_alert_that_would_come_hours_late_waits_for_a_person_and_lets_others_
     with office.db.read() as tx:
         assert tx.get_one(Alert, alert.id).held_at == clock.now
         assert len([said for said in why_waiting(tx) if "late" in said]) == 1
-    resume_sending(office.db, SYSTEM, BASE_URL)
+    resume_sending(office.db, SYSTEM)
     office.send()
     assert len(inbox.mails) == 8
+
+
+@one_database
+def test_a_held_alert_can_be_stopped(office: Office, alert: Alert, clock: StandingClock) -> None:
+    clock.forward(hours=7)
+    office.send()
+    stop_alert(office.db, SYSTEM, alert.id)
+    office.send()
+    assert {row[1:] for row in office.ledger()} == {("skipped", "cancelled")}
+    assert resume_alert(office.db, SYSTEM, alert.id) == 4
 
 
 @one_database
