@@ -31,9 +31,7 @@ from notifier.retry import REPLY, Attempt, Next, decide_after
 
 _delivery = cast(Table, Delivery.__table__)
 _recipient = cast(Table, Recipient.__table__)
-_ours = update(_delivery).where(
-    _delivery.c.id == bindparam("row"), _delivery.c.claim_token == bindparam("token"), _delivery.c.state == DeliveryState.CLAIMED
-)
+_ours = update(_delivery).where(_delivery.c.id == bindparam("row"), _delivery.c.claim_token == bindparam("token"))
 _SETTLED = _ours.values(
     state=bindparam("new_state"),
     claim_token=None,
@@ -60,7 +58,7 @@ _PUT_OFF = _ours.values(
 )
 _SENT = """
     UPDATE delivery SET state = 'sent', claim_token = NULL, lease_until = NULL, settled_at = ?, last_reply = ?
-    WHERE id = ? AND claim_token = ? AND state = 'claimed'
+    WHERE id = ? AND claim_token = ?
 """
 _STARTED = _ours.values(started_at=bindparam("moment"), lease_until=bindparam("until"))
 _APART = update(_delivery).where(_delivery.c.id == bindparam("target")).values(folded_into=None)
