@@ -18,7 +18,8 @@ from models.tallies import tally
 
 STOPPED = "The alert was stopped."
 """What a delivery says that was skipped for that reason alone, and so is owed again when the alert goes on."""
-SLICE = 2_000
+SLICE = 1_000
+"""Recipients looked at in one transaction: some 4 ms of the write lock of SQLite, measured with 100,000."""
 _HELD_BACK = and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at >= HELD)
 
 
