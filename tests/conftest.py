@@ -5,8 +5,9 @@ import shutil
 import socket
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import starmap
 from pathlib import Path
 
 import psycopg
@@ -23,6 +24,7 @@ from models.actor import Actor
 from models.base import Base
 from models.database import Database, open_database
 from models.entries import get_entry
+from models.importing import Row, import_subscribers
 from models.migrate import migrate
 from models.posting import Release, add_entry
 from models.site import found_site
@@ -179,6 +181,17 @@ def keys() -> Keys:
 AT_ONCE = Release()
 
 
+@pytest.fixture
+def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str, object], None]:
+    """Print what a fault cost, whatever pytest captures."""
+
+    def printed(what: str, cost: object) -> None:
+        with capsys.disabled():
+            print(f"\n{what}: {cost}")
+
+    return printed
+
+
 class Newsroom:
     """Short words for what tests do often, each by the same function that the doors call."""
 
@@ -192,6 +205,13 @@ class Newsroom:
 
     def post(self, slug: str = "floods", title: str = "River rising", *, release: Release | None = AT_ONCE, **text: object) -> Entry:
         return add_entry(self.db, self.actor, slug, EntryText(title, **text), release)  # type: ignore[arg-type]
+
+    def subscribe_many(self, number: int, slug: str = "floods") -> list[str]:
+        """So many new readers, by the same function that imports a list; their addresses."""
+        addresses = [f"reader{n}@example.org" for n in range(number)]
+        for _ in import_subscribers(self.db, self.actor, starmap(Row, enumerate(addresses)), stream=slug):
+            pass
+        return addresses
 
     def entry(self, uid: str) -> Entry:
         with self.db.read() as tx:

@@ -9,27 +9,44 @@ from contextlib import contextmanager
 from typing import cast
 
 _MESSAGE_ID = re.compile(rb"(?im)^Message-ID: <([^@>]+)@")
+CUT_WITHIN_DATA, SILENT = "cut within data", "silent"
 
 
 class _Session(asyncio.Protocol):
     def __init__(self, sink: "MailSink") -> None:
-        self._sink, self._pending, self._in_data, self._recipient = sink, b"", False, ""
+        self._sink, self._pending, self._in_data = sink, b"", False
+        self._recipient, self._fault, self._refused = "", "", False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.write(b"220 sink\r\n")
+        self._sink.sessions.add(self._transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._sink.sessions.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         self._pending += data
         while self._in_data or b"\r\n" in self._pending:
             if not self._in_data:
                 line, _, self._pending = self._pending.partition(b"\r\n")
-                self._transport.write(self._answer(line))
+                self._say(self._answer(line))
+            elif self._fault == CUT_WITHIN_DATA:
+                self._transport.abort()
+                return
             elif (end := self._pending.find(b"\r\n.\r\n")) >= 0:
                 message, self._pending, self._in_data = self._pending[:end], self._pending[end + 5 :], False
-                self._sink.take(self._recipient, message, lambda: self._transport.write(b"250 2.0.0 taken\r\n"))
+                if self._fault.startswith("data "):
+                    self._say(self._fault.removeprefix("data ").encode() + b"\r\n")
+                elif self._fault != SILENT:
+                    self._sink.take(self._recipient, message, lambda: self._say(b"250 2.0.0 taken\r\n"))
             else:
                 return
+
+    def _say(self, answer: bytes) -> None:
+        self._transport.write(answer)
+        if answer.startswith(b"421"):
+            self._transport.close()
 
     def _answer(self, line: bytes) -> bytes:
         word = line[:4].upper()
@@ -37,6 +54,12 @@ class _Session(asyncio.Protocol):
             return b"250-sink\r\n250 PIPELINING\r\n"
         if word == b"RCPT":
             self._recipient = line[8:].strip().strip(b"<>").decode()
+            self._fault = self._sink.faults.pop(self._recipient, "")
+            self._refused = self._fault.startswith("rcpt ")
+            if self._refused:
+                return self._fault.removeprefix("rcpt ").encode() + b"\r\n"
+        if word == b"DATA" and self._refused:
+            return b"503 5.5.1 no recipient\r\n"
         if word == b"DATA":
             self._in_data = True
             return b"354 go on\r\n"
@@ -46,13 +69,18 @@ class _Session(asyncio.Protocol):
 class MailSink:
     """``arrived``: address and delivery of each mail, in the order in which they came.
 
-    Once there are more than ``hold_after``, none is answered until `let_go`.
+    Once there are more than ``hold_after``, none is answered until `let_go`.  ``on_mail`` is called with the index of
+    each before it is answered.  ``faults``: by address, what its next mail meets: ``rcpt 451 ...`` or ``data 554 ...``,
+    an answer at that stage (421 also hangs up), CUT_WITHIN_DATA, or SILENT, no answer to the mail at all.
     """
 
     def __init__(self) -> None:
         self.arrived: list[tuple[str, str]] = []
+        self.faults: dict[str, str] = {}
+        self.on_mail: Callable[[int], object] = lambda index: None
         self.hold_after = sys.maxsize
         self.url = ""
+        self.sessions: set[asyncio.Transport] = set()
         self._held: list[Callable[[], None]] = []
         self._loop = asyncio.new_event_loop()
 
@@ -61,6 +89,7 @@ class MailSink:
         found = _MESSAGE_ID.search(message)
         assert found is not None
         self.arrived.append((recipient, found[1].decode()))
+        self.on_mail(len(self.arrived) - 1)
         if len(self.arrived) > self.hold_after:
             self._held.append(answer)
         else:
@@ -83,6 +112,8 @@ class MailSink:
         listening.set()
         self._loop.run_forever()
         server.close()
+        for session in self.sessions:
+            session.abort()
         self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.close()
 

@@ -6,6 +6,7 @@ import re
 import threading
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
@@ -19,10 +20,8 @@ from sqlalchemy import func, select, update
 
 from cli.lifeline import GRACE_SECONDS
 from models import Delivery, DeliveryState
-from models.accounts import command_line_account
-from models.actor import Actor
-from models.importing import Row, import_subscribers
 from notifier.mail_lane import PASS_SECONDS
+from tests.conftest import Newsroom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -32,10 +31,9 @@ ANSWERED = 100  # mails that are answered before a kill at a known moment; each 
 
 def story_with_readers(site: Site, number: int) -> None:
     """A story that so many follow by mail."""
-    site.do("stream", "add", "floods", "--title", "The floods")
-    rows = (Row(line, f"reader{line}@example.org") for line in range(number))
-    for _ in import_subscribers(site.db, Actor.of(command_line_account(site.db)), rows, stream="floods"):
-        pass
+    room = Newsroom(site.db)
+    room.stream()
+    room.subscribe_many(number)
 
 
 def all_settled(site: Site, number: int) -> bool:
@@ -44,18 +42,17 @@ def all_settled(site: Site, number: int) -> bool:
     return one["owed"] == number and one["queued"] == 0
 
 
-def check(what: str, site: Site, sink: MailSink, number: int, capsys: pytest.CaptureFixture[str], *, most_doubled: int) -> None:
+def check(what: str, site: Site, sink: MailSink, number: int, say: Callable[[str, object], None], *, most_doubled: int) -> None:
     """Wait for the end of the sending, reckon and print; the tallies must say what the ledger says."""
     eventually(lambda: all_settled(site, number), within=120, what="the end")
     found = reckon(site.db, sink.arrived)
-    with capsys.disabled():
-        print(f"\n{what}: {found}")
+    say(what, found)
     assert (found.owed, found.sent, found.lost) == (number, number, [])
     assert found.doubled <= most_doubled
     assert site.alerts()[0]["sent"] == number
 
 
-def test_a_worker_killed_at_ten_random_moments_loses_nobody(tmp_path, capsys):
+def test_a_worker_killed_at_ten_random_moments_loses_nobody(tmp_path, say):
     number, seed = 20_000, random.randrange(10_000)
     moments = [0, *sorted(random.Random(seed).sample(range(number - 500), 9))]  # the first: while recipients are still being found
     with mail_sink() as sink:
@@ -70,14 +67,14 @@ def test_a_worker_killed_at_ten_random_moments_loses_nobody(tmp_path, capsys):
                 worker.kill()
                 worker.wait()
             site.spawn("worker")
-            check(f"worker killed {len(moments)} times (seed {seed})", site, sink, number, capsys, most_doubled=len(moments) * CONNECTIONS)
+            check(f"worker killed {len(moments)} times (seed {seed})", site, sink, number, say, most_doubled=len(moments) * CONNECTIONS)
             assert site.stop() == 0
         finally:
             site.close()
 
 
 @pytest.mark.parametrize("killed", ["the supervisor", "everything"])
-def test_a_kill_while_mails_are_sent_loses_none(tmp_path, capsys, killed):
+def test_a_kill_while_mails_are_sent_loses_none(tmp_path, say, killed):
     number = 600
     with mail_sink() as sink:
         site = Site(tmp_path, mail_url=sink.url, mail_connections=str(CONNECTIONS))
@@ -97,7 +94,7 @@ def test_a_kill_while_mails_are_sent_loses_none(tmp_path, capsys, killed):
             sink.let_go()
             assert site.alerts()[0]["sent"] == ANSWERED
             site.start()
-            check(f"{killed} killed", site, sink, number, capsys, most_doubled=CONNECTIONS)
+            check(f"{killed} killed", site, sink, number, say, most_doubled=CONNECTIONS)
         finally:
             site.close()
 
@@ -125,7 +122,7 @@ def let_a_minute_pass(site: Site, claims: set[str]) -> None:
         tx.execute(update(Delivery).where(Delivery.claim_token.in_(claims)).values(lease_until=func.now()))
 
 
-def test_of_two_nodes_one_is_drained_and_one_killed_and_others_send_what_they_held(tmp_path, capsys, postgres_site_url):
+def test_of_two_nodes_one_is_drained_and_one_killed_and_others_send_what_they_held(tmp_path, say, postgres_site_url):
     number, seed = 6_000, random.randrange(10_000)
     drained_at, killed_at = sorted(random.Random(seed).sample(range(200, 3_000), 2))
     with mail_sink() as sink:
@@ -158,7 +155,7 @@ def test_of_two_nodes_one_is_drained_and_one_killed_and_others_send_what_they_he
             threading.Event().wait(PASS_SECONDS + 2)  # the living one's claims of that moment have ended by then
             let_a_minute_pass(other, claims)
             what = f"of two nodes one drained, one killed (seed {seed})"
-            check(what, other, sink, number, capsys, most_doubled=CONNECTIONS)
+            check(what, other, sink, number, say, most_doubled=CONNECTIONS)
             assert other.stop() == 0
         finally:
             for node in nodes:

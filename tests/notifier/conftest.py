@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
@@ -28,6 +29,7 @@ from notifier.mail import Mailer
 from notifier.smtp import MailConnection
 from tests.conftest import Newsroom
 from tests.notifier.office import Office, counted, tallied
+from tests.sink import MailSink, mail_sink
 
 DROP = "drop"  # a reply that is none: the connection is cut
 
@@ -215,6 +217,21 @@ def hook(httpserver: HTTPServer, allow: Callable[..., None]) -> str:
     """URL of a webhook on the local server, which is allowed."""
     allow(f"{httpserver.host}:{httpserver.port}")
     return f"json://{httpserver.host}:{httpserver.port}/hook"
+
+
+@pytest.fixture
+def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailSink]:
+    monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
+    with mail_sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def new_office(newsroom: Newsroom, keys: Keys, sink: MailSink) -> Iterator[Callable[..., Office]]:
+    """Opens offices that send to ``sink`` or to another mail server, each a worker of its own."""
+    with ExitStack() as at_end:
+        yield lambda mail_url=sink.url: at_end.enter_context(closing(Office(newsroom.db, keys, mail_url)))
+    assert tallied(newsroom.db) == counted(newsroom.db)
 
 
 @pytest.fixture
