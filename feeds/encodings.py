@@ -2,13 +2,12 @@
 
 import gzip
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from types import MappingProxyType
 
 import brotli  # type: ignore[import-untyped]
 
 IDENTITY = "identity"
-_LONGEST = 200  # characters of a field that is remembered; browsers send some thirty
+_MOST, _LONGEST = 500, 200  # fields that are remembered, and characters of one; browsers send some thirty
 
 # What we have, best first.  Both give the same bytes on any day: gzip would note the present second unless told another.
 CODINGS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
@@ -22,12 +21,19 @@ DECODERS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
     {"gzip": gzip.decompress, "br": lambda body: bytes(brotli.decompress(body)), IDENTITY: lambda body: body}
 )
 
+_chosen: dict[str | None, str] = {None: IDENTITY}
+
 
 def choose(accepted: str | None) -> str:
     """The best coding for a reader who sent that Accept-Encoding; plain bytes where none of ours is taken, rather than nothing."""
-    if not accepted:
-        return IDENTITY
-    return _remembered(accepted) if len(accepted) <= _LONGEST else _choose(accepted)
+    return _chosen.get(accepted) or _choose_first(accepted or "")
+
+
+def _choose_first(accepted: str) -> str:
+    coding = _choose(accepted)
+    if len(_chosen) < _MOST and len(accepted) <= _LONGEST:
+        _chosen[accepted] = coding
+    return coding
 
 
 def _choose(accepted: str) -> str:
@@ -37,9 +43,6 @@ def _choose(accepted: str) -> str:
     found = {name: weights.get(name, others) for name in CODINGS if name != IDENTITY} | {IDENTITY: weights.get(IDENTITY, 0.0)}
     best = max(found, key=lambda name: found[name])  # the first of several
     return best if found[best] > 0 else IDENTITY
-
-
-_remembered = lru_cache(256)(_choose)
 
 
 def _weight(element: str) -> tuple[str, float]:

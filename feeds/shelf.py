@@ -92,7 +92,7 @@ class Shelf:
         kept = self._kept.get(path)
         if kept is not None:
             kept.asked = self._clock()
-            if self._still_good(kept):
+            if kept.asked < kept.until or self._still_good(kept):
                 return kept
         return self._once(path, make)
 

@@ -40,7 +40,7 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     if settings.proxies:  # one more than there are would let anybody write the address that the throttles count
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
     app.wsgi_app = BodyInTime(app.wsgi_app, threads=settings.web_threads, most_bytes=MOST_BYTES)  # type: ignore[method-assign]
-    app.wsgi_app = ShelfLayer(app.wsgi_app, lambda: app.extensions["storywire"].shelf)  # type: ignore[method-assign]
+    app.wsgi_app = ShelfLayer(app.wsgi_app, shelf)  # type: ignore[method-assign]
     protect(app, settings)
     set_up_login(app)
     csrf.init_app(app)

@@ -11,7 +11,7 @@ from feeds.changes import read_moves
 from feeds.encodings import choose
 from feeds.http import known_tag
 from feeds.maker import FeedMaker
-from feeds.shelf import Shelf
+from feeds.shelf import Make, Shelf
 from feeds.shelved import Answer, HeaderList, Shelved
 from models.database import Database
 from notifier.troubles import Troubles
@@ -31,7 +31,7 @@ _OPTIONS = Answer("204 No Content", "", (("Allow", _METHODS),))
 def make_shelf(settings: Settings, db: Database, clock: Callable[[], float] = time.time) -> Shelf:
     """The shelf of a process, with the site's feeds on it."""
     return Shelf(
-        FeedMaker(db, settings),
+        _by_wsgi_path(FeedMaker(db, settings)),
         partial(read_moves, db),
         most_bytes=int(settings.shelf_megabytes * 1_000_000 * SHARE),
         threads=settings.web_threads,
@@ -46,16 +46,26 @@ class ShelfLayer:
     A query makes no other document: readers that put a number behind the address, to get past caches, get the same bytes.
     """
 
-    def __init__(self, app: "WSGIApplication", shelf: Callable[[], Shelf]) -> None:
+    def __init__(self, app: "WSGIApplication", shelf: Shelf) -> None:
         self._app = app
-        self._shelf = shelf
+        self.shelf = shelf
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if not path.isascii():
-            path = _decoded(path)
-        shelf = self._shelf()
-        found = shelf.ready(path) or shelf.find(path)
+        """What nearly all readers ask, in as few steps as there can be: the whole document, or whether theirs is the present one."""
+        kept = self.shelf.ready(environ["PATH_INFO"])
+        if kept is not None and environ["REQUEST_METHOD"] == "GET":
+            tag = environ.get("HTTP_IF_NONE_MATCH")
+            if tag is not None:
+                if unchanged := kept.unchanged.get(tag):
+                    start_response("304 Not Modified", unchanged)
+                    return ()
+            elif "HTTP_IF_MODIFIED_SINCE" not in environ and (copy := kept.copies.get(choose(environ.get("HTTP_ACCEPT_ENCODING")))):
+                start_response("200 OK", copy.headers)
+                return copy.chunks
+        return self._by_all_rules(environ, start_response)
+
+    def _by_all_rules(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        found = self.shelf.find(environ["PATH_INFO"])
         if found is None:
             return self._app(environ, start_response)
         method = environ["REQUEST_METHOD"]
@@ -68,7 +78,7 @@ class ShelfLayer:
         if unchanged is not None:
             start_response("304 Not Modified", unchanged)
             return []
-        copy = found.copies.get(coding) or shelf.copy(found, coding)
+        copy = found.copies.get(coding) or self.shelf.copy(found, coding)
         start_response("200 OK", copy.headers)
         return copy.chunks if method == "GET" else []
 
@@ -78,8 +88,6 @@ def _unchanged(found: Shelved, coding: str, environ: "WSGIEnvironment") -> Heade
     tags, since = environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MODIFIED_SINCE")
     if tags is None and since is None:
         return None
-    if headers := found.unchanged.get(tags or ""):
-        return headers
     own = found.tags[coding]
     known = known_tag(tags, since, (own, *(tag for tag in found.unchanged if tag != own)), found.modified)
     return found.unchanged[known] if known else None
@@ -92,9 +100,13 @@ def _answer(answer: Answer, method: str, start_response: "StartResponse") -> Ite
     return [body] if method != "HEAD" else []
 
 
-def _decoded(path: str) -> str:
-    """A path as WSGI hands it in, a character for each byte (PEP 3333); what is not UTF-8 is nobody's path."""
-    try:
-        return path.encode("latin-1").decode()
-    except ValueError:
-        return ""
+def _by_wsgi_path(makers: Callable[[str], Make | None]) -> Callable[[str], Make | None]:
+    """The same by paths as WSGI hands them in, a character for each byte (PEP 3333); what is not UTF-8 is nobody's path."""
+
+    def find(path: str) -> Make | None:
+        try:
+            return makers(path if path.isascii() else path.encode("latin-1").decode())
+        except ValueError:
+            return None
+
+    return find

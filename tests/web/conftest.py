@@ -132,7 +132,7 @@ def app(
     bare_app: Flask, settings: Settings, keys: Keys, db: Database, newsroom: Newsroom, rings: list[None], clock: StandingClock
 ) -> Flask:
     """Nobody watches its shelf, so each request for a feed looks for changes itself."""
-    documents = make_shelf(settings, db, lambda: clock.now.timestamp())
+    bare_app.wsgi_app.shelf = documents = make_shelf(settings, db, lambda: clock.now.timestamp())
     bare_app.extensions["storywire"] = Service(settings, keys, db, lambda: rings.append(None), documents)
     return bare_app
 
