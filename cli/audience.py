@@ -23,7 +23,7 @@ def _recipient(found: Recipient) -> dict[str, object]:
     shown: dict[str, object] = {"state": found.state, "reason": found.reason, "confirmed_at": found.confirmed_at}
     if found.kind is RecipientKind.MAIL:
         return {"email": found.address, **shown}
-    return {"name": found.address, "service": found.service, "url": found.masked_url, **shown}
+    return {"name": found.address, "service": found.service, "url": found.masked_url, "sick_since": found.sick_since, **shown}
 
 
 def _list(kind: RecipientKind, limit: int, as_json: bool, empty: str) -> None:

@@ -40,7 +40,7 @@ def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None) -> list[
     ``expanded`` is False while recipients are still being found.
     """
     latest = (
-        select(Alert.id, Alert.created_at, Alert.stopped_at, Alert.held_at, Revision.kind, Entry.title, Entry.uid)
+        select(Alert.id, Alert.created_at, Alert.stopped_at, Alert.held_at, Alert.notice, Revision.kind, Entry.title, Entry.uid)
         .outerjoin(Revision, Revision.id == Alert.revision_id)
         .outerjoin(Entry, Entry.id == Revision.entry_id)
         .order_by(Alert.id.desc())
@@ -56,7 +56,7 @@ def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None) -> list[
         {
             "id": alert.id,
             "kind": alert.kind.value if alert.kind else "notice",
-            "title": alert.title or "",
+            "title": alert.title or (alert.notice or {}).get("name", ""),
             "entry_uid": alert.uid or "",
             "created_at": alert.created_at,
             "stopped_at": alert.stopped_at,
@@ -102,7 +102,7 @@ def why_waiting(tx: Session) -> list[str]:
     said = ["Sending is paused for the whole site."] if paused else []
     said += [f"Sending is held: {reason} `storywire resume` lets it go on."] if reason else []
     late = tx.scalar(select(func.count()).select_from(Alert).where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None)))
-    said += [f"{late} alerts are held, since they would come hours late. Resume or stop them."] if late else []
+    said += [f"Alerts are held that would come hours late: {late}. Resume or stop them."] if late else []
     sick = select(Recipient.address, Recipient.reason).where(Recipient.lane == Lane.URGENT, Recipient.sick_since.is_not(None))
     said += [f"The channel {name} refuses messages: {reason}" for name, reason in tx.execute(sick.order_by(Recipient.sick_since).limit(5))]
     held = tx.scalars(select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "").order_by(Pause.name))
