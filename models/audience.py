@@ -75,6 +75,7 @@ def add_channel(
         else:
             channel.service, channel.masked_url = target.service, target.masked
             channel.sealed_url = Fernet(keys.fernet("target")).encrypt(target.url.encode()).decode()
+            channel.sick_since, channel.refusals, channel.next_at = None, 0, None
             _confirm(tx, channel)
         _follow(tx, channel, stream, tags)
         return channel

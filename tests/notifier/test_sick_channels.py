@@ -5,8 +5,9 @@ from datetime import timedelta
 from pytest_httpserver import HTTPServer
 
 from models import DeliveryState, Role
+from models.actor import SYSTEM
 from models.alerts import owe_notice
-from models.audience import list_recipients, reachable
+from models.audience import list_recipients, reachable, remove_recipient
 from models.ledger import RecipientKind
 from notifier.breaker import FIRST_REST, LONGEST_REST, REFUSALS, Health
 from notifier.errors import Refused, Sent, Unavailable
@@ -85,6 +86,19 @@ def test_what_waits_for_a_sick_channel_fails_at_last_with_its_words(
     assert states(office) == ["failed"] * 3
     assert {delivery.last_reply for delivery in office.deliveries()} == {"410 gone"}
     assert len(httpserver.log) < 14
+
+
+@one_database
+def test_a_channel_that_is_added_anew_is_well(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+    httpserver.expect_request("/gone").respond_with_data("gone", status=410)
+    httpserver.expect_request("/hook").respond_with_data("ok")
+    office.channel("room", hook.replace("/hook", "/gone"))
+    posted(newsroom, office, *"abc")
+    assert office.recipient("room").sick_since is not None
+    remove_recipient(office.db, SYSTEM, RecipientKind.CHANNEL, "room", "removed")
+    office.channel("room", hook)
+    posted(newsroom, office, "d")
+    assert states(office) == ["failed", "failed", "queued", "sent"]
 
 
 @one_database
