@@ -2,6 +2,7 @@
 
 import base64
 import hmac
+from datetime import UTC, datetime
 
 from config.keys import Keys
 
@@ -9,18 +10,40 @@ ALL = "all"
 
 
 def leave_token(keys: Keys, recipient_uid: str, scope: str) -> str:
-    """Names a recipient and the uid of the stream that it may leave by it (or `ALL`).  Does not expire: mails are kept."""
-    return f"{recipient_uid}-{scope}-{_signature(keys, recipient_uid, scope)}"
+    """Names a recipient and the uid of the stream that it may leave by it (or `ALL`).  Does not expire: mails are kept.
+
+    It also opens the recipient's settings, but nothing that would give away who that is.
+    """
+    return _signed(keys, "leave", recipient_uid, scope)
 
 
 def read_leave_token(keys: Keys, token: str) -> tuple[str, str] | None:
     """Recipient's uid and scope; None where the token was not made by us."""
-    recipient_uid, _, rest = token.partition("-")
-    scope, _, signature = rest.partition("-")
-    genuine = hmac.compare_digest(_signature(keys, recipient_uid, scope).encode(), signature.encode("utf-8", "replace"))
-    return (recipient_uid, scope) if genuine else None
+    read = _read(keys, "leave", token, 2)
+    return (read[0], read[1]) if read else None
 
 
-def _signature(keys: Keys, recipient_uid: str, scope: str) -> str:
-    digest = hmac.digest(keys.derive("leave"), f"{recipient_uid}:{scope}".encode("utf-8", "replace"), "sha256")
+def timed_token(keys: Keys, purpose: str, until: datetime, *values: str) -> str:
+    """Holds values of letters and digits for one purpose until a moment; a second is its least unit."""
+    return _signed(keys, purpose, *values, f"{int(until.timestamp()):x}")
+
+
+def read_timed_token(keys: Keys, purpose: str, token: str, number: int) -> tuple[tuple[str, ...], datetime] | None:
+    """Its ``number`` values and until when they hold, which the caller compares; None where it was not made by us for that purpose."""
+    read = _read(keys, purpose, token, number + 1)
+    return (read[:-1], datetime.fromtimestamp(int(read[-1], 16), UTC)) if read else None
+
+
+def _signed(keys: Keys, purpose: str, *values: str) -> str:
+    return "-".join((*values, _signature(keys, purpose, values)))
+
+
+def _read(keys: Keys, purpose: str, token: str, number: int) -> tuple[str, ...] | None:
+    *values, signature = token.split("-", number)  # the signature may hold hyphens, the values none
+    genuine = hmac.compare_digest(_signature(keys, purpose, tuple(values)).encode(), signature.encode("utf-8", "replace"))
+    return tuple(values) if genuine and len(values) == number else None
+
+
+def _signature(keys: Keys, purpose: str, values: tuple[str, ...]) -> str:
+    digest = hmac.digest(keys.derive(purpose), ":".join(values).encode("utf-8", "replace"), "sha256")
     return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
