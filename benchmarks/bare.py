@@ -1,20 +1,22 @@
-"""The limit: a WSGI callable that knows its bytes and its ETag, and does nothing else."""
+"""The limit: a WSGI callable that knows its answers, every header field of them, and does nothing else."""
 
+import json
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-_body = Path(os.environ["BENCH_FEED"]).read_bytes()
+_folder = Path(os.environ["BENCH_FOLDER"])
+_heads = {name: [tuple(field) for field in fields] for name, fields in json.loads((_folder / "heads.json").read_text()).items()}
+_bodies = {name: [(_folder / name).read_bytes()] for name in ("atom.xml", "atom.xml.gz")}
 _etag = os.environ["BENCH_ETAG"]
-_headers = [("ETag", _etag), ("Cache-Control", "public, max-age=60")]
-_whole = [*_headers, ("Content-Type", "application/atom+xml; charset=utf-8"), ("Content-Length", str(len(_body)))]
 
 
 def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """200 or 304."""
+    """200, plain or gzip, or 304."""
     if environ.get("HTTP_IF_NONE_MATCH") == _etag:
-        start_response("304 Not Modified", _headers)
+        start_response("304 Not Modified", _heads["304"])
         return []
-    start_response("200 OK", _whole)
-    return [_body]
+    name = "atom.xml.gz" if environ.get("HTTP_ACCEPT_ENCODING") == "gzip" else "atom.xml"
+    start_response("200 OK", _heads[name])
+    return _bodies[name]

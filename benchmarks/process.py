@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,17 +35,25 @@ def core(number: int) -> set[int]:
 
 @contextmanager
 def started(
-    module: str, *arguments: str, port: int | None = None, cores: set[int] | None = None, environment: Mapping[str, str] | None = None
-) -> Iterator[None]:
-    """``python -m module`` while the block runs, from the moment when it listens on ``port``."""
-    given = {**os.environ, **(environment or {}), "PYTHONPATH": str(CHECKOUT)}
+    module: str,
+    *arguments: str,
+    port: int | None = None,
+    cores: set[int] | None = None,
+    environment: Mapping[str, str] | None = None,
+    path: Sequence[Path] = (),
+) -> Iterator[int]:
+    """``python -m module`` while the block runs, from the moment when it listens on ``port``; its process id.
+
+    ``path`` holds more to import.
+    """
+    given = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(map(str, [CHECKOUT, *path]))}
     process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=given)
     try:
         if cores:
             os.sched_setaffinity(process.pid, cores)
         if port is not None:
             _wait(process, port)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(PATIENCE)

@@ -58,7 +58,7 @@ class ShelfLayer:
             if tag is not None:
                 if unchanged := kept.unchanged.get(tag):
                     start_response("304 Not Modified", unchanged)
-                    return ()
+                    return []  # granian has a short way for lists
             elif "HTTP_IF_MODIFIED_SINCE" not in environ and (copy := kept.copies.get(choose(environ.get("HTTP_ACCEPT_ENCODING")))):
                 start_response("200 OK", copy.headers)
                 return copy.chunks

@@ -1,0 +1,182 @@
+"""What a change costs until readers have it: all documents on the shelf, a long stream, two processes, and memory."""
+
+import json
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+from functools import partial
+from random import choices
+from statistics import median
+from time import process_time
+
+import requests
+from sqlalchemy import insert, select, update
+
+from benchmarks.feed_rendering import feedgen_alone
+from benchmarks.process import core, free_port, output, started
+from benchmarks.site import STREAM, Site, site
+from benchmarks.table import Row
+from feeds.address import Scope, Topic
+from feeds.changes import read_moves
+from feeds.document import Format
+from feeds.encodings import CODINGS
+from feeds.load import FeedLoader
+from feeds.maker import FeedMaker
+from feeds.shelf import Shelf
+from feeds.shelved import Shelved
+from models import Entry, Stream
+from models import Site as SiteRow
+from models.streams import StreamText, add_stream
+
+POSTS, FEW, MANY = 15, 100, 100_000
+STREAMS, EACH = 1_000, 20
+FILES = [fmt.file_name for fmt in Format]
+_SENTENCE = "At {} metres the **river** passed the mark and went on rising, said the town's own watch."
+BODY = "\n\n".join(map(_SENTENCE.format, range(36)))
+"""3 kB once it is HTML."""
+_WORDS = [f"{number:x}" for number in range(0x10000, 0x10000 + 2_000)]  # which compress about as well as words do
+
+
+class _Quiet:
+    def report(self, what: str, exc: Exception) -> None:
+        raise SystemExit(f"{what}: {exc}") from exc
+
+    def over(self, what: str) -> None:
+        """Nothing was wrong."""
+
+
+class _Watched:
+    def is_alive(self) -> bool:
+        return True
+
+    def wake(self) -> None:
+        """The benchmark looks itself."""
+
+
+def rows() -> list[Row]:
+    """A minute."""
+    with site() as found:
+        return [_all_documents(found), _long_stream(found), _two_processes(found), _memory(found)]
+
+
+def _shelf(found: Site) -> Shelf:
+    maker, changes = FeedMaker(found.db, found.settings), partial(read_moves, found.db)
+    shelf = Shelf(maker, changes, most_bytes=64_000_000, threads=2, troubles=_Quiet())
+    shelf.watcher = _Watched()
+    return shelf
+
+
+def _all_documents(found: Site) -> Row:
+    """From a commit until each document that readers ask for has its new bytes, uncompressed; beside feedgen's two documents."""
+    for number in range(50):
+        found.post(f"Entry {number}", BODY)
+    shelf, paths = _shelf(found), [f"{folder}/{name}" for folder in ("", f"/streams/{STREAM}") for name in FILES]
+    loader = FeedLoader(found.db, found.settings)
+    document = loader.load(Topic(Scope.STREAM, STREAM))
+    ours, peer = _turns(lambda: _renew(shelf, paths), lambda: feedgen_alone(document), lambda number: found.post(f"Post {number}", BODY))
+    texts = [_kept(shelf, path).body() for path in paths]
+    for coding in ("gzip", "br"):
+        took = _seconds(lambda coding=coding: [CODINGS[coding](text) for text in texts])
+        print(f"beside it: {coding} of all {len(texts)}, once, where a reader asked for it: {took * 1000:.0f} ms", flush=True)
+    return Row(f"post to all {len(paths)} documents of stream and site", ours, peer, "ms CPU", "feedgen, Atom + RSS", most=3)
+
+
+def _long_stream(found: Site) -> Row:
+    shelves, took = {}, {}
+    for number in (FEW, MANY):
+        add_stream(found.db, found.actor, f"s{number}", StreamText(f"With {number}"))
+        found.post("The first", BODY, f"s{number}")
+        _fill(found, {f"s{number}": number})
+        shelves[number] = _shelf(found)
+    for turn in range(POSTS):
+        for number, shelf in shelves.items():
+            found.post(f"Post {turn}", BODY, f"s{number}")
+            paths = [f"/streams/s{number}/{name}" for name in FILES]
+            took.setdefault(number, []).append(_seconds(lambda shelf=shelf, paths=paths: _renew(shelf, paths)) * 1000)
+    return Row(f"the same for a stream of {MANY:,} entries", took[MANY][2:], took[FEW][2:], "ms CPU", f"one of {FEW}", most=1.2)
+
+
+def _renew(shelf: Shelf, paths: list[str]) -> None:
+    shelf.look()
+    for path in paths:
+        _kept(shelf, path)
+
+
+def _kept(shelf: Shelf, path: str) -> Shelved:
+    kept = shelf.ready(path) or shelf.find(path)
+    assert isinstance(kept, Shelved), f"{path}: {kept}"
+    return kept
+
+
+def _turns(ours: Callable[[], object], peer: Callable[[], object], change: Callable[[int], object]) -> tuple[list[float], list[float]]:
+    took: list[tuple[float, float]] = []
+    for number in range(POSTS + 2):
+        change(number)
+        took.append((_seconds(ours) * 1000, _seconds(peer) * 1000))
+    return [own for own, _ in took[2:]], [other for _, other in took[2:]]  # the first ones also import, and read all entries
+
+
+def _seconds(job: Callable[[], object]) -> float:
+    start = process_time()
+    job()
+    return process_time() - start
+
+
+def _fill(found: Site, numbers: dict[str, int]) -> None:
+    """Entries as the one that is there, in one transaction: one post each would take longer than all benchmarks."""
+    table = Entry.__table__
+    with found.db.begin() as tx:
+        seq = tx.scalar(select(SiteRow.seq)) or 0
+        like = dict(tx.execute(select(table).where(Entry.seq.is_not(None)).order_by(Entry.id.desc()).limit(1)).mappings().one())
+        like.pop("id")
+        for slug, number in numbers.items():
+            stream = tx.scalar(select(Stream.id).where(Stream.slug == slug))
+            made = []
+            for place in range(number):
+                moment = like["published_at"] - timedelta(seconds=number - place)
+                dates = dict.fromkeys(("published_at", "updated_at", "created_at", "changed_at"), moment)
+                uid, html = uuid.uuid4().hex, f"<p>{' '.join(choices(_WORDS, k=500))}</p>"
+                own = {"uid": uid[:12], "guid": f"urn:uuid:{uid}", "stream_id": stream, "seq": seq + place + 1, "body_html": html}
+                made.append({**like, **dates, **own})
+            seq += number
+            tx.execute(insert(table), made)
+            tx.execute(update(Stream).where(Stream.id == stream).values(seq=seq, last_entry_at=like["published_at"]))
+        tx.execute(update(SiteRow).values(seq=seq))
+
+
+def _two_processes(found: Site) -> Row:
+    """From the commit until a reader of either process gets the post; the slower one."""
+    took = []
+    with ExitStack() as stack:
+        ports = [free_port(), free_port()]
+        for port in ports:
+            variables = {**found.settings.environment(), "STORYWIRE_PORT": str(port)}
+            stack.enter_context(started("benchmarks.web_process", "web.wsgi:app", port=port, environment=variables, cores=core(0)))
+        sessions = {port: stack.enter_context(requests.Session()) for port in ports}
+        for port, session in sessions.items():
+            session.get(f"http://127.0.0.1:{port}/streams/{STREAM}/atom.xml", timeout=10)
+        for number in range(POSTS):
+            title = f"Seen {number}"
+            found.post(title, BODY)
+            began = time.perf_counter()
+            for port, session in sessions.items():
+                while f"{title}<".encode() not in session.get(f"http://127.0.0.1:{port}/streams/{STREAM}/atom.xml", timeout=10).content:
+                    pass
+            took.append((time.perf_counter() - began) * 1000)
+    print(
+        f"beside it: posts were served by both of two processes after {median(took):.0f} ms, the slowest of {POSTS}: {max(took):.0f}",
+        flush=True,
+    )
+    return Row("a post in the slower of two processes, slowest of all", [max(took)], [300.0], "ms", "the promise", most=1)
+
+
+def _memory(found: Site) -> Row:
+    slugs = [f"m{number}" for number in range(STREAMS)]
+    for slug in slugs:
+        add_stream(found.db, found.actor, slug, StreamText(slug))
+    _fill(found, dict.fromkeys(slugs, EACH))
+    grown, kept, size = json.loads(output("benchmarks.shelf_memory", str(found.settings.data_dir), str(STREAMS)))
+    print(f"beside it: {kept:,} of {STREAMS * 3:,} documents, {size / 1e6:.0f} MB by the shelf's own count", flush=True)
+    return Row(f"memory of {STREAMS:,} streams, all formats, all asked for", [grown / 1e6], [64.0], "MB", "shelf_megabytes")

@@ -1,0 +1,34 @@
+"""How much a process grows by a full shelf.
+
+``python -m benchmarks.shelf_memory DATA_DIR STREAMS`` prints bytes, documents and the shelf's own count of bytes.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import psutil
+
+from config.settings import load_settings
+from feeds.document import Format
+from feeds.shelved import Shelved
+from models.database import open_database
+from web.shelf import make_shelf
+
+
+def main(data_dir: str, streams: str) -> None:
+    """Ask for each stream's feeds, as readers do, and look at this process."""
+    settings = load_settings(data_dir=Path(data_dir))
+    shelf = make_shelf(settings, open_database(settings.resolved_database_url))
+    shelf.find("/atom.xml")
+    before = psutil.Process().memory_info().rss
+    for number in range(int(streams)):
+        for fmt in Format:
+            kept = shelf.find(f"/streams/m{number}/{fmt.file_name}")
+            assert isinstance(kept, Shelved), kept
+            shelf.copy(kept, "gzip")
+    print(json.dumps([psutil.Process().memory_info().rss - before, len(shelf), shelf.bytes]))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
