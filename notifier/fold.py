@@ -46,7 +46,7 @@ def begin(db: Database, message: Message, token: str, service: Service, mine: Se
 
 def _gather(tx: Session, message: Message, token: str, mine: Sequence[Message]) -> Begun:
     leader = message.folded_into or message.id
-    queued = tx.execute(_owed(message)).all()
+    queued = tx.execute(_owed(message).limit(max(0, MOST - 1 - len(mine)))).all()
     known = [(one.id, one.folded_into) for one in mine] + [(row.id, row.folded_into) for row in queued]
     # What may have arrived together is told together again, and nothing else with it: its receiver drops it as a double.
     again = {id_ for id_, into in known if leader in (id_, into)}
@@ -68,7 +68,7 @@ def _owed(message: Message) -> Select[int, int | None]:
     """What else waits for the same channel, whenever it is due; notices and what is held stay by themselves."""
     queued = (Delivery.recipient_id == message.recipient_id, Delivery.state == DeliveryState.QUEUED, Delivery.lane == Lane.URGENT)
     query = select(Delivery.id, Delivery.folded_into).join(Alert, Alert.id == Delivery.alert_id)
-    return query.where(*queued, Alert.kind != AlertKind.NOTICE, Delivery.due_at < HELD).order_by(Delivery.id).limit(MOST)
+    return query.where(*queued, Alert.kind != AlertKind.NOTICE, Delivery.due_at < HELD).order_by(Delivery.id)
 
 
 def _these(tx: Session, ids: Sequence[int]) -> Select[int]:

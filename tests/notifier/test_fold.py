@@ -10,6 +10,7 @@ from sqlalchemy import text
 from models import DeliveryState, Lane
 from models.actor import SYSTEM
 from models.holds import pause_sending, resume_sending
+from notifier import fold
 from notifier.claim import Message, claim
 from notifier.fold import FOLD_ABOVE, Begun, _owed, begin
 from notifier.lease import release_all
@@ -38,23 +39,41 @@ def bodies(httpserver: HTTPServer) -> list[str]:
     return [f"{request.json['title']}\n{request.json['message']}" for request, _ in httpserver.log]
 
 
-@pytest.mark.parametrize(("number", "messages"), [(FOLD_ABOVE, 1), (FOLD_ABOVE + 1, 1), (60, 2)])
-def test_more_than_five_are_told_in_one_message(
-    newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer, clock: StandingClock, number: int, messages: int
+def sent(office: Office) -> list[int | None]:
+    """Of those sent, inside which message."""
+    return [delivery.folded_into for delivery in office.deliveries() if delivery.state is DeliveryState.SENT]
+
+
+def test_more_than_five_are_told_in_one_message(newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer) -> None:
+    posted(newsroom, office, FOLD_ABOVE + 1)
+    office.send()
+    assert len(httpserver.log) == 1
+    first = office.deliveries()[0].id
+    assert sent(office) == [None, *[first] * FOLD_ABOVE]
+    assert "News 0" in bodies(httpserver)[0]
+
+
+@one_database
+def test_five_are_told_one_by_one(newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer, clock: StandingClock) -> None:
+    posted(newsroom, office, FOLD_ABOVE)
+    for expected in (1, 2):  # at the pace of the service
+        office.send()
+        clock.forward(seconds=6)
+        assert len(httpserver.log) == expected
+        assert sent(office) == [None] * expected
+
+
+@one_database
+def test_what_is_too_much_for_one_message_goes_into_the_next(
+    newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    posted(newsroom, office, number)
+    monkeypatch.setattr(fold, "MOST", 7)
+    posted(newsroom, office, 14)
     office.send()
     clock.forward(seconds=6)
     office.send()
-    sent = [delivery for delivery in office.deliveries() if delivery.state is DeliveryState.SENT]
-    if number == FOLD_ABOVE:
-        assert len(httpserver.log) == len(sent) == 2  # at the pace of the service
-        return
-    assert len(httpserver.log) == messages
-    assert len(sent) == number
-    assert len({delivery.last_reply for delivery in sent}) == 1
-    assert len([delivery for delivery in sent if delivery.folded_into is None]) == messages
-    assert "News 0" in bodies(httpserver)[0]
+    assert len(httpserver.log) == 2
+    assert len(sent(office)) == 14
 
 
 @one_database
