@@ -29,6 +29,7 @@ class Overview:
     troubles: list[DeliveryLine]
     reasons: list[str]
     average: Estimate  # since it was made, or resumed
+    folded: bool  # only its sums are left
 
     @property
     def done(self) -> bool:
@@ -61,6 +62,7 @@ def overview(tx: Session, alert_id: int, *, troubles: int = 50) -> Overview:
         services=_services(tx, alert, lanes),
         troubles=_troubles(tx, alert_id, troubles),
         reasons=[] if is_done(sums) else _reasons(tx, alert, sums),
+        folded=alert.folded_at is not None,
         average=estimate(looks, sums["owed"] if sums["expanded"] else None, window=math.inf),
     )
 
@@ -113,4 +115,4 @@ def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
         return [f"This alert was stopped at {alert.stopped_at:%Y-%m-%d %H:%M} UTC."]
     said = [f"This alert is held: it would come more than {LATE_HOURS} hours late. Resume or stop it."] if alert.held_at is not None else []
     said += [] if sums["expanded"] else ["Recipients are still being found."]
-    return said + why_waiting(tx)
+    return said + why_waiting(tx, alerts=False)

@@ -96,13 +96,16 @@ def counts_of_entry(tx: Session, entry_id: int) -> dict[DeliveryState, int]:
     return dict(tx.execute(query).all())
 
 
-def why_waiting(tx: Session) -> list[str]:
-    """Sentences that say why messages that are due may not be sent now; empty where nothing holds them."""
+def why_waiting(tx: Session, *, alerts: bool = True) -> list[str]:
+    """Sentences that say why messages that are due may not be sent now; empty where nothing holds them.
+
+    ``alerts``: also that single ones are held.
+    """
     paused, reason = tx.execute(select(Site.sending_paused, Site.held_reason)).one_or_none() or (False, None)
     said = ["Sending is paused for the whole site."] if paused else []
     said += [f"Sending is held: {reason} `storywire resume` lets it go on."] if reason else []
     late = tx.scalar(select(func.count()).select_from(Alert).where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None)))
-    said += [f"Alerts are held that would come hours late: {late}. Resume or stop them."] if late else []
+    said += [f"Alerts are held that would come hours late: {late}. Resume or stop them."] if late and alerts else []
     sick = select(Recipient.address, Recipient.reason).where(Recipient.lane == Lane.URGENT, Recipient.sick_since.is_not(None))
     said += [f"The channel {name} refuses messages: {reason}" for name, reason in tx.execute(sick.order_by(Recipient.sick_since).limit(5))]
     held = tx.scalars(select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "").order_by(Pause.name))

@@ -16,12 +16,13 @@ from tests.web.conftest import Person
 
 A, E, D = Role.AUTHOR, Role.EDITOR, Role.ADMIN
 MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
+ALERT = "/desk/alerts/<int(max=9223372036854775807):alert_id>"
 
 # A route and the least role that it serves; of a button also which entry it is pressed on, and what is sent.
 LOOK = [
     ("/desk/", A), ("/desk/entries", A), ("/desk/post", A), ("/desk/entries/<uid:uid>", A), ("/desk/streams", A),
     ("/desk/entries/<uid:uid>/edit", E), ("/desk/entries/<uid:uid>/retract", E), ("/desk/streams/new", E),
-    ("/desk/streams/<slug:slug>/edit", E),
+    ("/desk/streams/<slug:slug>/edit", E), ("/desk/alerts", E), (ALERT, E), ("/desk/alerts/resume", D),
     ("/desk/channels", D), ("/desk/caught", D), ("/desk/caught/<token:mail_id>", D), ("/desk/caught/<token:mail_id>/html", D),
 ]  # fmt: skip
 CHANGE = [
@@ -35,6 +36,11 @@ CHANGE = [
     ("/desk/streams/new", E, "", {"slug": "new", "title": "T", "language": "en", "timezone": "UTC"}),
     ("/desk/streams/<slug:slug>/edit", E, "", {"title": "T", "language": "en", "timezone": "UTC"}),
     ("/desk/streams/<slug:slug>/state", E, "", {"state": "ended"}),
+    (f"{ALERT}/stop", E, "", {}),
+    (f"{ALERT}/resume", E, "", {}),
+    (f"{ALERT}/retry", E, "", {}),
+    ("/desk/alerts/pause", D, "", {}),
+    ("/desk/alerts/resume", D, "", {}),
     ("/desk/channels", D, "", {"name": "Room", "url": "ntfys://ntfy.example.org/topic"}),
 ]
 ROLES = [None, A, E, D]
@@ -55,7 +61,7 @@ def values(newsroom: Newsroom, settings: Settings) -> dict[str, str]:
 
 def path_of(rule: str, values: dict[str, str], entry: str) -> str:
     path = rule.replace("<slug:slug>", "floods").replace("<token:mail_id>", values["mail_id"])
-    return path.replace("<uid:uid>", values.get(entry, ""))
+    return path.replace(ALERT, "/desk/alerts/2").replace("<uid:uid>", values.get(entry, ""))
 
 
 def test_the_tables_name_every_route_of_the_desk(app: Flask) -> None:

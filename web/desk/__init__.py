@@ -2,11 +2,11 @@
 
 from flask import Blueprint
 
-from web.desk import board, caught, channels, entries, post, revise, streams
+from web.desk import alerts, board, caught, channels, entries, post, revise, streams
 from web.desk.guard import guard, tell_workers
 
 desk = Blueprint("desk", __name__, url_prefix="/desk")
 desk.before_request(guard)
 desk.after_request(tell_workers)
-for part in (board, caught, channels, entries, post, revise, streams):
+for part in (alerts, board, caught, channels, entries, post, revise, streams):
     desk.register_blueprint(part.bp)

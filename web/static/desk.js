@@ -24,6 +24,13 @@ if (byline && people) {
   });
 }
 
+// What is on its way is looked at again, unless somebody is about to press something.
+if (document.querySelector("[data-live]")) {
+  setInterval(() => {
+    if (!document.hidden && !document.activeElement?.closest("form")) location.reload();
+  }, 5000);
+}
+
 // Seconds until it goes out; then the page is asked for again.
 const count = document.querySelector("[data-seconds]");
 if (count) {
