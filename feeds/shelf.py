@@ -11,7 +11,7 @@ from feeds.shelved import Answer, Copy, Made, Shelved
 
 LATELY = 60.0  # seconds since a document was asked for, after which it is made again only when it is asked for
 RETRY = 1.0  # seconds for which the last good document is served after one could not be made
-PATIENCE = 2.0  # seconds that a reader waits while another's request makes a document, where an old one is there
+PATIENCE = 0.5  # seconds that a reader waits while another's request makes a document, where an old one is there
 
 Make = Callable[[bool], Made | Answer]
 """Makes one document; where not asked to read anew, perhaps from what was read for another one."""
@@ -188,9 +188,9 @@ class Shelf:
             return self._fly(path, make, flight)
         try:
             return flight.result(PATIENCE if kept else None)
-        except TimeoutError:
+        except TimeoutError:  # a database that hangs must not hold every thread
             assert kept is not None
-            return kept
+            return self._rest(kept)
 
     def _fly(self, path: str, make: Make, flight: "Future[Shelved | Answer]") -> Shelved | Answer:
         found: Shelved | Answer = AWAY
@@ -227,9 +227,13 @@ class Shelf:
         self._troubles.report(what, exc)
         with self._lock:
             self.faults += 1
-            if old:
-                old.until = self._clock() + RETRY
-        return old or AWAY
+        return self._rest(old) if old else AWAY
+
+    def _rest(self, old: Shelved) -> Shelved:
+        """Let the old one do for a moment."""
+        with self._lock:
+            old.until = self._clock() + RETRY
+        return old
 
     def _put(self, new: Shelved, made: Made) -> Shelved:
         """Let it stand in the old one's place: already stale where something moved while it was made."""

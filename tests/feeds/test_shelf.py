@@ -187,6 +187,20 @@ def test_what_cannot_be_made_leaves_the_last_good_one_and_is_said_and_counted(so
     assert source.serves(A) == "/a2"
 
 
+def test_while_one_reader_waits_for_a_database_that_hangs_the_others_get_the_old_one(
+    source: Source, held: Held, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feeds.shelf.PATIENCE", 0.001)
+    source.serves(A)
+    source.change(A, "new")
+    source.shelf.look()
+    with behind(source, held, A) as answer:
+        assert source.serves(A) == source.serves(A) == "a"
+        assert source.shelf.ready(A), "nobody waits for the next second"
+        assert answer() == "new"
+    assert source.serves(A) == "new"
+
+
 def test_while_the_database_is_away_what_is_there_is_served_and_nothing_else(source: Source) -> None:
     source.serves(A)
 
