@@ -4,6 +4,7 @@ import click
 
 from cli.door import json_option, open_door, read_text, show, table
 from cli.importing import import_list
+from cli.lists import erase, export_list, show_one, suppress, unsuppress
 from models import Recipient, RecipientKind
 from models.audience import Target, add_channel, add_subscriber, list_recipients, remove_recipient, signing_secret
 from notifier.channels import check_url
@@ -22,13 +23,13 @@ def subscriber() -> None:
 def _recipient(found: Recipient) -> dict[str, object]:
     shown: dict[str, object] = {"state": found.state, "reason": found.reason, "confirmed_at": found.confirmed_at}
     if found.kind is RecipientKind.MAIL:
-        return {"email": found.address, **shown}
+        return {"id": found.id, "email": found.address, **shown}
     return {"name": found.address, "service": found.service, "url": found.masked_url, "sick_since": found.sick_since, **shown}
 
 
-def _list(kind: RecipientKind, limit: int, as_json: bool, empty: str) -> None:
+def _list(kind: RecipientKind, limit: int, as_json: bool, empty: str, after: int = 0) -> None:
     with open_door().db.read() as tx:
-        found = list_recipients(tx, kind, limit=limit)
+        found = list_recipients(tx, kind, limit=limit, after=after)
     rows = [(one.address, one.state, one.service, one.masked_url, one.reason) for one in found]
     show([_recipient(one) for one in found], table(rows, empty=empty), as_json=as_json)
 
@@ -99,10 +100,11 @@ def add_two(email: str, stream: str | None, language: str, confirmed: bool, as_j
 
 @subscriber.command("list")
 @click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
+@click.option("--after", type=click.IntRange(0), default=0, metavar="ID", help="Go on after the one with that id, as --json tells it.")
 @json_option
-def list_subscribers(limit: int, as_json: bool) -> None:
+def list_subscribers(limit: int, after: int, as_json: bool) -> None:
     """List subscribers, the first that came first."""
-    _list(RecipientKind.MAIL, limit, as_json, "No subscribers yet: `storywire subscriber add`.")
+    _list(RecipientKind.MAIL, limit, as_json, "No subscribers yet: `storywire subscriber add`.", after)
 
 
 @subscriber.command("remove")
@@ -113,4 +115,5 @@ def remove_subscriber(email: str, as_json: bool) -> None:
     _remove(RecipientKind.MAIL, email, as_json)
 
 
-subscriber.add_command(import_list)
+for command in (import_list, export_list, show_one, suppress, unsuppress, erase):
+    subscriber.add_command(command)

@@ -23,11 +23,14 @@ from models.importing import Outcome, Remark, Row, import_subscribers
 @click.argument("file", metavar="FILE.csv")
 @click.option("--stream", metavar="SLUG", help="The story that they follow; all if left out.")
 @click.option("--language", default="en", show_default=True, help="Of the mails, where a column `language` says nothing else.")
+@click.option("--consent", default="", metavar="TEXT", help="What proves it, kept with each, where a column `consent` says nothing else.")
 @click.option("--confirmed", is_flag=True, help="You know that the owners of the addresses want this.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; only say what would be.")
 @click.option("--report", metavar="PATH", help="Where rows go that were not taken, with the reason.  [default: FILE.csv.report.csv]")
 @json_option
-def import_list(file: str, stream: str | None, language: str, confirmed: bool, dry_run: bool, report: str | None, as_json: bool) -> None:
+def import_list(
+    file: str, stream: str | None, language: str, consent: str, confirmed: bool, dry_run: bool, report: str | None, as_json: bool
+) -> None:
     """Subscribe a list of addresses: a CSV file whose first line names a column `email`; - reads standard input.
 
     It may be as long as you like, and the service goes on meanwhile. The same list again changes nothing, so an import
@@ -45,7 +48,8 @@ def import_list(file: str, stream: str | None, language: str, confirmed: bool, d
     path = Path(report or f"{'subscribers.csv' if file == '-' else file}.report.csv")
     counts: Counter[Outcome] = Counter()
     with _opened(file) as source, _bar(_size(file)) as advance, _report(path) as write:
-        for part in import_subscribers(db, actor, _rows(source), stream=stream, language=language, dry_run=dry_run):
+        options: dict[str, Any] = {"stream": stream, "language": language, "consent": consent, "dry_run": dry_run}
+        for part in import_subscribers(db, actor, _rows(source), **options):
             counts += part.counts
             write(part.remarks)
             advance(source, counts.total())
@@ -87,10 +91,10 @@ def _rows(source: BinaryIO) -> Iterator[Row]:
         names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
         if "email" not in names:
             raise click.ClickException("The first line must name the columns, one of them `email`; this is no such CSV file in UTF-8.")
-        email, language = names.index("email"), names.index("language") if "language" in names else len(names)
+        at = [names.index(name) if name in names else len(names) for name in ("email", "language", "consent")]
         for cells in reader:
             if cells:
-                yield Row(reader.line_num + 1, _cell(cells, email), _cell(cells, language))
+                yield Row(reader.line_num + 1, *(_cell(cells, index) for index in at))
     except csv.Error as exc:
         message = f"Line {reader.line_num + 1} cannot be read ({exc}): is a quotation mark never closed? Correct it and run it again."
         raise click.ClickException(message) from exc

@@ -1,5 +1,6 @@
-"""E-mail addresses in the one form in which they are compared."""
+"""E-mail addresses in the one form in which they are compared, and the form that tells nothing."""
 
+import hashlib
 import re
 
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
@@ -12,14 +13,29 @@ _LABEL = r"(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PLAIN = re.compile(rf"(?=.{{1,254}}\Z){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+([A-Za-z]{{2,63}})")
 _SPECIAL = frozenset(SPECIAL_USE_DOMAIN_NAMES)
 
+HIDDEN = "sha256:"
+LAST = "\U0010ffff"  # comes after every character that an address can have
+
 
 def normal_address(value: str) -> str:
     """An e-mail address in the one form in which addresses are compared; raises Invalid."""
     plain = _PLAIN.fullmatch(value)
     if plain and plain[1].lower() not in _SPECIAL:
         return value.lower()  # what the library would say, at a thirtieth of the time: a long list is nearly all such addresses
+    if "\ufffd" in value:
+        raise Invalid("e-mail", "it holds a character that could not be read; write it, or save the list, in UTF-8.")
     try:
         found = validate_email(line("e-mail", value, 320), check_deliverability=False, allow_quoted_local=False)
     except EmailNotValidError as exc:
         raise Invalid("e-mail", f"{value!r:.80} is not an address. {exc}") from exc
     return found.normalized.lower()  # casefold would make another domain of one with ß
+
+
+def hidden(address: str) -> str:
+    """What is kept of a normalised address that must be known when it is seen again, and of which nothing else may be kept."""
+    return HIDDEN + hashlib.sha256(address.encode()).hexdigest()
+
+
+def is_hidden(address: str) -> bool:
+    """Whether this stands in the place of an address."""
+    return address.startswith(HIDDEN)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from config.keys import Keys
 from models.actor import Actor
-from models.addresses import normal_address
+from models.addresses import hidden, normal_address
 from models.base import new_uid
 from models.clock import now
 from models.database import Database
@@ -25,6 +25,8 @@ from models.tokens import ALL
 
 ONLY_NOTICES = "no subscriber: told nothing but notices"
 """Why a recipient is ended that never followed anything, such as an operator."""
+ERASED = "erased"
+"""Why a recipient is ended of whom nothing is known any more."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def add_subscriber(db: Database, actor: Actor, email: str, *, stream: str | None
     actor.must_be(Role.ADMIN)
     address, language = normal_address(email), language_tag("language", language)
     with db.begin() as tx:
-        recipient = _recipient(tx, RecipientKind.MAIL, address)
+        recipient = find(tx, RecipientKind.MAIL, address)
         if recipient is None:
             recipient = Recipient(uid=new_uid(16), kind=RecipientKind.MAIL, address=address, lane=Lane.BULK, language=language)
             _confirm(tx, recipient)
@@ -66,7 +68,7 @@ def add_channel(
     actor.must_be(Role.ADMIN)
     name = line("name", name, NAME, required=True)
     with db.begin() as tx:
-        channel = _recipient(tx, RecipientKind.CHANNEL, name)
+        channel = find(tx, RecipientKind.CHANNEL, name)
         if channel is None:
             channel = Recipient(uid=new_uid(16), kind=RecipientKind.CHANNEL, address=name, lane=Lane.URGENT)
         if channel.state is RecipientState.CONFIRMED:
@@ -96,10 +98,11 @@ def remove_recipient(db: Database, actor: Actor, kind: RecipientKind, address: s
     actor.must_be(Role.ADMIN)
     address = normal_address(address) if kind is RecipientKind.MAIL else address
     with db.begin() as tx:
-        recipient = _recipient(tx, kind, address)
+        recipient = find(tx, kind, address)
         if recipient is None:
             raise NotFound("channel" if kind is RecipientKind.CHANNEL else "subscriber", address)
-        recipient.state, recipient.reason = RecipientState.ENDED, reason
+        if recipient.state is not RecipientState.SUPPRESSED:
+            recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, reason, now(tx)
         followed_now = (Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None))
         tx.execute(update(Subscription).where(*followed_now).values(ended_at=now(tx)))
         return recipient
@@ -107,7 +110,7 @@ def remove_recipient(db: Database, actor: Actor, kind: RecipientKind, address: s
 
 def list_recipients(tx: Session, kind: RecipientKind, *, limit: int = 1000, after: int = 0) -> Sequence[Recipient]:
     """Recipients of that kind by id, those after ``after`` first."""
-    of_kind = (Recipient.kind == kind, Recipient.reason != ONLY_NOTICES)
+    of_kind = (Recipient.kind == kind, Recipient.reason.not_in([ONLY_NOTICES, ERASED]))
     return tx.scalars(select(Recipient).where(*of_kind, Recipient.id > after).order_by(Recipient.id).limit(limit)).all()
 
 
@@ -138,7 +141,7 @@ def leave(db: Database, recipient_uid: str, scope: str) -> None:
 
 def reachable(tx: Session, address: str) -> Recipient:
     """The recipient of a normalised mail address, made if there is none: one that follows nothing and is no subscriber."""
-    recipient = _recipient(tx, RecipientKind.MAIL, address)
+    recipient = find(tx, RecipientKind.MAIL, address)
     if recipient is None:
         moment, uid = now(tx), new_uid(16)
         ended = RecipientState.ENDED
@@ -152,8 +155,8 @@ def reachable(tx: Session, address: str) -> Recipient:
 
 def suppress(tx: Session, recipient_id: int, reason: str) -> None:
     """Never mail this address again: its own server says that it is nobody's."""
-    changes = update(Recipient).where(Recipient.id == recipient_id).values(state=RecipientState.SUPPRESSED, reason=reason[:500])
-    tx.execute(changes)
+    values = {"state": RecipientState.SUPPRESSED, "reason": reason[:500], "ended_at": now(tx)}
+    tx.execute(update(Recipient).where(Recipient.id == recipient_id).values(values))
 
 
 @dataclass(frozen=True)
@@ -206,8 +209,10 @@ def count(tx: Session, topic: Topic) -> dict[RecipientKind, int]:
     return numbers
 
 
-def _recipient(tx: Session, kind: RecipientKind, address: str) -> Recipient | None:
-    return tx.scalar(select(Recipient).where(Recipient.kind == kind, Recipient.address == address))
+def find(tx: Session, kind: RecipientKind, address: str) -> Recipient | None:
+    """The recipient of a normalised mail address, also one of which only a hash is kept, or the channel of that name."""
+    names = [address, hidden(address)] if kind is RecipientKind.MAIL else [address]
+    return tx.scalar(select(Recipient).where(Recipient.kind == kind, Recipient.address.in_(names)))
 
 
 def _confirm(tx: Session, recipient: Recipient) -> None:

@@ -5,7 +5,7 @@ import secrets
 import sqlite3
 import time
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -15,7 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.actor import Actor
-from models.addresses import normal_address
+from models.addresses import hidden, normal_address
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
@@ -23,11 +23,13 @@ from models.errors import Invalid
 from models.ledger import Lane, Recipient, RecipientKind, RecipientState, Subscription
 from models.people import Role
 from models.streams import get_stream
-from models.texts import language_tag
+from models.suppression import any_hidden
+from models.texts import language_tag, line
 
 CHUNK = 20_000  # rows that are sorted together, so that a slice meets few pages of the index of addresses
 SLICE, LEAST_SLICE, MOST_SLICE = 200, 25, 2_000  # rows of one transaction: the first one's, and how far the time that it takes moves that
 LONGEST = 0.005  # seconds that SQLite's write lock should be kept
+PROOF = 500  # characters of what proves a consent
 ANALYZE_FROM = 5_000  # rows after which PostgreSQL's plans would be made for a much smaller table
 
 
@@ -49,6 +51,7 @@ class Row:
     line: int
     email: str
     language: str = ""
+    consent: str = ""  # what proves that the owner wants it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +77,26 @@ class Progress:
 
 
 def import_subscribers(
-    db: Database, actor: Actor, rows: Iterable[Row], *, stream: str | None = None, language: str = "en", dry_run: bool = False
+    db: Database,
+    actor: Actor,
+    rows: Iterable[Row],
+    *,
+    stream: str | None = None,
+    language: str = "en",
+    consent: str = "",
+    dry_run: bool = False,
 ) -> Iterator[Progress]:
     """Subscribe confirmed addresses to a stream, or to all; the same list again changes nothing, so it may go on after a break.
 
-    Who refused mail before or left stays away: a list is older than their word.  ``dry_run``: only say what would be.
+    Who refused mail before or left stays away: a list is older than their word.  ``consent``: what proves that they want
+    it, of rows that say nothing of their own.  ``dry_run``: only say what would be.
     """
     actor.must_be(Role.ADMIN)
-    language = language_tag("language", language)
+    language, consent = language_tag("language", language), line("consent", consent, PROOF)
     with db.read() as tx:
         stream_id = get_stream(tx, stream).id if stream is not None else None
-    importing = _Importing(db, stream_id, language, dry_run)
+        hashes = any_hidden(tx)
+    importing = _Importing(db, stream_id, Row(0, "", language, consent), hashes=hashes, dry_run=dry_run)
     left = iter(rows)
     while chunk := list(islice(left, CHUNK)):
         yield importing.take(chunk)
@@ -92,8 +104,8 @@ def import_subscribers(
 
 
 class _Importing:
-    def __init__(self, db: Database, stream_id: int | None, language: str, dry_run: bool) -> None:
-        self._db, self._stream_id, self._language, self._dry_run = db, stream_id, language, dry_run
+    def __init__(self, db: Database, stream_id: int | None, default: Row, *, hashes: bool = False, dry_run: bool = False) -> None:
+        self._db, self._stream_id, self._default, self._hashes, self._dry_run = db, stream_id, default, hashes, dry_run
         self._courtesy, self._seen, self._added = Courtesy(db), _Seen(), 0
         self._size = SLICE if db.embedded else MOST_SLICE
 
@@ -131,13 +143,13 @@ class _Importing:
 
     def _take_slice(self, part: dict[str, Row], progress: Progress) -> None:
         with self._db.read() as tx:
-            known = _known(tx, part, self._stream_id)
+            known = _known(tx, part, self._stream_id) | (_known_by_hash(tx, part) if self._hashes else {})
         for address, (outcome, reason) in known.items():
             if outcome is Outcome.ALREADY:
                 progress.counts[outcome] += 1
             else:
                 progress.refuse(outcome, part[address], reason)
-        new = {address: self._language_of(row) for address, row in part.items() if address not in known}
+        new = [self._subscriber(address, row) for address, row in part.items() if address not in known]
         progress.counts[Outcome.ADDED] += len(new)
         if new and not self._dry_run:
             with self._courtesy.writing():
@@ -152,12 +164,14 @@ class _Importing:
         elif seconds < LONGEST / 2:
             self._size = min(self._size * 2, MOST_SLICE)
 
-    def _language_of(self, row: Row) -> str:
-        """What the row says, where that is a language tag; lists from elsewhere may mean something else by it."""
+    def _subscriber(self, address: str, row: Row) -> tuple[str, str, str]:
+        """Address, language and consent: what the row says, where that can be taken; lists from elsewhere may mean something else."""
+        said = "".join(c for c in " ".join(row.consent.split()) if c.isprintable())[:PROOF]
         try:
-            return language_tag("language", row.language) if row.language else self._language
+            language = language_tag("language", row.language) if row.language else self._default.language
         except Invalid:
-            return self._language
+            language = self._default.language
+        return address, language, said or self._default.consent
 
 
 class _Seen:
@@ -196,7 +210,14 @@ def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict
     return found
 
 
-def _subscribe(tx: Session, languages: Mapping[str, str], stream_id: int | None) -> None:
+def _known_by_hash(tx: Session, addresses: Iterable[str]) -> dict[str, tuple[Outcome, str]]:
+    """Those that refused mail before and of which nothing but a hash was to be kept."""
+    names = {hidden(address): address for address in addresses}
+    query = select(Recipient.address).where(Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(names)))
+    return {names[found]: (Outcome.SUPPRESSED, "refused mail before") for found in tx.scalars(query)}
+
+
+def _subscribe(tx: Session, subscribers: Iterable[tuple[str, str, str]], stream_id: int | None) -> None:
     """Insert the recipients that are not there, confirm those that were asked and did not answer yet, and let all follow.
 
     Whoever was suppressed or left a moment ago does not follow.  The rows go as one value, which costs a tenth of a
@@ -205,7 +226,12 @@ def _subscribe(tx: Session, languages: Mapping[str, str], stream_id: int | None)
     embedded = tx.get_bind().dialect.name == "sqlite"
     insert = sqlite.insert if embedded else postgresql.insert
     near = secrets.token_hex(4)  # uids of one slice stand together in their index, so that it is written in few places
-    rows = literal([[near + secrets.token_hex(12), address, language] for address, language in languages.items()], JSON)
+    proof = {"how": "import", "at": now(tx).isoformat(timespec="seconds")}
+    values = [
+        [near + secrets.token_hex(12), address, language, address.partition("@")[2], proof | ({"said": said} if said else {})]
+        for address, language, said in subscribers
+    ]
+    rows = literal(values, JSON)
     row = (func.json_each if embedded else func.json_array_elements)(rows).table_valued(column("value", JSON)).c.value
     confirmed = {"state": _value(Recipient.state, RecipientState.CONFIRMED), "confirmed_at": _value(Recipient.confirmed_at, now(tx))}
     recipient = {
@@ -214,13 +240,16 @@ def _subscribe(tx: Session, languages: Mapping[str, str], stream_id: int | None)
         "address": row[1].as_string(),
         "lane": _value(Recipient.lane, Lane.BULK),
         "language": row[2].as_string(),
+        "domain": row[3].as_string(),
         "created_at": _value(Recipient.created_at, now(tx)),
         **confirmed,
+        "consent": row[4],
     }
     # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
     recipients = insert(Recipient).from_select(list(recipient), select(*recipient.values()).where(true()))
     unique, pending = [Recipient.kind, Recipient.address], Recipient.state == RecipientState.PENDING
-    tx.execute(recipients.on_conflict_do_update(index_elements=unique, set_=confirmed, where=pending))
+    again = confirmed | {"consent": recipients.excluded.consent}
+    tx.execute(recipients.on_conflict_do_update(index_elements=unique, set_=again, where=pending))
     following = {
         "recipient_id": Recipient.id,
         "stream_id": _value(Subscription.stream_id, stream_id),

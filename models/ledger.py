@@ -34,6 +34,14 @@ class Lane(enum.Enum):
     BULK = "bulk"
 
 
+_ADDRESS = String(320).with_variant(String(320, collation="C"), "postgresql")
+"""Compared byte by byte on both databases, so that the unique index also finds beginnings."""
+
+
+def _domain(context: Any) -> str:
+    return str(context.get_current_parameters()["address"]).partition("@")[2]
+
+
 class Recipient(Base):
     """An e-mail address or a channel."""
 
@@ -42,13 +50,17 @@ class Recipient(Base):
         UniqueConstraint("kind", "address"),
         # A fan-out to channels walks them without meeting the mail addresses, which may be many more.
         Index(None, "lane", "id"),
+        # The desk lists those of one state, and all of a domain.
+        Index(None, "kind", "state", "id"),
+        Index(None, "domain", "id"),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[BigId]
     uid: Mapped[Uid]
     kind: Mapped[RecipientKind]
-    address: Mapped[str] = mapped_column(String(320))  # the normalised e-mail address, or the channel's name
+    address: Mapped[str] = mapped_column(_ADDRESS)  # the normalised e-mail address, or the channel's name
+    domain: Mapped[str] = mapped_column(String(255), default=_domain, server_default=text("''"))  # of a mail address
     service: Mapped[str] = mapped_column(String(32), default="mail")
     sealed_url: Mapped[str | None] = mapped_column(Text)  # a channel's Apprise URL, encrypted
     masked_url: Mapped[str] = mapped_column(String(300), default="")

@@ -36,11 +36,26 @@ def test_a_clean_list_from_standard_input_leaves_no_report(site):
     [
         ("name,address\nAnn,ann@example.org\n", "`email`"),
         ("", "`email`"),
+        ("email\nann@example.org\n".encode("utf-16"), "`email`"),
         ('email\nann@example.org\n"bob@example.org\n' + "x\n" * 70_000, "Line"),
     ],
 )
 def test_a_file_that_is_no_list_says_why(site, text, said):
     assert said in site("subscriber", "import", "-", "--confirmed", input=text, code=1).stderr
+
+
+def test_what_is_not_utf8_says_so_line_by_line_and_proof_is_kept(site, tmp_path):
+    lines = b"\xef\xbb\xbfemail,consent\nj\xf6rg@example.org,x\nann@example.org,Form\0 7\nb\0ob@example.org,\neve@example.org,\n"
+    (tmp_path / "list.csv").write_bytes(lines)
+    assert {name: number for name, number in imported(site, "list.csv", "--consent", "fair of May").items() if number} == {
+        "added": 2,
+        "invalid": 2,
+        "report": "list.csv.report.csv",
+    }
+    report = (tmp_path / "list.csv.report.csv").read_text("utf-8")
+    assert "UTF-8" in report and "control character U+0000" in report
+    shown = [json.loads(site("subscriber", "show", f"{name}@example.org", "--json").stdout)["consent"] for name in ("ann", "eve")]
+    assert [consent["said"] for consent in shown] == ["Form 7", "fair of May"]
 
 
 def test_nobody_is_subscribed_without_the_word_that_they_want_it(site):

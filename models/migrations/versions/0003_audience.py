@@ -27,6 +27,9 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("consent", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("shared", sa.Boolean(), server_default=sa.false(), nullable=False))
         batch_op.add_column(sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("domain", sa.String(length=255), server_default=sa.text("''"), nullable=False))
+        batch_op.create_index(batch_op.f("ix_recipient_kind_state_id"), ["kind", "state", "id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_recipient_domain_id"), ["domain", "id"], unique=False)
 
     with op.batch_alter_table("stream", schema=None) as batch_op:
         batch_op.add_column(sa.Column("subject_prefix", sa.String(length=60), nullable=True))
@@ -51,4 +54,14 @@ def upgrade() -> None:
             postgresql_where=sa.text("next_digest_at IS NOT NULL AND ended_at IS NULL"),
         )
 
+    with op.batch_alter_table("throttle", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_throttle_window_at"), ["window_at"], unique=False)
+
     # ### end Alembic commands ###
+    embedded = op.get_bind().dialect.name == "sqlite"
+    if not embedded:
+        op.execute('ALTER TABLE recipient ALTER COLUMN address TYPE VARCHAR(320) COLLATE "C"')
+    recipient = sa.table("recipient", sa.column("address"), sa.column("domain"), sa.column("kind"))
+    address, func = recipient.c.address, sa.func
+    domain = func.substr(address, func.instr(address, "@") + 1) if embedded else func.split_part(address, "@", 2)
+    op.execute(sa.update(recipient).where(recipient.c.kind == "mail").values(domain=domain))

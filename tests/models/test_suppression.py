@@ -1,0 +1,82 @@
+"""Who is never mailed again, and of whom nothing is kept."""
+
+import pytest
+from sqlalchemy import select
+
+from models import Delivery, Recipient, RecipientKind, RecipientState, Role, Subscription
+from models.alerts import owe_notice
+from models.audience import add_subscriber, find, list_recipients, remove_recipient
+from models.errors import Conflict, Forbidden, Invalid, NotFound
+from models.importing import Row, import_subscribers
+from models.suppression import erase_address, lift, suppress_address
+
+ANN = "ann@example.org"
+
+
+def found(db, address=ANN):
+    with db.read() as tx:
+        return find(tx, RecipientKind.MAIL, address)
+
+
+def imported(db, newsroom):
+    [part] = import_subscribers(db, newsroom.actor, [Row(2, ANN, consent="Form 7")])
+    return {outcome.value: number for outcome, number in part.counts.items() if number}
+
+
+def test_a_suppressed_address_comes_back_by_nobody_but_its_owner_or_who_lifts_it(db, newsroom):
+    suppress_address(db, newsroom.actor, "Ann@Example.org", "wrote to us")
+    assert (found(db).state, found(db).reason) == (RecipientState.SUPPRESSED, "wrote to us")
+    with pytest.raises(Invalid, match="wrote to us"):
+        add_subscriber(db, newsroom.actor, ANN)
+    assert imported(db, newsroom) == {"suppressed": 1}
+    remove_recipient(db, newsroom.actor, RecipientKind.MAIL, ANN, "removed")
+    assert found(db).state is RecipientState.SUPPRESSED
+    assert lift(db, newsroom.actor, found(db).uid).state is RecipientState.ENDED, "it never asked for anything"
+    with pytest.raises(Conflict):
+        lift(db, newsroom.actor, found(db).uid)
+    add_subscriber(db, newsroom.actor, ANN)
+    suppress_address(db, newsroom.actor, ANN, "550 by a broken server")
+    assert lift(db, newsroom.actor, found(db).uid).state is RecipientState.CONFIRMED, "its consent stands"
+
+
+def test_who_is_erased_leaves_no_trace_but_numbers_and_may_come_back(db, newsroom):
+    assert imported(db, newsroom) == {"added": 1}
+    ann = found(db)
+    assert ann.consent["said"] == "Form 7"
+    with db.begin() as tx:
+        owe_notice(tx, ann, "healed", {})
+        tx.scalars(select(Delivery)).one().last_reply = f"451 <{ANN}> later"
+    erase_address(db, newsroom.actor, ANN)
+    with db.read() as tx:
+        row = tx.get_one(Recipient, ann.id)
+        assert ANN not in str([getattr(row, column.name) for column in Recipient.__table__.columns])
+        assert (row.state, row.consent, row.domain) == (RecipientState.ENDED, None, "")
+        assert tx.scalars(select(Delivery.last_reply)).all() == [None]
+        assert tx.scalars(select(Subscription.ended_at)).one() is not None
+        assert list_recipients(tx, RecipientKind.MAIL) == []
+    with pytest.raises(NotFound):
+        erase_address(db, newsroom.actor, ANN)
+    assert imported(db, newsroom) == {"added": 1}
+    assert found(db).id != ann.id
+
+
+def test_of_who_is_erased_and_suppressed_a_hash_stays(db, newsroom):
+    add_subscriber(db, newsroom.actor, ANN)
+    suppress_address(db, newsroom.actor, ANN, f"550 5.1.1 <{ANN}> unknown")
+    erase_address(db, newsroom.actor, ANN)
+    row = found(db)
+    assert row.address.startswith("sha256:") and row.reason == "550 5.1.1 <…> unknown"
+    with pytest.raises(Invalid):
+        add_subscriber(db, newsroom.actor, ANN)
+    assert imported(db, newsroom) == {"suppressed": 1}
+    lift(db, newsroom.actor, row.uid)
+    assert imported(db, newsroom) == {"added": 1}
+
+
+def test_only_an_admin_may(db, newsroom):
+    editor = newsroom.account(Role.EDITOR)
+    for change in (lambda: suppress_address(db, editor, ANN, "x"), lambda: lift(db, editor, "x"), lambda: erase_address(db, editor, ANN)):
+        with pytest.raises(Forbidden):
+            change()
+    with pytest.raises(Invalid):
+        suppress_address(db, newsroom.actor, ANN, "")
