@@ -22,8 +22,10 @@ def set_up_logging(settings: Settings, process: str) -> None:
     else:
         handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {process} %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for quiet in ("apprise", "pika", "dramatiq", "urllib3", "mail.log", "alembic", "_granian"):
+    for quiet in ("apprise", "dramatiq", "urllib3", "mail.log", "alembic", "_granian"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
+    # While a broker is away pika writes a dozen lines at each try; the doorbell says it once.
+    logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 class JsonLines(logging.Formatter):
