@@ -4,6 +4,7 @@ ServiceError
 ├── Invalid             422: one field cannot be taken, and why
 ├── Forbidden           403: this account may not do that
 ├── NotFound            404: no such stream, entry, account, channel
+│   └── BadLink         a link of a mail that was cut or is not ours
 ├── Gone                410: it was there and was withdrawn or deleted
 ├── Conflict            409: it is in another state than the change needs
 │   ├── KeyUsed         the request's key made something else before
@@ -37,6 +38,14 @@ class NotFound(ServiceError):
         super().__init__(f"There is no {kind} {name!r:.100}.")
         self.kind = kind
         self.name = name
+
+
+class BadLink(NotFound):
+    """The token of a link was not made by us, or not for this."""
+
+    def __init__(self) -> None:
+        ServiceError.__init__(self, "This link is not whole. Open it in the mail again, or copy all of it.")
+        self.kind, self.name = "link", ""
 
 
 class Gone(ServiceError):

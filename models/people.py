@@ -62,6 +62,7 @@ class Throttle(Base):
     """How often something was tried in the present window, counted in SQL so that it holds across nodes."""
 
     __tablename__ = "throttle"
+    __table_args__ = (Index(None, "window_at"),)  # each try removes windows that are over, however many go on
 
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
     window_at: Mapped[datetime]

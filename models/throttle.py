@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from ipaddress import ip_address, ip_network
 
 from sqlalchemy import delete
 from sqlalchemy.dialects import postgresql, sqlite
@@ -16,7 +17,10 @@ WINDOW = timedelta(minutes=15)
 
 
 def strike(db: Database, limits: Mapping[str, int]) -> None:
-    """Count one try for each key; raises TooMany, after counting, where one has had more than its limit in this window."""
+    """Count one try for each key; raises TooMany, after counting, where one has had more than its limit in this window.
+
+    Keys after that one are not counted: a network that is held adds no rows, whatever it tries, so its tries cost the same.
+    """
     retry_after = 0
     with db.begin() as tx:
         moment = now(tx)
@@ -24,7 +28,8 @@ def strike(db: Database, limits: Mapping[str, int]) -> None:
         for key, limit in limits.items():
             tries, window_at = _count(tx, key, moment)
             if tries > limit:
-                retry_after = max(retry_after, round((window_at + WINDOW - moment).total_seconds()))
+                retry_after = max(1, round((window_at + WINDOW - moment).total_seconds()))
+                break
     if retry_after:
         raise TooMany(retry_after)
 
@@ -42,3 +47,14 @@ def forgive(db: Database, keys: Iterable[str]) -> None:
     """Forget the tries under these keys."""
     with db.begin() as tx:
         tx.execute(delete(Throttle).where(Throttle.key.in_(list(keys))))
+
+
+def network_of(client: str) -> str:
+    """The network of an address, which is as much of it as may be kept: /24, or /64 of IPv6; empty for what is none."""
+    try:
+        ip = ip_address(client.partition("%")[0])
+    except ValueError:
+        return ""
+    if ip.version == 6 and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return str(ip_network((ip, 24 if ip.version == 4 else 64), strict=False))

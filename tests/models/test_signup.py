@@ -1,0 +1,197 @@
+"""Signing up by mail."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from models import Alert, Cadence, Delivery, Importance, Recipient, RecipientKind, RecipientState, Subscription, Throttle
+from models.audience import add_subscriber, find, followed, leave
+from models.clock import now
+from models.errors import BadLink, Conflict, Gone, Invalid, NotFound, TooMany
+from models.signup import KEPT, LIFE, TRIES_OF_NETWORK, Wish, ask, confirm, forget_unanswered
+from models.streams import StreamState, set_stream_state
+from models.suppression import suppress_address
+from models.throttle import network_of
+from models.tokens import ALL
+
+HEDDA = "hedda@post.example"
+
+
+def wish(email=HEDDA, **more):
+    return Wish(**{"email": email, "stream": "strike", "choice": "split", "page": "/streams/strike", "client": "203.0.113.7", **more})
+
+
+def notices(db):
+    """Name and values of each notice that was owed, and to whom."""
+    query = select(Alert.notice, Recipient.address).join(Delivery, Delivery.alert_id == Alert.id).join(Recipient).order_by(Alert.id)
+    with db.read() as tx:
+        return [(notice["name"], notice["values"], address) for notice, address in tx.execute(query)]
+
+
+def found(db, address=HEDDA):
+    with db.read() as tx:
+        return find(tx, RecipientKind.MAIL, address)
+
+
+@pytest.fixture
+def stream(newsroom):
+    return newsroom.stream("strike", language="de", timezone="Europe/Berlin")
+
+
+def test_nothing_is_followed_before_the_owner_has_confirmed_and_the_proof_is_kept(db, keys, stream, clock):
+    assert ask(db, keys, wish("Hedda@POST.example")) == HEDDA
+    [(name, values, address)] = notices(db)
+    assert (name, values["language"], values["story"], address) == ("confirm", "de", "The strike", HEDDA)
+    assert found(db).state is RecipientState.PENDING
+    asked = clock.now
+    clock.forward(minutes=5)
+    assert not confirm(db, keys, values["confirm"], "2001:db8:1:2:3::4").used
+    hedda = found(db)
+    assert (hedda.state, hedda.confirmed_at, hedda.timezone) == (RecipientState.CONFIRMED, clock.now, "Europe/Berlin")
+    with db.read() as tx:
+        [one] = followed(tx, hedda.uid)[1]
+    assert (one.stream_id, one.cadence, one.at_once_from) == (stream.id, Cadence.DAILY, Importance.KEY)
+    assert hedda.consent == {
+        "given": [
+            {
+                "scope": stream.uid,
+                "story": "The strike",
+                "choice": "split",
+                "page": "/streams/strike",
+                "asked_at": asked.replace(microsecond=0).isoformat(),
+                "asked_from": "203.0.113.0/24",
+                "confirmed_at": clock.now.replace(microsecond=0).isoformat(),
+                "confirmed_from": "2001:db8:1:2::/64",
+            }
+        ]
+    }
+
+
+def test_a_link_that_was_used_changes_nothing_again_and_ends_with_leaving(db, keys, stream, clock):
+    ask(db, keys, wish())
+    token = notices(db)[0][1]["confirm"]
+    confirm(db, keys, token, "")
+    with db.begin() as tx:
+        tx.execute(update(Subscription).values(cadence=Cadence.AT_ONCE))
+    assert confirm(db, keys, token, "").used
+    with db.read() as tx:
+        assert tx.scalars(select(Subscription.cadence)).all() == [Cadence.AT_ONCE]
+    clock.forward(minutes=1)
+    leave(db, found(db).uid, ALL)
+    with pytest.raises(Gone, match="left since"):
+        confirm(db, keys, token, "")
+    assert found(db).state is RecipientState.ENDED
+
+
+def test_an_old_a_cut_and_a_foreign_link_are_refused(db, keys, stream, clock):
+    ask(db, keys, wish())
+    values = notices(db)[0][1]
+    token = values["confirm"]
+    for bad in ("", "x", token[:-1], token + "x", token.replace("split", "all"), values["settings"], "-" * 200, "é"):
+        with pytest.raises(BadLink):
+            confirm(db, keys, bad, "")
+    clock.forward(seconds=LIFE.total_seconds())
+    with pytest.raises(Gone, match="three days"):
+        confirm(db, keys, token, "")
+    assert found(db).state is RecipientState.PENDING
+
+
+def test_whoever_is_known_gets_settings_and_whoever_is_suppressed_nothing_but_the_answer_is_one(db, keys, newsroom, stream):
+    add_subscriber(db, newsroom.actor, HEDDA)
+    suppress_address(db, newsroom.actor, "ann@post.example", "wrote to us")
+    assert ask(db, keys, wish()) == HEDDA
+    assert ask(db, keys, wish("ann@post.example")) == "ann@post.example"
+    assert [(name, address) for name, _, address in notices(db)] == [("preferences", HEDDA), ("confirm", "ann@post.example")]
+    ann = found(db, "ann@post.example")
+    assert (ann.state, ann.consent) == (RecipientState.SUPPRESSED, None), "the claim skips what it is owed"
+    with pytest.raises(Gone):
+        confirm(db, keys, notices(db)[1][1]["confirm"], "")
+    confirm(db, keys, notices(db)[0][1]["confirm"], "")
+    with db.read() as tx:
+        assert len(followed(tx, found(db).uid)[1]) == 2
+
+
+def test_an_address_is_asked_three_times_in_a_quarter_of_an_hour_and_five_times_a_day(db, keys, stream, clock):
+    for _ in range(3):
+        ask(db, keys, wish())
+    with pytest.raises(TooMany):
+        ask(db, keys, wish(client="198.51.100.1"))
+    for _ in range(4):
+        clock.forward(minutes=16)
+        ask(db, keys, wish())
+    assert len(notices(db)) == 5
+    clock.forward(days=1)
+    ask(db, keys, wish())
+    assert len(notices(db)) == 6
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_a_network_that_floods_us_is_held_at_a_flat_cost(db, keys, stream, say):
+    with db.begin() as tx:
+        tx.add(Throttle(key="sign-up network 203.0.113.0/24", window_at=now(tx), tries=TRIES_OF_NETWORK))
+        tx.add_all(Throttle(key=f"other {number}", window_at=now(tx), tries=1) for number in range(20_000))
+    began = time.perf_counter()
+    for number in range(100):
+        with pytest.raises(TooMany):
+            ask(db, keys, wish(f"b{number}@post.example", client=f"203.0.113.{number}"))
+    say("a sign-up that is held", f"{(time.perf_counter() - began) * 10:.1f} ms")
+    with db.read() as tx:
+        assert tx.scalar(select(func.count()).select_from(Throttle)) == 20_001, "no row more for what is held"
+        assert tx.scalar(select(func.count()).select_from(Recipient)) == 0
+
+
+def test_no_mail_of_a_story_that_ended_or_was_never_there(db, keys, newsroom, stream):
+    ask(db, keys, wish())
+    set_stream_state(db, newsroom.actor, "strike", StreamState.ENDED)
+    with pytest.raises(Conflict):
+        ask(db, keys, wish("ann@post.example"))
+    with pytest.raises(Gone):
+        confirm(db, keys, notices(db)[0][1]["confirm"], "")
+    with pytest.raises(NotFound):
+        ask(db, keys, wish("ann@post.example", stream="drought"))
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "email",
+    [
+        "a" * 64 + "@" + "b" * 251 + ".org",  # 320 characters
+        '"hedda von"@post.example',
+        "hedda@post.example\r\nBcc: all@post.example",
+        "hedda@post.example, ann@post.example",
+        "hedda@localhost",
+        "hedda@spam.example",
+        "hedda@mail.spam.example",
+        "hedda@bücher.example",
+        "\x00",
+        "",
+    ],
+)
+def test_an_address_that_cannot_be_taken_is_refused_at_the_door(db, keys, stream, email):
+    with pytest.raises(Invalid) as caught:
+        ask(db, keys, wish(email), blocked={"spam.example", "xn--bcher-kva.example"})
+    assert caught.value.field == "e-mail"
+    assert notices(db) == []
+
+
+@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+def test_an_international_address_is_one_however_it_is_written(db, keys, stream):
+    assert ask(db, keys, wish("Hedda@BÜCHER.example")) == ask(db, keys, wish("hedda@xn--bcher-kva.example")) == "hedda@bücher.example"
+
+
+def test_an_address_that_never_answered_is_forgotten(db, keys, stream, clock):
+    ask(db, keys, wish())
+    with db.begin() as tx:
+        tx.execute(update(Delivery).values(state="SENT"))
+    clock.forward(days=KEPT.days, minutes=-1)
+    assert forget_unanswered(db) == 0
+    clock.now += timedelta(minutes=2)
+    assert (forget_unanswered(db), found(db)) == (1, None)
+
+
+def test_of_a_network_only_so_much_is_kept():
+    assert network_of("::ffff:203.0.113.7") == "203.0.113.0/24"
+    assert network_of("fe80::1%eth0") == "fe80::/64"
+    assert network_of("a proxy") == ""
