@@ -166,7 +166,7 @@ def test_a_reader_that_has_it_already_gets_304(story, name):
     assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
     head = requests.head(story.site.base_url + path, timeout=10)
     assert (head.status_code, head.content, head.headers["ETag"]) == (200, b"", first.headers["ETag"])
-    assert head.headers["Content-Length"] == str(len(first.content))
+    assert head.headers["Content-Length"] == first.headers["Content-Length"], "in the coding in which it would come"
 
 
 def test_a_retracted_entry_is_gone_and_those_told_hear_of_it(story):
@@ -176,7 +176,7 @@ def test_a_retracted_entry_is_gone_and_those_told_hear_of_it(story):
     eventually(lambda: "Dyke holds" not in story.site.get("/streams/floods").text, within=1, what="the retraction")
     gone = story.site.get(f"/streams/floods/entries/{uid}")
     assert (gone.status_code, "It did not." in gone.text, "Dyke holds" in gone.text) == (410, True, False)
-    assert not any("Dyke holds" in story.feed(name) for name in FORMATS)
+    eventually(lambda: not any("Dyke holds" in story.feed(name) for name in FORMATS), within=1, what="the retraction in the feeds")
     eventually(lambda: story.site.alerts()[0]["sent"] == 3, what="the sending of the retraction")
     told = [json.loads(request.data) for request in story.hook.requests_of("retraction")]
     assert [one["note"] for one in told] == ["It did not."]
