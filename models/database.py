@@ -89,11 +89,20 @@ def rows_changed(tx: Session, statement: Update | Delete | Insert) -> int:
 def run_plainly(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
     """Run ``statement``, with a ``?`` for each value, once for each of ``rows``; how many rows it met in all.
 
-    The driver gets it as it is: for the few statements that run for each message, where building one costs more than it does.
+    The driver gets it as it is, and its errors come as they are: for the few statements that run for each message, where
+    SQLAlchemy's part costs more than theirs.
     """
-    return connection.exec_driver_sql(
-        statement if connection.dialect.name == "sqlite" else statement.replace("?", "%s"), list(rows)
-    ).rowcount
+    cursor = connection.connection.cursor()
+    try:
+        cursor.executemany(driver_text(connection, statement), rows)
+        return int(cursor.rowcount)
+    finally:
+        cursor.close()
+
+
+def driver_text(connection: Connection, statement: str) -> str:
+    """``statement`` with the driver's own mark in place of each ``?``."""
+    return statement if connection.dialect.name == "sqlite" else statement.replace("?", "%s")
 
 
 class ChangeWatch:

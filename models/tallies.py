@@ -3,11 +3,12 @@
 import os
 import platform
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from models.database import run_plainly
+from models.database import driver_text
 from models.ledger import DeliveryState, Lane, Tally
 
 Change = tuple[int, Lane, DeliveryState]
@@ -17,20 +18,24 @@ WORKER = f"{platform.node()}:{os.getpid()}"[-64:]
 """Each process adds to rows of its own, so none waits for another's commit."""
 
 
-_ADD = """
+ADD = """
     INSERT INTO tally (alert_id, worker, lane, state, number) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (alert_id, worker, lane, state) DO UPDATE SET number = tally.number + excluded.number
 """
 
 
-def tally(tx: Session | Connection, changes: Mapping[Change, int]) -> None:
+def tally(tx: Session, changes: Mapping[Change, int]) -> None:
     """Add ``changes`` in the transaction that makes them, as its last statement, so that no two wait for each other.
 
     A number below zero takes back: an unknown delivery that is owed again.
     """
-    rows = [(alert_id, WORKER, lane.value, state.value, number) for (alert_id, lane, state), number in changes.items() if number]
-    if rows:
-        run_plainly(tx.connection() if isinstance(tx, Session) else tx, _ADD, sorted(rows))
+    if rows := tally_rows(changes):
+        tx.connection().exec_driver_sql(driver_text(tx.connection(), ADD), rows)
+
+
+def tally_rows(changes: Mapping[Change, int]) -> list[tuple[Any, ...]]:
+    """The values of `ADD`, in the one order in which everybody takes these rows."""
+    return sorted((alert_id, WORKER, lane.value, state.value, number) for (alert_id, lane, state), number in changes.items() if number)
 
 
 def tallied(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[DeliveryState, int]]:

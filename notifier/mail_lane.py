@@ -81,10 +81,11 @@ class MailLane:
         return claimed.taken
 
     def close_connection(self) -> None:
-        """End this thread's connection, as the thread ends."""
+        """End this thread's connection to the mail server, as the thread ends."""
         mailer: Mailer | None = getattr(self._own, "mailer", None)
         if mailer is not None:
             mailer.close()
+        self._settler.close()
 
     def _mailer(self) -> Mailer:
         if not hasattr(self._own, "mailer"):

@@ -6,12 +6,13 @@ The statements are built once: building one anew costs more than a mail.
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, case, or_, select, update
+from sqlalchemy import Connection, Table, bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import Update
 
@@ -21,7 +22,7 @@ from models.base import UtcDateTime
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database, run_plainly
-from models.tallies import tally
+from models.tallies import ADD, tally, tally_rows
 from notifier.attempts import log_attempt
 from notifier.breaker import feel, note
 from notifier.claim import Message
@@ -100,6 +101,7 @@ class Settler:
         self._db = db
         self._courtesy = Courtesy(db)
         self._stamp: Callable[[datetime], object] = UtcDateTime().bind_processor(db.engine.dialect) or (lambda moment: moment)
+        self._connection: Connection | None = None
         self._pending: list[_Settlement] = []
         self._adding, self._writing = threading.Lock(), threading.Lock()
 
@@ -141,16 +143,35 @@ class Settler:
         """What nearly every mail comes to, with as little work as can be; raises where one of them was not ours any more."""
         if not batch:
             return
-        with self._courtesy.writing(), self._db.engine.begin() as connection:
+        with self._courtesy.writing(), self._kept() as connection:
             with self._db(bind=connection) as tx:
                 moment = self._stamp(now(tx))
             rows = [(moment, cast(Sent, one.outcome).reply[:REPLY], one.message.id, one.token) for one in batch]
             if run_plainly(connection, _SENT, rows) != len(batch):
                 raise LeaseLost
-            tally(connection, Counter((one.message.alert_id, one.message.lane, DeliveryState.SENT) for one in batch))
+            run_plainly(connection, ADD, tally_rows(Counter((one.message.alert_id, Lane.BULK, DeliveryState.SENT) for one in batch)))
         for one in batch:
             one.follows = Next(state=DeliveryState.SENT, reply=cast(Sent, one.outcome).reply[:REPLY])
             log_attempt(one.message, one.follows)
+
+    @contextmanager
+    def _kept(self) -> Iterator[Connection]:
+        """A transaction on a connection that is kept for the next, until something goes wrong with it."""
+        connection, self._connection = self._connection or self._db.engine.connect(), None
+        try:
+            with connection.begin():
+                yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+
+    def close(self) -> None:
+        """Give the kept connection back; the next settlement takes another."""
+        with self._writing:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
     def _write_alone(self, one: _Settlement) -> None:
         jitter = random.random()  # noqa: S311  it spreads load and guards nothing

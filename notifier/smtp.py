@@ -272,7 +272,8 @@ def _shut(smtp: smtplib.SMTP | None) -> None:
 
 def _words(code: int, words: bytes | str) -> str:
     text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    return "".join(c for c in " ".join(f"{code} {text}".split()) if c.isprintable())[:300]
+    said = " ".join(f"{code} {text}".split())
+    return (said if said.isprintable() else "".join(c for c in said if c.isprintable()))[:300]
 
 
 def _why(exc: Exception) -> str:
