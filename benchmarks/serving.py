@@ -21,7 +21,7 @@ from benchmarks.process import CHECKOUT, PATIENCE, core, free_port, output, star
 from benchmarks.site import STREAM, Site
 from benchmarks.table import Row
 
-ROUNDS, SECONDS = 5, 1
+ROUNDS, SECONDS = 7, 1
 PATH, FEEDGEN_PATH = f"/streams/{STREAM}/atom.xml", "/feedgen/atom.xml"
 PEERS = Path("build") / "bench"
 _WRK = shutil.which("wrk")

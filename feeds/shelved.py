@@ -68,7 +68,8 @@ class Shelved:
         link = [("Link", ", ".join(made.links))] if made.links else []
         self._before, self._after = ("Content-Type", made.content_type), [("Vary", "Accept-Encoding"), *_SAFE, *link]
         self._plain: bytes | None = made.render()
-        self.tags = {coding: _tag(etag(self._plain), coding) for coding in CODINGS}
+        plain = etag(self._plain)
+        self.tags = {coding: _tag(plain, coding) for coding in CODINGS}
         self.copies: dict[str, Copy] = {}
         self._date(last_modified(self.changed, datetime.fromtimestamp(now, UTC)))
         for coding in before.copies if before else ():
