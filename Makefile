@@ -33,6 +33,10 @@ test-slow: .venv/test.done ## The slow tests: crashes, whole installations
 bench: .venv/test.done ## Speed as ratios against peers and limits; `make bench feeds` or `make bench alerts` for one
 	$(BIN)/python -m benchmarks $(filter-out bench,$(MAKECMDGOALS))
 
+.PHONY: bench-full
+bench-full: .venv/test.done ## Alerts at full size: 100,000 mails, 1,000,000 subscribers; some twenty minutes
+	$(BIN)/python -m benchmarks alerts-full
+
 .PHONY: feeds alerts
 feeds alerts:
 	@: # words after `make bench`

@@ -52,7 +52,7 @@ def started(
         if cores:
             os.sched_setaffinity(process.pid, cores)
         if port is not None:
-            _wait(process, port)
+            wait_for_port(process, port)
         yield process.pid
     finally:
         process.terminate()
@@ -71,7 +71,8 @@ def output(module: str, *arguments: str, cores: set[int] | None = None) -> str:
     return printed
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
+def wait_for_port(process: "subprocess.Popen[bytes]", port: int) -> None:
+    """Until ``process`` listens there."""
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         try:
