@@ -193,10 +193,16 @@ class Shelf:
             return self._rest(kept)
 
     def _fly(self, path: str, make: Make, flight: "Future[Shelved | Answer]") -> Shelved | Answer:
+        old = self._kept.get(path)
         found: Shelved | Answer = AWAY
         try:
-            with self._making:
-                found = self._make(path, make, self._kept.get(path))
+            if self._making.acquire(timeout=PATIENCE if old else None):
+                try:
+                    found = self._make(path, make, old)
+                finally:
+                    self._making.release()
+            elif old:
+                found = self._rest(old)
         finally:
             with self._lock:
                 del self._flights[path]

@@ -51,8 +51,8 @@ class Source:
         self.heard = Heard()
         self.shelf = self.another()
 
-    def another(self, most_bytes: int = 1_000_000) -> Shelf:
-        return Shelf(self.makers, self.moves, most_bytes=most_bytes, threads=4, troubles=self.heard, clock=lambda: self.now)
+    def another(self, most_bytes: int = 1_000_000, threads: int = 4) -> Shelf:
+        return Shelf(self.makers, self.moves, most_bytes=most_bytes, threads=threads, troubles=self.heard, clock=lambda: self.now)
 
     def change(self, path: str, text: str | None = None) -> None:
         self.site += 1
@@ -191,12 +191,16 @@ def test_while_one_reader_waits_for_a_database_that_hangs_the_others_get_the_old
     source: Source, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("feeds.shelf.PATIENCE", 0.001)
-    source.serves(A)
-    source.change(A, "new")
+    source.shelf = source.another(threads=1)
+    source.shelf.watcher = Alive()
+    for path in (A, B):
+        source.serves(path)
+        source.change(path, "new")
     source.shelf.look()
     with behind(source, held, A) as answer:
-        assert source.serves(A) == source.serves(A) == "a"
-        assert source.shelf.ready(A), "nobody waits for the next second"
+        for path, text in ((A, "a"), (B, "b")):
+            assert source.serves(path) == source.serves(path) == text
+            assert source.shelf.ready(path), "nobody waits for the next second"
         assert answer() == "new"
     assert source.serves(A) == "new"
 
