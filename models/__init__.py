@@ -15,6 +15,7 @@ from models.ledger import (
     RecipientState,
     SkipReason,
     Subscription,
+    SubscriptionExcept,
     SubscriptionTag,
     Tally,
 )
@@ -39,5 +40,5 @@ __all__ = [
     "Account", "Alert", "AlertKind", "Cadence", "Contributor", "DailySum", "Delivery", "DeliveryState", "Entry", "EntryContributor",
     "EntryState", "EntryTag", "Fanout", "FeedText", "Importance", "Lane", "LoginLink", "LoginSession", "Pause", "Recipient",
     "RecipientKind", "RecipientState", "Revision", "RevisionKind", "RevisionState", "Role", "Site", "SkipReason", "Stream",
-    "StreamContributor", "StreamState", "Subscription", "SubscriptionTag", "Tally", "Throttle",
+    "StreamContributor", "StreamState", "Subscription", "SubscriptionExcept", "SubscriptionTag", "Tally", "Throttle",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.fernet import Fernet
-from sqlalchemy import Select, exists, func, or_, select, update
+from sqlalchemy import Select, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from config.keys import Keys
@@ -16,7 +16,7 @@ from models.base import new_uid
 from models.clock import now
 from models.database import Database
 from models.errors import Conflict, Invalid, NotFound
-from models.ledger import Cadence, Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionTag
+from models.ledger import Cadence, Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept, SubscriptionTag
 from models.people import Role
 from models.stories import Importance, Stream
 from models.streams import get_stream
@@ -75,12 +75,17 @@ def add_channel(
             if open_url(keys, channel) != target.url:
                 raise Conflict(f"There is a channel {name!r:.100} with another URL. Remove it first, or choose another name.")
         else:
-            channel.service, channel.masked_url = target.service, target.masked
-            channel.sealed_url = Fernet(keys.fernet("target")).encrypt(target.url.encode()).decode()
+            seal(keys, channel, target)
             channel.sick_since, channel.refusals, channel.next_at = None, 0, None
             _confirm(tx, channel)
         _follow(tx, channel, stream, tags)
         return channel
+
+
+def seal(keys: Keys, channel: Recipient, target: Target) -> None:
+    """Let a channel lead there; the URL is kept encrypted."""
+    channel.service, channel.masked_url = target.service, target.masked
+    channel.sealed_url = Fernet(keys.fernet("target")).encrypt(target.url.encode()).decode()
 
 
 def open_url(keys: Keys, channel: Recipient) -> str:
@@ -124,19 +129,34 @@ def followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[Subsc
 
 
 def leave(db: Database, recipient_uid: str, scope: str) -> None:
-    """End what brings a stream (its uid, or `ALL`) to a recipient; doing it again changes nothing.
+    """End what brings a stream (its uid), or anything (`ALL`), to a recipient; doing it again changes nothing.
 
-    Leaving one stream ends a subscription to all streams, too: who asks for no more of these mails must get none.
-    Raises NotFound for an unknown recipient.
+    Leaving one stream lets a subscription to all streams go on without that one: who asks for no more of these mails
+    gets none, and whatever else was wanted comes as before.  Raises NotFound for an unknown recipient.
     """
     with db.begin() as tx:
         recipient, subscriptions = followed(tx, recipient_uid)
         for subscription in subscriptions:
-            if subscription.stream is None or scope in (ALL, subscription.stream.uid):
-                subscription.ended_at = now(tx)
+            if scope in (ALL, subscription.stream and subscription.stream.uid):
+                subscription.ended_at, subscription.next_digest_at = now(tx), None
+            elif subscription.stream is None:
+                _leave_out(tx, subscription, scope)
         tx.flush()
         if not followed(tx, recipient_uid)[1] and recipient.state is RecipientState.CONFIRMED:
-            recipient.state, recipient.reason = RecipientState.ENDED, "left"
+            recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, "left", now(tx)
+
+
+def left_out(tx: Session, subscription: Subscription) -> Sequence[Stream]:
+    """The streams that a subscription to all streams leaves out."""
+    here = SubscriptionExcept.subscription_id == subscription.id
+    query = select(Stream).join(SubscriptionExcept, SubscriptionExcept.stream_id == Stream.id).where(here)
+    return tx.scalars(query.order_by(Stream.id)).all()
+
+
+def _leave_out(tx: Session, subscription: Subscription, stream_uid: str) -> None:
+    stream_id = tx.scalar(select(Stream.id).where(Stream.uid == stream_uid))
+    if stream_id is not None:
+        tx.merge(SubscriptionExcept(subscription_id=subscription.id, stream_id=stream_id))
 
 
 def reachable(tx: Session, address: str) -> Recipient:
@@ -176,6 +196,9 @@ def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, L
     """
     grades = list(Importance)
     tagged = select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == Subscription.id)
+    left_out = select(SubscriptionExcept.stream_id).where(
+        SubscriptionExcept.subscription_id == Subscription.id, SubscriptionExcept.stream_id == topic.stream_id
+    )
     query = (
         select(
             Recipient.id.label("recipient_id"),
@@ -186,7 +209,7 @@ def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, L
         .where(
             Recipient.state == RecipientState.CONFIRMED,
             Subscription.ended_at.is_(None),
-            or_(Subscription.stream_id == topic.stream_id, Subscription.stream_id.is_(None)),
+            or_(Subscription.stream_id == topic.stream_id, and_(Subscription.stream_id.is_(None), ~exists(left_out))),
             Subscription.cadence == Cadence.AT_ONCE,
             Subscription.least_importance.in_(grades[: grades.index(topic.importance) + 1]),
             or_(~exists(tagged), exists(tagged.where(SubscriptionTag.slug.in_(topic.tags)))),

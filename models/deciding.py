@@ -26,11 +26,12 @@ class Reader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A subscription; ``stream_id`` None: to all streams, ``tags`` empty: to every entry."""
+    """A subscription; ``stream_id`` None: to all streams but those ``left_out``, ``tags`` empty: to every entry."""
 
     created_at: datetime
     stream_id: int | None = None
     least_importance: Importance = Importance.NORMAL
+    left_out: frozenset[int] = frozenset()  # streams, of a subscription to all of them
     tags: frozenset[str] = frozenset()
     corrections: bool = True
     cadence: Cadence = Cadence.AT_ONCE
@@ -122,6 +123,7 @@ def _is_about(wanted: Wanted, topic: Topic) -> bool:
     grades = list(Importance)
     return (
         wanted.stream_id in (None, topic.stream_id)
+        and topic.stream_id not in wanted.left_out
         and grades.index(wanted.least_importance) <= grades.index(topic.importance)
         and (not wanted.tags or not wanted.tags.isdisjoint(topic.tags))
         and (wanted.corrections or not topic.correction)

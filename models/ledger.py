@@ -144,6 +144,15 @@ class SubscriptionTag(Base):
     slug: Mapped[str] = mapped_column(String(80), primary_key=True)
 
 
+class SubscriptionExcept(Base):
+    """A stream that a subscription to all streams leaves out: it was left, and all the others were not."""
+
+    __tablename__ = "subscription_except"
+
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True)
+    stream_id: Mapped[int] = mapped_column(ForeignKey("stream.id", ondelete="CASCADE"), primary_key=True)
+
+
 class AlertKind(enum.Enum):
     """What an alert tells."""
 

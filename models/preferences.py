@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from models.clock import now
 from models.database import Database
 from models.errors import Invalid, NotFound
-from models.ledger import Cadence, Recipient, RecipientState, Subscription, SubscriptionTag
+from models.ledger import Cadence, Recipient, RecipientState, Subscription, SubscriptionExcept, SubscriptionTag
 from models.site import current_seq
 from models.slots import MORNING, next_slot
 from models.stories import Importance
@@ -68,6 +68,7 @@ class Follow:
     """What is wanted of one stream, or of all (``stream_id`` None); ``tags`` may be written in any way, empty means all."""
 
     stream_id: int | None = None
+    left_out: tuple[int, ...] = ()  # ids of streams, where all others are followed
     tags: tuple[str, ...] = ()
     least_importance: Importance = Importance.NORMAL
     news: bool = True
@@ -81,7 +82,8 @@ class Follow:
             raise Invalid("tags", f"name at most {MOST_TAGS}.")
         if not (self.news or self.corrections):
             raise Invalid("kinds", "choose new entries, corrections or both; to get nothing, leave.")
-        return replace(self, tags=tags, rhythm=self.rhythm.cleaned())
+        left_out = () if self.stream_id is not None else tuple(dict.fromkeys(self.left_out))
+        return replace(self, tags=tags, left_out=left_out, rhythm=self.rhythm.cleaned())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +152,8 @@ def set_follow(tx: Session, recipient: Recipient, follow: Follow, *, moved: bool
     subscription.news, subscription.corrections = follow.news, follow.corrections
     _set_rhythm(tx, subscription, follow.rhythm, recipient.timezone, moved=moved)
     tx.flush()
-    _set_tags(tx, subscription, follow.tags)
+    _set_slugs(tx, subscription, follow.tags)
+    _set_left_out(tx, subscription, follow.left_out)
     return subscription
 
 
@@ -165,13 +168,14 @@ def _set_rhythm(tx: Session, subscription: Subscription, rhythm: Rhythm, timezon
         setattr(subscription, name, getattr(rhythm, name))
 
 
-def _set_tags(tx: Session, subscription: Subscription, tags: Sequence[str]) -> None:
-    here = SubscriptionTag.subscription_id == subscription.id
-    present = set(tx.scalars(select(SubscriptionTag.slug).where(here)))
-    if present != set(tags):
-        tx.execute(delete(SubscriptionTag).where(here))
-        tx.add_all(SubscriptionTag(subscription_id=subscription.id, slug=slug) for slug in tags)
-        tx.flush()
+def _set_slugs(tx: Session, subscription: Subscription, tags: Sequence[str]) -> None:
+    tx.execute(delete(SubscriptionTag).where(SubscriptionTag.subscription_id == subscription.id))
+    tx.add_all(SubscriptionTag(subscription_id=subscription.id, slug=slug) for slug in tags)
+
+
+def _set_left_out(tx: Session, subscription: Subscription, streams: Sequence[int]) -> None:
+    tx.execute(delete(SubscriptionExcept).where(SubscriptionExcept.subscription_id == subscription.id))
+    tx.add_all(SubscriptionExcept(subscription_id=subscription.id, stream_id=stream_id) for stream_id in streams)
 
 
 def _end_others(tx: Session, recipient: Recipient, present: Sequence[Subscription], wanted: Sequence[Follow]) -> None:

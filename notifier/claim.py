@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Lane, Recipient, RevisionKind, Subscription
+from models import Alert, Delivery, DeliveryState, Lane, Recipient, RevisionKind, Subscription, SubscriptionExcept
 from models.audience import owed
 from models.clock import now
 from models.database import Database
@@ -113,6 +113,7 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     stopped = _stopped(tx, {row.alert_id for row in rows} - about.keys())
     held = pause.hold_late(tx, about.values(), tried={row.alert_id for row in rows if row.attempts > 1})
     others = {alert_id: _others(tx, one, rows) for alert_id, one in about.items()}
+    left = _left_out(tx, rows)
     again = {alert_id: _still_owed(tx, one, rows) for alert_id, one in about.items()}
     wanted: list[Message] = []
     unwanted: dict[Skip | Wait, list[Any]] = {}
@@ -120,7 +121,7 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
         one, verdict = about.get(row.alert_id), judge_notice(row.state, stopped=row.alert_id in stopped)
         if one is not None:
             earlier, later = others[one.alert_id].get(row.recipient_id, ([], []))
-            subscribed = row.subscribed or row.recipient_id in again[one.alert_id]
+            subscribed = (row.subscribed and (row.subscription_id, one.stream_id) not in left) or row.recipient_id in again[one.alert_id]
             wish = Wish(recipient=row.state, subscribed=subscribed, earlier=earlier, later=later)
             verdict = judge(_standing(one, held=one.alert_id in held), wish, now(tx))
         if isinstance(verdict, Send):
@@ -151,6 +152,7 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Recipient.address,
             Recipient.service,
             Recipient.sealed_url,
+            Delivery.subscription_id,
             (Subscription.id.is_not(None) & Subscription.ended_at.is_(None)).label("subscribed"),
             (Subscription.id.is_not(None) & Subscription.stream_id.is_(None)).label("follows_all"),
         )
@@ -197,6 +199,15 @@ def _others(tx: Session, one: About, rows: Sequence[Any]) -> dict[int, tuple[lis
         elif id_ not in own:  # one in this very claim is superseded by it, not being sent
             states.append(state)
     return found
+
+
+def _left_out(tx: Session, rows: Sequence[Any]) -> Set[tuple[int, int]]:
+    """What subscriptions to all streams, that brought some of these, leave out by now: subscription and stream."""
+    these = {row.subscription_id for row in rows if row.follows_all}
+    if not these:
+        return set()
+    query = select(SubscriptionExcept.subscription_id, SubscriptionExcept.stream_id)
+    return {(one, stream_id) for one, stream_id in tx.execute(query.where(among(tx, SubscriptionExcept.subscription_id, list(these))))}
 
 
 def _still_owed(tx: Session, one: About, rows: Sequence[Any]) -> set[int]:

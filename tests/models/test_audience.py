@@ -13,6 +13,7 @@ from models.audience import (
     count,
     followed,
     leave,
+    left_out,
     open_url,
     owed,
     remove_recipient,
@@ -93,9 +94,10 @@ def test_leaving_a_story_leaves_it_however_it_came(db, newsroom, topic):
     leave(db, reader.uid, scope)
     with db.read() as tx:
         recipient, still = followed(tx, reader.uid)
-    assert [subscription.stream.slug for subscription in still] == ["drought"]
+        assert [stream.slug for stream in left_out(tx, still[0])] == ["floods"]
+    assert [subscription.stream and subscription.stream.slug for subscription in still] == [None, "drought"]
     assert recipient.state is RecipientState.CONFIRMED
-    assert mails(db, topic) == 0
+    assert mails(db, topic) == 0, "the subscription to all stories goes on without this one"
     leave(db, reader.uid, ALL)
     with db.read() as tx:
         assert followed(tx, reader.uid)[0].state is RecipientState.ENDED

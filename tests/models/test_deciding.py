@@ -9,7 +9,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from models import Cadence, Importance, Lane, Recipient, RecipientKind, RecipientState, SkipReason, Subscription, SubscriptionTag
+from models import (
+    Cadence,
+    Importance,
+    Lane,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    SkipReason,
+    Subscription,
+    SubscriptionExcept,
+    SubscriptionTag,
+)
 from models.audience import Topic, owed
 from models.base import new_uid
 from models.deciding import Decision, Digest, Later, News, Reader, Send, Skip, Wanted, decide, most_immediate
@@ -51,6 +62,7 @@ NIGHT = {"quiet_from": time(22), "quiet_until": time(7), "timezone": KYIV}
         ({"created_at": AFTER}, FILTERED),
         ({"confirmed_at": AFTER}, FILTERED),
         ({"stream_id": 2}, FILTERED),
+        ({"left_out": frozenset({1})}, FILTERED),
         ({"least_importance": Importance.BREAKING}, FILTERED),
         ({"tags": frozenset({"rain"})}, FILTERED),
         ({"tags": frozenset({"rain", "river"})}, Send()),
@@ -95,6 +107,7 @@ def _audience(streams: list[int], dice: random.Random) -> Iterator[tuple[Reader,
                 Wanted(
                     created_at=dice.choice([BEFORE, BEFORE, NOW, AFTER]),
                     stream_id=stream,
+                    left_out=frozenset(dice.sample(streams, dice.choice([0, 0, 1])) if stream is None else []),
                     least_importance=dice.choice(list(Importance)),
                     tags=frozenset(dice.sample(["river", "rain", "dyke"], dice.choice([0, 0, 1, 2]))),
                     corrections=dice.random() < 0.7,
@@ -116,11 +129,12 @@ def test_the_sql_for_all_agrees_with_the_rule_for_one(newsroom, db) -> None:
             tx.add(Recipient(**values, state=reader.state, confirmed_at=reader.confirmed_at, created_at=BEFORE))
             tx.flush()
             for one in subscriptions:
-                values = {name: getattr(one, name) for name in Wanted.__slots__ if name != "tags"}
+                values = {name: getattr(one, name) for name in Wanted.__slots__ if name not in ("left_out", "tags")}
                 row = Subscription(recipient_id=number, **values)
                 tx.add(row)
                 tx.flush()
                 tx.add_all(SubscriptionTag(subscription_id=row.id, slug=tag) for tag in one.tags)
+                tx.add_all(SubscriptionExcept(subscription_id=row.id, stream_id=stream) for stream in one.left_out)
     tags = ((), ("rain",), ("river", "dyke"))
     for importance, labels, correction in itertools.product(Importance, tags, (False, True)):
         news = News(Topic(streams[0], importance, labels, correction=correction), NOW)

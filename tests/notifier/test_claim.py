@@ -8,7 +8,7 @@ from sqlalchemy import event, select, update
 
 from models import Alert, Delivery, DeliveryState, Importance, Lane, Pause, RevisionKind, Site, StreamState
 from models.actor import SYSTEM
-from models.audience import add_subscriber
+from models.audience import add_subscriber, leave
 from models.revising import Change
 from models.streams import set_stream_state
 from notifier import pause
@@ -84,6 +84,15 @@ def test_who_left_one_subscription_but_keeps_another_still_gets_it(newsroom: New
         delivery = tx.scalars(select(Delivery)).one()
         tx.connection().exec_driver_sql(f"DELETE FROM subscription WHERE id = {delivery.subscription_id}")
     assert claimed(office) == ["a@example.org"]
+
+
+@one_database
+def test_who_left_the_story_but_follows_all_others_gets_nothing_of_it_that_still_waits(newsroom: Newsroom, office: Office) -> None:
+    office.subscribe("a@example.org", "b@example.org", stream=None)
+    newsroom.post()
+    office.expand()
+    leave(newsroom.db, office.recipient("a@example.org").uid, newsroom.stream().uid)
+    assert claimed(office) == ["b@example.org"]
 
 
 @one_database

@@ -19,6 +19,16 @@ def upgrade() -> None:
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("day", "name", name=op.f("pk_daily_sum")),
     )
+    op.create_table(
+        "subscription_except",
+        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("stream_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.ForeignKeyConstraint(["stream_id"], ["stream.id"], name=op.f("fk_subscription_except_stream_id_stream"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"], ["subscription.id"], name=op.f("fk_subscription_except_subscription_id_subscription"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("subscription_id", "stream_id", name=op.f("pk_subscription_except")),
+    )
     with op.batch_alter_table("alert", schema=None) as batch_op:
         batch_op.add_column(sa.Column("stream_id", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("upto_seq", sa.BigInteger(), nullable=True))
