@@ -24,6 +24,7 @@ def owe(tx: Session, revision: Revision, entry: Entry) -> None:
     alert = Alert(
         kind=AlertKind.REVISION,
         revision=revision,
+        seq=entry.stream.seq,
         priority=URGENT if entry.importance is Importance.BREAKING else NORMAL,
         created_at=now(tx),
     )

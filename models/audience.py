@@ -192,9 +192,11 @@ class Topic:
 def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, Lane, int]:
     """A query for (recipient_id, lane, subscription_id): each recipient that is owed an alert at once, one row each.
 
-    ``confirmed_by`` leaves out who came later: nobody is alerted of what was out before they followed.
+    A digest's subscription counts where the entry matters so much that it does not wait for one.  ``confirmed_by`` leaves
+    out who came later: nobody is alerted of what was out before they followed.
     """
     grades = list(Importance)
+    up_to_here = grades[: grades.index(topic.importance) + 1]
     tagged = select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == Subscription.id)
     left_out = select(SubscriptionExcept.stream_id).where(
         SubscriptionExcept.subscription_id == Subscription.id, SubscriptionExcept.stream_id == topic.stream_id
@@ -210,14 +212,13 @@ def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, L
             Recipient.state == RecipientState.CONFIRMED,
             Subscription.ended_at.is_(None),
             or_(Subscription.stream_id == topic.stream_id, and_(Subscription.stream_id.is_(None), ~exists(left_out))),
-            Subscription.cadence == Cadence.AT_ONCE,
-            Subscription.least_importance.in_(grades[: grades.index(topic.importance) + 1]),
+            or_(Subscription.cadence == Cadence.AT_ONCE, Subscription.at_once_from.in_(up_to_here)),
+            Subscription.least_importance.in_(up_to_here),
+            Subscription.corrections if topic.correction else Subscription.news,
             or_(~exists(tagged), exists(tagged.where(SubscriptionTag.slug.in_(topic.tags)))),
         )
         .group_by(Recipient.id, Recipient.lane)
     )
-    if topic.correction:
-        query = query.where(Subscription.corrections)
     if confirmed_by is not None:
         query = query.where(Recipient.confirmed_at <= confirmed_by, Subscription.created_at <= confirmed_by)
     return query

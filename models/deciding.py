@@ -33,8 +33,10 @@ class Wanted:
     least_importance: Importance = Importance.NORMAL
     left_out: frozenset[int] = frozenset()  # streams, of a subscription to all of them
     tags: frozenset[str] = frozenset()
+    news: bool = True
     corrections: bool = True
     cadence: Cadence = Cadence.AT_ONCE
+    at_once_from: Importance | None = None  # of a digest: what matters so much does not wait for it
     ended_at: datetime | None = None
 
 
@@ -74,6 +76,7 @@ class Skip:
 
 Decision = Send | Later | Digest | Skip
 _ORDER = (Send, Later, Digest, Skip)
+_GRADES = list(Importance)
 
 
 def decide(reader: Reader, wanted: Wanted, news: News, now: datetime) -> Decision:
@@ -85,11 +88,11 @@ def decide(reader: Reader, wanted: Wanted, news: News, now: datetime) -> Decisio
         return Skip(SkipReason.SUPPRESSED if reader.state is RecipientState.SUPPRESSED else SkipReason.CANCELLED)
     if wanted.ended_at is not None:
         return Skip(SkipReason.CANCELLED)
-    if not _is_about(wanted, news.topic) or max(reader.confirmed_at, wanted.created_at) > news.created_at:
+    if not is_about(wanted, news.topic) or max(reader.confirmed_at, wanted.created_at) > news.created_at:
         return Skip(SkipReason.FILTER)
     if reader.paused_until is not None and now < reader.paused_until:
         return Skip(SkipReason.QUIET)
-    if wanted.cadence is not Cadence.AT_ONCE:
+    if wanted.cadence is not Cadence.AT_ONCE and not _reaches(news.topic.importance, wanted.at_once_from):
         return Digest(wanted.cadence)
     until = None if news.topic.importance is Importance.BREAKING else quiet_until(reader, now)
     return Send() if until is None else Later(until)
@@ -119,12 +122,16 @@ def quiet_until(reader: Reader, now: datetime) -> datetime | None:
     return (ends if ends.timestamp() > now.timestamp() else ends.replace(fold=1)).astimezone(now.tzinfo)
 
 
-def _is_about(wanted: Wanted, topic: Topic) -> bool:
-    grades = list(Importance)
+def is_about(wanted: Wanted, topic: Topic) -> bool:
+    """Whether a subscription is to such news, be it at once or in a digest."""
     return (
         wanted.stream_id in (None, topic.stream_id)
         and topic.stream_id not in wanted.left_out
-        and grades.index(wanted.least_importance) <= grades.index(topic.importance)
+        and _reaches(topic.importance, wanted.least_importance)
         and (not wanted.tags or not wanted.tags.isdisjoint(topic.tags))
-        and (wanted.corrections or not topic.correction)
+        and (wanted.corrections if topic.correction else wanted.news)
     )
+
+
+def _reaches(importance: Importance, least: Importance | None) -> bool:
+    return least is not None and _GRADES.index(least) <= _GRADES.index(importance)

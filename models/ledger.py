@@ -168,6 +168,8 @@ class Alert(Base):
     __tablename__ = "alert"
     __table_args__ = (
         UniqueConstraint("slot", "cadence"),  # a digest is made once
+        # A digest asks what else was told since the one before.
+        Index(None, "kind", "seq"),
         {"sqlite_autoincrement": True},
     )
 
@@ -175,7 +177,7 @@ class Alert(Base):
     kind: Mapped[AlertKind]
     revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id", ondelete="CASCADE"), unique=True)
     stream_id: Mapped[int | None] = mapped_column(BigInteger)  # of an ending
-    upto_seq: Mapped[int | None] = mapped_column(BigInteger)  # of a digest: it tells what came out up to there
+    seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it was owed; a digest tells what came up to there
     slot: Mapped[str | None] = mapped_column(String(40))
     cadence: Mapped[Cadence | None]
     notice: Mapped[dict[str, Any] | None]  # the name of a notice and its values
@@ -262,6 +264,8 @@ class Delivery(Base):
             sqlite_where=text("state IN ('failed', 'unknown')"),
             postgresql_where=text("state IN ('failed', 'unknown')"),
         ),
+        # Which digests a recipient had since a moment, and whether one of them still waits.
+        Index("ix_delivery_digest", "recipient_id", "alert_id", sqlite_where=text("priority = 2"), postgresql_where=text("priority = 2")),
         # What a recipient was told, and whether an earlier revision still waits.
         Index(None, "recipient_id", "id"),
         {"sqlite_autoincrement": True},  # a deleted row's id is never given to a newcomer

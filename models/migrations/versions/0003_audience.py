@@ -31,7 +31,17 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("alert", schema=None) as batch_op:
         batch_op.add_column(sa.Column("stream_id", sa.BigInteger(), nullable=True))
-        batch_op.add_column(sa.Column("upto_seq", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("seq", sa.BigInteger(), nullable=True))
+        batch_op.create_index(batch_op.f("ix_alert_kind_seq"), ["kind", "seq"], unique=False)
+
+    with op.batch_alter_table("delivery", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_delivery_digest",
+            ["recipient_id", "alert_id"],
+            unique=False,
+            sqlite_where=sa.text("priority = 2"),
+            postgresql_where=sa.text("priority = 2"),
+        )
 
     with op.batch_alter_table("recipient", schema=None) as batch_op:
         batch_op.add_column(sa.Column("consent", sa.JSON(), nullable=True))
