@@ -54,11 +54,12 @@ class Pulse:
 
 
 def feel(tx: Session, message: Message, outcome: Sent | SendError, *, counts: bool) -> Pulse:
-    """What an attempt's end means for its channel.  Nothing for mail, whose server has a pause of its own, and for notices.
+    """What an attempt's end means for its channel.  Nothing for mail, whose server has a pause of its own.
 
+    A notice, which may be somebody's test, can make a channel well but not sick.
     ``counts``: False for one of several that were told in one message, of which another stands for all.
     """
-    if message.lane is not Lane.URGENT or message.notice:
+    if message.lane is not Lane.URGENT or (message.notice and not (isinstance(outcome, Sent) and message.service in SERVICES)):
         return Pulse()
     refusals, since = tx.execute(select(Recipient.refusals, Recipient.sick_since).where(Recipient.id == message.recipient_id)).one()
     before = Health(refusals, since is not None)

@@ -1,7 +1,7 @@
 """What a chat service is to us: format, pace, and where its requests go.  Its limits are its format's own matter."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from apprise.common import NotifyFormat
@@ -39,6 +39,8 @@ class Service:
     name: str
     label: str
     example: str  # shown with every refusal: what a right URL looks like
+    template: str = ""  # the one of Apprise's whose parts a form asks for; empty: the web address is pasted
+    words: Mapping[str, str] = field(default_factory=dict)  # for parts that people know by another name than Apprise's
     plugin: type[NotifyBase]
     encrypted: Mapping[str, bool]  # scheme -> whether its connections are
     format: Callable[[ChannelMessage], Formatted]

@@ -41,14 +41,16 @@ class Person:
         """Send fields as they are."""
         return self.client.post(path, data=fields, base_url=BASE_URL, headers=HERE, **options)
 
-    def form(self, page: TestResponse, action: str | None = None) -> tuple[str, dict[str, str]]:
+    def form(self, page: TestResponse, action: str | None = None) -> tuple[str, dict[str, Any]]:
         """Where a page's form leads and what it holds: the one of that action, else the last."""
         root = lxml.html.fromstring(page.text)
         forms = [form for form in root.forms if form.action != "/logout" and (action is None or form.action == action)]
         assert forms, f"{page.request.path} has no form for {action}"
         form = forms[-1]
         values = {name: value or "" for name, value in form.fields.items()}
-        return form.action or page.request.path, {name: value.removeprefix("\n") for name, value in values.items()}
+        # Boxes of one name are what is ticked of them.
+        read = {name: value.removeprefix("\n") if isinstance(value, str) else list(value) for name, value in values.items()}
+        return form.action or page.request.path, read
 
     def send(self, page: TestResponse, action: str | None = None, **changed: str) -> TestResponse:
         """Press a button of a page's form (``do``), with some fields changed."""

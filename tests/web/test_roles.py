@@ -5,16 +5,21 @@ from datetime import timedelta
 
 import pytest
 from flask import Flask
+from werkzeug.test import TestResponse
 
+from config.keys import Keys
 from config.settings import Settings
 from models import Importance, RevisionKind, Role
+from models.audience import Target, add_channel
 from models.posting import Release
 from models.revising import Change, retract
+from models.suppression import suppress_address
 from notifier.caught import store
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
 
 A, E, D = Role.AUTHOR, Role.EDITOR, Role.ADMIN
+HOOK = Target("jsons://hooks.example.org/path", "webhook", "JSON webhook hooks.example.org …")
 MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 ALERT = "/desk/alerts/<int(max=9223372036854775807):alert_id>"
 
@@ -23,7 +28,9 @@ LOOK = [
     ("/desk/", A), ("/desk/entries", A), ("/desk/post", A), ("/desk/entries/<uid:uid>", A), ("/desk/streams", A),
     ("/desk/entries/<uid:uid>/edit", E), ("/desk/entries/<uid:uid>/retract", E), ("/desk/streams/new", E),
     ("/desk/streams/<slug:slug>/edit", E), ("/desk/alerts", E), (ALERT, E), ("/desk/alerts/resume", D),
-    ("/desk/channels", D), ("/desk/caught", D), ("/desk/caught/<token:mail_id>", D), ("/desk/caught/<token:mail_id>/html", D),
+    ("/desk/channels", D), ("/desk/channels/new/<slug:name>", D), ("/desk/channels/<uid:uid>", D),
+    ("/desk/subscribers", D), ("/desk/subscribers/export", D), ("/desk/subscribers/suppressed", D), ("/desk/subscribers/<uid:uid>", D),
+    ("/desk/caught", D), ("/desk/caught/<token:mail_id>", D), ("/desk/caught/<token:mail_id>/html", D),
 ]  # fmt: skip
 CHANGE = [
     ("/desk/post", A, "", {"stream": "floods", "title": "T", "request_key": "k1", "do": "post"}),
@@ -42,12 +49,26 @@ CHANGE = [
     ("/desk/alerts/pause", D, "", {}),
     ("/desk/alerts/resume", D, "", {}),
     ("/desk/channels", D, "", {"name": "Room", "url": "ntfys://ntfy.example.org/topic"}),
+    (
+        "/desk/channels/<uid:uid>",
+        D,
+        "",
+        {"name": "Room", "stream": "*", "cadence": "at_once", "importance": "normal", "kind": "news"} | {"timezone": "UTC"},
+    ),
+    ("/desk/channels/<uid:uid>/test", D, "", {}),
+    ("/desk/channels/<uid:uid>/again", D, "", {}),
+    ("/desk/channels/<uid:uid>/remove", D, "", {}),
+    ("/desk/subscribers/suppressed", D, "", {"email": "ann@example.org", "reason": "asked"}),
+    ("/desk/subscribers/<uid:uid>/lift", D, "", {}),
+    ("/desk/subscribers/<uid:uid>/end", D, "", {}),
+    ("/desk/subscribers/<uid:uid>/erase", D, "", {}),
 ]
+Button = tuple[str, Role, str, dict[str, str]]
 ROLES = [None, A, E, D]
 
 
 @pytest.fixture
-def values(newsroom: Newsroom, settings: Settings) -> dict[str, str]:
+def values(newsroom: Newsroom, settings: Settings, keys: Keys) -> dict[str, str]:
     gone = newsroom.post(title="Gone")
     retract(newsroom.db, newsroom.actor, gone.uid, gone.version, Change(RevisionKind.RETRACTION))
     return {
@@ -55,12 +76,17 @@ def values(newsroom: Newsroom, settings: Settings) -> dict[str, str]:
         "scheduled": newsroom.post(release=Release(delay=timedelta(seconds=10))).uid,
         "published": newsroom.post(importance=Importance.KEY).uid,
         "retracted": gone.uid,
+        "channel": add_channel(newsroom.db, newsroom.actor, keys, "Hook", HOOK).uid,
+        "subscriber": suppress_address(newsroom.db, newsroom.actor, "reader@example.org", "asked").uid,
         "mail_id": store(settings.data_dir / "caught", "a@example.org", ["b@example.org"], MAIL),
     }
 
 
 def path_of(rule: str, values: dict[str, str], entry: str) -> str:
     path = rule.replace("<slug:slug>", "floods").replace("<token:mail_id>", values["mail_id"])
+    path = path.replace("<slug:name>", "slack")
+    for kind in ("channel", "subscriber"):
+        path = path.replace(f"/desk/{kind}s/<uid:uid>", f"/desk/{kind}s/{values[kind]}")
     return path.replace(ALERT, "/desk/alerts/2").replace("<uid:uid>", values.get(entry, ""))
 
 
@@ -85,27 +111,32 @@ def test_each_page_is_shown_to_its_roles_only(
             assert answer.location.startswith("/login?next=/desk")
 
 
+def press(person: Person, newsroom: Newsroom, values: dict[str, str], button: Button, *, token: bool = True) -> TestResponse:
+    rule, _, entry, fields = button
+    version = str(newsroom.entry(values[entry]).version) if entry else "1"
+    csrf = {"csrf_token": person.form(person.get("/desk/post"))[1]["csrf_token"]} if token else {}
+    return person.post(path_of(rule, values, entry), fields | {"version": version} | csrf)
+
+
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize(("rule", "least", "entry", "fields"), CHANGE)
-def test_each_button_works_for_its_roles_only(
-    rule: str,
-    least: Role,
-    entry: str,
-    fields: dict[str, str],
-    role: Role | None,
-    newsroom: Newsroom,
-    values: dict[str, str],
-    reader: Person,
-    log_in: Callable[[Role], Person],
+def test_each_button_is_refused_to_all_others(
+    role: Role | None, newsroom: Newsroom, values: dict[str, str], reader: Person, log_in: Callable[[Role], Person]
 ) -> None:
     person = log_in(role) if role else reader
-    version = str(newsroom.entry(values[entry]).version) if entry else "1"
-    path = path_of(rule, values, entry)
-    token = {"csrf_token": person.form(person.get("/desk/post"))[1]["csrf_token"]} if role else {}
-    answer = person.post(path, fields | {"version": version} | token)
-    assert answer.status_code == (401 if role is None else 303 if role.includes(least) else 403), answer.text
-    if role is not None:
-        assert person.post(path, fields | {"version": version}).status_code == 400, "without its token"
+    for button in CHANGE:
+        if role is None or not role.includes(button[1]):
+            answer = press(person, newsroom, values, button, token=role is not None)
+            assert answer.status_code == (401 if role is None else 403), button[0]
+        if role is not None:
+            assert press(person, newsroom, values, button, token=False).status_code == 400, f"{button[0]} without its token"
+
+
+@pytest.mark.parametrize("button", CHANGE, ids=lambda button: str(button[0]))
+def test_each_button_works_for_the_least_of_its_roles(
+    button: Button, newsroom: Newsroom, values: dict[str, str], log_in: Callable[[Role], Person]
+) -> None:
+    answer = press(log_in(button[1]), newsroom, values, button)
+    assert answer.status_code == 303, answer.text
 
 
 def test_an_author_edits_her_own_draft_and_nothing_else(newsroom: Newsroom, author: Person) -> None:

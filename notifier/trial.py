@@ -1,0 +1,48 @@
+"""A test message: the latest entry as a channel would be told it, by the same template, and marked as a test."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from models import Entry, EntryState, RevisionKind, Stream
+from models.entries import entries
+from models.streams import CLOSED
+from notifier.message import ChannelMessage, cut
+from notifier.render import Sender, render_chat
+from notifier.story import Story
+
+NOTE = "Somebody at the desk tries this channel. Nothing new was published."
+LONGEST = 2_000  # characters of the text that are kept with the alert
+
+
+def trial(tx: Session, sender: Sender) -> dict[str, Any]:
+    """The words of a test, as JSON can keep them, with the latest entry that readers can see; a sample where there is none."""
+    latest = entries().join(Stream, Stream.id == Entry.stream_id).where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
+    entry = tx.scalars(latest.order_by(Entry.seq.desc()).limit(1)).first()
+    told = render_chat(Story.of(entry, RevisionKind.PUBLISH), sender, "") if entry else _sample(sender)
+    return {
+        "label": "Test",
+        "note": NOTE,
+        "guid": told.guid,
+        "title": told.title,
+        "dek": told.dek,
+        "byline": told.byline,
+        "body_text": cut(told.body_text, LONGEST),
+        "url": told.url,
+        "stream_title": told.stream_title,
+        "stream_url": told.stream_url,
+        "tags": list(told.tags),
+    }
+
+
+def _sample(sender: Sender) -> ChannelMessage:
+    return ChannelMessage(
+        event="test",
+        uid="",
+        guid="",
+        title=f"The first entry of {sender.name}",
+        dek="This is how an entry looks here: its title, and a sentence that sums it up.",
+        url=f"{sender.base_url}/",
+        stream_title=sender.name,
+        stream_url=f"{sender.base_url}/",
+    )

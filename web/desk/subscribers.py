@@ -1,0 +1,129 @@
+"""Subscribers on the desk: the list, one of them, those who are never mailed again, and all as a file."""
+
+from collections.abc import Mapping
+from itertools import chain
+
+from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from models.audience import followed, remove_recipient
+from models.channels import followed_by, preferences_of
+from models.errors import Invalid, NotFound, ServiceError
+from models.ledger import Recipient, RecipientKind, RecipientState
+from models.lists import PAGE, Page, as_csv, browse, export, search, told
+from models.people import Role
+from models.streams import list_streams
+from models.suppression import erase_address, lift, suppress_address
+from web.context import service
+from web.desk.forms import choice
+from web.desk.guard import requires
+from web.desk.recipients import said
+from web.errors import show_again
+from web.login import current_actor
+from web.routing import number
+
+bp = Blueprint("subscribers", __name__)
+
+_FILE = "subscribers.csv"
+
+
+@bp.get("/subscribers")
+@requires(Role.ADMIN)
+def show() -> ResponseReturnValue:
+    """A page of them: the latest, those of one state, or those that are searched for."""
+    state, text, after = (request.args.get(name, "") for name in ("state", "q", "after"))
+    wanted = choice(RecipientState, "state", state) if state else None
+    with service().db.read() as tx:
+        found = _page(tx, wanted, text, after)
+        follows = followed_by(tx, [one.id for one in found.recipients])
+        streams = list_streams(tx)
+    shown = {"page": found, "follows": follows, "said": said, "streams": streams, "state": wanted, "text": text, "after": after}
+    return render_template("desk/subscribers.html", at="subscribers", **shown)
+
+
+@bp.get("/subscribers/export")
+@requires(Role.ADMIN)
+def download() -> ResponseReturnValue:
+    """All confirmed ones, or those of one story, as a CSV file that is written while it is read."""
+    parts = as_csv(export(service().db, request.args.get("stream") or None))
+    first = next(parts)  # a story that is not there is told by a page
+    headers = {"Content-Disposition": f'attachment; filename="{_FILE}"'}
+    return Response(chain([first], parts), mimetype="text/csv", headers=headers)
+
+
+@bp.get("/subscribers/suppressed")
+@requires(Role.ADMIN)
+def suppressed() -> ResponseReturnValue:
+    """Those who are never mailed again, and why."""
+    return _suppressed({})
+
+
+@bp.post("/subscribers/suppressed")
+@requires(Role.ADMIN)
+def suppress() -> ResponseReturnValue:
+    """Never mail an address again."""
+    sent = request.form
+    show_again(lambda error: _suppressed(sent, error))
+    suppress_address(service().db, current_actor(), sent.get("email", ""), sent.get("reason", ""))
+    return redirect(url_for("desk.subscribers.suppressed"), 303)
+
+
+@bp.get("/subscribers/<uid:uid>")
+@requires(Role.ADMIN)
+def one(uid: str) -> ResponseReturnValue:
+    """All that is known of one."""
+    with service().db.read() as tx:
+        found = _subscriber(tx, uid)
+        sent = told(tx, found.id, before=number(request.args.get("before")), limit=PAGE + 1)
+        follows = followed(tx, uid)[1]
+        wanted = preferences_of(tx, found)
+    shown = {"found": found, "follows": zip(follows, wanted.follows, strict=True), "sent": sent[:PAGE], "more": len(sent) > PAGE}
+    return render_template("desk/subscriber.html", at="subscribers", **shown)
+
+
+@bp.post("/subscribers/<uid:uid>/lift")
+@requires(Role.ADMIN)
+def let_go(uid: str) -> ResponseReturnValue:
+    """Let a suppressed one be mailed again."""
+    lift(service().db, current_actor(), uid)
+    return redirect(url_for("desk.subscribers.suppressed"), 303)
+
+
+@bp.post("/subscribers/<uid:uid>/end")
+@requires(Role.ADMIN)
+def end(uid: str) -> ResponseReturnValue:
+    """Mail one no more, as if they had left."""
+    remove_recipient(service().db, current_actor(), RecipientKind.MAIL, _address(uid), "removed")
+    return redirect(url_for("desk.subscribers.one", uid=uid), 303)
+
+
+@bp.post("/subscribers/<uid:uid>/erase")
+@requires(Role.ADMIN)
+def forget(uid: str) -> ResponseReturnValue:
+    """Forget one."""
+    erase_address(service().db, current_actor(), _address(uid))
+    return redirect(url_for("desk.subscribers.show"), 303)
+
+
+def _page(tx: Session, state: RecipientState | None, text: str, after: str) -> Page:
+    return search(tx, text, after=after) if text.strip() else browse(tx, state, after=number(after))
+
+
+def _subscriber(tx: Session, uid: str) -> Recipient:
+    found = followed(tx, uid)[0]
+    if found.kind is not RecipientKind.MAIL:
+        raise NotFound("subscriber", uid)
+    return found
+
+
+def _address(uid: str) -> str:
+    with service().db.read() as tx:
+        return _subscriber(tx, uid).address
+
+
+def _suppressed(values: Mapping[str, str], error: ServiceError | None = None) -> str:
+    with service().db.read() as tx:
+        page = browse(tx, RecipientState.SUPPRESSED, after=number(request.args.get("after")))
+    wrong = {error.field.replace("e-mail", "email"): error.reason} if isinstance(error, Invalid) else {}
+    return render_template("desk/suppressed.html", at="subscribers", page=page, values=values, error=error, wrong=wrong)
