@@ -36,7 +36,7 @@ FILES = [fmt.file_name for fmt in Format]
 _SENTENCE = "At {} metres the **river** passed the mark and went on rising, said the town's own watch."
 BODY = "\n\n".join(map(_SENTENCE.format, range(36)))
 """3 kB once it is HTML."""
-_WORDS = [f"{number:x}" for number in range(0x10000, 0x10000 + 2_000)]  # which compress about as well as words do
+WORDS = [f"{number:x}" for number in range(0x10000, 0x10000 + 2_000)]  # which compress about as well as words do
 
 
 class _Quiet:
@@ -137,7 +137,7 @@ def _fill(found: Site, numbers: dict[str, int]) -> None:
             for place in range(number):
                 moment = like["published_at"] - timedelta(seconds=number - place)
                 dates = dict.fromkeys(("published_at", "updated_at", "created_at", "changed_at"), moment)
-                uid, html = uuid.uuid4().hex, f"<p>{' '.join(choices(_WORDS, k=500))}</p>"
+                uid, html = uuid.uuid4().hex, f"<p>{' '.join(choices(WORDS, k=500))}</p>"
                 own = {"uid": uid[:12], "guid": f"urn:uuid:{uid}", "stream_id": stream, "seq": seq + place + 1, "body_html": html}
                 made.append({**like, **dates, **own})
             seq += number
