@@ -112,6 +112,8 @@ def last_words(tx: Session, ids: Sequence[int]) -> dict[int, Delivery]:
 
 def followed_by(tx: Session, ids: Sequence[int]) -> dict[int, list[Subscription]]:
     """What each of these recipients follows, with the streams."""
+    if not ids:
+        return {}
     running = select(Subscription).where(Subscription.recipient_id.in_(ids), Subscription.ended_at.is_(None))
     found: dict[int, list[Subscription]] = {}
     for one in tx.scalars(running.options(selectinload(Subscription.stream)).order_by(Subscription.id)):
