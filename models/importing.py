@@ -1,6 +1,7 @@
 """Subscribing a whole list: however long it is, in little memory and in transactions so short that the service goes on."""
 
 import enum
+import functools
 import secrets
 import sqlite3
 import time
@@ -8,14 +9,15 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, BindParameter, and_, column, func, literal, select, text, true
+from sqlalchemy import JSON, BigInteger, BindParameter, Table, and_, bindparam, column, func, literal, select, text, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.actor import Actor
 from models.addresses import hidden, normal_address
+from models.base import UtcDateTime
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
@@ -27,7 +29,7 @@ from models.suppression import any_hidden
 from models.texts import language_tag, line
 
 CHUNK = 20_000  # rows that are sorted together, so that a slice meets few pages of the index of addresses
-SLICE, LEAST_SLICE, MOST_SLICE = 200, 25, 2_000  # rows of one transaction: the first one's, and how far the time that it takes moves that
+SLICE, LEAST_SLICE, MOST_SLICE = 200, 100, 2_000  # rows of one transaction: the first one's, and how far the time that it takes moves that
 LONGEST = 0.005  # seconds that SQLite's write lock should be kept
 PROOF = 500  # characters of what proves a consent
 ANALYZE_FROM = 5_000  # rows after which PostgreSQL's plans would be made for a much smaller table
@@ -220,45 +222,57 @@ def _known_by_hash(tx: Session, addresses: Iterable[str]) -> dict[str, tuple[Out
 def _subscribe(tx: Session, subscribers: Iterable[tuple[str, str, str]], stream_id: int | None) -> None:
     """Insert the recipients that are not there, confirm those that were asked and did not answer yet, and let all follow.
 
-    Whoever was suppressed or left a moment ago does not follow.  The rows go as one value, which costs a tenth of a
-    parameter for each of their columns.
+    Whoever was suppressed or left a moment ago does not follow.
     """
-    embedded = tx.get_bind().dialect.name == "sqlite"
-    insert = sqlite.insert if embedded else postgresql.insert
     near = secrets.token_hex(4)  # uids of one slice stand together in their index, so that it is written in few places
     proof = {"how": "import", "at": now(tx).isoformat(timespec="seconds")}
-    values = [
+    rows = [
         [near + secrets.token_hex(12), address, language, address.partition("@")[2], proof | ({"said": said} if said else {})]
         for address, language, said in subscribers
     ]
-    rows = literal(values, JSON)
-    row = (func.json_each if embedded else func.json_array_elements)(rows).table_valued(column("value", JSON)).c.value
-    confirmed = {"state": _value(Recipient.state, RecipientState.CONFIRMED), "confirmed_at": _value(Recipient.confirmed_at, now(tx))}
+    for statement in _statements(tx.get_bind().dialect.name):
+        tx.connection().execute(statement, {"rows": rows, "moment": now(tx), "stream": stream_id})
+
+
+@functools.cache
+def _statements(dialect: str) -> tuple[sqlite.Insert | postgresql.Insert, ...]:
+    """For recipients, then for what they follow; built once, since that costs more than a hundred rows.
+
+    The rows go as one value, which costs a tenth of a parameter for each of their columns.
+    """
+    insert, each = (sqlite.insert, func.json_each) if dialect == "sqlite" else (postgresql.insert, func.json_array_elements)
+    row = each(bindparam("rows", type_=JSON)).table_valued(column("value", JSON)).c.value
+    moment = bindparam("moment", type_=UtcDateTime())
+    confirmed = {"state": _constant(Recipient.state, RecipientState.CONFIRMED), "confirmed_at": moment}
     recipient = {
         "uid": row[0].as_string(),
-        "kind": _value(Recipient.kind, RecipientKind.MAIL),
+        "kind": _constant(Recipient.kind, RecipientKind.MAIL),
         "address": row[1].as_string(),
-        "lane": _value(Recipient.lane, Lane.BULK),
+        "lane": _constant(Recipient.lane, Lane.BULK),
         "language": row[2].as_string(),
         "domain": row[3].as_string(),
-        "created_at": _value(Recipient.created_at, now(tx)),
+        "created_at": moment,
         **confirmed,
         "consent": row[4],
     }
     # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
-    recipients = insert(Recipient).from_select(list(recipient), select(*recipient.values()).where(true()))
+    recipients = insert(cast(Table, Recipient.__table__)).from_select(list(recipient), select(*recipient.values()).where(true()))
     unique, pending = [Recipient.kind, Recipient.address], Recipient.state == RecipientState.PENDING
     again = confirmed | {"consent": recipients.excluded.consent}
-    tx.execute(recipients.on_conflict_do_update(index_elements=unique, set_=again, where=pending))
-    following = {
-        "recipient_id": Recipient.id,
-        "stream_id": _value(Subscription.stream_id, stream_id),
-        "created_at": _value(Subscription.created_at, now(tx)),
-    }
-    these = Recipient.address.in_(select(row[1].as_string()))
-    allowed = (Recipient.kind == RecipientKind.MAIL, these, Recipient.state == RecipientState.CONFIRMED)
-    tx.execute(insert(Subscription).from_select(list(following), select(*following.values()).where(*allowed)).on_conflict_do_nothing())
+    following = {"recipient_id": Recipient.id, "stream_id": bindparam("stream", type_=BigInteger()), "created_at": moment}
+    # By address: a bare state would lead SQLite through the index of states, where nearly everybody is.
+    state = func.coalesce(Recipient.state, _constant(Recipient.state, RecipientState.PENDING))
+    allowed = (
+        Recipient.kind == RecipientKind.MAIL,
+        Recipient.address.in_(select(row[1].as_string())),
+        state == _constant(Recipient.state, RecipientState.CONFIRMED),
+    )
+    subscriptions = insert(cast(Table, Subscription.__table__)).from_select(list(following), select(*following.values()).where(*allowed))
+    return (
+        recipients.on_conflict_do_update(index_elements=unique, set_=again, where=pending),
+        subscriptions.on_conflict_do_nothing(),
+    )
 
 
-def _value(column: InstrumentedAttribute[Any], value: object) -> BindParameter[Any]:
+def _constant(column: InstrumentedAttribute[Any], value: object) -> BindParameter[Any]:
     return literal(value, column.type)

@@ -88,6 +88,17 @@ def test_a_transaction_is_made_as_long_as_others_can_wait(sqlite_db, seconds, ro
     assert work._size == rows
 
 
+def test_a_slice_costs_the_same_however_many_recipients_there_are(sqlite_db):
+    found = []
+    with sqlite_db.begin() as tx:
+        for statement in importing._statements("sqlite"):
+            text = str(statement.compile(dialect=sqlite_db.engine.dialect))
+            found += tx.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", ("[]",) * text.count("?")).all()
+    plan = "\n".join(row[3] for row in found)
+    assert "(kind=? AND address=?)" in plan
+    assert "ix_recipient_kind_state_id" not in plan
+
+
 def test_bad_options_are_refused_before_a_row_is_read(newsroom, db):
     def rows():
         raise AssertionError("a row was read")
