@@ -3,26 +3,28 @@
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Lane, Recipient, RevisionKind, Subscription, SubscriptionExcept
+from models import AlertKind, Delivery, DeliveryState, Importance, Lane, Recipient, RevisionKind, Subscription, SubscriptionExcept
 from models.audience import owed
 from models.clock import now
 from models.database import Database
 from models.tallies import tally
 from notifier import pause
 from notifier.lease import LEASE, QUEUED, Lease, skipped
+from notifier.quiet import may_go_at
 from notifier.sql import among, changed, taken
-from notifier.topics import About, abouts
-from notifier.verdict import Send, Skip, Standing, Wait, Wish, judge, judge_notice
+from notifier.topics import About, Occasion, abouts, occasions
+from notifier.verdict import Send, Skip, Standing, Wait, Wish, judge, judge_digest, judge_ending, judge_notice
 
 _URGENT_FIRST = (Delivery.priority, Delivery.due_at, Delivery.id)
+_SHORT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +42,18 @@ class Message:
     service: str
     sealed_url: str | None
     attempts: int  # this one included
-    created_at: datetime
+    created_at: datetime  # or when it could first go, where that was later
     follows_all: bool  # its subscription is to all streams
     told: bool  # its recipient heard of an earlier revision
-    notice: bool = False  # it tells no entry, but what its recipient alone is to know
+    kind: AlertKind = AlertKind.REVISION
     folded_into: int | None = None  # it was told, or may have been, inside the message of that delivery
+    language: str = "en"  # its recipient's
+    timezone: str = "UTC"
+
+    @property
+    def notice(self) -> bool:
+        """It tells what its recipient alone is to know."""
+        return self.kind is AlertKind.NOTICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,22 +119,26 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     """The rows that are to be sent now; the others are skipped or put back."""
     rows = _rows(tx, ids)
     about = abouts(tx, {row.alert_id for row in rows})
-    stopped = _stopped(tx, {row.alert_id for row in rows} - about.keys())
-    held = pause.hold_late(tx, about.values(), tried={row.alert_id for row in rows if row.attempts > 1})
+    occasion = occasions(tx, {row.alert_id for row in rows} - about.keys())
+    held = pause.hold_late(tx, about.values(), tried={row.alert_id for row in rows if _on_time(row, about, now(tx))})
+    busy = _busy(tx, [row for row in rows if row.alert_id in occasion and occasion[row.alert_id].kind is AlertKind.DIGEST])
     others = {alert_id: _others(tx, one, rows) for alert_id, one in about.items()}
     left = _left_out(tx, rows)
     again = {alert_id: _still_owed(tx, one, rows) for alert_id, one in about.items()}
     wanted: list[Message] = []
     unwanted: dict[Skip | Wait, list[Any]] = {}
     for row in rows:
-        one, verdict = about.get(row.alert_id), judge_notice(row.state, stopped=row.alert_id in stopped)
+        one, kind = about.get(row.alert_id), AlertKind.REVISION
         if one is not None:
             earlier, later = others[one.alert_id].get(row.recipient_id, ([], []))
             subscribed = (row.subscribed and (row.subscription_id, one.stream_id) not in left) or row.recipient_id in again[one.alert_id]
-            wish = Wish(recipient=row.state, subscribed=subscribed, earlier=earlier, later=later)
+            wish = _wish(row, now(tx), subscribed=subscribed, earlier=earlier, later=later, hush=one.importance is not Importance.BREAKING)
             verdict = judge(_standing(one, held=one.alert_id in held), wish, now(tx))
+        else:
+            kind = occasion[row.alert_id].kind
+            verdict = _judge_occasion(occasion[row.alert_id], row, busy.get(row.id), now(tx))
         if isinstance(verdict, Send):
-            wanted.append(_message(row, told=verdict.told or (one is not None and one.told_long_ago), notice=one is None))
+            wanted.append(_message(row, told=verdict.told or (one is not None and one.told_long_ago), kind=kind))
         else:
             unwanted.setdefault(verdict, []).append(row)
     for other, put in unwanted.items():
@@ -152,6 +165,11 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Recipient.address,
             Recipient.service,
             Recipient.sealed_url,
+            Recipient.language,
+            Recipient.timezone,
+            Recipient.quiet_from,
+            Recipient.quiet_until,
+            Recipient.paused_until,
             Delivery.subscription_id,
             (Subscription.id.is_not(None) & Subscription.ended_at.is_(None)).label("subscribed"),
             (Subscription.id.is_not(None) & Subscription.stream_id.is_(None)).label("follows_all"),
@@ -164,10 +182,44 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
     return tx.execute(query).all()
 
 
-def _stopped(tx: Session, notices: Set[int]) -> Set[int]:
-    """Which of these, that are of no revision, were stopped."""
-    query = select(Alert.id).where(Alert.id.in_(notices), Alert.stopped_at.is_not(None))
-    return set(tx.scalars(query)) if notices else set()
+def _wish(row: Any, moment: datetime, *, subscribed: bool, hush: bool = True, **others: Any) -> Wish:
+    """What its recipient wants now; ``hush``: quiet hours count."""
+    quiet = may_go_at(row, moment) if hush else moment
+    paused = row.paused_until is not None and moment < row.paused_until
+    return Wish(recipient=row.state, subscribed=subscribed, paused=paused, quiet_until=quiet if quiet > moment else None, **others)
+
+
+def _judge_occasion(one: Occasion, row: Any, busy_until: datetime | None, moment: datetime) -> Send | Skip | Wait:
+    if one.kind is AlertKind.DIGEST:  # which of its subscriptions go on is found when it is written
+        return judge_digest(_wish(row, moment, subscribed=True), stopped=one.stopped, busy_until=busy_until)
+    if one.kind is AlertKind.ENDING and one.stream_state is not None:
+        return judge_ending(_wish(row, moment, subscribed=row.subscribed), stopped=one.stopped, stream=one.stream_state)
+    return judge_notice(row.state, stopped=one.stopped)
+
+
+def _on_time(row: Any, about: dict[int, About], moment: datetime) -> bool:
+    """It comes back from a try that failed, or from the quiet hours of its recipient, so it does not show that its alert is late."""
+    one = about.get(row.alert_id)
+    if row.attempts > 1 or one is None or one.importance is Importance.BREAKING:
+        return bool(row.attempts > 1)
+    could_go = may_go_at(row, one.created_at)
+    return could_go > one.created_at and moment - could_go <= pause.LATE
+
+
+def _busy(tx: Session, rows: Collection[Any]) -> dict[int, datetime]:
+    """Of these digests those whose recipients have an earlier one that is not settled, and when to look again."""
+    if not rows:
+        return {}
+    query = select(Delivery.recipient_id, Delivery.alert_id, Delivery.due_at).where(
+        Delivery.priority == literal_column("2"),  # as in its index
+        among(tx, Delivery.recipient_id, [row.recipient_id for row in rows]),
+        Delivery.state.in_([DeliveryState.QUEUED, DeliveryState.CLAIMED]),
+    )
+    unsettled: dict[int, list[tuple[int, datetime]]] = {}
+    for recipient_id, alert_id, due_at in tx.execute(query):
+        unsettled.setdefault(recipient_id, []).append((alert_id, due_at))
+    earlier = {row.id: [due_at for alert_id, due_at in unsettled.get(row.recipient_id, ()) if alert_id < row.alert_id] for row in rows}
+    return {id_: max(now(tx), *due) + _SHORT for id_, due in earlier.items() if due}
 
 
 def _standing(one: About, *, held: bool) -> Standing:
@@ -225,7 +277,8 @@ def _put(verdict: Skip | Wait, moment: datetime) -> dict[str, Any]:
     return skipped(verdict.reason, moment, verdict.words) | {"attempts": Delivery.attempts - 1}
 
 
-def _message(row: Any, *, told: bool, notice: bool) -> Message:
+def _message(row: Any, *, told: bool, kind: AlertKind) -> Message:
+    hush = kind is not AlertKind.NOTICE and row.priority > 0
     return Message(
         id=row.id,
         uid=row.uid,
@@ -238,9 +291,11 @@ def _message(row: Any, *, told: bool, notice: bool) -> Message:
         service=row.service,
         sealed_url=row.sealed_url,
         attempts=row.attempts,
-        created_at=row.created_at,
+        created_at=may_go_at(row, row.created_at) if hush else row.created_at,
         follows_all=bool(row.follows_all),
         told=told,
-        notice=notice,
+        kind=kind,
         folded_into=row.folded_into,
+        language=row.language,
+        timezone=row.timezone,
     )

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal,
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from models import Alert, Delivery, DeliveryState, Fanout, Lane, Recipient, RevisionKind, SkipReason, Subscription
+from models import Alert, Delivery, DeliveryState, Fanout, Importance, Lane, Recipient, RevisionKind, SkipReason, Subscription
 from models.audience import owed
 from models.base import random_uid
 from models.clock import now
@@ -17,6 +17,7 @@ from models.courtesy import Courtesy
 from models.database import Database, rows_changed
 from models.tallies import Change, tally
 from notifier.lease import skipped
+from notifier.quiet import put_off
 from notifier.sql import on_postgresql
 from notifier.topics import About, abouts
 
@@ -130,6 +131,8 @@ def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
             tx, about, owed(about.topic(tx), confirmed_by=about.created_at).where(Recipient.lane == lane, part.holds(Recipient.id))
         )
         changes = _replace(tx, about, lane, part, SkipReason.SUPERSEDED)
+    if about.importance is not Importance.BREAKING:
+        put_off(tx, and_(Delivery.alert_id == about.alert_id, part.holds(Delivery.recipient_id)))
     changes[about.alert_id, lane, DeliveryState.QUEUED] += made
     tally(tx, changes)
     return made

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import Alert, Entry, EntryState, EntryTag, Importance, Revision, RevisionKind, RevisionState, Stream, StreamState
+from models import Alert, AlertKind, Entry, EntryState, EntryTag, Importance, Revision, RevisionKind, RevisionState, Stream, StreamState
 from models.audience import Topic
 
 
@@ -61,6 +61,23 @@ class About:
         tags = tx.scalars(select(EntryTag.slug).where(EntryTag.entry_id == self.entry_id)).all()
         correction = self.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION)
         return Topic(self.stream_id, self.importance, tuple(tags), correction)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occasion:
+    """An alert of no revision: a digest, a story's last word, a notice."""
+
+    alert_id: int
+    kind: AlertKind
+    stopped: bool
+    stream_state: StreamState | None  # of the story that has ended
+
+
+def occasions(tx: Session, alert_ids: Iterable[int]) -> dict[int, Occasion]:
+    """Each of these alerts by its id."""
+    query = select(Alert.id, Alert.kind, Alert.stopped_at, Stream.state).outerjoin(Stream, Stream.id == Alert.stream_id)
+    rows = tx.execute(query.where(Alert.id.in_(list(alert_ids))))
+    return {id_: Occasion(alert_id=id_, kind=kind, stopped=at is not None, stream_state=state) for id_, kind, at, state in rows}
 
 
 def abouts(tx: Session, alert_ids: Iterable[int]) -> dict[int, About]:

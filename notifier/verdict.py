@@ -54,16 +54,44 @@ class Wish:
     subscribed: bool
     earlier: Sequence[DeliveryState] = ()
     later: Sequence[RevisionKind] = ()
+    paused: bool = False
+    quiet_until: datetime | None = None  # its quiet hours, which hold back this
 
 
 def judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wait:
     """Send it, skip it with its reason, or wait."""
-    if standing.stopped:
+    return _refused(wish, stopped=standing.stopped) or _in_peace(_judge(standing, wish, moment), wish)
+
+
+def judge_digest(wish: Wish, *, stopped: bool, busy_until: datetime | None) -> Send | Skip | Wait:
+    """The same of a digest.  ``busy_until``: an earlier one of its recipient is not settled, so nobody knows what it will have told."""
+    return _refused(wish, stopped=stopped) or _in_peace(Send(told=False) if busy_until is None else Wait(busy_until), wish)
+
+
+def judge_ending(wish: Wish, *, stopped: bool, stream: StreamState) -> Send | Skip | Wait:
+    """The same of a story's last word, which is none where the story was opened again."""
+    ended = Send(told=False) if stream is StreamState.ENDED else Skip(SkipReason.CANCELLED, "The story goes on.")
+    return _refused(wish, stopped=stopped) or _in_peace(ended, wish)
+
+
+def _refused(wish: Wish, *, stopped: bool) -> Skip | None:
+    if stopped:
         return Skip(SkipReason.CANCELLED, STOPPED)
     if wish.recipient is not RecipientState.CONFIRMED:
         return Skip(SkipReason.SUPPRESSED if wish.recipient is RecipientState.SUPPRESSED else SkipReason.CANCELLED)
-    if not wish.subscribed:
-        return Skip(SkipReason.CANCELLED)
+    return None if wish.subscribed else Skip(SkipReason.CANCELLED)
+
+
+def _in_peace(verdict: Send | Skip | Wait, wish: Wish) -> Send | Skip | Wait:
+    """What is to be sent goes to nobody in a pause, and to nobody before the end of quiet hours that hold it back."""
+    if not isinstance(verdict, Send):
+        return verdict
+    if wish.paused:
+        return Skip(SkipReason.QUIET, "Its recipient pauses.")
+    return verdict if wish.quiet_until is None else Wait(wish.quiet_until)
+
+
+def _judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wait:
     if standing.stream in (StreamState.HIDDEN, StreamState.DELETED):
         return Skip(SkipReason.CANCELLED, f"The story is {standing.stream.value}.")
     if wish.later:
