@@ -54,7 +54,7 @@ class MailLane:
         self._url, self._from = settings.mail_url.get_secret_value(), settings.mail_from
         self._sender = Sender.of(settings)
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
-        self._share = Share(seconds=PASS_SECONDS, first=50, least=10, most=500)
+        self._share = Share(seconds=PASS_SECONDS, first=50, least=10, most=200)  # 200 rows: some 5 ms of SQLite's write lock
         self._settler = Settler(db)
         self._refused: set[str] = set()  # mails since the last one that the server took
         self._own = threading.local()
