@@ -17,6 +17,7 @@ MOST_NAMES, MOST_TAGS = 20, 20
 # XML 1.0 bears none of these, and lone surrogates fit no encoding (XML 1.0 section 2.2).  Tab and line ends are white space.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
+_RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
 
@@ -67,6 +68,11 @@ def language_tag(field: str, value: str) -> str:
     if len(value) > 35 or not _LANGUAGE.fullmatch(value):
         raise Invalid(field, "write a language tag such as en, de or pt-BR.")
     return value
+
+
+def direction(language: str) -> str:
+    """rtl or ltr, as that language is written."""
+    return "rtl" if language.partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
 
 
 def slugify(value: str, most: int = 80) -> str:

@@ -130,7 +130,7 @@ class ChatLane:
 
     def _render(self, message: Message, told: Story | Notice) -> ChannelMessage | MailBatch:
         if isinstance(told, Story):
-            return render_chat(told.worded(told=message.told), self._sender, message.uid)
+            return render_chat(told.worded(told=message.told), self._sender, message.uid, message.language)
         if message.service == MAIL:
             return render_notice(told, self._sender)
         return notice_to_channel(told, self._sender, message.uid)

@@ -25,6 +25,7 @@ from notifier.render import Sender, render_mail
 from notifier.settle import LeaseLost, Settler
 from notifier.smtp import blames_us
 from notifier.story import Story, load_story
+from notifier.words import spoken
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class _Kind:
     alert_id: int
     told: bool
     follows_all: bool
+    language: str
 
 
 class MailLane:
@@ -100,7 +102,7 @@ class MailLane:
         jobs = [MailJob(message.uid, message.address, self._token(story, message)) for message in messages]
         batch.expect(messages)
         try:
-            mail = render_mail(story.worded(told=kind.told), self._sender, follows_all=kind.follows_all)
+            mail = render_mail(story.worded(told=kind.told), self._sender, follows_all=kind.follows_all, language=kind.language)
         except Exception as exc:  # whatever an entry holds, the entries behind it must go out
             log.exception("entry %s cannot be rendered", story.uid)
             for job in jobs:
@@ -203,5 +205,5 @@ def _by_kind(messages: Sequence[Message]) -> dict[_Kind, list[Message]]:
     """In the order of the claim, the most urgent first."""
     found: dict[_Kind, list[Message]] = {}
     for message in messages:
-        found.setdefault(_Kind(message.alert_id, message.told, message.follows_all), []).append(message)
+        found.setdefault(_Kind(message.alert_id, message.told, message.follows_all, spoken(message.language)), []).append(message)
     return found

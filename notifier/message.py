@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from notifier.words import words
+
 Event = Literal["publish", "update", "correction", "retraction", "notice", "test"]
 
 WORD_JOINER = "\u2060"
@@ -32,8 +34,10 @@ class ChannelMessage:
     guid: str  # the entry's id, as in the feeds
     title: str
     label: str = ""  # said before the title: Breaking, Correction ... in the channel's language
+    language: str = "en"  # in which labels and the like are said
     dek: str = ""
-    byline: str = ""
+    byline: str = ""  # names alone
+    by: str = ""  # the same as people are told it: By A and B
     body_text: str = ""
     note: str = ""  # what the editor says of a correction or retraction
     url: str = ""
@@ -58,7 +62,7 @@ class ChannelMessage:
     @property
     def credit(self) -> str:
         """Byline and stream, one or both; nothing for a folded message, whose headline says it."""
-        return "" if self.lines else one_line(" · ".join(part for part in (self.byline, self.stream_title) if part))
+        return "" if self.lines else one_line(" · ".join(part for part in (self.by or self.byline, self.stream_title) if part))
 
 
 _WEIGHT = ("normal", "key", "breaking")
@@ -73,12 +77,13 @@ def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
     last = messages[-1]
     one_story = len({message.stream_url for message in messages}) == 1
     story, url = (last.stream_title, last.stream_url) if one_story else ("", "")
-    updates = f"{len(messages)} updates"
+    said, count = words(last.language), len(messages)
     return ChannelMessage(
         event=last.event,
         uid=uid,
         guid=last.guid,
-        title=f"{updates}: {story}" if story else updates,
+        title=said.updates_of.format(count=count, story=story) if story else said.updates.format(count=count),
+        language=last.language,
         url=url,
         stream_title=story,
         stream_url=url,

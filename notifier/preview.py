@@ -101,6 +101,9 @@ def preview_text(
         stream_title=stream.title,
         language=stream.language,
         timezone=stream.timezone,
+        subject_prefix=stream.subject_prefix or "",
+        mail_intro=stream.mail_intro or "",
+        mail_footer=stream.mail_footer or "",
     )
     story = _saying(story, text.pack([]), [names.get(name, name) for name in text.byline])
     return show(story, recipient, sender, told=True, follows_all=_follows_all(tx, story, stream.id, recipient))
@@ -110,9 +113,9 @@ def show(story: Story, recipient: Recipient, sender: Sender, *, told: bool, foll
     """A story as the recipient would see it.  Pure."""
     story = story.worded(told=told)
     if recipient.kind is RecipientKind.MAIL:
-        mail = render_mail(story, sender, follows_all=follows_all)
+        mail = render_mail(story, sender, follows_all=follows_all, language=recipient.language or "")
         return Preview("mail", mail.subject, mail.text.replace(TOKEN, NOT_YET), mail.html.replace(TOKEN, NOT_YET))
-    title, body, _ = SERVICES[recipient.service].format(render_chat(story, sender, NOT_YET))
+    title, body, _ = SERVICES[recipient.service].format(render_chat(story, sender, NOT_YET, recipient.language or ""))
     return Preview(recipient.service, title, body)
 
 

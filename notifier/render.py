@@ -1,26 +1,29 @@
 """Rendering: a story becomes a mail or a channel's message.  Pure, so that a preview is exactly what would be sent."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 import css_inline
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from config.settings import Settings, zone
+from config.settings import Settings
+from models import RevisionKind
 from models.channels import TEST
 from models.markdown import to_text
+from models.texts import direction
 from notifier.message import WORD_JOINER, ChannelMessage, Event, cut, one_line
 from notifier.mime import MARK, TOKEN, MailBatch, secret_mark, sender_of
 from notifier.story import Notice, Story
+from notifier.templating import Templates, templates_in
+from notifier.words import Words, markup_words, spoken, words
 
 LONGEST_BODY = 40_000
 """Characters of HTML: a longer body is read on the page, since large mails are cut by their readers (at some 100 KB)."""
 PREHEADER = 140
 """Characters that an inbox shows beside the subject."""
 
+_shipped = Templates()
 _HERE = secret_mark()  # stands for the leave token until the editors' text can no longer be taken for it
 _EVENTS: dict[str, Event] = {"publish": "publish", "update": "update", "correction": "correction", "retraction": "retraction"}
 
@@ -33,67 +36,69 @@ class Sender:
     base_url: str
     imprint: str
     mail_from: str
+    language: str = "en"
+    templates: Templates = _shipped
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """The sender that the operator set up."""
-        return cls(name=settings.site_name, base_url=settings.base_url, imprint=settings.site_imprint, mail_from=settings.mail_from)
+        return cls(
+            name=settings.site_name,
+            base_url=settings.base_url,
+            imprint=settings.site_imprint,
+            mail_from=settings.mail_from,
+            language=settings.site_language,
+            templates=templates_in(settings.data_dir / "templates"),
+        )
 
 
-def _environment() -> Environment:
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-_templates = _environment()
 _inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
 
 
-def render_mail(story: Story, sender: Sender, *, follows_all: bool) -> MailBatch:
+def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: str = "") -> MailBatch:
     """The mail that all recipients of ``story`` share; ``{token}`` in it is where each one's leave token goes.
 
     ``follows_all``: the recipients follow all streams, which the foot says and Leave ends.
+    ``language`` is theirs, empty: the story's; what is said around the story is said in it.
     """
-    folder = f"mail/{'retraction' if story.retracted else 'entry'}"
+    language = spoken(language or story.language)
+    said = words(language)
     values = {
         "story": story,
-        "language": story.language,
-        "sender": sender,
+        "label": said.label(story.kind, story.importance),
         "follows_all": follows_all,
         "url": sender.base_url + story.path,
         "stream_url": sender.base_url + story.stream_path,
-        "leave_url": f"{sender.base_url}/u/{_HERE}",
-        "when": _when(story.published_at, story.timezone),
+        "byline": said.byline(story.byline),
+        "when": said.time(story.published_at, story.timezone) if story.published_at else "",
+        "changed": _changed(story, said),
         "body_html": story.body_html if len(story.body_html) <= LONGEST_BODY else "",
         "body_text": to_text(story.body_html) if len(story.body_html) <= LONGEST_BODY else "",
-        "preheader": cut(one_line(story.note or _summary(story)), PREHEADER),
+        "preheader": cut(one_line(story.note or _summary(story, said)), PREHEADER),
+        "direction": direction(story.language),
     }
-    subject, text, html = (_templates.get_template(f"{folder}/{name}").render(values) for name in ("subject.txt", "body.txt", "body.html"))
-    return MailBatch(
-        subject=one_line(subject),
-        html=_with_token(_inliner.inline(html)),
-        text=_with_token(text),
+    return replace(
+        _mail(f"mail/{'retraction' if story.retracted else 'entry'}", values, sender, language, leave=True),
         list_id=f"{story.stream_slug}.{urlsplit(sender.base_url).hostname}",
         references=_thread(story, sender),
         unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
     )
 
 
-def render_chat(story: Story, sender: Sender, uid: str) -> ChannelMessage:
-    """The message that tells a channel of ``story``; ``uid`` is the delivery's."""
+def render_chat(story: Story, sender: Sender, uid: str, language: str = "") -> ChannelMessage:
+    """The message that tells a channel of ``story``; ``uid`` is the delivery's, ``language`` the channel's, empty: the story's."""
+    language = spoken(language or story.language)
+    said = words(language)
     return ChannelMessage(
         event=_EVENTS[story.kind.value],
         uid=uid,
         guid=story.guid,
         title=story.title,
-        label=story.label,
+        label=said.label(story.kind, story.importance),
+        language=language,
         dek="" if story.retracted else story.dek,
         byline=", ".join(story.byline),
+        by=said.byline(story.byline),
         body_text="" if story.retracted else to_text(story.body_html),
         note=story.note,
         url=sender.base_url + story.path,
@@ -107,12 +112,12 @@ def render_chat(story: Story, sender: Sender, uid: str) -> ChannelMessage:
 
 
 def render_notice(notice: Notice, sender: Sender) -> MailBatch:
-    """The mail that one recipient gets of a notice; nothing in it is to be left or answered."""
-    folder = f"mail/notice/{notice.name}"
-    values: dict[str, Any] = {"values": notice.values, "sender": sender, "language": "en", "preheader": ""}
-    subject = values["subject"] = one_line(_templates.get_template(f"{folder}/subject.txt").render(values))
-    text, html = (_templates.get_template(f"{folder}/{name}").render(values) for name in ("body.txt", "body.html"))
-    return MailBatch(subject=subject, html=_with_token(_inliner.inline(html)), text=_with_token(text))
+    """The mail that one recipient gets of a notice; nothing in it is to be left or answered.
+
+    It is in the language that its values name, or else, as all that operators are told, in the site's.
+    """
+    language = notice.values.get("language") or sender.language
+    return _mail(f"mail/notice/{notice.name}", {"values": notice.values, "preheader": ""}, sender, spoken(language))
 
 
 def notice_to_channel(notice: Notice, sender: Sender, uid: str) -> ChannelMessage:
@@ -124,8 +129,28 @@ def notice_to_channel(notice: Notice, sender: Sender, uid: str) -> ChannelMessag
     return ChannelMessage(event="notice", uid=uid, guid="", title=mail.subject, body_text=mail.text.partition("\n-- ")[0])
 
 
-def _summary(story: Story) -> str:
-    return f"{story.label}." if story.retracted else story.dek or to_text(story.body_html)
+def _mail(folder: str, values: Mapping[str, Any], sender: Sender, language: str, *, leave: bool = False) -> MailBatch:
+    """Subject and both parts, by the templates of a folder.  ``leave``: each part must hold the link that ends it."""
+    site = {"name": sender.name, "base_url": sender.base_url, "imprint": sender.imprint}
+    leave_url, change_url = (f"{sender.base_url}/{page}/{_HERE}" if leave else "" for page in ("u", "p"))
+    shared = {"sender": site, "language": language, "leave_url": leave_url, "change_url": change_url, **values}
+    plain = {**shared, "words": words(language)}
+    render = sender.templates.render
+    subject = one_line(render(f"{folder}/subject.txt", plain))
+    text = render(f"{folder}/body.txt", {**plain, "subject": subject}, holding=leave_url)
+    values_of_html = {**shared, "words": markup_words(language), "subject": subject}
+    html = render(f"{folder}/body.html", values_of_html, holding=leave_url, finish=_inliner.inline)
+    return MailBatch(subject=subject, text=_with_token(text), html=_with_token(html))
+
+
+def _changed(story: Story, said: Words) -> str:
+    """When a changed entry was changed, in words."""
+    phrase = {RevisionKind.UPDATE: said.updated, RevisionKind.CORRECTION: said.corrected}.get(story.kind)
+    return phrase.format(when=said.time(story.updated_at, story.timezone)) if phrase and story.updated_at else ""
+
+
+def _summary(story: Story, said: Words) -> str:
+    return f"{said.withdrawn}." if story.retracted else story.dek or to_text(story.body_html)
 
 
 def _with_token(text: str) -> str:
@@ -137,16 +162,3 @@ def _thread(story: Story, sender: Sender) -> tuple[str, ...]:
     """Message-IDs that no mail bears, but all of a stream and of an entry refer to, so that readers' programs group them."""
     domain = sender_of(sender.mail_from)[1].rpartition("@")[2]
     return (f"stream-{story.stream_uid}@{domain}", f"entry-{story.uid}@{domain}")
-
-
-def _when(moment: datetime | None, timezone: str) -> str:
-    if moment is None:
-        return ""
-    local = moment.astimezone(zone(timezone))
-    return f"{local.day} {local:%B %Y, %H:%M} {_offset_name(local)}"
-
-
-def _offset_name(local: datetime) -> str:
-    """The zone's short name, or the offset where it has none, as in UTC+03."""
-    name = local.tzname() or "UTC"
-    return name if name.isalpha() else f"UTC{name}"

@@ -12,8 +12,6 @@ from models import Alert, Entry, Importance, Revision, RevisionKind
 from models.entries import entries
 from notifier.claim import Message
 
-_LABELS = {RevisionKind.CORRECTION: "Correction", RevisionKind.UPDATE: "Update", RevisionKind.RETRACTION: "Withdrawn"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
@@ -37,6 +35,9 @@ class Story:
     stream_title: str
     language: str
     timezone: str
+    subject_prefix: str = ""
+    mail_intro: str = ""  # plain text, as the footer
+    mail_footer: str = ""
 
     @classmethod
     def of(cls, entry: Entry, kind: RevisionKind, note: str = "") -> Self:
@@ -60,6 +61,9 @@ class Story:
             stream_title=entry.stream.title,
             language=entry.stream.language,
             timezone=entry.stream.timezone,
+            subject_prefix=entry.stream.subject_prefix or "",
+            mail_intro=entry.stream.mail_intro or "",
+            mail_footer=entry.stream.mail_footer or "",
         )
 
     def worded(self, *, told: bool) -> Self:
@@ -72,12 +76,6 @@ class Story:
     def retracted(self) -> bool:
         """Nothing of its text may be told any more but the title."""
         return self.kind is RevisionKind.RETRACTION
-
-    @property
-    def label(self) -> str:
-        """What stands before the title, or nothing."""
-        breaking = "Breaking" if self.importance is Importance.BREAKING else ""
-        return _LABELS.get(self.kind, breaking)
 
     @property
     def stream_path(self) -> str:

@@ -10,13 +10,13 @@ from flask import Flask, url_for
 from config.settings import Settings
 from models.ledger import DeliveryState
 from models.stories import EntryState, Importance
+from models.texts import direction
 from web import dates, diff
 from web.desk.caught import caught_folder
 from web.links import feeds_of, page_url
 from web.login import current_account, may_publish
 from web.routing import CONVERTERS
 
-_RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
 _YEAR = 365 * 24 * 3600  # seconds
 
 
@@ -47,11 +47,6 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         Importance=Importance,
     )
     app.jinja_env.filters.update(by_day=dates.by_day, link_host=link_host, sentence=sentence, thousands=lambda number: f"{number:,}")
-
-
-def direction(language: str) -> str:
-    """rtl or ltr, as that language is written."""
-    return "rtl" if language.split("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
 
 
 def link_host(url: str) -> str:

@@ -1,0 +1,72 @@
+"""Samples: what every template is tried with, so that the doctor and the tests see each of its branches."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from models import Importance, RevisionKind
+from notifier.mime import MailBatch
+from notifier.render import Sender, render_mail, render_notice
+from notifier.story import Notice, Story
+
+_AT = datetime(2026, 3, 14, 7, 42, tzinfo=UTC)
+
+FULL = Story(
+    kind=RevisionKind.PUBLISH,
+    note="",
+    uid="7kq2m",
+    guid="urn:uuid:7f9c24e8-3b12-4fef-91e0-3d1f2a6c0b57",
+    title="Low Mill dyke gives way; 1,900 people told to leave the Flats at once",
+    dek="Water is crossing Tanner’s Row. Shelters are open at the grammar school and in the tram depot.",
+    body_html=(
+        "<p>About thirty metres of the earth dyke behind the mill slid into the river at 09:35, the fire service says.</p>"
+        "<ul><li>Take papers, medicine and warm clothes.</li><li><strong>The underpass at Dyer Street is closed.</strong></li></ul>"
+        '<p>See <a href="https://maps.example/?a=b&amp;c=d">the map</a>.</p>'
+    ),
+    byline=("Ines Valbrook", "Jory Pell"),
+    link="https://example.org/river-levels",
+    importance=Importance.BREAKING,
+    tags=("Dykes",),
+    published_at=_AT,
+    updated_at=_AT,
+    stream_uid="s7",
+    stream_slug="tarrow-rises",
+    stream_title="The Tarrow rises",
+    language="en",
+    timezone="Europe/Kyiv",
+    subject_prefix="[Tarrow]",
+    mail_intro="We tell you as soon as we know.\nThis page is for the whole valley.\n\nStay safe.",
+    mail_footer="Call 112 in danger of life.",
+)
+BARE = replace(
+    FULL, title="Road open", dek="", body_html="", byline=(), link="", importance=Importance.NORMAL, tags=(), updated_at=None,
+    subject_prefix="", mail_intro="", mail_footer="",
+)  # fmt: skip
+STORIES = (
+    FULL,
+    BARE,
+    replace(FULL, kind=RevisionKind.UPDATE, note="The tram depot is full."),
+    replace(FULL, kind=RevisionKind.CORRECTION, note="It was not Dyer Lane."),
+    replace(FULL, kind=RevisionKind.RETRACTION, note="It was an exercise."),
+    replace(BARE, kind=RevisionKind.RETRACTION),
+)
+_CHANNEL = {"channel": "Newsroom", "masked_url": "slack://T…A/B…B/…", "words": "404 no_service", "refusals": 5}
+_ASKED = {"story": "The Tarrow rises", "confirm": "token", "settings": "token"}
+NOTICES = (
+    Notice("sick", _CHANNEL),
+    Notice("healed", _CHANNEL),
+    Notice("confirm", _ASKED),
+    Notice("confirm", {**_ASKED, "story": ""}),
+    Notice("preferences", _ASKED),
+    Notice("preferences", {**_ASKED, "story": ""}),
+    *(Notice("fresh-link", {"purpose": purpose, "link": "/p/token"}) for purpose in ("data", "leave", "move")),
+)
+
+
+def sample_mails(sender: Sender, language: str) -> Iterator[tuple[str, MailBatch]]:
+    """Each sample as a mail in that language, by a name for it."""
+    for story in STORIES:
+        for follows_all in (False, True):
+            yield story.kind.value, render_mail(story, sender, follows_all=follows_all, language=language)
+    for notice in NOTICES:
+        yield notice.name, render_notice(replace(notice, values={**notice.values, "language": language}), sender)
