@@ -28,6 +28,7 @@ MARK = secret_mark()
 """Stands for the token while a mail is rendered."""
 
 _MARK_ENCODED = re.compile(b"(?:=\r\n)?".join(bytes([letter]) for letter in MARK.encode()))
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{1,500}")
 _UID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _ADDRESS = re.compile(r"[^\x00-\x20\x7f<>()\[\]\\,;:\"@]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
@@ -57,7 +58,7 @@ class MailBatch:
             raise ValueError("A mail header cannot hold a line break or control character.")
         if any(not value.isascii() or len(value) > _MAX_LINE for value in headers[2:]):
             raise ValueError("Links and ids in mail headers are ASCII and at most 990 characters long.")
-        if any("\ud800" <= c <= "\udfff" for value in (*headers, self.html, self.text) for c in value):
+        if any(_SURROGATE.search(value) for value in (*headers, self.html, self.text)):
             raise ValueError("The mail's text is not Unicode.")
 
 
