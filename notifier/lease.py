@@ -13,6 +13,7 @@ from models import Delivery, DeliveryState, Recipient, SkipReason
 from models.clock import now
 from models.database import Database
 from models.tallies import tally
+from notifier.patience import patiently
 from notifier.services import SERVICES
 from notifier.sql import changed
 
@@ -54,6 +55,10 @@ class Lease:
 
 def give_back(db: Database, token: str) -> int:
     """Put what is left of a claim back in the queue, untried; returns how many."""
+    return patiently(lambda: _give_back(db, token))
+
+
+def _give_back(db: Database, token: str) -> int:
     with db.begin() as tx:
         untried = and_(_of(token), Delivery.started_at.is_(None))
         return changed(tx, update(Delivery).where(untried).values(attempts=Delivery.attempts - 1, **QUEUED))

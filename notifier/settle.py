@@ -28,6 +28,7 @@ from notifier.breaker import feel, note
 from notifier.claim import Message
 from notifier.errors import SendError, Sent, Unknown
 from notifier.lease import LEASE
+from notifier.patience import patiently
 from notifier.retry import REPLY, Attempt, Next, decide_after
 
 _delivery = cast(Table, Delivery.__table__)
@@ -114,6 +115,10 @@ class Settler:
         ``tries_if_unknown`` and ``server_shared``.
         """
         own = _Settlement(message, token, outcome, max_age, rules, carried)
+        return patiently(lambda: self._try(own))
+
+    def _try(self, own: _Settlement) -> Next:
+        own.error = None
         with self._adding:
             self._pending.append(own)
         with self._writing:
