@@ -5,20 +5,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, literal, select, text, true, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, text, true, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from models import Alert, Delivery, DeliveryState, Fanout, Importance, Lane, Recipient, RevisionKind, SkipReason, Subscription
 from models.audience import owed
-from models.base import random_uid
 from models.clock import now
 from models.courtesy import Courtesy
-from models.database import Database, rows_changed
+from models.database import Database
 from models.tallies import Change, tally
 from notifier.lease import skipped
+from notifier.owing import owe_to
 from notifier.quiet import put_off
-from notifier.sql import on_postgresql
 from notifier.topics import About, abouts
 
 SLICE = 2_000
@@ -125,11 +123,10 @@ def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
     if about.kind is RevisionKind.RETRACTION:
         # First, so that a claim that is just being made has ended when those told are looked up.
         changes = _replace(tx, about, lane, part, SkipReason.RETRACTED)
-        made = _insert(tx, about, _told(about, lane, part))
+        made = owe_to(tx, about.alert_id, about.priority, _told(about, lane, part))
     else:
-        made = _insert(
-            tx, about, owed(about.topic(tx), confirmed_by=about.created_at).where(Recipient.lane == lane, part.holds(Recipient.id))
-        )
+        found = owed(about.topic(tx), confirmed_by=about.created_at).where(Recipient.lane == lane, part.holds(Recipient.id))
+        made = owe_to(tx, about.alert_id, about.priority, found)
         changes = _replace(tx, about, lane, part, SkipReason.SUPERSEDED)
     if about.importance is not Importance.BREAKING:
         put_off(tx, and_(Delivery.alert_id == about.alert_id, part.holds(Delivery.recipient_id)))
@@ -164,26 +161,3 @@ def _told(about: About, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
         .where(Delivery.alert_id.in_(about.earlier), told, Delivery.lane == lane, part.holds(Delivery.recipient_id))
         .group_by(Delivery.recipient_id, Delivery.lane)
     )
-
-
-def _insert(tx: Session, about: About, recipients: Select[*tuple[Any, ...]]) -> int:
-    """One row for each of ``recipients`` that has none yet, in the order of their ids."""
-    table = Delivery.__table__
-    found = recipients.subquery()
-    values = {
-        "uid": random_uid(),
-        "alert_id": literal(about.alert_id, table.c.alert_id.type),
-        "recipient_id": found.c.recipient_id,
-        "subscription_id": found.c.subscription_id,
-        "lane": found.c.lane,
-        "priority": literal(about.priority, table.c.priority.type),
-        "state": literal(DeliveryState.QUEUED, table.c.state.type),
-        "attempts": literal(0, table.c.attempts.type),
-        "created_at": literal(now(tx), table.c.created_at.type),
-        "due_at": literal(now(tx), table.c.due_at.type),
-    }
-    # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
-    rows = select(*values.values()).where(true()).order_by(found.c.recipient_id)
-    dialect = postgresql if on_postgresql(tx) else sqlite
-    insert = dialect.insert(table).from_select(list(values), rows).on_conflict_do_nothing()
-    return rows_changed(tx, insert.execution_options(preserve_rowcount=True))
