@@ -1,0 +1,39 @@
+"""Rows of the ledger, many in one statement."""
+
+from typing import Any
+
+from sqlalchemy import Select, literal, select, true
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from models import Delivery, DeliveryState
+from models.base import random_uid
+from models.clock import now
+from models.database import rows_changed
+from notifier.sql import on_postgresql
+
+
+def owe_to(tx: Session, alert_id: int, priority: int, recipients: Select[*tuple[Any, ...]]) -> int:
+    """Owe an alert to each of ``recipients`` that has no row of it yet, in the order of their ids; how many rows that made.
+
+    ``recipients`` has recipient_id, lane and subscription_id, one row each.
+    """
+    table = Delivery.__table__
+    found = recipients.subquery()
+    values = {
+        "uid": random_uid(),
+        "alert_id": literal(alert_id, table.c.alert_id.type),
+        "recipient_id": found.c.recipient_id,
+        "subscription_id": found.c.subscription_id,
+        "lane": found.c.lane,
+        "priority": literal(priority, table.c.priority.type),
+        "state": literal(DeliveryState.QUEUED, table.c.state.type),
+        "attempts": literal(0, table.c.attempts.type),
+        "created_at": literal(now(tx), table.c.created_at.type),
+        "due_at": literal(now(tx), table.c.due_at.type),
+    }
+    # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
+    rows = select(*values.values()).where(true()).order_by(found.c.recipient_id)
+    dialect = postgresql if on_postgresql(tx) else sqlite
+    insert = dialect.insert(table).from_select(list(values), rows).on_conflict_do_nothing()
+    return rows_changed(tx, insert.execution_options(preserve_rowcount=True))
