@@ -14,7 +14,7 @@ from models.markdown import to_text
 from models.texts import direction
 from notifier.message import WORD_JOINER, ChannelMessage, Event, cut, one_line
 from notifier.mime import MARK, TOKEN, MailBatch, secret_mark, sender_of
-from notifier.story import Notice, Story
+from notifier.story import Digest, Notice, Story
 from notifier.templating import Templates, templates_in
 from notifier.words import Words, markup_words, spoken, words
 
@@ -22,6 +22,8 @@ LONGEST_BODY = 40_000
 """Characters of HTML: a longer body is read on the page, since large mails are cut by their readers (at some 100 KB)."""
 PREHEADER = 140
 """Characters that an inbox shows beside the subject."""
+LINE = 200
+"""Characters of an entry without a dek in a digest."""
 
 _shipped = Templates()
 _HERE = secret_mark()  # stands for the leave token until the editors' text can no longer be taken for it
@@ -67,6 +69,7 @@ def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: st
         "story": story,
         "label": said.label(story.kind, story.importance),
         "follows_all": follows_all,
+        "leaves_all": follows_all,
         "url": sender.base_url + story.path,
         "stream_url": sender.base_url + story.stream_path,
         "byline": said.byline(story.byline),
@@ -81,6 +84,31 @@ def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: st
         _mail(f"mail/{'retraction' if story.retracted else 'entry'}", values, sender, language, leave=True),
         list_id=f"{story.stream_slug}.{urlsplit(sender.base_url).hostname}",
         references=_thread(story, sender),
+        unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
+    )
+
+
+def render_digest(digest: Digest, sender: Sender, *, leaves_all: bool, language: str) -> MailBatch:
+    """One mail of several stories' news, as `render_mail` makes one of an entry; ``language`` is the recipient's.
+
+    ``leaves_all``: what the token ends is all stories, else the one that the digest is of.
+    """
+    language = spoken(language)
+    said = words(language)
+    groups = _groups(digest, sender, said)
+    one = digest.stories[0] if len(groups) == 1 else None
+    values = {
+        "groups": groups,
+        "count": len(digest.stories),
+        "about": one.stream_title if one else sender.name,
+        "prefix": one.subject_prefix if one else "",
+        "window": (said.day if digest.by_day else said.time)(digest.until, digest.timezone),
+        "leaves_all": leaves_all,
+        "preheader": cut(one_line(" · ".join(story.title for story in digest.stories)), PREHEADER),
+    }
+    return replace(
+        _mail("mail/digest", values, sender, language, leave=True),
+        list_id=f"{one.stream_slug if one else 'digest'}.{urlsplit(sender.base_url).hostname}",
         unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
     )
 
@@ -127,6 +155,35 @@ def notice_to_channel(notice: Notice, sender: Sender, uid: str) -> ChannelMessag
         return ChannelMessage(event="test", uid=uid, **values)
     mail = render_notice(notice, sender)
     return ChannelMessage(event="notice", uid=uid, guid="", title=mail.subject, body_text=mail.text.partition("\n-- ")[0])
+
+
+def _groups(digest: Digest, sender: Sender, said: Words) -> list[dict[str, Any]]:
+    """The stories of each stream together, in the order in which they first come."""
+    found: dict[str, dict[str, Any]] = {}
+    for story in digest.stories:
+        group = {
+            "title": story.stream_title,
+            "url": sender.base_url + story.stream_path,
+            "language": story.language,
+            "direction": direction(story.language),
+            "entries": [],
+        }
+        found.setdefault(story.stream_uid, group)["entries"].append(_line(story, digest, sender, said))
+    return list(found.values())
+
+
+def _line(story: Story, digest: Digest, sender: Sender, said: Words) -> dict[str, str]:
+    changed_at = story.updated_at if story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION) else None
+    moment = changed_at or story.published_at
+    return {
+        "title": story.title,
+        "url": sender.base_url + story.path,
+        "dek": story.dek or cut(one_line(to_text(story.body_html)), LINE),
+        "note": story.note,
+        "label": said.label(story.kind, story.importance),
+        "byline": said.byline(story.byline),
+        "at": said.time(moment, digest.timezone) if moment else "",
+    }
 
 
 def _mail(folder: str, values: Mapping[str, Any], sender: Sender, language: str, *, leave: bool = False) -> MailBatch:

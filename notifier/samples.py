@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from models import Importance, RevisionKind
 from notifier.mime import MailBatch
-from notifier.render import Sender, render_mail, render_notice
-from notifier.story import Notice, Story
+from notifier.render import Sender, render_digest, render_mail, render_notice
+from notifier.story import Digest, Notice, Story
 
 _AT = datetime(2026, 3, 14, 7, 42, tzinfo=UTC)
 
@@ -50,6 +50,11 @@ STORIES = (
     replace(FULL, kind=RevisionKind.RETRACTION, note="It was an exercise."),
     replace(BARE, kind=RevisionKind.RETRACTION),
 )
+_OTHER = replace(BARE, stream_uid="s8", stream_slug="budget", stream_title="The county’s budget", title="Vote put off until Thursday")
+DIGESTS = (
+    Digest((FULL, STORIES[3], _OTHER, BARE), datetime(2026, 3, 14, 17, tzinfo=UTC), "Europe/Berlin"),
+    Digest((BARE,), datetime(2026, 3, 14, 17, tzinfo=UTC), "Europe/Berlin", by_day=False),
+)
 _CHANNEL = {"channel": "Newsroom", "masked_url": "slack://T…A/B…B/…", "words": "404 no_service", "refusals": 5}
 _ASKED = {"story": "The Tarrow rises", "confirm": "token", "settings": "token"}
 NOTICES = (
@@ -68,5 +73,7 @@ def sample_mails(sender: Sender, language: str) -> Iterator[tuple[str, MailBatch
     for story in STORIES:
         for follows_all in (False, True):
             yield story.kind.value, render_mail(story, sender, follows_all=follows_all, language=language)
+    for digest in DIGESTS:
+        yield "digest", render_digest(digest, sender, leaves_all=digest is DIGESTS[0], language=language)
     for notice in NOTICES:
         yield notice.name, render_notice(replace(notice, values={**notice.values, "language": language}), sender)

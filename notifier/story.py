@@ -89,6 +89,16 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
+class Digest:
+    """What one recipient is told together, worded for who reads it, in the order to be read; at least one story."""
+
+    stories: tuple[Story, ...]
+    until: datetime
+    timezone: str
+    by_day: bool = True  # daily or weekly: its name is the day, else the time
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """What one recipient alone is told: the name of a folder of templates, and its values."""
 

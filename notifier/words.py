@@ -34,7 +34,8 @@ class Words:
     one_update: str
     updates: str
     updates_of: str
-    digest_preheader: str
+    digest: str
+    because_digest: str
     because_story: str
     because_all: str
     because_operator: str
@@ -61,6 +62,10 @@ class Words:
     def byline(self, names: Sequence[str]) -> str:
         """By A, B and C; nothing of nobody."""
         return self.by.format(names=self.names(names)) if names else ""
+
+    def count(self, number: int) -> str:
+        """1 update, or 3 updates."""
+        return self.one_update if number == 1 else self.updates.format(count=number)
 
     def day(self, at: datetime, timezone: str) -> str:
         """The day that it is then in that zone."""
@@ -94,7 +99,8 @@ _ENGLISH = Words(
     one_update="1 update",
     updates="{count} updates",
     updates_of="{count} updates: {story}",
-    digest_preheader="{first}, and {count} more",
+    digest="{about}: {count}, {window}",
+    because_digest="You get this because you follow stories at {site} in digests.",
     because_story="You get this because you follow {story} at {site}.",
     because_all="You get this because you follow all stories of {site}.",
     because_operator="You get this because you run {site}.",
@@ -126,10 +132,11 @@ _GERMAN = Words(
     read_on="Weiterlesen",
     whole_story="Zum ganzen Thema",
     since="Was seitdem geschah",
-    one_update="1 neuer Beitrag",
-    updates="{count} neue Beiträge",
-    updates_of="{count} neue Beiträge: {story}",
-    digest_preheader="{first}, und {count} weitere",
+    one_update="1 Meldung",
+    updates="{count} Meldungen",
+    updates_of="{count} Meldungen: {story}",
+    digest="{about}: {count}, {window}",
+    because_digest="Sie erhalten diese Nachricht, weil Sie Themen bei {site} in Zusammenfassungen folgen.",
     because_story="Sie erhalten diese Nachricht, weil Sie {story} bei {site} folgen.",
     because_all="Sie erhalten diese Nachricht, weil Sie allen Themen von {site} folgen.",
     because_operator="Sie erhalten diese Nachricht, weil Sie {site} betreiben.",
