@@ -57,7 +57,8 @@ def search(tx: Session, text: str, *, after: str | None = None, limit: int = PAG
     query = select(Recipient).where(Recipient.kind == RecipientKind.MAIL, _SHOWN)
     if text.startswith("@"):
         query = query.where(Recipient.domain == text[1:]).order_by(Recipient.id.desc())
-        return _cut(tx, query.where(Recipient.id < int(after)) if after.isdecimal() and len(after) < 19 else query, limit, lambda one: str(one.id))
+        query = query.where(Recipient.id < int(after)) if after.isdecimal() and len(after) < 19 else query
+        return _cut(tx, query, limit, lambda one: str(one.id))
     begins = (Recipient.address >= text, Recipient.address < text + LAST)
     query = query.where(*begins).order_by(Recipient.address)
     return _cut(tx, query.where(Recipient.address > after) if after else query, limit, lambda one: one.address)

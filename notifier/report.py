@@ -68,34 +68,6 @@ def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None) -> list[
     ]
 
 
-def deliveries_of_entry(tx: Session, entry_id: int, limit: int = 200) -> list[DeliveryLine]:
-    """Deliveries of all alerts of an entry: first what failed or is unknown, then what waits, then the rest, newest first."""
-    trouble = Delivery.state.in_([DeliveryState.FAILED, DeliveryState.UNKNOWN])
-    waiting = Delivery.state.in_([DeliveryState.QUEUED, DeliveryState.CLAIMED])
-    query = (
-        select(Delivery, Recipient.kind, Recipient.address, Recipient.service, Recipient.masked_url, Revision.no)
-        .join(Recipient, Recipient.id == Delivery.recipient_id)
-        .join(Alert, Alert.id == Delivery.alert_id)
-        .join(Revision, Revision.id == Alert.revision_id)
-        .where(Revision.entry_id == entry_id)
-        .order_by(trouble.desc(), waiting.desc(), Delivery.id.desc())
-        .limit(limit)
-    )
-    return [delivery_line(*row) for row in tx.execute(query)]
-
-
-def counts_of_entry(tx: Session, entry_id: int) -> dict[DeliveryState, int]:
-    """How many deliveries of all alerts of an entry are in each state; states without any are left out."""
-    query = (
-        select(Delivery.state, func.count())
-        .join(Alert, Alert.id == Delivery.alert_id)
-        .join(Revision, Revision.id == Alert.revision_id)
-        .where(Revision.entry_id == entry_id)
-        .group_by(Delivery.state)
-    )
-    return dict(tx.execute(query).all())
-
-
 def why_waiting(tx: Session, *, alerts: bool = True) -> list[str]:
     """Sentences that say why messages that are due may not be sent now; empty where nothing holds them.
 

@@ -10,14 +10,16 @@ from datetime import timedelta
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Entry, EntryState, Fanout, Lane, Revision, RevisionState
+from models import Alert, Delivery, DeliveryState, Entry, EntryState, Fanout, Lane, Revision, RevisionState, Subscription
 from models.clock import now
+from models.daily import note_day
 from models.database import ChangeWatch, Database
 from models.holds import watch
 from models.publishing import publish_due
 from models.revising import apply_due
 from models.streams import quiet_streams
 from notifier import pause
+from notifier.digest_run import digests_due
 from notifier.lease import release_expired
 from notifier.retention import finish_ended, fold_old
 from notifier.troubles import Troubles
@@ -73,6 +75,7 @@ class Ticker:
             quiet_streams(self._db)
             finish_ended(self._db)
             fold_old(self._db, self._keep)
+            note_day(self._db)
             self._quiet_at = time.monotonic() + QUIET_SECONDS
         self.look()
 
@@ -80,7 +83,8 @@ class Ticker:
         """Ring where work waits.  Reads only."""
         with self._db.read() as tx:
             undone = select(Fanout.id).join(Alert, Alert.id == Fanout.alert_id)
-            if tx.scalar(undone.where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None)).limit(1)) is not None:
+            waiting = tx.scalar(undone.where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None)).limit(1)) is not None
+            if waiting or digests_due(tx):
                 self._ring_expand()
             lanes = [lane for lane in Lane if _has_due(tx, lane) and pause.gate(tx, lane) is not pause.Gate.SHUT]
         for lane in lanes:
@@ -98,7 +102,10 @@ class Ticker:
             moment = now(tx)
             scheduled = select(func.min(Entry.publish_at)).where(Entry.state == EntryState.SCHEDULED, Entry.publish_at > moment)
             pending = select(func.min(Revision.apply_at)).where(Revision.state == RevisionState.PENDING, Revision.apply_at > moment)
-            nearest = [found for found in (tx.scalar(scheduled), tx.scalar(pending)) if found is not None]
+            digest = select(func.min(Subscription.next_digest_at)).where(
+                Subscription.next_digest_at > moment, Subscription.ended_at.is_(None)
+            )
+            nearest = [found for found in map(tx.scalar, (scheduled, pending, digest)) if found is not None]
         usual = random.uniform(LEAST, MOST)  # noqa: S311  it spreads load and guards nothing
         return min([usual, *((found - moment).total_seconds() for found in nearest)])
 

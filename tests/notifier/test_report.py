@@ -5,10 +5,11 @@ from collections.abc import Callable
 from pytest_httpserver import HTTPServer
 from sqlalchemy import event
 
-from models import DeliveryState
+from models import SkipReason
 from models.database import Database
 from notifier.pause import say_whether_mail_is_set_up
-from notifier.report import alert_sums, counts_of_entry, deliveries_of_entry, why_waiting
+from notifier.reach import reach
+from notifier.report import alert_sums, why_waiting
 from tests.conftest import Newsroom
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database
@@ -28,8 +29,7 @@ def test_sums_and_lines_say_what_became_of_each_message(
     office.send()
     with newsroom.db.read() as tx:
         [told] = alert_sums(tx, 10)
-        lines = deliveries_of_entry(tx, entry.id)
-        counts = counts_of_entry(tx, entry.id)
+        [got] = reach(tx, entry_id=entry.id)
     assert {name: told[name] for name in ("kind", "title", "entry_uid", "expanded", "owed", "sent", "skipped", "failed", "queued")} == {
         "kind": "publish",
         "title": "River rising",
@@ -41,26 +41,22 @@ def test_sums_and_lines_say_what_became_of_each_message(
         "failed": 0,
         "queued": 0,
     }
-    assert counts == {DeliveryState.SENT: 3, DeliveryState.SKIPPED: 1}
-    assert sorted((line.shown, line.state.value) for line in lines) == [
-        ("also@example.org", "sent"),
-        ("good@example.org", "sent"),
-        ("left@example.org", "skipped"),
-        ("room (webhook …)", "sent"),
-    ]
+    assert {name: got.mail[name] for name in ("owed", "sent", "skipped")} == {"owed": 3, "sent": 2, "skipped": 1}
+    assert got.skipped == {SkipReason.CANCELLED: 1}
+    assert [(line.shown, line.state.value) for line in got.channels] == [("room (webhook …)", "sent")]
 
 
-def test_what_needs_a_hand_comes_first(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_mails_that_failed_are_shown_in_the_remotes_words(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
     office.subscribe("gone@example.org", "good@example.org", "later@example.org")
     entry = newsroom.post()
     inbox.replies["data"] = ["554 5.6.0 no", "250 ok", "451 later"]
     office.run()
     with newsroom.db.read() as tx:
-        lines = deliveries_of_entry(tx, entry.id, 2)
-    assert [(line.shown, line.state.value, line.last_reply) for line in lines] == [
-        ("gone@example.org", "failed", "554 5.6.0 no"),
-        ("later@example.org", "queued", "451 later"),
-    ]
+        [got] = reach(tx, entry_id=entry.id)
+        [same] = reach(tx, alert_id=got.alert_id)
+    assert same == got
+    assert [(line.shown, line.state.value, line.last_reply) for line in got.failed] == [("gone@example.org", "failed", "554 5.6.0 no")]
+    assert (got.missed, got.mail["queued"]) == (1, 1)
 
 
 @one_database
@@ -90,8 +86,7 @@ def test_the_number_of_queries_does_not_grow(newsroom: Newsroom, office: Office)
 def _read_all(db: Database, entry_id: int) -> None:
     with db.read() as tx:
         assert alert_sums(tx, 100)
-        assert deliveries_of_entry(tx, entry_id)
-        assert counts_of_entry(tx, entry_id)
+        assert reach(tx, entry_id=entry_id)
 
 
 def counted(db: Database, call: Callable[[], object]) -> int:

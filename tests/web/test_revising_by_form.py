@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from models import Alert, AlertKind, Delivery, DeliveryState, EntryState, Lane, RevisionKind, RevisionState, SkipReason
 from models.audience import add_subscriber
 from models.revising import apply_due, revisions
+from models.tallies import tally
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import Person
 
@@ -149,7 +150,15 @@ def test_the_desk_tells_who_got_it(newsroom: Newsroom, editor: Person, author: P
                     attempts=1, created_at=moment, due_at=moment, settled_at=moment, last_reply=reply,
                 )
             )  # fmt: skip
+        ends = {(alert.id, Lane.BULK, state): 1 for state, *_ in outcomes}
+        tally(tx, {(alert.id, Lane.BULK, DeliveryState.QUEUED): 3, **ends})
     page = editor.get(f"/desk/entries/{entry.uid}").text
     assert "reader1@example.org" in page and "550 &lt;no&gt; such user" in page and "they did not want this kind" in page
+    assert "they did not want this kind" in editor.get(f"/desk/alerts/{alert.id}").text
+    assert "Send again to the 1 who missed it" in page
+    again = editor.send(editor.get(f"/desk/entries/{entry.uid}"), f"/desk/alerts/{alert.id}/retry")
+    assert again.status_code == 303
+    with newsroom.db.read() as tx:
+        assert len(tx.scalars(select(Delivery).where(Delivery.state == DeliveryState.QUEUED)).all()) == 1
     assert "reader1@example.org" not in author.get(f"/desk/entries/{entry.uid}").text, "addresses are not every author's matter"
     assert "River rising" in editor.get("/desk").text

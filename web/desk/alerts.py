@@ -10,6 +10,7 @@ from models.holds import may_send, pause_sending, resume_sending, waiting
 from models.people import Role
 from models.steering import resume_alert, retry_alert, stop_alert
 from notifier.overview import is_done, overview
+from notifier.reach import reach
 from notifier.report import alert_sums, why_waiting
 from web.context import service
 from web.desk.guard import requires
@@ -36,7 +37,8 @@ def show(alert_id: int) -> ResponseReturnValue:
     """One alert from all sides."""
     with service().db.read() as tx:
         found = overview(tx, alert_id, troubles=_TROUBLES)
-    return render_template("desk/alert.html", at="alerts", found=found, sums=found.sums, standing=standing, left=left)
+        (got,) = reach(tx, alert_id=alert_id, failed=0)
+    return render_template("desk/alert.html", at="alerts", found=found, sums=found.sums, reach=got, standing=standing, left=left)
 
 
 @bp.post(f"/alerts/{_ID}/stop")

@@ -14,14 +14,14 @@ from models.publishing import publish_now
 from models.reading import account_names
 from models.revising import apply_now, pending, revisions, undo
 from models.stories import Entry, EntryState, Revision, RevisionState
-from notifier.report import counts_of_entry, deliveries_of_entry, why_waiting
+from notifier.reach import reach
+from notifier.report import why_waiting
 from web.context import service
 from web.desk.forms import EntryForm, version_number
-from web.login import current_actor, may_publish
+from web.login import current_actor
 
 bp = Blueprint("entries", __name__)
 
-_DELIVERIES = 100  # rows on the page, those in trouble first
 _LATE = 15.0  # seconds after its time at which an entry that still waits needs a word
 
 
@@ -58,8 +58,7 @@ def show(uid: str) -> ResponseReturnValue:
         history = revisions(tx, entry)
         names = account_names(tx, [entry.account_id, *(revision.account_id for revision in history)])
         wait = _wait(tx, entry)
-        sums, held = counts_of_entry(tx, entry.id), why_waiting(tx)
-        deliveries = deliveries_of_entry(tx, entry.id, _DELIVERIES) if may_publish() else []
+        reaches, held = reach(tx, entry_id=entry.id), why_waiting(tx)
     return render_template(
         "desk/entry.html",
         at="entries",
@@ -69,9 +68,8 @@ def show(uid: str) -> ResponseReturnValue:
         names=names,
         wait=wait,
         alerted=any(revision.alerts for revision in history),
-        sums=sums,
+        reaches=reaches,
         held=held,
-        deliveries=deliveries,
         mine=entry.account_id == current_actor().account_id,
     )
 

@@ -9,12 +9,14 @@ from sqlalchemy.orm import Session
 
 from models.audience import followed, remove_recipient
 from models.channels import followed_by, preferences_of
+from models.daily import last_days
 from models.errors import Invalid, NotFound, ServiceError
 from models.ledger import Recipient, RecipientKind, RecipientState
 from models.lists import PAGE, Page, as_csv, browse, export, search, told
 from models.people import Role
 from models.streams import list_streams
 from models.suppression import erase_address, lift, suppress_address
+from web import plots
 from web.context import service
 from web.desk.forms import choice
 from web.desk.guard import requires
@@ -38,7 +40,18 @@ def show() -> ResponseReturnValue:
         found = _page(tx, wanted, text, after)
         follows = followed_by(tx, [one.id for one in found.recipients])
         streams = list_streams(tx)
-    shown = {"page": found, "follows": follows, "said": said, "streams": streams, "state": wanted, "text": text, "after": after}
+        days = last_days(tx) if not (state or text or after) else []
+    shown = {
+        "page": found,
+        "days": days,
+        "plots": plots,
+        "follows": follows,
+        "said": said,
+        "streams": streams,
+        "state": wanted,
+        "text": text,
+        "after": after,
+    }
     return render_template("desk/subscribers.html", at="subscribers", **shown)
 
 

@@ -1,0 +1,37 @@
+"""Numbers by day."""
+
+from datetime import timedelta
+
+from models import DeliveryState, Lane
+from models.alerts import owe_notice
+from models.audience import find
+from models.daily import Day, last_days, note_day
+from models.ledger import RecipientKind
+from models.tallies import tally
+
+
+def test_an_evening_is_noted_once_and_days_are_the_difference_of_two(db, newsroom, clock):
+    def sent(number: int) -> None:
+        with db.begin() as tx:
+            tally(tx, {(alert.id, Lane.BULK, DeliveryState.SENT): number})
+
+    first = clock.now.date()
+    assert (note_day(db), note_day(db)) == (True, False)
+    addresses = newsroom.subscribe_many(3)
+    with db.begin() as tx:
+        alert = owe_notice(tx, find(tx, RecipientKind.MAIL, addresses[0]), "healed", {})
+    sent(5)
+    clock.forward(days=1)
+    assert note_day(db)
+    sent(-2)
+    clock.forward(days=2)  # nobody noted one evening
+    assert note_day(db)
+    sent(4)
+    with db.read() as tx:
+        assert last_days(tx, 5) == [
+            Day(first - timedelta(days=1), None, None, 0),
+            Day(first, 5, 0, 3),
+            Day(first + timedelta(days=1), None, None, None),
+            Day(first + timedelta(days=2), None, None, 3),
+            Day(first + timedelta(days=3), 4, 0, 3),
+        ]
