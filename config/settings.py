@@ -65,6 +65,15 @@ class Settings(BaseSettings):
         SecretStr(""), description="smtp://[user:pass@]host[:port], smtps:// or smtp+starttls://; empty: mail waits."
     )
     mail_from: str = Field("Storywire <storywire@localhost>", description="Sender of every mail, as Name <address>.")
+    unsubscribe_mailto: str = Field(
+        "",
+        pattern=r"^$|^[^@\s<>?,]+@[^@\s<>?,]+$",
+        max_length=254,
+        description="Address that List-Unsubscribe names beside the link, if somebody reads it.",
+    )
+    blocked_mail_domains: Annotated[frozenset[str], NoDecode, BeforeValidator(_hosts)] = Field(
+        frozenset(), description="Domains, comma-separated: addresses there and below are not taken when people sign up."
+    )
     mail_connections: int = Field(4, ge=1, le=64, description="SMTP connections that one worker keeps open at most.")
     id_authority: str = Field(
         "",

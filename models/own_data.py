@@ -17,7 +17,7 @@ from models.audience import ERASED, find, followed, left_out
 from models.base import new_uid
 from models.clock import now
 from models.database import Database
-from models.errors import BadLink, Conflict, Gone
+from models.errors import BadLink, Conflict, Forbidden, Gone
 from models.ledger import Alert, Delivery, Lane, Recipient, RecipientKind, RecipientState, SubscriptionTag
 from models.preferences import Rhythm
 from models.signup import mailed_enough, strike_for
@@ -56,11 +56,13 @@ def read_pass(tx: Session, keys: Keys, token: str) -> Pass:
 
 
 def owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> Recipient:
-    """Who came by a fresh link; raises BadLink for another."""
+    """Who came by a fresh link; raises Forbidden for the link of a mail."""
     came = read_pass(tx, keys, token)
     query = select(Recipient).where(Recipient.uid == came.uid)
     recipient = tx.scalar(query.with_for_update() if lock else query)
-    if not came.fresh or recipient is None:
+    if not came.fresh:
+        raise Forbidden("This needs a fresh link. Open your settings by any mail of ours and ask for one there.")
+    if recipient is None:
         raise BadLink
     if recipient.reason == ERASED:
         raise Gone("link", token, "Nothing is stored any more that this link could open.")

@@ -17,9 +17,11 @@ from web.health import health
 from web.leave import leave
 from web.login import login, set_up_login
 from web.metrics import metrics
+from web.preferences import preferences
 from web.public import public
 from web.security import MOST_BYTES, protect
 from web.shelf import ShelfLayer, make_shelf
+from web.subscribe import subscribe
 from web.templating import set_up_templates
 
 
@@ -46,6 +48,6 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     csrf.init_app(app)
     set_up_templates(app, settings)
     add_error_pages(app)
-    for blueprint in (public, leave, health, metrics, login, desk):
+    for blueprint in (public, subscribe, leave, preferences, health, metrics, login, desk):
         app.register_blueprint(blueprint)
     return app

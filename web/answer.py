@@ -1,4 +1,4 @@
-"""A public document, sent once and then only confirmed."""
+"""A public document, sent once and then only confirmed; and a page that is one person's alone."""
 
 from flask import Response, request
 
@@ -16,4 +16,11 @@ def answer(document: str | bytes, *, content_type: str = "text/html; charset=utf
     response = Response(body if status == 200 else b"", status, content_type=content_type)
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = cache_control
+    return response
+
+
+def unshared(response: Response) -> Response:
+    """A page that only whoever holds its link may see: kept by no cache, found by no search."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Robots-Tag"] = "noindex"
     return response

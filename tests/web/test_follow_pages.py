@@ -41,7 +41,7 @@ def test_pages_lead_to_how_to_follow_them(newsroom: Newsroom, reader: Person) ->
     ):
         root = lxml.html.fromstring(reader.get(path).text)
         assert root.xpath("//nav[@class='sitenav']/a[last()]/@href") == [follow]
-        assert root.xpath("//aside[@id='follow']/p[@class='meta']/a/@href") == [follow]
+        assert root.xpath("//aside[@id='follow']//p[@class='meta']/a/@href") == [follow]
 
 
 def test_readers_import_the_feeds_of_all_stories(newsroom: Newsroom, reader: Person) -> None:

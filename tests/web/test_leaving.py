@@ -1,12 +1,13 @@
 """The link at the foot of a mail."""
 
 import pytest
+from sqlalchemy import select
 
 from config.keys import Keys
-from models import RecipientState
+from models import Alert, RecipientState
 from models.audience import add_subscriber, followed
 from models.tokens import ALL, leave_token
-from tests.conftest import Newsroom
+from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
 
 
@@ -42,6 +43,38 @@ def test_a_mail_program_leaves_in_one_click_and_may_do_it_again(
 def test_the_token_counts_wherever_the_button_stood(newsroom: Newsroom, keys: Keys, uid: str, reader: Person) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://webmail.example"}
     assert reader.client.post(f"/u/{leave_token(keys, uid, ALL)}", base_url=BASE_URL, headers=headers).status_code == 200
+    assert state(newsroom, uid) is RecipientState.ENDED
+
+
+def test_leaving_a_story_lets_a_subscription_to_all_go_on_without_it(
+    newsroom: Newsroom, keys: Keys, uid: str, reader: Person, clock: StandingClock
+) -> None:
+    floods = newsroom.stream()
+    add_subscriber(newsroom.db, newsroom.actor, "hedda@post.example")
+    page = reader.get(f"/u/{leave_token(keys, uid, floods.uid)}")
+    assert "Leave this story</button>" in page.text and "Leave everything</button>" in page.text
+    done = reader.post(page.request.path, {"List-Unsubscribe": "One-Click"})
+    assert "You have left" in done.text and "All stories, but not this one" in done.text
+    assert "Leave this story" not in reader.get(page.request.path).text
+    assert reader.post(page.request.path, {"scope": "all"}).status_code == 200
+    assert state(newsroom, uid) is RecipientState.ENDED
+
+
+def test_who_shares_a_mailbox_leaves_for_nobody_else_before_a_mail_has_asked(
+    newsroom: Newsroom, keys: Keys, uid: str, reader: Person
+) -> None:
+    with newsroom.db.begin() as tx:
+        followed(tx, uid)[0].shared = True
+    path = f"/u/{leave_token(keys, uid, ALL)}"
+    assert "A mail is on its way" in reader.client.post(path, base_url=BASE_URL).text
+    assert state(newsroom, uid) is RecipientState.CONFIRMED
+    settings = f"/p/{path.removeprefix('/u/')}"
+    assert "fresh link" in reader.get(settings).text
+    assert reader.post(f"{settings}/leave", {}).status_code == 403
+    with newsroom.db.read() as tx:
+        notice = tx.scalars(select(Alert.notice)).one()
+    assert (notice["name"], notice["values"]["purpose"]) == ("fresh-link", "leave")
+    reader.post(f"{notice['values']['link']}/leave", {})
     assert state(newsroom, uid) is RecipientState.ENDED
 
 

@@ -1,0 +1,170 @@
+"""What reaches a recipient, and when, without an account: by the link in each mail, and for more by a fresh one."""
+
+import zoneinfo
+from functools import cache
+
+from flask import Blueprint, jsonify, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+
+from models.audience import followed
+from models.audience import leave as leave_that
+from models.errors import Conflict, Forbidden, Gone, ServiceError
+from models.ledger import Recipient, RecipientState
+from models.own_data import Pass, ask_to_move, erase_me, move, owner, read_pass, send_fresh_link, set_shared, stored_about
+from models.preferences import set_preferences
+from models.stories import Stream, StreamState
+from models.streams import list_streams
+from models.tokens import ALL
+from web.answer import unshared
+from web.context import service
+from web.errors import show_again
+from web.leave import masked, reached, read_followed
+from web.preference_fields import Fields, fields_of, preferences_from
+
+preferences = Blueprint("preferences", __name__, url_prefix="/p")
+
+MOST_OFFERED = 30
+"""Stories that somebody may add, the latest first, beside those that they follow."""
+
+
+@preferences.get("/<token:token>")
+def show(token: str) -> ResponseReturnValue:
+    """The settings; looking changes nothing."""
+    return _page(token)
+
+
+@preferences.post("/<token:token>")
+def save(token: str) -> ResponseReturnValue:
+    """Save them."""
+    show_again(lambda error: _page(token, fields=request.form, error=error))
+    with service().db.read() as tx:
+        came, recipient, streams = _state(tx, token)
+    _must_be_open(came, recipient)
+    wanted = preferences_from(request.form, streams, recipient)
+    if not wanted.follows:
+        raise Conflict("Choose a story, or leave everything below.")
+    set_preferences(service().db, came.uid, wanted)
+    return _page(token, saved=True)
+
+
+@preferences.post("/<token:token>/leave")
+def leave(token: str) -> ResponseReturnValue:
+    """Leave the story that the mail was about, or everything."""
+    with service().db.read() as tx:
+        came, recipient, _ = _state(tx, token)
+    _must_be_open(came, recipient)
+    leave_that(service().db, came.uid, came.scope if request.form.get("scope") == "story" else ALL)
+    return _page(token, saved=True)
+
+
+@preferences.post("/<token:token>/fresh")
+def fresh(token: str) -> ResponseReturnValue:
+    """Mail a fresh link to the address itself."""
+    send_fresh_link(service().db, service().keys, token, request.remote_addr or "", "data")
+    service().ring()
+    return _page(token, sent="A fresh link is on its way to your address. It holds for 30 minutes.")
+
+
+@preferences.post("/<token:token>/shared")
+def shared(token: str) -> ResponseReturnValue:
+    """Say that several people read this mailbox, or that one does."""
+    set_shared(service().db, service().keys, token, shared=bool(request.form.get("shared")))
+    return _page(token, saved=True)
+
+
+@preferences.post("/<token:token>/address")
+def address(token: str) -> ResponseReturnValue:
+    """Ask at another address whether the mails may come there."""
+    show_again(lambda error: _page(token, error=error))
+    there = ask_to_move(service().db, service().keys, token, request.form.get("email", ""), request.remote_addr or "")
+    service().ring()
+    return _page(token, sent=f"A link is on its way to {there}. Nothing changes before it was opened and confirmed there.")
+
+
+@preferences.get("/<token:token>/data.json")
+def data(token: str) -> ResponseReturnValue:
+    """All that is stored about who holds a fresh link."""
+    with service().db.read() as tx:
+        found = stored_about(tx, owner(tx, service().keys, token))
+    response = unshared(jsonify(found))
+    response.headers["Content-Disposition"] = 'attachment; filename="my-data.json"'
+    return response
+
+
+@preferences.post("/<token:token>/erase")
+def erase(token: str) -> ResponseReturnValue:
+    """Forget them, once they have ticked that they mean it."""
+    show_again(lambda error: _page(token, error=error))
+    if not request.form.get("sure"):
+        raise Conflict("Tick the box to be erased: it cannot be undone.")
+    erase_me(service().db, service().keys, token)
+    return _told("You are erased", "Nothing is stored any more about you or your address.")
+
+
+@preferences.get("/move/<token:token>")
+def look_at_move(token: str) -> ResponseReturnValue:
+    """A page with a button."""
+    recipient = move(service().db, service().keys, token, "", look=True)
+    return unshared(make_response(render_template("preferences_move.html", masked=masked(recipient))))
+
+
+@preferences.post("/move/<token:token>")
+def moved(token: str) -> ResponseReturnValue:
+    """Move there."""
+    move(service().db, service().keys, token, request.remote_addr or "")
+    return _told("You have moved", "From now on the mails come to this address. Links in those to the former one have ended.")
+
+
+def _state(tx: Session, token: str) -> tuple[Pass, Recipient, list[Stream]]:
+    """Who came, and the stories that they follow or may add."""
+    came = read_pass(tx, service().keys, token)
+    recipient, subscriptions = read_followed(tx, came.uid)
+    own = [one.stream for one in subscriptions if one.stream is not None]
+    running = [one for one in list_streams(tx, public=True) if one.state is not StreamState.ENDED]
+    return came, recipient, own + [one for one in running if one not in own][:MOST_OFFERED]
+
+
+def _must_be_open(came: Pass, recipient: Recipient) -> None:
+    if recipient.shared and not came.fresh:
+        raise Forbidden("Several people read this mailbox, so only a fresh link changes anything. Ask for one on this page.")
+    if recipient.state is not RecipientState.CONFIRMED:
+        raise Gone("link", "", "You have left. To come back, sign up again.")
+
+
+def _page(
+    token: str, *, fields: MultiDict[str, str] | None = None, error: ServiceError | None = None, saved: bool = False, sent: str = ""
+) -> ResponseReturnValue:
+    with service().db.read() as tx:
+        came, recipient, streams = _state(tx, token)
+        subscriptions = followed(tx, came.uid)[1]
+        shown: Fields = fields if fields is not None and "cadence" in fields else fields_of(tx, recipient, subscriptions)
+        story = reached(tx, subscriptions, came.scope)
+    page = render_template(
+        "preferences.html",
+        token=token,
+        came=came,
+        recipient=recipient,
+        masked=masked(recipient),
+        streams=streams,
+        subscriptions=subscriptions,
+        story=story,
+        fields=shown,
+        zones=_zones(),
+        error=error,
+        saved=saved,
+        sent=sent,
+    )
+    return unshared(make_response(page))
+
+
+def _told(title: str, sentence: str) -> ResponseReturnValue:
+    return unshared(make_response(render_template("preferences_done.html", title=title, sentence=sentence)))
+
+
+@cache
+def _zones() -> list[str]:
+    """Those that are named by a place, and UTC."""
+    names = (name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "US/")))
+    return ["UTC", *sorted(names)]
