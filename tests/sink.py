@@ -3,10 +3,11 @@
 import asyncio
 import re
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
+
+from tests.loops import looping
 
 _MESSAGE_ID = re.compile(rb"(?im)^Message-ID: <([^@>]+)@")
 CUT_WITHIN_DATA, SILENT = "cut within data", "silent"
@@ -74,7 +75,7 @@ class MailSink:
     an answer at that stage (421 also hangs up), CUT_WITHIN_DATA, or SILENT, no answer to the mail at all.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.arrived: list[tuple[str, str]] = []
         self.faults: dict[str, str] = {}
         self.on_mail: Callable[[int], object] = lambda index: None
@@ -82,7 +83,7 @@ class MailSink:
         self.url = ""
         self.sessions: set[asyncio.Transport] = set()
         self._held: list[Callable[[], None]] = []
-        self._loop = asyncio.new_event_loop()
+        self._loop = loop
 
     def take(self, recipient: str, message: bytes, answer: Callable[[], None]) -> None:
         """Keep a mail, and answer it now or later."""
@@ -104,33 +105,26 @@ class MailSink:
         while self._held:
             self._held.pop()()
 
-    def run(self, listening: threading.Event) -> None:
-        """Serve until `end`."""
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(self._loop.create_server(lambda: _Session(self), "127.0.0.1", 0))
+    async def serve(self) -> asyncio.Server:
+        """Listen."""
+        server = await self._loop.create_server(lambda: _Session(self), "127.0.0.1", 0)
         self.url = f"smtp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        listening.set()
-        self._loop.run_forever()
+        return server
+
+    def close(self, server: asyncio.Server) -> None:
+        """End all sessions."""
         server.close()
         for session in self.sessions:
             session.abort()
-        self._loop.run_until_complete(asyncio.sleep(0))
-        self._loop.close()
-
-    def end(self) -> None:
-        """Close."""
-        self._loop.call_soon_threadsafe(self._loop.stop)
 
 
 @contextmanager
 def mail_sink() -> Iterator[MailSink]:
     """A sink that runs."""
-    sink, listening = MailSink(), threading.Event()
-    thread = threading.Thread(target=sink.run, args=(listening,))
-    thread.start()
-    listening.wait()
-    try:
-        yield sink
-    finally:
-        sink.end()
-        thread.join()
+    with looping() as loop:
+        sink = MailSink(loop)
+        server = asyncio.run_coroutine_threadsafe(sink.serve(), loop).result(10)
+        try:
+            yield sink
+        finally:
+            loop.call_soon_threadsafe(sink.close, server)

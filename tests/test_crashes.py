@@ -2,19 +2,15 @@
 
 import json
 import random
-import re
 import threading
-import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
-import psycopg
 import pytest
-import requests
 from reckoning import reckon
-from service import PATIENCE, Site, eventually, gone
+from service import Editor, Site, eventually, gone
 from sink import MailSink, mail_sink
 from sqlalchemy import func, select, update
 
@@ -99,17 +95,6 @@ def test_a_kill_while_mails_are_sent_loses_none(tmp_path, say, killed):
             site.close()
 
 
-@pytest.fixture
-def postgres_site_url(postgres_url):
-    """An empty database for the nodes of one site."""
-    name = f"storywire_crash_{uuid.uuid4().hex[:12]}"
-    base, _, query = postgres_url.partition("?")
-    with psycopg.connect(postgres_url, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")
-        yield f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
 def tokens(site: Site) -> set[str]:
     """The claims that are held now."""
     with site.db.read() as tx:
@@ -160,40 +145,6 @@ def test_of_two_nodes_one_is_drained_and_one_killed_and_others_send_what_they_he
         finally:
             for node in nodes:
                 node.close()
-
-
-class Editor:
-    """Posts by the desk's form; a post that is not answered is sent again, as it was."""
-
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        self._session = requests.Session()
-        site.do("account", "add", "editor@example.org")
-        link = site.do("account", "login-link", "editor@example.org")
-        assert self._session.post(link, allow_redirects=False, timeout=PATIENCE).status_code == 303
-        page = self._session.get(f"{site.base_url}/desk/post?stream=floods", timeout=PATIENCE).text
-        self._token = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', page)[1]
-        self._lock = threading.Lock()
-        self.answered = 0
-        self.repeated = 0
-
-    def post(self, title: str) -> str:
-        """The address that the form led to."""
-        form = {"csrf_token": self._token, "request_key": uuid.uuid4().hex, "version": "0", "stream": "floods", "title": title,
-                "importance": "normal", "alert": "nobody", "do": "post"}  # fmt: skip
-        while True:
-            try:
-                answer = requests.post(
-                    f"{self._site.base_url}/desk/post", form, cookies=self._session.cookies, allow_redirects=False, timeout=PATIENCE
-                )
-            except requests.ConnectionError:
-                with self._lock:
-                    self.repeated += 1
-                continue
-            assert answer.status_code == 303, answer.text
-            with self._lock:
-                self.answered += 1
-            return answer.headers["Location"]
 
 
 def test_a_post_whose_web_process_is_killed_can_be_sent_again_and_counts_once(tmp_path):

@@ -1,0 +1,197 @@
+"""Two web nodes and two workers on PostgreSQL and RabbitMQ; either of these goes away and comes back, and everything continues."""
+
+import os
+import socket
+import statistics
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import psycopg
+import pytest
+from reckoning import UNFINISHED, Reckoning, reckon
+from service import Editor, Site, eventually
+from sink import MailSink, mail_sink
+from sqlalchemy import delete, select
+from sqlalchemy.exc import DBAPIError
+
+from models import Alert, Delivery, Recipient
+from models.database import Database, open_database
+from tests.conftest import Newsroom, missing, postgres_server
+from tests.proxy import Mode, Proxy, proxy
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+CONNECTIONS = 4  # of each worker
+AMQP = urlsplit(os.environ.get("STORYWIRE_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672"))
+LINES = 20
+"""Of log that a node may write while one thing is away: it tries several times a second."""
+AWAY_SECONDS = 5.0
+SOON = 2.5
+"""Seconds: the ticker looks once a second, and the machine is busy."""
+
+
+@dataclass
+class Cluster:
+    """The nodes of one site, what they stand on, and the wires between."""
+
+    postgres: Any
+    database: Proxy
+    broker: Proxy
+    sink: MailSink
+    web: list[Site]
+    workers: list[Site]
+    db: Database  # by no wire that is ever cut
+
+    @contextmanager
+    def database_away(self, fault: str) -> Iterator[None]:
+        """Within, PostgreSQL is stopped or says nothing."""
+        if fault == "stopped":
+            self.postgres.stop()
+        else:
+            self.database.turn(Mode.SILENT)
+        try:
+            yield
+        finally:
+            if fault == "stopped":
+                self.postgres.start()
+            self.database.turn(Mode.THROUGH)
+
+    def lines(self) -> Counter[str]:
+        """How many records each node has logged."""
+        nodes = [*self.web, *self.workers]
+        return Counter({node.folder.name: sum(line[:2] == "20" for line in node.log.read_text().splitlines()) for node in nodes})
+
+
+@dataclass
+class Story:
+    """A story with readers of its own, posted to on the first web node."""
+
+    cluster: Cluster
+    slug: str
+    readers: int
+    editor: Editor
+    posts: int = 0
+
+    def post(self) -> None:
+        """Post an entry that alerts."""
+        self.posts += 1
+        self.editor.post(f"Entry {self.posts}", "followers")
+
+    def seconds_until_told(self) -> tuple[float, float]:
+        """Of a post: until the editor has an answer, and from then until the first mail is there."""
+        known, began = len(self.cluster.sink.arrived), time.monotonic()
+        self.post()
+        posted = time.monotonic()
+        eventually(lambda: len(self.cluster.sink.arrived) > known, what="the first mail")
+        return posted - began, time.monotonic() - posted
+
+    def wait_until_sent(self) -> Reckoning:
+        """The end of the sending."""
+        eventually(self._is_settled, within=90, what="the end")
+        found = reckon(self.cluster.db, self.cluster.sink.arrived)
+        assert (found.sent, found.lost) == (found.owed, [])
+        return found
+
+    def _is_settled(self) -> bool:
+        """Whether all deliveries were made and none waits; no where the database is away."""
+        with suppress(DBAPIError), self.cluster.db.read() as tx:
+            states = Counter(tx.scalars(select(Delivery.state)))
+            return states.total() == self.posts * self.readers and not states.keys() & UNFINISHED
+        return False
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Started once; each test leaves it well."""
+    address = (AMQP.hostname or "", AMQP.port or 5672)
+    try:
+        socket.create_connection(address, 2).close()
+    except OSError:
+        missing("RabbitMQ")
+    with ExitStack() as at_end:
+        postgres = at_end.enter_context(postgres_server())
+        with psycopg.connect(postgres.get_uri(), autocommit=True) as admin:
+            admin.execute("CREATE DATABASE storywire")
+        database = at_end.enter_context(proxy(parse_qs(urlsplit(postgres.get_uri()).query)["host"][0] + "/.s.PGSQL.5432"))
+        broker, sink = at_end.enter_context(proxy(address)), at_end.enter_context(mail_sink())
+        settings = {
+            "database_url": f"postgresql://postgres@127.0.0.1:{database.port}/storywire",
+            "broker_url": f"amqp://{AMQP.username}:{AMQP.password}@127.0.0.1:{broker.port}{AMQP.path}",
+            "secret_key": "what all nodes of a site must share",
+            "mail_url": sink.url,
+            "mail_connections": str(CONNECTIONS),
+            "undo_seconds": "0",
+            "confirm_above": "1000000",
+        }
+        nodes = [Site(tmp_path_factory.mktemp(name), **settings) for name in ("web", "web", "worker", "worker")]
+        for node in nodes:
+            at_end.callback(node.close)
+        nodes[0].do("init")
+        for node in nodes[:2]:
+            node.start("serve", "--web-only")
+        for node in nodes[2:]:
+            node.spawn("worker")
+        db = open_database(f"postgresql+psycopg://postgres:@/storywire?{urlsplit(postgres.get_uri()).query}")
+        at_end.callback(db.engine.dispose)
+        yield Cluster(postgres, database, broker, sink, nodes[:2], nodes[2:], db)
+        assert [node.stop() for node in nodes] == [0, 0, 0, 0]
+
+
+@pytest.fixture
+def story(cluster: Cluster, request: pytest.FixtureRequest) -> Story:
+    """With so many readers as the test asks for; nothing is left of the stories before it."""
+    room, slug = Newsroom(cluster.db), f"story-{uuid.uuid4().hex[:6]}"
+    with room.db.begin() as tx:
+        for table in (Alert, Recipient):
+            tx.execute(delete(table))
+    room.stream(slug)
+    room.subscribe_many(request.param, slug)
+    cluster.sink.arrived.clear()
+    return Story(cluster, slug, request.param, Editor(cluster.web[0], slug))
+
+
+@pytest.mark.parametrize("story", [10], indirect=True)
+def test_a_post_is_sent_by_another_node_within_a_second_whatever_the_broker_does(cluster: Cluster, story: Story, say) -> None:
+    story.seconds_until_told()  # the workers have started
+    for mode in (Mode.THROUGH, Mode.CUT, Mode.SILENT, Mode.THROUGH):
+        before = cluster.lines()
+        cluster.broker.turn(mode)
+        posting, telling = zip(*(story.seconds_until_told() for _ in range(8)), strict=True)
+        if mode is Mode.SILENT:  # a node that is drained meanwhile does not wait for the broker, either
+            assert cluster.workers[1].stop() == 0
+            cluster.workers[1].spawn("worker")
+        lines = max((cluster.lines() - before).values(), default=0)
+        found = story.wait_until_sent()
+        told = f"first mail after {statistics.median(telling):.2f} s (at most {max(telling):.2f} s)"
+        say(f"broker {mode.value}: post answered within {max(posting):.2f} s, {told}, {lines} lines of log a node", found)
+        assert max(posting) < SOON
+        assert max(telling) < SOON
+        assert lines <= LINES
+        assert found.doubled == 0
+
+
+@pytest.mark.parametrize("story", [2_000], indirect=True)
+@pytest.mark.parametrize("fault", ["stopped", "silent"])
+def test_a_database_that_goes_away_in_mid_drain_and_comes_back_loses_nobody(cluster: Cluster, story: Story, fault: str, say) -> None:
+    feed, second = f"/streams/{story.slug}/atom.xml", cluster.web[1]
+    before = cluster.lines()
+    story.post()
+    eventually(lambda: "Entry 1" in second.get(feed).text, what="the feed")
+    eventually(lambda: len(cluster.sink.arrived) > 300, what="the drain")
+    with cluster.database_away(fault):
+        threading.Event().wait(AWAY_SECONDS)
+        assert second.get(feed).status_code == 200  # whatever is finished is still served
+    found = story.wait_until_sent()
+    lines = max((cluster.lines() - before).values(), default=0)
+    say(f"PostgreSQL {fault} for {AWAY_SECONDS:g} s in mid-drain, {lines} lines of log a node", found)
+    assert lines <= LINES
+    assert found.doubled <= CONNECTIONS * len(cluster.workers)
+    story.seconds_until_told()  # all nodes are well again
+    story.wait_until_sent()
