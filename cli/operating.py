@@ -15,6 +15,7 @@ from config.settings import BadSettings, Settings, load_settings
 from models.database import Database, open_database
 from models.migrate import migrate, pending_migrations
 from models.site import found_site
+from notifier.samples import template_faults
 from notifier.smtp import parse_mail_url
 
 
@@ -51,12 +52,12 @@ def init(as_json: bool) -> None:
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Show every setting, and check the database and the mail server.  Exits 1 where something is wrong."""
+    """Show every setting, and check the database, the mail server and your own templates.  Exits 1 where something is wrong."""
     if ctx.invoked_subcommand:
         return
     settings = load_settings()
     values = {name.upper(): _shown(getattr(settings, name)) for name in type(settings).model_fields}
-    checks = {"database": _database(settings), "mail": _mail(settings)}
+    checks = {"database": _database(settings), "mail": _mail(settings), "templates": "; ".join(template_faults(settings))}
     rows: list[tuple[object, ...]] = [(f"STORYWIRE_{name}", value) for name, value in values.items()]
     text = f"{table(rows, empty='')}\n\n" + table([(name, said or "well") for name, said in checks.items()], empty="")
     show({"settings": values, "checks": {name: said or None for name, said in checks.items()}}, text, as_json=as_json)

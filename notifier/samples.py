@@ -4,10 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from config.settings import Settings
 from models import Importance, RevisionKind
 from notifier.mime import MailBatch
 from notifier.render import Sender, render_digest, render_mail, render_notice
 from notifier.story import Digest, Notice, Story
+from notifier.templating import Templates
+from notifier.words import LANGUAGES
 
 _AT = datetime(2026, 3, 14, 7, 42, tzinfo=UTC)
 
@@ -66,6 +69,16 @@ NOTICES = (
     Notice("preferences", {**_ASKED, "story": ""}),
     *(Notice("fresh-link", {"purpose": purpose, "link": "/p/token"}) for purpose in ("data", "leave", "move")),
 )
+
+
+def template_faults(settings: Settings) -> list[str]:
+    """What is wrong with the operator's own templates, a sentence each; tried with every sample in every language."""
+    faults: list[str] = []
+    templates = Templates(settings.data_dir / "templates", faults.append)
+    sender = replace(Sender.of(settings), templates=templates)
+    for language in LANGUAGES:
+        list(sample_mails(sender, language))
+    return faults + [f"templates/{name}: no mail uses a template of this name" for name in templates.unused()]
 
 
 def sample_mails(sender: Sender, language: str) -> Iterator[tuple[str, MailBatch]]:

@@ -25,11 +25,12 @@ class BrokenTemplate(TemplateError):
 class Templates:
     """``own``: the operator's folder, which need not be there.  ``report`` gets each fault in it once, as a sentence."""
 
-    def __init__(self, own: Path | None = None, report: Callable[[str], object] = log.warning) -> None:
-        self._own, self._report = own, report
+    def __init__(self, own: Path | None = None, report: Callable[[str], object] | None = None) -> None:
+        self._own, self._report = own, report or _log
         self._shipped = _environment(_Loader(SHIPPED))
-        self._mixed = _environment(_Loader(own, SHIPPED)) if own else None
         self._reported: set[str] = set()
+        self._asked: set[str] = set()
+        self._mixed = _environment(_Loader(own, SHIPPED, asked=self._asked)) if own else None
 
     def render(self, name: str, values: Mapping[str, Any], *, holding: str = "", finish: Callable[[str], str] = str) -> str:
         """What a template makes of ``values``.
@@ -43,9 +44,16 @@ class Templates:
                 self._say(name, exc)
         return finish(_render(self._shipped, name, values, holding))
 
+    def unused(self) -> list[str]:
+        """The operator's files that nothing has asked for so far."""
+        if self._own is None or not self._own.is_dir():
+            return []
+        files = (str(path.relative_to(self._own)) for path in self._own.rglob("*") if path.is_file())
+        return sorted(name for name in files if name not in self._asked)
+
     def _say(self, name: str, exc: Exception) -> None:
         where = _where(exc, self._own) if self._own else ""
-        fault = f"{where or f'templates/{name}'}: {exc}; the shipped template is used"
+        fault = f"{where or f'templates/{name}'}: {exc or type(exc).__name__}"
         if fault not in self._reported:
             self._reported.add(fault)
             self._report(fault)
@@ -60,11 +68,12 @@ def templates_in(own: Path) -> Templates:
 class _Loader(BaseLoader):
     """Like `FileSystemLoader`, but sees a file, too, that comes before the one that it had found."""
 
-    def __init__(self, *folders: Path) -> None:
-        self._folders = folders
+    def __init__(self, *folders: Path, asked: set[str] | None = None) -> None:
+        self._folders, self._asked = folders, set() if asked is None else asked
 
     def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:  # noqa: ARG002
         path = self._find(template)
+        self._asked.add(template)
         if path is None:
             raise TemplateNotFound(template)
         changed = path.stat().st_mtime_ns
@@ -74,17 +83,13 @@ class _Loader(BaseLoader):
             raise TemplateSyntaxError(f"cannot be read: {exc}", 1, template, str(path)) from exc
         return source, str(path), lambda: self._find(template) == path and path.stat().st_mtime_ns == changed
 
-    def list_templates(self) -> list[str]:
-        return sorted({str(path.relative_to(folder)) for folder in self._folders for path in folder.rglob("*") if path.is_file()})
-
     def _find(self, template: str) -> Path | None:
         parts = split_template_path(template)  # refuses ``..``
         return next((path for folder in self._folders if (path := folder.joinpath(*parts)).is_file()), None)
 
 
-def shipped_names() -> list[str]:
-    """Of all templates."""
-    return _Loader(SHIPPED).list_templates()
+def _log(fault: str) -> None:
+    log.warning("%s; the shipped template is used in its place", fault)
 
 
 def _environment(loader: BaseLoader) -> Environment:

@@ -1,0 +1,111 @@
+"""Words in each language, and an operator's own templates beside those that are shipped."""
+
+import re
+import shutil
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from notifier.render import Sender, render_mail
+from notifier.samples import FULL, STORIES, sample_mails, template_faults
+from notifier.templating import SHIPPED
+from notifier.words import Words, words
+from tests.notifier.office import settings
+from tests.notifier.test_render import story
+
+BODY = "mail/entry/body.txt"
+ENGLISH = re.compile(
+    r"\b(and|are|at|because|been|by|change|follow|for|from|get|give|has|have|if|is|it|leave|link|mail|no|not|of|open|or|read|send|somebody|"
+    r"stories|story|that|the|this|to|updates|what|with|withdrawn|you|your)\b"
+)
+
+
+def placeholders(text: str) -> list[str]:
+    return sorted(re.findall(r"{\w+}", text))
+
+
+def test_all_words_are_there_in_english_and_german() -> None:
+    english, german = words("en-GB"), words("DE-at")
+    for field in fields(Words):
+        here, there = getattr(english, field.name), getattr(german, field.name)
+        if isinstance(here, str):
+            assert placeholders(here) == placeholders(there), field.name
+            assert here != there or not re.search(r"\w", re.sub(r"{\w+}", "", here)), field.name
+    assert len(english.months) == len(german.months) == 12
+    assert words("uk") == english
+
+
+def test_nothing_english_is_left_in_a_german_mail() -> None:
+    own = {word for one in STORIES for word in re.findall(r"\w+", f"{one}")}
+    for name, mail in sample_mails(Sender.of(settings()), "de"):
+        visible = re.sub(r"(?s)<style.*?</style>|<[^>]*>", " ", mail.html)
+        for text in (mail.subject, mail.text, visible):
+            said = ENGLISH.findall(re.sub(r"https?://\S+|storywire alert retry", "", text))
+            assert not set(said) - own, name
+
+
+def test_every_shipped_template_has_a_sample(tmp_path: Path) -> None:
+    shutil.copytree(SHIPPED, tmp_path / "templates")
+    assert template_faults(settings(data_dir=tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "fault"),
+    [
+        (BODY, "Our own {{ leave_url }} {{ story.title }}", ""),
+        (BODY, "\n{% if %}", f"templates/{BODY}, line 2: Expected an expression, got 'end of statement block'"),
+        (BODY, "\n{{ leave_url }}{{ storry }}", f"templates/{BODY}, line 2: 'storry' is undefined"),
+        (BODY, "{{ leave_url }}{{ 1 // 0 }}", f"templates/{BODY}, line 1: integer division or modulo by zero"),
+        (BODY, "No way out", f"templates/{BODY}: it does not hold {{{{ leave_url }}}}, so nobody could leave"),
+        ("mail/ways.txt", "{{ ''.__class__.mro() }}", "templates/mail/ways.txt, line 1: access to attribute '__class__' of 'str' object"),
+        ("mail/frame.html", "{% include '../../keys' %}", "templates/mail/frame.html, line 1: ../../keys"),
+        (BODY, b"\xff", f"templates/{BODY}, line 1: cannot be read: 'utf-8' codec can't decode byte 0xff"),
+    ],
+)
+def test_an_operators_template_wins_while_it_works(
+    name: str, source: str | bytes, fault: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "templates" / name
+    file.parent.mkdir(parents=True)
+    sender = Sender.of(settings(data_dir=tmp_path))
+    before = render_mail(story(), sender, follows_all=False)
+    file.write_bytes(source.encode() if isinstance(source, str) else source)  # seen at once, without a new start
+    found = [render_mail(story(), sender, follows_all=False) for _ in range(2)][-1]
+    assert found.html == before.html
+    if not fault:
+        assert found.text == "Our own https://news.example.org/u/{token} Dyke gives way"
+        assert template_faults(settings(data_dir=tmp_path)) == []
+        return
+    assert found.text == before.text
+    assert caplog.text.count(fault) == 1
+    assert [said for said in template_faults(settings(data_dir=tmp_path)) if fault in said]
+
+
+def test_a_template_that_nothing_asks_for_is_named(tmp_path: Path) -> None:
+    for name, source in (
+        ("mail/entry/boddy.txt", ""),
+        ("mail/ways.txt", "{{ leave_url }}{% include 'mail/ours.txt' %}"),
+        ("mail/ours.txt", ""),
+    ):
+        (tmp_path / "templates" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "templates" / name).write_text(source, "utf-8")
+    assert template_faults(settings(data_dir=tmp_path)) == ["templates/mail/entry/boddy.txt: no mail uses a template of this name"]
+
+
+def test_an_operators_html_cannot_forget_to_escape(tmp_path: Path) -> None:
+    file = tmp_path / "templates/mail/entry/body.html"
+    file.parent.mkdir(parents=True)
+    file.write_text("<p>{{ story.title }} {{ words.byline(story.byline) }} {{ leave_url }}</p>", "utf-8")
+    html = render_mail(story(title="<b>1</b>", byline=("<i>",)), Sender.of(settings(data_dir=tmp_path)), follows_all=False).html
+    assert "&lt;b&gt;1&lt;/b&gt; By &lt;i&gt;" in html
+
+
+def test_a_sites_words_for_a_story_are_plain_text() -> None:
+    given = story(subject_prefix="[Tarrow]", mail_intro="Two\nlines & <b>", mail_footer=FULL.mail_footer)
+    mail = render_mail(given, Sender.of(settings()), follows_all=False)
+    assert mail.subject == "[Tarrow] Dyke gives way"
+    assert "Two<br>lines &amp; &lt;b&gt;" in mail.html
+    assert "Two\nlines & <b>" in mail.text
+    for part in (mail.html, mail.text):
+        assert FULL.mail_footer in part
