@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     mail_from: str = Field("Storywire <storywire@localhost>", description="Sender of every mail, as Name <address>.")
     unsubscribe_mailto: str = Field(
         "",
-        pattern=r"^$|^[^@\s<>?,]+@[^@\s<>?,]+$",
+        pattern=r"^$|^[A-Za-z0-9.!#$&'*+/=_|~-]+@[A-Za-z0-9.-]+$",
         max_length=254,
         description="Address that List-Unsubscribe names beside the link, if somebody reads it.",
     )

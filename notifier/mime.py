@@ -69,6 +69,7 @@ class MailJob:
     uid: str
     address: str
     token: str
+    one_click: bool = True  # whoever holds the link may leave at once; not where several people read the mailbox
 
 
 class BadJob(ValueError):
@@ -81,6 +82,7 @@ class MailForm:
 
     head: bytes
     row_head: str
+    one_click: str
     body: tuple[bytes, ...]
     domain: str
 
@@ -91,6 +93,7 @@ class MailForm:
         if job.token and not _TOKEN.fullmatch(job.token):
             raise BadJob("the token holds other characters than letters, digits and _.~-")
         row = f"To: {address}\r\nMessage-ID: <{job.uid}@{self.domain}>\r\n{self.row_head.replace(MARK, job.token)}"
+        row += self.one_click if job.one_click else ""
         return self.head + row.encode() + b"\r\n" + _wrapped(job.token).join(self.body)
 
 
@@ -139,7 +142,8 @@ def render(batch: MailBatch, mail_from: str, now: datetime | None = None) -> Mai
     if batch.list_id:
         lines.append(f"List-Id: <{batch.list_id.strip('<>')}>")
     head = "".join(f"{line}\r\n" for line in lines).encode() + mime_head + b"\r\n"
-    return MailForm(head, _unsubscribe(batch), tuple(_MARK_ENCODED.split(body)), domain)
+    one_click = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if batch.unsubscribe_url else ""
+    return MailForm(head, _unsubscribe(batch), one_click, tuple(_MARK_ENCODED.split(body)), domain)
 
 
 def _unstructured(text: str) -> str:
@@ -158,7 +162,4 @@ def _thread(references: tuple[str, ...]) -> list[str]:
 def _unsubscribe(batch: MailBatch) -> str:
     mailto = batch.unsubscribe_mailto and f"mailto:{batch.unsubscribe_mailto.removeprefix('mailto:')}"
     ways = [f"<{way.replace(TOKEN, MARK)}>" for way in (batch.unsubscribe_url, mailto) if way]
-    if not ways:
-        return ""
-    one_click = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if batch.unsubscribe_url else ""
-    return "List-Unsubscribe: " + ",\r\n ".join(ways) + "\r\n" + one_click
+    return "List-Unsubscribe: " + ",\r\n ".join(ways) + "\r\n" if ways else ""

@@ -39,6 +39,7 @@ class Sender:
     imprint: str
     mail_from: str
     language: str = "en"
+    unsubscribe_mailto: str = ""
     templates: Templates = _shipped
 
     @classmethod
@@ -50,6 +51,7 @@ class Sender:
             imprint=settings.site_imprint,
             mail_from=settings.mail_from,
             language=settings.site_language,
+            unsubscribe_mailto=settings.unsubscribe_mailto,
             templates=templates_in(settings.data_dir / "templates"),
         )
 
@@ -85,6 +87,7 @@ def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: st
         list_id=f"{story.stream_slug}.{urlsplit(sender.base_url).hostname}",
         references=_thread(story, sender),
         unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
+        unsubscribe_mailto=sender.unsubscribe_mailto,
     )
 
 
@@ -110,6 +113,7 @@ def render_digest(digest: Digest, sender: Sender, *, leaves_all: bool, language:
         _mail("mail/digest", values, sender, language, leave=True),
         list_id=f"{one.stream_slug if one else 'digest'}.{urlsplit(sender.base_url).hostname}",
         unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
+        unsubscribe_mailto=sender.unsubscribe_mailto,
     )
 
 

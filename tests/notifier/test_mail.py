@@ -7,6 +7,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
@@ -103,6 +104,11 @@ def test_the_headers_are_those_that_readers_and_servers_look_for(mailer: Mailer,
         assert len(mail.get_all(name)) == 1, name
     assert inbox.envelopes[0].mail_from == "news@example.org"
     assert max(len(line) for line in inbox.envelopes[0].content.splitlines()) <= 100
+
+
+def test_a_mailbox_that_several_people_read_is_promised_no_one_click(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+    ledger.send(mailer, replace(job(), one_click=False))
+    assert inbox.mails[0]["List-Unsubscribe"] is not None and inbox.mails[0]["List-Unsubscribe-Post"] is None
 
 
 def test_a_notice_that_nobody_subscribed_to_has_no_list_headers(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:

@@ -1,0 +1,34 @@
+"""Mails that people ask for, as they arrive."""
+
+import re
+
+from models.actor import SYSTEM
+from models.audience import find
+from models.ledger import RecipientKind, RecipientState
+from models.signup import Wish, ask, confirm
+from models.suppression import suppress_address
+from tests.conftest import Newsroom
+from tests.notifier.conftest import Inbox
+from tests.notifier.office import BASE_URL, Office, one_database
+
+
+@one_database
+def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    newsroom.stream("deich", title="Der Deich hält", language="de")
+    suppress_address(newsroom.db, SYSTEM, "ann@example.org", "asked by telephone")
+    for address in ("hedda@bücher.example", "ann@example.org"):
+        ask(newsroom.db, office.keys, Wish(email=address, stream="deich", choice="all", page="/", client="203.0.113.7"))
+    office.send()
+    [mail] = inbox.mails
+    assert mail["To"] == "hedda@xn--bcher-kva.example"
+    assert mail["Subject"] == "Bitte bestätigen: Der Deich hält per Mail"
+    assert mail["Auto-Submitted"] == "auto-generated" and mail["List-Unsubscribe"] is None
+    text, html = (part.get_content() for part in mail.iter_parts())  # type: ignore[union-attr]
+    links = [re.findall(rf"{BASE_URL}/subscribe/([\w-]+)", part) for part in (text, html)]
+    assert len(links[0]) == 1 and links[0] == links[1]
+    assert "drei Tage" in text and "drei Tage" in html
+    assert 'lang="de"' in html and office.ledger()[1] == ("ann@example.org", "skipped", "suppressed")
+    confirm(newsroom.db, office.keys, links[0][0], "")
+    with newsroom.db.read() as tx:
+        hedda = find(tx, RecipientKind.MAIL, "hedda@bücher.example")
+    assert hedda is not None and hedda.state is RecipientState.CONFIRMED
