@@ -17,6 +17,7 @@ from models.database import ChangeWatch, Database
 from models.holds import watch
 from models.publishing import publish_due
 from models.revising import apply_due
+from models.signup import forget_unanswered
 from models.streams import quiet_streams
 from notifier import pause
 from notifier.digest_run import digests_due
@@ -73,6 +74,7 @@ class Ticker:
         release_expired(self._db)
         if time.monotonic() >= self._quiet_at:
             quiet_streams(self._db)
+            forget_unanswered(self._db)
             finish_ended(self._db)
             fold_old(self._db, self._keep)
             note_day(self._db)
