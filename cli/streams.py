@@ -25,6 +25,9 @@ def _stream(door: Door, found: Stream) -> dict[str, object]:
         "language": found.language,
         "timezone": found.timezone,
         "feed_text": found.feed_text,
+        "subject_prefix": found.subject_prefix or "",
+        "mail_intro": found.mail_intro or "",
+        "mail_footer": found.mail_footer or "",
         "last_entry_at": found.last_entry_at,
         "guid": found.guid,
         "url": door.page(f"/streams/{found.slug}"),
@@ -42,6 +45,9 @@ def _text_options(command: F) -> F:
         click.option(
             "--feed-text", type=click.Choice([text.value for text in FeedText]), help="What feeds carry of an entry; full at first."
         ),
+        click.option("--subject-prefix", metavar="TEXT", help="Before the subject of its mails, as in [Floods]; '' for none."),
+        click.option("--mail-intro", metavar="TEXT", help="Plain text on top of its mails; '' for none."),
+        click.option("--mail-footer", metavar="TEXT", help="Plain text at the end of its mails; '' for none."),
     ]
     for option in reversed(options):
         command = option(command)

@@ -22,7 +22,7 @@ class Invalid(ServiceError):
     """``field`` cannot be taken; the sentence says what to do."""
 
     def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field.capitalize()}: {reason}")
+        super().__init__(f"{field.capitalize().replace('_', ' ')}: {reason}")
         self.field = field
         self.reason = reason
 

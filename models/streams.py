@@ -26,12 +26,16 @@ from models.times import zone_name
 QUIET_AFTER = timedelta(hours=24)
 CLOSED = (StreamState.HIDDEN, StreamState.DELETED)  # to the public
 LATEST_FIRST = (Stream.last_entry_at.desc().nulls_last(), Stream.id.desc())
+PREFIX, MAIL_TEXT = 60, 1_000  # characters at most
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
 class StreamText:
-    """What an editor decides about a stream; the overview is Markdown, ``contributors`` slugs or names."""
+    """What an editor decides about a stream; the overview is Markdown, ``contributors`` slugs or names.
+
+    The last three are plain text: before the subject of its mails, on top of them and at their end.
+    """
 
     title: str
     dek: str = ""
@@ -40,6 +44,9 @@ class StreamText:
     language: str = "en"
     timezone: str = "UTC"
     feed_text: FeedText = FeedText.FULL
+    subject_prefix: str = ""
+    mail_intro: str = ""
+    mail_footer: str = ""
 
     def cleaned(self) -> Self:
         """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
@@ -52,13 +59,17 @@ class StreamText:
             contributors=tuple(name for name in names if name),
             language=language_tag("language", self.language),
             timezone=zone_name("timezone", self.timezone),
+            subject_prefix=_one_line("subject_prefix", self.subject_prefix),
+            mail_intro=block("mail_intro", self.mail_intro, MAIL_TEXT),
+            mail_footer=block("mail_footer", self.mail_footer, MAIL_TEXT),
         )
 
     @classmethod
     def of(cls, stream: Stream) -> Self:
         """What the stream says now; its credits must be loaded."""
         names = tuple(person.slug for person in stream.contributors)
-        return cls(stream.title, stream.dek, stream.overview, names, stream.language, stream.timezone, stream.feed_text)
+        around = (stream.subject_prefix or "", stream.mail_intro or "", stream.mail_footer or "")
+        return cls(stream.title, stream.dek, stream.overview, names, stream.language, stream.timezone, stream.feed_text, *around)
 
     @property
     def fingerprint(self) -> str:
@@ -110,7 +121,17 @@ def _fill(tx: Session, stream: Stream, text: StreamText) -> None:
     stream.title, stream.dek, stream.feed_text = text.title, text.dek, text.feed_text
     stream.overview, stream.overview_html = text.overview, to_html(text.overview)
     stream.language, stream.timezone = text.language, text.timezone
+    stream.subject_prefix, stream.mail_intro, stream.mail_footer = (
+        value or None for value in (text.subject_prefix, text.mail_intro, text.mail_footer)
+    )
     stream.credits = [StreamContributor(contributor=person, position=n) for n, person in enumerate(resolve(tx, text.contributors))]
+
+
+def _one_line(field: str, value: str) -> str:
+    """For a mail's header, in which a line break would begin another header."""
+    if any(char in value.strip() for char in "\r\n\v\f\x85\u2028\u2029"):
+        raise Invalid(field, "write it on one line.")
+    return line(field, value, PREFIX)
 
 
 def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:

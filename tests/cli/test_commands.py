@@ -101,6 +101,11 @@ def test_a_story_changes_in_what_is_given_and_nothing_else(story):
     before = json.loads(story("stream", "list", "--json").output)[0]
     story("stream", "edit", "floods", "--feed-text", "summary", "--dek", "")
     assert json.loads(story("stream", "list", "--json").output)[0] == before | {"feed_text": "summary"}
+    around = {"subject_prefix": "[Floods]", "mail_intro": "Two\nlines", "mail_footer": "Call 112."}
+    story("stream", "edit", "floods", *(part for name, text in around.items() for part in (f"--{name.replace('_', '-')}", text)))
+    assert json.loads(story("stream", "list", "--json").output)[0] == before | {"feed_text": "summary"} | around
+    for prefix in ("a\r\nBcc: b", "x" * 61):
+        assert "Subject prefix: " in story("stream", "edit", "floods", "--subject-prefix", prefix, code=1).stderr
     assert "There is no stream" in story("stream", "edit", "drought", "--title", "A", code=1).stderr
 
 
@@ -189,7 +194,7 @@ def test_a_log_in_link_is_printed(story):
 def test_the_doctor_says_what_is_wrong(story):
     result = story("doctor", "--json", code=1)
     report = json.loads(result.output)
-    assert report["checks"] == {"database": None, "mail": "STORYWIRE_MAIL_URL is not set, so mail waits"}
+    assert report["checks"] == {"database": None, "mail": "STORYWIRE_MAIL_URL is not set, so mail waits", "templates": None}
     assert report["settings"]["SITE_NAME"] == "Storywire"
 
 

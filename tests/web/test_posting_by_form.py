@@ -216,7 +216,10 @@ def test_a_newsroom_without_stories_is_led_to_its_first(newsroom: Newsroom, log_
     assert editor.form(editor.get(begun.location))[1]["stream"] == "strike"
 
 
-@pytest.mark.parametrize("changed", [{"title": ""}, {"slug": "Not A Slug"}, {"slug": "floods"}, {"timezone": "Mars"}, {"language": "?"}])
+@pytest.mark.parametrize(
+    "changed",
+    [{"title": ""}, {"slug": "Not A Slug"}, {"slug": "floods"}, {"timezone": "Mars"}, {"language": "?"}, {"mail_intro": "x" * 1001}],
+)
 def test_a_story_that_cannot_begin_says_why_at_the_field(changed: dict[str, str], editor: Person) -> None:
     page = editor.get("/desk/streams/new")
     refused = editor.send(page, **({"title": "T", "slug": "strike", "dek": "Kept", "contributor": "A, B"} | changed))
@@ -235,9 +238,10 @@ def test_the_settings_of_a_story_are_saved_and_never_over_what_somebody_else_sav
     assert refused.status_code == 409
     assert "What it says now" in refused.text and "Ines Valbrook" in refused.text, "beside the text as typed"
     assert editor.send(refused, title="").status_code == 422
-    assert editor.send(refused).status_code == 303, "now it was seen"
+    assert editor.send(refused, subject_prefix="[Floods]").status_code == 303, "now it was seen"
     with newsroom.db.read() as tx:
         stream = get_stream(tx, "floods")
+    assert (stream.subject_prefix, stream.mail_intro) == ("[Floods]", None)
     assert (stream.title, stream.feed_text, [who.name for who in stream.contributors]) == ("My title", FeedText.FULL, ["Jory Pell"])
 
 

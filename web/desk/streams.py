@@ -22,6 +22,8 @@ bp = Blueprint("streams", __name__)
 # Quiet comes by itself; deleting is for the command line, because nothing here could take it back.
 _CHOICES = (StreamState.LIVE, StreamState.HIDDEN, StreamState.ENDED)
 
+_AROUND = ("subject_prefix", "mail_intro", "mail_footer")
+
 
 @bp.get("/streams")
 def show() -> ResponseReturnValue:
@@ -87,6 +89,7 @@ def _text(sent: Mapping[str, str]) -> StreamText:
         sent.get("language", ""),
         sent.get("timezone", ""),
         choice(FeedText, "feed_text", sent.get("feed_text", FeedText.FULL.value)),
+        *(sent.get(name, "") for name in _AROUND),
     )
 
 
@@ -100,6 +103,7 @@ def _values(text: StreamText) -> dict[str, str]:
         "language": text.language,
         "timezone": text.timezone,
         "feed_text": text.feed_text.value,
+        **{name: getattr(text, name) for name in _AROUND},
     }
 
 
