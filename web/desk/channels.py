@@ -149,8 +149,8 @@ def _list(values: Mapping[str, str], error: ServiceError | None = None) -> str:
     with service().db.read() as tx:
         channels, streams = list_channels(tx), list_streams(tx)
         ids = [channel.id for channel in channels]
-        follows, words = followed_by(tx, ids), last_words(tx, ids)
-    shown: dict[str, Any] = {"streams": streams, "values": _kept(None, values), "error": error, "wrong": _wrong(error)}
+        follows, words, moment = followed_by(tx, ids), last_words(tx, ids), now(tx)
+    shown: dict[str, Any] = {"now": moment, "streams": streams, "values": _kept(None, values), "error": error, "wrong": _wrong(error)}
     offers = catalogue().values()
     return render_template(
         "desk/channels.html", at="channels", channels=channels, said=said, follows=follows, words=words, offers=offers, **shown

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.audience import followed, remove_recipient
 from models.channels import followed_by, preferences_of
+from models.clock import now
 from models.daily import last_days
 from models.errors import Invalid, NotFound, ServiceError
 from models.ledger import Recipient, RecipientKind, RecipientState
@@ -40,9 +41,11 @@ def show() -> ResponseReturnValue:
         found = _page(tx, wanted, text, after)
         follows = followed_by(tx, [one.id for one in found.recipients])
         streams = list_streams(tx)
+        moment = now(tx)
         days = last_days(tx) if not (state or text or after) else []
     shown = {
         "page": found,
+        "now": moment,
         "days": days,
         "plots": plots,
         "follows": follows,
@@ -90,8 +93,14 @@ def one(uid: str) -> ResponseReturnValue:
         found = _subscriber(tx, uid)
         sent = told(tx, found.id, before=number(request.args.get("before")), limit=PAGE + 1)
         follows = followed(tx, uid)[1]
-        wanted = preferences_of(tx, found)
-    shown = {"found": found, "follows": zip(follows, wanted.follows, strict=True), "sent": sent[:PAGE], "more": len(sent) > PAGE}
+        wanted, moment = preferences_of(tx, found), now(tx)
+    shown = {
+        "found": found,
+        "now": moment,
+        "follows": zip(follows, wanted.follows, strict=True),
+        "sent": sent[:PAGE],
+        "more": len(sent) > PAGE,
+    }
     return render_template("desk/subscriber.html", at="subscribers", **shown)
 
 
@@ -137,6 +146,6 @@ def _address(uid: str) -> str:
 
 def _suppressed(values: Mapping[str, str], error: ServiceError | None = None) -> str:
     with service().db.read() as tx:
-        page = browse(tx, RecipientState.SUPPRESSED, after=number(request.args.get("after")))
+        page, moment = browse(tx, RecipientState.SUPPRESSED, after=number(request.args.get("after"))), now(tx)
     wrong = {error.field.replace("e-mail", "email"): error.reason} if isinstance(error, Invalid) else {}
-    return render_template("desk/suppressed.html", at="subscribers", page=page, values=values, error=error, wrong=wrong)
+    return render_template("desk/suppressed.html", at="subscribers", page=page, now=moment, values=values, error=error, wrong=wrong)
