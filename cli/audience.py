@@ -45,8 +45,9 @@ def _remove(kind: RecipientKind, address: str, as_json: bool) -> None:
 @click.option("--url", required=True, help="An Apprise URL or a web address, as in docs/channels.md; - reads it from standard input.")
 @click.option("--stream", metavar="SLUG", help="The story that it follows; all if left out.")
 @click.option("--tag", "tags", multiple=True, metavar="T", help="Only entries with one of these tags. Repeatable.")
+@click.option("--language", help="Of labels such as Correction; the site's if left out.")
 @json_option
-def add_one(name: str, url: str, stream: str | None, tags: tuple[str, ...], as_json: bool) -> None:
+def add_one(name: str, url: str, stream: str | None, tags: tuple[str, ...], language: str | None, as_json: bool) -> None:
     """Alert a channel and call it NAME.  Its URL is a secret: it is stored encrypted and never shown again.
 
     Example: echo "$HOOK" | storywire channel add newsroom --url -
@@ -58,7 +59,8 @@ def add_one(name: str, url: str, stream: str | None, tags: tuple[str, ...], as_j
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
     target = Target(url, checked.service, checked.masked)
-    found = add_channel(door.db, door.actor, door.keys, name, target, stream=stream, tags=tags)
+    language = language or door.settings.site_language
+    found = add_channel(door.db, door.actor, door.keys, name, target, stream=stream, tags=tags, language=language)
     secret = signing_secret(door.keys, found)
     text = f"{found.address} is alerted by {found.service}: {found.masked_url}\nSigning secret, for JSON webhooks: {secret}"
     show({**_recipient(found), "signing_secret": secret}, text, as_json=as_json)
@@ -83,10 +85,10 @@ def remove_channel(name: str, as_json: bool) -> None:
 @subscriber.command("add")
 @click.argument("email")
 @click.option("--stream", metavar="SLUG", help="The story that it follows; all if left out.")
-@click.option("--language", default="en", show_default=True, help="Of the mails.")
+@click.option("--language", help="Of what is said around the stories; the site's if left out.")
 @click.option("--confirmed", is_flag=True, help="You know that the owner of the address wants this.")
 @json_option
-def add_two(email: str, stream: str | None, language: str, confirmed: bool, as_json: bool) -> None:
+def add_two(email: str, stream: str | None, language: str | None, confirmed: bool, as_json: bool) -> None:
     """Subscribe EMAIL.
 
     Example: storywire subscriber add reader@example.org --stream tarrow-rises --confirmed
@@ -94,7 +96,7 @@ def add_two(email: str, stream: str | None, language: str, confirmed: bool, as_j
     if not confirmed:
         raise click.UsageError("Add --confirmed if the owner of the address has agreed; nobody is subscribed without.")
     door = open_door()
-    found = add_subscriber(door.db, door.actor, email, stream=stream, language=language)
+    found = add_subscriber(door.db, door.actor, email, stream=stream, language=language or door.settings.site_language)
     show(_recipient(found), f"{found.address} is {found.state.value}.", as_json=as_json)
 
 

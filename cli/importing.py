@@ -22,14 +22,14 @@ from models.importing import Outcome, Remark, Row, import_subscribers
 @click.command("import")
 @click.argument("file", metavar="FILE.csv")
 @click.option("--stream", metavar="SLUG", help="The story that they follow; all if left out.")
-@click.option("--language", default="en", show_default=True, help="Of the mails, where a column `language` says nothing else.")
+@click.option("--language", help="Of what is said around the stories, where a column `language` says nothing else; the site's if left out.")
 @click.option("--consent", default="", metavar="TEXT", help="What proves it, kept with each, where a column `consent` says nothing else.")
 @click.option("--confirmed", is_flag=True, help="You know that the owners of the addresses want this.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; only say what would be.")
 @click.option("--report", metavar="PATH", help="Where rows go that were not taken, with the reason.  [default: FILE.csv.report.csv]")
 @json_option
 def import_list(
-    file: str, stream: str | None, language: str, consent: str, confirmed: bool, dry_run: bool, report: str | None, as_json: bool
+    file: str, stream: str | None, language: str | None, consent: str, confirmed: bool, dry_run: bool, report: str | None, as_json: bool
 ) -> None:
     """Subscribe a list of addresses: a CSV file whose first line names a column `email`; - reads standard input.
 
@@ -48,7 +48,12 @@ def import_list(
     path = Path(report or f"{'subscribers.csv' if file == '-' else file}.report.csv")
     counts: Counter[Outcome] = Counter()
     with _opened(file) as source, _bar(_size(file)) as advance, _report(path) as write:
-        options: dict[str, Any] = {"stream": stream, "language": language, "consent": consent, "dry_run": dry_run}
+        options: dict[str, Any] = {
+            "stream": stream,
+            "language": language or door.settings.site_language,
+            "consent": consent,
+            "dry_run": dry_run,
+        }
         for part in import_subscribers(db, actor, _rows(source), **options):
             counts += part.counts
             write(part.remarks)

@@ -59,18 +59,26 @@ def add_subscriber(db: Database, actor: Actor, email: str, *, stream: str | None
 
 
 def add_channel(
-    db: Database, actor: Actor, keys: Keys, name: str, target: Target, *, stream: str | None = None, tags: Iterable[str] = ()
+    db: Database,
+    actor: Actor,
+    keys: Keys,
+    name: str,
+    target: Target,
+    *,
+    stream: str | None = None,
+    tags: Iterable[str] = (),
+    language: str = "en",
 ) -> Recipient:
-    """Add a channel of that name following a stream, or all; the same again changes nothing.
+    """Add a channel of that name following a stream, or all; the same again changes nothing.  Labels are said in ``language``.
 
     Raises Conflict where the name is in use for another URL; a channel that was removed may come back with any.
     """
     actor.must_be(Role.ADMIN)
-    name = line("name", name, NAME, required=True)
+    name, language = line("name", name, NAME, required=True), language_tag("language", language)
     with db.begin() as tx:
         channel = find(tx, RecipientKind.CHANNEL, name)
         if channel is None:
-            channel = Recipient(uid=new_uid(16), kind=RecipientKind.CHANNEL, address=name, lane=Lane.URGENT)
+            channel = Recipient(uid=new_uid(16), kind=RecipientKind.CHANNEL, address=name, lane=Lane.URGENT, language=language)
         if channel.state is RecipientState.CONFIRMED:
             if open_url(keys, channel) != target.url:
                 raise Conflict(f"There is a channel {name!r:.100} with another URL. Remove it first, or choose another name.")
