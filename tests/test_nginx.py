@@ -48,11 +48,13 @@ class Behind:
     def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
         self._app = app
         self.asked: Counter[str] = Counter()
+        self.cookies: set[str | None] = set()
         self.port = free_port()
         self._server: BaseWSGIServer | None = None
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         self.asked[environ["PATH_INFO"]] += 1
+        self.cookies.add(environ.get("HTTP_COOKIE"))
         return self._app(environ, start_response)
 
     def start(self) -> None:
@@ -150,3 +152,12 @@ def test_nginx_keeps_nothing_of_the_desk(behind: Behind, get: Callable[..., requ
         for path in ("/desk", "/login"):
             assert "X-Cache" not in get(path).headers
     assert behind.asked == {"/desk": 2, "/login": 2}
+
+
+def test_no_other_spelling_of_an_address_and_nobodys_cookie_spoils_what_nginx_keeps(
+    behind: Behind, get: Callable[..., requests.Response], sqlite_db: Database
+) -> None:
+    Newsroom(sqlite_db).stream()
+    assert get("/streams//floods/atom.xml", Cookie="storywire=an-editor").status_code == 404
+    assert get(FEED).status_code == 200
+    assert behind.cookies == {None}
