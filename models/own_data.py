@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 from config.keys import Keys
 from models.addresses import normal_address
 from models.alerts import owe_notice
-from models.audience import ERASED, find, followed, left_out
+from models.audience import ERASED, followed, left_out
 from models.base import new_uid
 from models.clock import now
 from models.database import Database
 from models.errors import BadLink, Conflict, Forbidden, Gone
-from models.ledger import Alert, Delivery, Lane, Recipient, RecipientKind, RecipientState, SubscriptionTag
+from models.ledger import Alert, Delivery, Recipient, RecipientState, SubscriptionTag
 from models.preferences import Rhythm
-from models.signup import mailed_enough, strike_for
+from models.signup import found_or_made, mailed_enough, strike_for
 from models.stories import Entry, Revision
 from models.suppression import erase
 from models.throttle import network_of
@@ -99,12 +99,7 @@ def ask_to_move(db: Database, keys: Keys, token: str, email: str, client: str) -
     strike_for(db, address, client)
     with db.begin() as tx:
         recipient = owner(tx, keys, token)
-        there = find(tx, RecipientKind.MAIL, address)
-        if there is None:
-            there = Recipient(uid=new_uid(16), kind=RecipientKind.MAIL, address=address, lane=Lane.BULK, language=recipient.language)
-            there.state, there.created_at = RecipientState.PENDING, now(tx)
-            tx.add(there)
-            tx.flush()
+        there = found_or_made(tx, address, recipient)
         link = timed_token(keys, _MOVE, now(tx) + LIFE, recipient.uid, there.uid)
         _tell(tx, there, {"purpose": "move", "link": f"/p/move/{link}"}, recipient.language)
     return address

@@ -18,6 +18,7 @@ from models.database import Database, rows_changed
 from models.errors import BadLink, Conflict, Gone, Invalid
 from models.ledger import Delivery, DeliveryState, Lane, Recipient, RecipientKind, RecipientState, Subscription
 from models.preferences import CHOICES, Follow, set_follow
+from models.site import make_alone
 from models.stories import Stream, StreamState
 from models.streams import CLOSED, get_stream
 from models.throttle import network_of, strike
@@ -73,7 +74,7 @@ def ask(db: Database, keys: Keys, wish: Wish, *, blocked: Collection[str] = ()) 
         stream = get_stream(tx, wish.stream, public=True) if wish.stream is not None else None
         if stream is not None and stream.state is StreamState.ENDED:
             raise Conflict("This story has ended, so no mail will come of it.")
-        recipient = find(tx, RecipientKind.MAIL, address) or _newcomer(tx, address, wish, stream)
+        recipient = found_or_made(tx, address, stream or wish)
         asked = {"page": wish.page[:200], "choice": wish.choice, "at": _second(now(tx)).isoformat(), "network": network_of(wish.client)}
         if recipient.state is not RecipientState.SUPPRESSED:
             recipient.consent = {**(recipient.consent or {}), "asked": asked}
@@ -157,8 +158,14 @@ def mailed_enough(tx: Session, recipient: Recipient) -> bool:
     return int(tx.scalar(select(func.count()).select_from(Delivery).where(*today)) or 0) >= MOST_MAILS
 
 
-def _newcomer(tx: Session, address: str, wish: Wish, stream: Stream | None) -> Recipient:
-    place = stream or wish
+def found_or_made(tx: Session, address: str, place: Wish | Stream | Recipient) -> Recipient:
+    """The recipient of a normalised address; a newcomer has the language and zone of ``place`` and waits to be confirmed."""
+    recipient = find(tx, RecipientKind.MAIL, address)
+    if recipient is not None:
+        return recipient
+    make_alone(tx)
+    if (recipient := find(tx, RecipientKind.MAIL, address)) is not None:
+        return recipient
     recipient = Recipient(
         uid=new_uid(16),
         kind=RecipientKind.MAIL,
