@@ -203,8 +203,23 @@ def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, L
     A digest's subscription counts where the entry matters so much that it does not wait for one.  ``confirmed_by`` leaves
     out who came later: nobody is alerted of what was out before they followed.
     """
+    at_once = or_(Subscription.cadence == Cadence.AT_ONCE, Subscription.at_once_from.in_(_up_to(topic.importance)))
+    kind = Subscription.corrections if topic.correction else Subscription.news
+    return _followers(topic, confirmed_by).where(at_once, kind)
+
+
+def digested(topic: Topic, seq: int, *, confirmed_by: datetime) -> Select[int, Lane, int]:
+    """The same of who may have been told in a digest of what came out when the counter was ``seq``."""
+    return _followers(topic, confirmed_by).where(or_(Subscription.cadence != Cadence.AT_ONCE, Subscription.digested_seq >= seq))
+
+
+def _up_to(importance: Importance) -> list[Importance]:
     grades = list(Importance)
-    up_to_here = grades[: grades.index(topic.importance) + 1]
+    return grades[: grades.index(importance) + 1]
+
+
+def _followers(topic: Topic, confirmed_by: datetime | None) -> Select[int, Lane, int]:
+    """Whose choice of stories, tags and importance a topic meets."""
     tagged = select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == Subscription.id)
     left_out = select(SubscriptionExcept.stream_id).where(
         SubscriptionExcept.subscription_id == Subscription.id, SubscriptionExcept.stream_id == topic.stream_id
@@ -220,9 +235,7 @@ def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, L
             Recipient.state == RecipientState.CONFIRMED,
             Subscription.ended_at.is_(None),
             or_(Subscription.stream_id == topic.stream_id, and_(Subscription.stream_id.is_(None), ~exists(left_out))),
-            or_(Subscription.cadence == Cadence.AT_ONCE, Subscription.at_once_from.in_(up_to_here)),
-            Subscription.least_importance.in_(up_to_here),
-            Subscription.corrections if topic.correction else Subscription.news,
+            Subscription.least_importance.in_(_up_to(topic.importance)),
             or_(~exists(tagged), exists(tagged.where(SubscriptionTag.slug.in_(topic.tags)))),
         )
         .group_by(Recipient.id, Recipient.lane)

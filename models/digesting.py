@@ -40,11 +40,15 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An entry that a digest tells, by the last of its news that it brings; ``told``: the recipient knew it before, so it is a change."""
+    """An entry that a digest tells, by the last of its news that it brings; ``told``: the recipient knew it before, so it is a change.
+
+    ``since`` is the counter when what it tells came out: the entry, or the change.
+    """
 
     entry_id: int
     news: News
     told: bool
+    since: int
 
 
 def is_served(served: Served, happened: Sequence[Happened], upto: int) -> bool:
@@ -62,7 +66,8 @@ def line_of(entry: Happened, served: Sequence[Served], upto: int, had: Collectio
     if not brought or _knows(brought[-1], served, had):
         return None
     last = brought[-1]
-    return Line(entry.entry_id, last, told=any(_knows(one, served, had) for one in entry.news if one.seq < last.seq))
+    told = any(_knows(one, served, had) for one in entry.news if one.seq < last.seq)
+    return Line(entry.entry_id, last, told=told, since=last.seq if told else entry.news[0].seq)
 
 
 def _brings(served: Served, one: News, upto: int) -> bool:

@@ -17,6 +17,7 @@ from models.clock import now
 from models.database import Database
 from models.tallies import tally
 from notifier import pause
+from notifier.heard import heard
 from notifier.lease import LEASE, QUEUED, Lease, skipped
 from notifier.quiet import may_go_at
 from notifier.sql import among, changed, taken
@@ -49,6 +50,10 @@ class Message:
     folded_into: int | None = None  # it was told, or may have been, inside the message of that delivery
     language: str = "en"  # its recipient's
     timezone: str = "UTC"
+    shared: bool = False  # several people read its mailbox
+    subscription_id: int | None = None  # why one gets it
+    serves: tuple[int, ...] = ()  # of a digest: the subscriptions that have had everything ``upto`` when it arrives
+    upto: int = 0
 
     @property
     def notice(self) -> bool:
@@ -167,6 +172,7 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Recipient.sealed_url,
             Recipient.language,
             Recipient.timezone,
+            Recipient.shared,
             Recipient.quiet_from,
             Recipient.quiet_until,
             Recipient.paused_until,
@@ -240,6 +246,10 @@ def _others(tx: Session, one: About, rows: Sequence[Any]) -> dict[int, tuple[lis
     if not one.siblings:
         return found
     recipients = [row.recipient_id for row in rows if row.alert_id == one.alert_id]
+    if (by_digest := heard(tx, one)) is not None:
+        told = by_digest.subquery()
+        for recipient_id, state in tx.execute(select(told.c.recipient_id, told.c.state).where(among(tx, told.c.recipient_id, recipients))):
+            found.setdefault(recipient_id, ([], []))[0].append(state)
     own = {row.id for row in rows}
     query = select(Delivery.id, Delivery.recipient_id, Delivery.alert_id, Delivery.state).where(
         Delivery.alert_id.in_([*one.earlier, *later]), among(tx, Delivery.recipient_id, recipients)
@@ -298,4 +308,6 @@ def _message(row: Any, *, told: bool, kind: AlertKind) -> Message:
         folded_into=row.folded_into,
         language=row.language,
         timezone=row.timezone,
+        shared=row.shared,
+        subscription_id=row.subscription_id,
     )

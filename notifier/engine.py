@@ -13,6 +13,7 @@ from models.holds import watch
 from notifier import doorbell
 from notifier.apprise_setup import set_up_apprise
 from notifier.chat_lane import ChatLane
+from notifier.digest_run import make_digests
 from notifier.expand import expand_all
 from notifier.lease import release_all
 from notifier.mail_lane import MailLane
@@ -105,8 +106,11 @@ class _Worker:
             self._remote.close()
 
     def _expand_all(self) -> int:
-        """Fan out what waits; the lanes are rung slice by slice, here and on the other nodes."""
-        return expand_all(self._db, go_on=lambda: not self._stop.is_set(), ring=self._ring_everywhere)
+        """Fan out what waits and make digests that are due; the lanes are rung slice by slice, here and on the other nodes."""
+        made = 0
+        for work in (expand_all, make_digests):
+            made += work(self._db, go_on=lambda: not self._stop.is_set(), ring=self._ring_everywhere)
+        return made
 
     def _ring(self, lane: Lane) -> None:
         if lane in self._lanes:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, text, true, update
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, text, true, union_all, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from models import Alert, Delivery, DeliveryState, Fanout, Importance, Lane, Recipient, RevisionKind, SkipReason, Subscription
@@ -14,6 +14,7 @@ from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
 from models.tallies import Change, tally
+from notifier.heard import heard
 from notifier.lease import skipped
 from notifier.owing import owe_to
 from notifier.quiet import put_off
@@ -42,7 +43,7 @@ class _Range:
     after: int
     upto: int | None
 
-    def holds(self, column: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    def holds(self, column: InstrumentedAttribute[int] | ColumnElement[int]) -> ColumnElement[bool]:
         return and_(column > self.after, column <= self.upto if self.upto is not None else true())
 
 
@@ -100,18 +101,20 @@ def _next(tx: Session) -> Fanout | None:
 def _upto(tx: Session, about: About, fanout: Fanout) -> int | None:
     """The last recipient of this slice; None where what is left fits into it."""
     ends = []
-    for column, condition in _walks(about, fanout.lane):
+    for column, condition in _walks(tx, about, fanout.lane):
         walk = select(column).where(condition, column > fanout.cursor).order_by(column).offset(SLICE - 1).limit(1)
         ends.append(tx.scalar(walk))
     return min((end for end in ends if end is not None), default=None)
 
 
-def _walks(about: About, lane: Lane) -> Iterator[tuple[InstrumentedAttribute[int], ColumnElement[bool]]]:
+def _walks(tx: Session, about: About, lane: Lane) -> Iterator[tuple[InstrumentedAttribute[int], ColumnElement[bool]]]:
     """Where the candidates stand, each in an index by recipient: channels are few, followers of a stream may be many."""
     if about.kind is RevisionKind.RETRACTION:
         for alert_id in about.earlier:
             yield Delivery.recipient_id, Delivery.alert_id == alert_id
-    elif lane is Lane.URGENT:
+        if heard(tx, about) is None:
+            return
+    if lane is Lane.URGENT:
         yield Recipient.id, Recipient.lane == lane
     else:
         yield Subscription.recipient_id, Subscription.stream_id == about.stream_id
@@ -123,7 +126,7 @@ def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
     if about.kind is RevisionKind.RETRACTION:
         # First, so that a claim that is just being made has ended when those told are looked up.
         changes = _replace(tx, about, lane, part, SkipReason.RETRACTED)
-        made = owe_to(tx, about.alert_id, about.priority, _told(about, lane, part))
+        made = owe_to(tx, about.alert_id, about.priority, _told(tx, about, lane, part))
     else:
         found = owed(about.topic(tx), confirmed_by=about.created_at).where(Recipient.lane == lane, part.holds(Recipient.id))
         made = owe_to(tx, about.alert_id, about.priority, found)
@@ -153,11 +156,15 @@ def _replace(tx: Session, about: About, lane: Lane, part: _Range, reason: SkipRe
     return Counter((alert_id, lane, DeliveryState.SKIPPED) for alert_id in alerts)
 
 
-def _told(about: About, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
-    """Who has, or may have, what is now withdrawn."""
+def _told(tx: Session, about: About, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
+    """Who has, or may have, what is now withdrawn, be it by itself or in a digest."""
     told = Delivery.state.in_([DeliveryState.SENT, DeliveryState.CLAIMED, DeliveryState.UNKNOWN])
-    return (
-        select(Delivery.recipient_id, Delivery.lane, func.max(Delivery.subscription_id).label("subscription_id"))
-        .where(Delivery.alert_id.in_(about.earlier), told, Delivery.lane == lane, part.holds(Delivery.recipient_id))
-        .group_by(Delivery.recipient_id, Delivery.lane)
-    )
+    here = (Delivery.alert_id.in_(about.earlier), told, Delivery.lane == lane, part.holds(Delivery.recipient_id))
+    found: Any = select(Delivery.recipient_id, Delivery.lane, Delivery.subscription_id).where(*here)
+    if (by_digest := heard(tx, about)) is not None:
+        one = by_digest.subquery()
+        also = select(one.c.recipient_id, one.c.lane, one.c.subscription_id).where(one.c.lane == lane, part.holds(one.c.recipient_id))
+        found = union_all(found, also)
+    all_ = found.subquery()
+    last = func.max(all_.c.subscription_id).label("subscription_id")
+    return select(all_.c.recipient_id, all_.c.lane, last).group_by(all_.c.recipient_id, all_.c.lane)

@@ -4,28 +4,27 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.keys import Keys
 from config.settings import BadSettings, Settings
-from models import Lane
+from models import AlertKind, Lane
 from models.database import Database
-from models.tokens import ALL, leave_token
+from models.tokens import leave_token
 from notifier.claim import Claim, Message, claim, more_urgent_due
+from notifier.digest import read_digests, skip_empty
 from notifier.errors import SendError, Sent, Unavailable
 from notifier.lease import give_back
+from notifier.letters import Letter, letters
 from notifier.mail import Mailer
 from notifier.mime import MailJob
 from notifier.pacing import Share
 from notifier.pause import Brake, server_away, server_back
-from notifier.render import Sender, render_mail
+from notifier.render import Sender
 from notifier.settle import LeaseLost, Settler
 from notifier.smtp import blames_us
-from notifier.story import Story, load_story
-from notifier.words import spoken
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +35,6 @@ RUN = 3
 """Mails running that are refused because of us, on all connections together, after which mail waits: the next fare no better."""
 TRIES_IF_UNKNOWN = 5
 """A mail keeps its Message-ID, so mailboxes can drop a double; a server that breaks off each time must not make many."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """Mails of a claim that differ in address and token alone."""
-
-    alert_id: int
-    told: bool
-    follows_all: bool
-    language: str
 
 
 class MailLane:
@@ -73,8 +62,8 @@ class MailLane:
             return 0
         batch = _Batch(self, claimed, began + PASS_SECONDS)
         try:
-            for kind, messages in _by_kind(claimed.messages).items():
-                if not self._send_kind(kind, messages, batch):
+            for letter in self._letters(claimed, batch):
+                if not self._send_letter(letter, batch):
                     break
         finally:
             if batch.settled < len(claimed.messages):
@@ -95,16 +84,23 @@ class MailLane:
         mailer: Mailer = self._own.mailer
         return mailer
 
-    def _send_kind(self, kind: _Kind, messages: Sequence[Message], batch: "_Batch") -> bool:
-        """False where the rest of the claim is to be left."""
+    def _letters(self, claimed: Claim, batch: "_Batch") -> list[Letter]:
         with self._db.read() as tx:
-            story = load_story(tx, kind.alert_id)
-        jobs = [MailJob(message.uid, message.address, self._token(story, message)) for message in messages]
-        batch.expect(messages)
+            digests = read_digests(tx, [message for message in claimed.messages if message.kind is AlertKind.DIGEST])
+            found = list(letters(tx, claimed.messages, digests))
+        batch.settled += len(skip_empty(self._db, digests, claimed.lease.token))
+        return found
+
+    def _send_letter(self, letter: Letter, batch: "_Batch") -> bool:
+        """False where the rest of the claim is to be left."""
+        jobs = [
+            MailJob(one.uid, one.address, leave_token(self._keys, one.recipient_uid, scope), not one.shared) for one, scope in letter.to
+        ]
+        batch.expect([message for message, _ in letter.to])
         try:
-            mail = render_mail(story.worded(told=kind.told), self._sender, follows_all=kind.follows_all, language=kind.language)
+            mail = letter.render(self._sender)
         except Exception as exc:  # whatever an entry holds, the entries behind it must go out
-            log.exception("entry %s cannot be rendered", story.uid)
+            log.exception("the mail of %s cannot be rendered", letter.name)
             for job in jobs:
                 batch.settle(job, Unavailable(f"The mail cannot be rendered: {type(exc).__name__}"))
             return True
@@ -113,10 +109,13 @@ class MailLane:
         except SQLAlchemyError:
             raise
         except Exception as exc:  # one row that nobody foresaw must not come back at once and hold up the lane for ever
-            log.exception("a mail of entry %s cannot be sent", story.uid)
+            log.exception("a mail of %s cannot be sent", letter.name)
             batch.settle_current(Unavailable(f"The mail cannot be sent: {type(exc).__name__}"))
             return True
         return batch.concluded()
+
+    def _job(self, message: Message, scope: str) -> MailJob:
+        return MailJob(message.uid, message.address, leave_token(self._keys, message.recipient_uid, scope), not message.shared)
 
     def _no_use(self, job: MailJob, outcome: Sent | SendError, *, probe: bool) -> bool:
         """True where the server refuses mail because of us, not of one recipient: several times running, or when tried again."""
@@ -126,9 +125,6 @@ class MailLane:
             self._refused.add(job.uid)
             return probe or len(self._refused) >= RUN
         return False
-
-    def _token(self, story: Story, message: Message) -> str:
-        return leave_token(self._keys, message.recipient_uid, ALL if message.follows_all else story.stream_uid)
 
 
 class _Batch:
@@ -199,11 +195,3 @@ class _Batch:
         if self._claim.probe and self._last is not None and not self._paused:
             server_back(self._lane._db)
         return not self._stopped
-
-
-def _by_kind(messages: Sequence[Message]) -> dict[_Kind, list[Message]]:
-    """In the order of the claim, the most urgent first."""
-    found: dict[_Kind, list[Message]] = {}
-    for message in messages:
-        found.setdefault(_Kind(message.alert_id, message.told, message.follows_all, spoken(message.language)), []).append(message)
-    return found

@@ -6,7 +6,7 @@ The statements are built once: building one anew costs more than a mail.
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -62,6 +62,7 @@ _SENT = """
     UPDATE delivery SET state = 'sent', claim_token = NULL, lease_until = NULL, settled_at = ?, last_reply = ?
     WHERE id = ? AND claim_token = ?
 """
+_DIGESTED = "UPDATE subscription SET digested_seq = ? WHERE id = ? AND digested_seq < ?"
 _STARTED = _ours.values(started_at=bindparam("moment"), lease_until=bindparam("until"))
 _APART = update(_delivery).where(_delivery.c.id == bindparam("target")).values(folded_into=None)
 _HOLD = update(_recipient).where(_recipient.c.id == bindparam("target")).values(next_at=bindparam("until"))
@@ -154,6 +155,7 @@ class Settler:
             rows = [(moment, cast(Sent, one.outcome).reply[:REPLY], one.message.id, one.token) for one in batch]
             if run_plainly(connection, _SENT, rows) != len(batch):
                 raise LeaseLost
+            _digested(connection, [one.message for one in batch])
             run_plainly(connection, ADD, tally_rows(Counter((one.message.alert_id, Lane.BULK, DeliveryState.SENT) for one in batch)))
         for one in batch:
             one.follows = Next(state=DeliveryState.SENT, reply=cast(Sent, one.outcome).reply[:REPLY])
@@ -204,12 +206,21 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
     else:
         settled = {"new_state": follows.state, "moment": moment, "reply": follows.reply}
         _write(tx, message, one.token, _SETTLED, settled)
+        if follows.state is not DeliveryState.FAILED:
+            _digested(tx.connection(), [message])
     if follows.suppress:
         suppress(tx, message.recipient_id, follows.reply)
     if follows.hold_target:
         _changed(tx, _HOLD, {"target": message.recipient_id, "until": moment + follows.hold_target})
     note(tx, message, pulse, follows.reply)
     return follows
+
+
+def _digested(connection: Connection, messages: Iterable[Message]) -> None:
+    """Whoever got a digest, or may have, has had everything up to there; what another should have told stands in the next."""
+    rows = [(message.upto, subscription_id, message.upto) for message in messages for subscription_id in message.serves]
+    if rows:
+        run_plainly(connection, _DIGESTED, rows)
 
 
 def put_off(db: Database, message: Message, token: str, until: datetime) -> None:

@@ -14,7 +14,9 @@ def on_postgresql(tx: Session) -> bool:
     return tx.get_bind().dialect.name == "postgresql"
 
 
-def among(tx: Session, column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None], ids: Sequence[int]) -> ColumnElement[bool]:
+def among(
+    tx: Session, column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None] | ColumnElement[int], ids: Sequence[int]
+) -> ColumnElement[bool]:
     """``column`` is one of ``ids``: as one array on PostgreSQL, where a parameter for each costs more than the update."""
     if on_postgresql(tx):
         return column == any_(literal(list(ids), ARRAY(BigInteger)))

@@ -18,6 +18,7 @@ from models.revising import Change, retract, revise
 from models.texts import EntryText
 from models.tokens import ALL
 from notifier.chat_lane import ChatLane
+from notifier.digest_run import make_digests
 from notifier.expand import expand_all
 from notifier.mail_lane import MailLane
 
@@ -82,7 +83,8 @@ class Office:
         retract(self.db, SYSTEM, entry.uid, version, change or Change(RevisionKind.RETRACTION, note))
 
     def expand(self) -> int:
-        return expand_all(self.db, go_on=lambda: True, ring=lambda lane: None)
+        """Fan out, and make the digests that are due."""
+        return sum(work(self.db, go_on=lambda: True, ring=lambda lane: None) for work in (expand_all, make_digests))
 
     def send(self) -> int:
         """What both lanes do until nothing is due; returns how many rows were taken."""

@@ -12,7 +12,7 @@ from config.keys import Keys
 from models import Delivery, DeliveryState, Importance, Lane, Pause, RecipientState, RevisionKind
 from models.audience import followed, leave
 from models.tokens import read_leave_token
-from notifier import mail_lane
+from notifier import letters, mail_lane
 from notifier.claim import claim
 from notifier.errors import SendError, Sent
 from notifier.lease import Lease, release_expired
@@ -326,14 +326,14 @@ def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
     office.subscribe("one@example.org")
     newsroom.post(title="Bad")
     newsroom.post(title="Good")
-    render = mail_lane.render_mail
+    render = letters.render_mail
 
     def broken(story, *rest, **named):  # type: ignore[no-untyped-def]
         if story.title == "Bad":
             raise ZeroDivisionError
         return render(story, *rest, **named)
 
-    monkeypatch.setattr(mail_lane, "render_mail", broken)
+    monkeypatch.setattr(letters, "render_mail", broken)
     office.run()
     assert [mail["Subject"] for mail in inbox.mails] == ["Good"]
     assert office.deliveries()[0].last_reply == "The mail cannot be rendered: ZeroDivisionError"

@@ -1,0 +1,51 @@
+"""Mails of one claim, put together that differ in address and token alone."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from sqlalchemy.orm import Session
+
+from models import AlertKind
+from models.tokens import ALL
+from notifier.claim import Message
+from notifier.digest import Written
+from notifier.mime import MailBatch
+from notifier.render import Sender, render_digest, render_mail
+from notifier.story import load_story
+from notifier.words import spoken
+
+
+@dataclass(slots=True)
+class Letter:
+    """One mail to many.  ``name`` is for the log; each address has a token that leaves its own ``scope``."""
+
+    name: str
+    render: Callable[[Sender], MailBatch]
+    to: list[tuple[Message, str]] = field(default_factory=list)
+
+
+def letters(tx: Session, messages: Iterable[Message], digests: Sequence[Written]) -> Iterator[Letter]:
+    """In the order of the claim, the most urgent first."""
+    by_kind: dict[tuple[int, bool, bool, str], list[Message]] = {}
+    for message in messages:
+        if message.kind is AlertKind.REVISION:
+            by_kind.setdefault((message.alert_id, message.told, message.follows_all, spoken(message.language)), []).append(message)
+    for (alert_id, told, follows_all, language), of_kind in by_kind.items():
+        story = load_story(tx, alert_id)
+        write = partial(render_mail, story.worded(told=told), follows_all=follows_all, language=language)
+        scope = ALL if follows_all else story.stream_uid
+        yield Letter(f"entry {story.uid}", write, [(message, scope) for message in of_kind])
+    yield from _digests(digests)
+
+
+def _digests(written: Sequence[Written]) -> Iterator[Letter]:
+    found: dict[tuple[int, bool, str], Letter] = {}
+    for one in written:
+        if one.digest is not None:
+            key = (id(one.digest), one.scope == ALL, spoken(one.message.language))
+            if key not in found:
+                write = partial(render_digest, one.digest, leaves_all=one.scope == ALL, language=key[2])
+                found[key] = Letter(f"digest {one.message.alert_id}", write)
+            found[key].to.append((one.message, one.scope))
+    yield from found.values()
