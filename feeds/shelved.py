@@ -72,7 +72,7 @@ class Shelved:
         self.tags = {coding: _tag(plain, coding) for coding in CODINGS}
         self.copies: dict[str, Copy] = {}
         self._date(last_modified(self.changed, datetime.fromtimestamp(now, UTC)))
-        for coding in before.copies if before else ():
+        for coding in list(before.copies) if before else ():  # a reader of the old one may add to them meanwhile
             self.add(coding)
         self.size = 0
         self.measure()
@@ -101,7 +101,7 @@ class Shelved:
 
     def measure(self) -> int:
         """Count its bytes; returns by how many they grew."""
-        before, self.size = self.size, OVERHEAD + len(self._plain or b"") + sum(len(copy.chunks[0]) for copy in self.copies.values())
+        before, self.size = self.size, OVERHEAD + len(self._plain or b"") + sum(len(copy.chunks[0]) for copy in list(self.copies.values()))
         return self.size - before
 
     def date(self, now: float) -> float:

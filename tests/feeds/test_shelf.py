@@ -293,6 +293,24 @@ def test_the_watcher_makes_again_what_was_asked_for_lately_and_in_the_codings_as
     assert again and set(again.copies) == {"br"}
 
 
+def test_a_reader_may_take_an_old_document_in_another_coding_while_its_next_is_compressed(
+    source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.serves(A)
+    old = source.shelf.ready(A)
+    assert old is not None
+    source.shelf.copy(old, "br")
+
+    def compress(body: bytes) -> bytes:
+        source.shelf.copy(old, "gzip")
+        return CODINGS["br"](body)
+
+    monkeypatch.setattr("feeds.shelved.CODINGS", {**CODINGS, "br": compress})
+    source.change(A, "new")
+    source.shelf.look()
+    assert (source.serves(A), source.heard.reported) == ("new", [])
+
+
 def test_a_document_that_is_no_more_leaves(source: Source) -> None:
     source.serves(A)
     source.change(A)
