@@ -261,7 +261,7 @@ def find(tx: Session, kind: RecipientKind, address: str) -> Recipient | None:
 
 
 def _confirm(tx: Session, recipient: Recipient) -> None:
-    recipient.state, recipient.reason, recipient.confirmed_at = RecipientState.CONFIRMED, "", now(tx)
+    recipient.state, recipient.reason, recipient.confirmed_at, recipient.ended_at = RecipientState.CONFIRMED, "", now(tx), None
     recipient.created_at = recipient.created_at or now(tx)
     tx.add(recipient)
     tx.flush()

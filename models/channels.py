@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from config.keys import Keys
 from models.actor import Actor
 from models.alerts import owe_notice
-from models.audience import Target, find, seal
+from models.audience import Target, find, left_out, seal
 from models.clock import now
 from models.database import Database, rows_changed
 from models.errors import Conflict, Invalid, NotFound
@@ -82,6 +82,7 @@ def preferences_of(tx: Session, recipient: Recipient) -> Preferences:
             Follow(
                 stream_id=one.stream_id,
                 tags=tuple(tags.get(one.id, ())),
+                left_out=tuple(stream.id for stream in left_out(tx, one)) if one.stream_id is None else (),
                 least_importance=one.least_importance,
                 news=one.news,
                 corrections=one.corrections,
@@ -105,8 +106,9 @@ def list_channels(tx: Session) -> Sequence[Recipient]:
 
 def last_words(tx: Session, ids: Sequence[int]) -> dict[int, Delivery]:
     """Of each of these recipients the last delivery that came to an end."""
-    other = select(func.max(Delivery.id)).where(Delivery.recipient_id == Recipient.id, Delivery.settled_at.is_not(None))
-    query = select(Delivery).join(Recipient, Delivery.id == other.correlate(Recipient).scalar_subquery())
+    other = aliased(Delivery)
+    ended = select(other.id).where(other.recipient_id == Recipient.id, other.settled_at.is_not(None)).order_by(other.id.desc()).limit(1)
+    query = select(Delivery).join(Recipient, Delivery.id == ended.correlate(Recipient).scalar_subquery())
     return {one.recipient_id: one for one in tx.scalars(query.where(Recipient.id.in_(ids)))}
 
 

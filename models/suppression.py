@@ -11,7 +11,7 @@ from models.audience import ERASED, find, followed, reachable, suppress
 from models.clock import now
 from models.database import Database
 from models.errors import Conflict, NotFound
-from models.ledger import Delivery, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionTag
+from models.ledger import Delivery, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept, SubscriptionTag
 from models.people import Role
 from models.texts import line
 
@@ -71,7 +71,8 @@ def erase(tx: Session, recipient: Recipient) -> None:
     recipient.ended_at = recipient.ended_at or now(tx)
     mine = Subscription.recipient_id == recipient.id
     # Deleting a subscription would look through all deliveries for those that it brought.
-    tx.execute(delete(SubscriptionTag).where(SubscriptionTag.subscription_id.in_(select(Subscription.id).where(mine))))
+    for chosen in (SubscriptionTag, SubscriptionExcept):
+        tx.execute(delete(chosen).where(chosen.subscription_id.in_(select(Subscription.id).where(mine))))
     tx.execute(update(Subscription).where(mine, Subscription.ended_at.is_(None)).values(ended_at=now(tx)))
     tx.execute(update(Delivery).where(Delivery.recipient_id == recipient.id).values(last_reply=None))
 

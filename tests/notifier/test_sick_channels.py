@@ -8,10 +8,13 @@ from models import DeliveryState, Role
 from models.actor import SYSTEM
 from models.alerts import owe_notice
 from models.audience import list_recipients, reachable, remove_recipient
+from models.channels import send_test
 from models.ledger import RecipientKind
 from notifier.breaker import FIRST_REST, LONGEST_REST, REFUSALS, Health
 from notifier.errors import Refused, Sent, Unavailable
+from notifier.render import Sender
 from notifier.report import why_waiting
+from notifier.trial import trial
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database
@@ -142,3 +145,28 @@ def test_a_notice_reaches_a_channel(newsroom: Newsroom, office: Office, httpserv
     office.run()
     [(request, _)] = httpserver.log
     assert (request.json["event"], request.json["title"]) == ("notice", "The channel “other” takes messages again")
+
+
+@one_database
+def test_a_test_that_gets_through_heals_a_sick_channel_and_one_that_fails_makes_none_sick(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+) -> None:
+    def tested() -> None:
+        with office.db.read() as tx:
+            values = trial(tx, Sender.of(office.settings))
+        send_test(office.db, newsroom.actor, office.recipient("room").uid, values)
+        office.send()
+
+    httpserver.expect_request("/hook").respond_with_data("gone", status=410)
+    office.channel("room", hook)
+    for _ in range(REFUSALS + 1):
+        tested()
+    assert office.recipient("room").sick_since is None
+    posted(newsroom, office, *"abc")
+    assert office.recipient("room").sick_since is not None
+    httpserver.clear()
+    httpserver.expect_request("/hook").respond_with_data("ok")
+    tested()
+    assert office.recipient("room").sick_since is None
+    told = httpserver.log[-1][0].json
+    assert (told["event"], told["label"], told["title"]) == ("test", "Test", "c")

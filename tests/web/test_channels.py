@@ -6,7 +6,7 @@ from sqlalchemy import select, update
 
 from config.keys import Keys
 from models import Alert, Cadence, Delivery, DeliveryState, Importance, Recipient
-from models.audience import Target, add_channel, open_url
+from models.audience import Target, add_channel, open_url, signing_secret
 from models.channels import list_channels, preferences_of
 from models.ledger import AlertKind
 from notifier.catalogue import catalogue
@@ -61,6 +61,8 @@ def test_each_service_has_a_form_that_makes_its_url(admin: Person, newsroom: New
     found = {channel.address: channel.service for channel in channels(newsroom)}
     assert found == {name: name for name in catalogue()} | {"telegram": "telegram-group"}
     shown = admin.get("/desk/channels").text
+    hook = next(channel for channel in channels(newsroom) if channel.service == "webhook")
+    assert signing_secret(keys, hook) in admin.get(f"/desk/channels/{hook.uid}").text, "its receiver needs it"
     assert not [one for one in channels(newsroom) if "ssssss" in (one.sealed_url or "") + one.masked_url]
     assert not [text for text in ("ssssss", "syt_secret", "AbCdEf123456789", "uuuuuu") if text in shown]
     assert admin.get("/desk/channels/new/nothing").status_code == 404

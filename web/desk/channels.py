@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.audience import Target, add_channel, remove_recipient
+from models.audience import Target, add_channel, remove_recipient, signing_secret
 from models.channels import edit_channel, followed_by, get_channel, last_words, list_channels, preferences_of, send_test, try_again
 from models.clock import now
 from models.errors import Invalid, ServiceError
@@ -184,6 +184,7 @@ def _one(uid: str, name: str | None = None, form: WishForm | None = None, error:
         sent=sent,
         trial=tests[0] if tests else None,
         ask_again=ask_again,
+        secret=signing_secret(service().keys, channel) if channel.service == "webhook" else "",
         held=held,
         now=moment,
         error=error,
