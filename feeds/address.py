@@ -78,7 +78,7 @@ def read_address(path: str) -> tuple[Topic, Format] | None:
         parts.pop()
     if not parts:
         return Topic(flavour=flavour, archive=archive), fmt
-    if len(parts) == 2 and parts[0] in _SCOPES and 0 < len(parts[1]) <= 120:
+    if len(parts) == 2 and parts[0] in _SCOPES and 0 < len(parts[1]) <= 120 and parts[1].isprintable():
         return Topic(_SCOPES[parts[0]], parts[1], flavour, archive), fmt
     return None
 

@@ -28,6 +28,7 @@ def test_every_address_is_read_as_what_it_was_written_for(topic, fmt):
         "/streams/a/archive/05-1/atom.xml", "/streams/a/archive/5-0x1/atom.xml", "/streams/a/archive/5-F/atom.xml",
         "/streams/a/archive/-5-1/atom.xml", "/streams/a/archive/٥-1/atom.xml", "/streams/a/archive/5-1/key/atom.xml",
         "/archive/99999999999999999999-1/atom.xml", "/tags/" + "a" * 121 + "/atom.xml", "/places/a/atom.xml",
+        "/tags/\0/atom.xml", "/streams/a\r\nb/rss.xml",
     ],
 )  # fmt: skip
 def test_anything_else_is_no_feed(path):
