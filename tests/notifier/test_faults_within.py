@@ -239,7 +239,7 @@ def test_an_older_copy_that_is_put_back_is_held_until_a_person_lets_it_go(
         assert eventually(lambda: states(live) == {DeliveryState.SENT: 300})
     room = Newsroom(open_database(f"sqlite:///{copy}"))
     after_the_copy = states(room)[DeliveryState.CLAIMED] + states(room)[DeliveryState.QUEUED]
-    assert 190 <= after_the_copy <= 200
+    assert abs(after_the_copy - 200) <= CONNECTIONS  # each connection may have had one more on its way
     with working(room.db, keys, mail_url=sink.url):
         assert eventually(lambda: "held until `storywire resume`" in caplog.text)
         room.post(title="Posted while it was held")
