@@ -8,7 +8,7 @@ from typing import Literal
 
 from notifier.words import words
 
-Event = Literal["publish", "update", "correction", "retraction", "notice", "test"]
+Event = Literal["publish", "update", "correction", "retraction", "notice", "test", "digest", "ending"]
 
 WORD_JOINER = "\u2060"
 """Invisible and without width; after an @ it keeps chat services from seeing a name there."""
@@ -22,11 +22,20 @@ class Line:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """What the templates of `notifier/templates/chat` make of a message."""
+
+    headline: str
+    text: str
+    credit: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelMessage:
     """One alert for one channel, rendered by no service yet.  Texts are plain, dates aware.
 
-    A folded one (see `folded`) tells several alerts: its ``lines`` take the place of dek, note and body.
+    A folded one (see `folded`) tells several alerts, and a digest several entries: its ``lines`` take the place of dek, note and body.
     """
 
     event: Event
@@ -48,21 +57,24 @@ class ChannelMessage:
     importance: str = "normal"
     tags: tuple[str, ...] = ()
     lines: tuple[Line, ...] = ()
+    worded: Worded | None = None  # of an entry; notices and folded messages have none
 
     @property
     def headline(self) -> str:
         """Label and title on one line."""
-        return one_line(f"{self.label}: {self.title}" if self.label else self.title)
+        own = one_line(self.worded.headline) if self.worded else ""
+        return own or one_line(f"{self.label}: {self.title}" if self.label else self.title)
 
     @property
     def summary(self) -> str:
         """The dek, or the body where there is none."""
-        return self.dek or self.body_text
+        return self.worded.text if self.worded else self.dek or self.body_text
 
     @property
     def credit(self) -> str:
         """Byline and stream, one or both; nothing for a folded message, whose headline says it."""
-        return "" if self.lines else one_line(" · ".join(part for part in (self.by or self.byline, self.stream_title) if part))
+        own = self.worded.credit if self.worded else " · ".join(part for part in (self.by or self.byline, self.stream_title) if part)
+        return "" if self.lines else one_line(own)
 
 
 _WEIGHT = ("normal", "key", "breaking")

@@ -1,7 +1,7 @@
 """Rendering: a story becomes a mail or a channel's message.  Pure, so that a preview is exactly what would be sent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ from models import RevisionKind
 from models.channels import TEST
 from models.markdown import to_text
 from models.texts import direction
-from notifier.message import WORD_JOINER, ChannelMessage, Event, cut, one_line
+from notifier.message import WORD_JOINER, ChannelMessage, Event, Worded, cut, one_line
 from notifier.mime import MARK, TOKEN, MailBatch, secret_mark, sender_of
 from notifier.story import Digest, Notice, Story
 from notifier.templating import Templates, templates_in
@@ -121,7 +121,7 @@ def render_chat(story: Story, sender: Sender, uid: str, language: str = "") -> C
     """The message that tells a channel of ``story``; ``uid`` is the delivery's, ``language`` the channel's, empty: the story's."""
     language = spoken(language or story.language)
     said = words(language)
-    return ChannelMessage(
+    message = ChannelMessage(
         event=_EVENTS[story.kind.value],
         uid=uid,
         guid=story.guid,
@@ -141,6 +141,9 @@ def render_chat(story: Story, sender: Sender, uid: str, language: str = "") -> C
         importance=story.importance.value,
         tags=story.tags,
     )
+    shown = {field.name: getattr(message, field.name) for field in fields(message)} | {"sender": _site(sender), "words": said}
+    headline, text, credit = (sender.templates.render(f"chat/{name}.txt", shown) for name in ("headline", "text", "credit"))
+    return replace(message, worded=Worded(headline, text, credit))
 
 
 def render_notice(notice: Notice, sender: Sender) -> MailBatch:
@@ -159,6 +162,10 @@ def notice_to_channel(notice: Notice, sender: Sender, uid: str) -> ChannelMessag
         return ChannelMessage(event="test", uid=uid, **values)
     mail = render_notice(notice, sender)
     return ChannelMessage(event="notice", uid=uid, guid="", title=mail.subject, body_text=mail.text.partition("\n-- ")[0])
+
+
+def _site(sender: Sender) -> dict[str, str]:
+    return {"name": sender.name, "base_url": sender.base_url, "imprint": sender.imprint}
 
 
 def _groups(digest: Digest, sender: Sender, said: Words) -> list[dict[str, Any]]:
@@ -192,9 +199,8 @@ def _line(story: Story, digest: Digest, sender: Sender, said: Words) -> dict[str
 
 def _mail(folder: str, values: Mapping[str, Any], sender: Sender, language: str, *, leave: bool = False) -> MailBatch:
     """Subject and both parts, by the templates of a folder.  ``leave``: each part must hold the link that ends it."""
-    site = {"name": sender.name, "base_url": sender.base_url, "imprint": sender.imprint}
     leave_url, change_url = (f"{sender.base_url}/{page}/{_HERE}" if leave else "" for page in ("u", "p"))
-    shared = {"sender": site, "language": language, "leave_url": leave_url, "change_url": change_url, **values}
+    shared = {"sender": _site(sender), "language": language, "leave_url": leave_url, "change_url": change_url, **values}
     plain = {**shared, "words": words(language)}
     render = sender.templates.render
     subject = one_line(render(f"{folder}/subject.txt", plain))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from config.settings import Settings
 from models import Importance, RevisionKind
 from notifier.mime import MailBatch
-from notifier.render import Sender, render_digest, render_mail, render_notice
+from notifier.render import Sender, render_chat, render_digest, render_mail, render_notice
 from notifier.story import Digest, Notice, Story
 from notifier.templating import Templates
 from notifier.words import LANGUAGES
@@ -78,7 +78,9 @@ def template_faults(settings: Settings) -> list[str]:
     sender = replace(Sender.of(settings), templates=templates)
     for language in LANGUAGES:
         list(sample_mails(sender, language))
-    return faults + [f"templates/{name}: no mail uses a template of this name" for name in templates.unused()]
+        for story in STORIES:
+            render_chat(story, sender, "", language)
+    return faults + [f"templates/{name}: nothing uses a template of this name" for name in templates.unused()]
 
 
 def sample_mails(sender: Sender, language: str) -> Iterator[tuple[str, MailBatch]]:

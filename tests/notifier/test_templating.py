@@ -4,14 +4,22 @@ import re
 import shutil
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from notifier.render import Sender, render_mail
+from models import Importance
+from models.actor import SYSTEM
+from models.audience import add_subscriber
+from notifier.message import folded
+from notifier.render import Sender, render_chat, render_mail
 from notifier.samples import FULL, STORIES, sample_mails, template_faults
-from notifier.templating import SHIPPED
+from notifier.services import SERVICES
+from notifier.templating import SHIPPED, Templates
 from notifier.words import Words, words
-from tests.notifier.office import settings
+from tests.conftest import Newsroom
+from tests.notifier.conftest import Inbox
+from tests.notifier.office import Office, one_database, settings
 from tests.notifier.test_render import story
 
 BODY = "mail/entry/body.txt"
@@ -90,7 +98,7 @@ def test_a_template_that_nothing_asks_for_is_named(tmp_path: Path) -> None:
     ):
         (tmp_path / "templates" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "templates" / name).write_text(source, "utf-8")
-    assert template_faults(settings(data_dir=tmp_path)) == ["templates/mail/entry/boddy.txt: no mail uses a template of this name"]
+    assert template_faults(settings(data_dir=tmp_path)) == ["templates/mail/entry/boddy.txt: nothing uses a template of this name"]
 
 
 def test_an_operators_html_cannot_forget_to_escape(tmp_path: Path) -> None:
@@ -109,3 +117,52 @@ def test_a_sites_words_for_a_story_are_plain_text() -> None:
     assert "Two\nlines & <b>" in mail.text
     for part in (mail.html, mail.text):
         assert FULL.mail_footer in part
+
+
+def test_a_channel_is_told_in_its_language(tmp_path: Path) -> None:
+    sender = Sender.of(settings(data_dir=tmp_path))
+    told = [render_chat(one, sender, "d1", "de-CH") for one in (story(), *STORIES)]
+    assert [one.label for one in told] == ["", "Eilmeldung", "", "Aktualisiert", "Korrektur", "Zurückgezogen", "Zurückgezogen"]
+    assert told[0].credit == "Von Ann B und Ced D · The Tarrow rises"
+    assert told[0].byline == "Ann B, Ced D", "for programs"
+    assert folded(told[1:], "d2").title == "6 Meldungen: The Tarrow rises"
+
+
+def test_an_operators_chat_text_is_escaped_and_cut_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "templates/chat").mkdir(parents=True)
+    (tmp_path / "templates/chat/text.txt").write_text("<!channel> {{ sender.name }}: {{ dek }}", "utf-8")
+    (tmp_path / "templates/chat/headline.txt").write_text("{{ 1 / 0 }}", "utf-8")
+    found = SERVICES["slack"].format(render_chat(story(), Sender.of(settings(data_dir=tmp_path)), "d1"))[1]
+    assert "|Dyke gives way>*\n&lt;!channel&gt; Courier: Leave the Flats\n" in found
+
+
+@one_database
+def test_two_readers_of_an_alert_get_it_in_their_languages_at_one_render_each(
+    newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, language in enumerate(("en", "de", "de-AT", "uk", "de")):
+        add_subscriber(office.db, SYSTEM, f"reader{number}@example.org", stream="floods", language=language)
+    newsroom.post(title="River rising", byline=("Ann B",), importance=Importance.BREAKING)
+    rendered: list[str] = []
+    render = Templates.render
+
+    def counted(self: Templates, name: str, *rest: Any, **named: Any) -> str:
+        rendered.append(name)
+        return render(self, name, *rest, **named)
+
+    monkeypatch.setattr(Templates, "render", counted)
+    office.run()
+    assert rendered.count("mail/entry/body.html") == 2
+    subjects = {mail["To"]: mail["Subject"] for mail in inbox.mails}
+    german, english = "Eilmeldung: River rising", "Breaking: River rising"
+    assert [subjects[f"reader{n}@example.org"] for n in range(5)] == [english, german, german, english, german]
+    texts = {mail["To"]: mail.get_body(("plain",)).get_content() for mail in inbox.mails}  # type: ignore[union-attr]
+    assert "Von Ann B, " in texts["reader1@example.org"]
+    assert "Dieses Thema abbestellen: https://news.example.org/u/" in texts["reader1@example.org"]
+    assert "By Ann B, " in texts["reader0@example.org"]
+
+
+def test_the_document_names_every_template_and_every_word() -> None:
+    page = (Path(__file__).parents[2] / "docs/templates.md").read_text("utf-8")
+    for path in SHIPPED.rglob("*"):
+        assert path.is_dir() or f"`{path.relative_to(SHIPPED)}`" in page, path
