@@ -2,9 +2,11 @@
 
 import re
 
+from sqlalchemy import update
+
 from models.actor import SYSTEM
 from models.audience import find
-from models.ledger import RecipientKind, RecipientState
+from models.ledger import Recipient, RecipientKind, RecipientState
 from models.signup import Wish, ask, confirm
 from models.suppression import suppress_address
 from tests.conftest import Newsroom
@@ -32,3 +34,14 @@ def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms
     with newsroom.db.read() as tx:
         hedda = find(tx, RecipientKind.MAIL, "hedda@bücher.example")
     assert hedda is not None and hedda.state is RecipientState.CONFIRMED
+
+
+@one_database
+def test_mail_to_a_mailbox_that_several_people_read_promises_no_one_click(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    office.subscribe("desk@example.org", "ann@example.org")
+    with newsroom.db.begin() as tx:
+        tx.execute(update(Recipient).where(Recipient.address == "desk@example.org").values(shared=True))
+    newsroom.post()
+    office.run()
+    promised = {mail["To"]: mail["List-Unsubscribe-Post"] for mail in inbox.mails if mail["List-Unsubscribe"]}
+    assert promised == {"desk@example.org": None, "ann@example.org": "List-Unsubscribe=One-Click"}
