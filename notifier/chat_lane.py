@@ -11,11 +11,12 @@ from cryptography.fernet import InvalidToken
 
 from config.keys import Keys
 from config.settings import Settings
-from models import Lane, Recipient
+from models import AlertKind, Lane, Recipient
 from models.audience import open_url, signing_secret
 from models.database import Database
 from notifier import channels, tap
 from notifier.claim import Claim, Message, claim
+from notifier.digest import read_digests, skip_empty
 from notifier.errors import Refused, SendError, Sent, Unavailable
 from notifier.fold import Begun, begin
 from notifier.lease import TRIES_IF_UNKNOWN, give_back
@@ -27,7 +28,8 @@ from notifier.pause import MAIL, Brake
 from notifier.render import Sender, notice_to_channel, render_chat, render_notice
 from notifier.services import SERVICES
 from notifier.settle import LeaseLost, Settler, put_off
-from notifier.story import Notice, Story, load_told
+from notifier.short import digest_to_channel
+from notifier.story import Digest, Notice, Story, load_told
 
 log = logging.getLogger(__name__)
 
@@ -113,24 +115,33 @@ class ChatLane:
         service = SERVICES.get(message.service)
         tries = TRIES_IF_UNKNOWN if service is None or service.retry_unknown else 1
         batch.left -= {message.id, *(other.id for other in carried)}
+        message = batch.digests.get(message.id, message)
         self._settler.settle(message, batch.lease.token, outcome, max_age=self._max_age, tries_if_unknown=tries, carried=carried)
 
     def _load(self, messages: Sequence[Message], batch: "_Batch") -> None:
-        missing = [message for message in messages if message.alert_id not in batch.told]
+        missing = [message for message in messages if message.id not in batch.told]
         if missing:
             with self._db.read() as tx:
-                batch.told |= {message.alert_id: load_told(tx, message) for message in missing}
+                digests = read_digests(tx, [message for message in missing if message.kind is AlertKind.DIGEST])
+                by_alert = {message.alert_id: message for message in missing if message.kind is not AlertKind.DIGEST}
+                told = {alert_id: load_told(tx, message) for alert_id, message in by_alert.items()}
+            batch.told |= {message.id: told[message.alert_id] for message in missing if message.alert_id in told}
+            batch.told |= {one.message.id: one.digest for one in digests if one.digest is not None}
+            batch.digests |= {one.message.id: one.message for one in digests}
+            batch.left -= set(skip_empty(self._db, digests, batch.lease.token))
 
     def _rendered(self, message: Message, batch: "_Batch") -> ChannelMessage | MailBatch | SendError:
         try:
-            return self._render(message, batch.told[message.alert_id])
+            return self._render(message, batch.told[message.id])
         except Exception as exc:  # whatever an entry holds, the entries behind it must go out
             log.exception("alert %s cannot be rendered", message.alert_id)
             return Unavailable(f"The message cannot be rendered: {type(exc).__name__}")
 
-    def _render(self, message: Message, told: Story | Notice) -> ChannelMessage | MailBatch:
+    def _render(self, message: Message, told: Story | Notice | Digest) -> ChannelMessage | MailBatch:
         if isinstance(told, Story):
             return render_chat(told.worded(told=message.told), self._sender, message.uid, message.language)
+        if isinstance(told, Digest):
+            return digest_to_channel(told, self._sender, message.uid, message.language)
         if message.service == MAIL:
             return render_notice(told, self._sender)
         return notice_to_channel(told, self._sender, message.uid)
@@ -151,7 +162,8 @@ class _Batch:
     def __init__(self, claimed: Claim) -> None:
         self.lease, self._messages = claimed.lease, claimed.messages
         self.left = {message.id for message in claimed.messages}
-        self.told: dict[int, Story | Notice] = {}  # by alert
+        self.told: dict[int, Story | Notice | Digest] = {}
+        self.digests: dict[int, Message] = {}  # as they know whom they serve
 
     def beside(self, message: Message) -> list[Message]:
         """The other ones for the same channel."""

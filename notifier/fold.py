@@ -39,9 +39,9 @@ def begin(db: Database, message: Message, token: str, service: Service, mine: Se
         until = begin_attempt(tx, message, token, timedelta(seconds=service.pace_seconds))
         if until is not None:
             return until
-        if not service.folds or message.notice:
+        if not service.folds or message.kind is not AlertKind.REVISION:
             return Begun((message,), message.uid)
-        return _gather(tx, message, token, [one for one in mine if not one.notice])
+        return _gather(tx, message, token, [one for one in mine if one.kind is AlertKind.REVISION])
 
 
 def _gather(tx: Session, message: Message, token: str, mine: Sequence[Message]) -> Begun:
@@ -65,10 +65,10 @@ def _gather(tx: Session, message: Message, token: str, mine: Sequence[Message]) 
 
 
 def _owed(message: Message) -> Select[int, int | None]:
-    """What else waits for the same channel, whenever it is due; notices and what is held stay by themselves."""
+    """What else waits for the same channel, whenever it is due; what tells no entry, and what is held, stays by itself."""
     queued = (Delivery.recipient_id == message.recipient_id, Delivery.state == DeliveryState.QUEUED, Delivery.lane == Lane.URGENT)
     query = select(Delivery.id, Delivery.folded_into).join(Alert, Alert.id == Delivery.alert_id)
-    return query.where(*queued, Alert.kind != AlertKind.NOTICE, Delivery.due_at < HELD).order_by(Delivery.id)
+    return query.where(*queued, Alert.kind == AlertKind.REVISION, Delivery.due_at < HELD).order_by(Delivery.id)
 
 
 def _these(tx: Session, ids: Sequence[int]) -> Select[int]:

@@ -4,6 +4,7 @@ import threading
 from datetime import UTC, datetime, time, timedelta
 
 import pytest
+from pytest_httpserver import HTTPServer
 from sqlalchemy import select, update
 
 from models import Alert, AlertKind, Cadence, Delivery, Importance, RevisionKind, Subscription
@@ -178,6 +179,22 @@ def test_one_comes_each_day_on_which_the_clocks_change_too(
         slot = datetime.fromisoformat(day)
         found = [audience.at(f"{slot + timedelta(minutes=minutes):%Y-%m-%dT%H:%M}") for minutes in (-60, -1, 0, 60)]
         assert found == [[], [], ["River rising"], []]
+
+
+@one_database
+def test_a_channel_may_have_digests_too(newsroom: Newsroom, audience: Audience, httpserver: HTTPServer, hook: str) -> None:
+    httpserver.expect_request("/hook").respond_with_data()
+    channel = audience.office.channel("hook", hook)
+    wishes = Preferences(follows=(Follow(rhythm=HOURLY),), language="de", timezone="Europe/Berlin")
+    set_preferences(audience.office.db, channel.uid, wishes)
+    newsroom.post(title="River rising")
+    newsroom.post(title="Dyke breaks", importance=Importance.KEY)
+    for hour in (9, 10):
+        audience.at(f"2026-03-14T{hour:02}:00")
+    (told,) = [request.get_json() for request, _ in httpserver.log]
+    assert told["event"] == "digest"
+    assert told["title"] == "The floods: 2 Meldungen, 14. März 2026, 10:00 Uhr (MEZ)"
+    assert [entry["title"] for entry in told["entries"]] == ["Dyke breaks", "River rising"]
 
 
 def many(newsroom: Newsroom, audience: Audience, number: int, monkeypatch: pytest.MonkeyPatch) -> Database:

@@ -1,0 +1,31 @@
+"""Digests and last words for channels: a headline, and a line for each entry."""
+
+from notifier.message import ChannelMessage, Line
+from notifier.render import Sender
+from notifier.story import Digest
+from notifier.words import spoken, words
+
+
+def digest_to_channel(digest: Digest, sender: Sender, uid: str, language: str) -> ChannelMessage:
+    """The message that tells a channel of several entries, in its own language; those of one story together."""
+    language, stories = spoken(language), digest.stories
+    said, first = words(language), stories[0]
+    one = all(story.stream_uid == first.stream_uid for story in stories)
+    about, url = (first.stream_title, sender.base_url + first.stream_path) if one else (sender.name, sender.base_url + "/")
+    window = (said.day if digest.by_day else said.time)(digest.until, digest.timezone)
+    order = list(dict.fromkeys(story.stream_uid for story in stories))
+    lines = []
+    for story in sorted(stories, key=lambda story: order.index(story.stream_uid)):
+        label = said.label(story.kind, story.importance)
+        lines.append(Line(f"{label}: {story.title}" if label else story.title, sender.base_url + story.path))
+    return ChannelMessage(
+        event="digest",
+        uid=uid,
+        guid="",
+        title=said.digest.format(about=about, count=said.count(len(lines)), window=window),
+        language=language,
+        url=url,
+        stream_title=about,
+        stream_url=url,
+        lines=tuple(lines),
+    )
