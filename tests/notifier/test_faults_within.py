@@ -29,7 +29,7 @@ from models.tokens import ALL
 from notifier.lease import release_expired
 from notifier.report import alert_sums
 from tests.conftest import Newsroom, StandingClock
-from tests.notifier.office import BASE_URL, Office, counted, one_database, tallied
+from tests.notifier.office import Office, counted, one_database, tallied
 from tests.notifier.test_engine import eventually, states, working
 from tests.reckoning import reckon
 from tests.sink import MailSink, mail_sink
@@ -245,7 +245,7 @@ def test_an_older_copy_that_is_put_back_is_held_until_a_person_lets_it_go(
         room.post(title="Posted while it was held")
         threading.Event().wait(2)  # two ticks
         assert len(sink.arrived) == 300
-        resume_sending(room.db, SYSTEM, BASE_URL)
+        resume_sending(room.db, SYSTEM)
         assert eventually(lambda: states(room) == {DeliveryState.SENT: 600})
     assert caplog.text.count("held until `storywire resume`") == 1
     found = reckon(room.db, sink.arrived)
