@@ -56,7 +56,7 @@ class Sender:
         )
 
 
-_inliner = css_inline.CSSInliner(keep_at_rules=True, load_remote_stylesheets=False)
+_inliner = css_inline.CSSInliner(keep_at_rules=True, minify_css=True, load_remote_stylesheets=False)
 
 
 def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: str = "") -> MailBatch:

@@ -75,7 +75,7 @@ def test_the_html_part_stands_alone() -> None:
     assert "max-width: 600px" in html
     assert "<script" not in html
     assert "src=" not in html
-    assert '<div class="pre" style="display: none' in html
+    assert '<div class="pre" style="display:none' in html
 
 
 def test_a_retraction_repeats_nothing_but_the_title() -> None:
