@@ -18,9 +18,10 @@ from models.database import Database
 from models.errors import Conflict, Invalid, NotFound
 from models.ledger import Cadence, Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept, SubscriptionTag
 from models.people import Role
+from models.preferences import Follow, set_follow
 from models.stories import Importance, Stream
 from models.streams import get_stream
-from models.texts import NAME, language_tag, line, slugify
+from models.texts import NAME, language_tag, line
 from models.tokens import ALL
 
 ONLY_NOTICES = "no subscriber: told nothing but notices"
@@ -268,13 +269,9 @@ def _confirm(tx: Session, recipient: Recipient) -> None:
 
 
 def _follow(tx: Session, recipient: Recipient, slug: str | None, tags: Iterable[str]) -> None:
-    stream: Stream | None = get_stream(tx, slug) if slug is not None else None
-    same = (Subscription.stream_id == stream.id) if stream else Subscription.stream_id.is_(None)
-    subscription = tx.scalar(select(Subscription).where(Subscription.recipient_id == recipient.id, same))
-    if subscription is None:
-        subscription = Subscription(recipient_id=recipient.id, stream_id=stream.id if stream else None, created_at=now(tx))
-        tx.add(subscription)
-        tx.flush()
-        tx.add_all(SubscriptionTag(subscription_id=subscription.id, slug=slugify(tag)) for tag in tags if slugify(tag))
-    elif subscription.ended_at is not None:
-        subscription.ended_at, subscription.created_at = None, now(tx)
+    """Let it follow at once, unless it does so in a way of its own already."""
+    stream_id = get_stream(tx, slug).id if slug is not None else None
+    same = Subscription.stream_id.is_not_distinct_from(stream_id)
+    present = (Subscription.recipient_id == recipient.id, same, Subscription.ended_at.is_(None))
+    if tx.scalar(select(Subscription.id).where(*present)) is None:
+        set_follow(tx, recipient, Follow(stream_id=stream_id, tags=tuple(tags)).cleaned())

@@ -116,7 +116,8 @@ class Preferences:
 def set_preferences(db: Database, recipient_uid: str, preferences: Preferences) -> Recipient:
     """Make these the preferences of a recipient; who follows nothing any more has left.
 
-    A digest that is due and not made yet stays due.  NotFound for an unknown recipient, Invalid for what cannot be.
+    A digest that is due and not made yet stays due; what waits for one that is given up is not told.  NotFound for an
+    unknown recipient, Invalid for what cannot be.
     """
     preferences = preferences.cleaned()
     with db.begin() as tx:

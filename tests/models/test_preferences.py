@@ -73,6 +73,9 @@ def test_who_wants_nothing_has_left_and_who_comes_back_gets_nothing_old(db, news
     (one,) = subscriptions(db)
     with db.read() as tx:
         assert (one.ended_at, one.created_at, one.digested_seq) == (None, clock.now, current_seq(tx))
+    prefer(db, reader)
+    add_subscriber(db, newsroom.actor, reader.address, stream="floods")
+    assert subscriptions(db)[0].cadence is Cadence.AT_ONCE, "whoever is added anew has no digest that never comes"
 
 
 @pytest.mark.parametrize(
