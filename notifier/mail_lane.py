@@ -114,9 +114,6 @@ class MailLane:
             return True
         return batch.concluded()
 
-    def _job(self, message: Message, scope: str) -> MailJob:
-        return MailJob(message.uid, message.address, leave_token(self._keys, message.recipient_uid, scope), not message.shared)
-
     def _no_use(self, job: MailJob, outcome: Sent | SendError, *, probe: bool) -> bool:
         """True where the server refuses mail because of us, not of one recipient: several times running, or when tried again."""
         if isinstance(outcome, Sent):
