@@ -1,6 +1,6 @@
 """Retention: an alert of which nothing is owed any more is finished, and after a while only its tallies are kept."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from sqlalchemy import delete, exists, or_, select, update
@@ -16,15 +16,24 @@ SLICE = 500
 """Rows deleted in one transaction: some 5 ms of SQLite's write lock."""
 SLICES = 20
 """Of one pass: who calls has other things to do, and comes again."""
+ALERTS = 200
+"""Looked at in one transaction; a site that was brought up to date may have a hundred thousand to be finished."""
 
 
 def finish_ended(db: Database) -> None:
     """Note which alerts have come to their end.  Writes only where there are any."""
-    with db.read() as tx:
-        found = _ended(tx)
-    if found:
-        with db.begin() as tx:
-            tx.execute(update(Alert).where(Alert.id.in_(_ended(tx))).values(finished_at=now(tx)))
+    courtesy, after = Courtesy(db), 0
+    for _ in range(SLICES):
+        with db.read() as tx:
+            part = _expanded(tx, after)
+            found = _without_debt(tx, part)
+        if found:
+            with courtesy.writing(), db.begin() as tx:
+                ended = _without_debt(tx, [one for one in _expanded(tx, after) if one in found])
+                tx.execute(update(Alert).where(Alert.id.in_(ended)).values(finished_at=now(tx)))
+        if len(part) < ALERTS:
+            return
+        after = part[-1]
 
 
 def fold_old(db: Database, keep: timedelta) -> int:
@@ -33,7 +42,7 @@ def fold_old(db: Database, keep: timedelta) -> int:
     An alert is marked before its first row goes: from then on it never expands, and nothing of it is owed again.
     """
     with db.read() as tx:
-        old = tx.scalars(select(Alert.id).where(Alert.folded_at.is_(None), Alert.finished_at < now(tx) - keep)).all()
+        old = tx.scalars(select(Alert.id).where(Alert.folded_at.is_(None), Alert.finished_at < now(tx) - keep).limit(ALERTS)).all()
     courtesy, total = Courtesy(db), 0
     for alert_id in old:
         with courtesy.writing(), db.begin() as tx:
@@ -49,10 +58,11 @@ def fold_old(db: Database, keep: timedelta) -> int:
     return total
 
 
-def _ended(tx: Session) -> list[int]:
+def _expanded(tx: Session, after: int) -> Sequence[int]:
+    """The next alerts that are not finished and to which nobody is added any more."""
     undone = exists().where(Fanout.alert_id == Alert.id, Fanout.done_at.is_(None))
-    query = select(Alert.id).where(Alert.finished_at.is_(None), or_(~undone, Alert.stopped_at.is_not(None)))
-    return _without_debt(tx, tx.scalars(query).all())
+    query = select(Alert.id).where(Alert.id > after, Alert.finished_at.is_(None), or_(~undone, Alert.stopped_at.is_not(None)))
+    return tx.scalars(query.order_by(Alert.id).limit(ALERTS)).all()
 
 
 def _fold(tx: Session, alert_id: int) -> None:

@@ -73,12 +73,12 @@ class Ticker:
         apply_due(self._db)
         release_expired(self._db)
         if time.monotonic() >= self._quiet_at:
+            self._quiet_at = time.monotonic() + QUIET_SECONDS  # first: what fails here must not keep each tick from what is due
             quiet_streams(self._db)
             forget_unanswered(self._db)
             finish_ended(self._db)
             fold_old(self._db, self._keep)
             note_day(self._db)
-            self._quiet_at = time.monotonic() + QUIET_SECONDS
         self.look()
 
     def look(self) -> None:

@@ -74,3 +74,21 @@ def test_what_is_owed_again_is_not_folded(newsroom: Newsroom, office: Office, cl
     with newsroom.db.begin() as tx:
         tx.execute(update(Tally).where(Tally.state == "sent").values(number=1))
     assert fold_old(office.db, KEEP) == 1
+
+
+@one_database
+def test_alerts_without_number_are_finished_some_at_a_time(newsroom: Newsroom, office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "ALERTS", 2)
+    newsroom.post()
+    office.expand()
+    office.subscribe("one@example.org")
+    newsroom.post(title="Owed still")
+    office.expand()
+    office.leave("one@example.org")
+    for number in range(3):
+        newsroom.post(title=f"Entry {number}")
+    office.expand()
+    sizes, looked = [], retention.tallied
+    monkeypatch.setattr(retention, "tallied", lambda tx, alert_ids: sizes.append(len(alert_ids)) or looked(tx, alert_ids))
+    assert finished(office) == [True, False, True, True, True]
+    assert max(sizes) == 2
