@@ -144,7 +144,7 @@ class ChatLane:
             return digest_to_channel(told, self._sender, message.uid, message.language)
         if message.service == MAIL:
             return render_notice(told, self._sender)
-        return notice_to_channel(told, self._sender, message.uid)
+        return notice_to_channel(told, self._sender, message.uid, message.language)
 
     def _attempt(self, message: Message, told: ChannelMessage) -> Sent | SendError:
         channel = Recipient(uid=message.recipient_uid, sealed_url=message.sealed_url)

@@ -85,7 +85,7 @@ def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: st
     return replace(
         _mail(f"mail/{'retraction' if story.retracted else 'entry'}", values, sender, language, leave=True),
         list_id=f"{story.stream_slug}.{urlsplit(sender.base_url).hostname}",
-        references=_thread(story, sender),
+        references=_thread(sender, stream=story.stream_uid, entry=story.uid),
         unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
         unsubscribe_mailto=sender.unsubscribe_mailto,
     )
@@ -155,10 +155,11 @@ def render_notice(notice: Notice, sender: Sender) -> MailBatch:
     return _mail(f"mail/notice/{notice.name}", {"values": notice.values, "preheader": ""}, sender, spoken(language))
 
 
-def notice_to_channel(notice: Notice, sender: Sender, uid: str) -> ChannelMessage:
+def notice_to_channel(notice: Notice, sender: Sender, uid: str, language: str = "") -> ChannelMessage:
     """The same for a channel, which alone gets tests."""
     if notice.name == TEST:
-        values = {**notice.values, "tags": tuple(notice.values["tags"])}
+        said = words(language or sender.language)
+        values = {**notice.values, "tags": tuple(notice.values["tags"]), "label": said.test, "note": said.test_note}
         return ChannelMessage(event="test", uid=uid, **values)
     mail = render_notice(notice, sender)
     return ChannelMessage(event="notice", uid=uid, guid="", title=mail.subject, body_text=mail.text.partition("\n-- ")[0])
@@ -225,7 +226,7 @@ def _with_token(text: str) -> str:
     return text.replace(MARK, "").replace(TOKEN, TOKEN[0] + WORD_JOINER + TOKEN[1:]).replace(_HERE, TOKEN)
 
 
-def _thread(story: Story, sender: Sender) -> tuple[str, ...]:
+def _thread(sender: Sender, **uids: str) -> tuple[str, ...]:
     """Message-IDs that no mail bears, but all of a stream and of an entry refer to, so that readers' programs group them."""
     domain = sender_of(sender.mail_from)[1].rpartition("@")[2]
-    return (f"stream-{story.stream_uid}@{domain}", f"entry-{story.uid}@{domain}")
+    return tuple(f"{kind}-{uid}@{domain}" for kind, uid in uids.items())

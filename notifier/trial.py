@@ -10,8 +10,8 @@ from models.streams import CLOSED
 from notifier.message import ChannelMessage, cut
 from notifier.render import Sender, render_chat
 from notifier.story import Story
+from notifier.words import words
 
-NOTE = "Somebody at the desk tries this channel. Nothing new was published."
 LONGEST = 2_000  # characters of the text that are kept with the alert
 
 
@@ -21,8 +21,6 @@ def trial(tx: Session, sender: Sender) -> dict[str, Any]:
     entry = tx.scalars(latest.order_by(Entry.seq.desc()).limit(1)).first()
     told = render_chat(Story.of(entry, RevisionKind.PUBLISH), sender, "") if entry else _sample(sender)
     return {
-        "label": "Test",
-        "note": NOTE,
         "guid": told.guid,
         "title": told.title,
         "dek": told.dek,
@@ -40,8 +38,8 @@ def _sample(sender: Sender) -> ChannelMessage:
         event="test",
         uid="",
         guid="",
-        title=f"The first entry of {sender.name}",
-        dek="This is how an entry looks here: its title, and a sentence that sums it up.",
+        title=words(sender.language).sample_title.format(site=sender.name),
+        dek=words(sender.language).sample_dek,
         url=f"{sender.base_url}/",
         stream_title=sender.name,
         stream_url=f"{sender.base_url}/",

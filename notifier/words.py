@@ -22,6 +22,8 @@ class Words:
     withdrawn: str
     test: str
     test_note: str
+    sample_title: str
+    sample_dek: str
     by: str
     and_: str
     quoted: str
@@ -30,6 +32,8 @@ class Words:
     withdrawn_without_note: str
     read_on: str
     whole_story: str
+    ended: str
+    ended_text: str
     since: str
     one_update: str
     updates: str
@@ -87,6 +91,8 @@ _ENGLISH = Words(
     withdrawn="Withdrawn",
     test="Test",
     test_note="Somebody at the desk tries this channel. Nothing new was published.",
+    sample_title="The first entry of {site}",
+    sample_dek="This is how an entry looks here: its title, and a sentence that sums it up.",
     by="By {names}",
     and_="and",
     quoted="“{text}”",
@@ -95,6 +101,8 @@ _ENGLISH = Words(
     withdrawn_without_note="We told you of this entry and have withdrawn it since. Please do not rely on it.",
     read_on="Read on",
     whole_story="The whole story",
+    ended="{story} has ended",
+    ended_text="Nothing more will come of this story. All that was told stays there to be read.",
     since="What happened since",
     one_update="1 update",
     updates="{count} updates",
@@ -123,6 +131,8 @@ _GERMAN = Words(
     withdrawn="Zurückgezogen",
     test="Probe",
     test_note="Jemand in der Redaktion probiert diesen Kanal aus. Es gibt nichts Neues.",
+    sample_title="Der erste Beitrag von {site}",
+    sample_dek="So sieht ein Beitrag hier aus: sein Titel und ein Satz, der ihn zusammenfasst.",
     by="Von {names}",
     and_="und",
     quoted="„{text}“",
@@ -131,6 +141,8 @@ _GERMAN = Words(
     withdrawn_without_note="Wir haben diesen Beitrag, den wir Ihnen gemeldet hatten, zurückgezogen. Bitte verlassen Sie sich nicht darauf.",
     read_on="Weiterlesen",
     whole_story="Zum ganzen Thema",
+    ended="{story} ist beendet",
+    ended_text="Zu diesem Thema kommt nichts mehr. Alles, was gemeldet wurde, bleibt dort zu lesen.",
     since="Was seitdem geschah",
     one_update="1 Meldung",
     updates="{count} Meldungen",
