@@ -13,6 +13,9 @@ from models.site import current_seq
 
 MORNING = datetime(2026, 11, 22, 7, tzinfo=UTC)
 
+one_database = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+"""For what no database does differently."""
+
 
 @pytest.fixture
 def reader(db, newsroom, clock):
@@ -50,6 +53,7 @@ def test_a_digest_begins_where_the_mails_at_once_end(db, newsroom, reader, clock
     assert subscriptions(db)[0].next_digest_at is None
 
 
+@one_database
 def test_a_digest_that_is_due_stays_due_whatever_is_chosen_meanwhile(db, reader, clock):
     prefer(db, reader, Follow(stream_id=stream_id(db), rhythm=CHOICES["daily"]))
     clock.now = MORNING + timedelta(minutes=1)
@@ -57,6 +61,7 @@ def test_a_digest_that_is_due_stays_due_whatever_is_chosen_meanwhile(db, reader,
     assert subscriptions(db)[0].next_digest_at == MORNING
 
 
+@one_database
 def test_another_zone_moves_the_digest(db, reader):
     daily = Follow(stream_id=stream_id(db), rhythm=CHOICES["daily"])
     prefer(db, reader, daily)
@@ -64,6 +69,7 @@ def test_another_zone_moves_the_digest(db, reader):
     assert subscriptions(db)[0].next_digest_at == datetime(2026, 11, 22, 13, tzinfo=UTC)
 
 
+@one_database
 def test_who_wants_nothing_has_left_and_who_comes_back_gets_nothing_old(db, newsroom, reader, clock):
     assert prefer(db, reader).state is RecipientState.ENDED
     assert subscriptions(db)[0].ended_at == clock.now
@@ -78,6 +84,7 @@ def test_who_wants_nothing_has_left_and_who_comes_back_gets_nothing_old(db, news
     assert subscriptions(db)[0].cadence is Cadence.AT_ONCE, "whoever is added anew has no digest that never comes"
 
 
+@one_database
 @pytest.mark.parametrize(
     ("field", "follow", "more"),
     [
@@ -93,7 +100,6 @@ def test_who_wants_nothing_has_left_and_who_comes_back_gets_nothing_old(db, news
         ("pause", {}, {"paused_until": MORNING - timedelta(days=1)}),
     ],
 )
-@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_what_cannot_be_is_refused_and_changes_nothing(db, reader, field, follow, more):
     with pytest.raises(Invalid) as caught:
         prefer(db, reader, Follow(stream_id=stream_id(db), **follow), **more)
@@ -101,6 +107,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(db, reader, field, follow
     assert subscriptions(db)[0].cadence is Cadence.AT_ONCE
 
 
+@one_database
 def test_nobody_has_no_preferences(db, newsroom):
     with pytest.raises(NotFound):
         set_preferences(db, "nobody", Preferences(follows=(), language="en", timezone="UTC"))

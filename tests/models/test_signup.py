@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from models import Alert, Cadence, Delivery, Importance, Recipient, RecipientKind, RecipientState, Subscription, Throttle
 from models.audience import add_subscriber, find, followed, leave
@@ -17,6 +17,9 @@ from models.throttle import network_of
 from models.tokens import ALL
 
 HEDDA = "hedda@post.example"
+
+one_database = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+"""For what no database does differently."""
 
 
 def wish(email=HEDDA, **more):
@@ -69,6 +72,7 @@ def test_nothing_is_followed_before_the_owner_has_confirmed_and_the_proof_is_kep
     }
 
 
+@one_database
 def test_a_link_that_was_used_changes_nothing_again_and_ends_with_leaving(db, keys, stream, clock):
     ask(db, keys, wish())
     token = notices(db)[0][1]["confirm"]
@@ -85,6 +89,7 @@ def test_a_link_that_was_used_changes_nothing_again_and_ends_with_leaving(db, ke
     assert found(db).state is RecipientState.ENDED
 
 
+@one_database
 def test_an_old_a_cut_and_a_foreign_link_are_refused(db, keys, stream, clock):
     ask(db, keys, wish())
     values = notices(db)[0][1]
@@ -98,6 +103,7 @@ def test_an_old_a_cut_and_a_foreign_link_are_refused(db, keys, stream, clock):
     assert found(db).state is RecipientState.PENDING
 
 
+@one_database
 def test_whoever_is_known_gets_settings_and_whoever_is_suppressed_nothing_but_the_answer_is_one(db, keys, newsroom, stream):
     add_subscriber(db, newsroom.actor, HEDDA)
     suppress_address(db, newsroom.actor, "ann@post.example", "wrote to us")
@@ -127,21 +133,22 @@ def test_an_address_is_asked_three_times_in_a_quarter_of_an_hour_and_five_times_
     assert len(notices(db)) == 6
 
 
-@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@one_database
 def test_a_network_that_floods_us_is_held_at_a_flat_cost(db, keys, stream, say):
     with db.begin() as tx:
         tx.add(Throttle(key="sign-up network 203.0.113.0/24", window_at=now(tx), tries=TRIES_OF_NETWORK))
-        tx.add_all(Throttle(key=f"other {number}", window_at=now(tx), tries=1) for number in range(20_000))
+        tx.execute(insert(Throttle), [{"key": f"other {number}", "window_at": now(tx), "tries": 1} for number in range(5_000)])
     began = time.perf_counter()
-    for number in range(100):
+    for number in range(50):
         with pytest.raises(TooMany):
             ask(db, keys, wish(f"b{number}@post.example", client=f"203.0.113.{number}"))
-    say("a sign-up that is held", f"{(time.perf_counter() - began) * 10:.1f} ms")
+    say("a sign-up that is held", f"{(time.perf_counter() - began) * 20:.1f} ms")
     with db.read() as tx:
-        assert tx.scalar(select(func.count()).select_from(Throttle)) == 20_001, "no row more for what is held"
+        assert tx.scalar(select(func.count()).select_from(Throttle)) == 5_001, "no row more for what is held"
         assert tx.scalar(select(func.count()).select_from(Recipient)) == 0
 
 
+@one_database
 def test_no_mail_of_a_story_that_ended_or_was_never_there(db, keys, newsroom, stream):
     ask(db, keys, wish())
     set_stream_state(db, newsroom.actor, "strike", StreamState.ENDED)
@@ -153,7 +160,7 @@ def test_no_mail_of_a_story_that_ended_or_was_never_there(db, keys, newsroom, st
         ask(db, keys, wish("ann@post.example", stream="drought"))
 
 
-@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@one_database
 @pytest.mark.parametrize(
     "email",
     [
@@ -176,7 +183,7 @@ def test_an_address_that_cannot_be_taken_is_refused_at_the_door(db, keys, stream
     assert notices(db) == []
 
 
-@pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+@one_database
 def test_an_international_address_is_one_however_it_is_written(db, keys, stream):
     assert ask(db, keys, wish("Hedda@BÜCHER.example")) == ask(db, keys, wish("hedda@xn--bcher-kva.example")) == "hedda@bücher.example"
 
