@@ -15,6 +15,7 @@ from models.base import new_uid
 from models.clock import now
 from models.contributors import resolve
 from models.database import Database
+from models.endings import owe_ending
 from models.errors import Conflict, Gone, Invalid, NotFound
 from models.markdown import to_html
 from models.people import Role
@@ -152,13 +153,16 @@ def list_streams(tx: Session, *, public: bool = False) -> Sequence[Stream]:
 
 
 def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) -> Stream:
-    """Hide, open, end, re-open or delete a stream."""
+    """Hide, open, end, re-open or delete a stream.  When one ends that the public saw, its followers are owed a last word."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         stream = get_stream(tx, slug)
         if stream.state is not state:
+            was_seen = stream.state not in CLOSED
             stream.state = state
             touch(tx, stream)
+            if was_seen and state is StreamState.ENDED:
+                owe_ending(tx, stream)
         return stream
 
 

@@ -28,8 +28,8 @@ from notifier.pause import MAIL, Brake
 from notifier.render import Sender, notice_to_channel, render_chat, render_notice
 from notifier.services import SERVICES
 from notifier.settle import LeaseLost, Settler, put_off
-from notifier.short import digest_to_channel
-from notifier.story import Digest, Notice, Story, load_told
+from notifier.short import digest_to_channel, ending_to_channel
+from notifier.story import Digest, Ending, Notice, Story, load_told
 
 log = logging.getLogger(__name__)
 
@@ -137,9 +137,11 @@ class ChatLane:
             log.exception("alert %s cannot be rendered", message.alert_id)
             return Unavailable(f"The message cannot be rendered: {type(exc).__name__}")
 
-    def _render(self, message: Message, told: Story | Notice | Digest) -> ChannelMessage | MailBatch:
+    def _render(self, message: Message, told: Story | Notice | Digest | Ending) -> ChannelMessage | MailBatch:
         if isinstance(told, Story):
             return render_chat(told.worded(told=message.told), self._sender, message.uid, message.language)
+        if isinstance(told, Ending):
+            return ending_to_channel(told, self._sender, message.uid, message.language)
         if isinstance(told, Digest):
             return digest_to_channel(told, self._sender, message.uid, message.language)
         if message.service == MAIL:
@@ -162,7 +164,7 @@ class _Batch:
     def __init__(self, claimed: Claim) -> None:
         self.lease, self._messages = claimed.lease, claimed.messages
         self.left = {message.id for message in claimed.messages}
-        self.told: dict[int, Story | Notice | Digest] = {}
+        self.told: dict[int, Story | Notice | Digest | Ending] = {}
         self.digests: dict[int, Message] = {}  # as they know whom they serve
 
     def beside(self, message: Message) -> list[Message]:

@@ -1,19 +1,20 @@
 """Expanding: a fanout becomes one delivery for each recipient that is owed the alert, a slice of recipients at a time."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, text, true, union_all, update
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from models import Alert, Delivery, DeliveryState, Fanout, Importance, Lane, Recipient, RevisionKind, SkipReason, Subscription
+from models import Alert, AlertKind, Delivery, DeliveryState, Fanout, Importance, Lane, Recipient, RevisionKind, SkipReason, Subscription
 from models.audience import owed
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
 from models.tallies import Change, tally
+from notifier.ending import owed_ending, replace_earlier
 from notifier.heard import heard
 from notifier.lease import skipped
 from notifier.owing import owe_to
@@ -24,6 +25,9 @@ SLICE = 2_000
 """Recipients looked at in one transaction: some 2 ms of SQLite's write lock."""
 ANALYZE_FROM = 5_000
 """Deliveries made after which PostgreSQL is told to look at the table again: with old statistics claims take four times as long."""
+
+Walk = tuple[InstrumentedAttribute[int], ColumnElement[bool]]
+"""A column of recipients' ids, and where it is to be walked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,11 @@ def expand_slice(db: Database) -> Slice | None:
         about = abouts(tx, [fanout.alert_id]).get(fanout.alert_id)
         made, upto = 0, None
         if about is not None:
-            upto = _upto(tx, about, fanout)
+            upto = _upto(tx, _walks(tx, about, fanout.lane), fanout)
             made = _fill(tx, about, fanout.lane, _Range(fanout.cursor, upto))
+        elif (alert := tx.get_one(Alert, fanout.alert_id)).kind is AlertKind.ENDING:
+            upto = _upto(tx, _followers(alert.stream_id, fanout.lane), fanout)
+            made = _fill_ending(tx, alert, fanout.lane, _Range(fanout.cursor, upto))
         fanout.cursor = upto if upto is not None else fanout.cursor
         fanout.done_at = None if upto is not None else now(tx)
         return Slice(fanout.alert_id, fanout.lane, made, upto is None)
@@ -98,27 +105,32 @@ def _next(tx: Session) -> Fanout | None:
     return tx.scalar(ordered.with_for_update(of=Fanout, skip_locked=True))
 
 
-def _upto(tx: Session, about: About, fanout: Fanout) -> int | None:
+def _upto(tx: Session, walks: Iterable[Walk], fanout: Fanout) -> int | None:
     """The last recipient of this slice; None where what is left fits into it."""
     ends = []
-    for column, condition in _walks(tx, about, fanout.lane):
+    for column, condition in walks:
         walk = select(column).where(condition, column > fanout.cursor).order_by(column).offset(SLICE - 1).limit(1)
         ends.append(tx.scalar(walk))
     return min((end for end in ends if end is not None), default=None)
 
 
-def _walks(tx: Session, about: About, lane: Lane) -> Iterator[tuple[InstrumentedAttribute[int], ColumnElement[bool]]]:
+def _walks(tx: Session, about: About, lane: Lane) -> Iterator[Walk]:
     """Where the candidates stand, each in an index by recipient: channels are few, followers of a stream may be many."""
     if about.kind is RevisionKind.RETRACTION:
         for alert_id in about.earlier:
             yield Delivery.recipient_id, Delivery.alert_id == alert_id
         if heard(tx, about) is None:
             return
+    yield from _followers(about.stream_id, lane)
+    if lane is not Lane.URGENT:
+        yield Subscription.recipient_id, Subscription.stream_id.is_(None)
+
+
+def _followers(stream_id: int | None, lane: Lane) -> Iterator[Walk]:
     if lane is Lane.URGENT:
         yield Recipient.id, Recipient.lane == lane
     else:
-        yield Subscription.recipient_id, Subscription.stream_id == about.stream_id
-        yield Subscription.recipient_id, Subscription.stream_id.is_(None)
+        yield Subscription.recipient_id, Subscription.stream_id == stream_id
 
 
 def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
@@ -134,6 +146,16 @@ def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
     if about.importance is not Importance.BREAKING:
         put_off(tx, and_(Delivery.alert_id == about.alert_id, part.holds(Delivery.recipient_id)))
     changes[about.alert_id, lane, DeliveryState.QUEUED] += made
+    tally(tx, changes)
+    return made
+
+
+def _fill_ending(tx: Session, alert: Alert, lane: Lane, part: _Range) -> int:
+    """The same of a story's last word."""
+    changes = replace_earlier(tx, alert, lane, part.holds(Delivery.recipient_id))
+    made = owe_to(tx, alert.id, alert.priority, owed_ending(alert, lane).where(part.holds(Recipient.id)))
+    put_off(tx, and_(Delivery.alert_id == alert.id, part.holds(Delivery.recipient_id)))
+    changes[alert.id, lane, DeliveryState.QUEUED] += made
     tally(tx, changes)
     return made
 

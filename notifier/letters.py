@@ -1,6 +1,6 @@
 """Mails of one claim, put together that differ in address and token alone."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -11,8 +11,8 @@ from models.tokens import ALL
 from notifier.claim import Message
 from notifier.digest import Written
 from notifier.mime import MailBatch
-from notifier.render import Sender, render_digest, render_mail
-from notifier.story import load_story
+from notifier.render import Sender, render_digest, render_ending, render_mail
+from notifier.story import load_ending, load_story
 from notifier.words import spoken
 
 
@@ -25,7 +25,7 @@ class Letter:
     to: list[tuple[Message, str]] = field(default_factory=list)
 
 
-def letters(tx: Session, messages: Iterable[Message], digests: Sequence[Written]) -> Iterator[Letter]:
+def letters(tx: Session, messages: Sequence[Message], digests: Sequence[Written]) -> Iterator[Letter]:
     """In the order of the claim, the most urgent first."""
     by_kind: dict[tuple[int, bool, bool, str], list[Message]] = {}
     for message in messages:
@@ -36,7 +36,20 @@ def letters(tx: Session, messages: Iterable[Message], digests: Sequence[Written]
         write = partial(render_mail, story.worded(told=told), follows_all=follows_all, language=language)
         scope = ALL if follows_all else story.stream_uid
         yield Letter(f"entry {story.uid}", write, [(message, scope) for message in of_kind])
+    yield from _endings(tx, [message for message in messages if message.kind is AlertKind.ENDING])
     yield from _digests(digests)
+
+
+def _endings(tx: Session, messages: Sequence[Message]) -> Iterator[Letter]:
+    found: dict[tuple[int, str], Letter] = {}
+    for message in messages:
+        key = (message.alert_id, spoken(message.language))
+        ending = load_ending(tx, message.alert_id) if key not in found else None
+        if ending is not None:
+            found[key] = Letter(f"story {ending.story.stream_uid}", partial(render_ending, ending, language=key[1]))
+            scope = ending.story.stream_uid
+        found[key].to.append((message, scope))
+    yield from found.values()
 
 
 def _digests(written: Sequence[Written]) -> Iterator[Letter]:

@@ -14,7 +14,7 @@ from models.markdown import to_text
 from models.texts import direction
 from notifier.message import WORD_JOINER, ChannelMessage, Event, Worded, cut, one_line
 from notifier.mime import MARK, TOKEN, MailBatch, secret_mark, sender_of
-from notifier.story import Digest, Notice, Story
+from notifier.story import Digest, Ending, Notice, Story
 from notifier.templating import Templates, templates_in
 from notifier.words import Words, markup_words, spoken, words
 
@@ -86,6 +86,27 @@ def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: st
         _mail(f"mail/{'retraction' if story.retracted else 'entry'}", values, sender, language, leave=True),
         list_id=f"{story.stream_slug}.{urlsplit(sender.base_url).hostname}",
         references=_thread(sender, stream=story.stream_uid, entry=story.uid),
+        unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
+        unsubscribe_mailto=sender.unsubscribe_mailto,
+    )
+
+
+def render_ending(ending: Ending, sender: Sender, *, language: str) -> MailBatch:
+    """The mail with a story's last word, in the same way."""
+    story, language = ending.story, spoken(language)
+    values = {
+        "story": story,
+        "label": "",
+        "follows_all": False,
+        "leaves_all": False,
+        "stream_url": sender.base_url + story.stream_path,
+        "preheader": words(language).ended_text,
+        "direction": direction(story.language),
+    }
+    return replace(
+        _mail("mail/ending", values, sender, language, leave=True),
+        list_id=f"{story.stream_slug}.{urlsplit(sender.base_url).hostname}",
+        references=_thread(sender, stream=story.stream_uid),
         unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
         unsubscribe_mailto=sender.unsubscribe_mailto,
     )

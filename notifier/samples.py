@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from config.settings import Settings
 from models import Importance, RevisionKind
 from notifier.mime import MailBatch
-from notifier.render import Sender, render_chat, render_digest, render_mail, render_notice
-from notifier.story import Digest, Notice, Story
+from notifier.render import Sender, render_chat, render_digest, render_ending, render_mail, render_notice
+from notifier.story import Digest, Ending, Notice, Story
 from notifier.templating import Templates
 from notifier.words import LANGUAGES
 
@@ -88,6 +88,7 @@ def sample_mails(sender: Sender, language: str) -> Iterator[tuple[str, MailBatch
     for story in STORIES:
         for follows_all in (False, True):
             yield story.kind.value, render_mail(story, sender, follows_all=follows_all, language=language)
+    yield "ending", render_ending(Ending(FULL), sender, language=language)
     for digest in DIGESTS:
         yield "digest", render_digest(digest, sender, leaves_all=digest is DIGESTS[0], language=language)
     for notice in NOTICES:

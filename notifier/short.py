@@ -2,8 +2,24 @@
 
 from notifier.message import ChannelMessage, Line
 from notifier.render import Sender
-from notifier.story import Digest
+from notifier.story import Digest, Ending
 from notifier.words import spoken, words
+
+
+def ending_to_channel(ending: Ending, sender: Sender, uid: str, language: str) -> ChannelMessage:
+    """The message that tells a channel that a story has ended, in its own language."""
+    story, said = ending.story, words(language)
+    return ChannelMessage(
+        event="ending",
+        uid=uid,
+        guid=story.guid,
+        title=said.ended.format(story=said.quoted.format(text=story.stream_title)),
+        language=spoken(language),
+        body_text=said.ended_text,
+        url=sender.base_url + story.stream_path,
+        stream_title=story.stream_title,
+        stream_url=sender.base_url + story.stream_path,
+    )
 
 
 def digest_to_channel(digest: Digest, sender: Sender, uid: str, language: str) -> ChannelMessage:

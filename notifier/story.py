@@ -8,7 +8,7 @@ from typing import Any, Self
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import Alert, Entry, Importance, Revision, RevisionKind
+from models import Alert, AlertKind, Entry, Importance, Revision, RevisionKind, Stream
 from models.entries import entries
 from notifier.claim import Message
 
@@ -99,6 +99,13 @@ class Digest:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """The last word of a story, which stands in for an entry."""
+
+    story: Story
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """What one recipient alone is told: the name of a folder of templates, and its values."""
 
@@ -106,12 +113,22 @@ class Notice:
     values: Mapping[str, Any]
 
 
-def load_told(tx: Session, message: Message) -> Story | Notice:
-    """What a claimed message tells now."""
+def load_told(tx: Session, message: Message) -> Story | Notice | Ending:
+    """What a claimed message tells now, if it is no digest."""
+    if message.kind is AlertKind.ENDING:
+        return load_ending(tx, message.alert_id)
     if not message.notice:
         return load_story(tx, message.alert_id)
     notice = tx.execute(select(Alert.notice).where(Alert.id == message.alert_id)).scalar_one() or {}
     return Notice(notice.get("name", ""), notice.get("values", {}))
+
+
+def load_ending(tx: Session, alert_id: int) -> Ending:
+    """The stream that has ended; the alert must be one of that."""
+    stream = tx.execute(select(Stream).join(Alert, Alert.stream_id == Stream.id).where(Alert.id == alert_id)).scalar_one()
+    word = Entry(uid=stream.uid, guid=stream.guid, title=stream.title, dek="", body_html="", link="", importance=Importance.NORMAL)
+    word.stream, word.credits, word.tags = stream, [], []
+    return Ending(Story.of(word, RevisionKind.PUBLISH))
 
 
 def load_story(tx: Session, alert_id: int) -> Story:
