@@ -2,6 +2,7 @@
 
 import csv
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,17 @@ def test_what_is_not_utf8_says_so_line_by_line_and_proof_is_kept(site, tmp_path)
     assert "UTF-8" in report and "control character U+0000" in report
     shown = [json.loads(site("subscriber", "show", f"{name}@example.org", "--json").stdout)["consent"] for name in ("ann", "eve")]
     assert [consent["said"] for consent in shown] == ["Form 7", "fair of May"]
+
+
+@pytest.mark.slow
+def test_a_million_equal_rows_are_one_address_and_take_no_memory(site, tmp_path):
+    with (tmp_path / "list.csv").open("w") as file:
+        file.write("email\n")
+        file.writelines("ann@example.org\n" for _ in range(1_000_000))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KB
+    told = imported(site, "list.csv")
+    assert (told["added"], told["duplicate"]) == (1, 999_999)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000
 
 
 def test_nobody_is_subscribed_without_the_word_that_they_want_it(site):
