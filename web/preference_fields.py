@@ -47,15 +47,17 @@ def fields_of(tx: Session, recipient: Recipient, subscriptions: Sequence[Subscri
     return fields
 
 
-def preferences_from(fields: Fields, streams: Iterable[Stream], recipient: Recipient) -> Preferences:
-    """What a form says; raises Invalid, which names the field."""
+def preferences_from(fields: Fields, streams: Iterable[Stream], recipient: Recipient, present: Fields) -> Preferences:
+    """What a form says; raises Invalid, which names the field.  What differs at ``present`` and had no place in the form stays."""
     ids = {stream.uid: stream.id for stream in streams}
     timezone = zone_name("time zone", fields.get("timezone", recipient.timezone))
     without = tuple(ids[uid] for uid in fields.getlist("left_out") if uid in ids)
     follows = []
     for name in fields.getlist("follow"):
         if name == ALL or name in ids:
-            follow = _follow(fields, f"-{name}" if name in fields.getlist("own") else "")
+            unasked = f"least-{name}" not in fields and name in present.getlist("own")
+            own = unasked or name in fields.getlist("own")
+            follow = _follow(present if unasked else fields, f"-{name}" if own else "")
             follows.append(replace(follow, stream_id=ids.get(name), left_out=without if name == ALL else ()))
     language = fields.get("language", "")
     return Preferences(

@@ -27,6 +27,8 @@ preferences = Blueprint("preferences", __name__, url_prefix="/p")
 
 MOST_OFFERED = 30
 """Stories that somebody may add, the latest first, beside those that they follow."""
+MOST_ASKED = 10
+"""Stories that the form has fields of their own for: it may send 200 fields in all."""
 
 
 @preferences.get("/<token:token>")
@@ -41,8 +43,9 @@ def save(token: str) -> ResponseReturnValue:
     show_again(lambda error: _page(token, fields=request.form, error=error))
     with service().db.read() as tx:
         came, recipient, streams = _state(tx, token)
+        present = fields_of(tx, *followed(tx, came.uid))
     _must_be_open(came, recipient)
-    wanted = preferences_from(request.form, streams, recipient)
+    wanted = preferences_from(request.form, streams, recipient, present)
     if not wanted.follows:
         raise Conflict("Choose a story, or leave everything below.")
     set_preferences(service().db, came.uid, wanted)
@@ -152,6 +155,7 @@ def _page(
         story=story,
         fields=shown,
         zones=_zones(),
+        asked=(shown.getlist("own") + [name for name in shown.getlist("follow") if name not in shown.getlist("own")])[:MOST_ASKED],
         error=error,
         saved=saved,
         sent=sent,

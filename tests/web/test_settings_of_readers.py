@@ -4,7 +4,7 @@ import json
 
 import lxml.html
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from config.keys import Keys
@@ -122,6 +122,18 @@ def test_what_cannot_be_is_refused_with_what_was_typed(
     assert answer.status_code in (409, 422) and words in answer.text
     assert changed.get("tags", "kept") in answer.text
     assert following(newsroom)["floods"].cadence is Cadence.AT_ONCE
+
+
+def test_who_follows_many_stories_saves_them_all_and_loses_no_rhythm(newsroom: Newsroom, reader: Person, path: str) -> None:
+    for number in range(40):
+        newsroom.stream(f"s{number}")
+        add_subscriber(newsroom.db, newsroom.actor, HEDDA, stream=f"s{number}")
+    with newsroom.db.begin() as tx:
+        own = update(Subscription).where(Subscription.id % 3 == 0)
+        tx.execute(own.values(cadence=Cadence.INTERVAL, every_minutes=Subscription.id + 5))
+    before = {slug: one.every_minutes for slug, one in following(newsroom).items()}
+    assert reader.post(path, filled(reader.get(path))).status_code == 200  # type: ignore[arg-type]
+    assert {slug: one.every_minutes for slug, one in following(newsroom).items()} == before
 
 
 def test_one_leaves_the_story_or_everything(newsroom: Newsroom, reader: Person, path: str) -> None:
