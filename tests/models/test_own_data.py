@@ -1,0 +1,42 @@
+"""What only the owner of a mailbox may do."""
+
+import json
+
+from sqlalchemy import select
+
+from models import Alert, RecipientKind, RecipientState
+from models.audience import ERASED, add_subscriber, find, followed, leave
+from models.own_data import ask_to_move, erase_me, move, owner, send_fresh_link, stored_about
+from models.tokens import ALL, leave_token
+
+OLD, NEW = "hedda@post.example", "hedda@new.example"
+
+
+def last_link(db):
+    with db.read() as tx:
+        link = tx.scalars(select(Alert.notice).order_by(Alert.id.desc())).first()["values"]["link"]
+    return link.rpartition("/")[2]
+
+
+def test_one_sees_moves_and_erases_what_is_stored(db, newsroom, keys):
+    hedda = add_subscriber(db, newsroom.actor, OLD)
+    leave(db, hedda.uid, newsroom.stream().uid)
+    send_fresh_link(db, keys, leave_token(keys, hedda.uid, ALL), "203.0.113.7", "data")
+    fresh = last_link(db)
+    with db.read() as tx:
+        stored = json.loads(json.dumps(stored_about(tx, owner(tx, keys, fresh))))
+    assert (stored["recipient"]["address"], stored["follows"][0]["but_not"], stored["mails"][0]["what"]) == (
+        OLD,
+        ["The floods"],
+        "fresh-link",
+    )
+    ask_to_move(db, keys, fresh, NEW, "203.0.113.7")
+    assert move(db, keys, last_link(db), "203.0.113.7").id == hedda.id
+    with db.read() as tx:
+        moved = find(tx, RecipientKind.MAIL, NEW)
+        assert find(tx, RecipientKind.MAIL, OLD) is None and len(followed(tx, moved.uid)[1]) == 1
+    send_fresh_link(db, keys, leave_token(keys, moved.uid, ALL), "203.0.113.7", "data")
+    erase_me(db, keys, last_link(db))
+    with db.read() as tx:
+        gone = followed(tx, moved.uid)[0]
+    assert (gone.state, gone.reason, gone.consent) == (RecipientState.ENDED, ERASED, None) and NEW not in gone.address
