@@ -42,8 +42,11 @@ class Watcher(threading.Thread):
     def run(self) -> None:
         """Look, make, wait."""
         while not self._ended:
-            if self._looked():
-                self._make_again()
+            try:
+                if self._looked():
+                    self._make_again()
+            except Exception as exc:  # nobody would see it end, and what is on the shelf would stay there for good
+                self._troubles.report("keeping feeds fresh", exc)
             self._wake.wait(self._seconds)
             self._wake.clear()
         self._close_watch()

@@ -411,6 +411,23 @@ def test_every_process_serves_a_change_within_300_ms_and_asks_nothing_until_then
     assert max(took) < 1, "on a machine that does other things, too"
 
 
+def test_the_watcher_outlives_whatever_befalls_it(sqlite_db: Database, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    again = threading.Event()
+
+    def fail_once() -> list[str]:
+        if source.heard.reported:
+            again.set()
+            return []
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(source.shelf, "wanted", fail_once)
+    watcher = Watcher(sqlite_db, source.shelf, source.heard)
+    watcher.start()
+    assert again.wait(PATIENCE)
+    watcher.close()
+    assert source.heard.reported == ["keeping feeds fresh: no room"]
+
+
 @pytest.mark.parametrize("db", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True)
 def test_the_watcher_outlives_its_connection(newsroom: Newsroom, postgres_tables: str, process: Callable[[], Shelf]) -> None:
     shelf = process()
