@@ -84,8 +84,16 @@ def erase(email: str, as_json: bool) -> None:
 @click.command("export")
 @click.argument("file", metavar="FILE.csv")
 @click.option("--stream", metavar="SLUG", help="Only those who follow this story by its own name.")
-@click.option("--state", "states", type=click.Choice([state.value for state in RecipientState]), multiple=True, default=("confirmed",))
-def export_list(file: str, stream: str | None, states: tuple[str, ...]) -> None:
+@click.option(
+    "--state",
+    "states",
+    type=click.Choice([state.value for state in RecipientState]),
+    multiple=True,
+    default=("confirmed",),
+    help="Repeatable; confirmed if none is named.",
+)
+@json_option
+def export_list(file: str, stream: str | None, states: tuple[str, ...], as_json: bool) -> None:
     """Write subscribers to a CSV file that only you may read, with the proof of their consent; - writes to standard output.
 
     It may be as long as you like, and the service goes on meanwhile.
@@ -98,7 +106,7 @@ def export_list(file: str, stream: str | None, states: tuple[str, ...]) -> None:
     with _opened(file) as out:
         out.writelines(chain([first], parts))
     if file != "-":
-        click.echo(f"Written: {file}", err=True)
+        show({"written": file}, f"Written: {file}", as_json=as_json)
 
 
 def _opened(file: str) -> AbstractContextManager[TextIO]:
