@@ -30,15 +30,15 @@ test-slow: .venv/test.done ## The slow tests: crashes, whole installations
 	$(BIN)/pytest -m slow
 
 .PHONY: bench
-bench: .venv/test.done ## Speed as ratios against peers and limits; `make bench feeds` or `make bench alerts` for one
+bench: .venv/test.done ## Speed as ratios against peers and limits; `make bench feeds`, `alerts` or `audience` for one
 	$(BIN)/python -m benchmarks $(filter-out bench,$(MAKECMDGOALS))
 
 .PHONY: bench-full
-bench-full: .venv/test.done ## Alerts at full size: 100,000 mails, 1,000,000 subscribers; some twenty minutes
-	$(BIN)/python -m benchmarks alerts-full
+bench-full: .venv/test.done ## At full size: 100,000 mails, 1,000,000 subscribers; some forty minutes
+	$(BIN)/python -m benchmarks alerts-full audience-full
 
-.PHONY: feeds alerts
-feeds alerts:
+.PHONY: feeds alerts audience
+feeds alerts audience:
 	@: # words after `make bench`
 
 .PHONY: format

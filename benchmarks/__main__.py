@@ -1,14 +1,20 @@
-"""`python -m benchmarks [feeds] [alerts]`: each at most five minutes; `alerts-full` takes longer."""
+"""`python -m benchmarks [feeds] [alerts] [audience]`: each at most five minutes; `alerts-full` and `audience-full` take longer."""
 
 import os
 import platform
 import sys
 
-from benchmarks import alerts, feeds
+from benchmarks import alerts, audience, feeds
 from benchmarks.process import forget_settings
 
-BENCHMARKS = {"feeds": feeds.run, "alerts": alerts.run, "alerts-full": alerts.run_full}
-USUAL = ("feeds", "alerts")
+BENCHMARKS = {
+    "feeds": feeds.run,
+    "alerts": alerts.run,
+    "audience": audience.run,
+    "alerts-full": alerts.run_full,
+    "audience-full": audience.run_full,
+}
+USUAL = ("feeds", "alerts", "audience")
 
 
 def main(wanted: list[str]) -> int:

@@ -82,7 +82,7 @@ def memory(few: int, many: int, seconds: float) -> list[Row]:
                 found.post("To all of them")
                 wait_until(found, owed=readers, sent=min(readers, 10_000))
                 time.sleep(seconds)
-                took.append(_peak_mebibytes(pid))
+                took.append(peak_mebibytes(pid))
     return [Row(f"worker's peak memory, {many:,} readers", [took[1]], [took[0]], "MiB", f"{few:,} readers", most=1.2)]
 
 
@@ -164,7 +164,7 @@ def _stock(port: int, mail: MailBatch) -> int:
     return STOCK_READERS
 
 
-def _peak_mebibytes(pid: int) -> float:
+def peak_mebibytes(pid: int) -> float:
     """Linux keeps it; elsewhere it cannot be known from outside."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("ascii"))
     return int(found[1]) / 1024 if found else 0.0
