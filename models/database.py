@@ -7,13 +7,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, CursorResult, Delete, Engine, Insert, Update, create_engine, event
+from sqlalchemy import Connection, CursorResult, Delete, Engine, Insert, Update, create_engine, event, make_url
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.clock import Clock, database_clock
 
 _READ = "storywire_read"
+# A PostgreSQL host that vanished answers nothing, not even no: then threads must not wait for good.  The URL may say otherwise.
+_PATIENCE: dict[str, Any] = {
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 
 
 class Database(sessionmaker[Session]):
@@ -50,7 +58,9 @@ def open_database(url: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", 
     Errors leave out the values of their statement: those are addresses, hashes and drafts, and errors are logged.
     """
     if not url.startswith("sqlite"):
-        return Database(create_engine(url, hide_parameters=True, pool_pre_ping=True, pool_size=8, max_overflow=8), clock)
+        patience = {name: value for name, value in _PATIENCE.items() if name not in make_url(url).query}
+        pool = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8}
+        return Database(create_engine(url, hide_parameters=True, connect_args=patience, **pool), clock)
     engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 5})
     make_private(engine.url.database or "")
 

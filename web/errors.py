@@ -1,5 +1,6 @@
 """Errors as pages: one handler per family, so that views need no `try`."""
 
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -20,6 +21,23 @@ _SENTENCES = {
     500: "Something went wrong here, not with you. It has been written down; try again in a moment.",
     503: "The service cannot reach its data. Try again in a moment.",
 }
+
+
+class _OnceAMinute:
+    """So that a busy site whose database is away fills no disk."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def may_be_said(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + 60
+        return True
+
+
+_said = _OnceAMinute()
 
 Page = Callable[[ServiceError], ResponseReturnValue]
 
@@ -72,7 +90,8 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 
 
 def _database_away(error: OperationalError) -> ResponseReturnValue:
-    current_app.logger.error("the database did not answer: %s", error.orig)
+    if _said.may_be_said():
+        current_app.logger.error("the database did not answer: %s (said once a minute)", error.orig)
     response = error_page(503, _SENTENCES[503])
     response.headers["Retry-After"] = "5"
     return response
