@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,6 +47,8 @@ def import_list(
     db = open_database(door.settings.resolved_database_url, synchronous="NORMAL")
     click.get_current_context().call_on_close(db.engine.dispose)
     path = Path(report or f"{'subscribers.csv' if file == '-' else file}.report.csv")
+    if path.resolve() == Path(file).resolve():
+        raise click.UsageError("The report would take the place of the list. Name another file with --report.")
     counts: Counter[Outcome] = Counter()
     with _opened(file) as source, _bar(_size(file)) as advance, _report(path) as write:
         options: dict[str, Any] = {
@@ -86,20 +89,27 @@ def _opened(file: str) -> Any:
         raise click.ClickException(f"{file} cannot be read: {exc.strerror}.") from exc
 
 
+_END = "\x03"  # put behind the file: a quotation mark that is never closed takes it, as it took the rows before
+
+
 def _rows(source: BinaryIO) -> Iterator[Row]:
     """The rows below the header, one at a time.  Columns other than `email` and `language` may hold anything, in any encoding."""
     text = io.TextIOWrapper(source, "utf-8-sig", errors="replace", newline="")
     header = text.readline(10_000)
     delimiter = max(",;\t", key=header.count)
-    reader = csv.reader(text, delimiter=delimiter)
+    reader = csv.reader(chain(text, [_END]), delimiter=delimiter)
     try:
         names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
         if "email" not in names:
             raise click.ClickException("The first line must name the columns, one of them `email`; this is no such CSV file in UTF-8.")
         at = [names.index(name) if name in names else len(names) for name in ("email", "language", "consent")]
         for cells in reader:
+            if cells == [_END]:
+                break
             if cells:
                 yield Row(reader.line_num + 1, *(_cell(cells, index) for index in at))
+        else:
+            raise csv.Error("the file ends within quotation marks")
     except csv.Error as exc:
         message = f"Line {reader.line_num + 1} cannot be read ({exc}): is a quotation mark never closed? Correct it and run it again."
         raise click.ClickException(message) from exc

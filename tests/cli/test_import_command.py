@@ -39,6 +39,7 @@ def test_a_clean_list_from_standard_input_leaves_no_report(site):
         ("", "`email`"),
         ("email\nann@example.org\n".encode("utf-16"), "`email`"),
         ('email\nann@example.org\n"bob@example.org\n' + "x\n" * 70_000, "Line"),
+        ('name,email\nAnn,ann@example.org\n"Bob,bob@example.org\nEve,eve@example.org\n', "never closed"),
     ],
 )
 def test_a_file_that_is_no_list_says_why(site, text, said):
@@ -57,6 +58,12 @@ def test_what_is_not_utf8_says_so_line_by_line_and_proof_is_kept(site, tmp_path)
     assert "UTF-8" in report and "control character U+0000" in report
     shown = [json.loads(site("subscriber", "show", f"{name}@example.org", "--json").stdout)["consent"] for name in ("ann", "eve")]
     assert [consent["said"] for consent in shown] == ["Form 7", "fair of May"]
+
+
+def test_a_report_does_not_take_the_place_of_its_list(site, tmp_path):
+    (tmp_path / "list.csv").write_text("email\nann@example.org\nno\n")
+    site("subscriber", "import", "list.csv", "--confirmed", "--report", "./list.csv", code=2)
+    assert (tmp_path / "list.csv").read_text() == "email\nann@example.org\nno\n"
 
 
 @pytest.mark.slow
