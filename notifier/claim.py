@@ -8,10 +8,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, literal_column, select, update
+from sqlalchemy import Select, func, literal_column, select, update
 from sqlalchemy.orm import Session
 
-from models import AlertKind, Delivery, DeliveryState, Importance, Lane, Recipient, RevisionKind, Subscription, SubscriptionExcept
+from models import (
+    AlertKind,
+    Delivery,
+    DeliveryState,
+    Importance,
+    Lane,
+    Recipient,
+    Revision,
+    RevisionKind,
+    RevisionState,
+    Subscription,
+    SubscriptionExcept,
+)
 from models.audience import owed
 from models.clock import now
 from models.database import Database
@@ -213,7 +225,7 @@ def _on_time(row: Any, about: dict[int, About], moment: datetime) -> bool:
 
 
 def _busy(tx: Session, rows: Collection[Any]) -> dict[int, datetime]:
-    """Of these digests those whose recipients have an earlier one that is not settled, and when to look again."""
+    """When to look again at those of these digests that cannot be written yet: their recipients have an earlier one that is not settled."""
     if not rows:
         return {}
     query = select(Delivery.recipient_id, Delivery.alert_id, Delivery.due_at).where(
@@ -224,8 +236,11 @@ def _busy(tx: Session, rows: Collection[Any]) -> dict[int, datetime]:
     unsettled: dict[int, list[tuple[int, datetime]]] = {}
     for recipient_id, alert_id, due_at in tx.execute(query):
         unsettled.setdefault(recipient_id, []).append((alert_id, due_at))
+    hidden = (Revision.state == RevisionState.PENDING, Revision.kind == RevisionKind.RETRACTION)
+    undone_at = tx.scalar(select(func.max(Revision.apply_at)).where(*hidden))  # until then nobody knows what is to be left out
+    also = [undone_at] if undone_at is not None else []
     earlier = {row.id: [due_at for alert_id, due_at in unsettled.get(row.recipient_id, ()) if alert_id < row.alert_id] for row in rows}
-    return {id_: max(now(tx), *due) + _SHORT for id_, due in earlier.items() if due}
+    return {id_: max(now(tx), *due, *also) + _SHORT for id_, due in earlier.items() if due or also}
 
 
 def _standing(one: About, *, held: bool) -> Standing:

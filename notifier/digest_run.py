@@ -102,7 +102,7 @@ def _take(tx: Session, limit: int) -> Sequence[Any]:
 def _runs(tx: Session, rows: Sequence[Any]) -> dict[tuple[datetime, Cadence], _Run]:
     """Each digest that is due, and for whom there may be something in it: decided once for all who want the same."""
     wanted, seq = wanted_by(tx, rows), current_seq(tx)
-    news = happened(tx, min(row.digested_seq for row in rows), seq)
+    news = happened(tx, min(row.digested_seq for row in rows), seq, hidden=True)
     runs: dict[tuple[datetime, Cadence], _Run] = {}
     known: dict[tuple[object, ...], bool] = {}
     for row in rows:

@@ -2,10 +2,10 @@
 
 from collections.abc import Collection
 
-from sqlalchemy import select
+from sqlalchemy import and_, exists, false, or_, select
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Entry, EntryState, EntryTag, Revision, RevisionKind, Stream
+from models import Alert, AlertKind, Entry, EntryState, EntryTag, Revision, RevisionKind, RevisionState, Stream
 from models.audience import Topic
 from models.digesting import Happened, News
 from models.streams import CLOSED
@@ -15,11 +15,14 @@ MOST = 500
 _TOLD = (RevisionKind.PUBLISH, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 
 
-def happened(tx: Session, since: int, upto: int) -> list[Happened]:
+def happened(tx: Session, since: int, upto: int, *, hidden: bool = False) -> list[Happened]:
     """The entries that stand and of which something was owed after ``since`` and up to ``upto``, the latest first.
 
-    An alert that was stopped tells nobody, so no digest tells it either.
+    An alert that was stopped tells nobody, so no digest tells it either.  ``hidden``: also those whose withdrawal may still
+    be undone.
     """
+    undoable = exists().where(Revision.entry_id == Entry.id, Revision.state == RevisionState.PENDING).correlate(Entry)
+    stands = or_(Entry.state == EntryState.PUBLISHED, and_(Entry.state == EntryState.RETRACTED, undoable) if hidden else false())
     alerts = (
         select(
             Alert.id,
@@ -33,7 +36,7 @@ def happened(tx: Session, since: int, upto: int) -> list[Happened]:
         )
         .join(Revision, Revision.id == Alert.revision_id)
         .join(Entry, Entry.id == Revision.entry_id)
-        .where(Revision.kind.in_(_TOLD), Entry.state == EntryState.PUBLISHED, Alert.stopped_at.is_(None))
+        .where(Revision.kind.in_(_TOLD), stands, Alert.stopped_at.is_(None))
     )
     window = (Alert.kind == AlertKind.REVISION, Alert.seq > since, Alert.seq <= upto, Stream.state.not_in(CLOSED))
     latest = alerts.join(Stream, Stream.id == Entry.stream_id).where(*window).order_by(Alert.seq.desc()).limit(MOST)

@@ -2,14 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, select, true, update
 from sqlalchemy.orm import Session
 
-from models import Delivery, DeliveryState, Recipient, SkipReason
+from models import Alert, AlertKind, Delivery, DeliveryState, Recipient, SkipReason, Subscription
 from models.clock import now
 from models.database import Database
 from models.tallies import tally
@@ -88,10 +88,21 @@ def _release(tx: Session, which: ColumnElement[bool]) -> int:
     released = changed(tx, update(Delivery).where(claimed, again).values(**QUEUED))
     words = "The worker ended while this was being sent; it may have arrived."
     unknown = {"state": DeliveryState.UNKNOWN, "claim_token": None, "lease_until": None, "settled_at": now(tx), "last_reply": words}
-    ended = update(Delivery).where(claimed).values(**unknown).returning(Delivery.alert_id, Delivery.lane)
+    ended = update(Delivery).where(claimed).values(**unknown).returning(Delivery.alert_id, Delivery.lane, Delivery.recipient_id)
     lost = tx.execute(ended.execution_options(synchronize_session=False)).all()
-    tally(tx, Counter((alert_id, lane, DeliveryState.UNKNOWN) for alert_id, lane in lost))
+    _digested(tx, [(row.alert_id, row.recipient_id) for row in lost])
+    tally(tx, Counter((row.alert_id, row.lane, DeliveryState.UNKNOWN) for row in lost))
     return released + len(lost)
+
+
+def _digested(tx: Session, lost: Sequence[tuple[int, int]]) -> None:
+    """Of a digest that may have arrived nothing is told again: which of its recipient's subscriptions it served is not known any more."""
+    query = select(Alert.id, Alert.seq, Alert.cadence).where(Alert.id.in_([one for one, _ in lost]), Alert.kind == AlertKind.DIGEST)
+    digests = {row.id: row for row in tx.execute(query)} if lost else {}
+    for alert_id, recipient_id in lost:
+        if (one := digests.get(alert_id)) is not None:
+            served = (Subscription.recipient_id == recipient_id, Subscription.cadence == one.cadence, Subscription.digested_seq < one.seq)
+            changed(tx, update(Subscription).where(*served).values(digested_seq=one.seq))
 
 
 def _drop_doubles() -> Iterable[str]:

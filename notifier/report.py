@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Entry, Fanout, Lane, Pause, Recipient, RecipientKind, Revision, Site, SkipReason
+from models import Alert, Delivery, DeliveryState, Entry, Fanout, Lane, Pause, Recipient, RecipientKind, Revision, Site, SkipReason, Stream
 from models.clock import now
 from models.tallies import tallied
 
@@ -36,35 +36,36 @@ class DeliveryLine:
 def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None) -> list[dict[str, Any]]:
     """The latest alerts, newest first, or that one.
 
-    ``kind`` is the revision's; ``owed`` counts every delivery, also those skipped; ``queued`` those not settled yet;
+    ``kind`` is the revision's, or else the alert's; ``owed`` counts every delivery, also those skipped; ``queued`` those not settled yet;
     ``expanded`` is False while recipients are still being found.
     """
     latest = (
-        select(Alert.id, Alert.created_at, Alert.stopped_at, Alert.held_at, Alert.notice, Revision.kind, Entry.title, Entry.uid)
+        select(Alert, Revision.kind, Entry.title, Entry.uid, Stream.title.label("ended"))
         .outerjoin(Revision, Revision.id == Alert.revision_id)
         .outerjoin(Entry, Entry.id == Revision.entry_id)
+        .outerjoin(Stream, Stream.id == Alert.stream_id)
         .order_by(Alert.id.desc())
         .limit(limit)
     )
     if alert_id is not None:
         latest = latest.where(Alert.id == alert_id)
-    alerts = tx.execute(latest).all()
-    ids = [alert.id for alert in alerts]
+    found = tx.execute(latest).all()
+    ids = [alert.id for alert, *_ in found]
     sums = tallied(tx, ids)
     undone = set(tx.scalars(select(Fanout.alert_id).where(Fanout.alert_id.in_(ids), Fanout.done_at.is_(None))))
     return [
         {
             "id": alert.id,
-            "kind": alert.kind.value if alert.kind else "notice",
-            "title": alert.title or (alert.notice or {}).get("name", ""),
-            "entry_uid": alert.uid or "",
+            "kind": kind.value if kind else alert.kind.value,
+            "title": title or ended or alert.slot or (alert.notice or {}).get("name", ""),
+            "entry_uid": uid or "",
             "created_at": alert.created_at,
             "stopped_at": alert.stopped_at,
             "held_at": alert.held_at,
             "expanded": alert.id not in undone,
             **numbers(sums.get(alert.id, {})),
         }
-        for alert in alerts
+        for alert, kind, title, uid, ended in found
     ]
 
 

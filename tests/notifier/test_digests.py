@@ -10,9 +10,11 @@ from sqlalchemy import select, update
 from models import Alert, AlertKind, Cadence, Delivery, Importance, RevisionKind, Subscription
 from models.database import Database, open_database
 from models.preferences import Follow, Preferences, Rhythm, set_preferences
+from models.revising import Change, undo
 from models.streams import get_stream
 from notifier import digest_run
 from notifier.digest_run import make_digests, make_slice
+from notifier.report import alert_sums
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database
@@ -247,3 +249,24 @@ def test_two_nodes_make_one_digest_for_each(newsroom: Newsroom, audience: Audien
     assert owed(first) == (1, 60, 0)
     audience.office.send()
     assert len(audience.inbox.addresses) == 60 == len(set(audience.inbox.addresses))
+
+
+@one_database
+def test_a_digest_waits_for_the_undo_time_of_a_withdrawal(newsroom: Newsroom, audience: Audience, office: Office) -> None:
+    audience.reads()
+    entry = newsroom.post(title="River rising")
+    audience.clock.now = datetime(2026, 3, 15, 7, 59, 55, tzinfo=UTC)
+    office.retract(entry, change=Change(RevisionKind.RETRACTION, delay=timedelta(seconds=10)))
+    assert audience.at("2026-03-15T08:00:00") == []
+    undo(office.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version)
+    assert audience.at("2026-03-15T08:00:06") == ["River rising"]
+
+
+@one_database
+def test_the_ledger_names_digests(newsroom: Newsroom, audience: Audience, office: Office) -> None:
+    audience.reads()
+    newsroom.post()
+    audience.at("2026-03-15T08:00")
+    with office.db.read() as tx:
+        (digest, _) = alert_sums(tx, 5)
+    assert (digest["kind"], digest["title"], digest["sent"]) == ("digest", "2026-03-15T08:00:00+00:00", 1)
