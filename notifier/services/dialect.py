@@ -27,6 +27,7 @@ def without_styles(text: str) -> str:
 def lookalikes(text: str) -> str:
     """For dialects without escapes: what could be a mark is shown by a character that looks like it."""
     text = re.sub(r"[<>[\]]", lambda mark: mark[0].translate(_LOOKALIKES), re.sub(r"\\(?=[^\w\s])", rf"\g<0>{WORD_JOINER}", text))
+    text = re.sub(r"(?<=\w)[*~]+(?=\w)", lambda mark: mark[0].translate(_LOOKALIKES), text)  # Markdown has styles within words, too
     return calm(_no_block(without_styles(text)))
 
 
