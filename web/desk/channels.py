@@ -61,7 +61,8 @@ def send() -> ResponseReturnValue:
     if " ".join(name.split()) in taken:
         raise Invalid("name", "another channel has this name already.")
     target = _target(offer, sent)
-    found = add_channel(service().db, current_actor(), service().keys, name, target, stream=sent.get("stream") or None)
+    where, language = sent.get("stream") or None, service().settings.site_language
+    found = add_channel(service().db, current_actor(), service().keys, name, target, stream=where, language=language)
     return _to(found.uid)
 
 
