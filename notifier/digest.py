@@ -41,14 +41,14 @@ def read_digests(tx: Session, messages: Sequence[Message]) -> list[Written]:
     """What each of these tells.  Those that tell the same in the same time zone share one object."""
     if not messages:
         return []
-    following = _following(tx, {message.recipient_id for message in messages})
+    followed = following(tx, {message.recipient_id for message in messages})
     found = tx.execute(
         select(Alert.id, Alert.seq, Alert.cadence, Alert.slot, Alert.created_at).where(Alert.id.in_({m.alert_id for m in messages}))
     )
     return [
         one
         for alert in found.all()
-        for one in _Reading(tx, alert, following).read([message for message in messages if message.alert_id == alert.id])
+        for one in Reading(tx, alert, followed).read([message for message in messages if message.alert_id == alert.id])
     ]
 
 
@@ -71,7 +71,7 @@ def skip_empty(db: Database, written: Iterable[Written], token: str) -> list[int
     return [one.id for one in empty]
 
 
-def _following(tx: Session, recipient_ids: Collection[int]) -> dict[int, list[tuple[Any, Served]]]:
+def following(tx: Session, recipient_ids: Collection[int]) -> dict[int, list[tuple[Any, Served]]]:
     """What each recipient follows in digests of whatever cadence."""
     reading = (Subscription.ended_at.is_(None), Subscription.cadence != Cadence.AT_ONCE)
     query = select(*COLUMNS, Stream.uid.label("stream_uid")).outerjoin(Stream, Stream.id == Subscription.stream_id)
@@ -83,7 +83,7 @@ def _following(tx: Session, recipient_ids: Collection[int]) -> dict[int, list[tu
     return found
 
 
-class _Reading:
+class Reading:
     """One alert's digests: what happened is read once, and what the same subscriptions make of it is decided once."""
 
     def __init__(self, tx: Session, alert: Any, following: Mapping[int, Sequence[tuple[Any, Served]]]) -> None:
@@ -94,6 +94,7 @@ class _Reading:
         self._digests: dict[object, Digest] = {}
 
     def read(self, messages: Sequence[Message]) -> list[Written]:
+        """What each of these, all of that alert, tells."""
         upto = self._alert.seq
         served = {
             message.id: [self._turn(row, one, message) for row, one in self._following.get(message.recipient_id, ())]

@@ -9,11 +9,14 @@ from sqlalchemy import select, update
 
 from models import Alert, AlertKind, Cadence, Delivery, Importance, RevisionKind, Subscription
 from models.database import Database, open_database
+from models.errors import Conflict
 from models.preferences import Follow, Preferences, Rhythm, set_preferences
 from models.revising import Change, undo
 from models.streams import get_stream
 from notifier import digest_run
 from notifier.digest_run import make_digests, make_slice
+from notifier.preview_digest import preview_digest
+from notifier.render import Sender
 from notifier.report import alert_sums
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
@@ -263,10 +266,18 @@ def test_a_digest_waits_for_the_undo_time_of_a_withdrawal(newsroom: Newsroom, au
 
 
 @one_database
-def test_the_ledger_names_digests(newsroom: Newsroom, audience: Audience, office: Office) -> None:
+def test_a_preview_shows_the_digest_that_comes_and_the_ledger_names_it(newsroom: Newsroom, audience: Audience, office: Office) -> None:
     audience.reads()
+    sender, reader = Sender.of(office.settings), office.recipient(READER)
+    with office.db.read() as tx, pytest.raises(Conflict, match="nothing to tell"):
+        preview_digest(tx, reader, sender)
     newsroom.post()
+    with office.db.read() as tx:
+        shown = preview_digest(tx, reader, sender)
     audience.at("2026-03-15T08:00")
+    (mail,) = audience.inbox.mails
+    assert shown.subject == mail["Subject"]
+    assert audience.told(shown.text) == "River rising"
     with office.db.read() as tx:
         (digest, _) = alert_sums(tx, 5)
     assert (digest["kind"], digest["title"], digest["sent"]) == ("digest", "2026-03-15T08:00:00+00:00", 1)
