@@ -107,6 +107,8 @@ class Importance(enum.Enum):
 
 
 _NOTICED = "updated_at > published_at"
+_OUT = "state = 'published'"
+_WITHIN = "state <> 'published'"
 _RAISED = "importance <> 'normal'"
 
 
@@ -128,6 +130,9 @@ class Entry(Base):
         # Feeds show again what readers should notice: corrections of entries that left the window, and withdrawals.
         Index("ix_entry_noticed", "updated_at", sqlite_where=text(_NOTICED), postgresql_where=text(_NOTICED)),
         Index("ix_entry_noticed_of", "stream_id", "updated_at", sqlite_where=text(_NOTICED), postgresql_where=text(_NOTICED)),
+        # Pages ask for the latest dates of a stream, and how many it has.
+        Index("ix_entry_published", "stream_id", "published_at", sqlite_where=text(_OUT), postgresql_where=text(_OUT)),
+        Index("ix_entry_within", "stream_id", "state", sqlite_where=text(_WITHIN), postgresql_where=text(_WITHIN)),
         # The feed of key entries.
         Index("ix_entry_raised", "stream_id", "seq", sqlite_where=text(_RAISED), postgresql_where=text(_RAISED)),
     )

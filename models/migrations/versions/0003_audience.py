@@ -29,6 +29,22 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("subscription_id", "stream_id", name=op.f("pk_subscription_except")),
     )
+    with op.batch_alter_table("entry", schema=None) as batch_op:
+        batch_op.create_index(
+            "ix_entry_published",
+            ["stream_id", "published_at"],
+            unique=False,
+            sqlite_where=sa.text("state = 'published'"),
+            postgresql_where=sa.text("state = 'published'"),
+        )
+        batch_op.create_index(
+            "ix_entry_within",
+            ["stream_id", "state"],
+            unique=False,
+            sqlite_where=sa.text("state <> 'published'"),
+            postgresql_where=sa.text("state <> 'published'"),
+        )
+
     with op.batch_alter_table("alert", schema=None) as batch_op:
         batch_op.add_column(sa.Column("stream_id", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("seq", sa.BigInteger(), nullable=True))
