@@ -121,7 +121,13 @@ def pause_after(failures: int) -> timedelta:
 
 
 def say_whether_mail_is_set_up(db: Database, *, is_set: bool) -> None:
-    """At a worker's start: forget an earlier pause, or leave the reason why mail waits where the desk shows it."""
+    """At a worker's start: forget an earlier pause, or leave the reason why mail waits where the desk shows it.
+
+    Where there are several nodes, one that has no mail server must not stop those that have.
+    """
+    if not is_set and not db.embedded:
+        log.warning("%s This node sends no mail.", NO_MAIL_URL)
+        return
     with db.begin() as tx:
         tx.execute(delete(Pause).where(Pause.name == MAIL))
         if not is_set:

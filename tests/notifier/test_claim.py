@@ -271,3 +271,9 @@ def test_a_lease_of_an_unknown_claim_is_not_held(office: Office) -> None:
     lease = Lease(office.db, "nobody's", monotonic=lambda: seconds[0])
     seconds[0] = LEASE.total_seconds()
     assert not lease.held()
+
+
+@pytest.mark.parametrize("db", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True)
+def test_a_node_without_a_mail_server_stops_no_other_s_mail(owed: Office) -> None:
+    pause.say_whether_mail_is_set_up(owed.db, is_set=False)
+    assert len(claimed(owed)) == 3
