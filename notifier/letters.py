@@ -41,15 +41,13 @@ def letters(tx: Session, messages: Sequence[Message], digests: Sequence[Written]
 
 
 def _endings(tx: Session, messages: Sequence[Message]) -> Iterator[Letter]:
-    found: dict[tuple[int, str], Letter] = {}
+    by_kind: dict[tuple[int, str], list[Message]] = {}
     for message in messages:
-        key = (message.alert_id, spoken(message.language))
-        ending = load_ending(tx, message.alert_id) if key not in found else None
-        if ending is not None:
-            found[key] = Letter(f"story {ending.story.stream_uid}", partial(render_ending, ending, language=key[1]))
-            scope = ending.story.stream_uid
-        found[key].to.append((message, scope))
-    yield from found.values()
+        by_kind.setdefault((message.alert_id, spoken(message.language)), []).append(message)
+    for (alert_id, language), of_kind in by_kind.items():
+        ending = load_ending(tx, alert_id)
+        scope = ending.story.stream_uid
+        yield Letter(f"story {scope}", partial(render_ending, ending, language=language), [(message, scope) for message in of_kind])
 
 
 def _digests(written: Sequence[Written]) -> Iterator[Letter]:

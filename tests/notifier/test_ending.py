@@ -1,10 +1,15 @@
 """A story's last word: to its followers, once, and to nobody where the story was opened again."""
 
-from models import Cadence, Importance, StreamState
+from datetime import timedelta
+
+from sqlalchemy import select, update
+
+from models import Cadence, Delivery, Importance, Recipient, StreamState
 from models.actor import SYSTEM
 from models.preferences import Follow, Preferences, Rhythm, set_preferences
 from models.streams import get_stream, set_stream_state
-from tests.conftest import Newsroom
+from models.tokens import read_leave_token
+from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, lines, one_database
 
@@ -48,3 +53,23 @@ def test_a_story_that_goes_on_has_no_last_word(newsroom: Newsroom, office: Offic
     assert inbox.addresses == ["reader@example.org"], "until it ends after all"
     turn(newsroom, StreamState.HIDDEN, StreamState.ENDED)
     assert office.run() == 0
+
+
+@one_database
+def test_each_last_word_leaves_its_own_story(newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock) -> None:
+    newsroom.stream("trams")
+    office.subscribe("a@example.org", "b@example.org")
+    office.subscribe("c@example.org", stream="trams")
+    set_stream_state(newsroom.db, SYSTEM, "floods", StreamState.ENDED)
+    set_stream_state(newsroom.db, SYSTEM, "trams", StreamState.ENDED)
+    office.expand()
+    with office.db.begin() as tx:  # one that was put off comes behind the other story's
+        later = select(Delivery.id).join(Recipient).where(Recipient.address == "b@example.org").scalar_subquery()
+        tx.execute(update(Delivery).where(Delivery.id == later).values(due_at=clock.now + timedelta(seconds=1)))
+    clock.forward(seconds=2)
+    office.send()
+    left = {}
+    for mail, address in zip(inbox.mails, inbox.addresses, strict=True):
+        token = str(mail["List-Unsubscribe"]).partition("/u/")[2].partition(">")[0]
+        left[address] = (read_leave_token(office.keys, token) or ("", ""))[1]
+    assert left["a@example.org"] == left["b@example.org"] == newsroom.stream("floods").uid
