@@ -97,9 +97,9 @@ def _named(tx: Session, topic: Topic) -> tuple[str, tuple[ColumnElement[bool], .
     if topic.scope is Scope.SITE:
         return "", ()
     if topic.scope is Scope.CONTRIBUTOR:
-        who = public_contributor(tx, topic.name)
+        who = public_contributor(tx, topic.name, withdrawn=True)
         return who.name, (named(who),)
-    return tag_label(tx, topic.name), (tagged(topic.name),)
+    return tag_label(tx, topic.name, withdrawn=True), (tagged(topic.name),)
 
 
 def _flavour(topic: Topic) -> tuple[ColumnElement[bool], ...]:

@@ -14,7 +14,9 @@ from models.stories import Entry, EntryContributor, EntryState, EntryTag, Stream
 from models.streams import CLOSED, LATEST_FIRST
 
 # Of entries joined with their streams: what the public may read.
-_OUT = (Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
+_OPEN = Stream.state.not_in(CLOSED)
+_OUT = (Entry.state == EntryState.PUBLISHED, _OPEN)
+_EVER_OUT = (Entry.seq.is_not(None), _OPEN)
 
 
 @dataclass(frozen=True)
@@ -55,21 +57,27 @@ def page_of_contributor(tx: Session, slug: str, *, before: int | None = None) ->
     return ContributorPage(person, tx.scalars(_credited(person).order_by(*LATEST_FIRST)).all(), _listing(tx, named(person), before))
 
 
-def tag_label(tx: Session, slug: str) -> str:
-    """A tag as the newest public entry that bears it writes it; NotFound where none does."""
-    borne = select(EntryTag.label).join(Entry, Entry.id == EntryTag.entry_id).join(Entry.stream).where(EntryTag.slug == slug, *_OUT)
-    label = tx.scalar(borne.order_by(Entry.seq.desc()).limit(1))
+def tag_label(tx: Session, slug: str, *, withdrawn: bool = False) -> str:
+    """A tag as the newest public entry that bears it writes it; NotFound where none does.
+
+    ``withdrawn``: or one that was public, for a feed has to tell its followers.
+    """
+    borne = select(EntryTag.label).join(Entry, Entry.id == EntryTag.entry_id).join(Entry.stream).where(EntryTag.slug == slug)
+    label = tx.scalar(borne.where(*(_EVER_OUT if withdrawn else _OUT)).order_by(Entry.seq.desc()).limit(1))
     if label is None:
         raise NotFound("tag", slug)
     return label
 
 
-def public_contributor(tx: Session, slug: str) -> Contributor:
-    """Somebody whom a public entry or a public story names; NotFound for anybody else: a draft tells nobody who writes it."""
+def public_contributor(tx: Session, slug: str, *, withdrawn: bool = False) -> Contributor:
+    """Somebody whom a public entry or a public story names; NotFound for anybody else: a draft tells nobody who writes it.
+
+    ``withdrawn``: an entry that was public will do, too.
+    """
     person = tx.scalar(select(Contributor).where(Contributor.slug == slug))
     if person is None:
         raise NotFound("contributor", slug)
-    bylines = select(Entry.id).join(Entry.stream).where(named(person), *_OUT)
+    bylines = select(Entry.id).join(Entry.stream).where(named(person), *(_EVER_OUT if withdrawn else _OUT))
     if tx.scalar(_credited(person).limit(1)) is None and tx.scalar(bylines.limit(1)) is None:
         raise NotFound("contributor", slug)
     return person

@@ -314,6 +314,8 @@ def test_a_withdrawn_entry_stands_as_one_for_a_week_and_as_a_tombstone_for_a_mon
     when = clock.forward(minutes=5)
     change(entry, RevisionKind.RETRACTION, "We were misled.")
     document = load("floods")
+    for elsewhere in (load(scope=Scope.TAG, name="lies"), load(scope=Scope.CONTRIBUTOR, name="ines")):
+        assert (elsewhere.entries, elsewhere.tombstones) == (document.entries, document.tombstones)
     (stub,) = document.entries
     assert (stub.id, stub.title, stub.dek, stub.published, stub.updated) == (entry.guid, "Withdrawn", "We were misled.", START, when)
     assert (stub.content_html, stub.authors, stub.tags) == ("", (), ())
