@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, func, literal_column, select, text, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Cadence, Delivery, DeliveryState, Lane, Recipient, RecipientState, SkipReason, Subscription
+from models import Alert, AlertKind, Cadence, Delivery, DeliveryState, Fanout, Lane, Recipient, RecipientState, SkipReason, Subscription
 from models.alerts import DIGEST
 from models.clock import now
 from models.courtesy import Courtesy
@@ -70,13 +70,13 @@ def make_digests(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lan
 
 
 def make_slice(db: Database) -> Counter[Lane] | None:
-    """Serve some of the subscriptions that are due; how many deliveries that made in each lane.  None where none is due."""
+    """Serve some of the subscriptions that are due; how many deliveries that made in each lane.  None where none is due, or may be made."""
     with db.begin() as tx:
-        rows = _take(tx, SLICE_OF_SQLITE if db.embedded else SLICE)
-        if not rows:
+        rows, seq = _take(tx, SLICE_OF_SQLITE if db.embedded else SLICE), current_seq(tx)
+        if not rows or _expanding(tx):
             return None
         made, changes = Counter[Lane](), Counter[Change]()
-        for (slot, cadence), run in _runs(tx, rows).items():
+        for (slot, cadence), run in _runs(tx, rows, seq).items():
             for lane, brought in run.brought.items():
                 run.alert_id = run.alert_id or _alert(tx, slot, cadence, run.upto)
                 made[lane] += _owe(tx, run.alert_id, cadence, lane, brought, changes)
@@ -99,9 +99,15 @@ def _take(tx: Session, limit: int) -> Sequence[Any]:
     return tx.execute(query.with_for_update(of=Subscription, skip_locked=True)).all()
 
 
-def _runs(tx: Session, rows: Sequence[Any]) -> dict[tuple[datetime, Cadence], _Run]:
+def _expanding(tx: Session) -> bool:
+    """Whether some who are told of an alert at once are not found yet: a digest would tell them the same."""
+    undone = (Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.folded_at.is_(None))
+    return tx.scalar(select(Fanout.id).join(Alert, Alert.id == Fanout.alert_id).where(*undone).limit(1)) is not None
+
+
+def _runs(tx: Session, rows: Sequence[Any], seq: int) -> dict[tuple[datetime, Cadence], _Run]:
     """Each digest that is due, and for whom there may be something in it: decided once for all who want the same."""
-    wanted, seq = wanted_by(tx, rows), current_seq(tx)
+    wanted = wanted_by(tx, rows)
     news = happened(tx, min(row.digested_seq for row in rows), seq, hidden=True)
     runs: dict[tuple[datetime, Cadence], _Run] = {}
     known: dict[tuple[object, ...], bool] = {}

@@ -15,6 +15,7 @@ from models.revising import Change, undo
 from models.streams import get_stream
 from notifier import digest_run
 from notifier.digest_run import make_digests, make_slice
+from notifier.expand import expand_all
 from notifier.preview_digest import preview_digest
 from notifier.render import Sender
 from notifier.report import alert_sums
@@ -210,6 +211,7 @@ def many(newsroom: Newsroom, audience: Audience, number: int, monkeypatch: pytes
     newsroom.post(title="River rising")
     with newsroom.db.begin() as tx:
         tx.execute(update(Subscription).values(cadence=Cadence.DAILY, digest_time=time(8), next_digest_at=audience.clock.now))
+    expand_all(newsroom.db, go_on=lambda: True, ring=lambda lane: None)
     return newsroom.db
 
 
@@ -229,7 +231,7 @@ def test_a_run_that_was_cut_off_goes_on(newsroom: Newsroom, audience: Audience, 
     assert owed(db) == (1, 3, 5)
     audience.clock.forward(minutes=5)
     newsroom.post(title="River falls")
-    make_digests(db, go_on=lambda: True, ring=lambda lane: None)
+    audience.office.expand()
     assert owed(db) == (1, 8, 0)
     audience.office.send()
     assert sorted(audience.inbox.addresses) == sorted(f"reader{n}@example.org" for n in range(8))
@@ -281,3 +283,17 @@ def test_a_preview_shows_the_digest_that_comes_and_the_ledger_names_it(newsroom:
     with office.db.read() as tx:
         (digest, _) = alert_sums(tx, 5)
     assert (digest["kind"], digest["title"], digest["sent"]) == ("digest", "2026-03-15T08:00:00+00:00", 1)
+
+
+@one_database
+def test_a_digest_waits_until_all_are_found_who_are_told_at_once(newsroom: Newsroom, audience: Audience) -> None:
+    audience.reads(rhythm=Rhythm(cadence=Cadence.DAILY, at_once_from=Importance.KEY))
+    audience.clock.now = datetime(2026, 3, 15, 7, 59, tzinfo=UTC)
+    newsroom.post(title="River rising")
+    newsroom.post(title="Dyke breaks", importance=Importance.KEY)
+    audience.clock.forward(minutes=1)
+    make_digests(audience.office.db, go_on=lambda: True, ring=lambda lane: None)
+    audience.office.mail.send_pass()
+    audience.office.run()
+    told = [mail.get_body(("plain",)).get_content() for mail in audience.inbox.mails]  # type: ignore[union-attr]
+    assert sorted(audience.told(text) for text in told) == ["Dyke breaks", "River rising"]
