@@ -102,7 +102,8 @@ class Settings(BaseSettings):
         180, ge=1, le=3650, description="Days after its end that an alert keeps who was told; then only its sums stay."
     )
     metrics_token: SecretStr = Field(
-        SecretStr(""), description="Who sends it as a Bearer token may read /metrics; empty: programs on this machine may."
+        SecretStr(""),
+        description="Who sends it as a Bearer token may read /metrics; empty: programs on this machine may, while BASE_URL is local.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
     log_format: Literal["text", "json"] = Field("text", description="Lines of the log: for people, or a JSON object each.")
@@ -157,6 +158,11 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """SQLite: one web process, one worker, one machine."""
         return not self.database_url.startswith("postgresql")
+
+    @property
+    def only_here(self) -> bool:
+        """BASE_URL is an address of the machine itself, so nobody else has a way in by it."""
+        return urlsplit(self.base_url).hostname in {"localhost", "127.0.0.1", "::1"}
 
     @property
     def resolved_database_url(self) -> str:

@@ -27,7 +27,11 @@ def show() -> ResponseReturnValue:
     if token and not _bears(token):
         return _refused(401, "Send the value of STORYWIRE_METRICS_TOKEN as `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"})
     if not token and not _from_here():
-        return _refused(404, "Metrics are shown to this machine alone. Set STORYWIRE_METRICS_TOKEN to ask from elsewhere.", {})
+        return _refused(
+            404,
+            "Set STORYWIRE_METRICS_TOKEN and send it; without one only a site whose BASE_URL is local shows them, to its own machine.",
+            {},
+        )
     with service().db.read() as tx:
         found = _Found([*gauges(tx)], service().shelf)
     registry = CollectorRegistry()
@@ -41,7 +45,9 @@ def _bears(token: str) -> bool:
 
 
 def _from_here() -> bool:
-    """A program on this machine itself, and no proxy on it that speaks for others."""
+    """A program on this machine itself, and no proxy on it that speaks for others: not all say that they do."""
+    if not service().settings.only_here:
+        return False
     return (request.remote_addr or "").startswith(_LOOPBACK) and not any(name in request.headers for name in _FORWARDED)
 
 

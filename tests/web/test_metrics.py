@@ -5,7 +5,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
 
-def test_prometheus_reads_what_the_ledger_and_the_shelf_say(reader):
+HERE = "http://127.0.0.1:8000"
+
+
+def test_prometheus_reads_what_the_ledger_and_the_shelf_say(reader, change_settings):
+    change_settings(base_url=HERE)
     reader.get("/atom.xml")
     answer = reader.get("/metrics")
     assert answer.headers["Cache-Control"] == "no-store"
@@ -28,12 +32,14 @@ def test_prometheus_reads_what_the_ledger_and_the_shelf_say(reader):
     ],
 )
 def test_metrics_are_for_this_machine_or_for_who_knows_the_token(reader, change_settings, token, headers, status):
-    change_settings(metrics_token=SecretStr(token))
+    change_settings(metrics_token=SecretStr(token), base_url=HERE)
     answer = reader.get("/metrics", headers=headers)
     assert answer.status_code == status
     assert (status == 200) or "STORYWIRE_METRICS_TOKEN" in answer.text
 
 
-def test_metrics_are_not_for_callers_from_elsewhere(reader):
+def test_metrics_are_not_for_callers_from_elsewhere(reader, change_settings):
+    assert reader.get("/metrics").status_code == 404, "a public site has a proxy, perhaps one that does not say so"
+    change_settings(base_url=HERE)
     assert reader.get("/metrics", environ_base={"REMOTE_ADDR": "198.51.100.7"}).status_code == 404
     assert reader.get("/metrics", environ_base={"REMOTE_ADDR": "::1"}).status_code == 200
