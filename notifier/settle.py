@@ -8,7 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -198,6 +198,8 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
     age, pulse = moment - message.created_at, feel(tx, message, one.outcome, counts=message is one.message)
     attempt = Attempt(attempts=message.attempts, age=age, max_age=one.max_age, jitter=jitter, rest=pulse.after.rest, **one.rules)
     follows = decide_after(one.outcome, attempt)
+    if _left_behind(tx, message):
+        follows = replace(follows, reply="", suppress=False)
     if follows.state is DeliveryState.QUEUED:
         again = {"due": moment + follows.wait, "returned": 0 if follows.counted else 1, "reply": follows.reply}
         _write(tx, message, one.token, _AGAIN, again)
@@ -214,6 +216,12 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
         _changed(tx, _HOLD, {"target": message.recipient_id, "until": moment + follows.hold_target})
     note(tx, message, pulse, follows.reply)
     return follows
+
+
+def _left_behind(tx: Session, message: Message) -> bool:
+    """Whether its reader was erased or has moved since it was claimed: what is said of that address says nothing of them then."""
+    same = (Recipient.id == message.recipient_id, Recipient.address == message.address)
+    return message.sealed_url is None and tx.scalar(select(Recipient.id).where(*same)) is None
 
 
 def _digested(connection: Connection, messages: Iterable[Message]) -> None:

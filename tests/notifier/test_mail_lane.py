@@ -10,11 +10,13 @@ from sqlalchemy import select, update
 
 from config.keys import Keys
 from models import Delivery, DeliveryState, Importance, Lane, Pause, RecipientState, RevisionKind
-from models.audience import followed, leave
+from models.actor import SYSTEM
+from models.audience import ERASED, followed, leave
+from models.suppression import erase_address
 from models.tokens import read_leave_token
 from notifier import letters, mail_lane
 from notifier.claim import claim
-from notifier.errors import SendError, Sent
+from notifier.errors import Refused, SendError, Sent
 from notifier.lease import Lease, release_expired
 from notifier.pause import MAIL
 from notifier.settle import LeaseLost, Settler
@@ -396,3 +398,18 @@ def test_a_row_that_cannot_be_written_down_costs_those_that_are_settled_with_it_
     assert isinstance(ends["lost"].exception(), LeaseLost)
     assert ends["good"].result().state is DeliveryState.SENT
     assert [row[1] for row in office.ledger()] == ["claimed", "sent", "claimed"]
+
+
+@one_database
+def test_who_is_erased_while_a_mail_is_under_way_stays_erased(newsroom: Newsroom, office: Office) -> None:
+    office.subscribe("gone@example.org")
+    newsroom.post()
+    office.expand()
+    found = claim(office.db, Lane.BULK, 10)
+    assert found is not None
+    erase_address(office.db, SYSTEM, "gone@example.org")
+    refused = Refused("550 5.1.1 <gone@example.org> is nobody", ends_address=True)
+    Settler(office.db).settle(found.messages[0], found.lease.token, refused, max_age=timedelta(hours=24))
+    with office.db.read() as tx:
+        gone = followed(tx, found.messages[0].recipient_uid)[0]
+    assert (gone.state, gone.reason, office.deliveries()[0].last_reply) == (RecipientState.ENDED, ERASED, "")
