@@ -3,6 +3,7 @@
 The link in a mail can leave and choose, but mails are forwarded; for these a fresh link is sent to the address.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -20,7 +21,7 @@ from models.database import Database
 from models.errors import BadLink, Conflict, Forbidden, Gone
 from models.ledger import Alert, Delivery, Recipient, RecipientState, SubscriptionTag
 from models.preferences import Rhythm
-from models.signup import found_or_made, mailed_enough, strike_for
+from models.signup import found_or_made, mailed_enough, refuse_blocked, strike_for
 from models.stories import Entry, Revision
 from models.suppression import erase
 from models.throttle import network_of
@@ -91,9 +92,10 @@ def set_shared(db: Database, keys: Keys, token: str, *, shared: bool) -> None:
         owner(tx, keys, token, lock=True).shared = shared
 
 
-def ask_to_move(db: Database, keys: Keys, token: str, email: str, client: str) -> str:
+def ask_to_move(db: Database, keys: Keys, token: str, email: str, client: str, *, blocked: Collection[str] = ()) -> str:
     """Mail a link to another address that moves everything there; what happens does not depend on whether that is known."""
     address = normal_address(email)
+    refuse_blocked(address, blocked)
     with db.read() as tx:
         owner(tx, keys, token)
     strike_for(db, address, client)

@@ -1,7 +1,7 @@
 """The fields of the settings page: what a recipient has as a form would send it, and back."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
 from enum import Enum
@@ -68,6 +68,13 @@ def preferences_from(fields: Fields, streams: Iterable[Stream], recipient: Recip
         quiet_until=_time("quiet hours", fields.get("quiet_until", "")),
         paused_until=_pause(fields.get("pause", ""), timezone),
     )
+
+
+def with_unseen(wanted: Preferences, former: Preferences, shown: Collection[int]) -> Preferences:
+    """The same with what had no place on the page, so that nobody changed it: stories that are hidden now or were left out long ago."""
+    out = [id_ for one in former.follows for id_ in one.left_out if id_ not in shown]
+    follows = [replace(one, left_out=(*one.left_out, *out)) if one.stream_id is None else one for one in wanted.follows]
+    return replace(wanted, follows=(*follows, *(one for one in former.follows if one.stream_id not in (None, *shown))))
 
 
 def _name(stream: Stream | None) -> str:

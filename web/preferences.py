@@ -10,18 +10,19 @@ from werkzeug.datastructures import MultiDict
 
 from models.audience import followed
 from models.audience import leave as leave_that
+from models.channels import preferences_of
 from models.errors import Conflict, Forbidden, Gone, ServiceError
 from models.ledger import Recipient, RecipientState
 from models.own_data import Pass, ask_to_move, erase_me, move, owner, read_pass, send_fresh_link, set_shared, stored_about
 from models.preferences import set_preferences
 from models.stories import Stream, StreamState
-from models.streams import list_streams
+from models.streams import CLOSED, list_streams
 from models.tokens import ALL
 from web.answer import unshared
 from web.context import service
 from web.errors import show_again
 from web.leave import masked, reached, read_followed
-from web.preference_fields import Fields, fields_of, preferences_from
+from web.preference_fields import Fields, fields_of, preferences_from, with_unseen
 
 preferences = Blueprint("preferences", __name__, url_prefix="/p")
 
@@ -43,12 +44,12 @@ def save(token: str) -> ResponseReturnValue:
     show_again(lambda error: _page(token, fields=request.form, error=error))
     with service().db.read() as tx:
         came, recipient, streams = _state(tx, token)
-        present = fields_of(tx, *followed(tx, came.uid))
+        present, former = fields_of(tx, *followed(tx, came.uid)), preferences_of(tx, recipient)
     _must_be_open(came, recipient)
     wanted = preferences_from(request.form, streams, recipient, present)
     if not wanted.follows:
         raise Conflict("Choose a story, or leave everything below.")
-    set_preferences(service().db, came.uid, wanted)
+    set_preferences(service().db, came.uid, with_unseen(wanted, former, {stream.id for stream in streams}))
     return _page(token, saved=True)
 
 
@@ -81,7 +82,8 @@ def shared(token: str) -> ResponseReturnValue:
 def address(token: str) -> ResponseReturnValue:
     """Ask at another address whether the mails may come there."""
     show_again(lambda error: _page(token, error=error))
-    there = ask_to_move(service().db, service().keys, token, request.form.get("email", ""), request.remote_addr or "")
+    email, blocked = request.form.get("email", ""), service().settings.blocked_mail_domains
+    there = ask_to_move(service().db, service().keys, token, email, request.remote_addr or "", blocked=blocked)
     service().ring()
     return _page(token, sent=f"A link is on its way to {there}. Nothing changes before it was opened and confirmed there.")
 
@@ -121,10 +123,10 @@ def moved(token: str) -> ResponseReturnValue:
 
 
 def _state(tx: Session, token: str) -> tuple[Pass, Recipient, list[Stream]]:
-    """Who came, and the stories that they follow or may add."""
+    """Who came, and the stories that they follow or may add; hidden ones are not named."""
     came = read_pass(tx, service().keys, token)
     recipient, subscriptions = read_followed(tx, came.uid)
-    own = [one.stream for one in subscriptions if one.stream is not None]
+    own = [one.stream for one in subscriptions if one.stream is not None and one.stream.state not in CLOSED]
     running = [one for one in list_streams(tx, public=True) if one.state is not StreamState.ENDED]
     return came, recipient, own + [one for one in running if one not in own][:MOST_OFFERED]
 
@@ -144,6 +146,8 @@ def _page(
         subscriptions = followed(tx, came.uid)[1]
         shown: Fields = fields if fields is not None and "cadence" in fields else fields_of(tx, recipient, subscriptions)
         story = reached(tx, subscriptions, came.scope)
+    known = {ALL, *(stream.uid for stream in streams)}
+    asked = [name for name in dict.fromkeys((*shown.getlist("own"), *shown.getlist("follow"))) if name in known]
     page = render_template(
         "preferences.html",
         token=token,
@@ -155,7 +159,7 @@ def _page(
         story=story,
         fields=shown,
         zones=_zones(),
-        asked=(shown.getlist("own") + [name for name in shown.getlist("follow") if name not in shown.getlist("own")])[:MOST_ASKED],
+        asked=asked[:MOST_ASKED],
         error=error,
         saved=saved,
         sent=sent,

@@ -2,10 +2,12 @@
 
 import json
 
+import pytest
 from sqlalchemy import select
 
 from models import Alert, RecipientKind, RecipientState
 from models.audience import ERASED, add_subscriber, find, followed, leave
+from models.errors import Invalid
 from models.own_data import ask_to_move, erase_me, move, owner, send_fresh_link, stored_about
 from models.tokens import ALL, leave_token
 
@@ -40,3 +42,10 @@ def test_one_sees_moves_and_erases_what_is_stored(db, newsroom, keys):
     with db.read() as tx:
         gone = followed(tx, moved.uid)[0]
     assert (gone.state, gone.reason, gone.consent) == (RecipientState.ENDED, ERASED, None) and NEW not in gone.address
+
+
+def test_nothing_moves_to_a_domain_that_is_not_taken(db, newsroom, keys):
+    hedda = add_subscriber(db, newsroom.actor, OLD)
+    send_fresh_link(db, keys, leave_token(keys, hedda.uid, ALL), "203.0.113.7", "data")
+    with pytest.raises(Invalid):
+        ask_to_move(db, keys, last_link(db), NEW, "203.0.113.7", blocked=["new.example"])

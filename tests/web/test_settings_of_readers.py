@@ -8,8 +8,9 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from config.keys import Keys
-from models import Alert, Cadence, Delivery, Importance, Recipient, RecipientKind, RecipientState, Subscription
-from models.audience import add_subscriber, find, followed
+from models import Alert, Cadence, Delivery, Importance, Recipient, RecipientKind, RecipientState, StreamState, Subscription
+from models.audience import add_subscriber, find, followed, leave, left_out
+from models.streams import set_stream_state
 from models.tokens import leave_token
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import Person
@@ -134,6 +135,20 @@ def test_who_follows_many_stories_saves_them_all_and_loses_no_rhythm(newsroom: N
     before = {slug: one.every_minutes for slug, one in following(newsroom).items()}
     assert reader.post(path, filled(reader.get(path))).status_code == 200  # type: ignore[arg-type]
     assert {slug: one.every_minutes for slug, one in following(newsroom).items()} == before
+
+
+def test_a_story_that_was_left_stays_left_wherever_it_stands(newsroom: Newsroom, reader: Person, keys: Keys, uid: str, path: str) -> None:
+    add_subscriber(newsroom.db, newsroom.actor, HEDDA)
+    floods = newsroom.stream("floods")
+    leave(newsroom.db, uid, floods.uid)
+    set_stream_state(newsroom.db, newsroom.actor, "floods", StreamState.ENDED)
+    set_stream_state(newsroom.db, newsroom.actor, "strike", StreamState.HIDDEN)
+    page = reader.get(path)
+    assert "The strike" not in page.text
+    assert reader.post(path, filled(page)).status_code == 200  # type: ignore[arg-type]
+    assert "strike" in following(newsroom), "what is hidden comes back"
+    with newsroom.db.read() as tx:
+        assert [one.slug for one in left_out(tx, following(newsroom)["all"])] == ["floods"]
 
 
 def test_one_leaves_the_story_or_everything(newsroom: Newsroom, reader: Person, path: str) -> None:
