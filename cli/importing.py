@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from cli.door import json_option, open_door, show
 from models.database import open_database
 from models.importing import Outcome, Remark, Row, import_subscribers
+from models.lists import as_cell, of_cell
 
 
 @click.command("import")
@@ -107,7 +108,8 @@ def _rows(source: BinaryIO) -> Iterator[Row]:
             if cells == [_END]:
                 break
             if cells:
-                yield Row(reader.line_num + 1, *(_cell(cells, index) for index in at))
+                email, language, consent = (_cell(cells, index) for index in at)
+                yield Row(reader.line_num + 1, of_cell(email), language, consent)
         else:
             raise csv.Error("the file ends within quotation marks")
     except csv.Error as exc:
@@ -134,7 +136,7 @@ def _report(path: Path) -> Iterator[Callable[[list[Remark]], None]]:
     def write(remarks: list[Remark]) -> None:
         nonlocal written
         written += len(remarks)
-        rows.writerows((remark.line, remark.value, remark.reason) for remark in remarks)
+        rows.writerows((remark.line, as_cell(remark.value), remark.reason) for remark in remarks)
         file.flush()
 
     with file:

@@ -164,6 +164,19 @@ def _part(tx: Session, stream_id: int | None, states: Sequence[RecipientState], 
 COLUMNS = ("email", "state", "language", "timezone", "follows", "confirmed_at", "consent")
 
 
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def as_cell(text: str) -> str:
+    """As a spreadsheet shows it: what begins like a formula, as addresses may, gets an apostrophe in front and is none."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def of_cell(cell: str) -> str:
+    """What `as_cell` made a cell of."""
+    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
+
+
 def as_csv(subscribers: Iterable[Listed]) -> Iterator[str]:
     """A CSV file, some lines at a time; what is in it can be imported again."""
     buffer = io.StringIO()
@@ -173,7 +186,7 @@ def as_csv(subscribers: Iterable[Listed]) -> Iterator[str]:
         one, at = listed.recipient, listed.recipient.confirmed_at
         consent = json.dumps(one.consent, ensure_ascii=False) if one.consent else ""
         confirmed = at.isoformat(timespec="seconds") if at else ""
-        write.writerow((one.address, one.state.value, one.language, one.timezone, " ".join(listed.follows), confirmed, consent))
+        write.writerow((as_cell(one.address), one.state.value, one.language, one.timezone, " ".join(listed.follows), confirmed, consent))
         if buffer.tell() > CHUNK:
             yield buffer.getvalue()
             buffer.seek(0)

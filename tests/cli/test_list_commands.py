@@ -27,6 +27,15 @@ def test_a_list_goes_out_as_it_came_in_and_a_page_at_a_time(story, tmp_path):
     assert "nothing" in story("subscriber", "export", "-", "--stream", "nothing", code=1).stderr
 
 
+def test_no_address_is_a_formula_in_a_spreadsheet_and_comes_back_as_it_was(story, tmp_path):
+    evil = "=cmd|'/ccalc'!a1@example.org"
+    story("subscriber", "add", evil, "--confirmed")
+    story("subscriber", "export", "out.csv")
+    assert (tmp_path / "out.csv").read_text("utf-8").splitlines()[1].startswith(f"'{evil},")
+    again = json.loads(story("subscriber", "import", "out.csv", "--confirmed", "--json").stdout)
+    assert (again["already"], again["added"]) == (1, 0)
+
+
 def test_one_subscriber_is_shown_suppressed_let_go_and_forgotten(story):
     story("subscriber", "add", "ann@example.org", "--confirmed", "--stream", "floods")
     assert told(story, "show", "Ann@example.org")["follows"] == ["floods"]
