@@ -144,6 +144,7 @@ def leave(db: Database, recipient_uid: str, scope: str) -> None:
     gets none, and whatever else was wanted comes as before.  Raises NotFound for an unknown recipient.
     """
     with db.begin() as tx:
+        tx.execute(select(Recipient.id).where(Recipient.uid == recipient_uid).with_for_update())  # a link may be pressed twice at once
         recipient, subscriptions = followed(tx, recipient_uid)
         for subscription in subscriptions:
             if scope in (ALL, subscription.stream and subscription.stream.uid):

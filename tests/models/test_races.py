@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text, update
 
-from models import Contributor, Entry, EntryState, RevisionKind
+from models import Contributor, Entry, EntryState, Recipient, RevisionKind, SubscriptionExcept
+from models.audience import add_subscriber, followed, leave
 from models.database import Database
 from models.errors import StaleVersion, TooMany
 from models.posting import Release, post_draft, save_draft
@@ -99,3 +100,15 @@ def test_the_first_tries_of_a_window_may_come_at_once(db):
 def test_a_story_that_several_begin_at_once_begins_once(newsroom):
     for attempt in range(5):
         assert len({stream.id for stream in all_at_once(lambda number, slug=f"story-{attempt}": newsroom.stream(slug))}) == 1
+
+
+def test_who_leaves_twice_at_once_has_left(newsroom, db):
+    hedda, floods = add_subscriber(db, newsroom.actor, "hedda@post.example"), newsroom.stream()
+    with ThreadPoolExecutor(1) as other:
+        with db.begin() as tx:
+            tx.execute(select(Recipient.id).where(Recipient.id == hedda.id).with_for_update())
+            tx.add(SubscriptionExcept(subscription_id=followed(tx, hedda.uid)[1][0].id, stream_id=floods.id))
+            tx.flush()
+            doing = other.submit(leave, db, hedda.uid, floods.uid)
+            until_it_waits(db, doing)
+        doing.result(timeout=10)
