@@ -149,7 +149,7 @@ def refuse_blocked(address: str, blocked: Collection[str]) -> None:
 
 def strike_for(db: Database, address: str, client: str) -> None:
     """Count a mail that somebody asks for; TooMany from one network, or for one address."""
-    strike(db, {f"sign-up network {network_of(client)}": TRIES_OF_NETWORK, f"sign-up address {hidden(address)}": TRIES})
+    strike(db, {f"sign-up network {network_of(client)}": TRIES_OF_NETWORK, f"sign-up address {hidden(_mailbox(address))}": TRIES})
 
 
 def mailed_enough(tx: Session, recipient: Recipient) -> bool:
@@ -214,6 +214,12 @@ def _unanswered(tx: Session) -> Select[int]:
     asked_lately = exists().where(Delivery.recipient_id == Recipient.id, owed)
     pending = (Recipient.kind == RecipientKind.MAIL, Recipient.state == RecipientState.PENDING)
     return select(Recipient.id).where(*pending, Recipient.created_at < now(tx) - KEPT, ~asked_lately)
+
+
+def _mailbox(address: str) -> str:
+    """Where it arrives with most providers: what stands behind a plus is a name of the reader's own."""
+    name, _, domain = address.rpartition("@")
+    return f"{name.partition('+')[0] or name}@{domain}"
 
 
 def _second(moment: datetime) -> datetime:

@@ -202,3 +202,11 @@ def test_of_a_network_only_so_much_is_kept():
     assert network_of("::ffff:203.0.113.7") == "203.0.113.0/24"
     assert network_of("fe80::1%eth0") == "fe80::/64"
     assert network_of("a proxy") == ""
+
+
+@one_database
+def test_many_names_of_one_mailbox_are_throttled_as_one(db, keys, stream):
+    for n in range(3):
+        ask(db, keys, wish(f"hedda+{n}@post.example"))
+    with pytest.raises(TooMany):
+        ask(db, keys, wish("hedda+3@post.example"))
