@@ -27,7 +27,7 @@ def normal_address(value: str) -> str:
     try:
         found = validate_email(line("e-mail", value, 320), check_deliverability=False, allow_quoted_local=False)
     except EmailNotValidError as exc:
-        raise Invalid("e-mail", f"{value!r:.80} is not an address. {exc}") from exc
+        raise Invalid("e-mail", "%(value)s is not an address. %(why)s", value=f"{value!r:.80}", why=str(exc)) from exc
     return found.normalized.lower()  # casefold would make another domain of one with ß
 
 

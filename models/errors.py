@@ -15,16 +15,25 @@ ServiceError
 
 
 class ServiceError(Exception):
-    """Base of all; ``str()`` is one sentence for the person who asked."""
+    """Base of all; ``str()`` is one sentence for the person who asked.
+
+    ``values`` are put into the places that ``sentence`` has for them, as in ``%(name)s``, in whatever language it is said.
+    """
+
+    def __init__(self, sentence: str = "", **values: str) -> None:
+        super().__init__(sentence % values if values else sentence)
+        self.sentence = sentence
+        self.values = values
 
 
 class Invalid(ServiceError):
     """``field`` cannot be taken; the sentence says what to do."""
 
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field.capitalize().replace('_', ' ')}: {reason}")
+    def __init__(self, field: str, reason: str, **values: str) -> None:
+        super().__init__(reason, **values)
         self.field = field
-        self.reason = reason
+        self.reason = str(self)
+        self.args = (f"{field.capitalize().replace('_', ' ')}: {self.reason}",)
 
 
 class Forbidden(ServiceError):
@@ -35,7 +44,7 @@ class NotFound(ServiceError):
     """There is no ``kind`` of that name."""
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__(f"There is no {kind} {name!r:.100}.")
+        super().__init__("There is no %(kind)s %(name)s.", kind=kind, name=f"{name!r:.100}")
         self.kind = kind
         self.name = name
 
@@ -52,7 +61,10 @@ class Gone(ServiceError):
     """It was public and is no longer; ``note`` is what readers are told."""
 
     def __init__(self, kind: str, name: str, note: str = "") -> None:
-        super().__init__(note or f"This {kind} was withdrawn.")
+        if note:
+            super().__init__(note)
+        else:
+            super().__init__("This %(kind)s was withdrawn.", kind=kind)
         self.kind = kind
         self.name = name
         self.note = note
@@ -87,5 +99,5 @@ class TooMany(ServiceError):
     """A throttle holds; nothing was tried."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many tries. Wait {max(1, round(retry_after / 60))} minutes and try again.")
+        super().__init__("Too many tries. Wait %(minutes)s minutes and try again.", minutes=str(max(1, round(retry_after / 60))))
         self.retry_after = retry_after

@@ -190,5 +190,5 @@ def _end_others(tx: Session, recipient: Recipient, present: Sequence[Subscriptio
 
 def _number(field: str, value: int | None, least: int, most: int) -> int:
     if value is None or not least <= value <= most:
-        raise Invalid(field, f"choose a number from {least} to {most:,}.")
+        raise Invalid(field, "choose a number from %(least)s to %(most)s.", least=str(least), most=f"{most:,}")
     return value

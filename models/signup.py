@@ -144,7 +144,7 @@ def refuse_blocked(address: str, blocked: Collection[str]) -> None:
     """Raise Invalid for an address of a domain, or below one, that the operator does not take."""
     domain = address.rpartition("@")[2]
     if any(name == one or name.endswith(f".{one}") for name in (domain, _ascii(domain)) for one in blocked):
-        raise Invalid("e-mail", f"addresses at {domain} are not taken here; use another one.")
+        raise Invalid("e-mail", "addresses at %(domain)s are not taken here; use another one.", domain=domain)
 
 
 def strike_for(db: Database, address: str, client: str) -> None:

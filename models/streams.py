@@ -146,6 +146,11 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
     return stream
 
 
+def language_of(tx: Session, slug: str) -> str | None:
+    """The language of a story that the public may see, or could."""
+    return tx.scalar(select(Stream.language).where(Stream.slug == slug, Stream.state != StreamState.HIDDEN))
+
+
 def list_streams(tx: Session, *, public: bool = False) -> Sequence[Stream]:
     """All but deleted ones, and to the public but hidden ones; the one with the latest entry first."""
     left_out = CLOSED if public else (StreamState.DELETED,)

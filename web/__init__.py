@@ -14,6 +14,7 @@ from web.desk import desk
 from web.desk.guard import csrf
 from web.errors import add_error_pages
 from web.health import health
+from web.language import set_up_languages
 from web.leave import leave
 from web.login import login, set_up_login
 from web.metrics import metrics
@@ -47,6 +48,7 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     set_up_login(app)
     csrf.init_app(app)
     set_up_templates(app, settings)
+    set_up_languages(app)
     add_error_pages(app)
     for blueprint in (public, subscribe, leave, preferences, health, metrics, login, desk):
         app.register_blueprint(blueprint)

@@ -6,21 +6,29 @@ from http import HTTPStatus
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext  # type: ignore[import-untyped]
 from sqlalchemy.exc import IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from models.errors import Conflict, Forbidden, Gone, Invalid, NotFound, ServiceError, TooMany
+from web.language import at_desk, mark, said
 
 _STATUS: dict[type[ServiceError], int] = {Invalid: 422, Forbidden: 403, NotFound: 404, Gone: 410, Conflict: 409, TooMany: 429}
 _SENTENCES = {
-    400: "The browser sent something that cannot be read. Go back and try again.",
-    403: "This is not yours to do.",
-    404: "There is nothing at this address.",
-    405: "This address does not take that kind of request.",
-    413: "That is too much at once. Shorten the text and send it again.",
-    500: "Something went wrong here, not with you. It has been written down; try again in a moment.",
-    503: "The service cannot reach its data. Try again in a moment.",
+    400: mark("The browser sent something that cannot be read. Go back and try again."),
+    403: mark("This is not yours to do."),
+    404: mark("There is nothing at this address."),
+    405: mark("This address does not take that kind of request."),
+    413: mark("That is too much at once. Shorten the text and send it again."),
+    500: mark("Something went wrong here, not with you. It has been written down; try again in a moment."),
+    503: mark("The service cannot reach its data. Try again in a moment."),
 }
+# Python's phrases for these two changed with RFC 9110.
+_TITLES = {413: mark("Content too large"), 422: mark("Unprocessable content")}
+_PHRASES = (
+    mark("Bad request"), mark("Forbidden"), mark("Not found"), mark("Method not allowed"), mark("Conflict"), mark("Gone"),
+    mark("Too many requests"), mark("Internal server error"), mark("Service unavailable"),
+)  # fmt: skip
 
 
 class _OnceAMinute:
@@ -58,8 +66,8 @@ def add_error_pages(app: Flask) -> None:
 
 def error_page(status: int, sentence: str) -> Response:
     """A page with that status and sentence."""
-    title = HTTPStatus(status).phrase.capitalize()
-    response = make_response(render_template("error.html", status=status, title=title, sentence=sentence, at_desk=_at_desk()), status)
+    title = gettext(_TITLES.get(status) or HTTPStatus(status).phrase.capitalize())
+    response = make_response(render_template("error.html", status=status, title=title, sentence=sentence, at_desk=at_desk()), status)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -69,7 +77,7 @@ def _family(status: int) -> Page:
         page: Page | None = g.pop("form_again", None)
         if page is not None and isinstance(error, (Invalid, Conflict)):
             return make_response(page(error), status)
-        response = error_page(status, str(error))
+        response = error_page(status, said(error))
         if isinstance(error, TooMany):
             response.headers["Retry-After"] = str(error.retry_after)
         return response
@@ -82,7 +90,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     if 300 <= status < 400:
         return error
     own = error.description if error.description and error.description != type(error).description else None
-    response = error_page(status, own or _SENTENCES.get(status, HTTPStatus(status).description + "."))
+    response = error_page(status, gettext(own or _SENTENCES.get(status, HTTPStatus(status).description + ".")))
     for name, value in error.get_headers(request.environ):
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
@@ -92,7 +100,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 def _database_away(error: OperationalError) -> ResponseReturnValue:
     if _said.may_be_said():
         current_app.logger.error("the database did not answer: %s (said once a minute)", error.orig)
-    response = error_page(503, _SENTENCES[503])
+    response = error_page(503, gettext(_SENTENCES[503]))
     response.headers["Retry-After"] = "5"
     return response
 
@@ -101,7 +109,3 @@ def _met_another(error: IntegrityError) -> ResponseReturnValue:
     """Two requests that make the same thing met on PostgreSQL; the other won, and this one changed nothing."""
     current_app.logger.warning("two requests met: %s", str(error.orig).partition("\n")[0])
     return _family(409)(Conflict("Somebody else made the same at the same moment. Look, and send it again."))
-
-
-def _at_desk() -> bool:
-    return request.path.startswith(("/desk", "/login"))

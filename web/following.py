@@ -11,6 +11,7 @@ from models.stories import Stream, StreamState
 from models.streams import get_stream, list_streams
 from web.answer import answer
 from web.context import service
+from web.language import speak
 from web.links import feed_url, page_url
 
 following = Blueprint("following", __name__)
@@ -33,6 +34,7 @@ def follow_stream(slug: str) -> ResponseReturnValue:
     """How to follow one story."""
     with service().db.read() as tx:
         stream = get_stream(tx, slug, public=True)
+    speak(stream.language)
     return answer(render_template("follow.html", topic=Topic(Scope.STREAM, slug), stream=stream))
 
 

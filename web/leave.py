@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext  # type: ignore[import-untyped]
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -17,6 +18,7 @@ from models.stories import Stream
 from models.tokens import ALL, read_leave_token
 from web.answer import unshared
 from web.context import service
+from web.language import speak
 
 leave = Blueprint("leave", __name__)
 
@@ -50,6 +52,7 @@ def read_followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[
     """A recipient and what it follows; Gone where nothing is known of it any more."""
     with suppress(NotFound):
         recipient, subscriptions = followed(tx, recipient_uid)
+        speak(recipient.language)
         if recipient.reason != ERASED:
             return recipient, subscriptions
     raise Gone("link", "", "Nothing is stored any more about this address, and no mail is sent to it.")
@@ -67,7 +70,7 @@ def reached(tx: Session, subscriptions: Sequence[Subscription], scope: str) -> S
 def masked(recipient: Recipient) -> str:
     """So much of an address that its owner knows it: the mail may have been forwarded."""
     name, _, host = recipient.address.partition("@")
-    return f"{name[:1]}•••@{host}" if host else "This address"
+    return f"{name[:1]}•••@{host}" if host else gettext("This address")
 
 
 def _page(token: str, *, done: bool = False, asked: bool = False) -> ResponseReturnValue:

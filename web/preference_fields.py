@@ -139,7 +139,7 @@ def _time(field: str, value: str) -> time | None:
     try:
         return time.fromisoformat(value).replace(tzinfo=None) if value.strip() else None
     except ValueError as exc:
-        raise Invalid(field, f"{value!r:.20} is not a time; write it like 08:00.") from exc
+        raise Invalid(field, "%(value)s is not a time; write it like 08:00.", value=f"{value!r:.20}") from exc
 
 
 def _pause(value: str, timezone: str) -> datetime | None:
@@ -147,7 +147,7 @@ def _pause(value: str, timezone: str) -> datetime | None:
     try:
         return datetime.combine(date.fromisoformat(value), time(), zone(timezone)) if value.strip() else None
     except (ValueError, OverflowError) as exc:
-        raise Invalid("pause", f"{value!r:.20} is not a day; write it like 2026-12-24.") from exc
+        raise Invalid("pause", "%(value)s is not a day; write it like 2026-12-24.", value=f"{value!r:.20}") from exc
 
 
 def _clock(moment: time | None) -> str:

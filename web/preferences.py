@@ -5,6 +5,7 @@ from functools import cache
 
 from flask import Blueprint, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext  # type: ignore[import-untyped]
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
@@ -21,6 +22,7 @@ from models.tokens import ALL
 from web.answer import unshared
 from web.context import service
 from web.errors import show_again
+from web.language import speak
 from web.leave import masked, reached, read_followed
 from web.preference_fields import Fields, fields_of, preferences_from, with_unseen
 
@@ -68,7 +70,7 @@ def fresh(token: str) -> ResponseReturnValue:
     """Mail a fresh link to the address itself."""
     send_fresh_link(service().db, service().keys, token, request.remote_addr or "", "data")
     service().ring()
-    return _page(token, sent="A fresh link is on its way to your address. It holds for 30 minutes.")
+    return _page(token, sent_to="")
 
 
 @preferences.post("/<token:token>/shared")
@@ -85,7 +87,7 @@ def address(token: str) -> ResponseReturnValue:
     email, blocked = request.form.get("email", ""), service().settings.blocked_mail_domains
     there = ask_to_move(service().db, service().keys, token, email, request.remote_addr or "", blocked=blocked)
     service().ring()
-    return _page(token, sent=f"A link is on its way to {there}. Nothing changes before it was opened and confirmed there.")
+    return _page(token, sent_to=there)
 
 
 @preferences.get("/<token:token>/data.json")
@@ -104,22 +106,27 @@ def erase(token: str) -> ResponseReturnValue:
     show_again(lambda error: _page(token, error=error))
     if not request.form.get("sure"):
         raise Conflict("Tick the box to be erased: it cannot be undone.")
+    with service().db.read() as tx:
+        _state(tx, token)
     erase_me(service().db, service().keys, token)
-    return _told("You are erased", "Nothing is stored any more about you or your address.")
+    return _told(gettext("You are erased"), gettext("Nothing is stored any more about you or your address."))
 
 
 @preferences.get("/move/<token:token>")
 def look_at_move(token: str) -> ResponseReturnValue:
     """A page with a button."""
     recipient = move(service().db, service().keys, token, "", look=True)
+    speak(recipient.language)
     return unshared(make_response(render_template("preferences_move.html", masked=masked(recipient))))
 
 
 @preferences.post("/move/<token:token>")
 def moved(token: str) -> ResponseReturnValue:
     """Move there."""
-    move(service().db, service().keys, token, request.remote_addr or "")
-    return _told("You have moved", "From now on the mails come to this address. Links in those to the former one have ended.")
+    speak(move(service().db, service().keys, token, request.remote_addr or "").language)
+    return _told(
+        gettext("You have moved"), gettext("From now on the mails come to this address. Links in those to the former one have ended.")
+    )
 
 
 def _state(tx: Session, token: str) -> tuple[Pass, Recipient, list[Stream]]:
@@ -139,8 +146,14 @@ def _must_be_open(came: Pass, recipient: Recipient) -> None:
 
 
 def _page(
-    token: str, *, fields: MultiDict[str, str] | None = None, error: ServiceError | None = None, saved: bool = False, sent: str = ""
+    token: str,
+    *,
+    fields: MultiDict[str, str] | None = None,
+    error: ServiceError | None = None,
+    saved: bool = False,
+    sent_to: str | None = None,
 ) -> ResponseReturnValue:
+    """``sent_to``: the other address that a link went to, or nothing where a fresh one went to their own."""
     with service().db.read() as tx:
         came, recipient, streams = _state(tx, token)
         subscriptions = followed(tx, came.uid)[1]
@@ -162,7 +175,7 @@ def _page(
         asked=asked[:MOST_ASKED],
         error=error,
         saved=saved,
-        sent=sent,
+        sent_to=sent_to,
     )
     return unshared(make_response(page))
 

@@ -7,10 +7,12 @@ from feeds.address import Scope, Topic
 from models.errors import Gone, NotFound
 from models.listings import page_of_contributor, page_of_tag
 from models.reading import front_page, page_of_entry, page_of_stream
+from models.streams import language_of
 from models.texts import slugify
 from web.answer import answer
 from web.context import service
 from web.following import following
+from web.language import speak
 from web.links import entry_url
 from web.routing import number
 
@@ -32,6 +34,7 @@ def stream(slug: str) -> ResponseReturnValue:
     before = number(request.args.get("before"))
     with service().db.read() as tx:
         page = page_of_stream(tx, slug, before=before)
+    speak(page.stream.language)
     return answer(render_template("stream.html", page=page, stream=page.stream, topic=Topic(Scope.STREAM, slug), before=before))
 
 
@@ -46,6 +49,7 @@ def entry(slug: str, name: str) -> ResponseReturnValue:
     found = page.entry
     if slug != found.stream.slug or (hyphen and title != slugify(found.title)):
         return redirect(entry_url(found.stream.slug, found.uid), 301)
+    speak(found.stream.language)
     return answer(render_template("entry.html", page=page, entry=found, stream=found.stream, topic=Topic(Scope.STREAM, slug)))
 
 
@@ -70,5 +74,8 @@ def contributor(slug: str) -> ResponseReturnValue:
 @public.errorhandler(Gone)
 def gone(error: Gone) -> ResponseReturnValue:
     """What stood here was withdrawn: say so, and why where somebody wrote it down."""
-    slug = (request.view_args or {}).get("slug") if error.kind == "entry" else None
+    named = (request.view_args or {}).get("slug", "")
+    with service().db.read() as tx:
+        speak(language_of(tx, named))
+    slug = named if error.kind == "entry" else None
     return make_response(render_template("gone.html", error=error, slug=slug), 410)

@@ -6,10 +6,11 @@ from flask.typing import ResponseReturnValue
 from feeds.address import Scope, Topic
 from models.errors import ServiceError
 from models.signup import Wish, ask, confirm, read_invitation
-from models.streams import get_stream
+from models.streams import get_stream, language_of
 from web.answer import answer, unshared
 from web.context import service
 from web.errors import show_again
+from web.language import speak
 
 subscribe = Blueprint("subscribe", __name__)
 
@@ -25,6 +26,9 @@ def send() -> ResponseReturnValue:
     """Send the mail that confirms.  A program that fills in what people do not see gets the same answer, and nobody a mail."""
     slug = request.form.get("stream") or None
     show_again(lambda error: _again(error, slug))
+    if slug is not None:
+        with service().db.read() as tx:
+            speak(language_of(tx, slug))
     settings = service().settings
     wish = Wish(
         email=request.form.get("email", ""),
@@ -47,6 +51,7 @@ def question(token: str) -> ResponseReturnValue:
     """A page with a button: programs look at links in mails, and a look changes nothing."""
     with service().db.read() as tx:
         invitation = read_invitation(tx, service().keys, token)
+    speak(invitation.recipient.language)
     return unshared(make_response(render_template("subscribe_confirm.html", invitation=invitation, done=invitation.used)))
 
 
@@ -54,6 +59,7 @@ def question(token: str) -> ResponseReturnValue:
 def confirmed(token: str) -> ResponseReturnValue:
     """Confirm; doing it again answers the same."""
     invitation = confirm(service().db, service().keys, token, request.remote_addr or "")
+    speak(invitation.recipient.language)
     return unshared(make_response(render_template("subscribe_confirm.html", invitation=invitation, done=True)))
 
 

@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from babel.numbers import get_group_symbol
 from flask import Flask, url_for
 
 from config.settings import Settings
@@ -13,6 +14,7 @@ from models.stories import EntryState, Importance
 from models.texts import direction
 from web import dates, diff
 from web.desk.caught import caught_folder
+from web.language import page_language, reason, said
 from web.links import feeds_of, page_url
 from web.login import current_account, may_publish
 from web.routing import CONVERTERS
@@ -46,12 +48,17 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         EntryState=EntryState,
         Importance=Importance,
     )
-    app.jinja_env.filters.update(by_day=dates.by_day, link_host=link_host, sentence=sentence, thousands=lambda number: f"{number:,}")
+    app.jinja_env.filters.update(by_day=dates.by_day, link_host=link_host, reason=reason, said=said, sentence=sentence, thousands=thousands)
 
 
 def link_host(url: str) -> str:
     """Where a link leads, for people: its host."""
     return (urlsplit(url).hostname or url).removeprefix("www.")
+
+
+def thousands(number: int) -> str:
+    """1,234, or what stands for the comma in the page's language."""
+    return f"{number:,}".replace(",", get_group_symbol(page_language()))
 
 
 def sentence(words: str) -> str:

@@ -81,7 +81,7 @@ def test_all_is_chosen_without_a_script_and_comes_back_as_it_was_chosen(newsroom
         "least-all": "normal", "kinds-all": "corrections",
         "cadence-all": "interval", "minutes-all": "45", "at-all": "", "day-all": "", "sooner-all": "",
     }  # fmt: skip
-    assert "Saved" in reader.post(path, chosen).text  # type: ignore[arg-type]
+    assert "Gespeichert" in reader.post(path, chosen).text  # type: ignore[arg-type]
     follows = following(newsroom)
     assert set(follows) == {"strike", "all"}
     one, every = follows["strike"], follows["all"]

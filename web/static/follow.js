@@ -8,7 +8,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   let later;
   button.hidden = false;
   button.addEventListener("click", async () => {
-    label.textContent = (await copied(source)) ? "Copied" : "Marked";
+    label.textContent = (await copied(source)) ? button.dataset.copy : button.dataset.marked;
     clearTimeout(later);
     later = setTimeout(() => { label.textContent = words; }, 2000);
   });

@@ -1,0 +1,105 @@
+"""The language of a page: of its story, its recipient or the site, never of the browser, since one copy serves all.
+
+The desk speaks English.  Translations lie in ``translations/<language>/LC_MESSAGES/messages.po``; `make strings` keeps them in step.
+"""
+
+from contextlib import suppress
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
+from flask import Flask, g, has_request_context, request
+from flask_babel import Babel, Domain, gettext  # type: ignore[import-untyped]
+
+from models.errors import Invalid, ServiceError
+from notifier.words import LANGUAGES, spoken
+from web.context import service
+
+FOLDER = Path(__file__).parent / "translations"
+
+
+def mark(text: str) -> str:
+    """``text`` as it is, which `gettext` translates once a page is known."""
+    return text
+
+
+# What `models.errors` says, and the fields that its errors name.
+_ELSEWHERE = (
+    mark("There is no %(kind)s %(name)s."), mark("This %(kind)s was withdrawn."),
+    mark("This link is not whole. Open it in the mail again, or copy all of it."),
+    mark("Too many tries. Wait %(minutes)s minutes and try again."),
+    mark("e-mail"), mark("choice"), mark("tags"), mark("kinds"), mark("quiet hours"), mark("pause"), mark("time zone"), mark("importance"),
+    mark("how often"), mark("at once"), mark("time of the digest"), mark("minutes"), mark("day"), mark("language"),
+)  # fmt: skip
+
+
+def set_up_languages(app: Flask) -> None:
+    """Let templates say ``_("...")`` and ``ngettext("...", "...", number)``."""
+    Babel(app).domain_instance = _Catalogs()
+    # Flask-Babel's own ways to a catalog are long, and a page has some hundred words of ours.
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        gettext=lambda text: catalog(page_language()).ugettext(text),
+        ngettext=lambda one, many, number: catalog(page_language()).ungettext(one, many, number),
+        pgettext=lambda context, text: catalog(page_language()).upgettext(context, text),
+        newstyle=True,
+    )
+    app.jinja_env.globals["page_language"] = page_language
+
+
+def speak(language: str | None) -> None:
+    """Answer this request in that language, where we have it; None: in the site's."""
+    base = (language or "").partition("-")[0].lower()
+    g.page_language = base if base in LANGUAGES else spoken(service().settings.site_language)
+
+
+def page_language() -> str:
+    """The language in which this request is answered; English outside of one."""
+    with suppress(AttributeError, RuntimeError):  # none yet, no application
+        return g.page_language  # type: ignore[no-any-return]
+    if not has_request_context():
+        return "en"
+    speak("en" if at_desk() else None)
+    return str(g.page_language)
+
+
+def at_desk() -> bool:
+    """Whether this request is of those who log in."""
+    return request.path.startswith(("/desk", "/login"))
+
+
+def said(error: ServiceError) -> str:
+    """What an error says, in the language of the page."""
+    sentence: str = gettext(error.sentence, **error.values)
+    return f"{_begun(gettext(error.field.replace('_', ' ')))}: {sentence}" if isinstance(error, Invalid) else sentence
+
+
+def reason(error: ServiceError) -> str:
+    """The same for beside a field, which needs no name there."""
+    return _begun(gettext(error.sentence, **error.values))
+
+
+def _begun(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+@cache
+def catalog(language: str) -> NullTranslations:
+    """The translations into a language; English is what the sources say."""
+    path = FOLDER / language / "LC_MESSAGES" / "messages.po"
+    if not path.exists():
+        return NullTranslations()
+    with path.open("rb") as file:
+        compiled = BytesIO()
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return Translations(compiled)
+
+
+class _Catalogs(Domain):  # type: ignore[misc]
+    """Ours instead of Flask-Babel's, which wants compiled files beside the sources and asks what a browser wants."""
+
+    def get_translations(self) -> NullTranslations:
+        return catalog(page_language())
