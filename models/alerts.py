@@ -55,6 +55,12 @@ def owe_notice(tx: Session, recipient: Recipient, name: str, values: Mapping[str
     return alert
 
 
+def forget_words(alert: Alert) -> None:
+    """Keep of a notice that has come to its end no more than its name: its words and links are about one person."""
+    if alert.notice is not None:
+        alert.notice = {"name": alert.notice["name"], "values": {}}
+
+
 def tell_operators(tx: Session, name: str, values: Mapping[str, Any]) -> None:
     """Owe every admin who has an address a notice."""
     admins = select(Account.email).where(Account.role == Role.ADMIN, Account.ended_at.is_(None), Account.email.is_not(None))

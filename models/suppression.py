@@ -7,11 +7,22 @@ from sqlalchemy.orm import Session
 
 from models.actor import Actor
 from models.addresses import HIDDEN, LAST, hidden, is_hidden, normal_address
+from models.alerts import forget_words
 from models.audience import ERASED, find, followed, reachable, suppress
 from models.clock import now
 from models.database import Database
 from models.errors import Conflict, NotFound
-from models.ledger import Delivery, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept, SubscriptionTag
+from models.ledger import (
+    Alert,
+    AlertKind,
+    Delivery,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    Subscription,
+    SubscriptionExcept,
+    SubscriptionTag,
+)
 from models.people import Role
 from models.texts import line
 
@@ -75,6 +86,9 @@ def erase(tx: Session, recipient: Recipient) -> None:
         tx.execute(delete(chosen).where(chosen.subscription_id.in_(select(Subscription.id).where(mine))))
     tx.execute(update(Subscription).where(mine, Subscription.ended_at.is_(None)).values(ended_at=now(tx)))
     tx.execute(update(Delivery).where(Delivery.recipient_id == recipient.id).values(last_reply=None))
+    told = select(Delivery.alert_id).where(Delivery.recipient_id == recipient.id, Delivery.settled_at.is_not(None))
+    for alert in tx.scalars(select(Alert).where(Alert.kind == AlertKind.NOTICE, Alert.id.in_(told))):
+        forget_words(alert)
 
 
 def any_hidden(tx: Session) -> bool:

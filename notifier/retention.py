@@ -7,6 +7,7 @@ from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from models import Alert, Delivery, DeliveryState, Fanout
+from models.alerts import forget_words
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database, rows_changed
@@ -70,6 +71,7 @@ def _fold(tx: Session, alert_id: int) -> None:
     if locked is None or not _without_debt(tx, [alert_id]):  # it is owed to somebody again
         return
     locked.folded_at = now(tx)
+    forget_words(locked)
     tx.execute(update(Fanout).where(Fanout.alert_id == alert_id, Fanout.done_at.is_(None)).values(done_at=now(tx)))
     condense(tx, alert_id)
 

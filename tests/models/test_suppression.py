@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import select
 
-from models import Delivery, Recipient, RecipientKind, RecipientState, Role, Subscription
+from models import Alert, Delivery, Recipient, RecipientKind, RecipientState, Role, Subscription
 from models.alerts import owe_notice
 from models.audience import add_subscriber, find, list_recipients, remove_recipient
 from models.errors import Conflict, Forbidden, Invalid, NotFound
@@ -44,14 +44,16 @@ def test_who_is_erased_leaves_no_trace_but_numbers_and_may_come_back(db, newsroo
     ann = found(db)
     assert ann.consent["said"] == "Form 7"
     with db.begin() as tx:
-        owe_notice(tx, ann, "healed", {})
-        tx.scalars(select(Delivery)).one().last_reply = f"451 <{ANN}> later"
+        owe_notice(tx, ann, "confirm", {"story": "The strike", "confirm": ann.uid})
+        told = tx.scalars(select(Delivery)).one()
+        told.last_reply, told.settled_at = f"451 <{ANN}> later", told.created_at
     erase_address(db, newsroom.actor, ANN)
     with db.read() as tx:
         row = tx.get_one(Recipient, ann.id)
         assert ANN not in str([getattr(row, column.name) for column in Recipient.__table__.columns])
         assert (row.state, row.consent, row.domain) == (RecipientState.ENDED, None, "")
         assert tx.scalars(select(Delivery.last_reply)).all() == [None]
+        assert tx.scalars(select(Alert.notice)).all() == [{"name": "confirm", "values": {}}], "not even what they asked for"
         assert tx.scalars(select(Subscription.ended_at)).one() is not None
         assert list_recipients(tx, RecipientKind.MAIL) == []
     with pytest.raises(NotFound):

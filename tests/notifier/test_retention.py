@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from models import Alert, Delivery, Fanout, RevisionKind, Tally
+from models.alerts import owe_notice
 from notifier import retention
 from notifier.report import alert_sums
 from notifier.retention import finish_ended, fold_old
@@ -92,3 +93,16 @@ def test_alerts_without_number_are_finished_some_at_a_time(newsroom: Newsroom, o
     monkeypatch.setattr(retention, "tallied", lambda tx, alert_ids: sizes.append(len(alert_ids)) or looked(tx, alert_ids))
     assert finished(office) == [True, False, True, True, True]
     assert max(sizes) == 2
+
+
+@one_database
+def test_of_an_old_notice_no_word_is_kept(office: Office, clock: StandingClock) -> None:
+    office.subscribe("one@example.org")
+    with office.db.begin() as tx:
+        owe_notice(tx, office.recipient("one@example.org"), "healed", {"channel": "x", "masked_url": "x", "words": "x"})
+    office.send()
+    assert finished(office) == [True]
+    clock.forward(days=181)
+    fold_old(office.db, KEEP)
+    with office.db.read() as tx:
+        assert tx.scalars(select(Alert.notice)).all() == [{"name": "healed", "values": {}}]
