@@ -22,7 +22,8 @@ from models.errors import BadLink, Conflict, Forbidden, Gone
 from models.ledger import Alert, Delivery, Recipient, RecipientState, SubscriptionTag
 from models.preferences import Rhythm
 from models.signup import found_or_made, mailed_enough, refuse_blocked, strike_for
-from models.stories import Entry, Revision
+from models.stories import Entry, Revision, Stream
+from models.streams import CLOSED
 from models.suppression import erase
 from models.throttle import network_of
 from models.tokens import read_leave_token, read_timed_token, timed_token
@@ -118,7 +119,7 @@ def move(db: Database, keys: Keys, token: str, client: str, *, look: bool = Fals
     (uid, new), until = read
     with db.begin() as tx:
         here, there = (tx.scalar(select(Recipient).where(Recipient.uid == one).with_for_update()) for one in (uid, new))
-        if until <= now(tx) or here is None or there is None or here.reason == ERASED:
+        if until <= now(tx) or here is None or there is None or here.reason == ERASED or here.state is RecipientState.SUPPRESSED:
             raise Gone("link", token, "This link was used, or is older than 30 minutes.")
         if there.state is RecipientState.CONFIRMED:
             raise Conflict("This address follows already. Leave by a mail to the former one, and choose here what you want.")
@@ -151,8 +152,8 @@ def stored_about(tx: Session, recipient: Recipient) -> dict[str, Any]:
 def _follow(tx: Session, one: Any) -> dict[str, Any]:
     names = ("least_importance", "news", "corrections", "created_at", "next_digest_at", *Rhythm.__dataclass_fields__)
     return {
-        "story": one.stream.title if one.stream else None,
-        "but_not": [stream.title for stream in left_out(tx, one)],
+        "story": _public_title(one.stream) if one.stream else None,
+        "but_not": [_public_title(stream) for stream in left_out(tx, one)],
         "tags": list(tx.scalars(select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == one.id))),
         **{name: _plain(getattr(one, name)) for name in names},
     }
@@ -176,8 +177,13 @@ def _mails(tx: Session, recipient: Recipient) -> list[dict[str, Any]]:
 
 
 def _tell(tx: Session, recipient: Recipient, values: dict[str, str], language: str) -> None:
-    if not mailed_enough(tx, recipient):
+    if not mailed_enough(tx, recipient, "fresh-link"):
         owe_notice(tx, recipient, "fresh-link", {**values, "language": language})
+
+
+def _public_title(stream: Stream) -> str:
+    """The title, unless the story is hidden now: then not even those who follow it are told what it is called."""
+    return "" if stream.state in CLOSED else stream.title
 
 
 def _plain(value: object) -> object:

@@ -16,7 +16,7 @@ from models.base import new_uid
 from models.clock import now
 from models.database import Database, rows_changed
 from models.errors import BadLink, Conflict, Gone, Invalid
-from models.ledger import Delivery, DeliveryState, Lane, Recipient, RecipientKind, RecipientState, Subscription
+from models.ledger import Alert, Delivery, DeliveryState, Lane, Recipient, RecipientKind, RecipientState, Subscription
 from models.preferences import CHOICES, Follow, set_follow
 from models.site import make_alone
 from models.stories import Stream, StreamState
@@ -78,7 +78,7 @@ def ask(db: Database, keys: Keys, wish: Wish, *, blocked: Collection[str] = ()) 
         asked = {"page": wish.page[:200], "choice": wish.choice, "at": _second(now(tx)).isoformat(), "network": network_of(wish.client)}
         if recipient.state is not RecipientState.SUPPRESSED:
             recipient.consent = {**(recipient.consent or {}), "asked": asked}
-        if not mailed_enough(tx, recipient):
+        if not mailed_enough(tx, recipient, "confirm", "preferences"):
             known = recipient.state is RecipientState.CONFIRMED
             scope = stream.uid if stream else ALL
             values = {
@@ -152,10 +152,14 @@ def strike_for(db: Database, address: str, client: str) -> None:
     strike(db, {f"sign-up network {network_of(client)}": TRIES_OF_NETWORK, f"sign-up address {hidden(_mailbox(address))}": TRIES})
 
 
-def mailed_enough(tx: Session, recipient: Recipient) -> bool:
-    """Whether an address got so many mails today that nobody subscribed to, that one more would be a nuisance."""
+def mailed_enough(tx: Session, recipient: Recipient, *names: str) -> bool:
+    """Whether an address got so many of these notices today that one more would be a nuisance.
+
+    Each kind counts by itself: whoever types somebody's address in must not keep that person's own links from them.
+    """
     today = (Delivery.recipient_id == recipient.id, Delivery.lane == Lane.URGENT, Delivery.created_at > now(tx) - OF)
-    return int(tx.scalar(select(func.count()).select_from(Delivery).where(*today)) or 0) >= MOST_MAILS
+    of_kind = select(func.count()).select_from(Delivery).join(Alert).where(*today, Alert.notice["name"].as_string().in_(names))
+    return int(tx.scalar(of_kind) or 0) >= MOST_MAILS
 
 
 def found_or_made(tx: Session, address: str, place: Wish | Stream | Recipient) -> Recipient:

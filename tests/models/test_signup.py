@@ -10,11 +10,12 @@ from models import Alert, Cadence, Delivery, Importance, Recipient, RecipientKin
 from models.audience import add_subscriber, find, followed, leave
 from models.clock import now
 from models.errors import BadLink, Conflict, Gone, Invalid, NotFound, TooMany
+from models.own_data import send_fresh_link
 from models.signup import KEPT, LIFE, TRIES_OF_NETWORK, Wish, ask, confirm, forget_unanswered
 from models.streams import StreamState, set_stream_state
 from models.suppression import suppress_address
 from models.throttle import network_of
-from models.tokens import ALL
+from models.tokens import ALL, leave_token
 
 HEDDA = "hedda@post.example"
 
@@ -131,6 +132,16 @@ def test_an_address_is_asked_three_times_in_a_quarter_of_an_hour_and_five_times_
     clock.forward(days=1)
     ask(db, keys, wish())
     assert len(notices(db)) == 6
+
+
+@one_database
+def test_whoever_floods_a_mailbox_keeps_its_owner_from_nothing(db, keys, newsroom, stream, clock):
+    add_subscriber(db, newsroom.actor, HEDDA)
+    for _ in range(6):
+        ask(db, keys, wish())
+        clock.forward(minutes=16)
+    send_fresh_link(db, keys, leave_token(keys, found(db).uid, ALL), "203.0.113.7", "data")
+    assert [name for name, _, _ in notices(db)] == [*["preferences"] * 5, "fresh-link"]
 
 
 @one_database
