@@ -36,7 +36,14 @@ class _Style:
 
 
 _WIDTHS: tuple[Literal["wide"], Literal["abbreviated"]] = ("wide", "abbreviated")
-_PATTERNS = {"de": {"day": "{weekday}, {date}", "in_full": "{day}. {month} {year}", "in_short": "{day}. {month}"}}
+_PATTERNS = {
+    "de": {
+        "day": "{weekday}, {date}",
+        "in_full": "{day}. {month} {year}",
+        "in_short": "{day}. {month}",
+        "stamp": "{weekday}, {date}, {time}",
+    }
+}
 
 
 @cache

@@ -13,6 +13,7 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, Domain, gettext  # type: ignore[import-untyped]
+from markupsafe import Markup
 
 from models.errors import Invalid, ServiceError
 from notifier.words import LANGUAGES, spoken
@@ -39,14 +40,8 @@ _ELSEWHERE = (
 def set_up_languages(app: Flask) -> None:
     """Let templates say ``_("...")`` and ``ngettext("...", "...", number)``."""
     Babel(app).domain_instance = _Catalogs()
-    # Flask-Babel's own ways to a catalog are long, and a page has some hundred words of ours.
-    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
-        gettext=lambda text: catalog(page_language()).ugettext(text),
-        ngettext=lambda one, many, number: catalog(page_language()).ungettext(one, many, number),
-        pgettext=lambda context, text: catalog(page_language()).upgettext(context, text),
-        newstyle=True,
-    )
-    app.jinja_env.globals["page_language"] = page_language
+    # Instead of Jinja's own ways, which are long: a page has some hundred words of ours.
+    app.jinja_env.globals.update(_=_words, pgettext=_words_of, ngettext=_words_for, page_language=page_language)
 
 
 def speak(language: str | None) -> None:
@@ -96,6 +91,27 @@ def catalog(language: str) -> NullTranslations:
         write_mo(compiled, read_po(file, locale=language))
     compiled.seek(0)
     return Translations(compiled)
+
+
+def _words(text: str, **values: object) -> Markup:
+    """What a template says, with values put in."""
+    found = _markup(page_language(), text)
+    return found % values if values else found
+
+
+def _words_of(context: str, text: str, **values: object) -> Markup:
+    found = _markup(page_language(), text, context)
+    return found % values if values else found
+
+
+def _words_for(one: str, many: str, number: int, **values: object) -> Markup:
+    return Markup(catalog(page_language()).ungettext(one, many, number)) % {"num": number, **values}  # noqa: S704  our own words
+
+
+@cache
+def _markup(language: str, text: str, context: str = "") -> Markup:
+    known = catalog(language)
+    return Markup(known.upgettext(context, text) if context else known.ugettext(text))  # noqa: S704  our own words
 
 
 class _Catalogs(Domain):  # type: ignore[misc]
