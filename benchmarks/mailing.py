@@ -64,11 +64,12 @@ def nodes(readers: int) -> list[Row]:
         return []
     with mail_servers.limited(delay_ms=DELAY_MS) as port, postgres.database() as given, _bare_site(port, readers, **given) as found:
         rates: dict[int, list[float]] = {1: [], 2: []}
-        for _ in range(ROUNDS):
-            for number in rates:
-                with working(found, number):
-                    rates[number].append(whole(found, readers))
+        for number in (1, 2, 1, 2):
+            with working(found, number):
+                whole(found, readers)  # two that start beside each other take twice as long to start
                 mail_servers.must_have(port, readers)
+                rates[number].append(whole(found, readers))
+            mail_servers.must_have(port, readers)
     return [Row(f"two worker nodes, server takes {DELAY_MS} ms", rates[2], rates[1], "messages/s", "one node", least=1.8)]
 
 
