@@ -65,7 +65,7 @@ def _posted(page: Page) -> None:
     page.locator("button[name=do][value=post]").click()
     page.get_by_role("button", name="Publish now").click()
     for _ in range(100):
-        if page.locator("td .state", has_text="Sent").count() > len(READERS):
+        if page.get_by_role("row", name=f"Mail Sent {len(READERS) + 1}").count():
             return
         page.wait_for_timeout(100)
         page.reload()
