@@ -30,6 +30,11 @@ def zone(name: str) -> ZoneInfo:
         raise ValueError(f"{name!r:.60} is not a time zone; write it like Europe/Kyiv or UTC") from exc
 
 
+def is_local(url: str) -> bool:
+    """Whether an address leads to the very machine that follows it."""
+    return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
+
+
 def _hosts(value: object) -> object:
     if isinstance(value, str):
         return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
@@ -162,7 +167,7 @@ class Settings(BaseSettings):
     @property
     def only_here(self) -> bool:
         """BASE_URL is an address of the machine itself, so nobody else has a way in by it."""
-        return urlsplit(self.base_url).hostname in {"localhost", "127.0.0.1", "::1"}
+        return is_local(self.base_url)
 
     @property
     def resolved_database_url(self) -> str:

@@ -10,11 +10,11 @@ import platform
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlalchemy import exists, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from config.settings import is_local
 from models.actor import Actor
 from models.clock import now
 from models.database import Database
@@ -26,7 +26,6 @@ from models.stories import Site
 HEARTBEAT = timedelta(seconds=30)
 SILENCE = timedelta(hours=1)
 """Without a heartbeat for so long, what was owed before may be wanted by nobody any more."""
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _MACHINE = Path("/etc/machine-id")
 _NAMES = {
     "url": "BASE_URL",
@@ -117,8 +116,7 @@ def place(tx: Session, base_url: str) -> str:
 
     Addresses of the machine itself are all alike, since a link to them leads no reader astray.
     """
-    local = urlsplit(base_url).hostname in _LOCAL
-    parts = {"url": "local" if local else base_url}
+    parts = {"url": "local" if is_local(base_url) else base_url}
     if tx.get_bind().dialect.name == "sqlite":
         file = str(tx.connection().engine.url.database)
         parts |= {"host": _host(), "file": str(os.stat(file).st_ino)}  # noqa: PTH116  never opened: that would drop SQLite's locks
