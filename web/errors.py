@@ -67,7 +67,7 @@ def add_error_pages(app: Flask) -> None:
 def error_page(status: int, sentence: str) -> Response:
     """A page with that status and sentence."""
     title = gettext(_TITLES.get(status) or HTTPStatus(status).phrase.capitalize())
-    response = make_response(render_template("error.html", status=status, title=title, sentence=sentence, at_desk=at_desk()), status)
+    response = make_response(render_template("sentence.html", status=status, title=title, sentence=sentence, at_desk=at_desk()), status)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -17,7 +17,7 @@ from models.ledger import Recipient, RecipientState
 from models.own_data import Pass, ask_to_move, erase_me, move, owner, read_pass, send_fresh_link, set_shared, stored_about
 from models.preferences import set_preferences
 from models.stories import Stream, StreamState
-from models.streams import CLOSED, list_streams
+from models.streams import list_streams
 from models.tokens import ALL
 from web.answer import unshared
 from web.context import service
@@ -133,7 +133,7 @@ def _state(tx: Session, token: str) -> tuple[Pass, Recipient, list[Stream]]:
     """Who came, and the stories that they follow or may add; hidden ones are not named."""
     came = read_pass(tx, service().keys, token)
     recipient, subscriptions = read_followed(tx, came.uid)
-    own = [one.stream for one in subscriptions if one.stream is not None and one.stream.state not in CLOSED]
+    own = [one.stream for one in subscriptions if one.stream is not None and one.stream.is_public]
     running = [one for one in list_streams(tx, public=True) if one.state is not StreamState.ENDED]
     return came, recipient, own + [one for one in running if one not in own][:MOST_OFFERED]
 
@@ -181,7 +181,7 @@ def _page(
 
 
 def _told(title: str, sentence: str) -> ResponseReturnValue:
-    return unshared(make_response(render_template("preferences_done.html", title=title, sentence=sentence)))
+    return unshared(make_response(render_template("sentence.html", title=title, sentence=sentence)))
 
 
 @cache
