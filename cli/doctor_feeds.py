@@ -20,7 +20,7 @@ from feeds.doctor import Level, Seen
 from feeds.document import Format
 from models import EntryState
 from models.entries import list_entries
-from models.streams import CLOSED, get_stream, list_streams
+from models.streams import get_stream, list_streams
 
 COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
 
@@ -62,7 +62,7 @@ def _topics(tx: Session, stream: str | None) -> Iterator[Topic]:
         return
     yield Topic()
     yield from (Topic(Scope.STREAM, found.slug) for found in list_streams(tx, public=True))
-    newest = [entry for entry in list_entries(tx, EntryState.PUBLISHED) if entry.stream.state not in CLOSED]
+    newest = [entry for entry in list_entries(tx, EntryState.PUBLISHED) if entry.stream.is_public]
     yield from [Topic(Scope.TAG, tag.slug) for entry in newest for tag in entry.tags][:1]
     yield from [Topic(Scope.CONTRIBUTOR, credit.contributor.slug) for entry in newest for credit in entry.credits][:1]
 

@@ -10,8 +10,8 @@ from models.entries import entries
 from models.errors import NotFound
 from models.people import Contributor
 from models.reading import cut
-from models.stories import Entry, EntryContributor, EntryState, EntryTag, Stream, StreamContributor
-from models.streams import CLOSED, LATEST_FIRST
+from models.stories import CLOSED, Entry, EntryContributor, EntryState, EntryTag, Stream, StreamContributor
+from models.streams import LATEST_FIRST
 
 # Of entries joined with their streams: what the public may read.
 _OPEN = Stream.state.not_in(CLOSED)
@@ -94,7 +94,7 @@ def named(person: Contributor) -> ColumnElement[bool]:
 
 
 def _credited(person: Contributor) -> Select[Stream]:
-    return select(Stream).join(Stream.credits).where(StreamContributor.contributor_id == person.id, Stream.state.not_in(CLOSED))
+    return select(Stream).join(Stream.credits).where(StreamContributor.contributor_id == person.id, _OPEN)
 
 
 def _listing(tx: Session, belongs: ColumnElement[bool], before: int | None) -> Listing:

@@ -23,7 +23,6 @@ from models.ledger import Alert, Delivery, Recipient, RecipientState, Subscripti
 from models.preferences import Rhythm
 from models.signup import found_or_made, mailed_enough, refuse_blocked, strike_for
 from models.stories import Entry, Revision, Stream
-from models.streams import CLOSED
 from models.suppression import erase
 from models.throttle import network_of
 from models.tokens import read_leave_token, read_timed_token, timed_token
@@ -183,7 +182,7 @@ def _tell(tx: Session, recipient: Recipient, values: dict[str, str], language: s
 
 def _public_title(stream: Stream) -> str:
     """The title, unless the story is hidden now: then not even those who follow it are told what it is called."""
-    return "" if stream.state in CLOSED else stream.title
+    return stream.title if stream.is_public else ""
 
 
 def _plain(value: object) -> object:

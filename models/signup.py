@@ -20,7 +20,7 @@ from models.ledger import Alert, Delivery, DeliveryState, Lane, Recipient, Recip
 from models.preferences import CHOICES, Follow, set_follow
 from models.site import make_alone
 from models.stories import Stream, StreamState
-from models.streams import CLOSED, get_stream
+from models.streams import get_stream
 from models.throttle import network_of, strike
 from models.tokens import ALL, leave_token, read_timed_token, timed_token
 
@@ -102,7 +102,7 @@ def read_invitation(tx: Session, keys: Keys, token: str, *, lock: bool = False) 
     stream = tx.scalar(select(Stream).where(Stream.uid == scope)) if scope != ALL else None
     if recipient is None or recipient.state is RecipientState.SUPPRESSED or (stream is None and scope != ALL):
         raise Gone("link", token, "This link leads to nothing any more. Sign up again if you want to.")
-    if stream is not None and stream.state in (*CLOSED, StreamState.ENDED):
+    if stream is not None and (not stream.is_public or stream.state is StreamState.ENDED):
         raise Gone("link", token, "This story has ended meanwhile, so no mail will come of it.")
     asked_at = until - LIFE
     used = any(one["asked_at"] == asked_at.isoformat() and one["scope"] == scope for one in _given(recipient))

@@ -36,6 +36,9 @@ class StreamState(enum.Enum):
     DELETED = "deleted"
 
 
+CLOSED = (StreamState.HIDDEN, StreamState.DELETED)  # to the public
+
+
 class FeedText(enum.Enum):
     """How much of an entry its feeds carry."""
 
@@ -70,6 +73,11 @@ class Stream(Base):
     credits: Mapped[list["StreamContributor"]] = relationship(
         order_by="StreamContributor.position", cascade="all, delete-orphan", lazy="raise"
     )
+
+    @property
+    def is_public(self) -> bool:
+        """Whether readers may know of it."""
+        return self.state not in CLOSED
 
     @property
     def contributors(self) -> list[Contributor]:

@@ -20,12 +20,11 @@ from models.errors import Conflict, Gone, Invalid, NotFound
 from models.markdown import to_html
 from models.people import Role
 from models.site import make_alone, mint_guid, next_seq
-from models.stories import FeedText, Stream, StreamContributor, StreamState
+from models.stories import CLOSED, FeedText, Stream, StreamContributor, StreamState
 from models.texts import BODY, DEK, NAME, TITLE, block, language_tag, line
 from models.times import zone_name
 
 QUIET_AFTER = timedelta(hours=24)
-CLOSED = (StreamState.HIDDEN, StreamState.DELETED)  # to the public
 LATEST_FIRST = (Stream.last_entry_at.desc().nulls_last(), Stream.id.desc())
 PREFIX, MAIL_TEXT = 60, 1_000  # characters at most
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -163,7 +162,7 @@ def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) 
     with db.begin() as tx:
         stream = get_stream(tx, slug)
         if stream.state is not state:
-            was_seen = stream.state not in CLOSED
+            was_seen = stream.is_public
             stream.state = state
             touch(tx, stream)
             if was_seen and state is StreamState.ENDED:

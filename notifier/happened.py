@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from models import Alert, AlertKind, Entry, EntryState, EntryTag, Revision, RevisionKind, RevisionState, Stream
 from models.audience import Topic
 from models.digesting import Happened, News
-from models.streams import CLOSED
+from models.stories import CLOSED
 
 MOST = 500
 """Entries that one digest looks at, the latest: what is more is read on the pages."""

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from models import Entry, EntryState, RevisionKind, Stream
 from models.entries import entries
-from models.streams import CLOSED
+from models.stories import CLOSED
 from notifier.message import ChannelMessage, cut
 from notifier.render import Sender, render_chat
 from notifier.story import Story
