@@ -68,8 +68,8 @@ screenshots: .venv/test.done ## Pictures of the pages for the README, from a dem
 
 .PHONY: lock
 lock: ## Write requirements/*.lock anew (needs uv)
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-annotate --no-header pyproject.toml -o requirements/run.lock
-	uv pip compile -q --universal --generate-hashes --python-version 3.11 --no-annotate --no-header \
+	uv pip compile -q --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-annotate --no-header pyproject.toml -o requirements/run.lock
+	uv pip compile -q --universal --generate-hashes --no-strip-extras --python-version 3.11 --no-annotate --no-header \
 		pyproject.toml requirements/test.in -c requirements/run.lock -o requirements/test.lock
 
 .PHONY: clean
