@@ -1,5 +1,6 @@
 """The newsroom: its tables, and every rule by which they change.  Importing it registers all tables."""
 
+from models.keeping import KeptForm
 from models.ledger import (
     Alert,
     AlertKind,
@@ -19,10 +20,12 @@ from models.ledger import (
     SubscriptionTag,
     Tally,
 )
-from models.people import Account, Contributor, LoginLink, LoginSession, Role, Throttle
+from models.media import Picture, PictureFile
+from models.people import Account, Contributor, LinkKind, LoginLink, LoginSession, Role, Throttle
 from models.stories import (
     Entry,
     EntryContributor,
+    EntryPicture,
     EntryState,
     EntryTag,
     FeedText,
@@ -33,12 +36,14 @@ from models.stories import (
     Site,
     Stream,
     StreamContributor,
+    StreamSlug,
     StreamState,
 )
 
 __all__ = [
     "Account", "Alert", "AlertKind", "Cadence", "Contributor", "DailySum", "Delivery", "DeliveryState", "Entry", "EntryContributor",
-    "EntryState", "EntryTag", "Fanout", "FeedText", "Importance", "Lane", "LoginLink", "LoginSession", "Pause", "Recipient",
-    "RecipientKind", "RecipientState", "Revision", "RevisionKind", "RevisionState", "Role", "Site", "SkipReason", "Stream",
-    "StreamContributor", "StreamState", "Subscription", "SubscriptionExcept", "SubscriptionTag", "Tally", "Throttle",
+    "EntryPicture", "EntryState", "EntryTag", "Fanout", "FeedText", "Importance", "KeptForm", "Lane", "LinkKind", "LoginLink",
+    "LoginSession", "Pause", "Picture", "PictureFile", "Recipient", "RecipientKind", "RecipientState", "Revision", "RevisionKind",
+    "RevisionState", "Role", "Site", "SkipReason", "Stream", "StreamContributor", "StreamSlug", "StreamState", "Subscription",
+    "SubscriptionExcept", "SubscriptionTag", "Tally", "Throttle",
 ]  # fmt: skip

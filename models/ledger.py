@@ -184,6 +184,7 @@ class Alert(Base):
     priority: Mapped[int] = mapped_column(default=1)  # 0 breaking and notices, 1 normal, 2 digest
     created_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
+    waits_for: Mapped[str | None] = mapped_column(String(16))  # why it waits on the desk for an editor: second, or most
     held_at: Mapped[datetime | None]  # its first delivery would leave so late that an operator decides
     resumed_at: Mapped[datetime | None]  # when an operator let it go, however late it was
     finished_at: Mapped[datetime | None]  # nothing of it is owed any more

@@ -3,7 +3,7 @@
 import enum
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, BigId, Uid
@@ -36,13 +36,22 @@ class Account(Base):
     ended_at: Mapped[datetime | None]
 
 
+class LinkKind(enum.Enum):
+    """What a link is for: to log in once, or to choose a password, when invited or when it was forgotten."""
+
+    LOGIN = "login"
+    INVITATION = "invitation"
+    RESET = "reset"
+
+
 class LoginLink(Base):
-    """A link that logs in once, for a short while; only the hash of its token is kept."""
+    """A link that lets an account in once, for a while; only the hash of its token is kept."""
 
     __tablename__ = "login_link"
 
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
+    kind: Mapped[LinkKind] = mapped_column(default=LinkKind.LOGIN, server_default="login")
     expires_at: Mapped[datetime]
 
 
@@ -54,6 +63,8 @@ class LoginSession(Base):
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     created_at: Mapped[datetime]
+    seen_at: Mapped[datetime | None]  # to the hour
+    browser: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))  # as it named itself
     expires_at: Mapped[datetime]
     account: Mapped[Account] = relationship(lazy="raise")
 

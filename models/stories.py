@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from models.base import Base, BigId, Uid
+from models.media import Picture
 from models.people import Contributor
 
 
@@ -62,6 +63,11 @@ class Stream(Base):
     language: Mapped[str] = mapped_column(String(35))
     timezone: Mapped[str] = mapped_column(String(64))
     state: Mapped[StreamState] = mapped_column(default=StreamState.LIVE)
+    picture_id: Mapped[int | None] = mapped_column(
+        BigInteger
+    )  # no foreign key: SQLite would make the table anew for one, and lose its rows
+    picture_alt: Mapped[str] = mapped_column(String(1000), default="", server_default=text("''"))
+    color: Mapped[str | None] = mapped_column(String(7))  # its accent, as #b8241a; none: the site's
     subject_prefix: Mapped[str | None] = mapped_column(String(60))  # of its mails
     mail_intro: Mapped[str | None] = mapped_column(String(1000))  # plain text, on top of its mails
     mail_footer: Mapped[str | None] = mapped_column(String(1000))
@@ -74,6 +80,10 @@ class Stream(Base):
         order_by="StreamContributor.position", cascade="all, delete-orphan", lazy="raise"
     )
 
+    picture: Mapped[Picture | None] = relationship(
+        primaryjoin=lambda: foreign(Stream.picture_id) == Picture.id, lazy="raise", viewonly=True
+    )
+
     @property
     def is_public(self) -> bool:
         """Whether readers may know of it."""
@@ -83,6 +93,15 @@ class Stream(Base):
     def contributors(self) -> list[Contributor]:
         """Those credited on the stream, in their order."""
         return [credit.contributor for credit in self.credits]
+
+
+class StreamSlug(Base):
+    """A former address of a stream, which leads to the present one for good."""
+
+    __tablename__ = "stream_slug"
+
+    slug: Mapped[str] = mapped_column(String(80), primary_key=True)
+    stream_id: Mapped[int] = mapped_column(ForeignKey("stream.id", ondelete="CASCADE"), index=True)
 
 
 class StreamContributor(Base):
@@ -118,6 +137,7 @@ _NOTICED = "updated_at > published_at"
 _OUT = "state = 'published'"
 _WITHIN = "state <> 'published'"
 _RAISED = "importance <> 'normal'"
+_PINNED = "pinned_at IS NOT NULL"
 
 
 class Entry(Base):
@@ -141,6 +161,8 @@ class Entry(Base):
         # Pages ask for the latest dates of a stream, and how many it has.
         Index("ix_entry_published", "stream_id", "published_at", sqlite_where=text(_OUT), postgresql_where=text(_OUT)),
         Index("ix_entry_within", "stream_id", "state", sqlite_where=text(_WITHIN), postgresql_where=text(_WITHIN)),
+        # A page shows on top what is pinned.
+        Index("ix_entry_pinned", "stream_id", sqlite_where=text(_PINNED), postgresql_where=text(_PINNED)),
         # The feed of key entries.
         Index("ix_entry_raised", "stream_id", "seq", sqlite_where=text(_RAISED), postgresql_where=text(_RAISED)),
     )
@@ -160,6 +182,8 @@ class Entry(Base):
     link: Mapped[str] = mapped_column(String(2000), default="")
     importance: Mapped[Importance] = mapped_column(default=Importance.NORMAL)
     alerts: Mapped[bool] = mapped_column(default=True)  # followers are told when it is published
+    pinned_at: Mapped[datetime | None]
+    remark: Mapped[str] = mapped_column(String(1000), default="", server_default=text("''"))  # why an editor returned it
     publish_at: Mapped[datetime | None]  # when a scheduled entry goes out
     dated_at: Mapped[datetime | None]  # the date that it shall bear, where that is not the moment it went out
     published_at: Mapped[datetime | None]
@@ -172,6 +196,7 @@ class Entry(Base):
         order_by="EntryContributor.position", cascade="all, delete-orphan", lazy="raise"
     )
     tags: Mapped[list["EntryTag"]] = relationship(order_by="EntryTag.position", cascade="all, delete-orphan", lazy="raise")
+    pictures: Mapped[list["EntryPicture"]] = relationship(order_by="EntryPicture.position", cascade="all, delete-orphan", lazy="raise")
 
     @property
     def byline(self) -> list[Contributor]:
@@ -188,6 +213,19 @@ class EntryContributor(Base):
     contributor_id: Mapped[int] = mapped_column(ForeignKey("contributor.id"), primary_key=True, index=True)
     position: Mapped[int]
     contributor: Mapped[Contributor] = relationship(lazy="raise")
+
+
+class EntryPicture(Base):
+    """A picture of an entry, with its words: what it shows, and who made it."""
+
+    __tablename__ = "entry_picture"
+
+    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id", ondelete="CASCADE"), primary_key=True)
+    picture_id: Mapped[int] = mapped_column(ForeignKey("picture.id"), primary_key=True, index=True)
+    position: Mapped[int]
+    alt: Mapped[str] = mapped_column(String(1000), default="")
+    credit: Mapped[str] = mapped_column(String(200), default="")
+    picture: Mapped[Picture] = relationship(lazy="raise")
 
 
 class EntryTag(Base):
