@@ -32,7 +32,7 @@ def list_alerts(limit: int, as_json: bool) -> None:
 
 
 def _standing(one: dict[str, object]) -> str:
-    return "stopped" if one["stopped_at"] else "held" if one["held_at"] else ""
+    return "stopped" if one["stopped_at"] else "waits" if one["waits_for"] else "held" if one["held_at"] else ""
 
 
 def _find(door: Door, name: str) -> int:

@@ -18,6 +18,7 @@ from config.settings import BadSettings, Settings, load_settings
 from models.accounts import command_line_account
 from models.actor import Actor
 from models.database import Database, open_database
+from models.gates import Gates
 from models.migrate import pending_migrations
 from models.site import is_founded
 from models.texts import BODY
@@ -45,7 +46,7 @@ class Door:
             raise BadSettings(
                 f"There is no site in {self.settings.data_dir.absolute()} yet. Run `storywire init` first, or set STORYWIRE_DATA_DIR."
             )
-        db = open_database(self.settings.resolved_database_url)
+        db = open_database(self.settings.resolved_database_url, gates=Gates.of(self.settings))
         click.get_current_context().call_on_close(db.engine.dispose)
         if pending_migrations(db):
             raise BadSettings("The database is of an older version. Run `storywire init`.")

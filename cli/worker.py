@@ -11,6 +11,7 @@ from cli.worker_lock import worker_lock
 from config.logging import set_up_logging
 from models import Lane
 from models.database import open_database
+from models.gates import Gates
 from notifier.engine import run_worker
 
 
@@ -35,6 +36,6 @@ def worker(lanes: tuple[str, ...]) -> None:
     door.db.engine.dispose()  # opened to refuse a database that waits for its migrations
     with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1) if settings.embedded else nullcontext():
         # A power loss may repeat the last messages, never lose one, so the worker need not wait for the disk at each commit.
-        db = open_database(settings.resolved_database_url, synchronous="NORMAL")
+        db = open_database(settings.resolved_database_url, synchronous="NORMAL", gates=Gates.of(settings))
         run_worker(settings, door.keys, db, stop, frozenset(map(Lane, lanes)) or frozenset(Lane))
         db.engine.dispose()

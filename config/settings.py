@@ -102,6 +102,12 @@ class Settings(BaseSettings):
     proxies: int = Field(0, ge=0, le=5, description="Proxies in front that append to X-Forwarded-For, so that throttles see who calls.")
     undo_seconds: int = Field(10, ge=0, le=600, description="Seconds that a post from the desk waits, so that it can be undone.")
     confirm_above: int = Field(1000, ge=0, description="More recipients than this, or a breaking entry, ask again before the alert.")
+    breaking_needs_second_editor: bool = Field(
+        False, description="Breaking entries and their changes wait until a second editor approves them."
+    )
+    max_alerts_per_hour: int = Field(
+        0, ge=0, description="Alerts that one story may have within an hour; a further one waits on the desk. 0: any number."
+    )
     max_alert_age_hours: int = Field(24, ge=1, le=720, description="A message that could not be sent for so long is given up.")
     keep_deliveries_days: int = Field(
         180, ge=1, le=3650, description="Days after its end that an alert keeps who was told; then only its sums stay."

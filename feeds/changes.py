@@ -3,7 +3,7 @@
 from sqlalchemy import NullPool, create_engine, select
 
 from feeds.shelf import Moves
-from models import Site, Stream
+from models import Site, Stream, StreamSlug
 from models.database import Database
 from models.site import current_seq
 
@@ -16,8 +16,10 @@ def read_moves(db: Database, since: int) -> Moves | None:
         site = current_seq(tx)
         if site == since:
             return None
-        moved = tx.execute(select(Stream.slug, Stream.seq).where(Stream.seq > (since if since < site else 0)))
-        return Moves(site, {row.slug: row.seq for row in moved})
+        moved = (Stream.seq > (since if since < site else 0),)
+        present = select(Stream.slug, Stream.seq).where(*moved)
+        former = select(StreamSlug.slug, Stream.seq).join(Stream, Stream.id == StreamSlug.stream_id).where(*moved)
+        return Moves(site, dict(tx.execute(present.union_all(former)).all()))
 
 
 class CounterWatch:

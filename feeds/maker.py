@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from config.settings import Settings
@@ -14,6 +15,7 @@ from feeds.shelf import Make
 from feeds.shelved import Answer, Made
 from models.database import Database
 from models.errors import Gone, NotFound
+from models.errors import Moved as Elsewhere
 
 SHARE = 0.125  # of the memory that is set for feeds, for written entries
 _REMEMBERED = 32  # documents; they share their entries with the loader's memory
@@ -38,13 +40,14 @@ class FeedMaker:
     def _make(self, topic: Topic, fmt: Format, anew: bool) -> Made | Answer:
         try:
             document = self._document(topic, anew)
+        except Elsewhere as exc:
+            return _elsewhere("301 Moved Permanently", f"{self._base_url}{replace(topic, name=exc.present).folder}{fmt.file_name}")
         except NotFound:
             return _NOT_FOUND
         except Gone as exc:
             return Answer("410 Gone", str(exc), _MINUTE)
         except Moved as exc:  # to a version that will be over one day, too
-            place = f"{self._base_url}{exc.topic.folder}{fmt.file_name}"
-            return Answer("302 Found", f"This part of the feed is now at {place}", (("Location", place), *_MINUTE))
+            return _elsewhere("302 Found", f"{self._base_url}{exc.topic.folder}{fmt.file_name}")
         return _made(topic, document, fmt, partial(self._render, document, fmt))
 
     def _document(self, topic: Topic, anew: bool) -> FeedDocument:
@@ -55,6 +58,10 @@ class FeedMaker:
                 with suppress(KeyError):  # another thread took it away
                     self._read.popitem(last=False)
         return document
+
+
+def _elsewhere(status: str, place: str) -> Answer:
+    return Answer(status, f"This is now at {place}", (("Location", place), *_MINUTE))
 
 
 def _made(topic: Topic, document: FeedDocument, fmt: Format, render: Callable[[], bytes]) -> Made:

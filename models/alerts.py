@@ -4,21 +4,27 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from models.audience import reachable
 from models.clock import now
+from models.gates import why_wait
 from models.ledger import Alert, AlertKind, Delivery, DeliveryState, Fanout, Lane, Recipient, RecipientState
 from models.people import Account, Role
-from models.stories import Entry, Importance, Revision, StreamState
+from models.stories import Entry, Importance, Revision, RevisionKind, StreamState
 from models.tallies import tally
 
 URGENT, NORMAL, DIGEST = 0, 1, 2  # priorities within a lane
 
 
 def owe(tx: Session, revision: Revision, entry: Entry) -> None:
-    """Owe everybody who follows the news of a revision, if it alerts and its stream is not hidden; workers find out who that is."""
+    """Owe everybody who follows the news of a revision, if it alerts and its stream is not hidden; workers find out who that is.
+
+    The alert may have to wait on the desk first; what waited there of an entry that is withdrawn is dropped.
+    """
+    if revision.kind is RevisionKind.RETRACTION:
+        drop_waiting(tx, entry)
     if not revision.alerts or entry.stream.state is StreamState.HIDDEN:
         return
     alert = Alert(
@@ -27,8 +33,16 @@ def owe(tx: Session, revision: Revision, entry: Entry) -> None:
         seq=entry.stream.seq,
         priority=URGENT if entry.importance is Importance.BREAKING else NORMAL,
         created_at=now(tx),
+        waits_for=why_wait(tx, revision, entry),
     )
     tx.add_all([alert, *(Fanout(alert=alert, lane=lane) for lane in Lane)])
+
+
+def drop_waiting(tx: Session, entry: Entry) -> None:
+    """Stop the alerts of an entry that wait on the desk."""
+    of_entry = select(Revision.id).where(Revision.entry_id == entry.id)
+    waits = (Alert.revision_id.in_(of_entry), Alert.waits_for.is_not(None), Alert.stopped_at.is_(None))
+    tx.execute(update(Alert).where(*waits).values(stopped_at=now(tx)))
 
 
 def owe_notice(tx: Session, recipient: Recipient, name: str, values: Mapping[str, Any]) -> Alert:

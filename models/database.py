@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.clock import Clock, database_clock
+from models.gates import OPEN, Gates
 
 _READ = "storywire_read"
 # A PostgreSQL host that vanished answers nothing, not even no: then threads must not wait for good.  The URL may say otherwise.
@@ -31,8 +32,8 @@ class Database(sessionmaker[Session]):
     and then writes fails when another wrote in between, however long it would wait.
     """
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
-        super().__init__(bind=engine, expire_on_commit=False, info={"clock": clock})
+    def __init__(self, engine: Engine, clock: Clock, gates: Gates) -> None:
+        super().__init__(bind=engine, expire_on_commit=False, info={"clock": clock, "gates": gates})
         self.engine = engine
         # SQLite reads one moment by itself; PostgreSQL must be asked to.
         one_moment = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
@@ -50,8 +51,10 @@ class Database(sessionmaker[Session]):
         return self.engine.dialect.name == "sqlite"
 
 
-def open_database(url: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", clock: Clock = database_clock) -> Database:
-    """The database at ``url``, which need not have its tables yet.
+def open_database(
+    url: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", clock: Clock = database_clock, gates: Gates = OPEN
+) -> Database:
+    """The database at ``url``, which need not have its tables yet; ``gates`` hold for whatever is posted through it.
 
     ``synchronous`` counts on SQLite only: FULL survives a power loss after each commit; NORMAL may lose the last
     commits then (never at a mere crash), which the worker accepts because it can only repeat a message.
@@ -60,7 +63,7 @@ def open_database(url: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", 
     if not url.startswith("sqlite"):
         patience = {name: value for name, value in _PATIENCE.items() if name not in make_url(url).query}
         pool = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8}
-        return Database(create_engine(url, hide_parameters=True, connect_args=patience, **pool), clock)
+        return Database(create_engine(url, hide_parameters=True, connect_args=patience, **pool), clock, gates)
     engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 5})
     make_private(engine.url.database or "")
 
@@ -75,7 +78,7 @@ def open_database(url: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", 
         options: dict[str, Any] = dict(connection.get_execution_options())
         connection.exec_driver_sql("BEGIN" if options.get(_READ) else "BEGIN IMMEDIATE")
 
-    return Database(engine, clock)
+    return Database(engine, clock, gates)
 
 
 def make_private(path: str | Path) -> None:

@@ -4,6 +4,7 @@ ServiceError
 ├── Invalid             422: one field cannot be taken, and why
 ├── Forbidden           403: this account may not do that
 ├── NotFound            404: no such stream, entry, account, channel
+│   ├── Moved           it has another address now, for good
 │   └── BadLink         a link of a mail that was cut or is not ours
 ├── Gone                410: it was there and was withdrawn or deleted
 ├── Conflict            409: it is in another state than the change needs
@@ -47,6 +48,14 @@ class NotFound(ServiceError):
         super().__init__("There is no %(kind)s %(name)s.", kind=kind, name=f"{name!r:.100}")
         self.kind = kind
         self.name = name
+
+
+class Moved(NotFound):
+    """What had that name has another ``present`` one."""
+
+    def __init__(self, kind: str, name: str, present: str) -> None:
+        ServiceError.__init__(self, "This %(kind)s is called %(present)s now.", kind=kind, present=present)
+        self.kind, self.name, self.present = kind, name, present
 
 
 class BadLink(NotFound):

@@ -101,8 +101,8 @@ def resume_sending(db: Database, actor: Actor) -> None:
 
 
 def waiting(tx: Session) -> Waiting:
-    """What waits now, whatever it waits for; stopped alerts are left out."""
-    stopped = select(Alert.id).where(Alert.stopped_at.is_not(None))
+    """What waits now, whatever it waits for; stopped alerts, and those that wait on the desk, are left out."""
+    stopped = select(Alert.id).where(or_(Alert.stopped_at.is_not(None), Alert.waits_for.is_not(None)))
     owed = (Delivery.state == DeliveryState.QUEUED, Delivery.alert_id.not_in(stopped))
     rows = tx.execute(select(Delivery.lane, func.count(), func.min(Delivery.created_at)).where(*owed).group_by(Delivery.lane)).all()
     numbers = {lane: number for lane, number, _ in rows}
@@ -153,7 +153,8 @@ def _after_silence(tx: Session, beat: datetime | None) -> str | None:
     then = now(tx) - SILENCE
     states = Delivery.state.in_([DeliveryState.QUEUED, DeliveryState.CLAIMED])
     owed = exists().where(states, Delivery.created_at < then, Delivery.due_at < HELD)
-    found = exists().where(Fanout.done_at.is_(None), Fanout.alert_id == Alert.id, Alert.created_at < then, Alert.stopped_at.is_(None))
+    goes_on = (Alert.created_at < then, Alert.stopped_at.is_(None), Alert.waits_for.is_(None))
+    found = exists().where(Fanout.done_at.is_(None), Fanout.alert_id == Alert.id, *goes_on)
     if not tx.scalar(select(or_(owed, found))):
         return None
     return f"No worker ran since {beat:%Y-%m-%d %H:%M} UTC, and alerts from before still wait."

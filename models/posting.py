@@ -15,15 +15,16 @@ from models.clock import now
 from models.database import Database
 from models.entries import entries, entry_to_change, fill, packed
 from models.errors import Conflict, Invalid, KeyUsed
+from models.gates import needs_second
 from models.people import Role
-from models.publishing import publish
+from models.publishing import go_out
 from models.site import mint_guid
 from models.stories import Entry, EntryState
 from models.streams import get_stream, must_take_entries
 from models.texts import EntryText
 
 UNPUBLISHED = (EntryState.DRAFT, EntryState.SUBMITTED, EntryState.SCHEDULED)
-_EARLIEST, _LATEST = timedelta(days=366 * 150), timedelta(days=366 * 5)
+_EARLIEST, LATEST = timedelta(days=366 * 150), timedelta(days=366 * 5)
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,13 @@ def _add(tx: Session, actor: Actor, slug: str, text: EntryText, release: Release
 
 
 def save_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryText) -> Entry:
-    """Change the text of an entry that is not out yet; its state stays."""
+    """Change the text of an entry that is not out yet; its state stays, but for what a second editor has to approve anew."""
     text = text.cleaned()
     with db.begin() as tx:
         entry = _unpublished(tx, actor, uid, version)
         fill(tx, entry, packed(tx, text))
+        if entry.state is EntryState.SCHEDULED and needs_second(tx, entry.importance):
+            go_out(tx, actor, entry)
         tx.flush()
         return entry
 
@@ -123,13 +126,7 @@ def _release(tx: Session, actor: Actor, entry: Entry, release: Release) -> None:
     moment = now(tx)
     entry.alerts = release.alerts
     at = release.at
-    if at is not None and not moment - _EARLIEST < at < moment + _LATEST:
+    if at is not None and not moment - _EARLIEST < at < moment + LATEST:
         raise Invalid("at", "choose a time within the last 150 and the next 5 years.")
     entry.publish_at, entry.dated_at = (at, None) if at is not None and at > moment else (moment + release.delay, at)
-    if not actor.role.includes(Role.EDITOR):
-        entry.state = EntryState.SUBMITTED
-        return
-    entry.state = EntryState.SCHEDULED
-    tx.flush()
-    if entry.publish_at <= moment:
-        publish(tx, entry)
+    go_out(tx, actor, entry)

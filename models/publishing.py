@@ -10,7 +10,8 @@ from models.alerts import owe
 from models.clock import now
 from models.database import Database, rows_changed
 from models.entries import entry_to_change, must_be_at, snapshot
-from models.errors import AlreadyOut, Conflict
+from models.errors import AlreadyOut, Conflict, Forbidden
+from models.gates import needs_second
 from models.people import Role
 from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream, StreamState
 from models.streams import must_take_entries, touch
@@ -46,6 +47,29 @@ def publish(tx: Session, entry: Entry) -> bool:
     tx.add(revision)
     owe(tx, revision, entry)
     return True
+
+
+def go_out(tx: Session, actor: Actor, entry: Entry) -> None:
+    """Schedule an entry for its ``publish_at``, or publish it where that has come.
+
+    It is submitted instead where an editor has to approve it: an author's, and a breaking one that needs a second editor.
+    """
+    entry.remark = ""
+    if not actor.role.includes(Role.EDITOR) or _waits_for_second(tx, actor, entry):
+        entry.state, entry.submitted_by = EntryState.SUBMITTED, actor.account_id
+        return
+    entry.state = EntryState.SCHEDULED
+    tx.flush()
+    if entry.publish_at is not None and entry.publish_at <= now(tx):
+        publish(tx, entry)
+
+
+def _waits_for_second(tx: Session, actor: Actor, entry: Entry) -> bool:
+    if not needs_second(tx, entry.importance):
+        return False
+    if entry.state is EntryState.SUBMITTED and entry.submitted_by == actor.account_id:
+        raise Forbidden("A breaking entry needs a second editor: somebody else has to approve what you submitted.")
+    return entry.state is not EntryState.SUBMITTED
 
 
 def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:

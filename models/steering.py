@@ -3,14 +3,15 @@
 from collections import Counter
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.actor import Actor
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
-from models.errors import Conflict, NotFound
+from models.errors import Conflict, Forbidden, NotFound
+from models.gates import MOST, SECOND
 from models.ledger import HELD, Alert, Delivery, DeliveryState, SkipReason
 from models.people import Role
 from models.stories import Entry, EntryState, Revision, RevisionKind
@@ -52,17 +53,33 @@ def stop_alert(db: Database, actor: Actor, alert_id: int) -> Alert:
 
 
 def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
-    """Go on with an alert that was stopped or held; returns how many deliveries are owed again.
+    """Go on with an alert that was stopped or held; returns how many deliveries are owed again.  One that waits on the desk is let go.
 
-    May be called again, also after a crash: what is owed already stays so.
+    May be called again, also after a crash: what is owed already stays so.  Forbidden where somebody else has to let it go.
     """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         alert = _alert(tx, alert_id)
+        _let_go(tx, actor, alert)
         alert.stopped_at = alert.held_at = alert.finished_at = None
         alert.resumed_at = now(tx)
     stopped = and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.CANCELLED, Delivery.last_reply == STOPPED)
     return _owe_again(db, alert_id, {DeliveryState.SKIPPED: stopped, DeliveryState.QUEUED: _HELD_BACK})
+
+
+def _let_go(tx: Session, actor: Actor, alert: Alert) -> None:
+    """Let it wait no longer on the desk, nor what waits there of earlier revisions: who is owed several gets the last, told as new."""
+    if alert.waits_for is None:
+        return
+    revision = tx.get_one(Revision, alert.revision_id)
+    if alert.waits_for == SECOND and revision.account_id == actor.account_id:
+        raise Forbidden("A breaking change needs a second editor: somebody else has to let its alert go.")
+    earlier = select(Revision.id).where(Revision.entry_id == revision.entry_id, Revision.no < revision.no)
+    others = select(Revision.id).where(Revision.account_id.is_distinct_from(actor.account_id))
+    may = or_(Alert.waits_for == MOST, and_(Alert.waits_for == SECOND, Alert.revision_id.in_(others)))
+    waits = (Alert.revision_id.in_(earlier), may, Alert.stopped_at.is_(None))
+    tx.execute(update(Alert).where(*waits).values(waits_for=None, resumed_at=now(tx)))
+    alert.waits_for = None
 
 
 def retry_alert(db: Database, actor: Actor, alert_id: int, *, unknown: bool = False) -> int:
@@ -88,8 +105,8 @@ def _alert(tx: Session, alert_id: int) -> Alert:
 
 
 def _must_be_true_still(tx: Session, alert: Alert) -> None:
-    if alert.stopped_at is not None or alert.held_at is not None:
-        raise Conflict("This alert is stopped or held. Resume it first.")
+    if alert.stopped_at is not None or alert.held_at is not None or alert.waits_for is not None:
+        raise Conflict("This alert is stopped or held, or waits on the desk. Resume it first.")
     revision = tx.get(Revision, alert.revision_id) if alert.revision_id is not None else None
     if revision is None:
         return

@@ -183,6 +183,7 @@ class Entry(Base):
     importance: Mapped[Importance] = mapped_column(default=Importance.NORMAL)
     alerts: Mapped[bool] = mapped_column(default=True)  # followers are told when it is published
     pinned_at: Mapped[datetime | None]
+    submitted_by: Mapped[int | None] = mapped_column(BigInteger)  # the account that asked last for it to go out
     remark: Mapped[str] = mapped_column(String(1000), default="", server_default=text("''"))  # why an editor returned it
     publish_at: Mapped[datetime | None]  # when a scheduled entry goes out
     dated_at: Mapped[datetime | None]  # the date that it shall bear, where that is not the moment it went out

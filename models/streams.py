@@ -10,17 +10,18 @@ from typing import Self
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session, selectinload
 
+from config.colors import as_accent
 from models.actor import Actor
 from models.base import new_uid
 from models.clock import now
 from models.contributors import resolve
 from models.database import Database
 from models.endings import owe_ending
-from models.errors import Conflict, Gone, Invalid, NotFound
+from models.errors import Conflict, Gone, Invalid, Moved, NotFound
 from models.markdown import to_html
 from models.people import Role
 from models.site import make_alone, mint_guid, next_seq
-from models.stories import CLOSED, FeedText, Stream, StreamContributor, StreamState
+from models.stories import CLOSED, FeedText, Stream, StreamContributor, StreamSlug, StreamState
 from models.texts import BODY, DEK, NAME, TITLE, block, language_tag, line
 from models.times import zone_name
 
@@ -34,7 +35,7 @@ _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 class StreamText:
     """What an editor decides about a stream; the overview is Markdown, ``contributors`` slugs or names.
 
-    The last three are plain text: before the subject of its mails, on top of them and at their end.
+    What is about mails is plain text: before the subject, on top of them and at their end.  ``color`` is as #b8241a; empty: the site's.
     """
 
     title: str
@@ -47,6 +48,7 @@ class StreamText:
     subject_prefix: str = ""
     mail_intro: str = ""
     mail_footer: str = ""
+    color: str = ""
 
     def cleaned(self) -> Self:
         """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
@@ -62,6 +64,7 @@ class StreamText:
             subject_prefix=_one_line("subject_prefix", self.subject_prefix),
             mail_intro=block("mail_intro", self.mail_intro, MAIL_TEXT),
             mail_footer=block("mail_footer", self.mail_footer, MAIL_TEXT),
+            color=_color(self.color),
         )
 
     @classmethod
@@ -69,7 +72,17 @@ class StreamText:
         """What the stream says now; its credits must be loaded."""
         names = tuple(person.slug for person in stream.contributors)
         around = (stream.subject_prefix or "", stream.mail_intro or "", stream.mail_footer or "")
-        return cls(stream.title, stream.dek, stream.overview, names, stream.language, stream.timezone, stream.feed_text, *around)
+        return cls(
+            stream.title,
+            stream.dek,
+            stream.overview,
+            names,
+            stream.language,
+            stream.timezone,
+            stream.feed_text,
+            *around,
+            stream.color or "",
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -80,19 +93,34 @@ class StreamText:
 def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Stream:
     """The stream of that slug, made if there is none; an existing one is returned as it is."""
     actor.must_be(Role.EDITOR)
-    if len(slug) > 80 or not _SLUG.fullmatch(slug):
-        raise Invalid("slug", "use lower-case letters a to z, digits and single hyphens, at most 80.")
-    text = text.cleaned()
+    slug, text = checked_slug(slug), text.cleaned()
     with db.begin() as tx:
         make_alone(tx)
         stream = tx.scalar(select(Stream).where(Stream.slug == slug))
         if stream is not None:
             return stream
+        must_be_free(tx, slug)
         moment, uid = now(tx), new_uid()
         stream = Stream(uid=uid, guid=mint_guid(tx, uid, moment), slug=slug, seq=next_seq(tx), created_at=moment, changed_at=moment)
         _fill(tx, stream, text)
         tx.add(stream)
         return stream
+
+
+def checked_slug(slug: str) -> str:
+    """The same, where it can be the last part of an address; raises Invalid."""
+    if len(slug) > 80 or not _SLUG.fullmatch(slug):
+        raise Invalid("slug", "use lower-case letters a to z, digits and single hyphens, at most 80.")
+    return slug
+
+
+def must_be_free(tx: Session, slug: str, *, of: Stream | None = None) -> None:
+    """Raise Invalid where another story than ``of`` has that address, or had it: links to that one are about."""
+    if tx.scalar(select(Stream.id).where(Stream.slug == slug)) is not None:
+        raise Invalid("slug", "another story has this address already.")
+    former = tx.get(StreamSlug, slug)
+    if former is not None and (of is None or former.stream_id != of.id):
+        raise Invalid("slug", "this was the address of another story, and still leads there. Choose another.")
 
 
 def edit_stream(db: Database, actor: Actor, slug: str, text: StreamText, *, former: str | None = None) -> Stream:
@@ -124,7 +152,15 @@ def _fill(tx: Session, stream: Stream, text: StreamText) -> None:
     stream.subject_prefix, stream.mail_intro, stream.mail_footer = (
         value or None for value in (text.subject_prefix, text.mail_intro, text.mail_footer)
     )
+    stream.color = text.color or None
     stream.credits = [StreamContributor(contributor=person, position=n) for n, person in enumerate(resolve(tx, text.contributors))]
+
+
+def _color(value: str) -> str:
+    try:
+        return as_accent(value.strip()) if value.strip() else ""
+    except ValueError as exc:
+        raise Invalid("color", f"{exc}.") from exc
 
 
 def _one_line(field: str, value: str) -> str:
@@ -135,14 +171,25 @@ def _one_line(field: str, value: str) -> str:
 
 
 def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
-    """The stream, its contributors loaded; NotFound, or Gone once deleted.  To the public a hidden one is not there."""
+    """The stream, its contributors loaded.  To the public a hidden one is not there.
+
+    Raises NotFound, Moved where that was its former slug, Gone once it was deleted.
+    """
     loaded = selectinload(Stream.credits).selectinload(StreamContributor.contributor)
     stream = tx.scalar(select(Stream).where(Stream.slug == slug).options(loaded))
+    if stream is None and (present := _present(tx, slug, public=public)) is not None:
+        raise Moved("stream", slug, present)
     if stream is None or (public and stream.state is StreamState.HIDDEN):
         raise NotFound("stream", slug)
     if stream.state is StreamState.DELETED:
         raise Gone("stream", slug)
     return stream
+
+
+def _present(tx: Session, former: str, *, public: bool) -> str | None:
+    """The slug now of the stream that had that one."""
+    query = select(Stream.slug).join(StreamSlug, StreamSlug.stream_id == Stream.id).where(StreamSlug.slug == former)
+    return tx.scalar(query.where(Stream.state != StreamState.HIDDEN) if public else query)
 
 
 def language_of(tx: Session, slug: str) -> str | None:

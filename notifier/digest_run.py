@@ -101,7 +101,7 @@ def _take(tx: Session, limit: int) -> Sequence[Any]:
 
 def _expanding(tx: Session) -> bool:
     """Whether some who are told of an alert at once are not found yet: a digest would tell them the same."""
-    undone = (Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.folded_at.is_(None))
+    undone = (Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.waits_for.is_(None), Alert.folded_at.is_(None))
     return tx.scalar(select(Fanout.id).join(Alert, Alert.id == Fanout.alert_id).where(*undone).limit(1)) is not None
 
 

@@ -98,7 +98,7 @@ def _next(tx: Session) -> Fanout | None:
     waiting = (
         select(Fanout)
         .join(Alert, Alert.id == Fanout.alert_id)
-        .where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.folded_at.is_(None))
+        .where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.waits_for.is_(None), Alert.folded_at.is_(None))
     )
     urgent_first = case((Fanout.lane == Lane.URGENT, 0), else_=1)
     ordered = waiting.order_by(urgent_first, Alert.priority, Fanout.id).limit(1)

@@ -62,6 +62,7 @@ def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None) -> list[
             "created_at": alert.created_at,
             "stopped_at": alert.stopped_at,
             "held_at": alert.held_at,
+            "waits_for": alert.waits_for,
             "expanded": alert.id not in undone,
             **numbers(sums.get(alert.id, {})),
         }

@@ -85,7 +85,10 @@ class Ticker:
         """Ring where work waits.  Reads only."""
         with self._db.read() as tx:
             undone = select(Fanout.id).join(Alert, Alert.id == Fanout.alert_id)
-            waiting = tx.scalar(undone.where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None)).limit(1)) is not None
+            waiting = (
+                tx.scalar(undone.where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.waits_for.is_(None)).limit(1))
+                is not None
+            )
             if waiting or digests_due(tx):
                 self._ring_expand()
             lanes = [lane for lane in Lane if _has_due(tx, lane) and pause.gate(tx, lane) is not pause.Gate.SHUT]

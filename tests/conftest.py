@@ -26,6 +26,7 @@ from models.actor import Actor
 from models.base import Base
 from models.database import Database, open_database
 from models.entries import get_entry
+from models.gates import Gates
 from models.importing import Row, import_subscribers
 from models.migrate import migrate
 from models.posting import Release, add_entry
@@ -231,6 +232,10 @@ class Newsroom:
         for _ in import_subscribers(self.db, self.actor, starmap(Row, enumerate(addresses)), stream=slug):
             pass
         return addresses
+
+    def agree(self, **gates: Any) -> None:
+        """Have the rules of `models.gates` hold from now on."""
+        self.db.configure(info={**self.db.kw["info"], "gates": Gates(**gates)})
 
     def entry(self, uid: str) -> Entry:
         with self.db.read() as tx:

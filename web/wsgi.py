@@ -7,12 +7,13 @@ from config.keys import load_keys
 from config.settings import load_settings
 from feeds.watcher import Watcher
 from models.database import open_database
+from models.gates import Gates
 from notifier.doorbell import make_doorbell
 from notifier.troubles import Troubles
 from web import create_app
 
 _settings = load_settings()
-_db = open_database(_settings.resolved_database_url)
+_db = open_database(_settings.resolved_database_url, gates=Gates.of(_settings))
 _flask = create_app(_settings, load_keys(_settings), _db, ring=make_doorbell(_settings))
 _watcher = Watcher(_db, _flask.extensions["storywire"].shelf, Troubles(logging.getLogger("web.shelf")))
 _watcher.start()

@@ -91,6 +91,8 @@ def standing(sums: Mapping[str, Any]) -> str:
     """Where an alert stands, as one word."""
     if sums["stopped_at"]:
         return "stopped"
+    if sums["waits_for"]:
+        return "waits"
     if sums["held_at"]:
         return "held"
     return "out" if is_done(sums) else "sending" if sums["expanded"] else "finding"

@@ -80,6 +80,7 @@ def upgrade() -> None:
 
     with op.batch_alter_table("entry", schema=None) as batch_op:
         batch_op.add_column(sa.Column("pinned_at", sa.DateTime(timezone=True), nullable=True))
+        batch_op.add_column(sa.Column("submitted_by", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("remark", sa.String(length=1000), server_default=sa.text("''"), nullable=False))
         batch_op.create_index(
             "ix_entry_pinned",

@@ -1,0 +1,42 @@
+"""Scheduling: what goes out when, at another time, and not at all by `models.revising.undo`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.actor import Actor
+from models.clock import now
+from models.database import Database
+from models.entries import changed, entries, entry_to_change, must_be_at
+from models.errors import AlreadyOut, Conflict, Invalid
+from models.people import Role
+from models.posting import LATEST
+from models.stories import Entry, EntryState, Stream, StreamState
+
+
+def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime) -> Entry:
+    """Let a scheduled entry go out at another time, which is still to come."""
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        entry = entry_to_change(tx, uid)
+        if entry.state in (EntryState.PUBLISHED, EntryState.RETRACTED):
+            raise AlreadyOut(uid)
+        if entry.state is not EntryState.SCHEDULED:
+            raise Conflict("This entry is not scheduled.")
+        must_be_at(entry, version)
+        if not now(tx) < at < now(tx) + LATEST:
+            raise Invalid("at", "choose a time within the next 5 years; Publish now does it at once.")
+        entry.publish_at, entry.dated_at = at, None
+        changed(tx, entry)
+        tx.flush()
+        return entry
+
+
+def schedule(tx: Session, *, until: datetime | None = None, limit: int = 200) -> Sequence[Entry]:
+    """What is to go out, the next first; ``until`` that moment."""
+    waits = select(Entry.id).join(Entry.stream).where(Entry.state == EntryState.SCHEDULED, Stream.state != StreamState.DELETED)
+    if until is not None:
+        waits = waits.where(Entry.publish_at < until)
+    return tx.scalars(entries().where(Entry.id.in_(waits)).order_by(Entry.publish_at, Entry.id).limit(limit)).all()

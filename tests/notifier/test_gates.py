@@ -1,0 +1,147 @@
+"""Alerts that wait on the desk until an editor lets them go."""
+
+import pytest
+from sqlalchemy import select
+
+from models import Alert, EntryState, Importance, RevisionKind, Role
+from models.actor import SYSTEM
+from models.desk import waiting_alerts
+from models.errors import Conflict, Forbidden
+from models.gates import alerts_lately
+from models.holds import waiting, watch
+from models.revising import Change, revise
+from models.steering import resume_alert, retry_alert, stop_alert
+from models.texts import EntryText
+from notifier.expand import expand_all
+from notifier.report import alert_sums, why_waiting
+from tests.conftest import Newsroom, StandingClock
+from tests.notifier.conftest import Inbox
+from tests.notifier.office import BASE_URL, Office, lines
+
+READERS = ["ann@example.org", "ben@example.org"]
+
+
+@pytest.fixture(autouse=True)
+def _followers(office: Office) -> None:
+    office.subscribe(*READERS)
+
+
+def on_desk(newsroom: Newsroom) -> list[int]:
+    with newsroom.db.read() as tx:
+        return [one.id for one in waiting_alerts(tx)]
+
+
+def test_an_alert_above_the_limit_sends_nothing_until_it_is_let_go_and_then_once(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
+    newsroom.agree(most_alerts=1)
+    newsroom.post(title="First")
+    clock.forward(minutes=59)
+    second = newsroom.post(title="Second")
+    assert second.state is EntryState.PUBLISHED, "the entry itself is out"
+    office.run()
+    assert [mail["Subject"] for mail in inbox.mails] == ["First"] * 2
+    (alert_id,) = on_desk(newsroom)
+    with pytest.raises(Conflict):
+        retry_alert(office.db, SYSTEM, alert_id)
+    clock.forward(hours=7)
+    resume_alert(office.db, SYSTEM, alert_id)
+    resume_alert(office.db, SYSTEM, alert_id)
+    office.run()
+    office.run()
+    assert [mail["Subject"] for mail in inbox.mails[2:]] == ["Second"] * 2, "however long it waited, nothing holds it any more"
+    assert on_desk(newsroom) == []
+
+
+def test_the_limit_is_a_storys_own_and_counts_what_was_let_out(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
+    newsroom.agree(most_alerts=2)
+    newsroom.stream("budget")
+    for title in "abc":
+        newsroom.post(title=title)
+    newsroom.post("budget", title="Elsewhere")
+    newsroom.post("budget", title="Quiet", release=None)
+    with newsroom.db.read() as tx:
+        assert [one.title for one in waiting_alerts(tx)] == ["c"]
+        assert [alerts_lately(tx, id_) for id_ in (1, 2)] == [2, 1]
+    clock.forward(minutes=61)
+    newsroom.post(title="d")
+    assert len(on_desk(newsroom)) == 1
+
+
+def test_a_dropped_alert_goes_to_nobody(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    newsroom.agree(most_alerts=1)
+    newsroom.post(title="First")
+    newsroom.post(title="Second")
+    stop_alert(office.db, SYSTEM, on_desk(newsroom)[0])
+    office.run()
+    assert ([mail["Subject"] for mail in inbox.mails], on_desk(newsroom)) == (["First"] * 2, [])
+
+
+def test_a_change_of_what_is_breaking_waits_for_another_editor(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    entry = newsroom.post(importance=Importance.BREAKING)
+    office.run()
+    newsroom.agree(second_editor=True)
+    text = EntryText("It broke", importance=Importance.BREAKING)
+    revise(office.db, newsroom.actor, entry.uid, entry.version, text, Change(RevisionKind.UPDATE))
+    assert newsroom.entry(entry.uid).title == "It broke"
+    office.run()
+    assert len(inbox.mails) == 2
+    (alert_id,) = on_desk(newsroom)
+    with pytest.raises(Forbidden, match="second editor"):
+        resume_alert(office.db, newsroom.actor, alert_id)
+    with pytest.raises(Forbidden):
+        resume_alert(office.db, newsroom.account(Role.AUTHOR), alert_id)
+    resume_alert(office.db, newsroom.account(Role.EDITOR), alert_id)
+    office.run()
+    assert len(inbox.mails) == 4
+
+
+def test_of_several_alerts_of_an_entry_that_waited_each_reader_gets_the_last_as_new(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
+    newsroom.agree(most_alerts=1)
+    newsroom.post(title="First")
+    office.run()
+    entry = newsroom.post(title="Five metres")
+    office.revise(entry, "Six metres")
+    assert len(on_desk(newsroom)) == 2
+    resume_alert(office.db, SYSTEM, on_desk(newsroom)[1])
+    assert on_desk(newsroom) == [], "what went before goes with it, for those who want no corrections"
+    office.run()
+    assert [mail["Subject"] for mail in inbox.mails[2:]] == ["Six metres"] * 2
+    assert lines(office.ledger())[1::3] == [f"{reader} sent" for reader in READERS]
+    assert sum("superseded" in line for line in lines(office.ledger())) == 2
+
+
+def test_what_waits_of_a_withdrawn_entry_is_dropped_and_the_withdrawal_told_to_those_told(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
+    newsroom.agree(most_alerts=1)
+    told = newsroom.post(title="First")
+    office.run()
+    untold = newsroom.post(title="Second")
+    (alert_id,) = on_desk(newsroom)
+    office.retract(untold)
+    office.retract(told)
+    office.run()
+    assert len(inbox.mails) == 4, "a withdrawal waits for no limit"
+    with newsroom.db.read() as tx:
+        assert tx.get_one(Alert, alert_id).stopped_at is not None
+
+
+def test_an_alert_on_the_desk_keeps_no_worker_busy_and_holds_nothing(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
+    newsroom.agree(most_alerts=1)
+    watch(office.db, BASE_URL, starting=True)
+    newsroom.post(title="First")
+    office.run()
+    newsroom.post(title="Second")
+    rings: list[str] = []
+    with newsroom.db.read() as tx:
+        assert waiting(tx).finding == 0
+        assert alert_sums(tx, 1)[0]["waits_for"] == "most"
+    assert expand_all(office.db, go_on=lambda: True, ring=lambda lane: rings.append(lane.value)) == 0
+    clock.forward(hours=2)
+    assert watch(office.db, BASE_URL) is None
+    with newsroom.db.read() as tx:
+        assert why_waiting(tx) == []
+        assert tx.scalars(select(Alert.finished_at)).all()[-1] is None
