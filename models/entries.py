@@ -9,19 +9,22 @@ from sqlalchemy.orm import Session, selectinload
 from models.clock import now
 from models.contributors import resolve
 from models.errors import NotFound, StaleVersion
+from models.media import Picture
 from models.people import Contributor
-from models.stories import Entry, EntryContributor, EntryState, EntryTag, Importance
+from models.pictures import pictures_named, use_pictures
+from models.stories import Entry, EntryContributor, EntryPicture, EntryState, EntryTag, Importance
 from models.texts import EntryText, slugify
 
 _LOADED = (
     selectinload(Entry.stream),
     selectinload(Entry.credits).selectinload(EntryContributor.contributor),
     selectinload(Entry.tags),
+    selectinload(Entry.pictures).joinedload(EntryPicture.picture).selectinload(Picture.files),
 )
 
 
 def entries() -> Select[Entry]:
-    """A query for entries with stream, byline and tags, in four statements however many there are."""
+    """A query for entries with stream, byline, tags and pictures, in seven statements at most however many there are."""
     return select(Entry).options(*_LOADED)
 
 
@@ -66,26 +69,33 @@ def list_entries(tx: Session, *states: EntryState, stream_id: int | None = None,
 
 
 def packed(tx: Session, text: EntryText) -> dict[str, Any]:
-    """A cleaned text as a revision keeps it; contributors that it names for the first time are made."""
+    """A cleaned text as a revision keeps it; contributors that it names for the first time are made.  Invalid where a picture is gone."""
+    use_pictures(tx, [shown.sha256 for shown in text.pictures])
     return text.pack([person.id for person in resolve(tx, text.byline)])
 
 
 def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
-    """Make the entry say what ``content``, from `packed`, says; its credits and tags must be loaded."""
+    """Make the entry say what ``content``, from `packed`, says; its credits, tags and pictures must be loaded."""
     entry.title, entry.dek, entry.link = content["title"], content["dek"], content["link"]
     entry.body, entry.body_html = content["body"], content["body_html"]
     entry.importance = Importance(content["importance"])
     entry.credits.clear()
     entry.tags.clear()
+    entry.pictures.clear()
     tx.flush()  # rows with the same keys may come back
     people = {person.id: person for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))}
     entry.credits = [EntryContributor(contributor=people[id_], position=n) for n, id_ in enumerate(content["byline"])]
     entry.tags = [EntryTag(slug=slugify(label), label=label, position=n) for n, label in enumerate(content["tags"])]
+    shown = content.get("pictures", [])  # a revision from before there were any has no word of them
+    pictures = pictures_named(tx, [one["sha256"] for one in shown])
+    entry.pictures = [
+        EntryPicture(picture=pictures[one["sha256"]], position=n, alt=one["alt"], credit=one["credit"]) for n, one in enumerate(shown)
+    ]
     changed(tx, entry)
 
 
 def snapshot(entry: Entry) -> dict[str, Any]:
-    """What the entry says now, as `packed` would give it; its credits and tags must be loaded."""
+    """What the entry says now, as `packed` would give it; its credits, tags and pictures must be loaded."""
     return {
         "title": entry.title,
         "dek": entry.dek,
@@ -95,6 +105,7 @@ def snapshot(entry: Entry) -> dict[str, Any]:
         "tags": [tag.label for tag in entry.tags],
         "link": entry.link,
         "importance": entry.importance.value,
+        "pictures": [{"sha256": shown.picture.sha256, "alt": shown.alt, "credit": shown.credit} for shown in entry.pictures],
     }
 
 

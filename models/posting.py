@@ -80,6 +80,7 @@ def _add(tx: Session, actor: Actor, slug: str, text: EntryText, release: Release
         created_at=moment,
         credits=[],
         tags=[],
+        pictures=[],
     )
     fill(tx, entry, packed(tx, text))
     tx.add(entry)

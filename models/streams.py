@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Self
 
 from sqlalchemy import select, update
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from config.colors import as_accent
 from models.actor import Actor
@@ -19,10 +19,12 @@ from models.database import Database
 from models.endings import owe_ending
 from models.errors import Conflict, Gone, Invalid, Moved, NotFound
 from models.markdown import to_html
+from models.media import Picture
 from models.people import Role
+from models.pictures import pictures_named, use_pictures
 from models.site import make_alone, mint_guid, next_seq
 from models.stories import CLOSED, FeedText, Stream, StreamContributor, StreamSlug, StreamState
-from models.texts import BODY, DEK, NAME, TITLE, block, language_tag, line
+from models.texts import BODY, DEK, NAME, TITLE, PictureText, block, language_tag, line
 from models.times import zone_name
 
 QUIET_AFTER = timedelta(hours=24)
@@ -49,10 +51,13 @@ class StreamText:
     mail_intro: str = ""
     mail_footer: str = ""
     color: str = ""
+    picture: str = ""  # the SHA-256 of one that was sent before
+    picture_alt: str = ""
 
     def cleaned(self) -> Self:
         """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
         names = (line("contributor", name, NAME) for name in self.contributors)
+        picture = PictureText(self.picture, self.picture_alt).cleaned(1) if self.picture else PictureText("", "")
         return replace(
             self,
             title=line("title", self.title, TITLE, required=True),
@@ -65,24 +70,18 @@ class StreamText:
             mail_intro=block("mail_intro", self.mail_intro, MAIL_TEXT),
             mail_footer=block("mail_footer", self.mail_footer, MAIL_TEXT),
             color=_color(self.color),
+            picture=picture.sha256,
+            picture_alt=picture.alt,
         )
 
     @classmethod
     def of(cls, stream: Stream) -> Self:
-        """What the stream says now; its credits must be loaded."""
+        """What the stream says now; its credits and picture must be loaded."""
         names = tuple(person.slug for person in stream.contributors)
         around = (stream.subject_prefix or "", stream.mail_intro or "", stream.mail_footer or "")
-        return cls(
-            stream.title,
-            stream.dek,
-            stream.overview,
-            names,
-            stream.language,
-            stream.timezone,
-            stream.feed_text,
-            *around,
-            stream.color or "",
-        )
+        picture = (stream.picture.sha256, stream.picture_alt) if stream.picture else ()
+        said = (stream.title, stream.dek, stream.overview, names, stream.language, stream.timezone, stream.feed_text)
+        return cls(*said, *around, stream.color or "", *picture)
 
     @property
     def fingerprint(self) -> str:
@@ -153,6 +152,9 @@ def _fill(tx: Session, stream: Stream, text: StreamText) -> None:
         value or None for value in (text.subject_prefix, text.mail_intro, text.mail_footer)
     )
     stream.color = text.color or None
+    use_pictures(tx, [text.picture] if text.picture else [])
+    picture = pictures_named(tx, [text.picture]).get(text.picture)
+    stream.picture_id, stream.picture_alt = picture.id if picture else None, text.picture_alt
     stream.credits = [StreamContributor(contributor=person, position=n) for n, person in enumerate(resolve(tx, text.contributors))]
 
 
@@ -171,12 +173,13 @@ def _one_line(field: str, value: str) -> str:
 
 
 def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
-    """The stream, its contributors loaded.  To the public a hidden one is not there.
+    """The stream, its contributors and picture loaded.  To the public a hidden one is not there.
 
     Raises NotFound, Moved where that was its former slug, Gone once it was deleted.
     """
-    loaded = selectinload(Stream.credits).selectinload(StreamContributor.contributor)
-    stream = tx.scalar(select(Stream).where(Stream.slug == slug).options(loaded))
+    people = selectinload(Stream.credits).selectinload(StreamContributor.contributor)
+    picture = joinedload(Stream.picture).selectinload(Picture.files)
+    stream = tx.scalar(select(Stream).where(Stream.slug == slug).options(people, picture))
     if stream is None and (present := _present(tx, slug, public=public)) is not None:
         raise Moved("stream", slug, present)
     if stream is None or (public and stream.state is StreamState.HIDDEN):

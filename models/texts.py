@@ -12,13 +12,15 @@ from models.markdown import to_html
 from models.stories import Entry, Importance
 
 TITLE, DEK, NOTE, BODY, LINK, NAME, TAG = 300, 1_000, 1_000, 100_000, 2_000, 100, 60  # characters at most
-MOST_NAMES, MOST_TAGS = 20, 20
+ALT, CREDIT = 1_000, 200
+MOST_NAMES, MOST_TAGS, MOST_PICTURES = 20, 20, 10
 
 # XML 1.0 bears none of these, and lone surrogates fit no encoding (XML 1.0 section 2.2).  Tab and line ends are white space.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 _RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def _plain(field: str, value: str) -> str:
@@ -85,6 +87,29 @@ def _unique(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value for value in values if value))
 
 
+def picture_name(field: str, value: str) -> str:
+    """The SHA-256 of a picture that was sent before."""
+    if not _SHA256.fullmatch(value):
+        raise Invalid(field, "send the picture again: nothing here has that name.")
+    return value
+
+
+@dataclass(frozen=True)
+class PictureText:
+    """A picture that was sent before, by its SHA-256; what it shows, for who cannot see it; and who made it."""
+
+    sha256: str
+    alt: str
+    credit: str = ""
+
+    def cleaned(self, number: int) -> Self:
+        """The same, fit to be stored as the picture of that number."""
+        alt = line("picture", self.alt, ALT)
+        if not alt:
+            raise Invalid("picture", f"say what picture {number} shows, for people who cannot see it.")
+        return replace(self, sha256=picture_name("picture", self.sha256), alt=alt, credit=line("picture", self.credit, CREDIT))
+
+
 @dataclass(frozen=True)
 class EntryText:
     """What an editor writes.  ``byline`` holds slugs or exact names of contributors; one that is unknown is made."""
@@ -96,6 +121,7 @@ class EntryText:
     tags: tuple[str, ...] = ()
     link: str = ""
     importance: Importance = Importance.NORMAL
+    pictures: tuple[PictureText, ...] = ()  # the first stands beside the text in feeds
 
     def cleaned(self) -> Self:
         """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
@@ -106,6 +132,9 @@ class EntryText:
             raise Invalid("byline", f"name at most {MOST_NAMES} people.")
         if len(tags) > MOST_TAGS:
             raise Invalid("tags", f"use at most {MOST_TAGS} tags.")
+        pictures = {shown.sha256: shown for shown in self.pictures}.values()  # none twice
+        if len(pictures) > MOST_PICTURES:
+            raise Invalid("picture", f"show at most {MOST_PICTURES} pictures.")
         return replace(
             self,
             title=line("title", self.title, TITLE, required=True),
@@ -114,16 +143,17 @@ class EntryText:
             byline=names,
             tags=tuple(reversed(tags.values())),
             link=web_link("link", self.link),
+            pictures=tuple(shown.cleaned(n) for n, shown in enumerate(pictures, 1)),
         )
 
     def pack(self, contributor_ids: list[int]) -> dict[str, Any]:
         """As a revision keeps it, with the HTML made now, so that no reader waits for it."""
         packed = asdict(self) | {"byline": contributor_ids, "importance": self.importance.value}
-        return packed | {"tags": list(self.tags), "body_html": to_html(self.body)}
+        return packed | {"tags": list(self.tags), "pictures": list(packed["pictures"]), "body_html": to_html(self.body)}
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
-        """What the entry says now; its credits and tags must be loaded."""
+        """What the entry says now; its credits, tags and pictures must be loaded."""
         return cls(
             entry.title,
             entry.dek,
@@ -132,4 +162,5 @@ class EntryText:
             tuple(tag.label for tag in entry.tags),
             entry.link,
             entry.importance,
+            tuple(PictureText(shown.picture.sha256, shown.alt, shown.credit) for shown in entry.pictures),
         )

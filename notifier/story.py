@@ -127,7 +127,7 @@ def load_ending(tx: Session, alert_id: int) -> Ending:
     """The stream that has ended; the alert must be one of that."""
     stream = tx.execute(select(Stream).join(Alert, Alert.stream_id == Stream.id).where(Alert.id == alert_id)).scalar_one()
     word = Entry(uid=stream.uid, guid=stream.guid, title=stream.title, dek="", body_html="", link="", importance=Importance.NORMAL)
-    word.stream, word.credits, word.tags = stream, [], []
+    word.stream, word.credits, word.tags, word.pictures = stream, [], [], []
     return Ending(Story.of(word, RevisionKind.PUBLISH))
 
 

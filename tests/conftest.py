@@ -29,10 +29,12 @@ from models.entries import get_entry
 from models.gates import Gates
 from models.importing import Row, import_subscribers
 from models.migrate import migrate
+from models.pictures import add_picture
 from models.posting import Release, add_entry
 from models.site import found_site
 from models.streams import StreamText, add_stream
 from models.texts import EntryText
+from tests.picture_files import photo
 
 _KEPT = ("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_")
 for _name in [name for name in os.environ if name.startswith("STORYWIRE_") and not name.startswith(_KEPT)]:
@@ -225,6 +227,10 @@ class Newsroom:
 
     def post(self, slug: str = "floods", title: str = "River rising", *, release: Release | None = AT_ONCE, **text: object) -> Entry:
         return add_entry(self.db, self.actor, slug, EntryText(title, **text), release)  # type: ignore[arg-type]
+
+    def picture(self, sent: bytes | None = None) -> str:
+        """Send a picture; its name."""
+        return add_picture(self.db, self.actor, sent or photo()).sha256
 
     def subscribe_many(self, number: int, slug: str = "floods") -> list[str]:
         """So many new readers, by the same function that imports a list; their addresses."""

@@ -17,6 +17,7 @@ from web.health import health
 from web.language import set_up_languages
 from web.leave import leave
 from web.login import login, set_up_login
+from web.media import media
 from web.metrics import metrics
 from web.preferences import preferences
 from web.public import public
@@ -50,6 +51,6 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     set_up_templates(app, settings)
     set_up_languages(app)
     add_error_pages(app)
-    for blueprint in (public, subscribe, leave, preferences, health, metrics, login, desk):
+    for blueprint in (public, media, subscribe, leave, preferences, health, metrics, login, desk):
         app.register_blueprint(blueprint)
     return app

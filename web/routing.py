@@ -29,7 +29,13 @@ class TokenConverter(BaseConverter):
     regex = r"[A-Za-z0-9_-]{1,200}"
 
 
-CONVERTERS = {"slug": SlugConverter, "words": WordsConverter, "uid": UidConverter, "token": TokenConverter}
+class Sha256Converter(BaseConverter):
+    """A SHA-256, as pictures are named."""
+
+    regex = r"[0-9a-f]{64}"
+
+
+CONVERTERS = {"sha256": Sha256Converter, "slug": SlugConverter, "words": WordsConverter, "uid": UidConverter, "token": TokenConverter}
 
 
 def number(value: str | None) -> int | None:

@@ -13,7 +13,7 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 # No inline script or style anywhere; a page that needs more says so itself.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 

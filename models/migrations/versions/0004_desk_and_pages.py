@@ -28,28 +28,28 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_picture_account_id_account")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_picture")),
         sa.UniqueConstraint("sha256", name=op.f("uq_picture_sha256")),
     )
     with op.batch_alter_table("picture", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_picture_created_at"), ["created_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_picture_seen_at"), ["seen_at"], unique=False)
 
     op.create_table(
         "picture_file",
-        sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("picture_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("media_type", sa.String(length=40), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
         sa.Column("height", sa.Integer(), nullable=False),
         sa.Column("length", sa.Integer(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["picture_id"], ["picture.id"], name=op.f("fk_picture_file_picture_id_picture"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_picture_file")),
+        sa.PrimaryKeyConstraint("picture_id", "sha256", name=op.f("pk_picture_file")),
     )
     with op.batch_alter_table("picture_file", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_picture_file_picture_id"), ["picture_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_picture_file_sha256"), ["sha256"], unique=False)
 
     op.create_table(
         "stream_slug",

@@ -1,0 +1,117 @@
+"""Pictures as bytes: what somebody sends becomes up to three sizes of our own making.
+
+Nothing of the file that was sent is kept but what it shows: no place where it was taken, no name of a camera, no second file
+behind the first.
+"""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BytesIO
+
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
+
+from models.errors import Invalid
+
+MOST_BYTES = 12 * 1024 * 1024
+MOST_PIXELS = 50_000_000
+WIDTHS = (1920, 960, 480)
+TALLEST = 2  # times a width: a longer one is made narrower, else a chat's screenshot would be as long as a street
+
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", *(["AVIF"] if features.check("avif") else []))
+_TAKEN = "JPEG, PNG, WebP, GIF" + (" or AVIF" if features.check("avif") else "")
+_LOSSLESS = ("PNG", "GIF")
+_QUALITY = 82
+_ALIKE = 0.8  # of the next larger width: a size that is nearly as large saves nobody anything
+_SRGB = ImageCms.createProfile("sRGB")
+_one_at_a_time = threading.Lock()  # a picture of 50 megapixels takes 200 MB while it is decoded
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One size of a picture, ready to be served."""
+
+    media_type: str
+    width: int
+    height: int
+    data: bytes
+
+    @property
+    def sha256(self) -> str:
+        """Its name."""
+        return sha256(self.data).hexdigest()
+
+
+def draw(sent: bytes) -> list[Drawn]:
+    """The sizes of a picture that was sent, the largest first; never larger than it was.  Raises Invalid.
+
+    The same bytes come to the same sizes.
+    """
+    if len(sent) > MOST_BYTES:
+        raise Invalid("picture", f"send a smaller file: this one has {len(sent) / 1048576:.1f} MB, {MOST_BYTES // 1048576} are taken.")
+    with _one_at_a_time:
+        try:
+            with Image.open(BytesIO(sent), formats=_FORMATS) as image:
+                if image.width * image.height > MOST_PIXELS:  # the file's own word: nothing of it is decoded yet
+                    raise Image.DecompressionBombError
+                return list(_sizes(image))
+        except UnidentifiedImageError as exc:
+            raise Invalid("picture", f"send a {_TAKEN} file; this is none.") from exc
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
+            raise Invalid("picture", f"send a smaller one: at most {MOST_PIXELS // 1_000_000} megapixels are taken.") from exc
+        except Exception as exc:  # whatever a decoder stumbles over, it is the file's fault
+            raise Invalid("picture", "send it again or as another file: this one is damaged.") from exc
+
+
+def _sizes(image: Image.Image) -> Iterator[Drawn]:
+    is_lossless = image.format in _LOSSLESS
+    image.draft("RGB", (WIDTHS[0], WIDTHS[0]))  # a JPEG is decoded no larger than it is needed, whichever way it is turned
+    upright = ImageOps.exif_transpose(image)
+    plain = _plain(upright)
+    last = 0
+    for width in WIDTHS:
+        scale = min(1.0, width / plain.width, width * TALLEST / plain.height)
+        size = max(1, round(plain.width * scale)), max(1, round(plain.height * scale))
+        if not last or size[0] < last * _ALIKE:
+            last = size[0]
+            yield _written(plain if size == plain.size else plain.resize(size, Image.Resampling.LANCZOS), is_lossless)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """In red, green and blue as every screen reads them, and with transparency only where anything shines through."""
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith("I;16"):
+        image = image.point(lambda value: value / 256, "L")
+    if profile and image.mode in {"RGB", "RGBA", "CMYK"}:
+        image = _in_srgb(image, profile)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        lowest, _ = image.getchannel("A").getextrema()
+        return image if lowest != 255 else image.convert("RGB")
+    return image.convert("RGB")
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGBA" if image.mode == "RGBA" else "RGB") or image
+    except (ImageCms.PyCMSError, OSError):  # a profile that makes no sense is as good as none
+        return image
+
+
+def _written(image: Image.Image, is_lossless: bool) -> Drawn:
+    """In the format that is read everywhere; one that came without losses stays so where that is smaller."""
+    ways = [_saved(image, "WEBP", quality=_QUALITY) if image.mode == "RGBA" else _saved(image, "JPEG", quality=_QUALITY, progressive=True)]
+    if is_lossless:
+        ways.append(_saved(image, "PNG"))
+    return min(ways, key=lambda way: len(way.data))
+
+
+def _saved(image: Image.Image, form: str, **options: int) -> Drawn:
+    out = BytesIO()
+    bare = image.copy()
+    bare.info.clear()  # Pillow writes what it finds there, such as a comment
+    bare.getexif().clear()
+    bare.save(out, form, optimize=form != "WEBP", **options)
+    return Drawn(Image.MIME[form], image.width, image.height, out.getvalue())
