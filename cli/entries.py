@@ -89,8 +89,9 @@ def add(slug: str, at: str | None, no_alert: bool, draft: bool, request_key: str
     with door.db.read() as tx:
         stream = get_stream(tx, slug)
     moment = parse_time("at", at, stream.timezone) if at else None
-    release = None if draft else Release(alerts=not no_alert, at=moment)
-    found = add_entry(door.db, door.actor, slug, _edited(EntryText(), given), release, request_key=request_key)
+    plan = Release(alerts=not no_alert, at=moment)
+    text, release = _edited(EntryText(), given), None if draft else plan
+    found = add_entry(door.db, door.actor, slug, text, release, plan=plan, request_key=request_key)
     show(_entry(door, found), found.uid, as_json=as_json)
 
 
@@ -122,7 +123,7 @@ def publish(uid: str, no_alert: bool, as_json: bool) -> None:
     door = open_door()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
-    post_draft(door.db, door.actor, uid, now.version, EntryText.of(now), Release(alerts=not no_alert))
+    post_draft(door.db, door.actor, uid, now.version, EntryText.of(now), Release(alerts=now.alerts and not no_alert))
     _say(door, uid, as_json)
 
 

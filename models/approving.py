@@ -23,7 +23,11 @@ def approve(db: Database, actor: Actor, uid: str, version: int, *, delay: timede
         entry = entry_to_change(tx, uid, version=version)
         _must_be_submitted(entry)
         must_take_entries(entry.stream)
-        entry.publish_at = max(entry.publish_at or now(tx), now(tx) + delay)
+        soonest = now(tx) + delay
+        if entry.publish_at is None or entry.publish_at < soonest:
+            if entry.publish_at == entry.dated_at:  # its time came while it waited, and is no date to bear
+                entry.dated_at = None
+            entry.publish_at = soonest
         changed(tx, entry)
         go_out(tx, actor, entry)
         return entry

@@ -29,7 +29,7 @@ _EARLIEST, LATEST = timedelta(days=366 * 150), timedelta(days=366 * 5)
 
 @dataclass(frozen=True)
 class Release:
-    """How an entry is to go out.  ``at`` in the past is the date it bears; ``delay`` is the time left to undo it."""
+    """How an entry is to go out, or a draft one day.  ``at`` in the past is the date it bears; ``delay`` is the time left to undo it."""
 
     alerts: bool = True
     at: datetime | None = None
@@ -37,16 +37,24 @@ class Release:
 
 
 def add_entry(
-    db: Database, actor: Actor, stream_slug: str, text: EntryText, release: Release | None, *, request_key: str | None = None
+    db: Database,
+    actor: Actor,
+    stream_slug: str,
+    text: EntryText,
+    release: Release | None,
+    *,
+    plan: Release | None = None,
+    request_key: str | None = None,
 ) -> Entry:
     """Post an entry, or keep it as a draft where ``release`` is None; an author's post is submitted to the editors.
 
-    The same ``request_key`` from the same account returns the entry that it made first; KeyUsed where that is in another story.
+    ``plan`` is what a draft remembers of how it is to go out.  The same ``request_key`` from the same account returns the
+    entry that it made first; KeyUsed where that is in another story.
     """
     text = text.cleaned()
     try:
         with db.begin() as tx:
-            return _earlier(tx, actor, stream_slug, request_key) or _add(tx, actor, stream_slug, text, release, request_key)
+            return _earlier(tx, actor, stream_slug, request_key) or _add(tx, actor, stream_slug, text, release, plan, request_key)
     except IntegrityError:  # two requests with one key met; the other won
         with db.read() as tx:
             first = _earlier(tx, actor, stream_slug, request_key)
@@ -66,7 +74,9 @@ def _earlier(tx: Session, actor: Actor, slug: str, request_key: str | None) -> E
     return found
 
 
-def _add(tx: Session, actor: Actor, slug: str, text: EntryText, release: Release | None, request_key: str | None) -> Entry:
+def _add(
+    tx: Session, actor: Actor, slug: str, text: EntryText, release: Release | None, plan: Release | None, request_key: str | None
+) -> Entry:
     stream, moment, uid = get_stream(tx, slug), now(tx), new_uid()
     must_take_entries(stream)
     entry = Entry(
@@ -86,16 +96,23 @@ def _add(tx: Session, actor: Actor, slug: str, text: EntryText, release: Release
     tx.add(entry)
     if release is not None:
         _release(tx, actor, entry, release)
+    elif plan is not None:
+        _plan(tx, entry, plan)
     tx.flush()
     return entry
 
 
-def save_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryText) -> Entry:
-    """Change the text of an entry that is not out yet; its state stays, but for what a second editor has to approve anew."""
+def save_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryText, plan: Release | None = None) -> Entry:
+    """Change the text of an entry that is not out yet, and how it is to go out.
+
+    Its state stays, but for what a second editor has to approve anew.
+    """
     text = text.cleaned()
     with db.begin() as tx:
         entry = _unpublished(tx, actor, uid, version)
         fill(tx, entry, packed(tx, text))
+        if plan is not None:
+            _plan(tx, entry, plan)
         if entry.state is EntryState.SCHEDULED and needs_second(tx, entry.importance):
             go_out(tx, actor, entry)
         tx.flush()
@@ -123,11 +140,28 @@ def _unpublished(tx: Session, actor: Actor, uid: str, version: int) -> Entry:
     return entry
 
 
+def _plan(tx: Session, entry: Entry, plan: Release) -> None:
+    """Note how an entry is to go out; a scheduled one moves to another time ahead, or stays where none was chosen for it."""
+    at, ahead = _checked(tx, plan.at)
+    if entry.state is EntryState.SCHEDULED and not ahead:
+        if entry.publish_at == entry.dated_at:
+            raise Invalid("at", "choose a time ahead, or post it to let it go out now.")
+        at = entry.dated_at
+    elif entry.state is EntryState.SCHEDULED:
+        entry.publish_at = at
+    entry.alerts, entry.dated_at = plan.alerts, at
+
+
 def _release(tx: Session, actor: Actor, entry: Entry, release: Release) -> None:
+    at, ahead = _checked(tx, release.at)
+    entry.alerts, entry.dated_at = release.alerts, at
+    entry.publish_at = at if ahead else now(tx) + release.delay
+    go_out(tx, actor, entry)
+
+
+def _checked(tx: Session, at: datetime | None) -> tuple[datetime | None, bool]:
+    """A time that may be chosen, and whether it is still ahead; raises Invalid."""
     moment = now(tx)
-    entry.alerts = release.alerts
-    at = release.at
     if at is not None and not moment - _EARLIEST < at < moment + LATEST:
         raise Invalid("at", "choose a time within the last 150 and the next 5 years.")
-    entry.publish_at, entry.dated_at = (at, None) if at is not None and at > moment else (moment + release.delay, at)
-    go_out(tx, actor, entry)
+    return at, at is not None and at > moment

@@ -1,5 +1,6 @@
 """Publishing: the moment at which a scheduled entry becomes public and its alert is owed."""
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select, update
@@ -27,7 +28,7 @@ def publish(tx: Session, entry: Entry) -> bool:
     if not _moved(tx, entry, state=EntryState.PUBLISHED):
         return False
     stream = entry.stream
-    entry.published_at = entry.updated_at = entry.dated_at or moment
+    entry.published_at = entry.updated_at = _date(entry, moment)
     entry.changed_at = moment
     entry.seq = touch(tx, stream)
     stream.last_entry_at = max(stream.last_entry_at or moment, moment)
@@ -70,6 +71,13 @@ def _waits_for_second(tx: Session, actor: Actor, entry: Entry) -> bool:
     if entry.state is EntryState.SUBMITTED and entry.submitted_by == actor.account_id:
         raise Forbidden("A breaking entry needs a second editor: somebody else has to approve what you submitted.")
     return entry.state is not EntryState.SUBMITTED
+
+
+def _date(entry: Entry, moment: datetime) -> datetime:
+    """What it bears: a date in the past that was chosen for it, else the moment at which it really goes out."""
+    if entry.dated_at is None or entry.publish_at is None or entry.dated_at >= entry.publish_at:
+        return moment
+    return entry.dated_at
 
 
 def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:

@@ -186,7 +186,7 @@ class Entry(Base):
     submitted_by: Mapped[int | None] = mapped_column(BigInteger)  # the account that asked last for it to go out
     remark: Mapped[str] = mapped_column(String(1000), default="", server_default=text("''"))  # why an editor returned it
     publish_at: Mapped[datetime | None]  # when a scheduled entry goes out
-    dated_at: Mapped[datetime | None]  # the date that it shall bear, where that is not the moment it went out
+    dated_at: Mapped[datetime | None]  # the time that was chosen: ahead, when to go out; past, the date to bear
     published_at: Mapped[datetime | None]
     updated_at: Mapped[datetime | None]  # moves for update, correction, retraction; not for silent edits
     seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it was first out

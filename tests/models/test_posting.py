@@ -146,6 +146,35 @@ def test_a_draft_keeps_its_text_until_it_is_posted(newsroom, db):
     assert (posted.state, posted.title, posted.byline) == (EntryState.PUBLISHED, "Best words", [])
 
 
+def test_a_draft_remembers_when_and_to_whom_it_is_to_go_out(newsroom, db, clock):
+    at = clock.now + timedelta(hours=2)
+    draft = add_entry(db, newsroom.actor, "floods", EntryText("Later"), None, plan=Release(alerts=False, at=at))
+    assert (draft.state, draft.alerts, draft.dated_at) == (EntryState.DRAFT, False, at)
+    saved = save_draft(db, newsroom.actor, draft.uid, draft.version, EntryText("Later"), Release(alerts=True, at=clock.now))
+    assert (saved.alerts, saved.dated_at, saved.publish_at) == (True, clock.now, None)
+
+
+def test_undo_gives_a_draft_its_time_back(newsroom, db, clock):
+    at = clock.now + timedelta(hours=2)
+    waiting = newsroom.post(release=Release(at=at))
+    undone = undo(db, newsroom.actor, waiting.uid, waiting.version)
+    assert (undone.state, undone.publish_at, undone.dated_at) == (EntryState.DRAFT, None, at)
+
+
+def test_a_scheduled_entry_moves_when_another_time_is_saved(newsroom, db, clock):
+    waiting = newsroom.post(release=Release(at=clock.now + timedelta(hours=2)))
+    later = clock.now + timedelta(hours=3)
+    moved = save_draft(db, newsroom.actor, waiting.uid, waiting.version, EntryText("Later"), Release(at=later))
+    assert (moved.state, moved.publish_at) == (EntryState.SCHEDULED, later)
+    with pytest.raises(Invalid, match="choose a time ahead"):
+        save_draft(db, newsroom.actor, waiting.uid, moved.version, EntryText("Now?"), Release())
+
+
+def test_what_goes_out_before_its_time_bears_the_moment(newsroom, db, clock):
+    waiting = newsroom.post(release=Release(at=clock.now + timedelta(hours=2)))
+    assert publish_now(db, newsroom.actor, waiting.uid, waiting.version).published_at == clock.now
+
+
 def test_a_stale_draft_is_refused_and_nothing_is_written(newsroom, db):
     draft = newsroom.post(release=None, title="First")
     save_draft(db, newsroom.actor, draft.uid, draft.version, EntryText("Second"))

@@ -161,6 +161,12 @@ def test_the_time_is_the_story_s(newsroom: Newsroom, editor: Person) -> None:
     assert "03:30 does not exist in Europe/Kyiv that night. Nearest: 02:59 and 04:00." in refused.text
 
 
+def test_a_draft_keeps_its_time_and_who_is_told(newsroom: Newsroom, editor: Person) -> None:
+    uid = editor.uid(editor.write(do="draft", at="2026-03-14T12:00", alert="nobody"))
+    fields = editor.form(editor.get(f"/desk/entries/{uid}/edit"))[1]
+    assert (fields["at"], fields["alert"]) == ("2026-03-14T12:00", "nobody")
+
+
 def test_an_ended_story_takes_no_entry_and_loses_no_text(newsroom: Newsroom, editor: Person) -> None:
     newsroom.stream("other")
     set_stream_state(newsroom.db, newsroom.actor, "floods", StreamState.ENDED)

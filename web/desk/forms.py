@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import Enum
 from typing import Self, TypeVar
 
@@ -10,15 +10,13 @@ from models.base import new_uid
 from models.errors import Invalid
 from models.posting import UNPUBLISHED, Release
 from models.revising import Change
-from models.stories import Entry, EntryState, Importance, RevisionKind
+from models.stories import Entry, Importance, RevisionKind
 from models.texts import EntryText
 from models.times import parse_time
 from web.dates import input_value
 from web.routing import number
 
 E = TypeVar("E", bound=Enum)
-
-_LONGEST_UNDO = timedelta(minutes=10)  # a wait that is longer, or ends on a full minute, was chosen by somebody
 
 
 @dataclass(frozen=True)
@@ -55,7 +53,7 @@ class EntryForm:
     @classmethod
     def of(cls, entry: Entry) -> Self:
         """What an entry says now, to be edited."""
-        at = chosen_time(entry)
+        at = entry.dated_at if entry.state in UNPUBLISHED else None
         return cls(
             stream=entry.stream.slug,
             title=entry.title,
@@ -130,16 +128,6 @@ def version_number(value: str | None) -> int:
     if found is None:
         raise Invalid("version", "open the entry anew.")
     return found
-
-
-def chosen_time(entry: Entry) -> datetime | None:
-    """The time that somebody chose for an entry that is not out yet; None where it is to go out at once."""
-    if entry.state not in (EntryState.SUBMITTED, EntryState.SCHEDULED):
-        return None
-    at = entry.publish_at
-    if at is not None and (at.second == at.microsecond == 0 or at - entry.changed_at > _LONGEST_UNDO):
-        return at
-    return entry.dated_at
 
 
 def names(value: str) -> tuple[str, ...]:

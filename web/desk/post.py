@@ -37,13 +37,14 @@ def send() -> ResponseReturnValue:
     release = form.release(stream.timezone, service().settings.undo_seconds)
     if form.do == "preview":
         return new_page(form, preview=text)
-    wish = _wish(form, release)
-    if wish and must_confirm(form, stream, text):
+    posts = _posts(form)
+    if posts and must_confirm(form, stream, text):
         return confirm_page(form, stream, text)
-    entry = add_entry(service().db, current_actor(), stream.slug, text, wish, request_key=form.key())
-    if _differs(entry, text, wish):  # this form was sent before, and its entry is not what is asked for now
+    wish = release if posts else None
+    entry = add_entry(service().db, current_actor(), stream.slug, text, wish, plan=release, request_key=form.key())
+    if _differs(entry, text, release, posts):  # this form was sent before, and its entry is not what is asked for now
         show_again(lambda error: edit_page(entry.uid, form, error=error))
-        _change(entry.uid, 1, text, wish)
+        _change(entry.uid, 1, text, release, posts)
     return redirect(url_for("desk.entries.show", uid=entry.uid), 303)
 
 
@@ -60,10 +61,10 @@ def send_draft(uid: str) -> ResponseReturnValue:
     release = form.release(stream.timezone, service().settings.undo_seconds)
     if form.do == "preview":
         return edit_page(uid, form, preview=text)
-    wish = _wish(form, release)
-    if wish and must_confirm(form, stream, text):
+    posts = _posts(form)
+    if posts and must_confirm(form, stream, text):
         return confirm_page(form, stream, text)
-    _change(uid, form.version_number(), text, wish)
+    _change(uid, form.version_number(), text, release, posts)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
 
 
@@ -72,21 +73,19 @@ def _with_new_key(form: EntryForm) -> EntryForm:
     return replace(form, request_key=EntryForm.empty().request_key)
 
 
-def _wish(form: EntryForm, release: Release) -> Release | None:
+def _posts(form: EntryForm) -> bool:
     if form.do not in {"draft", "post"}:
         raise Conflict("Choose Preview, Save draft or Post.")
-    return release if form.do == "post" else None
+    return form.do == "post"
 
 
-def _change(uid: str, version: int, text: EntryText, wish: Release | None) -> None:
-    if wish:
-        post_draft(service().db, current_actor(), uid, version, text, wish)
-    else:
-        save_draft(service().db, current_actor(), uid, version, text)
+def _change(uid: str, version: int, text: EntryText, release: Release, posts: bool) -> None:
+    change = post_draft if posts else save_draft
+    change(service().db, current_actor(), uid, version, text, release)
 
 
-def _differs(entry: Entry, text: EntryText, wish: Release | None) -> bool:
-    if (entry.state is EntryState.DRAFT) is (wish is not None):
+def _differs(entry: Entry, text: EntryText, release: Release, posts: bool) -> bool:
+    if (entry.state is EntryState.DRAFT) is posts or (entry.alerts, entry.dated_at) != (release.alerts, release.at):
         return True
     by = {key for person in entry.byline for key in (person.slug, slugify(person.name))}
     unknown = {slugify(name) for name in text.byline} - by
