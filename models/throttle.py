@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -17,21 +17,34 @@ WINDOW = timedelta(minutes=15)
 
 
 def strike(db: Database, limits: Mapping[str, int]) -> None:
-    """Count one try for each key; raises TooMany, after counting, where one has had more than its limit in this window.
+    """Count one try for each key; raises TooMany where one has had its limit in this window, and then counts nothing after it.
 
-    Keys after that one are not counted: a network that is held adds no rows, whatever it tries, so its tries cost the same.
+    Who is held already is told so by a read, whatever they try: a flood writes nothing, so nobody waits for it.
     """
-    retry_after = 0
-    with db.begin() as tx:
+    with db.read() as tx:
         moment = now(tx)
-        tx.execute(delete(Throttle).where(Throttle.window_at < moment - WINDOW))
-        for key, limit in limits.items():
-            tries, window_at = _count(tx, key, moment)
-            if tries > limit:
-                retry_after = max(1, round((window_at + WINDOW - moment).total_seconds()))
-                break
-    if retry_after:
-        raise TooMany(retry_after)
+        held = select(Throttle.key, Throttle.tries, Throttle.window_at).where(Throttle.key.in_(list(limits)))
+        for key, tries, window_at in tx.execute(held.where(Throttle.window_at >= moment - WINDOW)):
+            if tries >= limits[key]:
+                raise _too_many(window_at, moment)
+    with db.begin() as tx:
+        over = _first_over(tx, limits)
+    if over:  # the last of those that came at once; what was counted stays counted
+        raise over
+
+
+def _first_over(tx: Session, limits: Mapping[str, int]) -> TooMany | None:
+    moment = now(tx)
+    tx.execute(delete(Throttle).where(Throttle.window_at < moment - WINDOW))
+    for key, limit in limits.items():
+        tries, window_at = _count(tx, key, moment)
+        if tries > limit:
+            return _too_many(window_at, moment)
+    return None
+
+
+def _too_many(window_at: datetime, moment: datetime) -> TooMany:
+    return TooMany(max(1, round((window_at + WINDOW - moment).total_seconds())))
 
 
 def _count(tx: Session, key: str, moment: datetime) -> tuple[int, datetime]:
