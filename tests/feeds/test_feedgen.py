@@ -4,7 +4,7 @@ Each of these tests fails on the day feedgen repairs the fault: then its remedy,
 """
 
 import locale
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -123,6 +123,35 @@ def test_a_naive_date_is_refused(entry):
         entry.updated(NOON.replace(tzinfo=None))
 
 
+def test_an_offset_keeps_its_seconds_which_neither_format_knows(feed, entry):
+    """feeds.clean writes UTC: the local mean times of old zones have such offsets."""
+    entry.updated(NOON.astimezone(timezone(timedelta(minutes=53, seconds=28))))
+    assert b"+00:53:28</updated>" in feed.atom_str()
+
+
+def test_a_year_before_1000_loses_its_nought_in_rss(feed, entry):
+    """RssItem writes the dates."""
+    entry.published(NOON.replace(year=999))
+    assert b"Mar 999 " in feed.rss_str()
+
+
+def test_a_feed_without_any_author_is_not_noticed(feed, entry):
+    """feeds.xml gives the site for those who have no byline (RFC 4287 section 4.1.1)."""
+    assert b"<author>" not in feed.atom_str()
+
+
+def test_a_label_of_none_leaves_a_category_of_rss_empty(feed, entry):
+    """feeds.xml leaves out the label of what has none."""
+    entry.category(term="key", label=None)
+    assert b"<category/>" in feed.rss_str()
+
+
+def test_a_new_entry_stands_before_the_others(feed, entry):
+    """feeds.xml writes each entry by itself, and sets them in order."""
+    first = feed.add_entry()
+    assert feed.entry() == [first, entry]
+
+
 def test_the_caller_s_dictionaries_are_changed(entry):
     """feeds.xml makes new ones for each call."""
     link = {"href": "https://news.example/1"}
@@ -171,6 +200,13 @@ def test_pictures_have_no_words(entry):
     entry.load_extension("media")
     with pytest.raises(ValueError, match="invalid keys"):
         entry.media.content(url="https://news.example/a.jpeg", description="A bridge")
+
+
+def test_a_picture_is_wrapped_in_a_group(feed, entry):
+    """feeds.namespaces.add_media puts each into the entry, as they are no versions of one."""
+    entry.load_extension("media")
+    entry.media.content(url="https://news.example/a.jpeg")
+    assert etree.fromstring(feed.rss_str()).find("channel/item/{*}group") is not None
 
 
 def test_an_unknown_length_is_written_as_none(feed, entry):

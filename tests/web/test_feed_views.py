@@ -6,6 +6,8 @@ import json
 import brotli
 import pytest
 
+from feeds.document import Format
+from feeds.reading import read_feed
 from models import StreamState
 from models.streams import set_stream_state
 from tests.conftest import Newsroom, StandingClock
@@ -34,6 +36,15 @@ def test_a_feed_is_sent_once_and_then_only_confirmed(
     assert (head.status_code, head.data, head.headers["ETag"]) == (200, b"", first.headers["ETag"])
     newsroom.post(title="River falling")
     assert reader.get(f"{folder}/{name}", headers={"If-None-Match": first.headers["ETag"]}).status_code == 200
+
+
+@pytest.mark.parametrize(("state", "seconds"), [(StreamState.LIVE, 60), (StreamState.QUIET, 900), (StreamState.ENDED, 86_400)])
+def test_all_hints_say_the_same_and_follow_the_story(state: StreamState, seconds: int, newsroom: Newsroom, reader: Person) -> None:
+    reader.get("/streams/floods/rss.xml")
+    set_stream_state(newsroom.db, newsroom.actor, "floods", state)
+    answer = reader.get("/streams/floods/rss.xml")
+    assert answer.headers["Cache-Control"] == f"public, max-age={seconds}, stale-while-revalidate=60, stale-if-error=86400"
+    assert read_feed(answer.data, Format.RSS).waits == (seconds, seconds), "ttl, and the syndication module's"
 
 
 def test_the_feed_does_not_believe_the_host(newsroom: Newsroom, reader: Person) -> None:
