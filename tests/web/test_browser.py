@@ -168,6 +168,16 @@ def test_a_second_name_in_the_byline_is_suggested_too(open_window) -> None:  # t
     assert "Jory Pell, Ines Valbrook" in suggested
 
 
+def test_a_press_copies_the_address_of_a_feed(open_window) -> None:  # type: ignore[no-untyped-def]
+    reader = open_window()
+    page: Page = reader.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/streams/tarrow-rises/follow")
+    reader.button("Copy By feed as Atom")
+    expect(page.get_by_role("button", name="Copied By feed as Atom")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == f"{reader.site.base_url}/streams/tarrow-rises/atom.xml"
+
+
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
 def test_no_page_scrolls_sideways(viewport: dict[str, int], open_window) -> None:  # type: ignore[no-untyped-def]
     editor = open_window(viewport=viewport)
