@@ -6,6 +6,9 @@ from cli.door import json_option, open_door, show, table
 from models import Account, Contributor, Role
 from models.accounts import add_account, list_accounts, make_login_link, set_password
 from models.contributors import add_contributor, list_contributors
+from models.invitations import invite
+from models.people import LinkKind
+from models.staff import change_role, end_account, find_account, reopen_account
 
 _ROLES = click.Choice([role.value for role in Role])
 
@@ -16,7 +19,7 @@ def account() -> None:
 
 
 def _account(found: Account) -> dict[str, object]:
-    return {"email": found.email, "name": found.name, "role": found.role, "ended": found.ended_at is not None}
+    return {"email": found.email, "name": found.name, "role": found.role, "ended": found.ended_at is not None, "seen_at": found.seen_at}
 
 
 @account.command("add")
@@ -36,12 +39,30 @@ def add(email: str, name: str | None, role: str, ask: bool, as_json: bool) -> No
     show(_account(found), f"{found.email} may log in as {found.role.value}.", as_json=as_json)
 
 
+@account.command("invite")
+@click.argument("email")
+@click.option("--name", help="Shown on the desk; the address if left out.")
+@click.option("--role", type=_ROLES, default="editor", show_default=True, help="author: writes; editor: publishes; admin: all.")
+@json_option
+def invite_(email: str, name: str | None, role: str, as_json: bool) -> None:
+    """Mail EMAIL a link to choose a password within seven days; where no mail can go there, print the link.
+
+    Who has not chosen one yet gets a new link, and the earlier one ends.
+    """
+    door = open_door()
+    invited = invite(door.db, door.keys, door.actor, email, name or email, Role(role))
+    mailed = invited.mailed and bool(door.settings.mail_url.get_secret_value())
+    link = "" if mailed else door.page(f"/login/password/{invited.token}")
+    text = link or f"An invitation is on its way to {invited.account.email}."
+    show(_account(invited.account) | {"mailed": mailed, "url": link or None}, text, as_json=as_json)
+
+
 @account.command("list")
 @json_option
 def list_(as_json: bool) -> None:
     """List all accounts."""
     found = list_accounts(open_door().db)
-    rows = [(one.email, one.role, one.name) for one in found]
+    rows = [(one.email, one.role, one.name, "ended" if one.ended_at else one.seen_at or "never seen") for one in found]
     show([_account(one) for one in found], table(rows, empty="No accounts yet: `storywire account add`."), as_json=as_json)
 
 
@@ -70,6 +91,47 @@ def login_link(email: str, as_json: bool) -> None:
     door = open_door()
     link = door.page(f"/login/{make_login_link(door.db, door.actor, email)}")
     show({"url": link}, link, as_json=as_json)
+
+
+@account.command("reset-link")
+@click.argument("email")
+@json_option
+def reset_link(email: str, as_json: bool) -> None:
+    """Print a link by which EMAIL chooses a new password within 30 minutes."""
+    door = open_door()
+    link = door.page(f"/login/password/{make_login_link(door.db, door.actor, email, LinkKind.RESET)}")
+    show({"url": link}, link, as_json=as_json)
+
+
+@account.command("role")
+@click.argument("email")
+@click.argument("role", type=_ROLES)
+@json_option
+def role_(email: str, role: str, as_json: bool) -> None:
+    """Let EMAIL do what ROLE may: author writes, editor publishes, admin all."""
+    door = open_door()
+    found = change_role(door.db, door.actor, find_account(door.db, email).id, Role(role))
+    show(_account(found), f"{found.email} is {found.role.value} now.", as_json=as_json)
+
+
+@account.command("end")
+@click.argument("email")
+@json_option
+def end(email: str, as_json: bool) -> None:
+    """Log EMAIL out everywhere and let it in no more; what it wrote stays."""
+    door = open_door()
+    found = end_account(door.db, door.actor, find_account(door.db, email).id)
+    show(_account(found), f"{found.email} may log in no more.", as_json=as_json)
+
+
+@account.command("reopen")
+@click.argument("email")
+@json_option
+def reopen(email: str, as_json: bool) -> None:
+    """Let EMAIL log in again."""
+    door = open_door()
+    found = reopen_account(door.db, door.actor, find_account(door.db, email).id)
+    show(_account(found), f"{found.email} may log in again as {found.role.value}.", as_json=as_json)
 
 
 @click.group()

@@ -1,7 +1,6 @@
 """Accounts: made, found, and logged in by password or by a link that works once."""
 
 import functools
-import hashlib
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,20 +9,20 @@ from ipaddress import ip_address, ip_network
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session
 
 from models.actor import Actor
 from models.addresses import normal_address
 from models.clock import now
 from models.database import Database, rows_changed
 from models.errors import Invalid, NotFound
-from models.people import Account, LoginLink, LoginSession, Role
+from models.people import Account, LinkKind, LoginLink, LoginSession, Role
+from models.sessions import digest, open_session
 from models.texts import NAME, line
 from models.throttle import forgive, strike
 
-LINK_LIFE = timedelta(minutes=15)
-SESSION_LIFE = timedelta(days=14)
+LINK_LIFE = {LinkKind.LOGIN: timedelta(minutes=15), LinkKind.INVITATION: timedelta(days=7), LinkKind.RESET: timedelta(minutes=30)}
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 1_000
 TRIES = 10  # per address, and ten times as many per network, in each window
 COMMAND_LINE = "Command line"
@@ -41,7 +40,7 @@ def add_account(db: Database, actor: Actor, email: str, name: str, role: Role, *
     """The account of that address, made if there is none; an existing one is returned as it is."""
     actor.must_be(Role.ADMIN)
     email, name = normal_address(email), line("name", name, NAME, required=True)
-    hashed = _hashed(password) if password is not None else None
+    hashed = hashed_password(password) if password is not None else None
     with db.begin() as tx:
         account = tx.scalar(select(Account).where(Account.email == email))
         if account is None:
@@ -52,15 +51,37 @@ def add_account(db: Database, actor: Actor, email: str, name: str, role: Role, *
 
 def set_password(db: Database, actor: Actor, email: str, password: str) -> Account:
     """Give an account a new password and log it out everywhere; links made before log nobody in."""
-    hashed = _hashed(password)
+    hashed = hashed_password(password)
     with db.begin() as tx:
         account = _by_email(tx, email)
         if actor.account_id != account.id:
             actor.must_be(Role.ADMIN)
-        account.password_hash = hashed
-        for way_in in (LoginSession, LoginLink):
-            tx.execute(delete(way_in).where(way_in.account_id == account.id))
+        replace_password(tx, account, hashed)
         return account
+
+
+def change_own_password(db: Database, actor: Actor, token: str, present: str, password: str) -> None:
+    """Give the actor's account a new password, and log it out everywhere but in the session of ``token``.
+
+    ``present`` must be the one that it has; of an account without one, which logs in by links, nothing is asked.  Raises
+    TooMany after ten that were wrong.
+    """
+    hashed, key = hashed_password(password), f"present password {actor.account_id}"
+    strike(db, {key: TRIES})
+    with db.read() as tx:
+        known = tx.get_one(Account, actor.account_id).password_hash
+    if known is not None and not _matches(known, present):
+        raise Invalid("present", "this is not the password that you have now.")
+    forgive(db, [key])
+    with db.begin() as tx:
+        replace_password(tx, tx.get_one(Account, actor.account_id), hashed, but=token)
+
+
+def replace_password(tx: Session, account: Account, hashed: str, *, but: str = "") -> None:
+    """Let an account have this password, and end its links and its sessions ``but`` the one of that token."""
+    account.password_hash = hashed
+    tx.execute(delete(LoginLink).where(LoginLink.account_id == account.id))
+    tx.execute(delete(LoginSession).where(LoginSession.account_id == account.id, LoginSession.token_hash != digest(but)))
 
 
 def command_line_account(db: Database) -> Account:
@@ -79,11 +100,11 @@ def list_accounts(db: Database) -> Sequence[Account]:
         return tx.scalars(select(Account).where(Account.email.is_not(None)).order_by(Account.name, Account.id)).all()
 
 
-def log_in(db: Database, email: str, password: str, network: str) -> str | None:
+def log_in(db: Database, email: str, password: str, network: str, browser: str = "") -> str | None:
     """The token of a new session, or None where address and password do not belong together.
 
-    ``network`` is the client's address.  Raises TooMany after ten failures for the address, or a hundred from the
-    network, within a quarter of an hour.
+    ``network`` is the client's address, ``browser`` a short name of its program.  Raises TooMany after ten failures for
+    the address, or a hundred from the network, within a quarter of an hour.
     """
     by_address, by_network = _throttle_keys(email, network)
     strike(
@@ -99,42 +120,41 @@ def log_in(db: Database, email: str, password: str, network: str) -> str | None:
         return None
     forgive(db, [by_address])  # not the network: who has one account could clear the way to guess at others
     with db.begin() as tx:
-        return _open_session(tx, account.id)
+        return open_session(tx, tx.get_one(Account, account.id), browser)
 
 
-def make_login_link(db: Database, actor: Actor, email: str) -> str:
-    """A token that logs this account in once within 15 minutes."""
+def make_login_link(db: Database, actor: Actor, email: str, kind: LinkKind = LinkKind.LOGIN) -> str:
+    """A token that logs this account in once within 15 minutes, or lets it choose a password."""
     actor.must_be(Role.ADMIN)
-    token = secrets.token_urlsafe(24)
     with db.begin() as tx:
-        account = _by_email(tx, email)
-        tx.execute(delete(LoginLink).where(LoginLink.expires_at < now(tx)))
-        tx.add(LoginLink(token_hash=_digest(token), account_id=account.id, expires_at=now(tx) + LINK_LIFE))
+        return make_link(tx, _by_email(tx, email), kind)
+
+
+def make_link(tx: Session, account: Account, kind: LinkKind) -> str:
+    """The token of a new link, of which only the hash is kept."""
+    token, moment = secrets.token_urlsafe(24), now(tx)
+    tx.execute(delete(LoginLink).where(LoginLink.expires_at < moment))
+    tx.add(LoginLink(token_hash=digest(token), account_id=account.id, kind=kind, expires_at=moment + LINK_LIFE[kind]))
     return token
 
 
-def use_login_link(db: Database, token: str) -> str | None:
+def link_account(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
+    """Whose link of one of these kinds this is; None where it is unknown, was used, is too old or its account has ended."""
+    holds = (LoginLink.kind.in_(kinds), LoginLink.expires_at > now(tx), Account.ended_at.is_(None))
+    return tx.scalar(select(Account).join(LoginLink, LoginLink.account_id == Account.id).where(_is_link(token), *holds))
+
+
+def take_link(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
+    """The same, once: of two that come at once one gets it."""
+    account = link_account(tx, token, *kinds)
+    return account if account is not None and rows_changed(tx, delete(LoginLink).where(_is_link(token))) == 1 else None
+
+
+def use_login_link(db: Database, token: str, browser: str = "") -> str | None:
     """The token of a new session; None where the link is unknown, was used or is too old."""
     with db.begin() as tx:
-        link = tx.get(LoginLink, _digest(token))
-        if link is None or rows_changed(tx, delete(LoginLink).where(LoginLink.token_hash == link.token_hash)) != 1:
-            return None
-        return _open_session(tx, link.account_id) if link.expires_at > now(tx) else None
-
-
-def session_account(db: Database, token: str) -> Account | None:
-    """The account that is logged in by this token."""
-    with db.read() as tx:
-        found = tx.get(LoginSession, _digest(token), options=[selectinload(LoginSession.account)])
-        if found is None or found.expires_at <= now(tx) or found.account.ended_at is not None:
-            return None
-        return found.account
-
-
-def log_out(db: Database, token: str) -> None:
-    """End a session."""
-    with db.begin() as tx:
-        tx.execute(delete(LoginSession).where(LoginSession.token_hash == _digest(token)))
+        account = take_link(tx, token, LinkKind.LOGIN)
+        return open_session(tx, account, browser) if account is not None else None
 
 
 def _throttle_keys(email: str, network: str) -> tuple[str, str]:
@@ -146,15 +166,11 @@ def _throttle_keys(email: str, network: str) -> tuple[str, str]:
     with suppress(ValueError):
         ip = ip_address(network)
         network = str(ip_network((ip, 64), strict=False)) if ip.version == 6 and ip.ipv4_mapped is None else network
-    return f"log-in address {_digest(address)}", f"log-in network {network}"[:200]
+    return f"log-in address {digest(address)}", f"log-in network {network}"[:200]
 
 
-def _open_session(tx: Session, account_id: int) -> str:
-    token = secrets.token_urlsafe(32)
-    tx.execute(delete(LoginSession).where(LoginSession.expires_at < now(tx)))
-    expires_at = now(tx) + SESSION_LIFE
-    tx.add(LoginSession(token_hash=_digest(token), account_id=account_id, created_at=now(tx), expires_at=expires_at))
-    return token
+def _is_link(token: str) -> ColumnElement[bool]:
+    return LoginLink.token_hash == digest(token)
 
 
 def _by_email(tx: Session, email: str) -> Account:
@@ -164,7 +180,8 @@ def _by_email(tx: Session, email: str) -> Account:
     return account
 
 
-def _hashed(password: str) -> str:
+def hashed_password(password: str) -> str:
+    """What is stored of a password; raises Invalid for one that is too short or too long."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise Invalid("password", f"use {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
     try:
@@ -178,7 +195,3 @@ def _matches(hashed: str, password: str) -> bool:
         return _hasher.verify(hashed, password[:LONGEST_PASSWORD])
     except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return False
-
-
-def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

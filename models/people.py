@@ -33,6 +33,7 @@ class Account(Base):
     role: Mapped[Role]
     password_hash: Mapped[str | None] = mapped_column(String(200))
     created_at: Mapped[datetime]
+    seen_at: Mapped[datetime | None]  # to the hour
     ended_at: Mapped[datetime | None]
 
 
@@ -64,7 +65,7 @@ class LoginSession(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     created_at: Mapped[datetime]
     seen_at: Mapped[datetime | None]  # to the hour
-    browser: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))  # as it named itself
+    browser: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))  # a short name, made of how it names itself
     expires_at: Mapped[datetime]
     account: Mapped[Account] = relationship(lazy="raise")
 

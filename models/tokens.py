@@ -4,6 +4,8 @@ import base64
 import hmac
 from datetime import UTC, datetime
 
+from cryptography.fernet import Fernet
+
 from config.keys import Keys
 
 ALL = "all"
@@ -32,6 +34,16 @@ def read_timed_token(keys: Keys, purpose: str, token: str, number: int) -> tuple
     """Its ``number`` values and until when they hold, which the caller compares; None where it was not made by us for that purpose."""
     read = _read(keys, purpose, token, number + 1)
     return (read[:-1], datetime.fromtimestamp(int(read[-1], 16), UTC)) if read else None
+
+
+def sealed(keys: Keys, token: str) -> str:
+    """A token of which the database otherwise keeps a hash alone, to wait in a notice until its mail is written."""
+    return Fernet(keys.fernet("link")).encrypt(token.encode()).decode()
+
+
+def unsealed(keys: Keys, value: str) -> str:
+    """The token again; raises cryptography's InvalidToken where the site's secret has changed."""
+    return Fernet(keys.fernet("link")).decrypt(value).decode()
 
 
 def _signed(keys: Keys, purpose: str, *values: str) -> str:

@@ -22,7 +22,7 @@ from notifier.fold import Begun, begin
 from notifier.lease import TRIES_IF_UNKNOWN, give_back
 from notifier.message import ChannelMessage, folded
 from notifier.mime import MailBatch
-from notifier.notices import send_notice
+from notifier.notices import opened, send_notice
 from notifier.pacing import Share
 from notifier.pause import MAIL, Brake
 from notifier.render import Sender, notice_to_channel, render_chat, render_notice
@@ -145,7 +145,7 @@ class ChatLane:
         if isinstance(told, Digest):
             return digest_to_channel(told, self._sender, message.uid, message.language)
         if message.service == MAIL:
-            return render_notice(told, self._sender)
+            return render_notice(opened(told, self._keys), self._sender)
         return notice_to_channel(told, self._sender, message.uid, message.language)
 
     def _attempt(self, message: Message, told: ChannelMessage) -> Sent | SendError:

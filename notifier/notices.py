@@ -1,12 +1,17 @@
 """Mails that one recipient alone gets and that must not wait behind an alert to thousands: sent by the urgent lane."""
 
+from dataclasses import replace
+
+from config.keys import Keys
 from config.settings import Settings
+from models.tokens import unsealed
 from notifier.claim import Message
 from notifier.errors import SendError, Sent, Unavailable
 from notifier.lease import Lease
 from notifier.mail import Mailer
 from notifier.mime import MailBatch, MailJob
 from notifier.pause import NO_MAIL_URL
+from notifier.story import Notice
 
 
 def send_notice(settings: Settings, message: Message, mail: MailBatch, lease: Lease) -> Sent | SendError | None:
@@ -25,3 +30,11 @@ def send_notice(settings: Settings, message: Message, mail: MailBatch, lease: Le
     finally:
         mailer.close()
     return outcomes[0] if outcomes else None
+
+
+def opened(notice: Notice, keys: Keys) -> Notice:
+    """The notice with its link in clear, where that was sealed."""
+    values = dict(notice.values)
+    if "sealed" in values:
+        values["link"] = unsealed(keys, values.pop("sealed"))
+    return replace(notice, values=values)

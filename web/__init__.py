@@ -19,6 +19,7 @@ from web.leave import leave
 from web.login import login, set_up_login
 from web.media import media
 from web.metrics import metrics
+from web.passwords import passwords
 from web.preferences import preferences
 from web.public import public
 from web.security import MOST_BYTES, protect
@@ -51,6 +52,6 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     set_up_templates(app, settings)
     set_up_languages(app)
     add_error_pages(app)
-    for blueprint in (public, media, subscribe, leave, preferences, health, metrics, login, desk):
+    for blueprint in (public, media, subscribe, leave, preferences, health, metrics, login, passwords, desk):
         app.register_blueprint(blueprint)
     return app

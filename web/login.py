@@ -7,10 +7,12 @@ from flask import Blueprint, Flask, Response, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user, logout_user  # type: ignore[import-untyped]
 
-from models.accounts import log_in, log_out, session_account, use_login_link
+from models.accounts import log_in, use_login_link
 from models.actor import Actor
 from models.errors import Gone
 from models.people import Account, Role
+from models.sessions import log_out, session_account
+from web.browsers import browser_name
 from web.context import service
 
 login = Blueprint("login", __name__)
@@ -97,11 +99,11 @@ def enter() -> ResponseReturnValue:
     """Log in by e-mail and password; then show again what a form had sent before, or lead on."""
     email, next_path = request.form.get("email", "").replace("\x00", ""), desk_path(request.form.get("next", ""))
     kept = {name: value for name, value in request.form.items() if name.startswith(KEPT)}
-    token = log_in(service().db, email, request.form.get("password", ""), request.remote_addr or "")
+    token = log_in(service().db, email, request.form.get("password", ""), request.remote_addr or "", this_browser())
     if token is None:
         message = "This address and password do not belong together."
         return _form(422, next_path=next_path, kept=kept, email=email, message=message)
-    _open(token)
+    begin_session(token)
     if kept:
         return send_again(next_path, {name.removeprefix(KEPT): value for name, value in kept.items()}, "You are logged in again.")
     return redirect(next_path, 303)
@@ -116,10 +118,10 @@ def link(token: str) -> ResponseReturnValue:
 @login.post("/login/<token:token>")
 def enter_by_link(token: str) -> ResponseReturnValue:
     """Log in by a link."""
-    opened = use_login_link(service().db, token)
+    opened = use_login_link(service().db, token, this_browser())
     if opened is None:
         raise Gone("link", "log-in", "This log-in link was used or is older than 15 minutes. Ask for a new one.")
-    _open(opened)
+    begin_session(opened)
     return redirect("/desk", 303)
 
 
@@ -139,7 +141,13 @@ def send_again(path: str, fields: dict[str, str], message: str) -> Response:
     return _no_store(make_response(render_template("desk/again.html", path=path, fields=fields, shown=shown, message=message)))
 
 
-def _open(token: str) -> None:
+def this_browser() -> str:
+    """What the one that asks is called, for people."""
+    return browser_name(request.user_agent.string)
+
+
+def begin_session(token: str) -> None:
+    """Log this browser in by the token of a new session."""
     session.clear()  # nothing of an earlier session lives on, its CSRF token neither
     session.permanent = True
     account = session_account(service().db, token)

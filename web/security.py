@@ -3,7 +3,7 @@
 from flask import Flask, Response, abort, request
 
 from config.settings import Settings
-from models.accounts import SESSION_LIFE
+from models.sessions import SESSION_LIFE
 from web.context import service
 
 MOST_BYTES = 4 * 1024 * 1024  # of a form: 100,000 characters of any script, percent-encoded, with room

@@ -191,6 +191,21 @@ def test_a_log_in_link_is_printed(story):
     assert story("account", "login-link", "mara@example.org").output.startswith("http://127.0.0.1:8000/login/")
 
 
+def test_people_are_invited_and_leave_by_commands(story):
+    invited = json.loads(story("account", "invite", "mara@example.org", "--name", "Mara", "--role", "admin", "--json").output)
+    assert (invited["role"], invited["mailed"]) == ("admin", False), "no mail server is set"
+    assert invited["url"].startswith("http://127.0.0.1:8000/login/password/")
+    assert story("account", "reset-link", "mara@example.org").output.startswith("http://127.0.0.1:8000/login/password/")
+    assert "last admin" in story("account", "end", "mara@example.org", code=1).stderr
+    story("account", "add", "jon@example.org", "--role", "admin")
+    story("account", "role", "mara@example.org", "author")
+    story("account", "end", "mara@example.org")
+    assert "There is no account" in story("account", "reset-link", "mara@example.org", code=1).stderr
+    found = {one["email"]: one for one in json.loads(story("account", "list", "--json").output)}
+    assert (found["mara@example.org"]["role"], found["mara@example.org"]["ended"]) == ("author", True)
+    assert "again as author" in story("account", "reopen", "mara@example.org").output
+
+
 def test_the_doctor_says_what_is_wrong(story):
     result = story("doctor", "--json", code=1)
     report = json.loads(result.output)

@@ -8,13 +8,12 @@ from models.accounts import (
     add_account,
     list_accounts,
     log_in,
-    log_out,
     make_login_link,
-    session_account,
     set_password,
     use_login_link,
 )
 from models.errors import Forbidden, Invalid, NotFound, TooMany
+from models.sessions import log_out, session_account
 
 PASSWORD = "a river of words"
 SHIPPED = accounts._hasher  # before a fixture puts a quick one in its place

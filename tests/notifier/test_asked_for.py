@@ -5,8 +5,10 @@ import re
 from sqlalchemy import update
 
 from models.actor import SYSTEM
-from models.audience import find
+from models.audience import find, list_recipients
+from models.invitations import invite
 from models.ledger import Recipient, RecipientKind, RecipientState
+from models.people import Role
 from models.signup import Wish, ask, confirm
 from models.suppression import suppress_address
 from tests.conftest import Newsroom
@@ -45,3 +47,16 @@ def test_mail_to_a_mailbox_that_several_people_read_promises_no_one_click(newsro
     office.run()
     promised = {mail["To"]: mail["List-Unsubscribe-Post"] for mail in inbox.mails if mail["List-Unsubscribe"]}
     assert promised == {"desk@example.org": None, "ann@example.org": "List-Unsubscribe=One-Click"}
+
+
+@one_database
+def test_an_invitation_to_the_desk_brings_its_link_and_no_subscription(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    invited = invite(newsroom.db, office.keys, newsroom.actor, "mara@example.org", "Mara <b>", Role.AUTHOR)
+    newsroom.post()
+    office.run()
+    [mail] = inbox.mails
+    text, html = (part.get_content() for part in mail.iter_parts())  # type: ignore[union-attr]
+    link = f"{BASE_URL}/login/password/{invited.token}"
+    assert link in text and f'href="{link}"' in html and "Hello Mara &lt;b&gt;," in html
+    with newsroom.db.read() as tx:
+        assert list_recipients(tx, RecipientKind.MAIL) == []

@@ -10,6 +10,7 @@ from werkzeug.test import TestResponse
 from config.keys import Keys
 from config.settings import Settings
 from models import Importance, RevisionKind, Role
+from models.accounts import add_account
 from models.audience import Target, add_channel
 from models.posting import Release
 from models.revising import Change, retract
@@ -22,6 +23,7 @@ A, E, D = Role.AUTHOR, Role.EDITOR, Role.ADMIN
 HOOK = Target("jsons://hooks.example.org/path", "webhook", "JSON webhook hooks.example.org …")
 MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 ALERT = "/desk/alerts/<int(max=9223372036854775807):alert_id>"
+ACCOUNT = "/desk/accounts/<int(max=9223372036854775807):account_id>"
 
 # A route and the least role that it serves; of a button also which entry it is pressed on, and what is sent.
 LOOK = [
@@ -30,6 +32,7 @@ LOOK = [
     ("/desk/streams/<slug:slug>/edit", E), ("/desk/alerts", E), (ALERT, E), ("/desk/alerts/resume", D),
     ("/desk/channels", D), ("/desk/channels/new/<slug:name>", D), ("/desk/channels/<uid:uid>", D),
     ("/desk/subscribers", D), ("/desk/subscribers/export", D), ("/desk/subscribers/suppressed", D), ("/desk/subscribers/<uid:uid>", D),
+    ("/desk/account", A), ("/desk/accounts", D), (ACCOUNT, D),
     ("/desk/caught", D), ("/desk/caught/<token:mail_id>", D), ("/desk/caught/<token:mail_id>/html", D),
 ]  # fmt: skip
 CHANGE = [
@@ -62,6 +65,15 @@ CHANGE = [
     ("/desk/subscribers/<uid:uid>/lift", D, "", {}),
     ("/desk/subscribers/<uid:uid>/end", D, "", {}),
     ("/desk/subscribers/<uid:uid>/erase", D, "", {}),
+    ("/desk/account/name", A, "", {"name": "Nora Field"}),
+    ("/desk/account/password", A, "", {"password": "correct horse battery"}),
+    ("/desk/account/sessions/end", A, "", {"session": "another's"}),
+    ("/desk/account/sessions/end-others", A, "", {}),
+    ("/desk/accounts", D, "", {"name": "Ann", "email": "ann@example.org", "role": "author"}),
+    (f"{ACCOUNT}/role", D, "", {"role": "editor"}),
+    (f"{ACCOUNT}/end", D, "", {}),
+    (f"{ACCOUNT}/reopen", D, "", {}),
+    (f"{ACCOUNT}/invite", D, "", {}),
 ]
 Button = tuple[str, Role, str, dict[str, str]]
 ROLES = [None, A, E, D]
@@ -78,6 +90,7 @@ def values(newsroom: Newsroom, settings: Settings, keys: Keys) -> dict[str, str]
         "retracted": gone.uid,
         "channel": add_channel(newsroom.db, newsroom.actor, keys, "Hook", HOOK).uid,
         "subscriber": suppress_address(newsroom.db, newsroom.actor, "reader@example.org", "asked").uid,
+        "account": str(add_account(newsroom.db, newsroom.actor, "somebody@example.org", "Somebody", Role.AUTHOR).id),
         "mail_id": store(settings.data_dir / "caught", "a@example.org", ["b@example.org"], MAIL),
     }
 
@@ -87,7 +100,11 @@ def path_of(rule: str, values: dict[str, str], entry: str) -> str:
     path = path.replace("<slug:name>", "slack")
     for kind in ("channel", "subscriber"):
         path = path.replace(f"/desk/{kind}s/<uid:uid>", f"/desk/{kind}s/{values[kind]}")
-    return path.replace(ALERT, "/desk/alerts/2").replace("<uid:uid>", values.get(entry, ""))
+    return (
+        path.replace(ALERT, "/desk/alerts/2")
+        .replace(ACCOUNT, f"/desk/accounts/{values['account']}")
+        .replace("<uid:uid>", values.get(entry, ""))
+    )
 
 
 def test_the_tables_name_every_route_of_the_desk(app: Flask) -> None:

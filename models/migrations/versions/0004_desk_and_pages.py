@@ -75,6 +75,9 @@ def upgrade() -> None:
     with op.batch_alter_table("entry_picture", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_entry_picture_picture_id"), ["picture_id"], unique=False)
 
+    with op.batch_alter_table("account", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True))
+
     with op.batch_alter_table("alert", schema=None) as batch_op:
         batch_op.add_column(sa.Column("waits_for", sa.String(length=16), nullable=True))
 

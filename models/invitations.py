@@ -1,0 +1,104 @@
+"""Links by mail that let an account choose a password: an invitation, or one that somebody asked for who forgot theirs."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from config.keys import Keys
+from models.accounts import hashed_password, link_account, make_link, replace_password, take_link
+from models.actor import Actor
+from models.addresses import hidden, normal_address
+from models.alerts import owe_notice
+from models.audience import reachable
+from models.clock import now
+from models.database import Database
+from models.errors import Gone, Invalid
+from models.ledger import RecipientState
+from models.people import Account, LinkKind, LoginLink, Role
+from models.sessions import open_session
+from models.signup import mailed_enough
+from models.site import make_alone
+from models.texts import NAME, line
+from models.throttle import network_of, strike
+from models.tokens import sealed
+
+TRIES, TRIES_OF_NETWORK = 3, 30  # in each window of a throttle
+PASSWORD_LINKS = (LinkKind.INVITATION, LinkKind.RESET)
+
+
+@dataclass(frozen=True)
+class Invited:
+    """An account, and the token of the link by which it chooses a password; ``mailed`` is False where its address refuses mail."""
+
+    account: Account
+    token: str
+    mailed: bool
+
+
+def invite(db: Database, keys: Keys, actor: Actor, email: str, name: str, role: Role) -> Invited:
+    """Make an account, and mail it a link by which it chooses a password within seven days.
+
+    One that has not chosen any yet keeps its name and role and gets a new link, and the earlier ones end.  Raises Invalid
+    for one that has.
+    """
+    actor.must_be(Role.ADMIN)
+    email, name = normal_address(email), line("name", name, NAME, required=True)
+    with db.begin() as tx:
+        make_alone(tx)
+        account = tx.scalar(select(Account).where(Account.email == email))
+        if account is None:
+            account = Account(name=name, email=email, role=role, created_at=now(tx))
+            tx.add(account)
+            tx.flush()
+        if account.password_hash is not None or account.ended_at is not None:
+            raise Invalid("e-mail", f"{email} has an account, of {account.name}. Look for it in the list.")
+        tx.execute(delete(LoginLink).where(LoginLink.account_id == account.id, LoginLink.kind == LinkKind.INVITATION))
+        token = make_link(tx, account, LinkKind.INVITATION)
+        return Invited(account, token, _mail(tx, keys, account, "invitation", token))
+
+
+def ask_reset(db: Database, keys: Keys, email: str, client: str) -> None:
+    """Mail the account of that address a link by which it chooses a new password within half an hour.
+
+    Nobody is told whether there is one.  Raises TooMany for an address, known or not, or a network that asks too often.
+    """
+    email = normal_address(email)
+    strike(db, {f"reset network {network_of(client)}": TRIES_OF_NETWORK, f"reset address {hidden(email)}": TRIES})
+    with db.begin() as tx:
+        make_alone(tx)
+        account = tx.scalar(select(Account).where(Account.email == email, Account.ended_at.is_(None)))
+        if account is not None and not mailed_enough(tx, reachable(tx, email), "reset"):
+            _mail(tx, keys, account, "reset", make_link(tx, account, LinkKind.RESET))
+
+
+def who_chooses(tx: Session, token: str) -> Account:
+    """The account that chooses a password by this link; raises Gone where it holds no longer."""
+    return _found(link_account(tx, token, *PASSWORD_LINKS))
+
+
+def choose_password(db: Database, token: str, password: str, browser: str = "") -> str:
+    """Give the account of a link that password, end all its sessions and links, and return the token of a new session.
+
+    Raises Invalid for a password that cannot be taken, after which the link still holds, and Gone.
+    """
+    hashed = hashed_password(password)
+    with db.begin() as tx:
+        account = _found(take_link(tx, token, *PASSWORD_LINKS))
+        replace_password(tx, account, hashed)
+        return open_session(tx, account, browser)
+
+
+def _found(account: Account | None) -> Account:
+    if account is None:
+        raise Gone("link", "password", "This link was used or is too old. Ask for a new one on the log-in page.")
+    return account
+
+
+def _mail(tx: Session, keys: Keys, account: Account, notice: str, token: str) -> bool:
+    """Owe a notice, as operators get theirs: the account becomes no subscriber by it.  Of the link only what is sealed is stored."""
+    recipient = reachable(tx, account.email or "")
+    if recipient.state is RecipientState.SUPPRESSED:
+        return False
+    owe_notice(tx, recipient, notice, {"account": account.name, "sealed": sealed(keys, token)})
+    return True

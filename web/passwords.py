@@ -1,0 +1,54 @@
+"""Choosing a password by a link that came by mail, and asking for such a link."""
+
+from flask import Blueprint, make_response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from models.errors import Invalid, ServiceError
+from models.invitations import ask_reset, choose_password, who_chooses
+from web.answer import unshared
+from web.context import service
+from web.errors import show_again
+from web.login import begin_session, this_browser
+
+passwords = Blueprint("passwords", __name__)
+
+
+@passwords.get("/login/forgotten")
+def forgotten() -> ResponseReturnValue:
+    """Ask for the address."""
+    return _ask()
+
+
+@passwords.post("/login/forgotten")
+def send() -> ResponseReturnValue:
+    """Mail a link to that address if an account has it; the answer is the same if none has."""
+    email = request.form.get("email", "")
+    show_again(lambda error: _ask(email, error))
+    ask_reset(service().db, service().keys, email, request.remote_addr or "")
+    service().ring()
+    return unshared(make_response(render_template("login_forgotten.html", sent=True, email=email)))
+
+
+@passwords.get("/login/password/<token:token>")
+def form(token: str) -> ResponseReturnValue:
+    """A page with a form: programs look at links in mails, and a look changes nothing."""
+    return _choose(token)
+
+
+@passwords.post("/login/password/<token:token>")
+def choose(token: str) -> ResponseReturnValue:
+    """Take the password, and log in by it."""
+    show_again(lambda error: _choose(token, error))
+    begin_session(choose_password(service().db, token, request.form.get("password", ""), this_browser()))
+    return redirect("/desk", 303)
+
+
+def _ask(email: str = "", error: ServiceError | None = None) -> ResponseReturnValue:
+    return unshared(make_response(render_template("login_forgotten.html", sent=False, email=email, error=error)))
+
+
+def _choose(token: str, error: ServiceError | None = None) -> ResponseReturnValue:
+    with service().db.read() as tx:
+        account = who_chooses(tx, token)
+    wrong = {"password": error.reason} if isinstance(error, Invalid) else {}
+    return unshared(make_response(render_template("login_password.html", token=token, found=account, wrong=wrong)))
