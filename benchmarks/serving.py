@@ -23,6 +23,7 @@ from benchmarks.table import Row
 
 ROUNDS, SECONDS = 7, 1
 PATH, FEEDGEN_PATH = f"/streams/{STREAM}/atom.xml", "/feedgen/atom.xml"
+LIVE_PATH, LIVE = f"/streams/{STREAM}/live.json", "live document: 304, new connection each"
 PEERS = Path("build") / "bench"
 _WRK = shutil.which("wrk")
 _NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -33,7 +34,11 @@ http {{
     access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; default_type application/atom+xml;
     client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4;
     scgi_temp_path {folder}/t5; open_file_cache max=10;
-    server {{ listen 127.0.0.1:{port}; gzip_static on; location / {{ alias {folder}/; try_files /atom.xml =404; }} root {folder}; }}
+    server {{
+        listen 127.0.0.1:{port}; gzip_static on; root {folder};
+        location / {{ alias {folder}/; try_files /atom.xml =404; }}
+        location ~ /live.json$ {{ try_files /live.json =404; }}
+    }}
 }}
 """
 
@@ -90,6 +95,7 @@ def rows(found: Site) -> list[Row]:
         *_rows(rates, BARE, lambda load: None if CLOSE in load.fields else 0.85),
         *_rows(rates, FLASK, lambda load: None if CLOSE in load.fields else 3.3),
         *_rows(rates, NGINX, lambda load: 0.85 if CLOSE in load.fields else 0.45 if load is WHOLE else None, "seen"),
+        *_live_rows(rates),
         *_rows(rates, NGINX, lambda _: None),
         *_rows(rates, FEEDGEN, lambda _: None),
         *_rows(rates, DJANGO, lambda _: None),
@@ -102,6 +108,12 @@ def _rows(rates: Rates, of: str, least: Callable[[Load], float | None], kind: st
         if peer := rates.get((of, load.name)):
             ours, theirs = ([getattr(rate, kind) for rate in side] for side in (rates[OURS, load.name], peer))
             yield Row(load.name, ours, theirs, unit, of, least=least(load))
+
+
+def _live_rows(rates: Rates) -> Iterator[Row]:
+    if (NGINX, LIVE) in rates:
+        ours, theirs = ([rate.seen for rate in rates[name, LIVE]] for name in (OURS, NGINX))
+        yield Row(LIVE, ours, theirs, "requests a second", NGINX, least=0.85)
 
 
 def _start(stack: ExitStack, found: Site) -> dict[str, Server]:
@@ -134,6 +146,7 @@ def _keep_answers(found: Site, port: int) -> tuple[Path, str]:
     heads = {"atom.xml": plain, "atom.xml.gz": zipped, "304": _get(port, **{"If-None-Match": plain.headers["ETag"]})}
     (folder / "atom.xml").write_bytes(plain.content)
     (folder / "atom.xml.gz").write_bytes(gzip.compress(plain.content, 6, mtime=0))
+    (folder / "live.json").write_bytes(_get(port, LIVE_PATH).content)
     (folder / "feed.json").write_bytes(_get(port, f"/streams/{STREAM}/feed.json").content)
     servers = {"date", "server"}  # which each writes itself
     own = {name: [field for field in head.headers.items() if field[0].lower() not in servers] for name, head in heads.items()}
@@ -191,6 +204,9 @@ def _measure(servers: Mapping[str, Server]) -> Rates:
             for name, server in servers.items():
                 if name != DJANGO or load in (WHOLE, UNCHANGED):
                     rates[name, load.name].append(_rate(server, load, PATH))
+        for name in (OURS, NGINX) if NGINX in servers and _WRK else ():
+            tag = _get(servers[name].port, LIVE_PATH).headers["ETag"]
+            rates[name, LIVE].append(_rate(servers[name]._replace(tag=tag), NEW_UNCHANGED, LIVE_PATH))
         rates[FEEDGEN, WHOLE.name].append(_rate(servers[FLASK], WHOLE, FEEDGEN_PATH))
     return rates
 

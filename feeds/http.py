@@ -41,9 +41,9 @@ def cache_control(max_age: int) -> str:
     return f"public, max-age={max_age}, stale-while-revalidate=60, stale-if-error=86400"
 
 
-def response_headers(tag: str, modified: datetime | None, max_age: int) -> dict[str, str]:
-    """What a 200 and its 304 have in common (RFC 9110 section 15.4.5)."""
-    headers = {"ETag": tag, "Cache-Control": cache_control(max_age)}
+def response_headers(tag: str, modified: datetime | None, freshness: str) -> dict[str, str]:
+    """What a 200 and its 304 have in common (RFC 9110 section 15.4.5); ``freshness`` is the Cache-Control."""
+    headers = {"ETag": tag, "Cache-Control": freshness}
     if modified:
         headers["Last-Modified"] = format_datetime(modified, usegmt=True)
     return headers

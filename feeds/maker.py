@@ -9,18 +9,17 @@ from functools import partial
 from config.settings import Settings
 from feeds.address import Scope, Topic, read_address
 from feeds.document import FeedDocument, Format
+from feeds.http import cache_control
 from feeds.load import FeedLoader, Moved
 from feeds.render import Renderer
 from feeds.shelf import Make
-from feeds.shelved import Answer, Made
+from feeds.shelved import MINUTE, NOT_FOUND, SAFE, Answer, Made
 from models.database import Database
 from models.errors import Gone, NotFound
 from models.errors import Moved as Elsewhere
 
 SHARE = 0.125  # of the memory that is set for feeds, for written entries
 _REMEMBERED = 32  # documents; they share their entries with the loader's memory
-_MINUTE = (("Cache-Control", "public, max-age=60"),)
-_NOT_FOUND = Answer("404 Not Found", "There is no feed at this address.", (("Cache-Control", "public, max-age=10"),))
 
 
 class FeedMaker:
@@ -43,9 +42,9 @@ class FeedMaker:
         except Elsewhere as exc:
             return _elsewhere("301 Moved Permanently", f"{self._base_url}{replace(topic, name=exc.present).folder}{fmt.file_name}")
         except NotFound:
-            return _NOT_FOUND
+            return NOT_FOUND
         except Gone as exc:
-            return Answer("410 Gone", str(exc), _MINUTE)
+            return Answer("410 Gone", str(exc), MINUTE)
         except Moved as exc:  # to a version that will be over one day, too
             return _elsewhere("302 Found", f"{self._base_url}{exc.topic.folder}{fmt.file_name}")
         return _made(topic, document, fmt, partial(self._render, document, fmt))
@@ -61,19 +60,19 @@ class FeedMaker:
 
 
 def _elsewhere(status: str, place: str) -> Answer:
-    return Answer(status, f"This is now at {place}", (("Location", place), *_MINUTE))
+    return Answer(status, f"This is now at {place}", (("Location", place), *MINUTE))
 
 
 def _made(topic: Topic, document: FeedDocument, fmt: Format, render: Callable[[], bytes]) -> Made:
-    hubs = (f'<{hub}>; rel="hub"' for hub in document.hubs)
+    links = (f'<{document.self_url(fmt)}>; rel="self"', *(f'<{hub}>; rel="hub"' for hub in document.hubs))
     return Made(
         render=render,
         same=hash(document),  # by a key that is drawn for each process, so nobody can find two that meet; the document is large
         content_type=fmt.content_type,
-        max_age=document.max_age,
+        cache_control=cache_control(document.max_age),
         changed=document.changed,
         stamp=document.stamp,
         stream=topic.name if topic.scope is Scope.STREAM else None,
         valid_until=document.valid_until,
-        links=(f'<{document.self_url(fmt)}>; rel="self"', *hubs),
+        headers=(*SAFE, ("Link", ", ".join(links))),
     )

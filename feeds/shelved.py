@@ -12,7 +12,7 @@ from feeds.http import etag, last_modified, response_headers
 OVERHEAD = 6_000  # bytes of a document on the shelf beside its bodies
 
 HeaderList = list[tuple[str, str]]
-_SAFE = [("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'")]  # a browser only shows the text
+SAFE = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'"))  # a browser only shows the text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +22,12 @@ class Made:
     render: Callable[[], bytes]
     same: Hashable
     content_type: str
-    max_age: int  # seconds
-    changed: datetime
+    cache_control: str
     stamp: int  # the counter of the stream, or of the site, at which it was read
+    changed: datetime | None = None  # when, for Last-Modified; None: it bears none
     stream: str | None = None  # whose counter that is; None: the site's
     valid_until: datetime | None = None  # when time alone makes it another
-    links: tuple[str, ...] = ()  # each a value of the Link header
+    headers: tuple[tuple[str, str], ...] = SAFE  # beside those that the shelf itself writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,10 @@ class Answer:
     status: str
     text: str
     headers: tuple[tuple[str, str], ...] = ()
+
+
+MINUTE = (("Cache-Control", "public, max-age=60"),)
+NOT_FOUND = Answer("404 Not Found", "There is nothing at this address.", (("Cache-Control", "public, max-age=10"),))
 
 
 class Copy:
@@ -53,25 +57,24 @@ class Shelved:
     """One document.  The shelf's lock guards ``stale``, ``until`` and ``size``; copies are only ever added."""
 
     __slots__ = (
-        "_after", "_before", "_lock", "_max_age", "_plain", "asked", "changed", "copies", "expires", "modified", "path", "same", "size",
+        "_after", "_before", "_freshness", "_lock", "_plain", "asked", "changed", "copies", "expires", "modified", "path", "same", "size",
         "stale", "stamp", "stream", "tags", "unchanged", "until",
     )  # fmt: skip
 
     def __init__(self, path: str, made: Made, before: "Shelved | None", now: float) -> None:
         """Rendered now; in the codings that readers of the document ``before`` took, and never dated before it."""
         self._lock = threading.Lock()
-        self.path, self.same, self.stream, self._max_age = path, made.same, made.stream, made.max_age
-        self.changed: datetime = max(made.changed, before.changed) if before else made.changed
+        self.path, self.same, self.stream, self._freshness = path, made.same, made.stream, made.cache_control
+        self.changed: datetime | None = max(made.changed, before.changed) if made.changed and before and before.changed else made.changed
         self.asked: float = before.asked if before else now
         self.stale, self.until = False, 0.0
         self.confirm(made)
-        link = [("Link", ", ".join(made.links))] if made.links else []
-        self._before, self._after = ("Content-Type", made.content_type), [("Vary", "Accept-Encoding"), *_SAFE, *link]
+        self._before, self._after = ("Content-Type", made.content_type), [("Vary", "Accept-Encoding"), *made.headers]
         self._plain: bytes | None = made.render()
         plain = etag(self._plain)
         self.tags = {coding: _tag(plain, coding) for coding in CODINGS}
         self.copies: dict[str, Copy] = {}
-        self._date(last_modified(self.changed, datetime.fromtimestamp(now, UTC)))
+        self._date(self._modified(now))
         for coding in list(before.copies) if before else ():  # a reader of the old one may add to them meanwhile
             self.add(coding)
         self.size = 0
@@ -106,16 +109,19 @@ class Shelved:
 
     def date(self, now: float) -> float:
         """Write Last-Modified once the second of the last change is over; returns until when the headers stand as they are."""
-        modified = last_modified(self.changed, datetime.fromtimestamp(now, UTC))
+        modified = self._modified(now)
         with self._lock:
             if modified != self.modified:
                 self._date(modified)
-        return math.inf if modified else math.floor(self.changed.timestamp()) + 1.0
+        return math.inf if modified or not self.changed else math.floor(self.changed.timestamp()) + 1.0
+
+    def _modified(self, now: float) -> datetime | None:
+        return last_modified(self.changed, datetime.fromtimestamp(now, UTC)) if self.changed else None
 
     def _date(self, modified: datetime | None) -> None:
         self.modified = modified
         # Of a 304, by tag: a reader may have any copy, also one that another process made.
-        self.unchanged = {tag: [*response_headers(tag, modified, self._max_age).items(), *self._after] for tag in self.tags.values()}
+        self.unchanged = {tag: [*response_headers(tag, modified, self._freshness).items(), *self._after] for tag in self.tags.values()}
         for coding, copy in self.copies.items():
             copy.headers = self._whole(coding, copy)
 

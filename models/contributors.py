@@ -10,7 +10,7 @@ from models.base import new_uid
 from models.clock import now
 from models.database import Database
 from models.people import Contributor, Role
-from models.site import make_alone
+from models.site import make_alone, next_seq
 from models.texts import NAME, line, slugify, web_link
 
 
@@ -20,7 +20,9 @@ def add_contributor(db: Database, actor: Actor, name: str, *, url: str = "") -> 
     name, url = line("name", name, NAME, required=True), web_link("url", url)
     with db.begin() as tx:
         person = resolve(tx, [name])[0]
-        person.url = url or person.url
+        if url not in ("", person.url):
+            person.url = url
+            next_seq(tx)  # it stands on pages
         return person
 
 

@@ -73,6 +73,11 @@ class StreamPage:
     updates: int
     older: int | None
 
+    @property
+    def newest(self) -> int:
+        """The seq of the entry that came out last, whatever its date; 0 without any."""
+        return max((entry.seq or 0 for entry in self.entries), default=0)
+
 
 @dataclass(frozen=True)
 class EntryPage:
@@ -125,6 +130,12 @@ def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> Stre
         _published(tx, [stream.id]).get(stream.id, 0),
         older,
     )
+
+
+def newest_seqs(tx: Session, stream: Stream) -> Sequence[int]:
+    """Of the entries that came out last and still stand, the last first: as many as a page shows."""
+    query = select(Entry.seq).where(Entry.stream_id == stream.id, Entry.state == EntryState.PUBLISHED)
+    return [seq for seq in tx.scalars(query.order_by(Entry.seq.desc()).limit(PAGE)) if seq is not None]
 
 
 def cut(tx: Session, query: Select[Entry], before: int | None) -> tuple[Sequence[Entry], int | None]:

@@ -31,7 +31,7 @@ from web.templating import set_up_templates
 def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[], None]) -> Flask:
     """The application over these parts; ``ring`` is called after each change and must return at once."""
     app = Flask(__name__)
-    shelf = make_shelf(settings, db)
+    shelf = make_shelf(settings, db, app.wsgi_app)
 
     def ring_both() -> None:
         ring()

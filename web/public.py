@@ -4,6 +4,7 @@ from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
 from feeds.address import Scope, Topic
+from feeds.live import ASK
 from models.errors import Gone, NotFound
 from models.listings import page_of_contributor, page_of_tag
 from models.reading import front_page, page_of_entry, page_of_stream
@@ -35,7 +36,8 @@ def stream(slug: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         page = page_of_stream(tx, slug, before=before)
     speak(page.stream.language)
-    return answer(render_template("stream.html", page=page, stream=page.stream, topic=Topic(Scope.STREAM, slug), before=before))
+    ask = 0 if before else ASK.get(page.stream.state, 0)
+    return answer(render_template("stream.html", page=page, stream=page.stream, topic=Topic(Scope.STREAM, slug), before=before, ask=ask))
 
 
 @public.get("/streams/<slug:slug>/entries/<name>")

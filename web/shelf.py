@@ -1,4 +1,4 @@
-"""Feeds from the shelf: a WSGI layer in front of everything else, since a hit costs less than any framework's first look at it."""
+"""Feeds and pages from the shelf: a WSGI layer in front of all else, since a hit costs less than any framework's first look at it."""
 
 import logging
 import time
@@ -10,28 +10,30 @@ from config.settings import Settings
 from feeds.changes import read_moves
 from feeds.encodings import choose
 from feeds.http import known_tag
+from feeds.live import LiveMaker
 from feeds.maker import FeedMaker
-from feeds.shelf import Make, Shelf
+from feeds.shelf import AWAY, Make, Shelf
 from feeds.shelved import Answer, HeaderList, Shelved
 from models.database import Database
 from notifier.troubles import Troubles
+from web.page_maker import ELSEWHERE, PageMaker
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.5  # of the memory that is set for feeds; entries as they were read and written have the rest
+SHARE = 0.5  # of the memory that is set for the shelf; entries as they were read and written have the rest
 
 _METHODS = "GET, HEAD, OPTIONS"
-_ONLY_READ = Answer("405 Method Not Allowed", "A feed can only be read.", (("Allow", _METHODS),))
+_ONLY_READ = Answer("405 Method Not Allowed", "This can only be read.", (("Allow", _METHODS),))
 _OPTIONS = Answer("204 No Content", "", (("Allow", _METHODS),))
 
 
-def make_shelf(settings: Settings, db: Database, clock: Callable[[], float] = time.time) -> Shelf:
-    """The shelf of a process, with the site's feeds on it."""
+def make_shelf(settings: Settings, db: Database, pages: "WSGIApplication", clock: Callable[[], float] = time.time) -> Shelf:
+    """The shelf of a process: the site's feeds, live documents, and of what ``pages`` answers the public pages."""
     return Shelf(
-        _by_wsgi_path(FeedMaker(db, settings)),
+        _by_wsgi_path(FeedMaker(db, settings), LiveMaker(db), PageMaker(db, pages, settings.base_url)),
         partial(read_moves, db),
         most_bytes=int(settings.shelf_megabytes * 1_000_000 * SHARE),
         threads=settings.web_threads,
@@ -41,9 +43,10 @@ def make_shelf(settings: Settings, db: Database, clock: Callable[[], float] = ti
 
 
 class ShelfLayer:
-    """Answers what a shelf knows, by path alone, and hands everything else to the application.
+    """Answers what a shelf knows, and hands everything else to the application.
 
-    A query makes no other document: readers that put a number behind the address, to get past caches, get the same bytes.
+    A query makes no other feed: readers that put a number behind the address, to get past caches, get the same bytes.  Of a
+    page it may ask for another part.  The last part of a feed's address has a dot, that of a page has none.
     """
 
     def __init__(self, app: "WSGIApplication", shelf: Shelf) -> None:
@@ -52,7 +55,10 @@ class ShelfLayer:
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """What nearly all readers ask, in as few steps as there can be: the whole document, or whether theirs is the present one."""
-        kept = self.shelf.ready(environ["PATH_INFO"])
+        path = environ["PATH_INFO"]
+        kept = self.shelf.ready(path)
+        if environ.get("QUERY_STRING") and "." not in path:
+            return self._app(environ, start_response)
         if kept is not None and environ["REQUEST_METHOD"] == "GET":
             tag = environ.get("HTTP_IF_NONE_MATCH")
             if tag is not None:
@@ -65,10 +71,11 @@ class ShelfLayer:
         return self._by_all_rules(environ, start_response)
 
     def _by_all_rules(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        found = self.shelf.find(environ["PATH_INFO"])
-        if found is None:
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        is_page = "." not in path
+        found = self.shelf.find(path) if method in {"GET", "HEAD"} or not is_page else None
+        if found is None or found is ELSEWHERE or (found is AWAY and is_page):
             return self._app(environ, start_response)
-        method = environ["REQUEST_METHOD"]
         if method not in {"GET", "HEAD"}:
             found = _OPTIONS if method == "OPTIONS" else _ONLY_READ
         if isinstance(found, Answer):
@@ -100,13 +107,14 @@ def _answer(answer: Answer, method: str, start_response: "StartResponse") -> Ite
     return [body] if method != "HEAD" else []
 
 
-def _by_wsgi_path(makers: Callable[[str], Make | None]) -> Callable[[str], Make | None]:
-    """The same by paths as WSGI hands them in, a character for each byte (PEP 3333); what is not UTF-8 is nobody's path."""
+def _by_wsgi_path(*makers: Callable[[str], Make | None]) -> Callable[[str], Make | None]:
+    """The first that knows a path, which WSGI hands in with a character for each byte (PEP 3333); what is not UTF-8 is nobody's."""
 
     def find(path: str) -> Make | None:
         try:
-            return makers(path if path.isascii() else path.encode("latin-1").decode())
+            decoded = path if path.isascii() else path.encode("latin-1").decode()
         except ValueError:
             return None
+        return next((make for maker in makers if (make := maker(decoded))), None)
 
     return find

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from feeds.http import conditional, etag, last_modified, response_headers
+from feeds.http import cache_control, conditional, etag, last_modified, response_headers
 
 TAG = '"abc"'
 NOON = datetime(2026, 3, 14, 12, 0, 0, tzinfo=UTC)
@@ -106,9 +106,9 @@ def test_an_etag_is_strong_and_follows_the_bytes():
 
 
 def test_headers_of_an_answer():
-    assert response_headers(TAG, NOON, 60) == {
+    assert response_headers(TAG, NOON, cache_control(60)) == {
         "ETag": '"abc"',
         "Cache-Control": "public, max-age=60, stale-while-revalidate=60, stale-if-error=86400",
         "Last-Modified": "Sat, 14 Mar 2026 12:00:00 GMT",
     }
-    assert "Last-Modified" not in response_headers(TAG, None, 60)
+    assert "Last-Modified" not in response_headers(TAG, None, cache_control(60))

@@ -80,8 +80,8 @@ class Source:
             return text.encode()
 
         return Made(
-            render=render, same=text, content_type="text/plain", max_age=60, changed=self.changed, stamp=stamp, stream=stream,
-            valid_until=self.valid_until,
+            render=render, same=text, content_type="text/plain", cache_control="max-age=60", changed=self.changed, stamp=stamp,
+            stream=stream, valid_until=self.valid_until,
         )  # fmt: skip
 
     def serves(self, path: str) -> str:

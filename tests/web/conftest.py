@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,19 +136,25 @@ def bare_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
 def app(
     bare_app: Flask, settings: Settings, keys: Keys, db: Database, newsroom: Newsroom, rings: list[None], clock: StandingClock
 ) -> Flask:
-    """Nobody watches its shelf, so each request for a feed looks for changes itself."""
-    bare_app.wsgi_app.shelf = documents = make_shelf(settings, db, lambda: clock.now.timestamp())
-    bare_app.extensions["storywire"] = Service(settings, keys, db, lambda: rings.append(None), documents)
+    """Nobody watches its shelf, so each request for a document looks for changes itself."""
+    begin_anew(bare_app, Service(settings, keys, db, lambda: rings.append(None), bare_app.wsgi_app.shelf), clock)
     return bare_app
 
 
+def begin_anew(app: Flask, parts: Service, clock: StandingClock) -> None:
+    """Let the application run with these parts, and an empty shelf."""
+    documents = make_shelf(parts.settings, parts.db, partial(Flask.wsgi_app, app), lambda: clock.now.timestamp())
+    app.wsgi_app.shelf = documents
+    app.extensions["storywire"] = replace(parts, shelf=documents)
+
+
 @pytest.fixture
-def change_settings(app: Flask) -> Callable[..., None]:
-    """Run the application on with other settings."""
+def change_settings(app: Flask, clock: StandingClock) -> Callable[..., None]:
+    """Run the application on with other settings, and with nothing on its shelf."""
 
     def change(**values: object) -> None:
         service = app.extensions["storywire"]
-        app.extensions["storywire"] = replace(service, settings=service.settings.model_copy(update=values))
+        begin_anew(app, replace(service, settings=service.settings.model_copy(update=values)), clock)
 
     return change
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
 from service import Site, eventually
 
 from tests.conftest import missing
@@ -210,3 +210,61 @@ def test_no_page_scrolls_sideways(viewport: dict[str, int], open_window) -> None
         page.goto(path)
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= viewport["width"], f"{path} is {wide} px wide"
+
+
+def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_asks(open_window, site: Site) -> None:  # type: ignore[no-untyped-def]
+    page: Page = open_window(viewport=PHONE).page
+    page.clock.install()
+    page.goto("/streams/tarrow-rises")
+    read = page.locator("article.h-entry").last
+    read.scroll_into_view_if_needed()
+    place, at = read.get_attribute("id"), page.evaluate("scrollY")
+    assert at > 0
+    site.do("entry", "add", "tarrow-rises", "--title", "The crest has passed", "--no-alert")
+    for _ in range(2):
+        site.do("entry", "add", "tarrow-rises", "--title", "Pumps go home", "--no-alert")
+    page.clock.run_for(15_000)
+    pill = page.get_by_role("status").get_by_role("link", name="3 new updates")
+    expect(pill).to_be_visible()
+    assert page.evaluate("scrollY") == at, "nothing moved"
+    top = page.evaluate(f"document.getElementById('{place}').getBoundingClientRect().top")
+    pill.click()
+    expect(page.get_by_role("link", name="Pumps go home").first).to_be_focused()
+    expect(page.get_by_role("link", name="Pumps go home").first).to_be_in_viewport()
+    expect(page.get_by_role("link", name="The crest has passed")).to_have_count(1)
+    expect(pill).to_have_count(0)
+    page.go_back()
+    eventually(lambda: abs(page.evaluate(f"document.getElementById('{place}').getBoundingClientRect().top") - top) < 2, what="the way back")
+
+
+def test_an_open_page_asks_less_while_nobody_answers_or_looks_and_not_at_all_once_it_is_over(open_window, site: Site) -> None:  # type: ignore[no-untyped-def]
+    reader = open_window()
+    page: Page = reader.page
+    asked: list[str] = []
+    answers = [{"status": 503, "headers": {"Retry-After": "100"}}, {"status": 500}, {"json": {"state": "ended", "ask": 0, "entries": []}}]
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(**answers[len(asked) - 1])
+
+    page.route("**/live.json", answer)
+    page.clock.install()
+    page.goto("/streams/tarrow-rises")
+
+    def wait(seconds: int, times: int) -> None:
+        page.clock.run_for(seconds * 1000)
+        page.evaluate("fetch('/healthz')")  # what was asked before is answered by then
+        assert len(asked) == times
+
+    wait(14, 0)
+    wait(2, 1)
+    wait(95, 1)
+    page.evaluate("Object.defineProperty(document, 'hidden', {value: true, configurable: true})")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    wait(300, 1)
+    page.evaluate("delete document.hidden, document.dispatchEvent(new Event('visibilitychange'))")
+    wait(1, 2)
+    wait(58, 2)
+    wait(3, 3)
+    wait(3600, 3)
+    reader.complaints = [complaint for complaint in reader.complaints if " 50" not in complaint]  # answered above

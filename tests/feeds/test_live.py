@@ -1,0 +1,51 @@
+"""The live document of a story."""
+
+import json
+
+import pytest
+
+from feeds.live import LiveMaker
+from feeds.shelved import Answer, Made
+from models import RevisionKind, StreamState
+from models.database import Database
+from models.revising import Change, retract
+from models.streams import set_stream_state
+from tests.conftest import Newsroom
+
+
+def live(db: Database, slug: str = "floods") -> Made:
+    make = LiveMaker(db)(f"/streams/{slug}/live.json")
+    assert make is not None
+    made = make(False)
+    assert isinstance(made, Made)
+    return made
+
+
+def test_it_lists_what_stands_the_last_out_first_and_no_more_than_a_page(newsroom: Newsroom, db: Database) -> None:
+    posted = [newsroom.post(title=f"Entry {number}") for number in range(52)]
+    gone = posted.pop()
+    retract(db, newsroom.actor, gone.uid, gone.version, Change(RevisionKind.RETRACTION))
+    newsroom.post(release=None)
+    made = live(db)
+    found = json.loads(made.render())
+    assert found["entries"] == [entry.seq for entry in reversed(posted)][:50]
+    assert made.stream == "floods" and made.stamp > gone.seq
+    assert len(made.render()) < 500
+
+
+@pytest.mark.parametrize(("state", "ask", "max_age"), [("live", 15, 15), ("quiet", 60, 60), ("ended", 0, 60)])
+def test_it_says_how_often_to_ask_and_caches_hear_the_same(state: str, ask: int, max_age: int, newsroom: Newsroom, db: Database) -> None:
+    set_stream_state(db, newsroom.actor, "floods", StreamState(state))
+    made = live(db)
+    assert json.loads(made.render()) == {"state": state, "ask": ask, "entries": []}
+    assert made.cache_control == f"public, max-age={max_age}"
+
+
+@pytest.mark.parametrize(("state", "status"), [(StreamState.HIDDEN, "404 Not Found"), (StreamState.DELETED, "410 Gone")])
+def test_there_is_none_of_a_closed_story(state: StreamState, status: str, newsroom: Newsroom, db: Database) -> None:
+    set_stream_state(db, newsroom.actor, "floods", state)
+    make = LiveMaker(db)("/streams/floods/live.json")
+    assert make is not None
+    answer = make(False)
+    assert isinstance(answer, Answer) and answer.status == status
+    assert LiveMaker(db)("/streams/a/b/live.json") is None

@@ -1,0 +1,103 @@
+"""Pages from the shelf are those that the application gives, only sooner, and while the database is away."""
+
+import gzip
+import re
+
+import brotli
+import pytest
+from flask import Flask
+from sqlalchemy import text
+
+from models import RevisionKind, StreamState
+from models.contributors import add_contributor
+from models.revising import Change, retract
+from models.streams import set_stream_state
+from tests.conftest import Newsroom
+from tests.web.conftest import BASE_URL, Person
+from web.answer import answer
+
+PAGES = ["/", "/streams/floods", "/streams/floods/entries/{uid}", "/tags/überflutung", "/contributors/jory-pell"]
+
+
+def post(newsroom: Newsroom) -> str:
+    return newsroom.post(tags=("Überflutung",), byline=("Jory Pell",)).uid
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_has_the_fields_that_the_application_gives_it_whether_sent_or_confirmed(
+    path: str, newsroom: Newsroom, reader: Person, app: Flask
+) -> None:
+    path = path.format(uid=post(newsroom))
+    kept, own = reader.get(path), reader.get(f"{path}?a=1")
+    assert len(app.wsgi_app.shelf) == 1
+    assert kept.data == own.data
+    assert dict(kept.headers) == dict(own.headers) | {"Vary": "Accept-Encoding"}
+    head = reader.client.head(path, base_url=BASE_URL)
+    assert (head.data, dict(head.headers)) == (b"", dict(kept.headers))
+    known = reader.get(path, headers={"If-None-Match": kept.headers["ETag"]})
+    assert (known.status_code, known.data) == (304, b"")
+    assert dict(known.headers) == {name: value for name, value in kept.headers if name not in {"Content-Type", "Content-Length"}}
+
+
+def test_a_page_is_sent_as_small_as_the_reader_takes_it(newsroom: Newsroom, reader: Person) -> None:
+    plain = reader.get("/streams/floods").data
+    for coding, decode in (("gzip", gzip.decompress), ("br", brotli.decompress)):
+        sent = reader.get("/streams/floods", headers={"Accept-Encoding": coding})
+        assert sent.headers["Content-Encoding"] == coding and decode(sent.data) == plain
+
+
+def test_a_page_that_nothing_changed_is_made_once(newsroom: Newsroom, reader: Person, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    newsroom.stream("drought")
+    first = reader.get("/streams/floods").data
+    monkeypatch.setitem(app.view_functions, "public.stream", lambda **_: answer("made again"))
+    newsroom.post("drought")
+    assert reader.get("/streams/floods").data == first, "another story moved"
+    newsroom.post("floods")
+    assert reader.get("/streams/floods").text == "made again"
+
+
+def test_another_part_of_a_page_is_asked_of_the_application(newsroom: Newsroom, reader: Person, app: Flask) -> None:
+    for number in range(51):
+        newsroom.post(title=f"Entry {number}")
+    newest = reader.get("/streams/floods").text
+    assert "Entry 50<" in newest and "Entry 0<" not in newest
+    older = reader.get(re.search(r'href="([^"]+before=[^"]+)"', newest)[1])
+    assert "Entry 50<" not in older.text and "Entry 0<" in older.text
+    assert len(app.wsgi_app.shelf) == 1
+
+
+def test_while_the_database_is_away_pages_that_were_read_stay(newsroom: Newsroom, reader: Person) -> None:
+    warm = reader.get("/streams/floods").data
+    newsroom.post()
+    with newsroom.db.begin() as tx:
+        tx.execute(text("ALTER TABLE entry RENAME TO away"))
+    assert reader.get("/streams/floods").data == warm
+    cold = reader.get("/")
+    assert (cold.status_code, cold.headers["Retry-After"], cold.mimetype) == (503, "5", "text/html")
+
+
+def test_what_is_gone_or_moved_is_told_by_the_application(newsroom: Newsroom, reader: Person, app: Flask) -> None:
+    entry = newsroom.post()
+    path = f"/streams/floods/entries/{entry.uid}"
+    assert reader.get(path).status_code == 200
+    retract(newsroom.db, newsroom.actor, entry.uid, entry.version, Change(RevisionKind.RETRACTION, "It was wrong."))
+    gone = reader.get(path)
+    assert gone.status_code == 410 and "It was wrong." in gone.text
+    newsroom.stream("other")
+    assert reader.get(f"/streams/other/entries/{newsroom.post().uid}").status_code == 301
+    set_stream_state(newsroom.db, newsroom.actor, "floods", StreamState.HIDDEN)
+    assert reader.get("/streams/floods").status_code == 404
+    assert len(app.wsgi_app.shelf) == 0
+
+
+def test_a_page_takes_no_form_and_a_file_says_that_it_can_only_be_read(reader: Person, newsroom: Newsroom) -> None:
+    assert reader.post("/streams/floods", {}).mimetype == "text/html"
+    assert reader.post("/streams/floods", {}).status_code == 405
+    assert reader.post("/streams/floods/live.json", {}).headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_the_address_of_a_persons_own_page_shows_at_once(newsroom: Newsroom, reader: Person) -> None:
+    newsroom.post(byline=("Jory Pell",))
+    assert "jory.example" not in reader.get("/contributors/jory-pell").text
+    add_contributor(newsroom.db, newsroom.actor, "Jory Pell", url="https://jory.example/")
+    assert "jory.example" in reader.get("/contributors/jory-pell").text
