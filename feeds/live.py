@@ -7,7 +7,7 @@ from functools import partial
 from feeds.shelf import Make
 from feeds.shelved import MINUTE, NOT_FOUND, Answer, Made
 from models.database import Database
-from models.errors import Gone, NotFound
+from models.errors import Gone, Moved, NotFound
 from models.reading import newest_seqs
 from models.stories import StreamState
 from models.streams import get_stream
@@ -33,6 +33,8 @@ class LiveMaker:
             with self._db.read() as tx:
                 stream = get_stream(tx, slug, public=True)
                 seqs = newest_seqs(tx, stream)
+        except Moved as exc:
+            return Answer("301 Moved Permanently", str(exc), (("Location", f"/streams/{exc.present}/live.json"), *MINUTE))
         except NotFound:
             return NOT_FOUND
         except Gone as exc:
