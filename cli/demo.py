@@ -3,8 +3,10 @@
 import sys
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import click
@@ -19,9 +21,10 @@ from models.accounts import add_account, command_line_account, make_login_link
 from models.actor import Actor
 from models.audience import add_subscriber
 from models.database import Database
+from models.pictures import add_picture
 from models.posting import Release, add_entry
 from models.streams import StreamText, add_stream
-from models.texts import EntryText
+from models.texts import EntryText, PictureText
 
 ADMIN, READER, SENDER = "admin@example.org", "reader@example.org", "Tarrow Valley Courier <courier@example.org>"
 CATCHER_HOST = "127.0.0.1"
@@ -49,18 +52,25 @@ def demo() -> None:
 
 def load_story(db: Database, actor: Actor) -> None:
     """The demo's stream with its entries, once; nobody is alerted of them."""
-    story = tomllib.loads(files("cli").joinpath("demo_story", "story.toml").read_text("utf-8"))
+    folder = files("cli").joinpath("demo_story")
+    story = tomllib.loads(folder.joinpath("story.toml").read_text("utf-8"))
     text = StreamText(story["title"], story["dek"], story["overview"], tuple(story["contributors"]))
     stream = add_stream(db, actor, story["slug"], text)
     began = datetime.now(UTC).replace(second=0, microsecond=0)
     for number, item in enumerate(story["entry"]):
         release = Release(alerts=False, at=began - timedelta(minutes=item["minutes"]))
-        add_entry(db, actor, stream.slug, _text(item), release, request_key=f"demo-{number}")
+        pictures = tuple(_picture(db, actor, folder, shown) for shown in item.get("picture", []))
+        add_entry(db, actor, stream.slug, replace(_text(item), pictures=pictures), release, request_key=f"demo-{number}")
 
 
 def _text(item: Mapping[str, Any]) -> EntryText:
     importance = Importance(item.get("importance", "normal"))
     return EntryText(item["title"], item["dek"], item.get("body", ""), tuple(item["byline"]), tuple(item["tags"]), importance=importance)
+
+
+def _picture(db: Database, actor: Actor, folder: Traversable, shown: Mapping[str, str]) -> PictureText:
+    kept = add_picture(db, actor, folder.joinpath(shown["file"]).read_bytes())
+    return PictureText(kept.sha256, shown["alt"], shown["credit"])
 
 
 def _welcome(settings: Settings, token: str) -> str:

@@ -15,6 +15,7 @@ import click
 
 from config.keys import Keys, load_keys
 from config.settings import BadSettings, Settings, load_settings
+from models import drawing
 from models.accounts import command_line_account
 from models.actor import Actor
 from models.database import Database, open_database
@@ -99,6 +100,15 @@ def _cell(cell: object) -> str:
     if isinstance(cell, datetime):
         return cell.strftime("%Y-%m-%d %H:%M UTC")
     return str(cell.value if isinstance(cell, Enum) else cell if cell is not None else "-")
+
+
+def read_picture(path: str) -> bytes:
+    """The bytes of a file; of one that is too large as many as show that."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(drawing.MOST_BYTES + 1)
+    except OSError as exc:
+        raise click.ClickException(f"{path} cannot be read: {exc.strerror}.") from exc
 
 
 def read_text(path: str) -> str:

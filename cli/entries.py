@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
-from cli.door import Door, F, json_option, open_door, read_text, show, table
+from cli.door import Door, F, json_option, open_door, read_picture, read_text, show, table
 from models import Entry, EntryState, Importance, RevisionKind
 from models.entries import get_entry, list_entries
+from models.pictures import add_picture
 from models.posting import UNPUBLISHED, Release, add_entry, post_draft, save_draft
 from models.revising import Change, restore, retract, revise
 from models.streams import get_stream
-from models.texts import EntryText
+from models.texts import EntryText, PictureText
 from models.times import parse_time
 
 _KINDS = click.Choice(["silent", "update", "correction"])
@@ -32,6 +33,9 @@ def _text_options(command: F) -> F:
         click.option("--body-file", metavar="F", help="The text, in Markdown; - reads standard input."),
         click.option("--link", metavar="URL", help="A page elsewhere that this is about."),
         click.option("--tag", "tags", multiple=True, metavar="T", help="Repeatable."),
+        click.option("--picture", "files", multiple=True, metavar="F", help="A JPEG, PNG, WebP, GIF or AVIF file. Repeatable, in order."),
+        click.option("--picture-alt", "alts", multiple=True, metavar="TEXT", help="What it shows; one for each picture."),
+        click.option("--picture-credit", "credits_", multiple=True, metavar="TEXT", help="Who made it; one for each picture, or none."),
         click.option("--importance", type=click.Choice([grade.value for grade in Importance]), help="normal if left out."),
     ]
     for option in reversed(options):
@@ -39,13 +43,19 @@ def _text_options(command: F) -> F:
     return command
 
 
-def _edited(text: EntryText, given: dict[str, Any]) -> EntryText:
-    """``text`` with what was given in its place."""
+def _edited(door: Door, text: EntryText, given: dict[str, Any]) -> EntryText:
+    """``text`` with what was given in its place; pictures take the place of all that were there."""
+    files, alts, credits_ = (given.pop(name) for name in ("files", "alts", "credits_"))
+    if len(alts) != len(files) or len(credits_) not in {0, len(files)}:
+        raise click.UsageError("Give one --picture-alt for each --picture, and as many --picture-credit or none.")
     changes = {name: value for name, value in given.items() if value not in (None, ())}
     if "body_file" in changes:
         changes["body"] = read_text(changes.pop("body_file"))
     if "importance" in changes:
         changes["importance"] = Importance(changes["importance"])
+    if files:
+        kept = [add_picture(door.db, door.actor, read_picture(path)).sha256 for path in files]
+        changes["pictures"] = tuple(map(PictureText, kept, alts, credits_ or [""] * len(files)))
     return replace(text, **changes)
 
 
@@ -58,6 +68,7 @@ def _entry(door: Door, found: Entry) -> dict[str, object]:
         "dek": found.dek,
         "byline": [person.name for person in found.byline],
         "tags": [tag.label for tag in found.tags],
+        "pictures": [door.page(shown.picture.largest.path) for shown in found.pictures],
         "importance": found.importance,
         "publish_at": found.publish_at,
         "published_at": found.published_at,
@@ -90,7 +101,7 @@ def add(slug: str, at: str | None, no_alert: bool, draft: bool, request_key: str
         stream = get_stream(tx, slug)
     moment = parse_time("at", at, stream.timezone) if at else None
     plan = Release(alerts=not no_alert, at=moment)
-    text, release = _edited(EntryText(), given), None if draft else plan
+    text, release = _edited(door, EntryText(), given), None if draft else plan
     found = add_entry(door.db, door.actor, slug, text, release, plan=plan, request_key=request_key)
     show(_entry(door, found), found.uid, as_json=as_json)
 
@@ -106,7 +117,7 @@ def edit(uid: str, kind: str, note: str, as_json: bool, **given: Any) -> None:
     door = open_door()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
-    text = _edited(EntryText.of(now), given)
+    text = _edited(door, EntryText.of(now), given)
     if now.state in UNPUBLISHED:
         save_draft(door.db, door.actor, uid, now.version, text)
     else:

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from cli.door import Door, F, json_option, open_door, read_text, show, table
+from cli.door import Door, F, json_option, open_door, read_picture, read_text, show, table
 from models import FeedText, Stream, StreamState
+from models.pictures import add_picture
 from models.streams import StreamText, add_stream, edit_stream, get_stream, list_streams, set_stream_state
 
 
@@ -25,6 +26,7 @@ def _stream(door: Door, found: Stream) -> dict[str, object]:
         "language": found.language,
         "timezone": found.timezone,
         "feed_text": found.feed_text,
+        "picture_alt": found.picture_alt,
         "subject_prefix": found.subject_prefix or "",
         "mail_intro": found.mail_intro or "",
         "mail_footer": found.mail_footer or "",
@@ -45,6 +47,8 @@ def _text_options(command: F) -> F:
         click.option(
             "--feed-text", type=click.Choice([text.value for text in FeedText]), help="What feeds carry of an entry; full at first."
         ),
+        click.option("--picture", "file", metavar="F", help="A JPEG, PNG, WebP, GIF or AVIF file that stands on top; '' for none."),
+        click.option("--picture-alt", metavar="TEXT", help="What that picture shows."),
         click.option("--subject-prefix", metavar="TEXT", help="Before the subject of its mails, as in [Floods]; '' for none."),
         click.option("--mail-intro", metavar="TEXT", help="Plain text on top of its mails; '' for none."),
         click.option("--mail-footer", metavar="TEXT", help="Plain text at the end of its mails; '' for none."),
@@ -54,13 +58,16 @@ def _text_options(command: F) -> F:
     return command
 
 
-def _edited(text: StreamText, given: Mapping[str, Any]) -> StreamText:
+def _edited(door: Door, text: StreamText, given: Mapping[str, Any]) -> StreamText:
     """``text`` with what the options say."""
     values = {name: value for name, value in given.items() if value not in (None, ())}
     if "overview_file" in values:
         values["overview"] = read_text(values.pop("overview_file"))
     if "feed_text" in values:
         values["feed_text"] = FeedText(values["feed_text"])
+    if "file" in values:
+        path = values.pop("file")
+        values["picture"] = add_picture(door.db, door.actor, read_picture(path)).sha256 if path else ""
     return replace(text, **values)
 
 
@@ -75,7 +82,7 @@ def add(slug: str, as_json: bool, **given: Any) -> None:
     Example: storywire stream add tarrow-rises --title "The Tarrow rises" --contributor "Jory Pell"
     """
     door = open_door()
-    text = _edited(StreamText("", timezone=door.settings.site_timezone), given)
+    text = _edited(door, StreamText("", timezone=door.settings.site_timezone), given)
     found = add_stream(door.db, door.actor, slug, text)
     show(_stream(door, found), door.page(f"/streams/{found.slug}"), as_json=as_json)
 
@@ -93,7 +100,7 @@ def edit(slug: str, as_json: bool, **given: Any) -> None:
     door = open_door()
     with door.db.read() as tx:
         text = StreamText.of(get_stream(tx, slug))
-    found = edit_stream(door.db, door.actor, slug, _edited(text, given), former=text.fingerprint)
+    found = edit_stream(door.db, door.actor, slug, _edited(door, text, given), former=text.fingerprint)
     show(_stream(door, found), f"{found.slug} is changed.", as_json=as_json)
 
 

@@ -5,6 +5,10 @@ from html import escape, unescape
 from urllib.parse import urljoin
 
 from feeds.document import FeedEntry, Image
+from models.markdown import to_text
+
+SUMMARY = 300
+"""Characters that stand for the dek of an entry that has none, at most."""
 
 
 def title_of(entry: FeedEntry) -> str:
@@ -17,9 +21,20 @@ def link_of(entry: FeedEntry) -> str | None:
     return entry.link if entry.link and entry.link.startswith(("http://", "https://")) else None
 
 
+def beginning(html: str) -> str:
+    """The first words of sanitised HTML, on one line."""
+    line = " ".join(to_text(html).split())
+    return line if len(line) <= SUMMARY else line[:SUMMARY].rsplit(" ", 1)[0].rstrip(",;:–-") + " …"
+
+
 def summary_html(entry: FeedEntry) -> str:
-    """The dek as HTML, which RSS readers take a description for."""
-    return escape(entry.dek.strip(), quote=False)
+    """The dek as HTML, which RSS readers take a description for; where there is none an entry with pictures begins in its place.
+
+    feedparser takes the description of a picture for a second one of the entry, and the text, which stands in the
+    description where there is no other, would be lost on all who read by it.
+    """
+    spoken = entry.dek.strip() or (entry.images and (beginning(entry.content_html) or entry.images[0].alt)) or ""
+    return escape(spoken, quote=False)
 
 
 def content_html(entry: FeedEntry) -> str:
@@ -28,7 +43,7 @@ def content_html(entry: FeedEntry) -> str:
     Readers that show the content leave out the summary, so a bodiless entry would look empty without its dek.
     """
     note = f"<p><strong>{escape(entry.note.label)}:</strong> {escape(entry.note.text, quote=False)}</p>" if entry.note else ""
-    dek = summary_html(entry)
+    dek = escape(entry.dek.strip(), quote=False)
     lead = figure_html(entry.images[0]) if entry.images else ""
     text = entry.content_html.strip() or (f"<p>{dek}</p>" if dek else "")
     link = link_of(entry)

@@ -10,16 +10,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from config.settings import Settings
-from feeds.content import with_absolute_links
-from feeds.document import FeedEntry, Note, Tag
+from feeds.content import beginning, with_absolute_links
+from feeds.document import FeedEntry, Image, Note, Tag
 from feeds.scope import person
 from feeds.words import words
-from models import Entry, FeedText, Revision, RevisionKind, RevisionState
+from models import Entry, EntryPicture, FeedText, Revision, RevisionKind, RevisionState
 from models.entries import entries
-from models.markdown import to_text
 
 SHARE = 0.125  # of the memory that is set for feeds, in characters of kept HTML; what stands around them takes as much
-SUMMARY = 300  # characters of an entry without a dek in a feed of summaries, at most
 
 
 class _Key(NamedTuple):
@@ -67,14 +65,15 @@ class EntryReader:
             authors = tuple(person(self._settings, who) for who in entry.byline)
             tags = tuple(Tag(tag.slug, tag.label, f"{self._settings.base_url}/tags/{quote(tag.slug, safe='')}") for tag in entry.tags)
             note = Note(words(entry.stream.language).correction, notes[entry.id]) if entry.id in notes else None
-            said = {"dek": dek, "content_html": html, "authors": authors, "tags": tags, "link": entry.link or None, "note": note}
-            yield entry.id, self._entry(entry, title=entry.title, importance=entry.importance.value, **said)
+            images = tuple(_image(self._settings, shown) for shown in entry.pictures)
+            said: dict[str, Any] = {"dek": dek, "content_html": html, "authors": authors, "tags": tags, "note": note, "images": images}
+            yield entry.id, self._entry(entry, title=entry.title, importance=entry.importance.value, link=entry.link or None, **said)
 
     def _text(self, entry: Entry) -> tuple[str, str]:
         """Dek and body; where the stream gives summaries no body, and its beginning where there is no dek."""
         if entry.stream.feed_text is FeedText.FULL:
             return entry.dek, with_absolute_links(entry.body_html, self._url(entry))
-        return entry.dek or _beginning(to_text(entry.body_html)), ""
+        return entry.dek or beginning(entry.body_html), ""
 
     def _entry(self, entry: Entry, *, title: str, **said: Any) -> FeedEntry:
         assert entry.published_at is not None, f"entry {entry.uid} is out without a date"
@@ -103,10 +102,9 @@ class EntryReader:
                 self._characters -= len(self._kept.popitem(last=False)[1].content_html)
 
 
-def _beginning(text: str) -> str:
-    """The first words of a text, on one line."""
-    line = " ".join(text.split())
-    return line if len(line) <= SUMMARY else line[:SUMMARY].rsplit(" ", 1)[0].rstrip(",;:–-") + " …"
+def _image(settings: Settings, shown: EntryPicture) -> Image:
+    file = shown.picture.largest
+    return Image(settings.base_url + file.path, file.media_type, file.length, file.width, file.height, shown.alt, shown.credit)
 
 
 def _notes(tx: Session, ids: Sequence[int]) -> dict[int, str]:

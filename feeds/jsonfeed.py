@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from feeds.content import content_html, link_of, title_of
-from feeds.document import FeedDocument, FeedEntry, Format, Person, Source
+from feeds.document import FeedDocument, FeedEntry, Format, Image, Person, Source
 from feeds.words import words
 
 VERSION = "https://jsonfeed.org/version/1.1"
@@ -74,14 +74,17 @@ def _item(entry: FeedEntry, language: str, site: Person) -> dict[str, Any]:
         "authors": _persons(entry.authors or (site,)),
         "tags": [tag.label for tag in entry.tags] + raised,
         "language": entry.language if entry.language != language else None,
-        "attachments": [
-            _said({"url": image.url, "mime_type": image.media_type, "size_in_bytes": image.length, "title": image.alt})
-            for image in entry.images
-        ],
+        "attachments": [_attachment(image) for image in entry.images],
         "_storywire": {"importance": entry.importance} if raised else None,
     }
     found = _said(item)
     return found if content else {**found, "content_text": ""}  # one of the two must be there
+
+
+def _attachment(image: Image) -> dict[str, Any]:
+    own = {"credit": image.credit} if image.credit else None
+    said = {"url": image.url, "mime_type": image.media_type, "size_in_bytes": image.length, "title": image.alt, "_storywire": own}
+    return _said(said)
 
 
 def _persons(people: tuple[Person, ...]) -> list[dict[str, str]]:

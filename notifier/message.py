@@ -56,6 +56,7 @@ class ChannelMessage:
     updated_at: datetime | None = None
     importance: str = "normal"
     tags: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()  # what each shows
     lines: tuple[Line, ...] = ()
     worded: Worded | None = None  # of an entry; notices and folded messages have none
 

@@ -161,10 +161,11 @@ def render_chat(story: Story, sender: Sender, uid: str, language: str = "") -> C
         updated_at=story.updated_at,
         importance=story.importance.value,
         tags=story.tags,
+        pictures=() if story.retracted else story.pictures,
     )
     shown = {field.name: getattr(message, field.name) for field in fields(message)} | {"sender": _site(sender), "words": said}
     headline, text, credit = (sender.templates.render(f"chat/{name}.txt", shown) for name in ("headline", "text", "credit"))
-    return replace(message, worded=Worded(headline, text, credit))
+    return replace(message, worded=Worded(headline, text.strip(), credit))
 
 
 def render_notice(notice: Notice, sender: Sender) -> MailBatch:

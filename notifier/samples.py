@@ -30,6 +30,7 @@ FULL = Story(
     link="https://example.org/river-levels",
     importance=Importance.BREAKING,
     tags=("Dykes",),
+    pictures=("Brown water stands just below the six-metre mark (Drawing: Hedda Voss)",),
     published_at=_AT,
     updated_at=_AT,
     stream_uid="s7",
@@ -42,7 +43,7 @@ FULL = Story(
     mail_footer="Call 112 in danger of life.",
 )
 BARE = replace(
-    FULL, title="Road open", dek="", body_html="", byline=(), link="", importance=Importance.NORMAL, tags=(), updated_at=None,
+    FULL, title="Road open", dek="", body_html="", byline=(), link="", importance=Importance.NORMAL, tags=(), pictures=(), updated_at=None,
     subject_prefix="", mail_intro="", mail_footer="",
 )  # fmt: skip
 STORIES = (

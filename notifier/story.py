@@ -28,6 +28,7 @@ class Story:
     link: str
     importance: Importance
     tags: tuple[str, ...]
+    pictures: tuple[str, ...] = ()  # what each shows: mails hold none, since fetching it would tell who reads
     published_at: datetime | None
     updated_at: datetime | None
     stream_uid: str
@@ -41,7 +42,7 @@ class Story:
 
     @classmethod
     def of(cls, entry: Entry, kind: RevisionKind, note: str = "") -> Self:
-        """The entry as it stands; stream, byline and tags must be loaded."""
+        """The entry as it stands; stream, byline, tags and pictures must be loaded."""
         return cls(
             kind=kind,
             note=note,
@@ -54,6 +55,7 @@ class Story:
             link=entry.link,
             importance=entry.importance,
             tags=tuple(tag.label for tag in entry.tags),
+            pictures=tuple(f"{shown.alt} ({shown.credit})" if shown.credit else shown.alt for shown in entry.pictures),
             published_at=entry.published_at,
             updated_at=entry.updated_at,
             stream_uid=entry.stream.uid,

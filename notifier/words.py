@@ -27,6 +27,7 @@ class Words:
     by: str
     and_: str
     quoted: str
+    picture: str
     updated: str
     corrected: str
     withdrawn_without_note: str
@@ -96,6 +97,7 @@ _ENGLISH = Words(
     by="By {names}",
     and_="and",
     quoted="“{text}”",
+    picture="Picture: {text}",
     updated="updated {when}",
     corrected="corrected {when}",
     withdrawn_without_note="We told you of this entry and have withdrawn it since. Please do not rely on it.",
@@ -136,6 +138,7 @@ _GERMAN = Words(
     by="Von {names}",
     and_="und",
     quoted="„{text}“",
+    picture="Bild: {text}",
     updated="aktualisiert am {when}",
     corrected="korrigiert am {when}",
     withdrawn_without_note="Wir haben diesen Beitrag, den wir Ihnen gemeldet hatten, zurückgezogen. Bitte verlassen Sie sich nicht darauf.",

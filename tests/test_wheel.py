@@ -43,7 +43,7 @@ def test_the_wheel_holds_the_six_packages_with_their_files_and_nothing_else(whee
     assert {path.parts[0] for path in held if not path.parts[0].endswith(".dist-info")} == PACKAGES
     files = {path for package in PACKAGES for path in (CHECKOUT / package).rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert {path.relative_to(CHECKOUT) for path in files} <= held
-    assert PurePosixPath("cli/demo_story/story.toml") in held
+    assert {PurePosixPath("cli/demo_story") / name for name in ("story.toml", "ferry-steps.jpg")} <= set(held)
     for folder, pattern in [
         ("web/templates", "*.html"),
         ("web/static", "*.css"),

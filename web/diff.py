@@ -59,6 +59,9 @@ def contents(former: Mapping[str, Any], present: Mapping[str, Any]) -> list[Mark
         old, new = (", ".join(value) if isinstance(value, list) else value for value in (former[name], present[name]))
         if old != new:
             changed.append(Markup("{}: {}").format(name.capitalize(), words(old, new)))
+    old, new = (" · ".join(one["alt"] for one in text.get("pictures", [])) for text in (former, present))
+    if old != new:
+        changed.append(Markup("Pictures: {}").format(words(old, new)))
     if former["byline"] != present["byline"]:
         changed.append(Markup("The byline changed."))
     return changed

@@ -79,6 +79,7 @@ def _format(message: ChannelMessage) -> Formatted:
         "note": cut(message.note, TEXT_LIMIT),
         "importance": message.importance,
         "tags": list(message.tags),
+        "pictures": list(message.pictures),
         "published_at": _date(message.published_at),
         "updated_at": _date(message.updated_at),
     }

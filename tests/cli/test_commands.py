@@ -13,6 +13,7 @@ from cli.main import main
 from models import EntryState
 from models.database import open_database
 from models.entries import list_entries
+from tests.picture_files import photo
 
 
 def entries(site, *args):
@@ -297,3 +298,25 @@ def test_an_alert_is_shown_and_followed_to_its_end(story):
     found = json.loads(followed.stdout)
     assert (found["owed"], found["services"], found["troubles"], found["reasons"]) == (0, {}, [], [])
     assert "no alert" in story("alert", "show", "2", code=1).stderr
+
+
+def test_pictures_come_from_files_with_their_words(story, tmp_path):
+    for name, ground in (("a.jpg", "blue"), ("b.jpg", "green")):
+        (tmp_path / name).write_bytes(photo(ground=ground))
+    uid = story("entry", "add", "floods", "--title", "A", "--picture", "a.jpg", "--picture-alt", "A blue wall", "--picture",
+                 "b.jpg", "--picture-alt", "A green wall",
+                "--picture-credit", "Ann", "--picture-credit", "").output.strip()  # fmt: skip
+    both = entries(story)[0]["pictures"]
+    assert len(both) == 2 and all("/media/" in url and url.endswith(".jpg") for url in both)
+    story("entry", "edit", uid, "--title", "B")
+    assert entries(story)[0]["pictures"] == both
+    story("entry", "edit", uid, "--picture", "b.jpg", "--picture-alt", "A green wall")
+    assert entries(story)[0]["pictures"] == both[1:]
+    assert "Give one --picture-alt" in story("entry", "add", "floods", "--title", "A", "--picture", "a.jpg", code=2).stderr
+    (tmp_path / "c.jpg").write_text("<svg/>")
+    refused = story("entry", "add", "floods", "--title", "A", "--picture", "c.jpg", "--picture-alt", "A", code=1)
+    assert "Picture: send a JPEG" in refused.stderr
+    story("stream", "edit", "floods", "--picture", "a.jpg", "--picture-alt", "A blue wall")
+    assert json.loads(story("stream", "list", "--json").output)[0]["picture_alt"] == "A blue wall"
+    story("stream", "edit", "floods", "--picture", "")
+    assert json.loads(story("stream", "list", "--json").output)[0]["picture_alt"] == ""

@@ -236,7 +236,8 @@ def test_a_json_item_names_its_pictures(documents):
     item = json.loads(render(documents["full"], Format.JSON))["items"][0]
     assert item["image"] == "https://news.example/media/a.jpeg"
     assert item["attachments"] == [
-        {"url": item["image"], "mime_type": "image/jpeg", "size_in_bytes": 81_234, "title": 'The "old" bridge'},
+        {"url": item["image"], "mime_type": "image/jpeg", "size_in_bytes": 81_234, "title": 'The "old" bridge'}
+        | {"_storywire": {"credit": "Ines & <Co>"}},
         {"url": "https://news.example/media/b.png?a=1&b=2", "mime_type": "image/png"},
     ]
     assert item["content_html"].startswith(

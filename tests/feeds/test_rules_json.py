@@ -134,7 +134,7 @@ RULES: list[tuple[str, Callable[[Feed], object], Callable[[Feed], object]]] = [
     ),
     (
         "an attachment has an address and a media type",
-        lambda feed: [a for a in attachments(feed) if not {"url", "mime_type"} <= set(a) <= ATTACHMENT],
+        lambda feed: [a for a in attachments(feed) if not {"url", "mime_type"} <= own(a) <= ATTACHMENT],
         lambda feed: attachments(feed)[0].pop("mime_type"),
     ),
     (

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import lxml.html
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +124,24 @@ def test_any_text_becomes_a_mail_that_can_be_sent(title: str, body: str, name: s
     mail = render_mail(given, SENDER, follows_all=True)
     assert render(mail, SENDER.mail_from).fill(MailJob("d1", "a@example.org", "t"), "a@example.org")
     assert "<script" not in mail.html.casefold()
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "Picture"), ("de", "Bild")])
+def test_a_mail_holds_no_picture_and_says_what_they_show_with_a_link(language: str, word: str) -> None:
+    shown = 'A "gauge" <6 m> (Drawing: Hedda Voß)'
+    mail = render_mail(story(pictures=(shown, "A wall")), SENDER, follows_all=False, language=language)
+    url = "https://news.example.org/streams/tarrow/entries/7kq2m"
+    assert f"{word}: {shown}\n{url}\n" in mail.text and f"{word}: A wall\n{url}\n" in mail.text
+    root = lxml.html.fromstring(mail.html)
+    assert [link.text for link in root.iter("a") if link.get("href") == url and word in (link.text or "")] == [
+        f"{word}: {shown}", f"{word}: A wall"
+    ]  # fmt: skip
+    assert not list(root.iter("img", "picture", "source", "object"))
+
+
+def test_a_chat_message_says_what_pictures_show_and_a_retraction_does_not() -> None:
+    message = render_chat(story(pictures=("A gauge", "A wall")), SENDER, "d1", "de")
+    assert message.summary == "Leave the Flats\n\nBild: A gauge\n\nBild: A wall"
+    assert message.pictures == ("A gauge", "A wall")
+    gone = render_chat(story(pictures=("A gauge",), kind=RevisionKind.RETRACTION), SENDER, "d1", "de")
+    assert "gauge" not in gone.summary and gone.pictures == ()

@@ -92,6 +92,7 @@ def test_the_webhook_posts_the_documented_body(httpserver: HTTPServer, hook: str
         "note": "The level was 4.2 m, not 42 m.",
         "importance": "breaking",
         "tags": ["storm", "coast"],
+        "pictures": [],
         "published_at": "2026-03-14T08:00:00+00:00",
         "updated_at": "2026-03-14T09:30:00+00:00",
     }

@@ -14,9 +14,10 @@ from models import RevisionKind, Role, StreamState
 from models.contributors import add_contributor
 from models.posting import Release
 from models.revising import Change, apply_due, retract, revise
-from models.streams import set_stream_state
-from models.texts import EntryText
+from models.streams import StreamText, edit_stream, set_stream_state
+from models.texts import EntryText, PictureText
 from tests.conftest import Newsroom, StandingClock
+from tests.picture_files import photo
 from tests.web.conftest import BASE_URL, Person
 
 PAGES = ["/", "/streams/floods", "/streams/floods/entries/{uid}", "/tags/rain", "/contributors/jory-pell"]
@@ -118,6 +119,30 @@ def test_a_correction_stands_under_its_entry_once_it_is_applied(newsroom: Newsro
     assert "Correction, 08:39. Fourteen are running." in page
     assert "History of this entry: 2 versions" in page
     assert "<del>running</del> <ins>on their way</ins>" in reader.get("/streams/floods").text
+
+
+def test_pictures_stand_with_their_size_words_and_sizes_to_choose_from(newsroom: Newsroom, reader: Person) -> None:
+    wide, small = newsroom.picture(photo(2000, 1000)), newsroom.picture(photo(form="PNG"))
+    shown = (PictureText(wide, 'A "gauge" <6 m>', "Drawing: Hedda <Voß>"), PictureText(small, "A wall"))
+    older = newsroom.post(pictures=shown[:1])
+    newest = newsroom.post(pictures=shown)
+    edit_stream(newsroom.db, newsroom.actor, "floods", StreamText("The floods", picture=small, picture_alt="The valley"))
+    gauge, wall = (one.alt for one in shown)
+    for path, expected, waiting in (
+        ("/streams/floods", ["The valley", gauge, wall, gauge], [wall, gauge]),
+        (f"/streams/floods/entries/{newest.uid}", [gauge, wall], [wall]),
+        (f"/streams/floods/entries/{older.uid}", [gauge], []),
+    ):
+        root = lxml.html.fromstring(reader.get(path).text)
+        images = root.xpath("//figure[@class='picture']/img")
+        assert [image.get("alt") for image in images] == expected
+        assert [image.get("alt") for image in images if image.get("loading") == "lazy"] == waiting
+        lead = next(image for image in images if image.get("alt") == gauge)
+        assert (lead.get("width"), lead.get("height"), lead.get("src")) == ("1920", "960", f"/media/{wide}.jpg")
+        offered = [part.split() for part in lead.get("srcset").split(", ")]
+        assert [width for _, width in offered] == ["480w", "960w", "1920w"] and offered[-1][0] == lead.get("src")
+        assert all(reader.get(source).status_code == 200 for source, _ in offered)
+        assert root.xpath("//figcaption")[0].text == "Drawing: Hedda <Voß>"
 
 
 def test_a_silent_edit_leaves_no_trace(newsroom: Newsroom, reader: Person) -> None:
