@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.fernet import Fernet
-from sqlalchemy import Select, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from config.keys import Keys
@@ -205,14 +205,23 @@ def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, L
     A digest's subscription counts where the entry matters so much that it does not wait for one.  ``confirmed_by`` leaves
     out who came later: nobody is alerted of what was out before they followed.
     """
-    at_once = or_(Subscription.cadence == Cadence.AT_ONCE, Subscription.at_once_from.in_(_up_to(topic.importance)))
+    return wanting(topic, confirmed_by=confirmed_by).where(at_once(topic))
+
+
+def wanting(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, Lane, int]:
+    """The same of each who wants it, at once or in a digest."""
     kind = Subscription.corrections if topic.correction else Subscription.news
-    return _followers(topic, confirmed_by).where(at_once, kind)
+    return _followers(topic, confirmed_by).where(kind)
 
 
 def digested(topic: Topic, seq: int, *, confirmed_by: datetime) -> Select[int, Lane, int]:
     """The same of who may have been told in a digest of what came out when the counter was ``seq``."""
     return _followers(topic, confirmed_by).where(or_(Subscription.cadence != Cadence.AT_ONCE, Subscription.digested_seq >= seq))
+
+
+def at_once(topic: Topic) -> ColumnElement[bool]:
+    """Whether a subscription is served at once."""
+    return or_(Subscription.cadence == Cadence.AT_ONCE, Subscription.at_once_from.in_(_up_to(topic.importance)))
 
 
 def _up_to(importance: Importance) -> list[Importance]:
@@ -245,15 +254,6 @@ def _followers(topic: Topic, confirmed_by: datetime | None) -> Select[int, Lane,
     if confirmed_by is not None:
         query = query.where(Recipient.confirmed_at <= confirmed_by, Subscription.created_at <= confirmed_by)
     return query
-
-
-def count(tx: Session, topic: Topic) -> dict[RecipientKind, int]:
-    """How many would be alerted at once, by kind."""
-    found = owed(topic).subquery()
-    query = select(Recipient.kind, func.count()).select_from(found).join(Recipient, Recipient.id == found.c.recipient_id)
-    numbers: dict[RecipientKind, int] = dict.fromkeys(RecipientKind, 0)
-    numbers.update(tx.execute(query.group_by(Recipient.kind)).all())
-    return numbers
 
 
 def find(tx: Session, kind: RecipientKind, address: str) -> Recipient | None:

@@ -1,8 +1,9 @@
 """Contributors: found by slug or exact name, made when a byline names somebody new."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from models.actor import Actor
@@ -11,7 +12,10 @@ from models.clock import now
 from models.database import Database
 from models.people import Contributor, Role
 from models.site import make_alone, next_seq
+from models.stories import Entry, EntryContributor, Stream
 from models.texts import NAME, line, slugify, web_link
+
+_CANDIDATES = 50  # looked at for a suggestion
 
 
 def add_contributor(db: Database, actor: Actor, name: str, *, url: str = "") -> Contributor:
@@ -24,6 +28,29 @@ def add_contributor(db: Database, actor: Actor, name: str, *, url: str = "") -> 
             person.url = url
             next_seq(tx)  # it stands on pages
         return person
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Somebody whom a byline may mean; ``entries`` counts those of one story."""
+
+    name: str
+    slug: str
+    entries: int
+
+
+def suggest(tx: Session, words: str, stream_slug: str, *, limit: int = 8) -> list[Suggestion]:
+    """Whose name begins with ``words``, or has a word that does: first who writes for this story, then by name."""
+    start = slugify(words)
+    if not start:
+        return []
+    begins = or_(Contributor.slug.startswith(start, autoescape=True), Contributor.slug.contains(f"-{start}", autoescape=True))
+    found = tx.scalars(select(Contributor).where(begins).order_by(Contributor.name, Contributor.id).limit(_CANDIDATES)).all()
+    here = select(EntryContributor.contributor_id, func.count()).join(Entry, Entry.id == EntryContributor.entry_id).join(Entry.stream)
+    mine = here.where(EntryContributor.contributor_id.in_([one.id for one in found]), Stream.slug == stream_slug)
+    counts = dict(tx.execute(mine.group_by(EntryContributor.contributor_id)).all())
+    people = [Suggestion(one.name, one.slug, counts.get(one.id, 0)) for one in found]
+    return sorted(people, key=lambda one: -one.entries)[:limit]
 
 
 def list_contributors(db: Database) -> Sequence[Contributor]:

@@ -10,9 +10,12 @@ ServiceError
 ├── Conflict            409: it is in another state than the change needs
 │   ├── KeyUsed         the request's key made something else before
 │   ├── StaleVersion    somebody else changed it meanwhile; holds their version
+│   ├── KeptElsewhere   another window keeps another text of the same form; holds when it did
 │   └── AlreadyOut      too late to undo: readers have it
 └── TooMany             429: a throttle holds; try again after ``retry_after`` seconds
 """
+
+from datetime import datetime
 
 
 class ServiceError(Exception):
@@ -94,6 +97,14 @@ class StaleVersion(Conflict):
         super().__init__("Somebody else changed this entry meanwhile. Compare both texts, then save again.")
         self.uid = uid
         self.version = version
+
+
+class KeptElsewhere(Conflict):
+    """Two windows of one account hold different texts of one form; the other one was kept ``saved_at``."""
+
+    def __init__(self, saved_at: datetime) -> None:
+        super().__init__("Another window of yours has kept another text here.")
+        self.saved_at = saved_at
 
 
 class AlreadyOut(Conflict):

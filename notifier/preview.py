@@ -79,6 +79,14 @@ def preview_text(
     note: str = "",
 ) -> Preview:
     """The same of a text that was typed and not saved: a new entry of ``stream``, or a change of ``entry``."""
+    story = typed(tx, text, stream=stream, entry=entry, kind=kind, note=note)
+    return show(story, recipient, sender, told=True, follows_all=_follows_all(tx, story, stream.id, recipient))
+
+
+def typed(
+    tx: Session, text: EntryText, *, stream: Stream, entry: Entry | None = None, kind: RevisionKind = RevisionKind.PUBLISH, note: str = ""
+) -> Story:
+    """What a text that was typed and not saved would tell, for `show`."""
     people = tx.scalars(_people(or_(Contributor.slug.in_(text.byline), Contributor.name.in_(text.byline))))
     names = {key: person.name for person in people for key in (person.slug, person.name)}
     moment = now(tx)
@@ -105,8 +113,7 @@ def preview_text(
         mail_intro=stream.mail_intro or "",
         mail_footer=stream.mail_footer or "",
     )
-    story = _saying(story, text.pack([]), [names.get(name, name) for name in text.byline])
-    return show(story, recipient, sender, told=True, follows_all=_follows_all(tx, story, stream.id, recipient))
+    return _saying(story, text.pack([]), [names.get(name, name) for name in text.byline])
 
 
 def show(story: Story, recipient: Recipient, sender: Sender, *, told: bool, follows_all: bool) -> Preview:

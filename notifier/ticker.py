@@ -15,6 +15,7 @@ from models.clock import now
 from models.daily import note_day
 from models.database import ChangeWatch, Database
 from models.holds import watch
+from models.kept import forget_kept
 from models.pictures import remove_unused
 from models.publishing import publish_due
 from models.revising import apply_due
@@ -77,6 +78,7 @@ class Ticker:
             self._quiet_at = time.monotonic() + QUIET_SECONDS  # first: what fails here must not keep each tick from what is due
             quiet_streams(self._db)
             forget_unanswered(self._db)
+            forget_kept(self._db)
             remove_unused(self._db)
             finish_ended(self._db)
             fold_old(self._db, self._keep)

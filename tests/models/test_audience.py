@@ -10,7 +10,6 @@ from models.audience import (
     Topic,
     add_channel,
     add_subscriber,
-    count,
     followed,
     leave,
     left_out,
@@ -21,6 +20,7 @@ from models.audience import (
     suppress,
 )
 from models.errors import Conflict, Forbidden, Invalid, NotFound
+from models.foretelling import forecast
 from models.streams import get_stream
 from models.tokens import ALL, leave_token, read_leave_token
 
@@ -35,7 +35,7 @@ def topic(newsroom, db):
 
 def mails(db, topic) -> int:
     with db.read() as tx:
-        return count(tx, topic)[RecipientKind.MAIL]
+        return forecast(tx, topic).told[RecipientKind.MAIL]
 
 
 def hook(db, newsroom, keys, name="hook", **more):
@@ -126,7 +126,7 @@ def test_a_removed_channel_is_owed_nothing(db, newsroom, keys, topic):
     hook(db, newsroom, keys)
     remove_recipient(db, newsroom.actor, RecipientKind.CHANNEL, "hook", "removed")
     with db.read() as tx:
-        assert count(tx, topic)[RecipientKind.CHANNEL] == 0
+        assert forecast(tx, topic).told[RecipientKind.CHANNEL] == 0
     with pytest.raises(NotFound):
         remove_recipient(db, newsroom.actor, RecipientKind.CHANNEL, "other", "removed")
 

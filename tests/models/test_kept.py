@@ -1,0 +1,62 @@
+"""What is typed is kept, and nothing of it is dropped unseen."""
+
+import pytest
+
+from models import Role
+from models.errors import Conflict, Invalid, KeptElsewhere, KeyUsed
+from models.kept import KEPT, LONGEST, MOST, drop_kept, forget_kept, keep, kept_form, unfinished
+from models.posting import add_entry
+from models.texts import EntryText
+
+
+def test_the_last_words_of_a_window_are_kept(newsroom, db, clock):
+    at = keep(db, newsroom.actor, "k1", {"title": ["Riv"], "tag": ["a", "b"]}, window="one", seen=None)
+    clock.forward(seconds=5)
+    later = keep(db, newsroom.actor, "k1", {"title": ["River"], "tag": ["a", "b"]}, window="one", seen=None)
+    with db.read() as tx:
+        kept = kept_form(tx, newsroom.actor, "k1")
+        assert kept_form(tx, newsroom.account(Role.AUTHOR), "k1") is None, "it is nobody else's"
+    assert later > at
+    assert (kept.saved_at, kept.fields["title"], kept.fields["tag"]) == (later, ["River"], ["a", "b"])
+    drop_kept(db, newsroom.actor, "k1")
+    with db.read() as tx:
+        assert unfinished(tx, newsroom.actor) == []
+
+
+def test_a_second_window_never_drops_what_the_first_has_kept(newsroom, db, clock):
+    keep(db, newsroom.actor, "k1", {"title": ["Mine"]}, window="one", seen=None)
+    clock.forward(seconds=5)
+    with pytest.raises(KeptElsewhere) as caught:
+        keep(db, newsroom.actor, "k1", {"title": ["Other"]}, window="two", seen=None)
+    keep(db, newsroom.actor, "k1", {"title": ["Mine"]}, window="two", seen=None)  # the same text may be kept by both
+    keep(db, newsroom.actor, "k1", {"title": ["Other"]}, window="one", seen=clock.now)  # and who has seen it goes on
+    assert caught.value.saved_at < clock.now
+
+
+def test_a_list_tells_new_entries_from_changes(newsroom, db, clock):
+    entry = newsroom.post()
+    keep(db, newsroom.actor, "k1", {"title": ["New"]}, window="one", seen=None)
+    clock.forward(seconds=1)
+    keep(db, newsroom.actor, entry.uid, {"body": ["No title"]}, window="one", seen=None)
+    with db.read() as tx:
+        found = [(one.place, one.title, one.entry) for one in unfinished(tx, newsroom.actor)]
+    assert found == [(entry.uid, "", entry.uid), ("k1", "New", None)]
+
+
+def test_what_was_sent_is_not_kept_again_by_a_slower_request(newsroom, db):
+    add_entry(db, newsroom.actor, "floods", EntryText("Sent"), None, request_key="k1")
+    with pytest.raises(KeyUsed):
+        keep(db, newsroom.actor, "k1", {"title": ["Sen"]}, window="one", seen=None, key="k1")
+
+
+def test_there_is_an_end_to_what_is_kept(newsroom, db, clock):
+    with pytest.raises(Invalid):
+        keep(db, newsroom.actor, "k", {"body": ["x" * (LONGEST + 1)]}, window="one", seen=None)
+    for number in range(MOST):
+        keep(db, newsroom.actor, f"k{number}", {}, window="one", seen=None)
+    with pytest.raises(Conflict, match="drop some"):
+        keep(db, newsroom.actor, "k", {}, window="one", seen=None)
+    clock.forward(seconds=KEPT.total_seconds() + 1)
+    forget_kept(db)
+    with db.read() as tx:
+        assert unfinished(tx, newsroom.actor) == []
