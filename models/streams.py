@@ -189,6 +189,11 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
     return stream
 
 
+def find_stream(tx: Session, slug: str) -> Stream | None:
+    """The stream of that slug, if there is one that is not deleted; nothing of it loaded."""
+    return tx.scalar(select(Stream).where(Stream.slug == slug, Stream.state != StreamState.DELETED))
+
+
 def _present(tx: Session, former: str, *, public: bool) -> str | None:
     """The slug now of the stream that had that one."""
     query = select(Stream.slug).join(StreamSlug, StreamSlug.stream_id == Stream.id).where(StreamSlug.slug == former)

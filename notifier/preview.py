@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from apprise.common import NotifyFormat
 from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
@@ -29,6 +30,7 @@ from models.audience import Topic, owed
 from models.clock import now
 from models.entries import entries
 from models.errors import Conflict
+from models.markdown import to_text
 from models.texts import EntryText, slugify
 from notifier.mime import TOKEN
 from notifier.render import Sender, render_chat, render_mail
@@ -47,6 +49,11 @@ class Preview:
     subject: str
     text: str
     html: str = ""
+
+    @property
+    def words(self) -> str:
+        """A channel's message for people to read; where its service takes HTML, what that says."""
+        return to_text(self.html) if self.service != "mail" and self.html else self.text
 
 
 def preview(tx: Session, revision: Revision, recipient: Recipient, sender: Sender) -> Preview:
@@ -122,8 +129,8 @@ def show(story: Story, recipient: Recipient, sender: Sender, *, told: bool, foll
     if recipient.kind is RecipientKind.MAIL:
         mail = render_mail(story, sender, follows_all=follows_all, language=recipient.language or "")
         return Preview("mail", mail.subject, mail.text.replace(TOKEN, NOT_YET), mail.html.replace(TOKEN, NOT_YET))
-    title, body, _ = SERVICES[recipient.service].format(render_chat(story, sender, NOT_YET, recipient.language or ""))
-    return Preview(recipient.service, title, body)
+    title, body, form = SERVICES[recipient.service].format(render_chat(story, sender, NOT_YET, recipient.language or ""))
+    return Preview(recipient.service, title, body, body if form is NotifyFormat.HTML else "")
 
 
 def _saying(story: Story, content: Mapping[str, Any], names: Sequence[str]) -> Story:

@@ -1,7 +1,7 @@
 """What a request works with, handed in once when the application is made."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import current_app
 
@@ -9,6 +9,7 @@ from config.keys import Keys
 from config.settings import Settings
 from feeds.shelf import Shelf
 from models.database import Database
+from web.recent import Recent
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Service:
     db: Database
     ring: Callable[[], None]
     shelf: Shelf
+    recent: Recent = field(default_factory=Recent)
 
 
 def service() -> Service:

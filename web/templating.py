@@ -48,7 +48,14 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         EntryState=EntryState,
         Importance=Importance,
     )
-    app.jinja_env.filters.update(by_day=dates.by_day, link_host=link_host, reason=reason, said=said, sentence=sentence, thousands=thousands)
+    app.jinja_env.filters.update(
+        by_day=dates.by_day, digest=digest, link_host=link_host, reason=reason, said=said, sentence=sentence, thousands=thousands
+    )
+
+
+def digest(text: str) -> str:
+    """A short name of a text, which changes with it."""
+    return sha256(text.encode()).hexdigest()[:12]
 
 
 def link_host(url: str) -> str:

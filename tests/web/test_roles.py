@@ -28,6 +28,7 @@ ACCOUNT = "/desk/accounts/<int(max=9223372036854775807):account_id>"
 # A route and the least role that it serves; of a button also which entry it is pressed on, and what is sent.
 LOOK = [
     ("/desk/", A), ("/desk/entries", A), ("/desk/post", A), ("/desk/entries/<uid:uid>", A), ("/desk/streams", A),
+    ("/desk/people", A), ("/desk/kept/<uid:place>/mail", A),
     ("/desk/entries/<uid:uid>/edit", E), ("/desk/entries/<uid:uid>/retract", E), ("/desk/streams/new", E),
     ("/desk/streams/<slug:slug>/edit", E), ("/desk/alerts", E), (ALERT, E), ("/desk/alerts/resume", D),
     ("/desk/channels", D), ("/desk/channels/new/<slug:name>", D), ("/desk/channels/<uid:uid>", D),
@@ -37,6 +38,8 @@ LOOK = [
 ]  # fmt: skip
 CHANGE = [
     ("/desk/post", A, "", {"stream": "floods", "title": "T", "request_key": "k1", "do": "post"}),
+    ("/desk/preview", A, "", {"stream": "floods", "title": "T"}),
+    ("/desk/kept/<uid:place>/drop", A, "published", {}),
     ("/desk/entries/<uid:uid>/draft", E, "draft", {"title": "T", "do": "draft"}),
     ("/desk/entries/<uid:uid>/undo", E, "scheduled", {}),
     ("/desk/entries/<uid:uid>/now", E, "scheduled", {}),
@@ -104,6 +107,7 @@ def path_of(rule: str, values: dict[str, str], entry: str) -> str:
         path.replace(ALERT, "/desk/alerts/2")
         .replace(ACCOUNT, f"/desk/accounts/{values['account']}")
         .replace("<uid:uid>", values.get(entry, ""))
+        .replace("<uid:place>", values.get(entry, ""))
     )
 
 
@@ -153,7 +157,7 @@ def test_each_button_works_for_the_least_of_its_roles(
     button: Button, newsroom: Newsroom, values: dict[str, str], log_in: Callable[[Role], Person]
 ) -> None:
     answer = press(log_in(button[1]), newsroom, values, button)
-    assert answer.status_code == 303, answer.text
+    assert answer.status_code == (200 if button[0] == "/desk/preview" else 303), answer.text
 
 
 def test_an_author_edits_her_own_draft_and_nothing_else(newsroom: Newsroom, author: Person) -> None:

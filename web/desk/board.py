@@ -5,12 +5,14 @@ from flask.typing import ResponseReturnValue
 
 from models.clock import now
 from models.entries import list_entries
+from models.kept import unfinished
 from models.reading import account_names, board, confirmed_recipients
 from models.stories import EntryState
 from models.streams import list_streams
 from notifier.report import alert_sums, why_waiting
 from web.context import service
 from web.desk.forms import choice
+from web.login import current_actor
 
 bp = Blueprint("board", __name__)
 
@@ -36,6 +38,7 @@ def show() -> ResponseReturnValue:
             alerts=alert_sums(tx, _ALERTS),
             held=why_waiting(tx),
             now=now(tx),
+            kept=unfinished(tx, current_actor()),
             recipients=confirmed_recipients(tx),
         )
 

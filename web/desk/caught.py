@@ -48,8 +48,12 @@ def mail(mail_id: str) -> ResponseReturnValue:
 @requires(Role.ADMIN)
 def html(mail_id: str) -> ResponseReturnValue:
     """The mail's HTML alone, for a frame that may do nothing; its links open elsewhere."""
-    body = read_caught(_folder(), mail_id).html or ""
-    response = Response(body.replace("<head>", '<head><base target="_blank">', 1))
+    return framed(read_caught(_folder(), mail_id).html or "")
+
+
+def framed(html: str) -> Response:
+    """A mail's HTML as a page for a frame."""
+    response = Response(html.replace("<head>", '<head><base target="_blank">', 1))
     response.headers["Content-Security-Policy"] = _POLICY
     return response
 

@@ -5,53 +5,60 @@ from dataclasses import replace
 from flask import render_template
 from sqlalchemy.orm import Session
 
-from models.audience import Topic, count
-from models.contributors import list_contributors
 from models.entries import get_entry
 from models.errors import Invalid, ServiceError, StaleVersion
+from models.keeping import KeptForm
+from models.kept import Unfinished, unfinished
 from models.ledger import RecipientKind
-from models.markdown import to_html
 from models.posting import UNPUBLISHED
 from models.stories import Entry, Importance, Stream, StreamState
 from models.streams import list_streams
-from models.texts import EntryText, slugify
+from models.texts import EntryText
 from web.context import service
 from web.desk.forms import EntryForm
-from web.login import may_publish
+from web.desk.look import Look, audience, look
+from web.login import current_actor, may_publish
 
 
-def new_page(form: EntryForm, *, error: ServiceError | None = None, preview: EntryText | None = None) -> str:
-    """The form of a new entry."""
+def new_page(form: EntryForm, *, error: ServiceError | None = None, preview: bool = False) -> str:
+    """The form of a new entry; an empty one offers what was typed before and not sent."""
     with service().db.read() as tx:
         streams = [stream for stream in list_streams(tx) if stream.state is not StreamState.ENDED]
         stream = next((stream for stream in streams if stream.slug == form.stream), None)
-        return _page(tx, form, stream, error=error, preview=preview, streams=streams)
+        kept = [] if form.seen or form.do else [one for one in unfinished(tx, current_actor()) if one.entry is None]
+        return _page(tx, form, stream, error=error, preview=preview, streams=streams, kept=kept)
 
 
-def edit_page(uid: str, form: EntryForm | None = None, *, error: ServiceError | None = None, preview: EntryText | None = None) -> str:
-    """The form of an existing entry: as it stands, or as sent, and then beside it what somebody else made of it meanwhile."""
+def edit_page(
+    uid: str, form: EntryForm | None = None, *, error: ServiceError | None = None, preview: bool = False, kept: KeptForm | None = None
+) -> str:
+    """The form of an existing entry: as it stands, or as sent, and then beside it what somebody else made of it meanwhile.
+
+    ``kept`` is what was typed before and not sent, to be offered.
+    """
     with service().db.read() as tx:
         entry = get_entry(tx, uid)
         theirs = EntryForm.of(entry) if isinstance(error, StaleVersion) else None
         form = form or EntryForm.of(entry)
         if theirs:  # it may have come out meanwhile, and then wants another kind of change
             form = replace(form, version=theirs.version, kind=form.kind or theirs.kind, request_key=theirs.request_key, confirmed="")
-        return _page(tx, form, entry.stream, error=error, preview=preview, entry=entry, theirs=theirs)
+        offered = [Unfinished(uid, kept.fields.get("title", [""])[0], kept.saved_at, uid)] if kept else []
+        return _page(tx, form, entry.stream, error=error, preview=preview, entry=entry, theirs=theirs, kept=offered)
 
 
-def must_confirm(form: EntryForm, stream: Stream, text: EntryText) -> bool:
+def must_confirm(form: EntryForm, stream: Stream, text: EntryText, entry: Entry | None = None) -> bool:
     """Whether a person has to be asked before so many are told."""
     if form.confirmed or not form.alerts() or not may_publish() or stream.state is StreamState.HIDDEN:
         return False
     with service().db.read() as tx:
-        told = sum(_audience(tx, form, stream, text).values())
+        told = audience(tx, form, stream, text, entry).all
     return told > 0 and (text.importance is Importance.BREAKING or told > service().settings.confirm_above)
 
 
-def confirm_page(form: EntryForm, stream: Stream, text: EntryText) -> str:
+def confirm_page(form: EntryForm, stream: Stream, text: EntryText, entry: Entry | None = None) -> str:
     """The question; its button names the number."""
     with service().db.read() as tx:
-        told = _audience(tx, form, stream, text)
+        told = audience(tx, form, stream, text, entry).told
     return render_template("desk/confirm.html", at="post", form=form, stream=stream, text=text, told=told, kinds=RecipientKind)
 
 
@@ -61,7 +68,8 @@ def _page(
     stream: Stream | None,
     *,
     error: ServiceError | None,
-    preview: EntryText | None,
+    preview: bool,
+    kept: list[Unfinished],
     streams: list[Stream] | None = None,
     entry: Entry | None = None,
     theirs: EntryForm | None = None,
@@ -71,20 +79,15 @@ def _page(
         at="post",
         form=form,
         entry=entry,
+        place=entry.uid if entry else form.request_key,
         out=entry is not None and entry.state not in UNPUBLISHED,
         stream=stream,
         streams=streams or [],
-        people=list_contributors(service().db),
+        kept=kept,
         error=error,
         wrong={error.field: error.reason} if isinstance(error, Invalid) else {},
+        look=look(tx, form, stream, entry) if preview else Look(),
         preview=preview,
-        preview_html=to_html(preview.body) if preview else "",
-        told=_audience(tx, form, stream, preview) if preview and stream and form.alerts() else None,
         kinds=RecipientKind,
         theirs=theirs,
     )
-
-
-def _audience(tx: Session, form: EntryForm, stream: Stream, text: EntryText) -> dict[RecipientKind, int]:
-    tags = tuple(slugify(tag) for tag in text.tags)
-    return count(tx, Topic(stream.id, text.importance, tags, correction=form.kind not in {"", "silent"}))

@@ -1,13 +1,16 @@
 """The forms of an entry: what came in, what it means, and what goes back into the page when it is refused."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from datetime import timedelta
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Self, TypeVar
 
+from werkzeug.datastructures import MultiDict
+
 from models.base import new_uid
 from models.errors import Invalid
+from models.keeping import KeptForm
 from models.posting import UNPUBLISHED, Release
 from models.revising import Change
 from models.stories import Entry, Importance, RevisionKind
@@ -37,13 +40,16 @@ class EntryForm:
     note: str = ""
     version: str = "0"
     request_key: str = ""
+    window: str = ""  # who types: each page of a form has a name of its own
+    seen: str = ""  # when that was kept which it began with, or which it kept last
+    typed: str = ""  # whether anything was
     do: str = ""
     confirmed: str = ""
 
     @classmethod
     def empty(cls, stream: str = "") -> Self:
         """A new entry."""
-        return cls(stream=stream, request_key=new_uid(20))
+        return cls(stream=stream, request_key=new_uid(20), window=new_uid())
 
     @classmethod
     def read(cls, sent: Mapping[str, str], **fixed: str) -> Self:
@@ -69,7 +75,13 @@ class EntryForm:
             kind="" if entry.state in UNPUBLISHED else RevisionKind.SILENT.value,
             version=str(entry.version),
             request_key=new_uid(20),
+            window=new_uid(),
         )
+
+    @classmethod
+    def kept(cls, found: KeptForm) -> Self:
+        """What somebody was typing, to be gone on with."""
+        return replace(cls.read(MultiDict(found.fields)), window=new_uid(), seen=found.saved_at.isoformat())
 
     def text(self) -> EntryText:
         """The entry's text, cleaned; raises Invalid."""
@@ -104,6 +116,13 @@ class EntryForm:
         if not (self.request_key.isascii() and self.request_key.isalnum() and len(self.request_key) <= 64):
             raise Invalid("request_key", "open the form anew.")
         return self.request_key
+
+    def seen_at(self) -> datetime | None:
+        """The moment up to which this page knows what is kept."""
+        try:
+            return datetime.fromisoformat(self.seen) if self.seen else None
+        except ValueError:
+            return None
 
     def version_number(self) -> int:
         """The version that was edited; raises Invalid."""

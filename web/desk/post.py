@@ -7,13 +7,15 @@ from flask.typing import ResponseReturnValue
 
 from models.entries import get_entry
 from models.errors import Conflict, Invalid, KeyUsed
+from models.kept import drop_kept, kept_form
 from models.posting import Release, add_entry, post_draft, save_draft
 from models.stories import Entry, EntryState, Stream
-from models.streams import list_streams
+from models.streams import find_stream
 from models.texts import EntryText, slugify
 from web.context import service
 from web.desk.form_page import confirm_page, edit_page, must_confirm, new_page
 from web.desk.forms import EntryForm
+from web.desk.kept import keep_typed
 from web.errors import show_again
 from web.login import current_actor
 
@@ -22,8 +24,10 @@ bp = Blueprint("post", __name__)
 
 @bp.get("/post")
 def new() -> ResponseReturnValue:
-    """An empty form."""
-    return new_page(EntryForm.empty(request.args.get("stream", "")))
+    """An empty form, or what somebody was typing."""
+    with service().db.read() as tx:
+        found = kept_form(tx, current_actor(), request.args.get("kept", ""))
+    return new_page(EntryForm.kept(found) if found else EntryForm.empty(request.args.get("stream", "")))
 
 
 @bp.post("/post")
@@ -36,7 +40,7 @@ def send() -> ResponseReturnValue:
     stream, text = _stream(form.stream), form.text()
     release = form.release(stream.timezone, service().settings.undo_seconds)
     if form.do == "preview":
-        return new_page(form, preview=text)
+        return new_page(keep_typed(form, "")[0], preview=True)
     posts = _posts(form)
     if posts and must_confirm(form, stream, text):
         return confirm_page(form, stream, text)
@@ -45,6 +49,7 @@ def send() -> ResponseReturnValue:
     if _differs(entry, text, release, posts):  # this form was sent before, and its entry is not what is asked for now
         show_again(lambda error: edit_page(entry.uid, form, error=error))
         _change(entry.uid, 1, text, release, posts)
+    drop_kept(service().db, current_actor(), form.key())
     return redirect(url_for("desk.entries.show", uid=entry.uid), 303)
 
 
@@ -60,11 +65,12 @@ def send_draft(uid: str) -> ResponseReturnValue:
     text = form.text()
     release = form.release(stream.timezone, service().settings.undo_seconds)
     if form.do == "preview":
-        return edit_page(uid, form, preview=text)
+        return edit_page(uid, keep_typed(form, uid)[0], preview=True)
     posts = _posts(form)
     if posts and must_confirm(form, stream, text):
         return confirm_page(form, stream, text)
     _change(uid, form.version_number(), text, release, posts)
+    drop_kept(service().db, current_actor(), uid)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
 
 
@@ -95,7 +101,7 @@ def _differs(entry: Entry, text: EntryText, release: Release, posts: bool) -> bo
 
 def _stream(slug: str) -> Stream:
     with service().db.read() as tx:
-        found = next((stream for stream in list_streams(tx) if stream.slug == slug), None)
+        found = find_stream(tx, slug)
     if found is None:
         raise Invalid("stream", "choose one of the stories.")
     return found

@@ -6,7 +6,8 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.entries import get_entry
-from models.errors import Conflict, Invalid, ServiceError
+from models.errors import Conflict, Invalid, ServiceError, StaleVersion
+from models.kept import drop_kept, kept_form
 from models.people import Role
 from models.revising import Change, restore, retract, revise
 from models.stories import EntryState, RevisionKind
@@ -14,6 +15,7 @@ from web.context import service
 from web.desk.form_page import confirm_page, edit_page, must_confirm
 from web.desk.forms import EntryForm, version_number
 from web.desk.guard import requires
+from web.desk.kept import keep_typed
 from web.errors import show_again
 from web.login import current_actor
 
@@ -24,10 +26,14 @@ bp = Blueprint("revise", __name__)
 def edit(uid: str) -> ResponseReturnValue:
     """The form of an entry: to be posted where it is not out, to be revised where it is."""
     with service().db.read() as tx:
-        entry = get_entry(tx, uid)
+        entry, found = get_entry(tx, uid), kept_form(tx, current_actor(), uid)
     if entry.state is not EntryState.DRAFT or entry.account_id != current_actor().account_id:
         current_actor().must_be(Role.EDITOR)
-    return edit_page(uid)
+    if found is None or "kept" not in request.args:
+        return edit_page(uid, kept=found)
+    form = EntryForm.kept(found)
+    changed = form.version_number() != entry.version
+    return edit_page(uid, form, error=StaleVersion(uid, entry.version) if changed else None)
 
 
 @bp.post("/entries/<uid:uid>/revise")
@@ -39,14 +45,18 @@ def send_revision(uid: str) -> ResponseReturnValue:
         return edit_page(uid, form)
     text, change = form.text(), form.change(service().settings.undo_seconds)
     if form.do == "preview":
-        return edit_page(uid, form, preview=text)
+        return edit_page(uid, keep_typed(form, uid)[0], preview=True)
     if form.do != "save":
         raise Conflict("Choose Preview or Save.")
     with service().db.read() as tx:
-        stream = get_entry(tx, uid).stream
-    if must_confirm(form, stream, text):
-        return confirm_page(form, stream, text)
-    revise(service().db, current_actor(), uid, form.version_number(), text, change)
+        entry = get_entry(tx, uid)
+    if must_confirm(form, entry.stream, text, entry):
+        return confirm_page(form, entry.stream, text, entry)
+    if change.kind is RevisionKind.RETRACTION:
+        retract(service().db, current_actor(), uid, form.version_number(), change)
+    else:
+        revise(service().db, current_actor(), uid, form.version_number(), text, change)
+    drop_kept(service().db, current_actor(), uid)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
 
 

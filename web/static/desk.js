@@ -10,19 +10,9 @@ document.addEventListener("keydown", (event) => {
   button.form.requestSubmit(button);
 });
 
-// A second name in the byline is suggested, too: the browser compares the whole field.
-const byline = document.getElementById("byline");
-const people = document.getElementById("people");
-if (byline && people) {
-  const names = [...people.options].map((option) => option.value);
-  byline.addEventListener("input", () => {
-    const before = byline.value.slice(0, byline.value.lastIndexOf(",") + 1);
-    const prefix = before ? before + " " : "";
-    if (people.dataset.prefix === prefix) return;
-    people.dataset.prefix = prefix;
-    people.replaceChildren(...names.map((name) => new Option("", prefix + name)));
-  });
-}
+// What this browser kept of a form that has arrived is not offered again.
+const arrived = document.querySelector("[data-arrived]");
+if (arrived) localStorage.removeItem(arrived.dataset.arrived);
 
 // What is on its way is looked at again, unless somebody is about to press something.
 if (document.querySelector("[data-live]")) {
