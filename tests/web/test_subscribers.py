@@ -11,6 +11,7 @@ from models.audience import add_subscriber, find
 from models.database import Database
 from models.importing import Row, import_subscribers
 from models.suppression import erase_address, suppress_address
+from notifier.expand import expand_all
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
 
@@ -19,6 +20,8 @@ PATHS = [
     "/desk/subscribers?q=reader1", "/desk/subscribers?q=reader1&after=reader11@example.org", "/desk/subscribers?q=@example.org",
     "/desk/subscribers?q=@example.org&after=99", "/desk/subscribers/suppressed?after=99",
 ]  # fmt: skip
+
+GROWING = ("SCAN recipient", "SCAN subscription", "SCAN delivery")
 
 
 @contextmanager
@@ -65,6 +68,23 @@ def test_each_page_of_the_list_is_found_by_a_key_in_the_same_few_queries(admin: 
                     assert not [step for step in steps if "TEMP" in step], (path, steps)
     assert counts[: len(PATHS)] == counts[len(PATHS) :]
     assert max(number for _, number in counts) <= 11, "with those of the log-in"
+
+
+def test_no_page_of_the_desk_reads_all_recipients_or_all_that_they_were_sent(admin: Person, newsroom: Newsroom) -> None:
+    counts = []
+    for number in (3, 120):
+        newsroom.subscribe_many(number)
+        entry = newsroom.post()
+        expand_all(newsroom.db, go_on=lambda: True, ring=lambda lane: None)
+        uid = reader(newsroom, "reader1@example.org").uid
+        for path in ("/desk", "/desk/alerts", "/desk/alerts/1", f"/desk/entries/{entry.uid}", f"/desk/subscribers/{uid}", "/desk/channels"):
+            with statements(newsroom.db) as found:
+                assert admin.get(path).status_code == 200
+            counts.append(len(found))
+            for statement, values in found:
+                whole = [step for step in plan(newsroom.db, statement, values) if step.startswith(GROWING)]
+                assert not whole, (path, statement, whole)
+    assert counts[:6] == counts[6:]
 
 
 def test_pages_follow_each_other_without_a_gap(admin: Person, newsroom: Newsroom) -> None:
