@@ -8,8 +8,10 @@ import click
 
 from cli.door import Door, F, json_option, open_door, read_picture, read_text, show, table
 from models import Entry, EntryState, Importance, RevisionKind
+from models.approving import approve, return_entry
 from models.entries import get_entry, list_entries
 from models.pictures import add_picture
+from models.pinning import pin, unpin
 from models.posting import UNPUBLISHED, Release, add_entry, post_draft, save_draft
 from models.revising import Change, restore, retract, revise
 from models.streams import get_stream
@@ -73,6 +75,8 @@ def _entry(door: Door, found: Entry) -> dict[str, object]:
         "publish_at": found.publish_at,
         "published_at": found.published_at,
         "updated_at": found.updated_at,
+        "pinned_at": found.pinned_at,
+        "remark": found.remark,
         "version": found.version,
         "guid": found.guid,
         "url": door.page(f"/streams/{found.stream.slug}/entries/{found.uid}"),
@@ -138,6 +142,51 @@ def publish(uid: str, no_alert: bool, as_json: bool) -> None:
     _say(door, uid, as_json)
 
 
+@entry.command("approve")
+@click.argument("uid")
+@json_option
+def approve_(uid: str, as_json: bool) -> None:
+    """Let a submitted entry out as its author asked: at its time, or now."""
+    door = open_door()
+    with door.db.read() as tx:
+        now = get_entry(tx, uid)
+    approve(door.db, door.actor, uid, now.version)
+    _say(door, uid, as_json)
+
+
+@entry.command("return")
+@click.argument("uid")
+@click.option("--remark", required=True, help="What is missing; its author reads it.")
+@json_option
+def return_(uid: str, remark: str, as_json: bool) -> None:
+    """Return a submitted entry to its author, as a draft."""
+    door = open_door()
+    with door.db.read() as tx:
+        now = get_entry(tx, uid)
+    return_entry(door.db, door.actor, uid, now.version, remark)
+    _say(door, uid, as_json)
+
+
+@entry.command("pin")
+@click.argument("uid")
+@json_option
+def pin_(uid: str, as_json: bool) -> None:
+    """Let an entry stand on top of its story's page; three of a story at most."""
+    door = open_door()
+    pin(door.db, door.actor, uid)
+    _say(door, uid, as_json)
+
+
+@entry.command("unpin")
+@click.argument("uid")
+@json_option
+def unpin_(uid: str, as_json: bool) -> None:
+    """Let it stand in its place in time only."""
+    door = open_door()
+    unpin(door.db, door.actor, uid)
+    _say(door, uid, as_json)
+
+
 @entry.command("retract")
 @click.argument("uid")
 @click.option("--note", default="", help="Why; readers and those who were alerted are told.")
@@ -173,7 +222,7 @@ def list_(slug: str | None, states: tuple[str, ...], limit: int, as_json: bool) 
     door = open_door()
     with door.db.read() as tx:
         stream_id = get_stream(tx, slug).id if slug else None
-        found = list_entries(tx, *map(EntryState, states), stream_id=stream_id, limit=limit)
+        found = list_entries(tx, *map(EntryState, states), stream_id=stream_id, limit=limit, whole=True)
     rows = [(one.uid, one.state, one.published_at or one.publish_at, one.stream.slug, one.title) for one in found]
     show([_entry(door, one) for one in found], table(rows, empty="No entries."), as_json=as_json)
 

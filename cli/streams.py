@@ -30,6 +30,7 @@ def _stream(door: Door, found: Stream) -> dict[str, object]:
         "subject_prefix": found.subject_prefix or "",
         "mail_intro": found.mail_intro or "",
         "mail_footer": found.mail_footer or "",
+        "color": found.color or "",
         "last_entry_at": found.last_entry_at,
         "guid": found.guid,
         "url": door.page(f"/streams/{found.slug}"),
@@ -51,6 +52,7 @@ def _text_options(command: F) -> F:
         click.option("--picture-alt", metavar="TEXT", help="What that picture shows."),
         click.option("--subject-prefix", metavar="TEXT", help="Before the subject of its mails, as in [Floods]; '' for none."),
         click.option("--mail-intro", metavar="TEXT", help="Plain text on top of its mails; '' for none."),
+        click.option("--color", metavar="#RRGGBB", help="Of what is live or breaking on its pages; '' for the site's."),
         click.option("--mail-footer", metavar="TEXT", help="Plain text at the end of its mails; '' for none."),
     ]
     for option in reversed(options):
@@ -90,9 +92,10 @@ def add(slug: str, as_json: bool, **given: Any) -> None:
 @stream.command("edit")
 @click.argument("slug")
 @click.option("--title", help="The story's title.")
+@click.option("--slug", "move_to", metavar="SLUG", help="Another address; the present one leads there for good.")
 @_text_options
 @json_option
-def edit(slug: str, as_json: bool, **given: Any) -> None:
+def edit(slug: str, move_to: str | None, as_json: bool, **given: Any) -> None:
     """Change the story SLUG: only what is given; contributors replace those before.
 
     Example: storywire stream edit tarrow-rises --feed-text summary
@@ -100,7 +103,7 @@ def edit(slug: str, as_json: bool, **given: Any) -> None:
     door = open_door()
     with door.db.read() as tx:
         text = StreamText.of(get_stream(tx, slug))
-    found = edit_stream(door.db, door.actor, slug, _edited(door, text, given), former=text.fingerprint)
+    found = edit_stream(door.db, door.actor, slug, _edited(door, text, given), former=text.fingerprint, move_to=move_to)
     show(_stream(door, found), f"{found.slug} is changed.", as_json=as_json)
 
 

@@ -10,7 +10,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from config.colors import as_accent
+
 TOML_FILE = "storywire.toml"
+MOST_LOGO = 200_000  # bytes
 SHORTEST = 32  # characters of the site's secret
 
 # A host goes into links, mail headers and ids as it is, and there it must be ASCII.
@@ -94,6 +97,8 @@ class Settings(BaseSettings):
     site_name: str = Field("Storywire", min_length=1, max_length=80, description="Name in the masthead, feeds and mails.")
     site_language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="Language of the index, as in BCP 47.")
     site_timezone: str = Field("UTC", description="Time zone of the index and of new streams, as in Europe/Kyiv.")
+    site_color: str = Field("", description="Accent of pages for what is live or breaking, as #b8241a; a story may have its own.")
+    site_logo: str = Field("", description="An SVG or PNG file of at most 200 kB that stands in the masthead in place of the name.")
     site_imprint: str = Field("", max_length=200, description="Postal address or imprint, in the foot of pages and mails.")
     host: str = Field("127.0.0.1", description="Address that the web server listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port that the web server listens on.")
@@ -152,6 +157,19 @@ class Settings(BaseSettings):
     @classmethod
     def _known_zone(cls, value: str) -> str:
         zone(value)
+        return value
+
+    @field_validator("site_color")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        return as_accent(value) if value else ""
+
+    @field_validator("site_logo")
+    @classmethod
+    def _a_picture(cls, value: str) -> str:
+        path = Path(value)
+        if value and (path.suffix.lower() not in {".svg", ".png"} or not path.is_file() or path.stat().st_size > MOST_LOGO):
+            raise ValueError(f"name a file that ends in .svg or .png and has at most {MOST_LOGO // 1000} kB")
         return value
 
     @model_validator(mode="after")

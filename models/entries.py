@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Select, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, joinedload, selectinload
 
 from models.clock import now
 from models.contributors import resolve
@@ -26,6 +26,11 @@ _LOADED = (
 def entries() -> Select[Entry]:
     """A query for entries with stream, byline, tags and pictures, in seven statements at most however many there are."""
     return select(Entry).options(*_LOADED)
+
+
+def headlines() -> Select[Entry]:
+    """The same with nothing but the stream, in one statement: for lists that show titles."""
+    return select(Entry).options(joinedload(Entry.stream))
 
 
 def get_entry(tx: Session, uid: str) -> Entry:
@@ -58,13 +63,22 @@ def _found(entry: Entry | None, uid: str) -> Entry:
     return entry
 
 
-def list_entries(tx: Session, *states: EntryState, stream_id: int | None = None, limit: int = 50) -> Sequence[Entry]:
-    """The entries last changed, newest change first, for the desk and the command line."""
-    query = entries().order_by(Entry.changed_at.desc(), Entry.id.desc()).limit(limit)
+def list_entries(
+    tx: Session,
+    *states: EntryState,
+    stream_id: int | None = None,
+    account_id: int | None = None,
+    limit: int = 50,
+    whole: bool = False,
+) -> Sequence[Entry]:
+    """The entries last changed, newest change first; with byline, tags and pictures where they are wanted ``whole``."""
+    query = (entries() if whole else headlines()).order_by(Entry.changed_at.desc(), Entry.id.desc()).limit(limit)
     if states:
         query = query.where(Entry.state.in_(states))
     if stream_id is not None:
         query = query.where(Entry.stream_id == stream_id)
+    if account_id is not None:
+        query = query.where(Entry.account_id == account_id)
     return tx.scalars(query).all()
 
 

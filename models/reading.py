@@ -13,6 +13,7 @@ from models.entries import entries, get_entry
 from models.errors import Gone, NotFound
 from models.ledger import Recipient, RecipientKind, RecipientState
 from models.people import Account
+from models.pinning import pinned
 from models.stories import Entry, EntryState, Importance, Revision, RevisionKind, RevisionState, Stream, StreamState
 from models.streams import get_stream, list_streams
 
@@ -64,12 +65,13 @@ class FrontPage:
 
 @dataclass(frozen=True)
 class StreamPage:
-    """One page of a timeline; ``older`` is the ``before`` of the next one, None on the last."""
+    """One page of a timeline; ``older`` is the ``before`` of the next one, None on the last.  Only the first has what is ``pinned``."""
 
     stream: Stream
     entries: Sequence[Entry]
     history: Mapping[int, Sequence[PublicChange]]
     key_points: Sequence[Headline]
+    pinned: Sequence[Entry]
     updates: int
     older: int | None
 
@@ -121,12 +123,14 @@ def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> Stre
     """The newest entries of a public stream, or those `cut` before ``before``.  Raises NotFound and Gone as `get_stream` does."""
     stream = get_stream(tx, slug, public=True)
     shown, older = cut(tx, entries().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)), before)
+    on_top = pinned(tx, stream.id) if before is None else []
     key_points = _headlines(stream.id).where(_RAISED).order_by(Entry.seq.desc()).limit(KEY_POINTS)
     return StreamPage(
         stream,
         shown,
-        _histories(tx, [entry.id for entry in shown]),
+        _histories(tx, [entry.id for entry in (*shown, *on_top)]),
         _read(tx, key_points) if before is None else [],
+        on_top,
         _published(tx, [stream.id]).get(stream.id, 0),
         older,
     )

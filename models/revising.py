@@ -17,13 +17,14 @@ from models.alerts import owe
 from models.clock import now
 from models.database import Database, rows_changed
 from models.entries import changed, entry_to_change, fill, must_be_at, packed, snapshot
-from models.errors import AlreadyOut, Conflict, KeyUsed
-from models.people import Role
+from models.errors import AlreadyOut, Conflict, KeyUsed, NotFound
+from models.people import Contributor, Role
 from models.publishing import withdraw
-from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState
+from models.stories import Entry, EntryState, Importance, Revision, RevisionKind, RevisionState
 from models.streams import touch
-from models.texts import NOTE, EntryText, block
+from models.texts import NOTE, EntryText, PictureText, block
 
+REVISING = (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 ALERTING = (RevisionKind.UPDATE, RevisionKind.CORRECTION, RevisionKind.RETRACTION)
 _SIGNIFICANT = ALERTING  # those that move `updated` (RFC 4287 section 4.2.15)
 
@@ -40,7 +41,7 @@ class Change:
 
 def revise(db: Database, actor: Actor, uid: str, version: int, text: EntryText, change: Change) -> Revision:
     """Change the text of a published entry silently, or as an update or correction of which followers are told."""
-    if change.kind not in (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION):
+    if change.kind not in REVISING:
         raise Conflict("Choose silent, update or correction.")
     text = text.cleaned()
     return _change(db, actor, uid, version, EntryState.PUBLISHED, change, text)
@@ -115,6 +116,26 @@ def revisions(tx: Session, entry: Entry) -> list[Revision]:
     return list(tx.scalars(query.options(selectinload(Revision.entry))))
 
 
+def former_text(tx: Session, entry: Entry, no: int) -> EntryText:
+    """What a revision of an entry said, to be taken up again; NotFound where there is none of that number."""
+    content = tx.scalar(select(Revision.content).where(Revision.entry_id == entry.id, Revision.no == no))
+    if content is None:
+        raise NotFound("revision", str(no))
+    people = {person.id: person for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))}
+    # A name with a comma in it would be taken for two; its slug means the same person.
+    byline = (people[id_].slug if "," in people[id_].name else people[id_].name for id_ in content["byline"] if id_ in people)
+    return EntryText(
+        content["title"],
+        content["dek"],
+        content["body"],
+        tuple(byline),
+        tuple(content["tags"]),
+        content["link"],
+        Importance(content["importance"]),
+        tuple(PictureText(**shown) for shown in content.get("pictures", [])),
+    )
+
+
 def _change(db: Database, actor: Actor, uid: str, version: int, state: EntryState, change: Change, text: EntryText | None) -> Revision:
     actor.must_be(Role.EDITOR)
     try:
@@ -178,7 +199,7 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
     moment = now(tx)
     if revision.kind is RevisionKind.RESTORE:
         entry.state = EntryState.PUBLISHED
-    if revision.kind in (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION):
+    if revision.kind in REVISING:
         fill(tx, entry, revision.content)
     else:
         changed(tx, entry)

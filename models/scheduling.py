@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from models.actor import Actor
 from models.clock import now
 from models.database import Database
-from models.entries import changed, entries, entry_to_change, must_be_at
+from models.entries import changed, entry_to_change, headlines, must_be_at
 from models.errors import AlreadyOut, Conflict, Invalid
 from models.people import Role
 from models.posting import LATEST
@@ -39,4 +39,4 @@ def schedule(tx: Session, *, until: datetime | None = None, limit: int = 200) ->
     waits = select(Entry.id).join(Entry.stream).where(Entry.state == EntryState.SCHEDULED, Stream.state != StreamState.DELETED)
     if until is not None:
         waits = waits.where(Entry.publish_at < until)
-    return tx.scalars(entries().where(Entry.id.in_(waits)).order_by(Entry.publish_at, Entry.id).limit(limit)).all()
+    return tx.scalars(headlines().where(Entry.id.in_(waits)).order_by(Entry.publish_at, Entry.id).limit(limit)).all()

@@ -1,6 +1,5 @@
 """Streams: made, found, and moved from state to state."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
@@ -23,14 +22,14 @@ from models.media import Picture
 from models.people import Role
 from models.pictures import pictures_named, use_pictures
 from models.site import make_alone, mint_guid, next_seq
-from models.stories import CLOSED, FeedText, Stream, StreamContributor, StreamSlug, StreamState
+from models.slugs import checked_slug, move, must_be_free, present_slug
+from models.stories import CLOSED, FeedText, Stream, StreamContributor, StreamState
 from models.texts import BODY, DEK, NAME, TITLE, PictureText, block, language_tag, line
 from models.times import zone_name
 
 QUIET_AFTER = timedelta(hours=24)
 LATEST_FIRST = (Stream.last_entry_at.desc().nulls_last(), Stream.id.desc())
 PREFIX, MAIL_TEXT = 60, 1_000  # characters at most
-_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True)
@@ -106,29 +105,15 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
         return stream
 
 
-def checked_slug(slug: str) -> str:
-    """The same, where it can be the last part of an address; raises Invalid."""
-    if len(slug) > 80 or not _SLUG.fullmatch(slug):
-        raise Invalid("slug", "use lower-case letters a to z, digits and single hyphens, at most 80.")
-    return slug
-
-
-def must_be_free(tx: Session, slug: str, *, of: Stream | None = None) -> None:
-    """Raise Invalid where another story than ``of`` has that address, or had it: links to that one are about."""
-    if tx.scalar(select(Stream.id).where(Stream.slug == slug)) is not None:
-        raise Invalid("slug", "another story has this address already.")
-    former = tx.get(StreamSlug, slug)
-    if former is not None and (of is None or former.stream_id != of.id):
-        raise Invalid("slug", "this was the address of another story, and still leads there. Choose another.")
-
-
-def edit_stream(db: Database, actor: Actor, slug: str, text: StreamText, *, former: str | None = None) -> Stream:
-    """Make the stream say that; a text that it says already changes nothing.
+def edit_stream(
+    db: Database, actor: Actor, slug: str, text: StreamText, *, former: str | None = None, move_to: str | None = None
+) -> Stream:
+    """Make the stream say that, perhaps at another address; what it says already changes nothing.
 
     ``former`` is the fingerprint of what the caller looked at: Conflict where somebody else changed it meanwhile.
     """
     actor.must_be(Role.EDITOR)
-    text = text.cleaned()
+    text, move_to = text.cleaned(), checked_slug(move_to or slug)
     with db.begin() as tx:
         make_alone(tx)
         stream = get_stream(tx, slug)
@@ -136,10 +121,12 @@ def edit_stream(db: Database, actor: Actor, slug: str, text: StreamText, *, form
         if former not in (None, present.fingerprint):
             raise Conflict("Somebody else changed this story meanwhile. Compare both texts, then save again.")
         text = replace(text, contributors=tuple(person.slug for person in resolve(tx, text.contributors)))
+        moved = move(tx, stream, move_to)
         if text != present:
             stream.credits.clear()
             tx.flush()  # rows with the same keys may come back
             _fill(tx, stream, text)
+        if moved or text != present:
             touch(tx, stream)
         return stream
 
@@ -180,7 +167,7 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
     people = selectinload(Stream.credits).selectinload(StreamContributor.contributor)
     picture = joinedload(Stream.picture).selectinload(Picture.files)
     stream = tx.scalar(select(Stream).where(Stream.slug == slug).options(people, picture))
-    if stream is None and (present := _present(tx, slug, public=public)) is not None:
+    if stream is None and (present := present_slug(tx, slug, public=public)) is not None:
         raise Moved("stream", slug, present)
     if stream is None or (public and stream.state is StreamState.HIDDEN):
         raise NotFound("stream", slug)
@@ -192,12 +179,6 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
 def find_stream(tx: Session, slug: str) -> Stream | None:
     """The stream of that slug, if there is one that is not deleted; nothing of it loaded."""
     return tx.scalar(select(Stream).where(Stream.slug == slug, Stream.state != StreamState.DELETED))
-
-
-def _present(tx: Session, former: str, *, public: bool) -> str | None:
-    """The slug now of the stream that had that one."""
-    query = select(Stream.slug).join(StreamSlug, StreamSlug.stream_id == Stream.id).where(StreamSlug.slug == former)
-    return tx.scalar(query.where(Stream.state != StreamState.HIDDEN) if public else query)
 
 
 def language_of(tx: Session, slug: str) -> str | None:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from models import Alert, AlertKind, Delivery, DeliveryState, Lane, Recipient, Revision, Tally
 from models.clock import now
 from models.errors import NotFound
+from models.gates import SECOND
 from notifier.estimate import Estimate, Look, estimate
 from notifier.pause import LATE_HOURS
 from notifier.report import ENDED, DeliveryLine, alert_sums, delivery_line, numbers, why_waiting
@@ -114,5 +115,7 @@ def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
     if alert.stopped_at is not None:
         return [f"This alert was stopped at {alert.stopped_at:%Y-%m-%d %H:%M} UTC."]
     said = [f"This alert is held: it would come more than {LATE_HOURS} hours late. Resume or stop it."] if alert.held_at is not None else []
+    if alert.waits_for is not None:
+        return ["This alert waits on the desk until " + ("a second editor" if alert.waits_for == SECOND else "an editor") + " lets it go."]
     said += [] if sums["expanded"] else ["Recipients are still being found."]
     return said + why_waiting(tx, alerts=False)

@@ -26,6 +26,7 @@ from web.security import MOST_BYTES, protect
 from web.shelf import ShelfLayer, make_shelf
 from web.subscribe import subscribe
 from web.templating import set_up_templates
+from web.theme import read_logo, theme
 
 
 def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[], None]) -> Flask:
@@ -49,9 +50,10 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     protect(app, settings)
     set_up_login(app)
     csrf.init_app(app)
+    app.extensions["logo"] = read_logo(settings)
     set_up_templates(app, settings)
     set_up_languages(app)
     add_error_pages(app)
-    for blueprint in (public, media, subscribe, leave, preferences, health, metrics, login, passwords, desk):
+    for blueprint in (public, media, theme, subscribe, leave, preferences, health, metrics, login, passwords, desk):
         app.register_blueprint(blueprint)
     return app

@@ -148,16 +148,15 @@ def input_value(moment: datetime, timezone: str) -> str:
     return f"{local(moment, timezone):%Y-%m-%dT%H:%M}"
 
 
-def by_day(entries: Sequence[Entry], timezone: str) -> list[tuple[Markup, list[Entry]]]:
-    """Published entries under the days on which they came out there, in their order."""
+def by_day(entries: Sequence[Entry], timezone: str, by: str = "published_at") -> list[tuple[Markup, list[Entry]]]:
+    """Entries under the days there on which they came out, or on which another of their moments is, in their order."""
 
     def date_of(entry: Entry) -> date:
-        assert entry.published_at is not None
-        return local(entry.published_at, timezone).date()
+        return local(getattr(entry, by), timezone).date()
 
     groups = []
     for on, group in groupby(entries, date_of):
         found = list(group)
-        heading = day(found[0].published_at, timezone) if found[0].published_at else ""
+        heading = day(getattr(found[0], by), timezone)
         groups.append((Markup('<time datetime="{}">{}</time>').format(on.isoformat(), heading), found))
     return groups

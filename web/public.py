@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from feeds.address import Scope, Topic
 from feeds.live import ASK
-from models.errors import Gone, NotFound
+from models.errors import Gone, Moved, NotFound
 from models.listings import page_of_contributor, page_of_tag
 from models.reading import front_page, page_of_entry, page_of_stream
 from models.streams import language_of
@@ -14,7 +14,7 @@ from web.answer import answer
 from web.context import service
 from web.following import following
 from web.language import speak
-from web.links import entry_url
+from web.links import entry_url, stream_url
 from web.routing import number
 
 public = Blueprint("public", __name__)
@@ -71,6 +71,16 @@ def contributor(slug: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         page = page_of_contributor(tx, slug, before=before)
     return answer(render_template("contributor.html", page=page, topic=Topic(Scope.CONTRIBUTOR, slug), before=before))
+
+
+@public.errorhandler(Moved)
+def moved(error: Moved) -> ResponseReturnValue:
+    """The story has another address, and so has what lies below the one that was asked for."""
+    place = stream_url(error.present) + request.path.removeprefix(f"/streams/{error.name}")
+    before = number(request.args.get("before"))
+    response = redirect(f"{place}?before={before}" if before is not None else place, 301)
+    response.headers["Cache-Control"] = "public, max-age=60"  # it may move back
+    return response
 
 
 @public.errorhandler(Gone)

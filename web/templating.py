@@ -18,6 +18,7 @@ from web.language import page_language, reason, said
 from web.links import feeds_of, page_url
 from web.login import current_account, may_publish
 from web.routing import CONVERTERS
+from web.theme import theme_url
 
 _YEAR = 365 * 24 * 3600  # seconds
 
@@ -42,6 +43,8 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         direction=direction,
         feeds_of=feeds_of,
         page_url=page_url,
+        theme_url=theme_url,
+        logo=app.extensions["logo"],
         dates=dates,
         diff=diff,
         DeliveryState=DeliveryState,

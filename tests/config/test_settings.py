@@ -48,6 +48,8 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
         ("SECRET_KEY", "short", "at least 32"),
         ("SITE_TIMEZONE", "Mars/Olympus", "is not a time zone"),
         ("LOG_LEVEL", "LOUD", "STORYWIRE_LOG_LEVEL: "),
+        ("SITE_COLOR", "#ffe000", "#7a6c00 is as dark as it has to be"),
+        ("SITE_LOGO", "nowhere.svg", "ends in .svg or .png"),
         ("COLOUR", "red", "STORYWIRE_COLOUR is not a setting"),
     ],
 )

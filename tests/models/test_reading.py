@@ -59,7 +59,7 @@ def test_the_number_of_queries_does_not_grow(newsroom: Newsroom) -> None:
                 page(tx, entry.uid)
             numbers[-1][name] = len(statements)
     assert numbers[0] == numbers[1]
-    assert max(numbers[0].values()) <= 13
+    assert max(numbers[0].values()) <= 14
 
 
 def test_a_page_is_cut_by_the_order_of_coming_out_and_shown_by_date(newsroom: Newsroom) -> None:

@@ -59,9 +59,9 @@ class Visitor:
         if message.type in {"error", "warning"}:
             self.complaints.append(f"{self.page.url}: {message.text}")
 
-    def log_in(self) -> None:
+    def log_in(self, email: str = "admin@example.org") -> None:
         """By a link that works once."""
-        said = self.site.do("account", "login-link", "admin@example.org")
+        said = self.site.do("account", "login-link", email)
         link = re.search(r"http://\S+/login/\S+", said)
         assert link is not None, said
         self.page.goto(link[0])
@@ -111,6 +111,39 @@ def test_an_entry_from_the_form_to_the_inbox(open_window) -> None:  # type: igno
     page.goto("/desk/caught")
     page.get_by_role("link", name="Trams turn back").first.click()
     expect(page.frame_locator("iframe").get_by_role("heading", name="Trams turn back at Corn Exchange")).to_be_visible()
+
+
+def test_what_an_author_submits_is_returned_submitted_again_approved_and_scheduled(open_window, site: Site) -> None:  # type: ignore[no-untyped-def]
+    site.do("account", "add", "author@example.org", "--name", "Ada Quill", "--role", "author")
+    author, editor = open_window(viewport=PHONE, script=False), open_window()
+    author.log_in("author@example.org")
+    editor.log_in()
+    author.page.get_by_role("link", name="New entry").click()
+    author.page.get_by_label("Title").fill("The lido opens")
+    author.button("Submit")
+    editor.page.goto("/desk")
+    editor.page.get_by_role("link", name="The lido opens").click()
+    editor.page.get_by_label("What is missing?").fill("On which day?")
+    editor.button("Return it")
+    author.page.goto("/desk")
+    expect(author.page.get_by_text("Returned: On which day?")).to_be_visible()
+    author.page.get_by_role("link", name="The lido opens").click()
+    author.page.get_by_role("link", name="Edit", exact=True).click()
+    expect(author.page.get_by_text("On which day?")).to_be_visible()
+    author.page.get_by_label("Title").fill("The lido opens on Monday")
+    author.button("Submit")
+    editor.page.goto("/desk")
+    editor.page.get_by_role("link", name="The lido opens on Monday").click()
+    editor.button("Approve")
+    editor.button("Publish now")
+    expect(editor.page.get_by_role("link", name="Permalink")).to_be_visible()
+    site.do("entry", "add", "tarrow-rises", "--title", "Evening readings", "--at", f"{time.gmtime().tm_year + 1}-03-14T18:00")
+    editor.page.goto("/desk/schedule")
+    editor.page.get_by_label("Evening readings").fill(f"{time.gmtime().tm_year + 1}-03-14T19:30")
+    editor.button("Change the time of Evening readings")
+    expect(editor.page.get_by_label("Evening readings")).to_have_value(f"{time.gmtime().tm_year + 1}-03-14T19:30")
+    editor.button("Undo Evening readings")
+    expect(editor.page.get_by_label("Title")).to_have_value("Evening readings")
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])

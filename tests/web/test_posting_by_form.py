@@ -181,7 +181,7 @@ def test_an_author_submits_and_an_editor_publishes(newsroom: Newsroom, author: P
     assert "Publish" not in author.get(f"/desk/entries/{uid}").text
     assert "waits for an editor" in editor.get("/desk").text
     page = editor.get(f"/desk/entries/{uid}")
-    assert editor.send(page, do="post").status_code == 303
+    assert editor.send(page, f"/desk/entries/{uid}/approve").status_code == 303
     clock.forward(seconds=10)
     publish_due(newsroom.db)
     entry = newsroom.entry(uid)

@@ -10,11 +10,13 @@ from werkzeug.test import TestResponse
 from config.keys import Keys
 from config.settings import Settings
 from models import Importance, RevisionKind, Role
-from models.accounts import add_account
+from models.accounts import add_account, list_accounts
+from models.actor import Actor
 from models.audience import Target, add_channel
-from models.posting import Release
+from models.posting import Release, add_entry
 from models.revising import Change, retract
 from models.suppression import suppress_address
+from models.texts import EntryText
 from notifier.caught import store
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
@@ -28,7 +30,7 @@ ACCOUNT = "/desk/accounts/<int(max=9223372036854775807):account_id>"
 # A route and the least role that it serves; of a button also which entry it is pressed on, and what is sent.
 LOOK = [
     ("/desk/", A), ("/desk/entries", A), ("/desk/post", A), ("/desk/entries/<uid:uid>", A), ("/desk/streams", A),
-    ("/desk/people", A), ("/desk/kept/<uid:place>/mail", A),
+    ("/desk/people", A), ("/desk/kept/<uid:place>/mail", A), ("/desk/schedule", A),
     ("/desk/entries/<uid:uid>/edit", E), ("/desk/entries/<uid:uid>/retract", E), ("/desk/streams/new", E),
     ("/desk/streams/<slug:slug>/edit", E), ("/desk/alerts", E), (ALERT, E), ("/desk/alerts/resume", D),
     ("/desk/channels", D), ("/desk/channels/new/<slug:name>", D), ("/desk/channels/<uid:uid>", D),
@@ -46,6 +48,12 @@ CHANGE = [
     ("/desk/entries/<uid:uid>/revise", E, "published", {"title": "T", "kind": "silent", "request_key": "k2", "do": "save"}),
     ("/desk/entries/<uid:uid>/retract", E, "published", {"request_key": "k3"}),
     ("/desk/entries/<uid:uid>/restore", E, "retracted", {}),
+    ("/desk/entries/<uid:uid>/approve", E, "submitted", {}),
+    ("/desk/entries/<uid:uid>/return", E, "submitted", {"remark": "Who says so?"}),
+    ("/desk/entries/<uid:uid>/take-back", A, "own", {}),
+    ("/desk/entries/<uid:uid>/time", E, "scheduled", {"at": "2026-03-14T12:00"}),
+    ("/desk/entries/<uid:uid>/pin", E, "published", {}),
+    ("/desk/entries/<uid:uid>/unpin", E, "published", {}),
     ("/desk/streams/new", E, "", {"slug": "new", "title": "T", "language": "en", "timezone": "UTC"}),
     ("/desk/streams/<slug:slug>/edit", E, "", {"title": "T", "language": "en", "timezone": "UTC"}),
     ("/desk/streams/<slug:slug>/state", E, "", {"state": "ended"}),
@@ -89,6 +97,7 @@ def values(newsroom: Newsroom, settings: Settings, keys: Keys) -> dict[str, str]
     return {
         "draft": newsroom.post(release=None).uid,
         "scheduled": newsroom.post(release=Release(delay=timedelta(seconds=10))).uid,
+        "submitted": add_entry(newsroom.db, Actor(None, A), "floods", EntryText("Submitted"), Release(alerts=False)).uid,
         "published": newsroom.post(importance=Importance.KEY).uid,
         "retracted": gone.uid,
         "channel": add_channel(newsroom.db, newsroom.actor, keys, "Hook", HOOK).uid,
@@ -132,8 +141,16 @@ def test_each_page_is_shown_to_its_roles_only(
             assert answer.location.startswith("/login?next=/desk")
 
 
+def submitted_last(newsroom: Newsroom) -> str:
+    """An entry that whoever was made an account last has submitted."""
+    last = max((account.id for account in list_accounts(newsroom.db)), default=None)
+    return add_entry(newsroom.db, Actor(last, A), "floods", EntryText("Own"), Release()).uid
+
+
 def press(person: Person, newsroom: Newsroom, values: dict[str, str], button: Button, *, token: bool = True) -> TestResponse:
     rule, _, entry, fields = button
+    if entry == "own":  # of whoever presses it
+        values = values | {"own": submitted_last(newsroom)}
     version = str(newsroom.entry(values[entry]).version) if entry else "1"
     csrf = {"csrf_token": person.form(person.get("/desk/post"))[1]["csrf_token"]} if token else {}
     return person.post(path_of(rule, values, entry), fields | {"version": version} | csrf)

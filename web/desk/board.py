@@ -1,46 +1,79 @@
 """The desk's first page: what waits, what runs, what became of the last alerts."""
 
+from datetime import datetime, timedelta
+from typing import Any
+
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from models.clock import now
+from models.desk import waiting_alerts
 from models.entries import list_entries
+from models.holds import may_send
 from models.kept import unfinished
 from models.reading import account_names, board, confirmed_recipients
+from models.scheduling import schedule
 from models.stories import EntryState
 from models.streams import list_streams
+from notifier.day import channels, last_day
 from notifier.report import alert_sums, why_waiting
+from web import plots
 from web.context import service
+from web.dates import local
 from web.desk.forms import choice
-from web.login import current_actor
+from web.login import current_actor, may_publish
 
 bp = Blueprint("board", __name__)
 
-_ALERTS, _ENTRIES = 8, 100
+_ALERTS, _ENTRIES, _LISTED = 8, 100, 20
 
 
 @bp.get("/")
 def show() -> ResponseReturnValue:
     """The whole newsroom on one page."""
     with service().db.read() as tx:
-        waiting = list_entries(tx, EntryState.SUBMITTED, EntryState.DRAFT, limit=20)
-        scheduled = list_entries(tx, EntryState.SCHEDULED, limit=20)
-        recent = list_entries(tx, EntryState.PUBLISHED, EntryState.RETRACTED, limit=10)
-        names = account_names(tx, [entry.account_id for entry in (*waiting, *scheduled)])
         return render_template(
             "desk/board.html",
             at="board",
             board=board(tx),
-            waiting=sorted(waiting, key=lambda entry: entry.state is not EntryState.SUBMITTED),
-            scheduled=sorted(scheduled, key=lambda entry: entry.publish_at or entry.changed_at),
-            recent=recent,
-            names=names,
+            day=last_day(tx),
+            channels=channels(tx),
+            recent=list_entries(tx, EntryState.PUBLISHED, EntryState.RETRACTED, limit=5),
             alerts=alert_sums(tx, _ALERTS),
             held=why_waiting(tx),
+            still=not may_send(tx),
             now=now(tx),
             kept=unfinished(tx, current_actor()),
+            plots=plots,
             recipients=confirmed_recipients(tx),
+            **_waiting(tx),
         )
+
+
+def _waiting(tx: Session) -> dict[str, Any]:
+    """What waits for whoever looks, and what is to go out today."""
+    me = current_actor().account_id
+    submitted = list_entries(tx, EntryState.SUBMITTED, limit=_LISTED)
+    drafts = list_entries(tx, EntryState.DRAFT, account_id=me, limit=_LISTED)
+    today = schedule(tx, until=_midnight(now(tx)), limit=_LISTED)
+    on_desk = waiting_alerts(tx, limit=_LISTED) if may_publish() else []
+    people = [*(entry.submitted_by or entry.account_id for entry in submitted), *(entry.account_id for entry in today)]
+    names = account_names(tx, [*people, *(one.account_id for one in on_desk)])
+    # To the one who has waited longest first; what was returned before other drafts.
+    return {
+        "submitted": sorted(submitted, key=lambda entry: entry.changed_at),
+        "drafts": sorted(drafts, key=lambda entry: not entry.remark),
+        "today": today,
+        "on_desk": on_desk,
+        "names": names,
+    }
+
+
+def _midnight(moment: datetime) -> datetime:
+    """The end of that day, where the site is."""
+    day = local(moment, service().settings.site_timezone) + timedelta(days=1)
+    return day.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @bp.get("/entries")

@@ -9,7 +9,10 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from models.clock import now
+from models.desk import waiting_alerts
 from models.entries import get_entry
+from models.errors import ServiceError
+from models.gates import needs_second
 from models.publishing import publish_now
 from models.reading import account_names
 from models.revising import apply_now, pending, revisions, undo
@@ -53,12 +56,18 @@ class Wait:
 @bp.get("/entries/<uid:uid>")
 def show(uid: str) -> ResponseReturnValue:
     """An entry and all that happened to it."""
+    return entry_page(uid)
+
+
+def entry_page(uid: str, error: ServiceError | None = None) -> str:
+    """The same, perhaps with what was wrong with a button's form."""
     with service().db.read() as tx:
         entry = get_entry(tx, uid)
         history = revisions(tx, entry)
-        names = account_names(tx, [entry.account_id, *(revision.account_id for revision in history)])
+        names = account_names(tx, [entry.account_id, entry.submitted_by, *(revision.account_id for revision in history)])
         wait = _wait(tx, entry)
         reaches, held = reach(tx, entry_id=entry.id), why_waiting(tx)
+        waiting, second = waiting_alerts(tx, entry_id=entry.id), needs_second(tx, entry.importance)
     return render_template(
         "desk/entry.html",
         at="entries",
@@ -71,6 +80,11 @@ def show(uid: str) -> ResponseReturnValue:
         reaches=reaches,
         held=held,
         mine=entry.account_id == current_actor().account_id,
+        submitter=entry.submitted_by == current_actor().account_id,
+        waiting=waiting,
+        second=second,
+        error=error,
+        remark=request.form.get("remark", ""),
     )
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from models.entries import get_entry
 from models.errors import Invalid, ServiceError, StaleVersion
+from models.gates import agreed, alerts_lately, needs_second
 from models.keeping import KeptForm
 from models.kept import Unfinished, unfinished
 from models.ledger import RecipientKind
@@ -46,11 +47,13 @@ def edit_page(
         return _page(tx, form, entry.stream, error=error, preview=preview, entry=entry, theirs=theirs, kept=offered)
 
 
-def must_confirm(form: EntryForm, stream: Stream, text: EntryText, entry: Entry | None = None) -> bool:
-    """Whether a person has to be asked before so many are told."""
+def must_confirm(form: EntryForm, stream: Stream, text: EntryText, entry: Entry | None = None, *, approving: bool = False) -> bool:
+    """Whether a person has to be asked before so many are told; not where a second editor is asked anyway."""
     if form.confirmed or not form.alerts() or not may_publish() or stream.state is StreamState.HIDDEN:
         return False
     with service().db.read() as tx:
+        if needs_second(tx, text.importance) and not approving:
+            return False
         told = audience(tx, form, stream, text, entry).all
     return told > 0 and (text.importance is Importance.BREAKING or told > service().settings.confirm_above)
 
@@ -90,4 +93,14 @@ def _page(
         preview=preview,
         kinds=RecipientKind,
         theirs=theirs,
+        rules=_rules(tx, stream),
     )
+
+
+def _rules(tx: Session, stream: Stream | None) -> list[str]:
+    """What waits for somebody, said before it is written."""
+    gates = agreed(tx)
+    said = ["What is breaking waits until a second editor approves it."] if gates.second_editor and may_publish() else []
+    if stream is not None and gates.most_alerts and alerts_lately(tx, stream.id) >= gates.most_alerts:
+        said.append(f"This story has had {gates.most_alerts} alerts within the last hour: a further one waits on the desk.")
+    return said

@@ -83,6 +83,12 @@ class EntryForm:
         """What somebody was typing, to be gone on with."""
         return replace(cls.read(MultiDict(found.fields)), window=new_uid(), seen=found.saved_at.isoformat())
 
+    def saying(self, text: EntryText) -> Self:
+        """The same form with that text in it; ``byline`` holds what people type."""
+        fields = {name: getattr(text, name) for name in ("title", "dek", "body", "link")}
+        lists = {name: ", ".join(getattr(text, name)) for name in ("byline", "tags")}
+        return replace(self, **fields, **lists, importance=text.importance.value)
+
     def text(self) -> EntryText:
         """The entry's text, cleaned; raises Invalid."""
         return EntryText(

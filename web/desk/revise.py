@@ -1,5 +1,6 @@
 """Changing what is out: edit, retract, restore."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -9,7 +10,7 @@ from models.entries import get_entry
 from models.errors import Conflict, Invalid, ServiceError, StaleVersion
 from models.kept import drop_kept, kept_form
 from models.people import Role
-from models.revising import Change, restore, retract, revise
+from models.revising import REVISING, Change, former_text, restore, retract, revise
 from models.stories import EntryState, RevisionKind
 from web.context import service
 from web.desk.form_page import confirm_page, edit_page, must_confirm
@@ -18,22 +19,33 @@ from web.desk.guard import requires
 from web.desk.kept import keep_typed
 from web.errors import show_again
 from web.login import current_actor
+from web.routing import number
 
 bp = Blueprint("revise", __name__)
 
 
 @bp.get("/entries/<uid:uid>/edit")
 def edit(uid: str) -> ResponseReturnValue:
-    """The form of an entry: to be posted where it is not out, to be revised where it is."""
+    """The form of an entry: to be posted where it is not out, to be revised where it is.
+
+    ``from`` is the number of a revision whose text is to be in it, ``kind`` what kind of change is meant.
+    """
+    no, kind = number(request.args.get("from")), request.args.get("kind", "")
     with service().db.read() as tx:
         entry, found = get_entry(tx, uid), kept_form(tx, current_actor(), uid)
+        former = former_text(tx, entry, no) if no is not None else None
     if entry.state is not EntryState.DRAFT or entry.account_id != current_actor().account_id:
         current_actor().must_be(Role.EDITOR)
-    if found is None or "kept" not in request.args:
-        return edit_page(uid, kept=found)
-    form = EntryForm.kept(found)
-    changed = form.version_number() != entry.version
-    return edit_page(uid, form, error=StaleVersion(uid, entry.version) if changed else None)
+    if found is not None and "kept" in request.args:
+        form = EntryForm.kept(found)
+        changed = form.version_number() != entry.version
+        return edit_page(uid, form, error=StaleVersion(uid, entry.version) if changed else None)
+    form = EntryForm.of(entry)
+    if former is not None:
+        form = form.saying(former)
+    if form.kind and kind in {kind.value for kind in REVISING}:
+        form = replace(form, kind=kind)
+    return edit_page(uid, form, kept=found)
 
 
 @bp.post("/entries/<uid:uid>/revise")

@@ -22,7 +22,7 @@ bp = Blueprint("streams", __name__)
 # Quiet comes by itself; deleting is for the command line, because nothing here could take it back.
 _CHOICES = (StreamState.LIVE, StreamState.HIDDEN, StreamState.ENDED)
 
-_AROUND = ("subject_prefix", "mail_intro", "mail_footer")
+_PLAIN = ("subject_prefix", "mail_intro", "mail_footer", "color")
 
 
 @bp.get("/streams")
@@ -65,7 +65,8 @@ def save(slug: str) -> ResponseReturnValue:
     """Change what a story says."""
     sent = request.form
     show_again(lambda error: _edit_form(slug, sent, error))
-    edit_stream(service().db, current_actor(), slug, _text(sent), former=sent.get("former"))
+    move_to = sent.get("slug", "").strip() or None
+    edit_stream(service().db, current_actor(), slug, _text(sent), former=sent.get("former"), move_to=move_to)
     return redirect(url_for("desk.streams.show"), 303)
 
 
@@ -89,7 +90,7 @@ def _text(sent: Mapping[str, str]) -> StreamText:
         sent.get("language", ""),
         sent.get("timezone", ""),
         choice(FeedText, "feed_text", sent.get("feed_text", FeedText.FULL.value)),
-        *(sent.get(name, "") for name in _AROUND),
+        *(sent.get(name, "") for name in _PLAIN),
     )
 
 
@@ -103,7 +104,7 @@ def _values(text: StreamText) -> dict[str, str]:
         "language": text.language,
         "timezone": text.timezone,
         "feed_text": text.feed_text.value,
-        **{name: getattr(text, name) for name in _AROUND},
+        **{name: getattr(text, name) for name in _PLAIN},
     }
 
 
@@ -117,7 +118,7 @@ def _edit_form(slug: str, sent: Mapping[str, str] | None = None, error: ServiceE
     theirs = _values(replace(text, contributors=by_name))
     stale = sent is not None and sent.get("former") != text.fingerprint
     differ = {name: value for name, value in theirs.items() if sent and stale and value.split() != sent.get(name, "").split()}
-    return _form(sent or theirs, error, stream=stream, former=text.fingerprint, theirs=differ)
+    return _form(sent or theirs | {"slug": slug}, error, stream=stream, former=text.fingerprint, theirs=differ)
 
 
 def _form(values: Mapping[str, str], error: ServiceError | None = None, *, stream: Stream | None = None, **shown: object) -> str:

@@ -1,0 +1,171 @@
+"""The flow of entries on the desk: returned, taken back, approved by a second editor, scheduled, pinned, restored."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import lxml.etree
+
+from models import EntryState, Importance, Role
+from models.audience import add_subscriber
+from models.posting import Release
+from tests.conftest import Newsroom, StandingClock
+from tests.web.conftest import BASE_URL, Person
+from tests.web.test_subscribers import statements
+
+
+def atom_ids(reader: Person, path: str) -> list[str]:
+    """Of the feed and its entries."""
+    return [one.text for one in lxml.etree.fromstring(reader.get(path).data).iter("{http://www.w3.org/2005/Atom}id")]
+
+
+def test_a_returned_entry_shows_its_author_the_remark_everywhere_until_it_is_submitted_again(
+    newsroom: Newsroom, author: Person, editor: Person
+) -> None:
+    uid = author.uid(author.write(alert="nobody"))
+    path = f"/desk/entries/{uid}"
+    refused = editor.send(editor.get(path), f"{path}/return", remark="")
+    assert refused.status_code == 422 and "Say what is missing." in refused.text
+    assert editor.send(editor.get(path), f"{path}/return", remark="Who says <so>?").status_code == 303
+    assert newsroom.entry(uid).state is EntryState.DRAFT
+    for place in ("/desk", path, f"{path}/edit"):
+        assert "Who says &lt;so&gt;?" in author.get(place).text, place
+    assert author.send(author.get(f"{path}/edit"), title="The gauge says so", do="post").status_code == 303
+    assert newsroom.entry(uid).state is EntryState.SUBMITTED
+    assert "Who says" not in author.get(path).text
+    assert "1 entry waits for an editor" in editor.get("/desk").text
+
+
+def test_an_author_takes_back_what_was_submitted_and_writes_on(newsroom: Newsroom, author: Person) -> None:
+    uid = author.uid(author.write(alert="nobody"))
+    answer = author.send(author.get(f"/desk/entries/{uid}"), f"/desk/entries/{uid}/take-back")
+    assert answer.location == f"/desk/entries/{uid}/edit"
+    assert author.get(answer.location).status_code == 200
+    assert newsroom.entry(uid).state is EntryState.DRAFT
+
+
+def test_who_approves_is_asked_before_many_are_told(newsroom: Newsroom, author: Person, editor: Person, clock: StandingClock) -> None:
+    add_subscriber(newsroom.db, newsroom.actor, "ann@example.org")
+    uid = author.uid(author.write(importance="breaking"))
+    path = f"/desk/entries/{uid}/approve"
+    question = editor.send(editor.get(f"/desk/entries/{uid}"), path)
+    assert question.status_code == 200 and "Alert 1 person now?" in question.text
+    assert newsroom.entry(uid).state is EntryState.SUBMITTED
+    assert editor.send(question, path, do="back").location == f"/desk/entries/{uid}"
+    assert editor.send(question, path, do="approve").status_code == 303
+    assert newsroom.entry(uid).state is EntryState.SCHEDULED
+
+
+def test_the_form_says_beforehand_that_breaking_needs_a_second_editor_and_then_it_does(
+    newsroom: Newsroom, editor: Person, log_in: Callable[[Role], Person]
+) -> None:
+    newsroom.agree(second_editor=True)
+    assert "waits until a second editor approves it" in editor.get("/desk/post").text
+    uid = editor.uid(editor.write(importance="breaking"))
+    path = f"/desk/entries/{uid}"
+    page = editor.get(path)
+    assert "somebody else has to approve it" in page.text and f"{path}/return" not in page.text
+    assert editor.post(f"{path}/approve", editor.form(page)[1]).status_code == 403
+    other = log_in(Role.ADMIN)
+    assert other.send(other.get(path), f"{path}/approve").status_code == 303
+    assert newsroom.entry(uid).state is EntryState.SCHEDULED
+
+
+def test_an_alert_that_waits_is_let_go_or_dropped_from_the_first_page(newsroom: Newsroom, editor: Person) -> None:
+    newsroom.agree(most_alerts=1)
+    for title in ("First", "Second", "Third"):
+        newsroom.post(title=title)
+    board = editor.get("/desk")
+    assert "2 alerts wait for you" in board.text
+    assert "within the last hour" in editor.get("/desk/post?stream=floods").text
+    assert "Its alert waits" in editor.get(f"/desk/entries/{newsroom.post(title='Fourth').uid}").text
+    assert "On the desk" in editor.get("/desk/alerts/2").text
+    assert editor.send(board, "/desk/alerts/2/resume").status_code == 303
+    assert editor.post("/desk/alerts/3/stop", editor.form(board, "/desk/alerts/3/resume")[1]).status_code == 303
+    assert "1 alert waits for you" in editor.get("/desk").text
+
+
+def test_the_schedule_changes_a_time_and_says_which_is_none(newsroom: Newsroom, editor: Person, clock: StandingClock) -> None:
+    newsroom.stream("kyiv", timezone="Europe/Kyiv")
+    uid = newsroom.post("kyiv", title="Noon readings", release=Release(at=clock.now + timedelta(hours=4))).uid
+    page = editor.get("/desk/schedule")
+    assert 'value="2026-03-14T14:00"' in page.text, "in the story's zone"
+    path = f"/desk/entries/{uid}/time"
+    assert editor.send(page, path, at="2026-03-14T15:30").location == "/desk/schedule"
+    assert newsroom.entry(uid).publish_at == clock.now + timedelta(hours=5, minutes=30)
+    for wrong, sentence in (("2026-03-14T09:00", "Publish now does it at once"), ("soon", "is not a time")):
+        refused = editor.send(editor.get("/desk/schedule"), path, at=wrong)
+        assert refused.status_code == 422 and sentence in refused.text
+        assert editor.form(refused, path)[1]["at"] == wrong
+    assert "Noon readings" in editor.get("/desk").text, "today's schedule"
+
+
+def test_a_pinned_entry_stands_on_top_of_its_page_and_says_so(newsroom: Newsroom, editor: Person, reader: Person) -> None:
+    old = newsroom.post(title="What to do now")
+    newsroom.post(title="Newer")
+    path = f"/desk/entries/{old.uid}"
+    assert editor.send(editor.get(path), f"{path}/pin").status_code == 303
+    page = reader.get("/streams/floods").text
+    assert page.index("What to do now") < page.index("Newer") and "Pinned" in page
+    assert editor.send(editor.get(path), f"{path}/unpin").status_code == 303
+    assert "Pinned" not in reader.get("/streams/floods").text
+
+
+def test_a_former_text_is_taken_up_in_the_form_and_goes_the_way_of_every_change(newsroom: Newsroom, editor: Person) -> None:
+    entry = newsroom.post(title="Five metres", body="As the *gauge* says.", byline=("Jory Pell",), tags=("river",))
+    path = f"/desk/entries/{entry.uid}"
+    assert editor.send(editor.get(f"{path}/edit?kind=correction"), title="Six metres", byline="", body="", do="save").status_code == 303
+    fields = editor.form(editor.get(f"{path}/edit?from=1"))[1]
+    assert (fields["title"], fields["body"], fields["byline"], fields["tags"]) == (
+        "Five metres", "As the *gauge* says.", "Jory Pell", "river"
+    )  # fmt: skip
+    assert fields["kind"] == "silent"
+    assert editor.form(editor.get(f"{path}/edit?kind=correction"))[1]["kind"] == "correction"
+    assert editor.get(f"{path}/edit?from=9").status_code == 404
+    assert f"{path}/edit?from=1" in editor.get(path).text
+
+
+def test_a_moved_story_is_found_under_its_former_address_by_page_and_by_feed(newsroom: Newsroom, editor: Person, reader: Person) -> None:
+    uid = newsroom.post().uid
+    feeds = [f"/streams/floods/{flavour}{name}" for flavour in ("", "key/", "new/") for name in ("atom.xml", "rss.xml", "feed.json")]
+    ids = atom_ids(reader, feeds[0])
+    form = editor.get("/desk/streams/floods/edit")
+    assert editor.send(form, slug="tarrow-rises", color="#0A5BD3").status_code == 303
+    for path in ("/streams/floods", f"/streams/floods/entries/{uid}", "/streams/floods/follow", "/streams/floods/feed", *feeds):
+        answer = reader.get(path)
+        there = path.replace("floods", "tarrow-rises")
+        assert (answer.status_code, answer.location) == (301, BASE_URL + there), path
+        assert reader.get(there).status_code in (200, 301), there
+    assert reader.get("/streams/floods?before=7").location == f"{BASE_URL}/streams/tarrow-rises?before=7"
+    assert atom_ids(reader, "/streams/tarrow-rises/atom.xml") == ids, "readers see nothing as new"
+    taken = editor.send(editor.get("/desk/streams/new"), slug="floods", title="Another")
+    assert taken.status_code == 422 and "Choose another" in taken.text
+    assert editor.send(editor.get("/desk/streams/tarrow-rises/edit"), slug="floods").status_code == 303
+    assert reader.get(feeds[0]).status_code == 200
+    assert reader.get("/streams/tarrow-rises/atom.xml").status_code == 301
+
+
+def test_the_first_page_asks_the_same_few_questions_however_much_there_is(
+    newsroom: Newsroom, editor: Person, author: Person, clock: StandingClock
+) -> None:
+    newsroom.agree(most_alerts=2)
+
+    def queries() -> int:
+        with statements(newsroom.db) as found:
+            assert editor.get("/desk").status_code == 200
+        return len(found)
+
+    def fill(round_: int) -> None:
+        newsroom.stream(f"story-{round_}")
+        for title in "abc":
+            newsroom.post(title=title, byline=("Jory Pell",), tags=("river",))
+            newsroom.post(f"story-{round_}", title=title, importance=Importance.KEY)
+        newsroom.post(title="Later", release=Release(at=clock.now + timedelta(hours=1)))
+        author.write(alert="nobody", title=f"Submitted {round_}")
+        editor.write(do="draft", title=f"Draft {round_}")
+
+    fill(0)
+    few = queries()
+    for round_ in range(1, 5):
+        fill(round_)
+    assert queries() == few
+    assert few <= 28, "with those of the log-in"
