@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,6 +17,7 @@ from models.audience import open_url, signing_secret
 from models.database import Database
 from notifier import channels, tap
 from notifier.claim import Claim, Message, claim
+from notifier.deadline import deadline
 from notifier.digest import read_digests, skip_empty
 from notifier.errors import Refused, SendError, Sent, Unavailable
 from notifier.fold import Begun, begin
@@ -34,6 +36,11 @@ from notifier.story import Digest, Ending, Notice, Story, load_told
 log = logging.getLogger(__name__)
 
 PASS_SECONDS, LONGEST_PASS_SECONDS = 1.0, 5.0
+SLOW_SECONDS = 0.5
+"""How long an answer may take until somebody else goes on with the claim: twenty targets that hang would hold up all others."""
+
+StandIn = Callable[[Callable[[], object]], None]
+"""Lets another thread call a function, and then send in place of this one."""
 
 
 class ChatLane:
@@ -46,18 +53,21 @@ class ChatLane:
         self._settler = Settler(db)
         self._share = Share(seconds=PASS_SECONDS, first=4, least=1, most=50)
 
-    def send_pass(self) -> int:
-        """Send one claim's worth of due messages; returns how many rows were taken, 0 if none may be sent."""
+    def send_pass(self, stand_in: StandIn = lambda first: None) -> int:  # noqa: ARG005  alone there is nobody
+        """Send one claim's worth of due messages; returns how many rows were taken, 0 if none may be sent.
+
+        Where one waits for its answer, ``stand_in`` is called, and the rest of the claim is left to others.
+        """
         began = time.monotonic()
         claimed = claim(self._db, Lane.URGENT, self._share.size)
         if claimed is None:
             return 0
-        batch = _Batch(claimed)
+        batch = _Batch(claimed, stand_in)
         brake = Brake(self._db, (message.alert_id for message in claimed.messages))
         try:
             self._load(claimed.messages, batch)
             for message in claimed.messages:
-                if self._stop.is_set() or brake.pulled() or time.monotonic() > began + LONGEST_PASS_SECONDS:
+                if self._stop.is_set() or batch.left_to_others or brake.pulled() or time.monotonic() > began + LONGEST_PASS_SECONDS:
                     break
                 if message.id in batch.left:
                     self._send(message, batch)
@@ -81,7 +91,8 @@ class ChatLane:
         if isinstance(told, SendError):
             outcome = told
         elif isinstance(told, MailBatch):
-            outcome = send_notice(self._settings, message, told, batch.lease)
+            with self._waiting(message, batch):
+                outcome = send_notice(self._settings, message, told, batch.lease)
         elif service is None:
             outcome = Refused(f"This version of Storywire does not know the service {message.service}.")
         else:
@@ -91,10 +102,22 @@ class ChatLane:
                 batch.left.remove(message.id)
                 return
             told, carried = self._together(message, told, begun, batch)
-            outcome = self._attempt(message, told)
+            with self._waiting(message, batch):
+                outcome = self._attempt(message, told)
         if outcome is None:
             raise LeaseLost(message.uid)
         self._settle(message, batch, outcome, carried)
+
+    @contextmanager
+    def _waiting(self, message: Message, batch: "_Batch") -> Iterator[None]:
+        """Around what waits for an answer; the rows of the claim that were not begun are given back where it does so for long."""
+
+        def leave() -> None:
+            batch.stand_in(lambda: give_back(self._db, batch.lease.token, but=message.id))
+
+        with deadline(SLOW_SECONDS, leave) as slow:
+            yield
+        batch.left_to_others = slow.passed
 
     def _together(self, message: Message, told: ChannelMessage, begun: Begun, batch: "_Batch") -> tuple[ChannelMessage, list[Message]]:
         """One message for all that begun, and those that it carries; one that cannot be rendered is settled by itself."""
@@ -161,8 +184,9 @@ class ChatLane:
 class _Batch:
     """One claim on its way: what of it was neither settled nor put off yet."""
 
-    def __init__(self, claimed: Claim) -> None:
-        self.lease, self._messages = claimed.lease, claimed.messages
+    def __init__(self, claimed: Claim, stand_in: StandIn) -> None:
+        self.lease, self._messages, self.stand_in = claimed.lease, claimed.messages, stand_in
+        self.left_to_others = False
         self.left = {message.id for message in claimed.messages}
         self.told: dict[int, Story | Notice | Digest | Ending] = {}
         self.digests: dict[int, Message] = {}  # as they know whom they serve

@@ -25,6 +25,8 @@ from notifier.troubles import Troubles
 log = logging.getLogger(__name__)
 
 CHAT_THREADS = 8
+MOST_STAND_INS = 32
+"""Threads more for chat, as long as so many wait for answers: so many targets that do not answer hold up nobody else."""
 SWITCH_SECONDS = 0.0005
 """A thread that holds SQLite's write lock waits no longer for its turn: Python's 5 ms made those who post wait half a second."""
 ALL_LANES = frozenset(Lane)
@@ -61,7 +63,12 @@ class _Worker:
         if Lane.URGENT in lanes:
             chat = ChatLane(settings, keys, db, stop)
             self._lanes[Lane.URGENT] = Station(
-                "urgent", chat.send_pass, troubles, threads=CHAT_THREADS, on_thread_end=chat.close_connection
+                "urgent",
+                lambda: chat.send_pass(self._lanes[Lane.URGENT].stand_in),
+                troubles,
+                threads=CHAT_THREADS,
+                most_stand_ins=MOST_STAND_INS,
+                on_thread_end=chat.close_connection,
             )
         if Lane.BULK in lanes:
             has_mail = bool(settings.mail_url.get_secret_value())

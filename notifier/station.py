@@ -32,9 +32,17 @@ class Station:
     """
 
     def __init__(
-        self, name: str, work: Callable[[], int], troubles: Troubles, *, threads: int = 1, on_thread_end: Callable[[], None] = lambda: None
+        self,
+        name: str,
+        work: Callable[[], int],
+        troubles: Troubles,
+        *,
+        threads: int = 1,
+        most_stand_ins: int = 0,
+        on_thread_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._name, self._work, self._troubles, self._threads = name, work, troubles, threads
+        self._most_stand_ins, self._stand_ins, self._on_thread_end = most_stand_ins, set[threading.Thread](), on_thread_end
         self._stopped = False
         self._lock = threading.Lock()
         self._waiting = 0  # rings that no thread has answered yet
@@ -58,7 +66,31 @@ class Station:
         """Let each thread finish what it has in hand, which must watch for the end by itself, and end the threads."""
         with self._lock:
             self._stopped = True
+            stand_ins = list(self._stand_ins)
         self._worker.stop()
+        for thread in stand_ins:
+            thread.join()
+
+    def stand_in(self, first: Callable[[], object]) -> None:
+        """One thread more, in place of one that waits for an answer: it does ``first``, and then works until it finds nothing."""
+        thread = threading.Thread(target=self._stand_in, args=(first,), name=f"{self._name} stand-in")
+        with self._lock:
+            if self._stopped or len(self._stand_ins) >= self._most_stand_ins:
+                return
+            self._stand_ins.add(thread)
+            thread.start()
+
+    def _stand_in(self, first: Callable[[], object]) -> None:
+        try:
+            first()
+            while not self._stopped and self._work():
+                pass
+        except Exception as exc:  # as below
+            self._troubles.report(self._name, exc)
+        finally:
+            self._on_thread_end()
+            with self._lock:
+                self._stand_ins.discard(threading.current_thread())
 
     def _answer(self) -> None:
         with self._lock:

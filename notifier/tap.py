@@ -5,9 +5,11 @@ connect under them; ``exchange`` hands back the status, Retry-After and how far 
 """
 
 import email.utils
+import functools
 import io
 import math
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -21,14 +23,17 @@ from urllib.parse import urlsplit
 
 import requests
 import requests.api
+import requests.utils
 import urllib3.util.connection
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 from urllib3.response import HTTPResponse
+from urllib3.util.ssl_ import create_urllib3_context
 
 from notifier import addresses
+from notifier.deadline import deadline
 
 TOTAL_SECONDS = 10.0
 """From the look-up of the name to the last byte of the answer; a server that drips bytes gets no more."""
@@ -96,13 +101,10 @@ def exchange(seconds: float = TOTAL_SECONDS, secrets: tuple[str, ...] = ()) -> I
     """
     seen = Exchange(secrets)
     token = _current.set(seen)
-    timer = threading.Timer(seconds, seen.hang_up)
-    timer.daemon = True
-    timer.start()
     try:
-        yield seen
+        with deadline(seconds, seen.hang_up):
+            yield seen
     finally:
-        timer.cancel()
         seen.close()
         _current.reset(token)
 
@@ -150,12 +152,27 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    """For all connections of the process: whom they trust takes some 15 ms to load."""
+    context = create_urllib3_context()
+    context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
+    return context
+
+
 class Adapter(HTTPAdapter):
     """Sends, reads at most MAX_ANSWER_BYTES of the answer, and writes down what came."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, **kwargs, ssl_context=_authorities())
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        if verify is True:
+            conn.ca_certs = None  # they are in the context, and to load them again would take longer than the handshake
+        else:
+            conn.conn_kw["ssl_context"] = None  # whom one request trusts, no other must
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         seen = _current.get()

@@ -28,6 +28,7 @@ from notifier.services.ntfy import Ntfy
 from notifier.services.slack import Slack
 from notifier.services.webhook import Webhook
 from notifier.smtp import MailConnection, MailServer
+from tests.notifier.conftest import Certificate
 
 
 class Recorder(Webhook):
@@ -169,3 +170,21 @@ def test_the_seams_of_the_chat_services_are_where_they_were() -> None:
     assert takes(NotifyWorkflows.gen_payload, "body"), "services/teams.py hands its card over by it"
     assert takes(NotifyMatrix._fetch, "path", "payload", "method", "max_retry_wait"), "services/matrix.py sends by it and waits for no 429"
     assert len(Matrix(**Matrix.parse_url("matrixs://token@a.example/!r:a.example") or {})) == 1, "channels._plugin counts places by len()"
+
+
+def test_all_connections_share_one_context_that_still_looks_at_names(
+    certificate: Certificate, allow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tap.create_urllib3_context()
+    shared.load_verify_locations(certificate.path)
+    monkeypatch.setattr(tap, "_authorities", lambda: shared)
+    with HTTPServer("localhost", 0, ssl_context=certificate.server) as server:
+        allow(f"localhost:{server.port}", f"127.0.0.1:{server.port}")
+        server.expect_request("/").respond_with_data("ok")
+        assert requests.post(server.url_for("/")).ok, "tap.Adapter hands its context over by init_poolmanager: see what urllib3 takes now"
+        with pytest.raises(requests.exceptions.SSLError, match=r"doesn't match|not valid for"):
+            requests.post(f"https://127.0.0.1:{server.port}/")
+        with pytest.raises(requests.exceptions.SSLError):
+            requests.post(server.url_for("/"), verify=requests.utils.DEFAULT_CA_BUNDLE_PATH)
+        assert requests.post(server.url_for("/")).ok, "tap.Adapter.cert_verify no longer keeps what one request trusts from the others"
+        tap.close_session()

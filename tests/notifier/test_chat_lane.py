@@ -1,6 +1,8 @@
 """From the ledger to a webhook, over real HTTP."""
 
 import json
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -38,6 +40,25 @@ def test_a_post_is_one_signed_request(newsroom: Newsroom, office: Office, httpse
     secret = signing_secret(office.keys, office.recipient("room")).encode()
     at = int(request.headers["Storywire-Signature"].partition(",")[0].removeprefix("t="))
     assert request.headers["Storywire-Signature"] == signature(secret, request.get_data(), at)
+
+
+def test_what_a_slow_target_would_hold_up_is_left_to_others_untried(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+) -> None:
+    others_may = threading.Event()
+    httpserver.expect_request("/hook").respond_with_handler(lambda request: Response("ok" if others_may.wait(30) else "nobody came"))
+    for name in ("slow", "second", "third"):
+        office.channel(name, hook)
+    newsroom.post()
+    office.expand()
+
+    def stand_in(first: Callable[[], object]) -> None:
+        first()
+        others_may.set()
+
+    assert office.chat.send_pass(stand_in) == 3
+    assert office.ledger() == [("slow", "sent"), ("second", "queued"), ("third", "queued")]
+    assert [(one.attempts, one.last_reply) for one in office.deliveries()] == [(1, "200 ok"), (0, None), (0, None)]
 
 
 @one_database

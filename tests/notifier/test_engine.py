@@ -22,7 +22,7 @@ from models.actor import SYSTEM
 from models.audience import Target, add_channel, add_subscriber
 from models.database import Database, open_database
 from models.posting import Release
-from notifier import ticker
+from notifier import channels, ticker
 from notifier.doorbell import BULK, EXPAND, RemoteBell, make_doorbell
 from notifier.engine import run_worker
 from notifier.pause import MAIL, NO_MAIL_URL
@@ -102,6 +102,30 @@ def test_what_is_posted_reaches_mail_and_channels_and_is_in_the_ledger(
         assert eventually(lambda: states(live) == {DeliveryState.SENT: 21})
     assert len(inbox.mails) == 20
     assert len(httpserver.log) == 1
+
+
+@one_database
+def test_targets_that_never_answer_hold_up_nobody_else(
+    live: Newsroom,
+    keys: Keys,
+    httpserver: HTTPServer,
+    hook: str,
+    bare_server: Callable[..., BareServer],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(channels.send.__kwdefaults__, "timeout", 2 * PATIENCE)
+    httpserver.expect_request("/hook").respond_with_data("ok")
+    ended = threading.Event()
+    silent = f"127.0.0.1:{bare_server(lambda connection: ended.wait(PATIENCE)).port}"
+    for number in range(40):
+        target = Target(f"json://{silent}/{number}" if number % 2 == 0 else hook, "webhook", "…")
+        add_channel(live.db, SYSTEM, keys, f"room {number}", target, stream="floods")
+    with working(live.db, keys, allow_private_hosts=frozenset({silent, f"{httpserver.host}:{httpserver.port}"})):
+        live.post()
+        came = eventually(lambda: states(live) == {DeliveryState.SENT: 20, DeliveryState.CLAIMED: 20})
+        ended.set()
+    assert came, states(live)
+    assert len(httpserver.log) == 20
 
 
 def test_a_post_that_can_be_undone_goes_out_on_its_second(live: Newsroom, keys: Keys, inbox: Inbox) -> None:

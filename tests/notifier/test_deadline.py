@@ -1,0 +1,33 @@
+"""Deadlines: what is done where something takes too long, and not where it does not."""
+
+import threading
+
+import pytest
+
+from notifier.deadline import Watch
+
+PATIENCE = 30.0
+
+
+def test_the_act_comes_while_the_block_still_runs() -> None:
+    acted = threading.Event()
+    with Watch().deadline(0.01, acted.set) as late:
+        assert acted.wait(PATIENCE)
+        assert late.passed
+
+
+def test_who_is_done_in_time_hears_nothing_and_an_earlier_deadline_is_not_held_up_by_a_later_one() -> None:
+    watch, acted, heard = Watch(), threading.Event(), list[str]()
+    with watch.deadline(PATIENCE, lambda: heard.append("the later one")) as later:
+        with watch.deadline(0.02, lambda: heard.append("one that was done")) as done:
+            pass
+        with watch.deadline(0.05, acted.set):
+            assert acted.wait(PATIENCE / 2)
+    assert (later.passed, done.passed, heard) == (False, False, [])
+
+
+def test_an_act_that_fails_leaves_the_others_watched(caplog: pytest.LogCaptureFixture) -> None:
+    watch, acted = Watch(), threading.Event()
+    with watch.deadline(0.01, lambda: 1 / 0), watch.deadline(0.02, acted.set):
+        assert acted.wait(PATIENCE)
+    assert "ZeroDivisionError" in caplog.text
