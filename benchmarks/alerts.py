@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from benchmarks import mailing, meanwhile
+from benchmarks import mailing, meanwhile, webhooks
 from benchmarks.table import ratios
 
 
@@ -14,10 +14,11 @@ class Size:
     followers: int
     posts: int
     drained: int
+    hooks: int
 
 
-TENTH = Size(readers=10_000, followers=100_000, posts=100, drained=20_000)
-FULL = Size(readers=100_000, followers=1_000_000, posts=1_000, drained=100_000)
+TENTH = Size(readers=10_000, followers=100_000, posts=100, drained=20_000, hooks=500)
+FULL = Size(readers=100_000, followers=1_000_000, posts=1_000, drained=100_000, hooks=5_000)
 FEW = 10
 
 
@@ -27,6 +28,8 @@ def run(size: Size = TENTH) -> None:
     ratios(f"alerts: mails to a server that takes all at once ({about})", mailing.speed(size.readers))
     if found := mailing.nodes(size.readers // 4):
         ratios(f"alerts: nodes on PostgreSQL ({size.readers // 4:,} readers)", found)
+    ratios(f"alerts: webhooks over TLS to one host ({size.hooks:,}, in turn, median of {webhooks.ROUNDS})", webhooks.speed(size.hooks))
+    ratios(f"alerts: targets that never answer (SQLite, in turn, median of {webhooks.ROUNDS})", webhooks.silent())
     ratios("alerts: memory (SQLite)", mailing.memory(10_000, size.followers, 5))
     ratios(f"alerts: posting over HTTP (SQLite, median of {size.posts})", meanwhile.posting(FEW, size.followers, size.posts))
     title = f"alerts: while {size.drained:,} mails drain into a server that takes 2,000 a second (SQLite, `storywire serve`)"

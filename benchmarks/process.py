@@ -59,9 +59,9 @@ def started(
         process.wait(PATIENCE)
 
 
-def output(module: str, *arguments: str, cores: set[int] | None = None) -> str:
-    """What ``python -m module`` prints."""
-    given = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
+def output(module: str, *arguments: str, cores: set[int] | None = None, path: Sequence[Path] = ()) -> str:
+    """What ``python -m module`` prints; ``path`` holds more to import."""
+    given = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [CHECKOUT, *path]))}
     with subprocess.Popen([sys.executable, "-m", module, *arguments], env=given, stdout=subprocess.PIPE, text=True) as process:
         if cores:
             os.sched_setaffinity(process.pid, cores)

@@ -1,0 +1,51 @@
+"""Ways to post webhooks without a ledger: ``python -m benchmarks.webhook_peers WAY URL NUMBER`` prints how many a second.
+
+``stock``: Apprise as its manual has it, one after the other.  ``adapter``: what Storywire's worker calls for each, in as many threads.
+"""
+
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from apprise import Apprise
+
+from notifier import channels
+from notifier.apprise_setup import set_up_apprise
+from notifier.engine import CHAT_THREADS
+from notifier.message import ChannelMessage
+
+TITLE, TEXT = "River rising", "About thirty metres of the earth dyke behind the mill have slid into the river. " * 10
+
+
+def stock(url: str, number: int) -> None:
+    """An Apprise for each target."""
+    for _ in range(number):
+        told = Apprise()
+        told.add(url)
+        if not told.notify(body=TEXT, title=TITLE):
+            raise SystemExit("stock Apprise could not send")
+
+
+def adapter(url: str, number: int) -> None:
+    """Storywire's own adapter around Apprise."""
+    set_up_apprise(frozenset({"localhost"}))
+    message = ChannelMessage(event="publish", uid="d", guid="g", title=TITLE, body_text=TEXT, url="https://news.example.org/1")
+    with ThreadPoolExecutor(CHAT_THREADS) as pool:
+        for _ in pool.map(lambda _: channels.send(url, message, secret=b"s" * 32), range(number)):
+            pass
+
+
+def main(way: str, url: str, number: int) -> None:
+    """Warm up, then measure."""
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # which would count for the stock one alone
+        os.environ.pop(name, None)
+    send = {"stock": stock, "adapter": adapter}[way]
+    send(url, 16)
+    began = time.perf_counter()
+    send(url, number)
+    print(number / (time.perf_counter() - began))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
