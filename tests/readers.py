@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -81,9 +81,10 @@ class Newsboat:
         self.shown: dict[Key, Shown] = {}
 
     def fetch(self) -> list[Key]:
-        return [key for feed in self._feeds for key in self._fetch(feed)]
+        return [key for feed in self._feeds for key in self.fetch_one(feed)]
 
-    def _fetch(self, feed: str) -> list[Key]:
+    def fetch_one(self, feed: str) -> list[Key]:
+        """The entries of one feed that are new to it."""
         argv = ["newsboat", "-u", f"{feed}.urls", "-C", "config", "-c", f"{feed}.db", "-x", "reload"]
         subprocess.run(argv, cwd=self._folder, env=os.environ | {"HOME": str(self._folder)}, check=True, timeout=PATIENCE)
         with closing(sqlite3.connect(self._folder / f"{feed}.db")) as cache, cache:
@@ -160,7 +161,7 @@ class Rss2Email:
 
 
 class Proxy(ThreadingHTTPServer):
-    """Hands requests on, and notes who got which status; ``spoil`` may change the answers' header fields."""
+    """Hands requests on, and notes who got which status; ``around`` is entered while the service answers one."""
 
     daemon_threads = True
 
@@ -169,7 +170,7 @@ class Proxy(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.behind = 0  # the port of the service
         self.answers: list[tuple[str, str, int]] = []  # agent, path, status
-        self.spoil: Callable[[dict[str, str]], None] | None = None
+        self.around: Callable[[], AbstractContextManager[None]] = nullcontext
         self._thread = Thread(target=self.serve_forever, args=(0.02,))
         self._thread.start()
 
@@ -188,12 +189,11 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=PATIENCE)) as service:
+        service = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=PATIENCE)
+        with closing(service), self.server.around():
             service.request(self.command, self.path, headers=dict(self.headers))
             answer = service.getresponse()
             body, fields = answer.read(), {name: value for name, value in answer.getheaders() if name.lower() not in SKIPPED}
-        if self.server.spoil:
-            self.server.spoil(fields)
         self.server.answers.append((self.headers.get("User-Agent", ""), self.path, answer.status))
         self.send_response(answer.status)
         for name, value in fields.items():
