@@ -142,7 +142,11 @@ def _fill(found: Site, numbers: dict[str, int]) -> None:
                 made.append({**like, **dates, **own})
             seq += number
             tx.execute(insert(table), made)
-            tx.execute(update(Stream).where(Stream.id == stream).values(seq=seq, last_entry_at=like["published_at"]))
+            tx.execute(
+                update(Stream)
+                .where(Stream.id == stream)
+                .values(seq=seq, last_entry_at=like["published_at"], published=Stream.published + number)
+            )
         tx.execute(update(SiteRow).values(seq=seq))
 
 

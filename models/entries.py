@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy.orm.interfaces import ORMOption
 
 from models.clock import now
 from models.contributors import resolve
@@ -33,9 +34,9 @@ def headlines() -> Select[Entry]:
     return select(Entry).options(joinedload(Entry.stream))
 
 
-def get_entry(tx: Session, uid: str) -> Entry:
-    """The entry with all that belongs to it."""
-    return _found(tx.scalar(entries().where(Entry.uid == uid)), uid)
+def get_entry(tx: Session, uid: str, *more: ORMOption) -> Entry:
+    """The entry with all that belongs to it, and what ``more`` loads beside it."""
+    return _found(tx.scalar(entries().options(*more).where(Entry.uid == uid)), uid)
 
 
 def entry_to_change(tx: Session, uid: str, *, version: int | None = None) -> Entry:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from models.entries import entries
 from models.errors import NotFound
 from models.people import Contributor
-from models.reading import cut
+from models.reading import Pages, cut
 from models.stories import CLOSED, Entry, EntryContributor, EntryState, EntryTag, Stream, StreamContributor
 from models.streams import LATEST_FIRST
 
@@ -21,11 +21,11 @@ _EVER_OUT = (Entry.seq.is_not(None), _OPEN)
 
 @dataclass(frozen=True)
 class Listing:
-    """One page of entries, newest first; ``older`` is the ``before`` of the next one, None on the last."""
+    """One page of entries, newest first."""
 
     entries: Sequence[Entry]
     updates: int
-    older: int | None
+    pages: Pages
 
 
 @dataclass(frozen=True)
@@ -99,5 +99,5 @@ def _credited(person: Contributor) -> Select[Stream]:
 
 def _listing(tx: Session, belongs: ColumnElement[bool], before: int | None) -> Listing:
     number = tx.scalar(select(func.count()).select_from(Entry).join(Entry.stream).where(belongs, *_OUT))
-    found, older = cut(tx, entries().join(Entry.stream).where(belongs, *_OUT), before)
-    return Listing(found, number or 0, older)
+    found, pages = cut(tx, entries().join(Entry.stream).where(belongs, *_OUT), before)
+    return Listing(found, number or 0, pages)

@@ -30,7 +30,7 @@ def publish(tx: Session, entry: Entry) -> bool:
     stream = entry.stream
     entry.published_at = entry.updated_at = _date(entry, moment)
     entry.changed_at = moment
-    entry.seq = touch(tx, stream)
+    entry.seq = touch(tx, stream, more=1)
     stream.last_entry_at = max(stream.last_entry_at or moment, moment)
     stream.state = StreamState.LIVE if stream.state is StreamState.QUIET else stream.state
     revision = Revision(

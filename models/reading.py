@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, func, or_, select, text
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from models.entries import entries, get_entry
 from models.errors import Gone, NotFound
 from models.ledger import Recipient, RecipientKind, RecipientState
+from models.media import Picture
 from models.people import Account
 from models.pinning import pinned
 from models.stories import Entry, EntryState, Importance, Revision, RevisionKind, RevisionState, Stream, StreamState
@@ -55,7 +56,6 @@ class FrontPage:
     running: Sequence[Stream]
     ended: Sequence[Stream]
     headlines: Mapping[int, Sequence[Headline]]
-    updates: Mapping[int, int]
 
     @property
     def newest(self) -> datetime | None:
@@ -64,16 +64,25 @@ class FrontPage:
 
 
 @dataclass(frozen=True)
+class Pages:
+    """The pages beside one, each as its ``before``: ``older`` is None on the last one, ``newer`` on and just behind the newest."""
+
+    newer: int | None
+    older: int | None
+    first: int | None  # with the entries that came out first; None where one page holds all
+
+
+@dataclass(frozen=True)
 class StreamPage:
-    """One page of a timeline; ``older`` is the ``before`` of the next one, None on the last.  Only the first has what is ``pinned``."""
+    """One page of a timeline.  Only the first has what is ``pinned``."""
 
     stream: Stream
     entries: Sequence[Entry]
     history: Mapping[int, Sequence[PublicChange]]
     key_points: Sequence[Headline]
     pinned: Sequence[Entry]
-    updates: int
-    older: int | None
+    pages: Pages
+    began: datetime | None  # the date of its first entry
 
     @property
     def newest(self) -> int:
@@ -89,7 +98,6 @@ class EntryPage:
     history: Sequence[PublicChange]
     following: Headline | None
     preceding: Headline | None
-    updates: int
 
 
 @dataclass(frozen=True)
@@ -116,14 +124,15 @@ def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
     ended = [stream for stream in streams if stream.state is StreamState.ENDED][:limit]
     if running:
         get_stream(tx, running[0].slug)  # loads its contributors
-    return FrontPage(running, ended, headlines, _published(tx, [stream.id for stream in running]))
+    return FrontPage(running, ended, headlines)
 
 
 def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> StreamPage:
     """The newest entries of a public stream, or those `cut` before ``before``.  Raises NotFound and Gone as `get_stream` does."""
     stream = get_stream(tx, slug, public=True)
-    shown, older = cut(tx, entries().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)), before)
+    shown, pages = cut(tx, entries().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)), before)
     on_top = pinned(tx, stream.id) if before is None else []
+    dates = select(Entry.published_at).where(Entry.stream_id == stream.id, _OUT)
     key_points = _headlines(stream.id).where(_RAISED).order_by(Entry.seq.desc()).limit(KEY_POINTS)
     return StreamPage(
         stream,
@@ -131,8 +140,8 @@ def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> Stre
         _histories(tx, [entry.id for entry in (*shown, *on_top)]),
         _read(tx, key_points) if before is None else [],
         on_top,
-        _published(tx, [stream.id]).get(stream.id, 0),
-        older,
+        pages,
+        tx.scalar(dates.order_by(Entry.published_at).limit(1)),
     )
 
 
@@ -142,21 +151,25 @@ def newest_seqs(tx: Session, stream: Stream) -> Sequence[int]:
     return [seq for seq in tx.scalars(query.order_by(Entry.seq.desc()).limit(PAGE)) if seq is not None]
 
 
-def cut(tx: Session, query: Select[Entry], before: int | None) -> tuple[Sequence[Entry], int | None]:
-    """A page of these entries: the newest, or those that came out before the seq ``before``; and the next page's ``before``.
+def cut(tx: Session, query: Select[Entry], before: int | None) -> tuple[Sequence[Entry], Pages]:
+    """A page of these entries: the newest, or those that came out before the seq ``before``; and the pages beside it.
 
     Cut by seq, which no imported date can disturb, and shown by date.
     """
-    if before is not None:
-        query = query.where(Entry.seq < before)
-    found = tx.scalars(query.order_by(Entry.seq.desc()).limit(PAGE + 1)).all()
-    older = found[PAGE - 1].seq if len(found) > PAGE else None
-    return sorted(found[:PAGE], key=lambda entry: (entry.published_at, entry.seq), reverse=True), older
+    page = query.where(Entry.seq < before) if before is not None else query
+    found = tx.scalars(page.order_by(Entry.seq.desc()).limit(PAGE + 1)).all()
+    ahead = query.with_only_columns(Entry.seq).order_by(Entry.seq).offset(PAGE).limit(1)
+    pages = Pages(
+        newer=tx.scalar(ahead.where(Entry.seq >= before)) if before is not None else None,
+        older=found[PAGE - 1].seq if len(found) > PAGE else None,
+        first=tx.scalar(ahead) if len(found) > PAGE else None,
+    )
+    return sorted(found[:PAGE], key=lambda entry: (entry.published_at, entry.seq), reverse=True), pages
 
 
 def page_of_entry(tx: Session, uid: str) -> EntryPage:
     """A public entry.  Raises NotFound where it is not out, Gone with the public note where it or its stream was withdrawn."""
-    entry = get_entry(tx, uid)
+    entry = get_entry(tx, uid, selectinload(Entry.stream).joinedload(Stream.picture).selectinload(Picture.files))
     if entry.state not in _SHOWN or entry.stream.state is StreamState.HIDDEN:
         raise NotFound("entry", uid)
     if entry.stream.state is StreamState.DELETED:
@@ -172,7 +185,6 @@ def page_of_entry(tx: Session, uid: str) -> EntryPage:
         history,
         following[0] if following else None,
         preceding[0] if preceding else None,
-        _published(tx, [entry.stream_id]).get(entry.stream_id, 0),
     )
 
 
@@ -180,8 +192,8 @@ def board(tx: Session) -> Board:
     """All streams but deleted ones, with their last entry and how many entries stand where."""
     streams = list_streams(tx)
     counts: dict[int, dict[EntryState, int]] = defaultdict(dict)
-    for stream_id, number in _published(tx, [stream.id for stream in streams]).items():
-        counts[stream_id][EntryState.PUBLISHED] = number
+    for stream in streams:
+        counts[stream.id][EntryState.PUBLISHED] = stream.published
     others = select(Entry.stream_id, Entry.state, func.count()).where(_WITHIN).group_by(Entry.stream_id, Entry.state)
     for stream_id, state, number in tx.execute(others):
         counts[stream_id][state] = number
@@ -230,11 +242,6 @@ def _newest(tx: Session, stream_ids: Sequence[int], each: int) -> dict[int, list
     for headline in _read(tx, query.order_by(Entry.published_at.desc(), Entry.seq.desc())):
         found[headline.stream_id].append(headline)
     return {stream_id: headlines[:each] for stream_id, headlines in found.items()}
-
-
-def _published(tx: Session, stream_ids: Sequence[int]) -> dict[int, int]:
-    query = select(Entry.stream_id, func.count()).where(Entry.stream_id.in_(stream_ids), _OUT)
-    return dict(tx.execute(query.group_by(Entry.stream_id)).all())
 
 
 def _histories(tx: Session, entry_ids: Sequence[int]) -> dict[int, list[PublicChange]]:

@@ -73,7 +73,7 @@ def undo(db: Database, actor: Actor, uid: str, version: int) -> Entry:
         _settle(tx, revision, RevisionState.CANCELLED)
         if revision.kind is RevisionKind.RETRACTION:
             entry.state = EntryState.PUBLISHED
-            touch(tx, entry.stream)
+            touch(tx, entry.stream, more=1)
         changed(tx, entry)
         return entry
 
@@ -185,7 +185,7 @@ def _add(tx: Session, actor: Actor, uid: str, version: int, state: EntryState, c
     tx.flush()
     if change.kind is RevisionKind.RETRACTION:
         entry.state = EntryState.RETRACTED
-        touch(tx, entry.stream)
+        touch(tx, entry.stream, more=-1)
         changed(tx, entry)
     if revision.apply_at <= moment:
         _apply(tx, entry, revision)
@@ -205,7 +205,7 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
         changed(tx, entry)
     if revision.kind in _SIGNIFICANT:
         entry.updated_at = moment
-    touch(tx, entry.stream)
+    touch(tx, entry.stream, more=1 if revision.kind is RevisionKind.RESTORE else 0)
     owe(tx, revision, entry)
     return True
 

@@ -73,6 +73,7 @@ class Stream(Base):
     mail_footer: Mapped[str | None] = mapped_column(String(1000))
     feed_text: Mapped[FeedText] = mapped_column(default=FeedText.FULL, server_default="full")
     seq: Mapped[int] = mapped_column(BigInteger, default=0)  # the site's counter at this stream's last public change
+    published: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # how many of its entries are out: counting takes long
     created_at: Mapped[datetime]
     last_entry_at: Mapped[datetime | None]
     changed_at: Mapped[datetime]

@@ -206,10 +206,12 @@ def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) 
         return stream
 
 
-def touch(tx: Session, stream: Stream) -> int:
-    """Say that the public sees something new of this stream; returns the site's counter."""
+def touch(tx: Session, stream: Stream, *, more: int = 0) -> int:
+    """Say that the public sees something new of this stream, and ``more`` of its entries; returns the site's counter."""
     stream.seq = next_seq(tx)
     stream.changed_at = now(tx)
+    if more:  # in SQL: another node may have counted since this one read it
+        tx.execute(update(Stream).where(Stream.id == stream.id).values(published=Stream.published + more))
     return stream.seq
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from feeds.address import Flavour, Topic
+from feeds.address import Flavour, Scope, Topic
 from feeds.document import Format
 from web.context import service
 
@@ -18,9 +18,19 @@ class FeedLink:
     media_type: str
 
 
+def site_url(path: str) -> str:
+    """A path of this site, absolute."""
+    return service().settings.base_url + path
+
+
+def contributor_url(slug: str) -> str:
+    """The page of somebody credited."""
+    return page_url(Topic(Scope.CONTRIBUTOR, slug))
+
+
 def stream_url(slug: str) -> str:
     """A story; its feeds lie below."""
-    return f"{service().settings.base_url}/streams/{slug}"
+    return site_url(f"/streams/{slug}")
 
 
 def entry_url(slug: str, uid: str) -> str:
@@ -30,12 +40,12 @@ def entry_url(slug: str, uid: str) -> str:
 
 def page_url(topic: Topic) -> str:
     """The page that a feed belongs to."""
-    return service().settings.base_url + (topic.folder.rstrip("/") or "/")
+    return site_url(topic.folder.rstrip("/") or "/")
 
 
 def feed_url(topic: Topic, fmt: Format) -> str:
     """The one address of a feed."""
-    return service().settings.base_url + topic.folder + fmt.file_name
+    return site_url(topic.folder + fmt.file_name)
 
 
 def feeds_of(topic: Topic, flavour: str = "") -> list[FeedLink]:

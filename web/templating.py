@@ -12,10 +12,10 @@ from config.settings import Settings
 from models.ledger import DeliveryState
 from models.stories import EntryState, Importance
 from models.texts import direction
-from web import dates, diff
+from web import dates, diff, machines
 from web.desk.caught import caught_folder
 from web.language import page_language, reason, said
-from web.links import feeds_of, page_url
+from web.links import feeds_of, page_url, site_url
 from web.login import current_account, may_publish
 from web.routing import CONVERTERS
 from web.theme import theme_url
@@ -43,6 +43,8 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         direction=direction,
         feeds_of=feeds_of,
         page_url=page_url,
+        site_url=site_url,
+        machines=machines,
         theme_url=theme_url,
         logo=app.extensions["logo"],
         dates=dates,

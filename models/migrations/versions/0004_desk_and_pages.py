@@ -111,5 +111,7 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("picture_id", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("picture_alt", sa.String(length=1000), server_default=sa.text("''"), nullable=False))
         batch_op.add_column(sa.Column("color", sa.String(length=7), nullable=True))
+        batch_op.add_column(sa.Column("published", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.execute("UPDATE stream SET published = (SELECT count(*) FROM entry WHERE entry.stream_id = stream.id AND entry.state = 'published')")
 
     # ### end Alembic commands ###
