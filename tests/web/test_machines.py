@@ -105,9 +105,7 @@ def test_an_entry_says_what_was_corrected_and_which_story_it_belongs_to(newsroom
     assert (found["datePublished"], found["dateModified"]) == ("2026-03-14T08:00:00+00:00", "2026-03-14T08:05:00+00:00")
 
 
-def test_a_shared_link_shows_title_dek_and_the_picture_of_the_entry_or_else_of_its_story(
-    newsroom: Newsroom, reader: Person
-) -> None:
+def test_a_shared_link_shows_title_dek_and_the_picture_of_the_entry_or_else_of_its_story(newsroom: Newsroom, reader: Person) -> None:
     shown = PictureText(newsroom.picture(), "A bridge")
     own = newsroom.post(title='"Six" & more', dek="At Ferry Steps", pictures=(shown,))
     bare = newsroom.post(title="Bare")
