@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from babel.core import get_global
-from flask import url_for
+from flask import current_app, url_for
 from markupsafe import Markup
 
 from models.markdown import to_text
@@ -81,7 +81,8 @@ def _people(persons: Sequence[Contributor]) -> Sequence[Found]:
 
 
 def _publisher() -> Found:
-    logo = {"@type": "ImageObject", "url": site_url(url_for("static", filename="mark.svg"))}
+    own = current_app.extensions["logo"]
+    logo = {"@type": "ImageObject", "url": site_url(own.url if own else url_for("static", filename="mark.svg"))}
     return {"@type": "Organization", "@id": _house(), "name": service().settings.site_name, "url": site_url("/"), "logo": logo}
 
 
