@@ -4,7 +4,7 @@
 const form = document.getElementById("entry-form");
 if (form) {
   const PREFIX = `storywire.${form.dataset.account}.`;
-  const key = PREFIX + form.dataset.place;
+  const key = () => PREFIX + (form.elements.entry ?? form.elements.request_key).value;
   const live = document.getElementById("live");
   const status = document.getElementById("keeping");
   const passing = new Set(["csrf_token", "do", "confirmed", "seen", "typed", "entry", "window"]);
@@ -27,7 +27,8 @@ if (form) {
 
   function store() {
     try {
-      localStorage.setItem(key, JSON.stringify({ at: Date.now(), action: form.getAttribute("action"), fields: fields() }));
+      const kept = { at: Date.now(), action: form.getAttribute("action"), seen: form.elements.seen.value, fields: fields() };
+      localStorage.setItem(key(), JSON.stringify(kept));
       return true;
     } catch {
       return false; // a browser may have no room, or forbid it
@@ -48,7 +49,7 @@ if (form) {
   live.addEventListener("htmx:afterRequest", (event) => {
     if (leaving) return;
     const kept = event.detail.successful && form.elements.typed.value && document.querySelector("#keeping time");
-    if (kept && said(fields()) === asking) localStorage.removeItem(key);
+    if (kept && said(fields()) === asking) localStorage.removeItem(key());
     if (!event.detail.successful) lost(event.detail.xhr.status);
   });
 
@@ -66,7 +67,6 @@ if (form) {
   form.addEventListener("submit", () => {
     leaving = true;
     store();
-    htmx.trigger(live, "htmx:abort");
   });
   window.addEventListener("pageshow", () => {
     leaving = false;
@@ -79,7 +79,8 @@ if (form) {
       if (element.type === "radio" || element.type === "checkbox") element.checked = values.includes(element.value);
       else if (values.length) element.value = values[0];
     }
-    form.elements.byline.dispatchEvent(new Event("filled"));
+    form.elements.seen.value = kept.seen;
+    form.querySelector("[name=byline]").dispatchEvent(new Event("filled"));
     form.elements.title.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
@@ -112,7 +113,7 @@ if (form) {
     panel.hidden = false;
   }
 
-  const mine = (name) => name === key || (form.getAttribute("action") === "/desk/post" && read(name)?.action === "/desk/post");
+  const mine = (name) => name === key() || (form.getAttribute("action") === "/desk/post" && read(name)?.action === "/desk/post");
   for (const name of Object.keys(localStorage).filter((name) => name.startsWith(PREFIX) && mine(name))) {
     const kept = read(name);
     if (!kept || said(kept.fields) === said(fields())) localStorage.removeItem(name);
