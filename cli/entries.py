@@ -108,6 +108,8 @@ def add(slug: str, at: str | None, no_alert: bool, draft: bool, request_key: str
     text, release = _edited(door, EntryText(), given), None if draft else plan
     found = add_entry(door.db, door.actor, slug, text, release, plan=plan, request_key=request_key)
     show(_entry(door, found), found.uid, as_json=as_json)
+    if found.state is EntryState.SUBMITTED:
+        click.echo("It is breaking, and waits until a second editor approves it.", err=True)
 
 
 @entry.command("edit")
