@@ -44,6 +44,13 @@ def test_pages_lead_to_how_to_follow_them(newsroom: Newsroom, reader: Person) ->
         assert root.xpath("//aside[@id='follow']//p[@class='meta']/a/@href") == [follow]
 
 
+def test_every_page_names_four_feeds_to_programs_by_four_titles(newsroom: Newsroom, reader: Person) -> None:
+    newsroom.post(byline=("Ines",), tags=("Dykes",))
+    for path in ("/follow", "/streams/floods/follow", "/tags/dykes", "/contributors/ines"):
+        links = lxml.html.fromstring(reader.get(path).text).xpath("//link[@rel='alternate']")
+        assert len(links) == len({link.get("title") for link in links}) == len({link.get("href") for link in links}) == 4, path
+
+
 def test_readers_import_the_feeds_of_all_stories(newsroom: Newsroom, reader: Person) -> None:
     newsroom.stream("duerre", title="Dürre <im> Osten & Süden", language="de")
     newsroom.stream("secret")
