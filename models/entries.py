@@ -10,6 +10,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 from models.clock import now
 from models.contributors import resolve
 from models.errors import NotFound, StaleVersion
+from models.indexing import index
 from models.media import Picture
 from models.people import Contributor
 from models.pictures import pictures_named, use_pictures
@@ -107,6 +108,8 @@ def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
         EntryPicture(picture=pictures[one["sha256"]], position=n, alt=one["alt"], credit=one["credit"]) for n, one in enumerate(shown)
     ]
     changed(tx, entry)
+    tx.add(entry)  # it may be a new one
+    index(tx, entry)
 
 
 def snapshot(entry: Entry) -> dict[str, Any]:

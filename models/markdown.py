@@ -42,5 +42,9 @@ def to_text(html: str) -> str:
     html = re.sub(r"<li>\n*(<p>)?", "- ", html)
     html = re.sub(r"</(p|h\d|blockquote|pre|ul|ol|table)>|<hr>", "\n\n", html)
     html = re.sub(r"<br>\n?|</(li|tr)>\n?", "\n", html)
-    text = unescape(nh3.clean(html, tags=set()))
-    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip()
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", bare_text(html))).strip()
+
+
+def bare_text(html: str) -> str:
+    """The words of HTML and nothing else."""
+    return unescape(nh3.clean(html, tags=set()))

@@ -93,7 +93,6 @@ def _add(
         pictures=[],
     )
     fill(tx, entry, packed(tx, text))
-    tx.add(entry)
     if release is not None:
         _release(tx, actor, entry, release)
     elif plan is not None:

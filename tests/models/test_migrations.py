@@ -5,13 +5,21 @@ from alembic.migration import MigrationContext
 
 from models.base import Base
 from models.database import Database, open_database
+from models.indexing import TABLES
 from models.migrate import migrate, pending_migrations
 from models.site import found_site
 
 
+def _no_search(name: str | None, kind: str, _: object) -> bool:
+    """The search's table is no model: SQLite and PostgreSQL have each their own kind."""
+    return kind != "table" or name not in TABLES
+
+
 def test_migrations_and_models_agree(db: Database) -> None:
     with db.engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True, "include_name": _no_search}
+        )
         assert compare_metadata(context, Base.metadata) == []
 
 
@@ -38,6 +46,7 @@ def test_an_embedded_database_is_copied_before_it_is_migrated(tmp_path) -> None:
     found_site(db, id_authority="news.example.org", base_url="http://localhost")
     with db.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM alembic_version")  # as if a migration had come after
+        connection.exec_driver_sql("DROP TABLE entry_search")
         for table in reversed(Base.metadata.sorted_tables):
             if table.name != "site":
                 connection.exec_driver_sql(f"DROP TABLE {table.name}")

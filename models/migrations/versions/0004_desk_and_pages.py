@@ -1,7 +1,9 @@
-"""The desk and the pages: pictures, pinned entries, remarks, former addresses, kept forms, links and sessions of accounts."""
+"""The desk and the pages: pictures, pinned entries, remarks, former addresses, kept forms, links and sessions of accounts, the search."""
 
 import sqlalchemy as sa
 from alembic import op
+
+from models.indexing import fill
 
 revision = "0004"
 down_revision = "0003"
@@ -115,3 +117,16 @@ def upgrade() -> None:
     op.execute("UPDATE stream SET published = (SELECT count(*) FROM entry WHERE entry.stream_id = stream.id AND entry.state = 'published')")
 
     # ### end Alembic commands ###
+    _make_search(op.get_bind())
+
+
+def _make_search(connection: sa.Connection) -> None:
+    """The table of the search, which is no model, filled with the entries that there are."""
+    if connection.dialect.name == "sqlite":
+        # Words come folded, as letters and digits alone: the plainest tokenizer takes them as they are.
+        op.execute("CREATE VIRTUAL TABLE entry_search USING fts5(words, tokenize='ascii', prefix='2 3', columnsize=0)")
+    else:
+        key = "bigint PRIMARY KEY REFERENCES entry (id) ON DELETE CASCADE"
+        op.execute(f"CREATE TABLE entry_search (entry_id {key}, words tsvector NOT NULL)")
+        op.execute("CREATE INDEX ix_entry_search_words ON entry_search USING gin (words)")
+    fill(connection)

@@ -1,0 +1,47 @@
+"""Words as the search compares them: folded here, so that both databases store and ask for the same ones."""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+LONGEST_QUERY, MOST_TERMS = 200, 12  # characters, and words or phrases, of what somebody types
+# So that PostgreSQL's tsvector holds them all: 1 MB, and positions up to 16,383.
+_MOST_CHARACTERS, _MOST_WORDS, _LONGEST_WORD = 150_000, 16_000, 64
+# Written without spaces: each sign is a word, and several are a phrase.
+_SIGNS = re.compile("([\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])")
+_TERM = re.compile(r'"([^"]*)"?|([^"\s]+)')
+
+
+@dataclass(frozen=True)
+class Term:
+    """Words that must stand in this order; of the last one, where ``begun``, the beginning is enough."""
+
+    words: tuple[str, ...]
+    begun: bool = False
+
+    def meets(self, word: str) -> bool:
+        """Whether a folded word is one of these."""
+        return word in self.words or (self.begun and word.startswith(self.words[-1]))
+
+
+def fold(text: str) -> list[str]:
+    """Its words, without case, diacritics or signs; a text that is longer than any that is searched whole is cut."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text[:_MOST_CHARACTERS]).casefold())[:_MOST_CHARACTERS]
+    spaced = "".join(_folded(char) for char in _SIGNS.sub(r" \1 ", plain))
+    return [word[:_LONGEST_WORD] for word in spaced.split()[:_MOST_WORDS]]
+
+
+def terms(typed: str) -> tuple[Term, ...]:
+    """What somebody looks for: words, and phrases in quotes.  The last word may be unfinished, if it has two letters at least."""
+    found = [(quoted, False) if quoted else (word, True) for quoted, word in _TERM.findall(typed[:LONGEST_QUERY])]
+    last = len(found) - 1
+    folded = [(tuple(fold(text)), bare and n == last) for n, (text, bare) in enumerate(found)]
+    return tuple(Term(words, begun and len(words[-1]) > 1) for words, begun in folded if words)[:MOST_TERMS]
+
+
+def _folded(char: str) -> str:
+    if char.isalnum():
+        return char
+    if not unicodedata.category(char).startswith("M"):
+        return " "
+    return "" if unicodedata.combining(char) else char  # a vowel sign is part of its word, an accent is left out
