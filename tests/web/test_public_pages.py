@@ -190,7 +190,7 @@ def test_a_tag_and_a_person_show_what_is_public_of_them_in_all_stories(newsroom:
         assert root.xpath("//link[@rel='canonical']/@href") == [BASE_URL + quote(path)]
         assert root.xpath("//link[@rel='alternate']/@href")[0] == f"{BASE_URL}{quote(path)}/atom.xml"
     assert root.xpath("//*[contains(@class, 'h-card')]//a[@class='u-url']/@href") == ["https://www.thora.example/"]
-    assert root.xpath("//nav//a/text()") == ["Stories", "Follow", "Drought"], "the story that credits her itself"
+    assert root.xpath("//nav//a/text()") == ["Stories", "Follow", "Search", "Drought"], "the story that credits her itself"
     entry = lxml.html.fromstring(reader.get("/streams/floods").text)
     assert [unquote(href) for href in entry.xpath("//article//a[@rel='tag' or @rel='author']/@href")] == [
         "/contributors/jory-pell",

@@ -14,6 +14,7 @@ from models.holds import may_send
 from models.kept import unfinished
 from models.reading import account_names, board, confirmed_recipients
 from models.scheduling import schedule
+from models.search import search
 from models.stories import EntryState
 from models.streams import list_streams
 from notifier.day import channels, last_day
@@ -23,6 +24,7 @@ from web.context import service
 from web.dates import local
 from web.desk.forms import choice
 from web.login import current_actor, may_publish
+from web.routing import number
 
 bp = Blueprint("board", __name__)
 
@@ -78,12 +80,17 @@ def _midnight(moment: datetime) -> datetime:
 
 @bp.get("/entries")
 def entries() -> ResponseReturnValue:
-    """The last 100 entries that were changed: all, or those of one state, or of one story."""
-    wanted, slug = request.args.get("state", ""), request.args.get("stream", "")
+    """The last 100 entries that were changed: all, or those of one state, or of one story; or those that hold some words."""
+    wanted, slug, typed = (request.args.get(name, "") for name in ("state", "stream", "q"))
     states = [choice(EntryState, "state", wanted)] if wanted else []
     with service().db.read() as tx:
         streams = list_streams(tx)
         stream = next((stream for stream in streams if stream.slug == slug), None)
-        found = list_entries(tx, *states, stream_id=stream.id if stream else None, limit=_ENTRIES)
+        if typed.strip():
+            page = search(tx, typed, stream=stream, public=False, before=number(request.args.get("before")))
+            found, older = page.entries, page.older
+        else:
+            found, older = list_entries(tx, *states, stream_id=stream.id if stream else None, limit=_ENTRIES), None
         names = account_names(tx, [entry.account_id for entry in found])
-    return render_template("desk/entries.html", at="entries", entries=found, names=names, wanted=wanted, stream=stream)
+    shown = {"entries": found, "older": older, "typed": typed.strip(), "wanted": wanted, "stream": stream}
+    return render_template("desk/entries.html", at="entries", names=names, **shown)
