@@ -380,3 +380,5 @@ def test_a_change_of_somebody_else_is_shown_beside_ones_own_on_a_phone(open_wind
     expect(page.get_by_role("timer")).to_be_visible()
     editor.button("Publish now")
     expect(page.get_by_text("“It is fourteen.”")).to_be_visible()
+    page.goto(f"/desk/entries/{uid}/edit")
+    expect(page.locator("#unfinished")).to_be_hidden()

@@ -12,7 +12,13 @@ document.addEventListener("keydown", (event) => {
 
 // What this browser kept of a form that has arrived is not offered again.
 const arrived = document.querySelector("[data-arrived]");
-if (arrived) localStorage.removeItem(arrived.dataset.arrived);
+if (arrived) {
+  const keys = new Set(arrived.dataset.arrived.split(" "));
+  for (const name of Object.keys(localStorage).filter((name) => name.startsWith("storywire."))) {
+    const kept = JSON.parse(localStorage.getItem(name));
+    if (kept.fields.some(([field, value]) => field === "request_key" && keys.has(value))) localStorage.removeItem(name);
+  }
+}
 
 // What is on its way is looked at again, unless somebody is about to press something.
 if (document.querySelector("[data-live]")) {
