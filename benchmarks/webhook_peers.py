@@ -12,7 +12,7 @@ from apprise import Apprise
 
 from notifier import channels
 from notifier.apprise_setup import set_up_apprise
-from notifier.engine import CHAT_THREADS
+from notifier.chat_lane import CHAT_THREADS
 from notifier.message import ChannelMessage
 
 TITLE, TEXT = "River rising", "About thirty metres of the earth dyke behind the mill have slid into the river. " * 10

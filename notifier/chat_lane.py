@@ -36,7 +36,9 @@ from notifier.story import Digest, Ending, Notice, Story, load_told
 log = logging.getLogger(__name__)
 
 PASS_SECONDS, LONGEST_PASS_SECONDS = 1.0, 5.0
-SLOW_SECONDS = 0.5
+CHAT_THREADS = 8
+"""That send at a time.  Who waits for an answer for long does not count; more would stand in each other's way at the database."""
+SLOW_SECONDS = 0.3
 """How long an answer may take until somebody else goes on with the claim: twenty targets that hang would hold up all others."""
 
 StandIn = Callable[[Callable[[], object]], None]
@@ -51,6 +53,7 @@ class ChatLane:
         self._sender = Sender.of(settings)
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
         self._settler = Settler(db)
+        self._room = threading.Semaphore(CHAT_THREADS)
         self._share = Share(seconds=PASS_SECONDS, first=4, least=1, most=50)
 
     def send_pass(self, stand_in: StandIn = lambda first: None) -> int:  # noqa: ARG005  alone there is nobody
@@ -58,6 +61,10 @@ class ChatLane:
 
         Where one waits for its answer, ``stand_in`` is called, and the rest of the claim is left to others.
         """
+        with self._room:
+            return self._pass(stand_in)
+
+    def _pass(self, stand_in: StandIn) -> int:
         began = time.monotonic()
         claimed = claim(self._db, Lane.URGENT, self._share.size)
         if claimed is None:
@@ -113,11 +120,17 @@ class ChatLane:
         """Around what waits for an answer; the rows of the claim that were not begun are given back where it does so for long."""
 
         def leave() -> None:
+            self._room.release()
             batch.stand_in(lambda: give_back(self._db, batch.lease.token, but=message.id))
 
-        with deadline(SLOW_SECONDS, leave) as slow:
-            yield
-        batch.left_to_others = slow.passed
+        slow = None
+        try:
+            with deadline(SLOW_SECONDS, leave) as slow:
+                yield
+        finally:
+            if slow is not None and slow.passed:
+                batch.left_to_others = True
+                self._room.acquire()
 
     def _together(self, message: Message, told: ChannelMessage, begun: Begun, batch: "_Batch") -> tuple[ChannelMessage, list[Message]]:
         """One message for all that begun, and those that it carries; one that cannot be rendered is settled by itself."""

@@ -12,7 +12,7 @@ from models.database import Database
 from models.holds import watch
 from notifier import doorbell
 from notifier.apprise_setup import set_up_apprise
-from notifier.chat_lane import ChatLane
+from notifier.chat_lane import CHAT_THREADS, ChatLane
 from notifier.digest_run import make_digests
 from notifier.expand import expand_all
 from notifier.lease import release_all
@@ -24,7 +24,6 @@ from notifier.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
-CHAT_THREADS = 8
 MOST_STAND_INS = 32
 """Threads more for chat, as long as so many wait for answers: so many targets that do not answer hold up nobody else."""
 SWITCH_SECONDS = 0.0005
