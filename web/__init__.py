@@ -22,6 +22,7 @@ from web.metrics import metrics
 from web.passwords import passwords
 from web.preferences import preferences
 from web.public import public
+from web.robots import robots
 from web.search import finder
 from web.security import MOST_BYTES, protect
 from web.shelf import ShelfLayer, make_shelf
@@ -55,6 +56,6 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     set_up_templates(app, settings)
     set_up_languages(app)
     add_error_pages(app)
-    for blueprint in (public, finder, media, theme, subscribe, leave, preferences, health, metrics, login, passwords, desk):
+    for blueprint in (public, robots, finder, media, theme, subscribe, leave, preferences, health, metrics, login, passwords, desk):
         app.register_blueprint(blueprint)
     return app
