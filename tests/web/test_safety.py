@@ -48,7 +48,8 @@ def test_every_form_outside_the_desk_is_known_to_need_no_token(app: Flask) -> No
         "/p/move/<token:token>"
     }
     signing_up = {"/subscribe", "/subscribe/<token:token>"}
-    assert open_to_all == {"/u/<token:token>", "/login", "/login/<token:token>", "/logout"} | of_links | signing_up
+    logging_in = {"/login", "/login/<token:token>", "/login/forgotten", "/login/password/<token:token>", "/logout"}
+    assert open_to_all == {"/u/<token:token>"} | logging_in | of_links | signing_up
 
 
 def test_the_style_is_kept_for_a_year_under_an_address_that_changes_with_it(reader: Person) -> None:
