@@ -53,23 +53,17 @@ def silent() -> list[Row]:
     took: dict[str, list[float]] = {"alone": [], "beside": []}
     well = TARGETS - SILENT
     for _ in range(ROUNDS):  # each with nothing left over from the one before
-        with _authority() as folder, _sink(folder) as port, _site() as found, _working(found, folder):
-            host = f"jsons://localhost:{port}"
-            silent_ones = [f"{host}/silent/{n}" for n in range(SILENT)]
-            for stream, urls in {"alone": [], "beside": silent_ones}.items():
+        with _authority() as folder, _sink(folder) as port, _site() as found:
+            urls = {stream: [f"jsons://localhost:{port}/{stream}/{n}" for n in range(well)] for stream in took}
+            for n in range(SILENT):  # spread among the others, as it happens
+                urls["beside"].insert(n * TARGETS // SILENT, f"jsons://localhost:{port}/silent/{n}")
+            for stream in took:
                 add_stream(found.db, found.actor, stream, StreamText(stream))
-                # Spread among the others, as it happens.
-                _follow(
-                    found,
-                    [
-                        urls.pop() if urls and n % (TARGETS // SILENT) == 0 else f"{host}/{stream}/{n}"
-                        for n in range(TARGETS if urls else well)
-                    ],
-                    stream,
-                )
-            _seconds(found, "alone", well)
-            for stream, times in took.items():
-                times.append(_seconds(found, stream, well) * 1000)
+                _follow(found, urls[stream], stream)
+            with _working(found, folder):
+                _seconds(found, "alone", well)
+                for stream, times in took.items():
+                    times.append(_seconds(found, stream, well) * 1000)
     return [Row(f"{well} targets, beside {SILENT} that never answer", took["beside"], took["alone"], "ms", "alone", most=3)]
 
 

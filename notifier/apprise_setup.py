@@ -30,7 +30,8 @@ def set_up_apprise(allow_hosts: frozenset[str]) -> None:
 def keep_secrets() -> None:
     """Let nothing of Apprise's log through that could quote a target's URL; also for processes that only check URLs."""
     logger = logging.getLogger("apprise")
-    logger.setLevel(logging.WARNING)
+    if logger.level != logging.WARNING:  # to set it anew, as for each message, makes all loggers think again whether they speak
+        logger.setLevel(logging.WARNING)
     if _keeps_secrets not in logger.filters:
         logger.addFilter(_keeps_secrets)
 

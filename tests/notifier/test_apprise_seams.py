@@ -5,6 +5,7 @@ When one fails after an upgrade, its message says what leans on the seam.
 
 import inspect
 import logging
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -16,8 +17,15 @@ from apprise.common import NotifyFormat
 from apprise.logger import logger as apprise_logger
 from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.email.base import NotifyEmail
+from apprise.plugins.gotify import NotifyGotify
 from apprise.plugins.matrix import NotifyMatrix
+from apprise.plugins.ntfy import NotifyNtfy
+from apprise.plugins.pushover import NotifyPushover
+from apprise.plugins.slack import NotifySlack
+from apprise.plugins.telegram import NotifyTelegram
+from apprise.plugins.webexteams import NotifyWebexTeams
 from apprise.plugins.workflows import NotifyWorkflows
+from apprise.plugins.zulip import NotifyZulip
 from pytest_httpserver import HTTPServer
 
 from notifier import tap
@@ -170,6 +178,24 @@ def test_the_seams_of_the_chat_services_are_where_they_were() -> None:
     assert takes(NotifyWorkflows.gen_payload, "body"), "services/teams.py hands its card over by it"
     assert takes(NotifyMatrix._fetch, "path", "payload", "method", "max_retry_wait"), "services/matrix.py sends by it and waits for no 429"
     assert len(Matrix(**Matrix.parse_url("matrixs://token@a.example/!r:a.example") or {})) == 1, "channels._plugin counts places by len()"
+
+
+@pytest.mark.parametrize(
+    ("plugin", "names", "file"),
+    [
+        (NotifyGotify, ["priority"], "gotify"),
+        (NotifyMatrix, ["discovery", "access_token", "default_retries"], "matrix"),
+        (NotifyNtfy, ["priority", "click"], "ntfy"),
+        (NotifyPushover, ["priority", "supplemental_url"], "pushover"),
+        (NotifySlack, ["webhook_url", "token_a", "token_b", "token_c"], "slack"),
+        (NotifyTelegram, ["detect_owner", "targets"], "telegram"),
+        (NotifyWebexTeams, ["notify_url", "mode", "targets"], "webex"),
+        (NotifyZulip, ["default_hostname"], "zulip"),
+    ],
+)
+def test_plugins_read_what_is_set_on_them(plugin: type, names: list[str], file: str) -> None:
+    read = {name: re.search(rf"\bself\.{name}\b", inspect.getsource(plugin)) is not None for name in names}
+    assert read == dict.fromkeys(names, True), f"services/{file}.py sets or reads these: find what took the place of those that are gone"
 
 
 def test_all_connections_share_one_context_that_still_looks_at_names(
