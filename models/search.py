@@ -6,7 +6,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnClause, ColumnElement, Select, column, select, table, text
+from sqlalchemy import ColumnClause, Select, column, select, table, text, true
 from sqlalchemy.orm import Session
 
 from models.entries import entries
@@ -14,6 +14,7 @@ from models.folding import Term, terms
 from models.stories import CLOSED, Entry, EntryState, Stream
 
 PAGE = 20
+_ABOVE_ALL = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -39,31 +40,34 @@ def search(tx: Session, typed: str, *, stream: Stream | None = None, public: boo
 
 
 def _matching(tx: Session, wanted: Sequence[Term], stream: Stream | None, public: bool, before: int | None) -> Select[int]:
-    hits, id_ = _lite_hits(wanted) if tx.get_bind().dialect.name == "sqlite" else _vector_hits(wanted)
-    query = hits.join(Entry, Entry.id == id_).join(Stream, Stream.id == Entry.stream_id)
+    shown = select(Entry.id).join(Stream, Stream.id == Entry.stream_id)
     if public:
-        query = query.where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
+        shown = shown.where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
     if stream is not None:
-        query = query.where(Entry.stream_id == stream.id)
-    if before is not None:
-        query = query.where(id_ < before)
-    return query.order_by(id_.desc()).limit(PAGE + 1)
+        shown = shown.where(Entry.stream_id == stream.id)
+    of_index = _by_fts5 if tx.get_bind().dialect.name == "sqlite" else _by_vector
+    return of_index(shown, wanted, before if before is not None else _ABOVE_ALL).limit(PAGE + 1)
 
 
-def _lite_hits(wanted: Iterable[Term]) -> tuple[Select[int], ColumnElement[int]]:
-    """FTS5 gives them in the order of their ids, so that no more are read than are shown."""
+def _by_fts5(shown: Select[int], wanted: Iterable[Term], before: int) -> Select[int]:
+    """It gives hits in the order of their ids, so that no more entries are read than fill a page."""
     id_: ColumnClause[int] = column("rowid")
-    query = select(table("entry_search", id_).c.rowid)
-    return query.where(text("entry_search MATCH :wanted").bindparams(wanted=_lite(wanted))), query.selected_columns.rowid
+    index = table("entry_search", id_)
+    hits = shown.join(index, index.c.rowid == Entry.id).where(text("entry_search MATCH :wanted").bindparams(wanted=_lite(wanted)))
+    return hits.where(index.c.rowid < before).order_by(index.c.rowid.desc())
 
 
-def _vector_hits(wanted: Iterable[Term]) -> tuple[Select[int], ColumnElement[int]]:
-    """Found first and by themselves: else PostgreSQL may walk all entries in the hope of early hits, and there may be none."""
+def _by_vector(shown: Select[int], wanted: Iterable[Term], before: int) -> Select[int]:
+    """The hits first and by themselves, then their entries one by one until a page is full.
+
+    Left to choose, PostgreSQL walks all entries from the newest on: it takes a word of which the beginning is enough for a frequent one.
+    """
     id_: ColumnClause[int] = column("entry_id")
-    query = select(table("entry_search", id_).c.entry_id)
-    query = query.where(text("words @@ CAST(:wanted AS tsquery)").bindparams(wanted=_vector_query(wanted)))
-    hits = query.cte("hits").prefix_with("MATERIALIZED")
-    return select(hits.c.entry_id), hits.c.entry_id
+    matches = text("words @@ CAST(:wanted AS tsquery)").bindparams(wanted=_vector_query(wanted))
+    hits = select(table("entry_search", id_).c.entry_id).where(matches, id_ < before).cte("hits").prefix_with("MATERIALIZED")
+    newest = select(hits.c.entry_id).order_by(hits.c.entry_id.desc()).subquery()
+    entry = shown.where(Entry.id == newest.c.entry_id).limit(1).lateral()  # the limit keeps it a look-up
+    return select(entry.c.id).select_from(newest).join(entry, true()).order_by(newest.c.entry_id.desc())
 
 
 def _lite(wanted: Iterable[Term]) -> str:

@@ -52,6 +52,7 @@ def test_one_story_alone_is_searched_and_a_hidden_one_not_at_all(newsroom: Newsr
     newsroom.post(title="River one")
     newsroom.post("other", title="River two")
     assert len(read(reader, {"q": "river"}).cssselect("article")) == 2
+    assert 'href="/search?stream=other"' in reader.get("/streams/other").text, "a story leads to the search within it"
     page = read(reader, {"q": "river", "stream": "other"})
     assert [title.text_content() for title in page.cssselect("article h3")] == ["River two"]
     assert page.get("lang") == "de" and "Gefunden" in page.text_content()
