@@ -1,6 +1,7 @@
 """Entries: found, and filled with a text."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -15,7 +16,7 @@ from models.media import Picture
 from models.people import Contributor
 from models.pictures import pictures_named, use_pictures
 from models.stories import Entry, EntryContributor, EntryPicture, EntryState, EntryTag, Importance
-from models.texts import EntryText, slugify
+from models.texts import EntryText, packed_pictures, shown_pictures, slugify
 
 _LOADED = (
     selectinload(Entry.stream),
@@ -102,11 +103,9 @@ def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
     people = {person.id: person for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))}
     entry.credits = [EntryContributor(contributor=people[id_], position=n) for n, id_ in enumerate(content["byline"])]
     entry.tags = [EntryTag(slug=slugify(label), label=label, position=n) for n, label in enumerate(content["tags"])]
-    shown = content.get("pictures", [])  # a revision from before there were any has no word of them
-    pictures = pictures_named(tx, [one["sha256"] for one in shown])
-    entry.pictures = [
-        EntryPicture(picture=pictures[one["sha256"]], position=n, alt=one["alt"], credit=one["credit"]) for n, one in enumerate(shown)
-    ]
+    shown = packed_pictures(content)
+    pictures = pictures_named(tx, [one.sha256 for one in shown])
+    entry.pictures = [EntryPicture(picture=pictures[one.sha256], position=n, alt=one.alt, credit=one.credit) for n, one in enumerate(shown)]
     changed(tx, entry)
     tx.add(entry)  # it may be a new one
     index(tx, entry)
@@ -123,7 +122,7 @@ def snapshot(entry: Entry) -> dict[str, Any]:
         "tags": [tag.label for tag in entry.tags],
         "link": entry.link,
         "importance": entry.importance.value,
-        "pictures": [{"sha256": shown.picture.sha256, "alt": shown.alt, "credit": shown.credit} for shown in entry.pictures],
+        "pictures": [asdict(shown) for shown in shown_pictures(entry)],
     }
 
 

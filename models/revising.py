@@ -22,7 +22,7 @@ from models.people import Contributor, Role
 from models.publishing import withdraw
 from models.stories import Entry, EntryState, Importance, Revision, RevisionKind, RevisionState
 from models.streams import touch
-from models.texts import NOTE, EntryText, PictureText, block
+from models.texts import NOTE, EntryText, block, packed_pictures
 
 REVISING = (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 ALERTING = (RevisionKind.UPDATE, RevisionKind.CORRECTION, RevisionKind.RETRACTION)
@@ -132,7 +132,7 @@ def former_text(tx: Session, entry: Entry, no: int) -> EntryText:
         tuple(content["tags"]),
         content["link"],
         Importance(content["importance"]),
-        tuple(PictureText(**shown) for shown in content.get("pictures", [])),
+        packed_pictures(content),
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -102,12 +102,27 @@ class PictureText:
     alt: str
     credit: str = ""
 
+    @property
+    def words(self) -> str:
+        """What stands for it where no picture can."""
+        return f"{self.alt} ({self.credit})" if self.credit else self.alt
+
     def cleaned(self, number: int) -> Self:
         """The same, fit to be stored as the picture of that number."""
         alt = line("picture", self.alt, ALT)
         if not alt:
             raise Invalid("picture", f"say what picture {number} shows, for people who cannot see it.")
         return replace(self, sha256=picture_name("picture", self.sha256), alt=alt, credit=line("picture", self.credit, CREDIT))
+
+
+def packed_pictures(content: Mapping[str, Any]) -> tuple[PictureText, ...]:
+    """The pictures of a packed text; one from before there were any has no word of them."""
+    return tuple(PictureText(**shown) for shown in content.get("pictures", []))
+
+
+def shown_pictures(entry: Entry) -> tuple[PictureText, ...]:
+    """The pictures that an entry shows; they must be loaded."""
+    return tuple(PictureText(shown.picture.sha256, shown.alt, shown.credit) for shown in entry.pictures)
 
 
 @dataclass(frozen=True)
@@ -162,5 +177,5 @@ class EntryText:
             tuple(tag.label for tag in entry.tags),
             entry.link,
             entry.importance,
-            tuple(PictureText(shown.picture.sha256, shown.alt, shown.credit) for shown in entry.pictures),
+            shown_pictures(entry),
         )

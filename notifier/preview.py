@@ -31,7 +31,7 @@ from models.clock import now
 from models.entries import entries
 from models.errors import Conflict
 from models.markdown import to_text
-from models.texts import EntryText, slugify
+from models.texts import EntryText, packed_pictures, slugify
 from notifier.mime import TOKEN
 from notifier.render import Sender, render_chat, render_mail
 from notifier.services import SERVICES
@@ -136,7 +136,9 @@ def show(story: Story, recipient: Recipient, sender: Sender, *, told: bool, foll
 def _saying(story: Story, content: Mapping[str, Any], names: Sequence[str]) -> Story:
     """The story with a packed text in place of the entry's."""
     said = {name: content[name] for name in ("title", "dek", "body_html", "link")}
-    return replace(story, **said, byline=tuple(names), importance=Importance(content["importance"]), tags=tuple(content["tags"]))
+    pictures = tuple(shown.words for shown in packed_pictures(content))
+    grade, tags = Importance(content["importance"]), tuple(content["tags"])
+    return replace(story, **said, byline=tuple(names), importance=grade, tags=tags, pictures=pictures)
 
 
 def _people(condition: ColumnElement[bool]) -> Select[Contributor]:

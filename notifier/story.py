@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from models import Alert, AlertKind, Entry, Importance, Revision, RevisionKind, Stream
 from models.entries import entries
+from models.texts import shown_pictures
 from notifier.claim import Message
 
 
@@ -55,7 +56,7 @@ class Story:
             link=entry.link,
             importance=entry.importance,
             tags=tuple(tag.label for tag in entry.tags),
-            pictures=tuple(f"{shown.alt} ({shown.credit})" if shown.credit else shown.alt for shown in entry.pictures),
+            pictures=tuple(shown.words for shown in shown_pictures(entry)),
             published_at=entry.published_at,
             updated_at=entry.updated_at,
             stream_uid=entry.stream.uid,

@@ -24,7 +24,7 @@ from web.preferences import preferences
 from web.public import public
 from web.robots import robots
 from web.search import finder
-from web.security import MOST_BYTES, protect
+from web.security import most_bytes, protect
 from web.shelf import ShelfLayer, make_shelf
 from web.subscribe import subscribe
 from web.templating import set_up_templates
@@ -47,7 +47,7 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     app.url_map.merge_slashes = False
     if settings.proxies:  # one more than there are would let anybody write the address that the throttles count
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
-    app.wsgi_app = BodyInTime(app.wsgi_app, threads=settings.web_threads, most_bytes=MOST_BYTES)  # type: ignore[method-assign]
+    app.wsgi_app = BodyInTime(app.wsgi_app, threads=settings.web_threads, most_bytes=most_bytes)  # type: ignore[method-assign]
     app.wsgi_app = ShelfLayer(app.wsgi_app, shelf)  # type: ignore[method-assign]
     protect(app, settings)
     set_up_login(app)

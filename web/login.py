@@ -14,6 +14,7 @@ from models.people import Account, Role
 from models.sessions import log_out, session_account
 from web.browsers import browser_name
 from web.context import service
+from web.sent import once
 
 login = Blueprint("login", __name__)
 
@@ -78,7 +79,7 @@ def ask_to_log_in() -> ResponseReturnValue:
     if request.method in {"GET", "HEAD"}:
         query = f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
         return redirect(url_for("login.form", next=desk_path(request.path + query)), 303)
-    kept = {KEPT + name: value for name, value in request.form.items() if name != "csrf_token"}
+    kept = {KEPT + name: value for name, value in once(request.form).items() if name != "csrf_token"}
     return _form(401, next_path=request.path, kept=kept, message="Your log-in has ended. Nothing is lost: log in and send it again.")
 
 

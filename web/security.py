@@ -1,13 +1,20 @@
 """What every answer says to browsers, and which requests are refused before anything else is looked at."""
 
+import re
+
 from flask import Flask, Response, abort, request
 
 from config.settings import Settings
+from models import drawing
 from models.sessions import SESSION_LIFE
 from web.context import service
 
 MOST_BYTES = 4 * 1024 * 1024  # of a form: 100,000 characters of any script, percent-encoded, with room
+MOST_WITH_PICTURES = MOST_BYTES + drawing.MOST_BYTES
 MOST_FIELDS = 200
+
+# The forms of the desk that may bring a picture.
+_WITH_PICTURES = re.compile(r"/desk/(?:pictures|post|entries/[0-9a-z]+/(?:draft|revise)|streams/[a-z0-9-]+(?:/edit)?)")
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 # No inline script or style anywhere; a page that needs more says so itself.
@@ -15,6 +22,12 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; frame-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+
+
+def most_bytes(path: str, content_type: str) -> int:
+    """How much a request to that path may send."""
+    brings = content_type.startswith("multipart/form-data") and _WITH_PICTURES.fullmatch(path)
+    return MOST_WITH_PICTURES if brings else MOST_BYTES
 
 
 def protect(app: Flask, settings: Settings) -> None:
@@ -47,6 +60,7 @@ def protect(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def _refuse() -> None:
+        request.max_content_length = most_bytes(request.path, request.content_type or "")
         if request.method not in _SAFE_METHODS and request.blueprint != "leave" and sent_from_elsewhere():
             abort(403, "This form was sent from another site. Open it here and send it again.")
         if request.mimetype == "application/x-www-form-urlencoded" and request.get_data().count(b"&") >= MOST_FIELDS:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sy
 from service import Site, eventually
 
 from tests.conftest import missing
+from tests.picture_files import photo
 
 pytestmark = pytest.mark.processes
 
@@ -188,6 +189,55 @@ def test_without_script_everything_works_and_no_text_is_lost(open_window) -> Non
     page.goto("/streams/tarrow-rises")
     expect(page.get_by_role("heading", name="Sand runs very short")).to_be_visible()
     editor.complaints = [complaint for complaint in editor.complaints if "422" not in complaint]  # asked for above
+
+
+def test_a_picture_is_pasted_described_and_posted(open_window) -> None:  # type: ignore[no-untyped-def]
+    editor = open_window()
+    page: Page = editor.page
+    editor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    editor.log_in()
+    page.goto("/desk/post")
+    page.get_by_label("Title").fill("The river at the steps")
+    page.evaluate("""async () => {
+        const canvas = Object.assign(document.createElement("canvas"), { width: 700, height: 500 });
+        canvas.getContext("2d").fillRect(0, 0, 350, 250);
+        const blob = await new Promise((done) => canvas.toBlob(done));
+        await navigator.clipboard.write([new ClipboardItem({ [blob.type]: blob })]);
+    }""")
+    page.get_by_label("Title").press("Control+V")
+    expect(page.get_by_label("What does the picture show?")).to_be_focused()
+    page.keyboard.type("A black corner")
+    expect(page.locator("#picture li img")).to_have_js_property("naturalWidth", 480, timeout=20_000)
+    expect(page.locator("#picture input[name=picture]")).to_have_value(re.compile("^[0-9a-f]{64}$"))
+    page.get_by_label("Credit").fill("Mara Eskelund")
+    page.get_by_text("Nobody", exact=True).click()
+    editor.button("Post")
+    editor.button("Publish now")
+    page.get_by_role("link", name="Permalink").click()
+    picture = page.get_by_role("img", name="A black corner")
+    expect(picture).to_have_js_property("complete", True)
+    width, height, natural = picture.evaluate("image => [image.width, image.height, image.naturalWidth]")
+    assert natural and height == round(width * 5 / 7), "it stands in its own shape"
+    expect(page.locator("figcaption")).to_have_text("Mara Eskelund")
+
+
+def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window) -> None:  # type: ignore[no-untyped-def]
+    editor = open_window()
+    page: Page = editor.page
+    editor.log_in()
+    page.goto("/desk/post")
+    held: list[Route] = []
+    page.route("**/desk/pictures", lambda route: held.append(route))
+    page.get_by_label("Title").fill("A slow line")
+    with page.expect_request("**/desk/pictures"):
+        page.locator("#file").set_input_files({"name": "wall.png", "mimeType": "image/png", "buffer": photo(form="PNG")})
+    page.get_by_label("What does the picture show?").fill("A wall")
+    page.get_by_text("Nobody", exact=True).click()
+    editor.button("Post")
+    expect(page.get_by_text("It goes as soon as the picture has arrived.")).to_be_visible()
+    held[0].continue_()
+    expect(page.get_by_role("timer")).to_contain_text("second")
+    expect(page.get_by_role("img", name="A wall")).to_be_visible()
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])

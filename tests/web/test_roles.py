@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from io import BytesIO
 
 import pytest
 from flask import Flask
@@ -19,10 +20,12 @@ from models.suppression import suppress_address
 from models.texts import EntryText
 from notifier.caught import store
 from tests.conftest import Newsroom
+from tests.picture_files import photo
 from tests.web.conftest import Person
 
 A, E, D = Role.AUTHOR, Role.EDITOR, Role.ADMIN
 HOOK = Target("jsons://hooks.example.org/path", "webhook", "JSON webhook hooks.example.org …")
+PICTURE = "/desk/pictures/<sha256:sha256>"
 MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 ALERT = "/desk/alerts/<int(max=9223372036854775807):alert_id>"
 ACCOUNT = "/desk/accounts/<int(max=9223372036854775807):account_id>"
@@ -33,12 +36,14 @@ LOOK = [
     ("/desk/people", A), ("/desk/kept/<uid:place>/mail", A), ("/desk/schedule", A),
     ("/desk/entries/<uid:uid>/edit", E), ("/desk/entries/<uid:uid>/retract", E), ("/desk/streams/new", E),
     ("/desk/streams/<slug:slug>/edit", E), ("/desk/alerts", E), (ALERT, E), ("/desk/alerts/resume", D),
+    (PICTURE, A),
     ("/desk/channels", D), ("/desk/channels/new/<slug:name>", D), ("/desk/channels/<uid:uid>", D),
     ("/desk/subscribers", D), ("/desk/subscribers/export", D), ("/desk/subscribers/suppressed", D), ("/desk/subscribers/<uid:uid>", D),
     ("/desk/account", A), ("/desk/accounts", D), (ACCOUNT, D),
     ("/desk/caught", D), ("/desk/caught/<token:mail_id>", D), ("/desk/caught/<token:mail_id>/html", D),
 ]  # fmt: skip
 CHANGE = [
+    ("/desk/pictures", A, "", {}),
     ("/desk/post", A, "", {"stream": "floods", "title": "T", "request_key": "k1", "do": "post"}),
     ("/desk/preview", A, "", {"stream": "floods", "title": "T"}),
     ("/desk/kept/<uid:place>/drop", A, "published", {}),
@@ -103,13 +108,14 @@ def values(newsroom: Newsroom, settings: Settings, keys: Keys) -> dict[str, str]
         "channel": add_channel(newsroom.db, newsroom.actor, keys, "Hook", HOOK).uid,
         "subscriber": suppress_address(newsroom.db, newsroom.actor, "reader@example.org", "asked").uid,
         "account": str(add_account(newsroom.db, newsroom.actor, "somebody@example.org", "Somebody", Role.AUTHOR).id),
+        "sha256": newsroom.picture(),
         "mail_id": store(settings.data_dir / "caught", "a@example.org", ["b@example.org"], MAIL),
     }
 
 
 def path_of(rule: str, values: dict[str, str], entry: str) -> str:
     path = rule.replace("<slug:slug>", "floods").replace("<token:mail_id>", values["mail_id"])
-    path = path.replace("<slug:name>", "slack")
+    path = path.replace("<slug:name>", "slack").replace("<sha256:sha256>", values["sha256"])
     for kind in ("channel", "subscriber"):
         path = path.replace(f"/desk/{kind}s/<uid:uid>", f"/desk/{kind}s/{values[kind]}")
     return (
@@ -133,7 +139,8 @@ def test_each_page_is_shown_to_its_roles_only(
     person = log_in(role) if role else reader
     for rule, least in LOOK:
         path = path_of(rule, values, "published")
-        expected = 303 if role is None else 200 if role.includes(least) else 403
+        shown = 302 if rule == PICTURE else 200  # to the file, which anybody may see
+        expected = 303 if role is None else shown if role.includes(least) else 403
         answer = person.get(path)
         assert answer.status_code == expected, path
         assert answer.headers["Cache-Control"] == "no-store", path
@@ -153,6 +160,8 @@ def press(person: Person, newsroom: Newsroom, values: dict[str, str], button: Bu
         values = values | {"own": submitted_last(newsroom)}
     version = str(newsroom.entry(values[entry]).version) if entry else "1"
     csrf = {"csrf_token": person.form(person.get("/desk/post"))[1]["csrf_token"]} if token else {}
+    if rule == "/desk/pictures":
+        fields = {"file": (BytesIO(photo()), "a.jpg")}  # type: ignore[dict-item]
     return person.post(path_of(rule, values, entry), fields | {"version": version} | csrf)
 
 
@@ -174,7 +183,8 @@ def test_each_button_works_for_the_least_of_its_roles(
     button: Button, newsroom: Newsroom, values: dict[str, str], log_in: Callable[[Role], Person]
 ) -> None:
     answer = press(log_in(button[1]), newsroom, values, button)
-    assert answer.status_code == (200 if button[0] == "/desk/preview" else 303), answer.text
+    expected = {"/desk/preview": 200, "/desk/pictures": 201}.get(button[0], 303)
+    assert answer.status_code == expected, answer.text
 
 
 def test_an_author_edits_her_own_draft_and_nothing_else(newsroom: Newsroom, author: Person) -> None:

@@ -1,6 +1,6 @@
 """The forms of an entry: what came in, what it means, and what goes back into the page when it is refused."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -14,10 +14,11 @@ from models.keeping import KeptForm
 from models.posting import UNPUBLISHED, Release
 from models.revising import Change
 from models.stories import Entry, Importance, RevisionKind
-from models.texts import EntryText
+from models.texts import EntryText, PictureText, shown_pictures
 from models.times import parse_time
 from web.dates import input_value
 from web.routing import number
+from web.sent import lines, once
 
 E = TypeVar("E", bound=Enum)
 
@@ -33,6 +34,9 @@ class EntryForm:
     body: str = ""
     tags: str = ""
     link: str = ""
+    picture: str = ""  # a line for each, as alt and credit; one more of those is of a picture that is still to be chosen
+    alt: str = ""
+    credit: str = ""
     importance: str = "normal"
     at: str = ""
     alert: str = "followers"
@@ -54,7 +58,9 @@ class EntryForm:
     @classmethod
     def read(cls, sent: Mapping[str, str], **fixed: str) -> Self:
         """What was sent, but for what is ``fixed``; a missing field has its default."""
-        return cls(**{field.name: sent[field.name] for field in fields(cls) if field.name in sent} | fixed)
+        found = once(sent)
+        form = cls(**{field.name: found[field.name] for field in fields(cls) if field.name in found} | fixed)
+        return form._arranged(found.get("first", ""), set(sent.getlist("drop")) if isinstance(sent, MultiDict) else set())
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
@@ -69,6 +75,7 @@ class EntryForm:
             body=entry.body,
             tags=", ".join(tag.label for tag in entry.tags),
             link=entry.link,
+            **_lines_of(shown_pictures(entry)),
             importance=entry.importance.value,
             at=input_value(at, entry.stream.timezone) if at else "",
             alert="followers" if entry.alerts else "nobody",
@@ -87,7 +94,7 @@ class EntryForm:
         """The same form with that text in it; ``byline`` holds what people type."""
         fields = {name: getattr(text, name) for name in ("title", "dek", "body", "link")}
         lists = {name: ", ".join(getattr(text, name)) for name in ("byline", "tags")}
-        return replace(self, **fields, **lists, importance=text.importance.value)
+        return replace(self, **fields, **lists, **_lines_of(text.pictures), importance=text.importance.value)
 
     def text(self) -> EntryText:
         """The entry's text, cleaned; raises Invalid."""
@@ -98,8 +105,25 @@ class EntryForm:
             byline=names(self.byline),
             tags=names(self.tags),
             link=self.link,
+            pictures=self.pictures(),
             importance=choice(Importance, "importance", self.importance),
         ).cleaned()
+
+    def pictures(self) -> tuple[PictureText, ...]:
+        """Its pictures with their words, as they stand."""
+        named = lines(self.picture)
+        words = ((*lines(text), *[""] * len(named)) for text in (self.alt, self.credit))
+        return tuple(PictureText(*one) for one in zip(named, *words, strict=False) if one[0])
+
+    def spare_alt(self) -> str:
+        """What was written of a picture that did not come."""
+        return "".join(lines(self.alt)[len(lines(self.picture)) :][:1])
+
+    def _arranged(self, first: str, dropped: set[str]) -> Self:
+        """With the picture of that name in front, and without those that were to be dropped."""
+        shown = sorted((one for one in self.pictures() if one.sha256 not in dropped), key=lambda one: one.sha256 != first)
+        number = len(lines(self.picture))
+        return replace(self, **_lines_of(shown, lines(self.alt)[number:], lines(self.credit)[number:]))
 
     def release(self, timezone: str, undo_seconds: int) -> Release:
         """How it is to go out; raises Invalid."""
@@ -137,6 +161,16 @@ class EntryForm:
     def hidden(self) -> dict[str, str]:
         """All fields, to be carried through a page that only asks a question."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in {"do", "confirmed"}}
+
+
+def _lines_of(pictures: Iterable[PictureText], alts: Iterable[str] = (), credits_: Iterable[str] = ()) -> dict[str, str]:
+    """Those pictures as fields; then come words of pictures that are still to come."""
+    shown = list(pictures)
+    return {
+        "picture": "\n".join(one.sha256 for one in shown),
+        "alt": "\n".join([*(one.alt for one in shown), *alts]),
+        "credit": "\n".join([*(one.credit for one in shown), *credits_]),
+    }
 
 
 def choice(kind: type[E], field: str, value: str) -> E:

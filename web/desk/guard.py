@@ -12,6 +12,7 @@ from models.people import Role
 from web.context import service
 from web.login import ask_to_log_in, current_actor, logged_in, send_again
 from web.security import sent_from_here
+from web.sent import once
 
 P = ParamSpec("P")
 
@@ -30,7 +31,7 @@ def guard() -> ResponseReturnValue | None:
     except CSRFError:
         if not sent_from_here():
             raise
-        fields = {name: value for name, value in request.form.items() if name != "csrf_token"}
+        fields = {name: value for name, value in once(request.form).items() if name != "csrf_token"}
         message = "This page was opened before you last logged in. Nothing is lost: look at it and send it again."
         response = send_again(request.path, fields, message)
         response.status_code = 400

@@ -21,10 +21,11 @@ from web.desk.caught import framed
 from web.desk.forms import EntryForm
 from web.desk.look import kind_of, look, mail_of
 from web.login import current_actor
+from web.sent import LINES
 
 bp = Blueprint("kept", __name__)
 
-_PASSING = {"csrf_token", "do", "confirmed", "seen", "typed", "entry"}  # of one sending, no part of what is typed
+_PASSING = {"csrf_token", "do", "confirmed", "seen", "typed", "entry", "first", "drop"}  # of one sending, no part of what is typed
 _PLACE = re.compile(r"[0-9a-z]{1,32}")
 
 
@@ -85,6 +86,7 @@ def keep_typed(form: EntryForm, uid: str) -> tuple[EntryForm, Keeping]:
     """Keep what was sent, of a change of that entry or of a new one; the form knows then up to where it is kept."""
     place = uid or form.request_key
     fields = {name: values for name, values in request.form.lists() if name not in _PASSING}
+    fields |= {name: [getattr(form, name)] for name in LINES}  # with pictures that came with it, and without those to be dropped
     try:
         if not _PLACE.fullmatch(place):
             raise Invalid("request_key", "open the form anew.")

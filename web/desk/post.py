@@ -16,6 +16,7 @@ from web.context import service
 from web.desk.form_page import confirm_page, edit_page, must_confirm, new_page
 from web.desk.forms import EntryForm
 from web.desk.kept import keep_typed
+from web.desk.pictures import with_files
 from web.errors import show_again
 from web.login import current_actor
 
@@ -35,6 +36,7 @@ def send() -> ResponseReturnValue:
     """Preview, save or post a new entry."""
     form = EntryForm.read(request.form, kind="")
     show_again(lambda error: new_page(_with_new_key(form) if isinstance(error, KeyUsed) else form, error=error))
+    form = with_files(form)
     if form.do == "back":
         return new_page(form)
     stream, text = _stream(form.stream), form.text()
@@ -57,11 +59,12 @@ def send() -> ResponseReturnValue:
 def send_draft(uid: str) -> ResponseReturnValue:
     """Preview, save or post an entry that is not out yet."""
     form = EntryForm.read(request.form, kind="")
-    show_again(lambda error: edit_page(uid, form, error=error))
-    if form.do == "back":
-        return edit_page(uid, form)
     with service().db.read() as tx:
         stream = get_entry(tx, uid).stream
+    show_again(lambda error: edit_page(uid, form, error=error))
+    form = with_files(form)
+    if form.do == "back":
+        return edit_page(uid, form)
     text = form.text()
     release = form.release(stream.timezone, service().settings.undo_seconds)
     if form.do == "preview":

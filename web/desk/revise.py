@@ -17,6 +17,7 @@ from web.desk.form_page import confirm_page, edit_page, must_confirm
 from web.desk.forms import EntryForm, version_number
 from web.desk.guard import requires
 from web.desk.kept import keep_typed
+from web.desk.pictures import with_files
 from web.errors import show_again
 from web.login import current_actor
 from web.routing import number
@@ -52,7 +53,10 @@ def edit(uid: str) -> ResponseReturnValue:
 def send_revision(uid: str) -> ResponseReturnValue:
     """Preview or make a change of a published entry."""
     form = EntryForm.read(request.form)
+    with service().db.read() as tx:
+        entry = get_entry(tx, uid)
     show_again(lambda error: edit_page(uid, form, error=error))
+    form = with_files(form)
     if form.do == "back":
         return edit_page(uid, form)
     text, change = form.text(), form.change(service().settings.undo_seconds)
@@ -60,8 +64,6 @@ def send_revision(uid: str) -> ResponseReturnValue:
         return edit_page(uid, keep_typed(form, uid)[0], preview=True)
     if form.do != "save":
         raise Conflict("Choose Preview or Save.")
-    with service().db.read() as tx:
-        entry = get_entry(tx, uid)
     if must_confirm(form, entry.stream, text, entry):
         return confirm_page(form, entry.stream, text, entry)
     if change.kind is RevisionKind.RETRACTION:

@@ -14,6 +14,7 @@ from models.streams import StreamText, add_stream, edit_stream, get_stream, set_
 from web.context import service
 from web.desk.forms import choice, names
 from web.desk.guard import requires
+from web.desk.pictures import kept_file
 from web.errors import show_again
 from web.login import current_actor
 
@@ -22,7 +23,7 @@ bp = Blueprint("streams", __name__)
 # Quiet comes by itself; deleting is for the command line, because nothing here could take it back.
 _CHOICES = (StreamState.LIVE, StreamState.HIDDEN, StreamState.ENDED)
 
-_PLAIN = ("subject_prefix", "mail_intro", "mail_footer", "color")
+_PLAIN = ("subject_prefix", "mail_intro", "mail_footer", "color", "picture", "picture_alt")
 
 
 @bp.get("/streams")
@@ -43,8 +44,9 @@ def new() -> ResponseReturnValue:
 @bp.post("/streams/new")
 def send() -> ResponseReturnValue:
     """Begin a story."""
-    sent = request.form
+    sent: Mapping[str, str] = request.form
     show_again(lambda error: _form(sent, error))
+    sent = _with_picture(sent)
     slug = sent.get("slug", "").strip()
     with service().db.read() as tx:
         if any(stream.slug == slug for stream in board(tx).streams):
@@ -63,8 +65,9 @@ def edit(slug: str) -> ResponseReturnValue:
 @bp.post("/streams/<slug:slug>/edit")
 def save(slug: str) -> ResponseReturnValue:
     """Change what a story says."""
-    sent = request.form
+    sent: Mapping[str, str] = request.form
     show_again(lambda error: _edit_form(slug, sent, error))
+    sent = _with_picture(sent)
     move_to = sent.get("slug", "").strip() or None
     edit_stream(service().db, current_actor(), slug, _text(sent), former=sent.get("former"), move_to=move_to)
     return redirect(url_for("desk.streams.show"), 303)
@@ -80,6 +83,13 @@ def set_state(slug: str) -> ResponseReturnValue:
     return redirect(url_for("desk.streams.show"), 303)
 
 
+def _with_picture(sent: Mapping[str, str]) -> Mapping[str, str]:
+    """The form with the picture that was sent with it, or without the one that was to be removed; raises Invalid."""
+    if sent.get("drop"):
+        sent = {**sent, "picture": "", "picture_alt": ""}
+    return {**sent, "picture": kept_file(sent.get("picture", ""))}
+
+
 def _text(sent: Mapping[str, str]) -> StreamText:
     """What a form says; raises Invalid."""
     return StreamText(
@@ -90,7 +100,7 @@ def _text(sent: Mapping[str, str]) -> StreamText:
         sent.get("language", ""),
         sent.get("timezone", ""),
         choice(FeedText, "feed_text", sent.get("feed_text", FeedText.FULL.value)),
-        *(sent.get(name, "") for name in _PLAIN),
+        **{name: sent.get(name, "") for name in _PLAIN},
     )
 
 
