@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -54,6 +54,8 @@ class ChatLane:
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
         self._settler = Settler(db)
         self._room = threading.Semaphore(CHAT_THREADS)
+        # SQLite lets one write and has no queue: of many that try at once one may wait in vain, so here they take turns.
+        self._turn = threading.Lock() if db.embedded else nullcontext()
         self._share = Share(seconds=PASS_SECONDS, first=4, least=1, most=50)
 
     def send_pass(self, stand_in: StandIn = lambda first: None) -> int:  # noqa: ARG005  alone there is nobody
@@ -66,7 +68,8 @@ class ChatLane:
 
     def _pass(self, stand_in: StandIn) -> int:
         began = time.monotonic()
-        claimed = claim(self._db, Lane.URGENT, self._share.size)
+        with self._turn:
+            claimed = claim(self._db, Lane.URGENT, self._share.size)
         if claimed is None:
             return 0
         batch = _Batch(claimed, stand_in)
@@ -103,7 +106,8 @@ class ChatLane:
         elif service is None:
             outcome = Refused(f"This version of Storywire does not know the service {message.service}.")
         else:
-            begun = begin(self._db, message, token, service, batch.beside(message))
+            with self._turn:
+                begun = begin(self._db, message, token, service, batch.beside(message))
             if isinstance(begun, datetime):
                 put_off(self._db, message, token, begun)
                 batch.left.remove(message.id)
