@@ -17,6 +17,13 @@ def photo(width: int = 480, height: int = 320, form: str = "JPEG", *, ground: st
     return out.getvalue()
 
 
+def camera_file() -> bytes:
+    """A JPEG of some megabytes, as a phone makes it."""
+    out = BytesIO()
+    Image.effect_noise((3600, 2400), 60).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
 def bomb(width: int, height: int) -> bytes:
     """A PNG of a hundred bytes that says that it is so large."""
 

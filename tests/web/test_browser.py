@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sy
 from service import Site, eventually
 
 from tests.conftest import missing
-from tests.picture_files import photo
+from tests.picture_files import camera_file
 
 pytestmark = pytest.mark.processes
 
@@ -229,8 +229,9 @@ def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window) -
     held: list[Route] = []
     page.route("**/desk/pictures", lambda route: held.append(route))
     page.get_by_label("Title").fill("A slow line")
-    with page.expect_request("**/desk/pictures"):
-        page.locator("#file").set_input_files({"name": "wall.png", "mimeType": "image/png", "buffer": photo(form="PNG")})
+    large = camera_file()
+    with page.expect_request("**/desk/pictures") as request:
+        page.locator("#file").set_input_files({"name": "wall.jpg", "mimeType": "image/jpeg", "buffer": large})
     page.get_by_label("What does the picture show?").fill("A wall")
     page.get_by_text("Nobody", exact=True).click()
     editor.button("Post")
@@ -238,6 +239,7 @@ def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window) -
     held[0].continue_()
     expect(page.get_by_role("timer")).to_contain_text("second")
     expect(page.get_by_role("img", name="A wall")).to_be_visible()
+    assert 10_000 < request.value.sizes()["requestBodySize"] < len(large) / 2, "it was sent no larger than it is kept"
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
