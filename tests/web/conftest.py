@@ -21,6 +21,7 @@ from models.database import Database, open_database
 from models.entries import list_entries
 from models.gates import OPEN
 from tests.conftest import Newsroom, StandingClock
+from tests.web.browsing import browser, open_window, site  # noqa: F401  fixtures
 from web import create_app
 from web.context import Service
 from web.shelf import make_shelf

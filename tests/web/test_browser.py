@@ -2,93 +2,18 @@
 
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
 from service import Site, eventually
 
-from tests.conftest import missing
 from tests.picture_files import camera_file
+from tests.web.browsing import PHONE, UNDO_SECONDS, OpenWindow
 
 pytestmark = pytest.mark.processes
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]  # fmt: skip
-UNDO_SECONDS = 3
-LONG = f"`{'m' * 300}`\n\n| a | b |\n|---|---|\n| {'n' * 200} | c |\n\n```\n{'p' * 300}\n```\n\nhttps://example.org/{'o' * 200}"
-PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The demo: a story, a reader whose mail is caught, a worker."""
-    site = Site(tmp_path_factory.mktemp("site"), undo_seconds=str(UNDO_SECONDS))
-    site.environment["STORYWIRE_BASE_URL"] = site.base_url
-    try:
-        yield site.start("demo")
-    finally:
-        site.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        missing("Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-class Visitor:
-    """One browser window, and what its console complained of."""
-
-    def __init__(self, browser: Browser, site: Site, *, script: bool = True, viewport: dict[str, int] = DESKTOP) -> None:
-        self.context = browser.new_context(java_script_enabled=script, viewport=viewport, base_url=site.base_url)
-        self.page: Page = self.context.new_page()
-        self.site = site
-        self.complaints: list[str] = []
-        self.page.on("console", self._note)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def _note(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.complaints.append(f"{self.page.url}: {message.text}")
-
-    def log_in(self, email: str = "admin@example.org") -> None:
-        """By a link that works once."""
-        said = self.site.do("account", "login-link", email)
-        link = re.search(r"http://\S+/login/\S+", said)
-        assert link is not None, said
-        self.page.goto(link[0])
-        self.page.get_by_role("button", name="Log in").click()
-        expect(self.page.get_by_role("link", name="New entry")).to_be_visible()
-
-    def button(self, name: str) -> None:
-        """Press a button."""
-        self.page.get_by_role("button", name=name, exact=True).click()
-
-
-@pytest.fixture
-def open_window(browser: Browser, site: Site) -> Iterator:  # type: ignore[type-arg]
-    opened: list[Visitor] = []
-
-    def window(**options: object) -> Visitor:
-        opened.append(Visitor(browser, site, **options))  # type: ignore[arg-type]
-        return opened[-1]
-
-    yield window
-    for visitor in opened:
-        visitor.context.close()
-        assert not visitor.complaints
-
-
-def test_an_entry_from_the_form_to_the_inbox(open_window) -> None:  # type: ignore[no-untyped-def]
+def test_an_entry_from_the_form_to_the_inbox(open_window: OpenWindow) -> None:
     editor = open_window()
     page: Page = editor.page
     editor.log_in()
@@ -114,7 +39,7 @@ def test_an_entry_from_the_form_to_the_inbox(open_window) -> None:  # type: igno
     expect(page.frame_locator("iframe").get_by_role("heading", name="Trams turn back at Corn Exchange")).to_be_visible()
 
 
-def test_what_an_author_submits_is_returned_submitted_again_approved_and_scheduled(open_window, site: Site) -> None:  # type: ignore[no-untyped-def]
+def test_what_an_author_submits_is_returned_submitted_again_approved_and_scheduled(open_window: OpenWindow, site: Site) -> None:
     site.do("account", "add", "author@example.org", "--name", "Ada Quill", "--role", "author")
     author, editor = open_window(viewport=PHONE, script=False), open_window()
     author.log_in("author@example.org")
@@ -148,7 +73,7 @@ def test_what_an_author_submits_is_returned_submitted_again_approved_and_schedul
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
-def test_the_page_turns_by_itself_when_the_wait_is_over(script: bool, open_window) -> None:  # type: ignore[no-untyped-def]
+def test_the_page_turns_by_itself_when_the_wait_is_over(script: bool, open_window: OpenWindow) -> None:
     editor = open_window(script=script)
     page: Page = editor.page
     editor.log_in()
@@ -162,7 +87,7 @@ def test_the_page_turns_by_itself_when_the_wait_is_over(script: bool, open_windo
     assert time.monotonic() - began >= UNDO_SECONDS, "it waited"
 
 
-def test_without_script_everything_works_and_no_text_is_lost(open_window) -> None:  # type: ignore[no-untyped-def]
+def test_without_script_everything_works_and_no_text_is_lost(open_window: OpenWindow) -> None:
     editor = open_window(script=False)
     page: Page = editor.page
     editor.log_in()
@@ -191,7 +116,7 @@ def test_without_script_everything_works_and_no_text_is_lost(open_window) -> Non
     editor.complaints = [complaint for complaint in editor.complaints if "422" not in complaint]  # asked for above
 
 
-def test_a_picture_is_pasted_described_and_posted(open_window) -> None:  # type: ignore[no-untyped-def]
+def test_a_picture_is_pasted_described_and_posted(open_window: OpenWindow) -> None:
     editor = open_window()
     page: Page = editor.page
     editor.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -221,7 +146,7 @@ def test_a_picture_is_pasted_described_and_posted(open_window) -> None:  # type:
     expect(page.locator("figcaption")).to_have_text("Mara Eskelund")
 
 
-def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window: OpenWindow) -> None:
     editor = open_window()
     page: Page = editor.page
     editor.log_in()
@@ -242,41 +167,7 @@ def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window) -
     assert 10_000 < request.value.sizes()["requestBodySize"] < len(large) / 2, "it was sent no larger than it is kept"
 
 
-@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_no_page_scrolls_sideways(viewport: dict[str, int], open_window) -> None:  # type: ignore[no-untyped-def]
-    editor = open_window(viewport=viewport)
-    page: Page = editor.page
-    editor.log_in()
-    page.goto("/desk/post")
-    page.get_by_label("Title").fill("Unbreakable " + "w" * 200)
-    page.get_by_label("Text").fill(LONG)
-    page.get_by_text("Nobody", exact=True).click()
-    editor.button("Post")
-    editor.button("Publish now")
-    entry = page.url
-    permalink = page.get_by_role("link", name="Permalink").get_attribute("href")
-    paths = [
-        "/",
-        "/streams/tarrow-rises",
-        permalink,
-        "/streams/tarrow-rises/follow",
-        "/follow",
-        "/subscribe",
-        "/contributors/jory-pell",
-        "/tags/evacuation",
-        "/desk",
-        entry,
-        f"{entry}/edit",
-        f"{entry}/retract",
-    ]
-    paths += [f"/desk/{name}" for name in ("post", "entries", "streams", "streams/new", "streams/tarrow-rises/edit", "channels", "caught")]
-    for path in paths:
-        page.goto(path)
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        assert wide <= viewport["width"], f"{path} is {wide} px wide"
-
-
-def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_asks(open_window, site: Site) -> None:  # type: ignore[no-untyped-def]
+def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_asks(open_window: OpenWindow, site: Site) -> None:
     page: Page = open_window(viewport=PHONE).page
     page.clock.install()
     page.goto("/streams/tarrow-rises")
@@ -301,7 +192,7 @@ def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_ask
     eventually(lambda: abs(page.evaluate(f"document.getElementById('{place}').getBoundingClientRect().top") - top) < 2, what="the way back")
 
 
-def test_an_open_page_asks_less_while_nobody_answers_or_looks_and_not_at_all_once_it_is_over(open_window, site: Site) -> None:  # type: ignore[no-untyped-def]
+def test_an_open_page_asks_less_while_nobody_answers_or_looks_and_not_at_all_once_it_is_over(open_window: OpenWindow, site: Site) -> None:
     reader = open_window()
     page: Page = reader.page
     asked: list[str] = []
@@ -334,7 +225,7 @@ def test_an_open_page_asks_less_while_nobody_answers_or_looks_and_not_at_all_onc
     reader.complaints = [complaint for complaint in reader.complaints if " 50" not in complaint]  # answered above
 
 
-def test_an_entry_is_written_and_published_by_keyboard_alone(open_window, site: Site) -> None:  # type: ignore[no-untyped-def]
+def test_an_entry_is_written_and_published_by_keyboard_alone(open_window: OpenWindow, site: Site) -> None:
     site.do("channel", "add", "courier-tarrow", "--url", "ntfys://ntfy.example.org/courier-tarrow")
     editor = open_window()
     page: Page = editor.page
@@ -376,7 +267,7 @@ def test_an_entry_is_written_and_published_by_keyboard_alone(open_window, site: 
     expect(page.get_by_text("By Ines Valbrook, Nobody Yet", exact=True)).to_be_visible()
 
 
-def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(open_window) -> None:  # type: ignore[no-untyped-def]
+def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(open_window: OpenWindow) -> None:
     editor, other = open_window(), open_window(viewport=PHONE)
     page: Page = editor.page
     editor.log_in()
@@ -412,7 +303,7 @@ def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(open_wind
     editor.complaints = [complaint for complaint in editor.complaints if not re.search("htmx:|DISCONNECTED", complaint)]
 
 
-def test_a_change_of_somebody_else_is_shown_beside_ones_own_on_a_phone(open_window, site: Site) -> None:  # type: ignore[no-untyped-def]
+def test_a_change_of_somebody_else_is_shown_beside_ones_own_on_a_phone(open_window: OpenWindow, site: Site) -> None:
     uid = site.do("entry", "add", "tarrow-rises", "--title", "Forty pumps run", "--no-alert").split()[-1]
     editor = open_window(viewport=PHONE)
     page: Page = editor.page
