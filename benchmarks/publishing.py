@@ -18,6 +18,7 @@ from benchmarks.feed_rendering import feedgen_alone
 from benchmarks.process import core, free_port, output, started
 from benchmarks.site import STREAM, Site, site
 from benchmarks.table import Row
+from config.keys import Keys
 from feeds.address import Scope, Topic
 from feeds.changes import read_moves
 from feeds.document import Format
@@ -29,6 +30,7 @@ from feeds.shelved import Shelved
 from models import Entry, Stream
 from models import Site as SiteRow
 from models.streams import StreamText, add_stream
+from web import create_app
 
 POSTS, FEW, MANY = 15, 100, 100_000
 STREAMS, EACH = 1_000, 20
@@ -58,7 +60,7 @@ class _Watched:
 def rows() -> list[Row]:
     """A minute."""
     with site() as found:
-        return [_all_documents(found), _long_stream(found), _two_processes(found), _memory(found)]
+        return [_all_documents(found), _long_stream(found), _long_page(found), _two_processes(found), _memory(found)]
 
 
 def _shelf(found: Site) -> Shelf:
@@ -96,6 +98,18 @@ def _long_stream(found: Site) -> Row:
             paths = [f"/streams/s{number}/{name}" for name in FILES]
             took.setdefault(number, []).append(_seconds(lambda shelf=shelf, paths=paths: _renew(shelf, paths)) * 1000)
     return Row(f"the same for a stream of {MANY:,} entries", took[MANY][2:], took[FEW][2:], "ms CPU", f"one of {FEW}", most=1.2)
+
+
+def _long_page(found: Site) -> Row:
+    """The page of a story, made anew: in the streams that `_long_stream` filled."""
+    app = create_app(found.settings, Keys("of a benchmark, which signs nothing"), found.db, ring=lambda: None)
+    shelf, took = app.extensions["storywire"].shelf, dict[int, list[float]]()
+    shelf.watcher = _Watched()
+    for turn in range(POSTS):
+        for number in (FEW, MANY):
+            found.post(f"Shown {turn}", BODY, f"s{number}")
+            took.setdefault(number, []).append(_seconds(lambda path=f"/streams/s{number}": _renew(shelf, [path])) * 1000)
+    return Row(f"the page of a stream of {MANY:,} entries", took[MANY][2:], took[FEW][2:], "ms CPU", f"of one of {FEW}", most=1.2)
 
 
 def _renew(shelf: Shelf, paths: list[str]) -> None:

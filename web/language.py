@@ -16,6 +16,7 @@ from flask_babel import Babel, Domain, gettext  # type: ignore[import-untyped]
 from markupsafe import Markup
 
 from models.errors import Invalid, ServiceError
+from models.texts import direction
 from notifier.words import LANGUAGES, spoken
 from web.context import service
 
@@ -58,6 +59,13 @@ def page_language() -> str:
         return "en"
     speak("en" if at_desk() else None)
     return str(g.page_language)
+
+
+def written(language: str) -> Markup:
+    """The attributes of an element in that language; ``data-words`` where our own words in it run the other way than its text."""
+    way, ours = direction(language), direction(page_language())
+    attributes = Markup('lang="{}" dir="{}"').format(language, way)
+    return attributes if way == ours else attributes + Markup(' data-words="{}"').format(ours)
 
 
 def at_desk() -> bool:

@@ -11,10 +11,9 @@ from flask import Flask, url_for
 from config.settings import Settings
 from models.ledger import DeliveryState
 from models.stories import EntryState, Importance
-from models.texts import direction
 from web import dates, diff, machines
 from web.desk.caught import caught_folder
-from web.language import page_language, reason, said
+from web.language import page_language, reason, said, written
 from web.links import feeds_of, page_url, site_url
 from web.login import current_account, may_publish
 from web.routing import CONVERTERS
@@ -40,7 +39,7 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         account=current_account,
         may_publish=may_publish,
         mail_is_caught=lambda: caught_folder() is not None,
-        direction=direction,
+        written=written,
         feeds_of=feeds_of,
         page_url=page_url,
         site_url=site_url,

@@ -160,7 +160,7 @@ def test_times_are_those_of_the_story(newsroom: Newsroom, reader: Person) -> Non
     assert root.xpath("//section[@class='day']/h2")[0].text_content() == "Saturday 14 March 2026"
     assert root.xpath("//time[@class='dt-published']/@datetime") == ["2026-03-14T01:30:00+02:00"]
     assert "Times in Kyiv (EET)" in page.text
-    assert (root.get("lang"), root.get("dir")) == ("ar", "rtl")
+    assert (root.get("lang"), root.get("dir"), root.get("data-words")) == ("ar", "rtl", "ltr"), "our words are English there"
 
 
 def test_every_entry_of_a_long_story_stands_on_one_of_its_pages(newsroom: Newsroom, reader: Person) -> None:
