@@ -169,6 +169,7 @@ def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window: O
 
 def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_asks(open_window: OpenWindow, site: Site) -> None:
     page: Page = open_window(viewport=PHONE).page
+    page.emulate_media(reduced_motion="reduce")  # else it is on its way for a second
     page.clock.install()
     page.goto("/streams/tarrow-rises")
     read = page.locator("article.h-entry").last
