@@ -62,7 +62,7 @@ def _topics(tx: Session, stream: str | None) -> Iterator[Topic]:
         return
     yield Topic()
     yield from (Topic(Scope.STREAM, found.slug) for found in list_streams(tx, public=True))
-    newest = [entry for entry in list_entries(tx, EntryState.PUBLISHED) if entry.stream.is_public]
+    newest = [entry for entry in list_entries(tx, EntryState.PUBLISHED, whole=True) if entry.stream.is_public]
     yield from [Topic(Scope.TAG, tag.slug) for entry in newest for tag in entry.tags][:1]
     yield from [Topic(Scope.CONTRIBUTOR, credit.contributor.slug) for entry in newest for credit in entry.credits][:1]
 
