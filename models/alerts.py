@@ -9,11 +9,11 @@ from sqlalchemy.orm import Session
 
 from models.audience import reachable
 from models.clock import now
-from models.gates import why_wait
+from models.gates import SECOND, needs_second, why_wait
 from models.ledger import Alert, AlertKind, Delivery, DeliveryState, Fanout, Lane, Recipient, RecipientState
 from models.people import Account, Role
 from models.stories import Entry, Importance, Revision, RevisionKind, StreamState
-from models.tallies import tally
+from models.tallies import tallied, tally
 
 URGENT, NORMAL, DIGEST = 0, 1, 2  # priorities within a lane
 
@@ -43,6 +43,23 @@ def drop_waiting(tx: Session, entry: Entry) -> None:
     of_entry = select(Revision.id).where(Revision.entry_id == entry.id)
     waits = (Alert.revision_id.in_(of_entry), Alert.waits_for.is_not(None), Alert.stopped_at.is_(None))
     tx.execute(update(Alert).where(*waits).values(stopped_at=now(tx)))
+
+
+def wait_again(tx: Session, entry: Entry) -> None:
+    """Let what is still owed of an entry that was changed wait for a second editor, where it is breaking now.
+
+    Its alerts tell it as it stands, and who let them go saw another text.  One that was stopped may be resumed.
+    """
+    if not needs_second(tx, entry.importance):
+        return
+    of_entry = select(Alert).join(Revision, Revision.id == Alert.revision_id).where(Revision.entry_id == entry.id)
+    alerts = tx.scalars(of_entry.where(Alert.folded_at.is_(None))).all()
+    undone = set(tx.scalars(select(Fanout.alert_id).where(Fanout.alert_id.in_([one.id for one in alerts]), Fanout.done_at.is_(None))))
+    sums = tallied(tx, [one.id for one in alerts])
+    for one in alerts:
+        states = sums.get(one.id, {})
+        if one.stopped_at is not None or one.id in undone or 2 * states.get(DeliveryState.QUEUED, 0) > sum(states.values()):
+            one.waits_for = SECOND
 
 
 def owe_notice(tx: Session, recipient: Recipient, name: str, values: Mapping[str, Any]) -> Alert:

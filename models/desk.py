@@ -7,14 +7,14 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.gates import SECOND
+from models.gates import SECOND, last_hand
 from models.ledger import Alert
 from models.stories import Entry, EntryState, Revision, RevisionKind, Stream
 
 
 @dataclass(frozen=True)
 class WaitingAlert:
-    """An alert that waits on the desk; ``second``: for somebody else than ``account_id``, who made the change."""
+    """An alert that waits on the desk; ``second``: for somebody else than ``account_id``, who wrote what it would tell."""
 
     id: int
     since: datetime
@@ -29,7 +29,7 @@ class WaitingAlert:
 def waiting_alerts(tx: Session, *, entry_id: int | None = None, limit: int = 100) -> Sequence[WaitingAlert]:
     """Alerts that wait on the desk, the oldest first: all, or those of one entry."""
     query = (
-        select(Alert.id, Alert.created_at, Alert.waits_for, Revision.kind, Revision.account_id, Entry.uid, Entry.title, Stream.title)
+        select(Alert.id, Alert.created_at, Alert.waits_for, Revision.kind, last_hand(Entry.id), Entry.uid, Entry.title, Stream.title)
         .join(Revision, Revision.id == Alert.revision_id)
         .join(Entry, Entry.id == Revision.entry_id)
         .join(Stream, Stream.id == Entry.stream_id)

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from config.settings import Settings
 from models.clock import now
 from models.ledger import Alert
-from models.stories import Entry, Importance, Revision, RevisionKind
+from models.stories import Entry, Importance, Revision, RevisionKind, RevisionState
 
 SECOND, MOST = "second", "most"  # why an alert waits
 HOUR = timedelta(hours=1)
+_WRITING = (RevisionKind.PUBLISH, RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ def agreed(tx: Session) -> Gates:
 def needs_second(tx: Session, importance: Importance) -> bool:
     """Whether an entry that matters so much goes out only when two have seen it."""
     return importance is Importance.BREAKING and agreed(tx).second_editor
+
+
+def last_hand(entry_id: int | InstrumentedAttribute[int]) -> ColumnElement[int | None]:
+    """The account that wrote what a published entry says now: an alert tells it as it stands, so somebody else lets that go."""
+    wrote = aliased(Revision)
+    applied = (wrote.entry_id == entry_id, wrote.state == RevisionState.APPLIED, wrote.kind.in_(_WRITING))
+    return select(wrote.account_id).where(*applied).order_by(wrote.no.desc()).limit(1).scalar_subquery()
 
 
 def why_wait(tx: Session, revision: Revision, entry: Entry) -> str | None:

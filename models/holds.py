@@ -91,7 +91,8 @@ def resume_sending(db: Database, actor: Actor) -> None:
     """
     with db.begin() as tx:
         site = tx.scalars(select(Site).with_for_update()).one()
-        late = tx.scalars(select(Alert.id).where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None), Alert.folded_at.is_(None))).all()
+        held = (Alert.held_at.is_not(None), Alert.waits_for.is_(None), Alert.stopped_at.is_(None), Alert.folded_at.is_(None))
+        late = tx.scalars(select(Alert.id).where(*held)).all()
         actor.must_be(Role.ADMIN if site.held_reason is not None or late else Role.EDITOR)
         site.sending_paused, site.held_reason = False, None
         site.fingerprint, site.heartbeat_at = None, now(tx)

@@ -13,7 +13,7 @@ from models.actor import Actor
 from models.base import new_uid
 from models.clock import now
 from models.database import Database
-from models.entries import entries, entry_to_change, fill, packed
+from models.entries import entries, entry_to_change, fill, packed, snapshot
 from models.errors import Conflict, Invalid, KeyUsed
 from models.gates import needs_second
 from models.people import Role
@@ -112,8 +112,8 @@ def save_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryTe
         fill(tx, entry, packed(tx, text))
         if plan is not None:
             _plan(tx, entry, plan)
-        if entry.state is EntryState.SCHEDULED and needs_second(tx, entry.importance):
-            go_out(tx, actor, entry)
+        if entry.state is not EntryState.DRAFT and needs_second(tx, entry.importance):
+            entry.state, entry.submitted_by = EntryState.SUBMITTED, actor.account_id  # nobody else has seen this text
         tx.flush()
         return entry
 
@@ -124,7 +124,10 @@ def post_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryTe
     with db.begin() as tx:
         entry = _unpublished(tx, actor, uid, version)
         must_take_entries(entry.stream)
+        former = snapshot(entry)
         fill(tx, entry, packed(tx, text))
+        if snapshot(entry) != former:  # nobody approves a text of one's own
+            entry.state = EntryState.DRAFT
         _release(tx, actor, entry, release)
         tx.flush()
         return entry

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
 from models.actor import Actor
-from models.alerts import owe
+from models.alerts import owe, wait_again
 from models.clock import now
 from models.database import Database, rows_changed
 from models.entries import changed, entry_to_change, fill, must_be_at, packed, snapshot
@@ -201,6 +201,7 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
         entry.state = EntryState.PUBLISHED
     if revision.kind in REVISING:
         fill(tx, entry, revision.content)
+        wait_again(tx, entry)
     else:
         changed(tx, entry)
     if revision.kind in _SIGNIFICANT:

@@ -1,9 +1,10 @@
 """Steering one alert: stop it, go on with it, send it to those who missed it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, select, update
+from sqlalchemy import ColumnElement, and_, select, update
 from sqlalchemy.orm import Session
 
 from models.actor import Actor
@@ -11,16 +12,17 @@ from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
 from models.errors import Conflict, Forbidden, NotFound
-from models.gates import MOST, SECOND
+from models.gates import MOST, SECOND, last_hand, needs_second
 from models.ledger import HELD, Alert, Delivery, DeliveryState, SkipReason
 from models.people import Role
-from models.stories import Entry, EntryState, Revision, RevisionKind
+from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState
 from models.tallies import tally
 
 STOPPED = "The alert was stopped."
 """What a delivery says that was skipped for that reason alone, and so is owed again when the alert goes on."""
 SLICE = 1_000
 """Recipients looked at in one transaction: some 4 ms of the write lock of SQLite, measured with 100,000."""
+_SECOND = "A breaking change needs a second editor: somebody else has to let its alert go."
 _HELD_BACK = and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at >= HELD)
 
 
@@ -47,7 +49,7 @@ def stop_alert(db: Database, actor: Actor, alert_id: int) -> Alert:
         if alert.stopped_at is None and alert.finished_at is not None:
             raise Conflict("Nothing of this alert is owed any more, so there is nothing to stop.")
         alert.stopped_at = alert.stopped_at or now(tx)
-    if alert.held_at is not None:  # for workers to skip
+    if alert.held_at is not None or alert.waits_for is not None:  # for workers to skip
         _owe_again(db, alert_id, {DeliveryState.QUEUED: _HELD_BACK})
     return alert
 
@@ -60,26 +62,27 @@ def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         alert = _alert(tx, alert_id)
-        _let_go(tx, actor, alert)
+        earlier = _let_go(tx, actor, alert)
         alert.stopped_at = alert.held_at = alert.finished_at = None
         alert.resumed_at = now(tx)
     stopped = and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.CANCELLED, Delivery.last_reply == STOPPED)
-    return _owe_again(db, alert_id, {DeliveryState.SKIPPED: stopped, DeliveryState.QUEUED: _HELD_BACK})
+    held_back = {DeliveryState.QUEUED: _HELD_BACK}
+    return _owe_again(db, alert_id, {DeliveryState.SKIPPED: stopped, **held_back}) + sum(_owe_again(db, one, held_back) for one in earlier)
 
 
-def _let_go(tx: Session, actor: Actor, alert: Alert) -> None:
-    """Let it wait no longer on the desk, nor what waits there of earlier revisions: who is owed several gets the last, told as new."""
+def _let_go(tx: Session, actor: Actor, alert: Alert) -> Sequence[int]:
+    """Let it wait no longer on the desk, nor what waits there of earlier revisions, whose ids are returned: who is owed several gets
+    the last, told as new."""
     if alert.waits_for is None:
-        return
+        return []
     revision = tx.get_one(Revision, alert.revision_id)
-    if alert.waits_for == SECOND and revision.account_id == actor.account_id:
-        raise Forbidden("A breaking change needs a second editor: somebody else has to let its alert go.")
+    own = tx.scalar(select(last_hand(revision.entry_id))) == actor.account_id
+    if alert.waits_for == SECOND and own:
+        raise Forbidden(_SECOND)
     earlier = select(Revision.id).where(Revision.entry_id == revision.entry_id, Revision.no < revision.no)
-    others = select(Revision.id).where(Revision.account_id.is_distinct_from(actor.account_id))
-    may = or_(Alert.waits_for == MOST, and_(Alert.waits_for == SECOND, Alert.revision_id.in_(others)))
-    waits = (Alert.revision_id.in_(earlier), may, Alert.stopped_at.is_(None))
-    tx.execute(update(Alert).where(*waits).values(waits_for=None, resumed_at=now(tx)))
+    waits = (Alert.revision_id.in_(earlier), Alert.waits_for == MOST if own else Alert.waits_for.is_not(None), Alert.stopped_at.is_(None))
     alert.waits_for = None
+    return tx.scalars(update(Alert).where(*waits).values(waits_for=None, resumed_at=now(tx)).returning(Alert.id)).all()
 
 
 def retry_alert(db: Database, actor: Actor, alert_id: int, *, unknown: bool = False) -> int:
@@ -90,7 +93,7 @@ def retry_alert(db: Database, actor: Actor, alert_id: int, *, unknown: bool = Fa
     """
     actor.must_be(Role.EDITOR)
     with db.read() as tx:
-        _must_be_true_still(tx, _alert(tx, alert_id))
+        _must_be_true_still(tx, actor, _alert(tx, alert_id))
     states = [DeliveryState.FAILED, *([DeliveryState.UNKNOWN] if unknown else [])]
     return _owe_again(db, alert_id, {state: Delivery.state == state for state in states})
 
@@ -104,7 +107,7 @@ def _alert(tx: Session, alert_id: int) -> Alert:
     return alert
 
 
-def _must_be_true_still(tx: Session, alert: Alert) -> None:
+def _must_be_true_still(tx: Session, actor: Actor, alert: Alert) -> None:
     if alert.stopped_at is not None or alert.held_at is not None or alert.waits_for is not None:
         raise Conflict("This alert is stopped or held, or waits on the desk. Resume it first.")
     revision = tx.get(Revision, alert.revision_id) if alert.revision_id is not None else None
@@ -113,9 +116,13 @@ def _must_be_true_still(tx: Session, alert: Alert) -> None:
     later = select(Alert.id).join(Revision, Revision.id == Alert.revision_id).where(Revision.entry_id == revision.entry_id)
     if tx.scalar(later.where(Revision.no > revision.no).limit(1)) is not None:
         raise Conflict("A later alert of the same entry took the place of this one. Retry that.")
-    withdrawn = tx.get_one(Entry, revision.entry_id).state is EntryState.RETRACTED
+    entry = tx.get_one(Entry, revision.entry_id)
+    withdrawn = entry.state is EntryState.RETRACTED
     if withdrawn is not (revision.kind is RevisionKind.RETRACTION):
         raise Conflict("The entry is withdrawn." if withdrawn else "The entry was restored.")
+    changed = select(Revision.id).where(Revision.entry_id == entry.id, Revision.no > revision.no, Revision.state == RevisionState.APPLIED)
+    if needs_second(tx, entry.importance) and tx.scalar(changed.limit(1)) and tx.scalar(select(last_hand(entry.id))) == actor.account_id:
+        raise Forbidden(_SECOND)
 
 
 def _owe_again(db: Database, alert_id: int, which: dict[DeliveryState, ColumnElement[bool]]) -> int:

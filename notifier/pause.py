@@ -60,7 +60,7 @@ class Brake:
         """True from the look on that finds all sending or one of these alerts stopped: the rest of the claim is to be given back."""
         if not self._pulled and self._monotonic() >= self._look_at:
             with self._db.read() as tx:
-                ended = or_(Alert.stopped_at.is_not(None), Alert.held_at.is_not(None))
+                ended = or_(Alert.stopped_at.is_not(None), Alert.held_at.is_not(None), Alert.waits_for.is_not(None))
                 stopped = select(Alert.id).where(Alert.id.in_(self._alert_ids), ended).limit(1)
                 self._pulled = not may_send(tx) or tx.scalar(stopped) is not None
             self._look_at = self._monotonic() + LOOK_SECONDS
@@ -73,7 +73,7 @@ def hold_late(tx: Session, alerts: Iterable[About], *, tried: set[int]) -> set[i
     ``tried``: those of which a delivery comes back from a try that failed, which its own maximum age ends.
     """
     alerts = list(alerts)
-    held = {one.alert_id for one in alerts if one.held_at is not None}
+    held = {one.alert_id for one in alerts if one.held_at is not None or one.waits}
     old = {one.alert_id for one in alerts if now(tx) - (one.resumed_at or one.created_at) > LATE} - held - tried
     sums = tallied(tx, old) if old else {}
     late = {one for one in old if not any(sums.get(one, {}).get(state) for state in _TRIED)}

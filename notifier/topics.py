@@ -30,6 +30,7 @@ class About:
     created_at: datetime
     stopped_at: datetime | None
     held_at: datetime | None
+    waits: bool  # on the desk
     resumed_at: datetime | None
     no: int
     kind: RevisionKind
@@ -97,6 +98,7 @@ def abouts(tx: Session, alert_ids: Iterable[int]) -> dict[int, About]:
             created_at=alert.created_at,
             stopped_at=alert.stopped_at,
             held_at=alert.held_at,
+            waits=alert.waits_for is not None,
             resumed_at=alert.resumed_at,
             no=no,
             kind=kind,

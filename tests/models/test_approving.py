@@ -1,10 +1,11 @@
 """Author submits, editor approves or returns; what is breaking may need a second editor; what is scheduled can be moved."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from models import EntryState, Importance, Role
+from models import Entry, EntryState, Importance, Role
 from models.approving import approve, return_entry, take_back
 from models.errors import AlreadyOut, Conflict, Forbidden, Invalid, StaleVersion
 from models.posting import Release, add_entry, post_draft, save_draft
@@ -106,6 +107,26 @@ def test_who_posts_anothers_draft_as_breaking_is_the_one_who_may_not_approve_it(
     with pytest.raises(Forbidden):
         approve(db, newsroom.actor, draft.uid, posted.version)
     assert approve(db, editor, draft.uid, posted.version).state is EntryState.PUBLISHED
+
+
+@pytest.mark.parametrize("role", [Role.AUTHOR, Role.EDITOR])
+def test_who_changes_what_another_submitted_may_not_approve_it_as_breaking(newsroom, db, role):
+    newsroom.agree(second_editor=True)
+    other = newsroom.account(role)
+    entry = submit(newsroom, other, EntryText("Harmless") if role is Role.AUTHOR else BREAKING)
+    ours = EntryText("Dyke breaks, run", importance=Importance.BREAKING)
+    posted = post_draft(db, newsroom.actor, entry.uid, entry.version, ours, Release())
+    assert (posted.state, posted.title) == (EntryState.SUBMITTED, ours.title)
+    saved = save_draft(db, newsroom.actor, entry.uid, posted.version, replace(ours, title="Dyke breaks, run now"))
+    for letting_out in (lambda: approve(db, newsroom.actor, entry.uid, saved.version), lambda: publish_as_it_is(newsroom, saved)):
+        with pytest.raises(Forbidden, match="second editor"):
+            letting_out()
+    if role is Role.EDITOR:
+        assert approve(db, other, entry.uid, saved.version).state is EntryState.PUBLISHED
+
+
+def publish_as_it_is(newsroom: Newsroom, entry: Entry) -> Entry:
+    return post_draft(newsroom.db, newsroom.actor, entry.uid, entry.version, EntryText.of(entry), Release())
 
 
 def test_the_schedule_shows_what_comes_next_first_and_a_time_can_be_changed(newsroom, db, clock):

@@ -1,5 +1,7 @@
 """Alerts that wait on the desk until an editor lets them go."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
@@ -94,6 +96,71 @@ def test_a_change_of_what_is_breaking_waits_for_another_editor(newsroom: Newsroo
     resume_alert(office.db, newsroom.account(Role.EDITOR), alert_id)
     office.run()
     assert len(inbox.mails) == 4
+
+
+@pytest.mark.parametrize("kind", [RevisionKind.SILENT, RevisionKind.UPDATE])
+@pytest.mark.parametrize("stage", ["unexpanded", "expanded", "stopped", "above the limit"])
+def test_an_alert_that_is_owed_still_does_not_tell_what_was_made_breaking_by_one_hand(
+    stage: str, kind: RevisionKind, newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
+    newsroom.agree(second_editor=True, most_alerts=1)
+    other = newsroom.account(Role.EDITOR)
+    if stage == "above the limit":
+        newsroom.post(title="First")
+        office.run()
+    before = len(inbox.mails)
+    entry = newsroom.post(title="Harmless")
+    (alert_id,) = [one["id"] for one in sums_of(newsroom) if one["entry_uid"] == entry.uid]
+    if stage == "expanded":
+        office.expand()
+    elif stage == "stopped":
+        stop_alert(office.db, newsroom.actor, alert_id)
+        office.run()
+    revise(office.db, newsroom.actor, entry.uid, entry.version, EntryText("It broke", importance=Importance.BREAKING), Change(kind))
+    office.run()
+    with pytest.raises(Forbidden, match="second editor"):
+        resume_alert(office.db, newsroom.actor, alert_id)
+    office.run()
+    assert len(inbox.mails) == before
+    for one in sums_of(newsroom):
+        if one["waits_for"]:
+            resume_alert(office.db, other, one["id"])
+    office.run()
+    assert [mail["Subject"] for mail in inbox.mails[before:]] == ["Breaking: It broke"] * 2, "each reader is told once"
+    assert all(one["queued"] == 0 for one in sums_of(newsroom))
+
+
+def test_what_was_told_to_all_waits_for_nobody(newsroom: Newsroom, office: Office) -> None:
+    newsroom.agree(second_editor=True)
+    entry = newsroom.post(title="Harmless")
+    office.run()
+    revise(office.db, newsroom.actor, entry.uid, entry.version, EntryText("It broke", importance=Importance.BREAKING), Change())
+    assert on_desk(newsroom) == []
+    (told,) = sums_of(newsroom)
+    with pytest.raises(Forbidden, match="second editor"):
+        retry_alert(office.db, newsroom.actor, told["id"])
+    assert retry_alert(office.db, newsroom.account(Role.EDITOR), told["id"]) == 0
+
+
+def test_who_changed_it_last_does_not_let_its_alert_go_but_its_maker_does(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    entry = newsroom.post(importance=Importance.BREAKING)
+    office.run()
+    newsroom.agree(second_editor=True)
+    other = newsroom.account(Role.EDITOR)
+    revise(office.db, other, entry.uid, entry.version, EntryText("One", importance=Importance.BREAKING), Change(RevisionKind.UPDATE))
+    (alert_id,) = on_desk(newsroom)
+    changed = newsroom.entry(entry.uid)
+    revise(office.db, newsroom.actor, entry.uid, changed.version, EntryText("Two", importance=Importance.BREAKING), Change())
+    with pytest.raises(Forbidden):
+        resume_alert(office.db, newsroom.actor, alert_id)
+    resume_alert(office.db, other, alert_id)
+    office.run()
+    assert len(inbox.mails) == 4
+
+
+def sums_of(newsroom: Newsroom) -> list[dict[str, Any]]:
+    with newsroom.db.read() as tx:
+        return alert_sums(tx, 10)
 
 
 def test_of_several_alerts_of_an_entry_that_waited_each_reader_gets_the_last_as_new(
