@@ -44,7 +44,7 @@ def keep(db: Database, actor: Actor, place: str, fields: Fields, *, window: str,
     """
     if sum(len(value) for values in fields.values() for value in values) > LONGEST:
         raise Invalid("body", f"shorten it: above {LONGEST:,} characters nothing is kept.")
-    content = {name: list(values) for name, values in fields.items()}
+    content = {name: [value.replace("\x00", "") for value in values] for name, values in fields.items()}  # PostgreSQL bears none
     with db.begin() as tx:
         found = tx.scalar(_at(actor, place).with_for_update())
         if found is None:

@@ -22,7 +22,7 @@ from models.media import Picture
 from models.people import Role
 from models.pictures import pictures_named, use_pictures
 from models.site import make_alone, mint_guid, next_seq
-from models.slugs import checked_slug, move, must_be_free, present_slug
+from models.slugs import checked_slug, is_slug, move, must_be_free, present_slug
 from models.stories import CLOSED, FeedText, Stream, StreamContributor, StreamState
 from models.texts import BODY, DEK, NAME, TITLE, PictureText, block, language_tag, line
 from models.times import zone_name
@@ -164,6 +164,8 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
 
     Raises NotFound, Moved where that was its former slug, Gone once it was deleted.
     """
+    if not is_slug(slug):
+        raise NotFound("stream", slug)
     people = selectinload(Stream.credits).selectinload(StreamContributor.contributor)
     picture = joinedload(Stream.picture).selectinload(Picture.files)
     stream = tx.scalar(select(Stream).where(Stream.slug == slug).options(people, picture))
@@ -178,12 +180,12 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
 
 def find_stream(tx: Session, slug: str) -> Stream | None:
     """The stream of that slug, if there is one that is not deleted; nothing of it loaded."""
-    return tx.scalar(select(Stream).where(Stream.slug == slug, Stream.state != StreamState.DELETED))
+    return tx.scalar(select(Stream).where(Stream.slug == slug, Stream.state != StreamState.DELETED)) if is_slug(slug) else None
 
 
 def language_of(tx: Session, slug: str) -> str | None:
     """The language of a story that the public may see, or could."""
-    return tx.scalar(select(Stream.language).where(Stream.slug == slug, Stream.state != StreamState.HIDDEN))
+    return tx.scalar(select(Stream.language).where(Stream.slug == slug, Stream.state != StreamState.HIDDEN)) if is_slug(slug) else None
 
 
 def list_streams(tx: Session, *, public: bool = False) -> Sequence[Stream]:

@@ -60,3 +60,9 @@ def test_there_is_an_end_to_what_is_kept(newsroom, db, clock):
     forget_kept(db)
     with db.read() as tx:
         assert unfinished(tx, newsroom.actor) == []
+
+
+def test_a_sign_that_no_database_bears_is_left_out_of_what_is_kept(newsroom, db):
+    keep(db, newsroom.actor, "one", {"title": ["Ri\x00ver"]}, window="a", seen=None)
+    with db.read() as tx:
+        assert [one.title for one in unfinished(tx, newsroom.actor)] == ["River"]

@@ -4,8 +4,8 @@ import pytest
 
 from models import FeedText
 from models.database import Database
-from models.errors import Conflict, Invalid
-from models.streams import StreamText, edit_stream, get_stream
+from models.errors import Conflict, Invalid, NotFound
+from models.streams import StreamText, edit_stream, find_stream, get_stream, language_of
 from tests.conftest import Newsroom
 
 
@@ -38,3 +38,11 @@ def test_a_change_of_what_somebody_else_changed_is_refused(newsroom: Newsroom) -
     with pytest.raises(Invalid, match="Language"):
         edit_stream(newsroom.db, newsroom.actor, "floods", StreamText("Yours", language="no such tongue"))
     assert stored(newsroom.db)[0].title == "Mine"
+
+
+@pytest.mark.parametrize("slug", ["floods\x00", "Floods", "../floods", "f" * 9999, ""])
+def test_what_can_be_no_address_is_no_story_whichever_the_database(slug: str, newsroom: Newsroom, db: Database) -> None:
+    with db.read() as tx:
+        assert (find_stream(tx, slug), language_of(tx, slug)) == (None, None)
+        with pytest.raises(NotFound):
+            get_stream(tx, slug, public=True)
