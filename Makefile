@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := cli config feeds models notifier web
 TESTED := $(SOURCES) tests benchmarks
+# Three on two cores, since tests of processes mostly wait; those that share a running site stay together.
+SIDE_BY_SIDE := -n 3 --dist loadgroup
 
 .PHONY: help
 help: ## This list
@@ -19,11 +21,11 @@ check: .venv/test.done ## Lint, types and the fast tests, in under a minute
 	$(BIN)/ruff check $(TESTED)
 	$(BIN)/ruff format --check $(TESTED)
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not slow and not processes and not postgresql" -n 2
+	$(BIN)/pytest -q -m "not slow and not processes and not postgresql" $(SIDE_BY_SIDE)
 
 .PHONY: test
 test: .venv/test.done ## All tests but the slow ones; COVER=1 measures branch coverage, too, which doubles their time
-	$(BIN)/pytest -m "not slow" -n 2 $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=90)
+	$(BIN)/pytest -m "not slow" $(SIDE_BY_SIDE) $(if $(COVER),--cov --cov-report=term:skip-covered --cov-fail-under=90)
 
 .PHONY: test-slow
 test-slow: .venv/test.done ## The slow tests: crashes, whole installations

@@ -16,7 +16,7 @@ import requests
 from pytest_httpserver import HTTPServer
 from service import PATIENCE, Site, eventually, mail_server
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("service")]
 
 READER, OTHER = "reader@example.org", "other@example.org"
 BODY = "The gauge reads **6.02 metres**; the [model](https://model.example.org/) says more.\n"
@@ -191,6 +191,7 @@ def test_a_silent_edit_shows_and_alerts_nobody(story):
     assert len(story.site.alerts()) == before
 
 
+@pytest.mark.slow
 def test_a_second_service_on_the_same_data_ends_with_one_sentence(story, tmp_path):
     second = Site(tmp_path, data_dir=str(story.site.folder / "data"))
     ended = second.run("serve")
@@ -225,6 +226,7 @@ def read_until_refused(site, answers):
                 used = True
 
 
+@pytest.mark.slow
 def test_a_busy_service_that_is_told_to_end_answers_what_it_was_asked(tmp_path):
     site, answers = Site(tmp_path), []
     try:
@@ -240,6 +242,7 @@ def test_a_busy_service_that_is_told_to_end_answers_what_it_was_asked(tmp_path):
         site.close()
 
 
+@pytest.mark.slow
 def test_callers_who_leave_while_the_service_ends_do_not_make_it_abort(tmp_path):
     site = Site(tmp_path)
     try:

@@ -84,6 +84,7 @@ def test_a_second_serve_on_the_same_data_ends_with_one_sentence(storywire, envir
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_worker_drains_on_sigterm(storywire, tmp_path):
     assert storywire("init").wait(PATIENCE) == 0
     worker = storywire("worker", "--lane", "urgent")
@@ -120,6 +121,7 @@ def test_postgresql_that_waits_for_its_migrations_is_refused_naming_init(postgre
     assert result.output.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_callers_who_never_finish_their_forms_keep_nobody_out(storywire, environment):
     storywire("serve")
     assert get(environment, "/healthz")[0] == 200

@@ -116,6 +116,7 @@ def test_no_process_outlives_a_killed_supervisor(start_service):
     assert sorted(service.hear_until(ENDED)) == sorted(["web ended", "worker ended", "catcher ended", ENDED])
 
 
+@pytest.mark.slow
 @pytest.mark.processes
 def test_not_even_a_process_that_hangs_outlives_a_killed_supervisor(start_service, held_call):
     service = start_service()

@@ -74,17 +74,17 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.text(max_size=40), st.text(alphabet="ab \"'*:&|!()<>-^+\\%_{}\x00", max_size=30)))
 def test_whatever_is_typed_is_answered(newsroom, typed):
     for public in (True, False):
         found(newsroom, typed, public=public)
 
 
-@pytest.mark.parametrize("typed", HOSTILE)
-def test_signs_of_a_query_language_are_no_more_than_signs(newsroom, typed):
+def test_signs_of_a_query_language_are_no_more_than_signs(newsroom):
     newsroom.post()
-    assert found(newsroom, typed) in ([], ["River rising"])
+    for typed in HOSTILE:
+        assert found(newsroom, typed) in ([], ["River rising"]), typed
 
 
 def test_whatever_an_entry_says_can_be_looked_for(newsroom):

@@ -10,7 +10,7 @@ from service import Site, eventually
 from tests.picture_files import camera_file
 from tests.web.browsing import PHONE, UNDO_SECONDS, OpenWindow
 
-pytestmark = pytest.mark.processes
+pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("browser")]
 
 
 def test_an_entry_from_the_form_to_the_inbox(open_window: OpenWindow) -> None:
@@ -39,6 +39,7 @@ def test_an_entry_from_the_form_to_the_inbox(open_window: OpenWindow) -> None:
     expect(page.frame_locator("iframe").get_by_role("heading", name="Trams turn back at Corn Exchange")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_what_an_author_submits_is_returned_submitted_again_approved_and_scheduled(open_window: OpenWindow, site: Site) -> None:
     site.do("account", "add", "author@example.org", "--name", "Ada Quill", "--role", "author")
     author, editor = open_window(viewport=PHONE, script=False), open_window()
@@ -72,6 +73,7 @@ def test_what_an_author_submits_is_returned_submitted_again_approved_and_schedul
     expect(editor.page.get_by_label("Title")).to_have_value("Evening readings")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 def test_the_page_turns_by_itself_when_the_wait_is_over(script: bool, open_window: OpenWindow) -> None:
     editor = open_window(script=script)
@@ -146,6 +148,7 @@ def test_a_picture_is_pasted_described_and_posted(open_window: OpenWindow) -> No
     expect(page.locator("figcaption")).to_have_text("Mara Eskelund")
 
 
+@pytest.mark.slow
 def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window: OpenWindow) -> None:
     editor = open_window()
     page: Page = editor.page
@@ -193,6 +196,7 @@ def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_ask
     eventually(lambda: abs(page.evaluate(f"document.getElementById('{place}').getBoundingClientRect().top") - top) < 2, what="the way back")
 
 
+@pytest.mark.slow
 def test_an_open_page_asks_less_while_nobody_answers_or_looks_and_not_at_all_once_it_is_over(open_window: OpenWindow, site: Site) -> None:
     reader = open_window()
     page: Page = reader.page
@@ -226,6 +230,7 @@ def test_an_open_page_asks_less_while_nobody_answers_or_looks_and_not_at_all_onc
     reader.complaints = [complaint for complaint in reader.complaints if " 50" not in complaint]  # answered above
 
 
+@pytest.mark.slow
 def test_an_entry_is_written_and_published_by_keyboard_alone(open_window: OpenWindow, site: Site) -> None:
     site.do("channel", "add", "courier-tarrow", "--url", "ntfys://ntfy.example.org/courier-tarrow")
     editor = open_window()
@@ -233,6 +238,9 @@ def test_an_entry_is_written_and_published_by_keyboard_alone(open_window: OpenWi
     editor.log_in()
     page.goto("/desk/post")
     expect(page.get_by_label("Title")).to_be_focused()
+    page.get_by_role("radio", name="Normal").focus()
+    page.keyboard.press("ArrowRight")
+    page.get_by_label("Title").focus()
     page.keyboard.type("Ferry runs again")
     page.keyboard.press("Tab")
     page.keyboard.type("Every half hour.")
@@ -268,6 +276,7 @@ def test_an_entry_is_written_and_published_by_keyboard_alone(open_window: OpenWi
     expect(page.get_by_text("By Ines Valbrook, Nobody Yet", exact=True)).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(open_window: OpenWindow) -> None:
     editor, other = open_window(), open_window(viewport=PHONE)
     page: Page = editor.page
@@ -304,6 +313,7 @@ def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(open_wind
     editor.complaints = [complaint for complaint in editor.complaints if not re.search("htmx:|DISCONNECTED", complaint)]
 
 
+@pytest.mark.slow
 def test_a_change_of_somebody_else_is_shown_beside_ones_own_on_a_phone(open_window: OpenWindow, site: Site) -> None:
     uid = site.do("entry", "add", "tarrow-rises", "--title", "Forty pumps run", "--no-alert").split()[-1]
     editor = open_window(viewport=PHONE)
