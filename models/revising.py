@@ -201,12 +201,13 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
         entry.state = EntryState.PUBLISHED
     if revision.kind in REVISING:
         fill(tx, entry, revision.content)
-        wait_again(tx, entry)
     else:
         changed(tx, entry)
     if revision.kind in _SIGNIFICANT:
         entry.updated_at = moment
     touch(tx, entry.stream, more=1 if revision.kind is RevisionKind.RESTORE else 0)
+    if revision.kind in REVISING:
+        wait_again(tx, entry)
     owe(tx, revision, entry)
     return True
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from models.actor import Actor
@@ -13,8 +13,9 @@ from models.courtesy import Courtesy
 from models.database import Database
 from models.errors import Conflict, Forbidden, NotFound
 from models.gates import MOST, SECOND, last_hand, needs_second
-from models.ledger import HELD, Alert, Delivery, DeliveryState, SkipReason
+from models.ledger import HELD, Alert, Delivery, DeliveryState, Fanout, SkipReason
 from models.people import Role
+from models.site import make_alone, next_seq
 from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState
 from models.tallies import tally
 
@@ -61,6 +62,7 @@ def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
     """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
+        make_alone(tx)  # before the alert, as what changes an entry does
         alert = _alert(tx, alert_id)
         earlier = _let_go(tx, actor, alert)
         alert.stopped_at = alert.held_at = alert.finished_at = None
@@ -80,9 +82,13 @@ def _let_go(tx: Session, actor: Actor, alert: Alert) -> Sequence[int]:
     if alert.waits_for == SECOND and own:
         raise Forbidden(_SECOND)
     earlier = select(Revision.id).where(Revision.entry_id == revision.entry_id, Revision.no < revision.no)
-    waits = (Alert.revision_id.in_(earlier), Alert.waits_for == MOST if own else Alert.waits_for.is_not(None), Alert.stopped_at.is_(None))
-    alert.waits_for = None
-    return tx.scalars(update(Alert).where(*waits).values(waits_for=None, resumed_at=now(tx)).returning(Alert.id)).all()
+    may = Alert.waits_for == MOST if own else Alert.waits_for.is_not(None)
+    waits = or_(Alert.id == alert.id, and_(Alert.revision_id.in_(earlier), may, Alert.stopped_at.is_(None)))
+    unheard = ~exists().where(Fanout.alert_id == Alert.id, Fanout.done_at.is_not(None))
+    # Digests that were made meanwhile have passed it over: the next one comes to it.
+    tx.execute(update(Alert).where(waits, Alert.waits_for == SECOND, unheard).values(seq=next_seq(tx)))
+    released = tx.scalars(update(Alert).where(waits).values(waits_for=None, resumed_at=now(tx)).returning(Alert.id)).all()
+    return [one for one in released if one != alert.id]
 
 
 def retry_alert(db: Database, actor: Actor, alert_id: int, *, unknown: bool = False) -> int:

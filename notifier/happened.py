@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from models import Alert, AlertKind, Entry, EntryState, EntryTag, Revision, RevisionKind, RevisionState, Stream
 from models.audience import Topic
 from models.digesting import Happened, News
+from models.gates import SECOND
 from models.stories import CLOSED
 
 MOST = 500
@@ -18,8 +19,8 @@ _TOLD = (RevisionKind.PUBLISH, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 def happened(tx: Session, since: int, upto: int, *, hidden: bool = False) -> list[Happened]:
     """The entries that stand and of which something was owed after ``since`` and up to ``upto``, the latest first.
 
-    An alert that was stopped tells nobody, so no digest tells it either.  ``hidden``: also those whose withdrawal may still
-    be undone.
+    An alert that was stopped, or waits for a second editor, tells nobody, so no digest tells it either.  ``hidden``: also those whose
+    withdrawal may still be undone.
     """
     undoable = exists().where(Revision.entry_id == Entry.id, Revision.state == RevisionState.PENDING).correlate(Entry)
     stands = or_(Entry.state == EntryState.PUBLISHED, and_(Entry.state == EntryState.RETRACTED, undoable) if hidden else false())
@@ -36,7 +37,7 @@ def happened(tx: Session, since: int, upto: int, *, hidden: bool = False) -> lis
         )
         .join(Revision, Revision.id == Alert.revision_id)
         .join(Entry, Entry.id == Revision.entry_id)
-        .where(Revision.kind.in_(_TOLD), stands, Alert.stopped_at.is_(None))
+        .where(Revision.kind.in_(_TOLD), stands, Alert.stopped_at.is_(None), Alert.waits_for.is_distinct_from(SECOND))
     )
     window = (Alert.kind == AlertKind.REVISION, Alert.seq > since, Alert.seq <= upto, Stream.state.not_in(CLOSED))
     latest = alerts.join(Stream, Stream.id == Entry.stream_id).where(*window).order_by(Alert.seq.desc()).limit(MOST)

@@ -7,12 +7,15 @@ import pytest
 from pytest_httpserver import HTTPServer
 from sqlalchemy import select, update
 
-from models import Alert, AlertKind, Cadence, Delivery, Importance, RevisionKind, Subscription
+from models import Alert, AlertKind, Cadence, Delivery, Importance, RevisionKind, Role, Subscription
 from models.database import Database, open_database
+from models.desk import waiting_alerts
 from models.errors import Conflict
 from models.preferences import Follow, Preferences, Rhythm, set_preferences
-from models.revising import Change, undo
+from models.revising import Change, revise, undo
+from models.steering import resume_alert
 from models.streams import get_stream
+from models.texts import EntryText
 from notifier import digest_run
 from notifier.digest_run import make_digests, make_slice
 from notifier.expand import expand_all
@@ -297,3 +300,21 @@ def test_a_digest_waits_until_all_are_found_who_are_told_at_once(newsroom: Newsr
     audience.office.run()
     told = [mail.get_body(("plain",)).get_content() for mail in audience.inbox.mails]  # type: ignore[union-attr]
     assert sorted(audience.told(text) for text in told) == ["Dyke breaks", "River rising"]
+
+
+def test_a_digest_passes_over_what_waits_for_a_second_editor_and_the_next_tells_it(
+    newsroom: Newsroom, audience: Audience, office: Office
+) -> None:
+    audience.reads()
+    entry = newsroom.post(title="River rising", importance=Importance.BREAKING)
+    assert audience.at("2026-03-15T08:00") == ["River rising"]
+    newsroom.agree(second_editor=True)
+    text = EntryText("Dyke breaks", importance=Importance.BREAKING)
+    revise(office.db, newsroom.actor, entry.uid, entry.version, text, Change(RevisionKind.UPDATE))
+    newsroom.post(title="Trams stand")
+    assert audience.at("2026-03-16T08:00") == ["Trams stand"]
+    with newsroom.db.read() as tx:
+        (waiting,) = waiting_alerts(tx)
+    resume_alert(office.db, newsroom.account(Role.EDITOR), waiting.id)
+    assert audience.at("2026-03-17T08:00") == ["UPDATE, Dyke breaks"]
+    assert audience.at("2026-03-18T08:00") == []
