@@ -15,17 +15,17 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError, features
 from models.errors import Invalid
 
 MOST_BYTES = 12 * 1024 * 1024
-MOST_PIXELS = 50_000_000
+MOST_PIXELS, MOST_OF_JPEG = 25_000_000, 50_000_000  # a JPEG is decoded no larger than it is needed
 WIDTHS = (1920, 960, 480)
 TALLEST = 2  # times a width: a longer one is made narrower, else a chat's screenshot would be as long as a street
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", *(["AVIF"] if features.check("avif") else []))
 _TAKEN = "JPEG, PNG, WebP, GIF" + (" or AVIF" if features.check("avif") else "")
-_LOSSLESS = ("PNG", "GIF")
+_LOSSLESS, _SPARING = ("PNG", "GIF"), ("JPEG", "MPO")
 _QUALITY = 82
 _ALIKE = 0.8  # of the next larger width: a size that is nearly as large saves nobody anything
 _SRGB = ImageCms.createProfile("sRGB")
-_one_at_a_time = threading.Lock()  # a picture of 50 megapixels takes 200 MB while it is decoded
+_one_at_a_time = threading.Lock()  # 25 megapixels of WebP take 450 MB, and a file of 90 bytes may say that it has them
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,15 @@ def draw(sent: bytes) -> list[Drawn]:
     with _one_at_a_time:
         try:
             with Image.open(BytesIO(sent), formats=_FORMATS) as image:
-                if image.width * image.height > MOST_PIXELS:  # the file's own word: nothing of it is decoded yet
+                most = MOST_OF_JPEG if image.format in _SPARING else MOST_PIXELS
+                if image.width * image.height > most:  # the file's own word: nothing of it is decoded yet
                     raise Image.DecompressionBombError
                 return list(_sizes(image))
         except UnidentifiedImageError as exc:
             raise Invalid("picture", f"send a {_TAKEN} file; this is none.") from exc
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
-            raise Invalid("picture", f"send a smaller one: at most {MOST_PIXELS // 1_000_000} megapixels are taken.") from exc
+            most, jpeg = MOST_PIXELS // 1_000_000, MOST_OF_JPEG // 1_000_000
+            raise Invalid("picture", f"send a smaller one: at most {most} megapixels are taken, of a JPEG {jpeg}.") from exc
         except Exception as exc:  # whatever a decoder stumbles over, it is the file's fault
             raise Invalid("picture", "send it again or as another file: this one is damaged.") from exc
 
@@ -67,8 +69,8 @@ def draw(sent: bytes) -> list[Drawn]:
 def _sizes(image: Image.Image) -> Iterator[Drawn]:
     is_lossless = image.format in _LOSSLESS
     image.draft("RGB", (WIDTHS[0], WIDTHS[0]))  # a JPEG is decoded no larger than it is needed, whichever way it is turned
-    upright = ImageOps.exif_transpose(image)
-    plain = _plain(upright)
+    ImageOps.exif_transpose(image, in_place=True)
+    plain = _plain(image)  # of what is in order already no copy is made
     last = 0
     for width in WIDTHS:
         scale = min(1.0, width / plain.width, width * TALLEST / plain.height)
@@ -86,10 +88,10 @@ def _plain(image: Image.Image) -> Image.Image:
     if profile and image.mode in {"RGB", "RGBA", "CMYK"}:
         image = _in_srgb(image, profile)
     if image.has_transparency_data:
-        image = image.convert("RGBA")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")
         lowest, _ = image.getchannel("A").getextrema()
         return image if lowest != 255 else image.convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
