@@ -128,10 +128,15 @@ class Shelf:
                     self._age(kept)
 
     def wanted(self) -> list[str]:
-        """What was asked for lately and has to be made again, the last asked for first."""
+        """What was asked for lately and has to be made again, the last asked for first.
+
+        What nobody has asked for again since it was made waits until somebody does: else who reads all pages of a story once
+        would have each of them made anew with each change.
+        """
         now = self._clock()
         with self._lock:
-            due = [kept for kept in self._kept.values() if now >= kept.until and kept.asked > now - LATELY and not self._is_good(kept, now)]
+            due = [kept for kept in self._kept.values() if now >= kept.until and kept.asked > max(kept.made, now - LATELY)]
+            due = [kept for kept in due if not self._is_good(kept, now)]
         return [kept.path for kept in sorted(due, key=_asked, reverse=True)]
 
     @property
@@ -245,7 +250,7 @@ class Shelf:
         """Let it stand in the old one's place: already stale where something moved while it was made."""
         with self._lock:
             now = self._clock()
-            new.stale = False
+            new.stale, new.made = False, now
             new.confirm(made)
             new.expires = max(new.expires, now + RETRY)  # a database whose clock is behind ours would say the same again
             new.until = min(new.date(now), new.expires) if self.watched else 0.0

@@ -54,11 +54,11 @@ class Copy:
 
 
 class Shelved:
-    """One document.  The shelf's lock guards ``stale``, ``until`` and ``size``; copies are only ever added."""
+    """One document.  The shelf's lock guards ``stale``, ``until``, ``made`` and ``size``; copies are only ever added."""
 
     __slots__ = (
-        "_after", "_before", "_freshness", "_lock", "_plain", "asked", "changed", "copies", "expires", "modified", "path", "same", "size",
-        "stale", "stamp", "stream", "tags", "unchanged", "until",
+        "_after", "_before", "_freshness", "_lock", "_plain", "asked", "changed", "copies", "expires", "made", "modified", "path", "same",
+        "size", "stale", "stamp", "stream", "tags", "unchanged", "until",
     )  # fmt: skip
 
     def __init__(self, path: str, made: Made, before: "Shelved | None", now: float) -> None:
@@ -67,6 +67,7 @@ class Shelved:
         self.path, self.same, self.stream, self._freshness = path, made.same, made.stream, made.cache_control
         self.changed: datetime | None = max(made.changed, before.changed) if made.changed and before and before.changed else made.changed
         self.asked: float = before.asked if before else now
+        self.made = now  # or found to be the same
         self.stale, self.until = False, 0.0
         self.confirm(made)
         self._before, self._after = ("Content-Type", made.content_type), [("Vary", "Accept-Encoding"), *made.headers]

@@ -275,9 +275,10 @@ def test_memory_is_bounded_and_what_nobody_asked_for_the_longest_leaves(source: 
 
 
 def test_the_watcher_makes_again_what_was_asked_for_lately_and_in_the_codings_asked_for(source: Source) -> None:
+    source.text["/once"] = "read by a robot"
     source.serves(B)
     source.now += LATELY
-    for path in (SITE, A):
+    for path in (SITE, A, "/once", SITE, A):
         source.now += 1
         source.serves(path)
     found = source.shelf.ready(A)
@@ -291,6 +292,17 @@ def test_the_watcher_makes_again_what_was_asked_for_lately_and_in_the_codings_as
     assert source.shelf.wanted() == [SITE]
     again = source.shelf.ready(A)
     assert again and set(again.copies) == {"br"}
+    source.shelf.renew(SITE)
+    source.now += 1
+    source.change(SITE)
+    source.shelf.look()
+    assert source.shelf.wanted() == [], "nobody has read it since"
+    source.serves(SITE)
+    source.now += 1
+    source.serves(SITE)
+    source.change(SITE)
+    source.shelf.look()
+    assert source.shelf.wanted() == [SITE]
 
 
 def test_a_reader_may_take_an_old_document_in_another_coding_while_its_next_is_compressed(
