@@ -5,6 +5,7 @@ import shutil
 import socket
 import tempfile
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,9 @@ import pytest
 import requests
 import urllib3.util.connection
 from argon2 import PasswordHasher
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
+from sqlalchemy.util import LRUCache
 
 from config.keys import Keys
 from models import Account, Entry, Role, Stream, accounts
@@ -46,6 +49,15 @@ def missing(part: str) -> None:
     if os.environ.get("STORYWIRE_REQUIRE_SERVICES") == "1":
         pytest.fail(f"{part} is missing, and STORYWIRE_REQUIRE_SERVICES=1")
     pytest.skip(f"{part} is not on this machine")
+
+
+_COMPILED: dict[str, Any] = defaultdict(lambda: LRUCache(5_000))
+
+
+@event.listens_for(Engine, "engine_connect")
+def _share_compiled(connection: Connection) -> None:
+    """SQLAlchemy compiles a statement once for each engine, and nearly every test has an engine of its own: that took most of its time."""
+    connection.engine._compiled_cache = _COMPILED[connection.dialect.name]
 
 
 @pytest.fixture(autouse=True)
