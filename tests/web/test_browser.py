@@ -262,7 +262,7 @@ def test_an_entry_is_written_and_published_by_keyboard_alone(open_window: OpenWi
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     page.keyboard.type(" of charge")
-    expect(page.locator("#preview strong")).to_have_text("Free")
+    expect(page.locator("#preview .prose strong")).to_have_text("Free")
     expect(page.frame_locator("#told iframe").get_by_role("heading", name="Ferry runs again")).to_be_visible()
     expect(page.locator("#told details", has_text="ntfy, courier-tarrow")).to_contain_text("Every half hour.")
     expect(page.locator("#count")).to_contain_text("1 by channel")
