@@ -9,17 +9,19 @@ from pathlib import Path
 
 import psutil
 
+from config.keys import Keys
 from config.settings import load_settings
 from feeds.document import Format
 from feeds.shelved import Shelved
 from models.database import open_database
-from web.shelf import make_shelf
+from web import create_app
 
 
 def main(data_dir: str, streams: str) -> None:
     """Ask for each stream's feeds, as readers do, and look at this process."""
     settings = load_settings(data_dir=Path(data_dir))
-    shelf = make_shelf(settings, open_database(settings.resolved_database_url))
+    db = open_database(settings.resolved_database_url)
+    shelf = create_app(settings, Keys("of a benchmark, which signs nothing"), db, ring=lambda: None).wsgi_app.shelf
     shelf.find("/atom.xml")
     before = psutil.Process().memory_info().rss
     for number in range(int(streams)):
