@@ -43,7 +43,7 @@ def main() -> None:
         page = _page(browser, 390, 844, "dark")
         page.goto(STORY)
         _keep(page, "story-phone")
-        page = _page(browser, 1280, 860, "light")
+        page = _page(browser, 1280, 860, "light", script=False)  # the form is filled in field by field
         page.goto(_output(environment, "account", "login-link", ADMIN))
         page.get_by_role("button", name="Log in").click()
         for reader in READERS:
@@ -53,8 +53,9 @@ def main() -> None:
         browser.close()
 
 
-def _page(browser: Browser, width: int, height: int, scheme: Literal["dark", "light"]) -> Page:
-    return browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme, locale="en-GB", timezone_id="UTC")
+def _page(browser: Browser, width: int, height: int, scheme: Literal["dark", "light"], *, script: bool = True) -> Page:
+    size = {"width": width, "height": height}
+    return browser.new_page(viewport=size, color_scheme=scheme, locale="en-GB", timezone_id="UTC", java_script_enabled=script)
 
 
 def _posted(page: Page) -> None:

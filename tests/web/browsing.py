@@ -16,6 +16,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]  # fmt: skip
 UNDO_SECONDS = 3
+expect.set_options(timeout=20_000)  # milliseconds, for a busy machine
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
