@@ -12,6 +12,7 @@ from models.clock import now
 from models.database import Database
 from models.people import Contributor, Role
 from models.site import make_alone, next_seq
+from models.slugs import is_slug
 from models.stories import Entry, EntryContributor, Stream
 from models.texts import NAME, line, slugify, web_link
 
@@ -48,7 +49,7 @@ def suggest(tx: Session, words: str, stream_slug: str, *, limit: int = 8) -> lis
     found = tx.scalars(select(Contributor).where(begins).order_by(Contributor.name, Contributor.id).limit(_CANDIDATES)).all()
     here = select(EntryContributor.contributor_id, func.count()).join(Entry, Entry.id == EntryContributor.entry_id).join(Entry.stream)
     mine = here.where(EntryContributor.contributor_id.in_([one.id for one in found]), Stream.slug == stream_slug)
-    counts = dict(tx.execute(mine.group_by(EntryContributor.contributor_id)).all())
+    counts = dict(tx.execute(mine.group_by(EntryContributor.contributor_id)).all()) if is_slug(stream_slug) else {}
     people = [Suggestion(one.name, one.slug, counts.get(one.id, 0)) for one in found]
     return sorted(people, key=lambda one: -one.entries)[:limit]
 

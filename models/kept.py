@@ -58,7 +58,7 @@ def keep(db: Database, actor: Actor, place: str, fields: Fields, *, window: str,
 
 def kept_form(tx: Session, actor: Actor, place: str) -> KeptForm | None:
     """What this account has kept there."""
-    return tx.scalar(_at(actor, place))
+    return tx.scalar(_at(actor, place)) if place.isalnum() else None
 
 
 def unfinished(tx: Session, actor: Actor) -> list[Unfinished]:

@@ -45,6 +45,8 @@ def test_people_are_suggested_by_any_of_their_names_and_who_writes_here_first(ne
         found = suggest(tx, "Mar", "floods")
         few = suggest(tx, "mar", "floods", limit=1)
         nobody = suggest(tx, "%", "floods")
+        nowhere = suggest(tx, "mara", "\x00")
     assert [(one.name, one.entries) for one in found] == [("Mara Eskelund", 2), ("Marten Oake", 1), ("Jory Marsh", 0)]
     assert [one.name for one in few] == ["Mara Eskelund"]
     assert nobody == []
+    assert [(one.name, one.entries) for one in nowhere] == [("Mara Eskelund", 0)]

@@ -66,3 +66,4 @@ def test_a_sign_that_no_database_bears_is_left_out_of_what_is_kept(newsroom, db)
     keep(db, newsroom.actor, "one", {"title": ["Ri\x00ver"]}, window="a", seen=None)
     with db.read() as tx:
         assert [one.title for one in unfinished(tx, newsroom.actor)] == ["River"]
+        assert kept_form(tx, newsroom.actor, "\x00") is None
