@@ -16,10 +16,14 @@ class Keys:
 
     def __init__(self, secret: str) -> None:
         self._secret = secret.encode()
+        self._derived: dict[str, bytes] = {}
 
     def derive(self, purpose: str) -> bytes:
         """32 bytes for ``purpose``, always the same for the same secret."""
-        return HKDF(algorithm=SHA256(), length=32, salt=b"storywire", info=purpose.encode()).derive(self._secret)
+        if purpose not in self._derived:
+            derived = HKDF(algorithm=SHA256(), length=32, salt=b"storywire", info=purpose.encode()).derive(self._secret)
+            self._derived[purpose] = derived
+        return self._derived[purpose]
 
     def fernet(self, purpose: str) -> bytes:
         """The same in the form that cryptography's Fernet takes."""

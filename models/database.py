@@ -2,8 +2,9 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -34,7 +35,7 @@ class Database(sessionmaker[Session]):
 
     def __init__(self, engine: Engine, clock: Clock, gates: Gates) -> None:
         super().__init__(bind=engine, expire_on_commit=False, info={"clock": clock, "gates": gates})
-        self.engine = engine
+        self.engine, self.clock = engine, clock
         # SQLite reads one moment by itself; PostgreSQL must be asked to.
         one_moment = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         self._reader = engine.execution_options(**{_READ: True}, **one_moment)
@@ -44,6 +45,11 @@ class Database(sessionmaker[Session]):
         """A transaction that sees one moment of the database and writes nothing."""
         with self(bind=self._reader) as tx:
             yield tx
+
+    def moment(self) -> datetime:
+        """What the clock says now, without a transaction."""
+        with self() as tx:
+            return self.clock(tx)
 
     @property
     def embedded(self) -> bool:
@@ -97,20 +103,6 @@ def make_private(path: str | Path) -> None:
 def rows_changed(tx: Session, statement: Update | Delete | Insert) -> int:
     """Execute ``statement`` and say how many rows it met: the answer to who won a compare-and-set."""
     return cast("CursorResult[Any]", tx.execute(statement)).rowcount
-
-
-def run_plainly(connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Run ``statement``, with a ``?`` for each value, once for each of ``rows``; how many rows it met in all.
-
-    The driver gets it as it is, and its errors come as they are: for the few statements that run for each message, where
-    SQLAlchemy's part costs more than theirs.
-    """
-    cursor = connection.connection.cursor()
-    try:
-        cursor.executemany(driver_text(connection, statement), rows)
-        return int(cursor.rowcount)
-    finally:
-        cursor.close()
 
 
 def driver_text(connection: Connection, statement: str) -> str:

@@ -1,4 +1,7 @@
-"""Sending to channels: one message at a time and thread, its beginning committed before it leaves."""
+"""Sending to channels: one message at a time and thread, its beginning committed before it leaves.
+
+But for the first attempt of a message that its receiver would drop as a double: to commit twice for it would halve the rate.
+"""
 
 import logging
 import threading
@@ -29,6 +32,7 @@ from notifier.pacing import Share
 from notifier.pause import MAIL, Brake
 from notifier.render import Sender, notice_to_channel, render_chat, render_notice
 from notifier.services import SERVICES
+from notifier.services.base import Service
 from notifier.settle import LeaseLost, Settler, put_off
 from notifier.short import digest_to_channel, ending_to_channel
 from notifier.story import Digest, Ending, Notice, Story, load_told
@@ -92,6 +96,7 @@ class ChatLane:
     def close_connection(self) -> None:
         """End this thread's connections, as the thread ends."""
         tap.close_session()
+        self._settler.close()
 
     def _send(self, message: Message, batch: "_Batch") -> None:
         """Raises LeaseLost."""
@@ -106,8 +111,11 @@ class ChatLane:
         elif service is None:
             outcome = Refused(f"This version of Storywire does not know the service {message.service}.")
         else:
-            with self._turn:
-                begun = begin(self._db, message, token, service, batch.beside(message))
+            if batch.may_begin_unmarked(message, service):
+                begun: Begun | datetime = Begun((message,), message.uid)
+            else:
+                with self._turn:
+                    begun = begin(self._db, message, token, service, batch.beside(message))
             if isinstance(begun, datetime):
                 put_off(self._db, message, token, begun)
                 batch.left.remove(message.id)
@@ -156,6 +164,8 @@ class ChatLane:
         tries = TRIES_IF_UNKNOWN if service is None or service.retry_unknown else 1
         batch.left -= {message.id, *(other.id for other in carried)}
         message = batch.digests.get(message.id, message)
+        if not isinstance(outcome, Sent):
+            batch.resting.add(message.recipient_id)
         self._settler.settle(message, batch.lease.token, outcome, max_age=self._max_age, tries_if_unknown=tries, carried=carried)
 
     def _load(self, messages: Sequence[Message], batch: "_Batch") -> None:
@@ -172,14 +182,17 @@ class ChatLane:
 
     def _rendered(self, message: Message, batch: "_Batch") -> ChannelMessage | MailBatch | SendError:
         try:
-            return self._render(message, batch.told[message.id])
+            return self._render(message, batch.told[message.id], batch)
         except Exception as exc:  # whatever an entry holds, the entries behind it must go out
             log.exception("alert %s cannot be rendered", message.alert_id)
             return Unavailable(f"The message cannot be rendered: {type(exc).__name__}")
 
-    def _render(self, message: Message, told: Story | Notice | Digest | Ending) -> ChannelMessage | MailBatch:
+    def _render(self, message: Message, told: Story | Notice | Digest | Ending, batch: "_Batch") -> ChannelMessage | MailBatch:
         if isinstance(told, Story):
-            return render_chat(told.worded(told=message.told), self._sender, message.uid, message.language)
+            alike = (message.alert_id, message.told, message.language)
+            if alike not in batch.rendered:
+                batch.rendered[alike] = render_chat(told.worded(told=message.told), self._sender, message.uid, message.language)
+            return replace(batch.rendered[alike], uid=message.uid)
         if isinstance(told, Ending):
             return ending_to_channel(told, self._sender, message.uid, message.language)
         if isinstance(told, Digest):
@@ -205,8 +218,15 @@ class _Batch:
         self.lease, self._messages, self.stand_in = claimed.lease, claimed.messages, stand_in
         self.left_to_others = False
         self.left = {message.id for message in claimed.messages}
+        self.resting = {message.recipient_id for message in claimed.messages if message.at_rest}
+        self.rendered: dict[tuple[int, bool, str], ChannelMessage] = {}  # entries, for all that are told the same of one
         self.told: dict[int, Story | Notice | Digest | Ending] = {}
         self.digests: dict[int, Message] = {}  # as they know whom they serve
+
+    def may_begin_unmarked(self, message: Message, service: Service) -> bool:
+        """Where nothing says that its channel is to be left alone; another thread may hear that while this one sends, too."""
+        first = service.unmarked and message.attempts == 1 and message.recipient_id not in self.resting
+        return first and self.lease.held()
 
     def beside(self, message: Message) -> list[Message]:
         """The other ones for the same channel."""

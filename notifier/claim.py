@@ -58,6 +58,7 @@ class Message:
     created_at: datetime  # or when it could first go, where that was later
     follows_all: bool  # its subscription is to all streams
     told: bool  # its recipient heard of an earlier revision
+    at_rest: bool = False  # when it was claimed nothing might go to its channel yet, which is sick or asked for a rest
     kind: AlertKind = AlertKind.REVISION
     folded_into: int | None = None  # it was told, or may have been, inside the message of that delivery
     language: str = "en"  # its recipient's
@@ -188,6 +189,7 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Recipient.quiet_from,
             Recipient.quiet_until,
             Recipient.paused_until,
+            (Recipient.sick_since.is_not(None) | (Recipient.next_at > now(tx))).label("at_rest"),
             Delivery.subscription_id,
             (Subscription.id.is_not(None) & Subscription.ended_at.is_(None)).label("subscribed"),
             (Subscription.id.is_not(None) & Subscription.stream_id.is_(None)).label("follows_all"),
@@ -319,6 +321,7 @@ def _message(row: Any, *, told: bool, kind: AlertKind) -> Message:
         created_at=may_go_at(row, row.created_at) if hush else row.created_at,
         follows_all=bool(row.follows_all),
         told=told,
+        at_rest=bool(row.at_rest),
         kind=kind,
         folded_into=row.folded_into,
         language=row.language,

@@ -3,26 +3,25 @@
 The statements are built once: building one anew costs more than a mail.
 """
 
+import logging
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, bindparam, case, or_, select, update
+from sqlalchemy import Table, bindparam, case, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import Update
 
-from models import Delivery, DeliveryState, Lane, Recipient
+from models import Delivery, DeliveryState, Recipient, Subscription
 from models.audience import suppress
-from models.base import UtcDateTime
 from models.clock import now
 from models.courtesy import Courtesy
-from models.database import Database, run_plainly
-from models.tallies import ADD, tally, tally_rows
+from models.database import Database
+from models.tallies import tally
 from notifier.attempts import log_attempt
 from notifier.breaker import feel, note
 from notifier.claim import Message
@@ -30,6 +29,9 @@ from notifier.errors import SendError, Sent, Unknown
 from notifier.lease import LEASE
 from notifier.patience import patiently
 from notifier.retry import REPLY, Attempt, Next, decide_after
+from notifier.sent import SentWriter, Told
+
+log = logging.getLogger(__name__)
 
 _delivery = cast(Table, Delivery.__table__)
 _recipient = cast(Table, Recipient.__table__)
@@ -58,11 +60,11 @@ _PUT_OFF = _ours.values(
     due_at=bindparam("due"),
     attempts=_delivery.c.attempts - 1,
 )
-_SENT = """
-    UPDATE delivery SET state = 'sent', claim_token = NULL, lease_until = NULL, settled_at = ?, last_reply = ?
-    WHERE id = ? AND claim_token = ?
-"""
-_DIGESTED = "UPDATE subscription SET digested_seq = ? WHERE id = ? AND digested_seq < ?"
+_DIGESTED = (
+    update(Subscription)
+    .where(Subscription.id == bindparam("served"), Subscription.digested_seq < bindparam("upto"))
+    .values(digested_seq=bindparam("upto"))
+)
 _STARTED = _ours.values(started_at=bindparam("moment"), lease_until=bindparam("until"))
 _APART = update(_delivery).where(_delivery.c.id == bindparam("target")).values(folded_into=None)
 _HOLD = update(_recipient).where(_recipient.c.id == bindparam("target")).values(next_at=bindparam("until"))
@@ -91,6 +93,10 @@ class _Settlement:
     follows: Next | None = None
     error: Exception | None = None
 
+    @property
+    def told(self) -> Sequence[Message]:
+        return (self.message, *self.carried)
+
 
 class Settler:
     """Writes down what became of attempts, for all threads of a worker.
@@ -102,8 +108,7 @@ class Settler:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._courtesy = Courtesy(db)
-        self._stamp: Callable[[datetime], object] = UtcDateTime().bind_processor(db.engine.dialect) or (lambda moment: moment)
-        self._connection: Connection | None = None
+        self._sent = SentWriter(db)
         self._pending: list[_Settlement] = []
         self._adding, self._writing = threading.Lock(), threading.Lock()
 
@@ -133,62 +138,42 @@ class Settler:
     def _write_pending(self) -> None:
         with self._adding:
             batch, self._pending = self._pending, []
-        sent = [one for one in batch if isinstance(one.outcome, Sent) and one.message.lane is Lane.BULK]
-        alone = [one for one in batch if one not in sent]
+        sent = [one for one in batch if isinstance(one.outcome, Sent) and not one.carried]
         try:
             self._write_sent(sent)
         except Exception:  # one of them, or the database: each for itself then, so that no other suffers from it
-            alone += sent
-        for one in alone:
-            try:
-                self._write_alone(one)
-            except Exception as exc:
-                one.error = exc
-
-    def _write_sent(self, batch: Sequence[_Settlement]) -> None:
-        """What nearly every mail comes to, with as little work as can be; raises where one of them was not ours any more."""
-        if not batch:
-            return
-        with self._courtesy.writing(), self._kept() as connection:
-            with self._db(bind=connection) as tx:
-                moment = self._stamp(now(tx))
-            rows = [(moment, cast(Sent, one.outcome).reply[:REPLY], one.message.id, one.token) for one in batch]
-            if run_plainly(connection, _SENT, rows) != len(batch):
-                raise LeaseLost
-            _digested(connection, [one.message for one in batch])
-            run_plainly(connection, ADD, tally_rows(Counter((one.message.alert_id, Lane.BULK, DeliveryState.SENT) for one in batch)))
+            log.debug("what was sent is settled one by one", exc_info=True)
         for one in batch:
-            one.follows = Next(state=DeliveryState.SENT, reply=cast(Sent, one.outcome).reply[:REPLY])
-            log_attempt(one.message, one.follows)
+            if one.follows is None:
+                try:
+                    self._write_alone(one)
+                except Exception as exc:
+                    one.error = exc
 
-    @contextmanager
-    def _kept(self) -> Iterator[Connection]:
-        """A transaction on a connection that is kept for the next, until something goes wrong with it."""
-        connection, self._connection = self._connection or self._db.engine.connect(), None
-        try:
-            with connection.begin():
-                yield connection
-        except BaseException:
-            connection.close()
-            raise
-        self._connection = connection
+    def _write_sent(self, sent: Sequence[_Settlement]) -> None:
+        """What nearly all come to; one that is no longer ours, or of which more is to be written, is left as it is."""
+        if not sent:
+            return
+        told = [Told(one.message, one.token, cast(Sent, one.outcome).reply[:REPLY]) for one in sent]
+        written = self._sent.write(told)
+        for one, its in zip(sent, told, strict=True):
+            if its.message.id in written:
+                one.follows = Next(state=DeliveryState.SENT, reply=its.reply)
+                log_attempt(one.message, one.follows)
 
     def close(self) -> None:
         """Give the kept connection back; the next settlement takes another."""
         with self._writing:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = None
+            self._sent.close()
 
     def _write_alone(self, one: _Settlement) -> None:
         jitter = random.random()  # noqa: S311  it spreads load and guards nothing
-        messages = (one.message, *one.carried)
         with self._courtesy.writing(), self._db.begin() as tx:
-            follows = [_settle(tx, one, message, jitter) for message in messages]
-            ended = ((message.alert_id, message.lane, each.state) for message, each in zip(messages, follows, strict=True))
+            follows = [_settle(tx, one, message, jitter) for message in one.told]
+            ended = ((message.alert_id, message.lane, each.state) for message, each in zip(one.told, follows, strict=True))
             tally(tx, Counter(end for end in ended if end[2] is not DeliveryState.QUEUED))
         one.follows = follows[0]
-        for message, each in zip(messages, follows, strict=True):
+        for message, each in zip(one.told, follows, strict=True):
             log_attempt(message, each)
 
 
@@ -209,7 +194,7 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
         settled = {"new_state": follows.state, "moment": moment, "reply": follows.reply}
         _write(tx, message, one.token, _SETTLED, settled)
         if follows.state is not DeliveryState.FAILED:
-            _digested(tx.connection(), [message])
+            _digested(tx, message)
     if follows.suppress:
         suppress(tx, message.recipient_id, follows.reply)
     if follows.hold_target:
@@ -224,11 +209,10 @@ def _left_behind(tx: Session, message: Message) -> bool:
     return message.sealed_url is None and tx.scalar(select(Recipient.id).where(*same)) is None
 
 
-def _digested(connection: Connection, messages: Iterable[Message]) -> None:
+def _digested(tx: Session, message: Message) -> None:
     """Whoever got a digest, or may have, has had everything up to there; what another should have told stands in the next."""
-    rows = [(message.upto, subscription_id, message.upto) for message in messages for subscription_id in message.serves]
-    if rows:
-        run_plainly(connection, _DIGESTED, rows)
+    for subscription_id in message.serves:
+        _changed(tx, _DIGESTED, {"served": subscription_id, "upto": message.upto})
 
 
 def put_off(db: Database, message: Message, token: str, until: datetime) -> None:

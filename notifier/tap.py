@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -168,10 +167,10 @@ class Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-        if verify is True:
-            conn.ca_certs = None  # they are in the context, and to load them again would take longer than the handshake
+        if verify is True and cert is None:
+            conn.cert_reqs = "CERT_REQUIRED"  # by those in the context: to load them again would take longer than the handshake
         else:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
             conn.conn_kw["ssl_context"] = None  # whom one request trusts, no other must
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
@@ -221,13 +220,10 @@ _local = _Local()
 
 
 def session() -> requests.Session:
-    """This thread's session; a changed list of allowed hosts begins a new one, so that no open connection outlives it."""
+    """This thread's open connections; a changed list of allowed hosts begins anew, so that none outlives it."""
     if _local.session is None or _local.allow_hosts is not _allow_hosts:
         close_session()
         fresh = requests.Session()
-        fresh.trust_env = False  # no proxy, which would connect in our place, and no .netrc
-        fresh.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # channels share sessions, never cookies
-        fresh.headers["Accept-Encoding"] = "identity"
         for prefix in ("http://", "https://"):
             fresh.mount(prefix, Adapter())
         _local.session, _local.allow_hosts = fresh, _allow_hosts
@@ -241,9 +237,16 @@ def close_session() -> None:
         _local.session = None
 
 
-def request(method: str, url: str, **kwargs: Any) -> requests.Response:
-    """Stands in for ``requests.request``; never follows a redirect."""
-    return session().request(method, url, **{**kwargs, "allow_redirects": False})
+_OF_SESSIONS = frozenset({"allow_redirects", "proxies", "stream"})
+
+
+def request(method: str, url: str, *, timeout: Any = None, verify: Any = True, cert: Any = None, **parts: Any) -> requests.Response:
+    """Stands in for ``requests.request``, without what a session of theirs would do around one request.
+
+    So it never follows a redirect, keeps a cookie, or asks the environment for a password or a proxy, which would connect in our place.
+    """
+    prepared = requests.Request(method, url, **{name: part for name, part in parts.items() if name not in _OF_SESSIONS}).prepare()
+    return session().get_adapter(prepared.url or "").send(prepared, timeout=timeout, verify=verify, cert=cert)
 
 
 def create_connection(

@@ -53,3 +53,8 @@ class Service:
     takes: Callable[[Parsed], bool] = lambda _parsed: True  # where two services share a scheme: whether it is this one
     place: Callable[[Parsed], str] = lambda _parsed: ""  # the part of a URL that is no secret and tells channels apart
     prepare: Callable[[Any, ChannelMessage, bytes], None] = nothing
+
+    @property
+    def unmarked(self) -> bool:
+        """Whether a first attempt may begin without a word in the ledger: a double does no harm there, and no pace is to be kept."""
+        return self.retry_unknown and not self.pace_seconds and not self.folds

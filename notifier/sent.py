@@ -1,0 +1,103 @@
+"""Writing down what was sent: the one write that nearly every message costs, so with as little work as the database allows.
+
+The driver is spoken to directly, since SQLAlchemy's part would cost more than the database's.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection
+
+from models import DeliveryState
+from models.base import UtcDateTime
+from models.clock import database_clock
+from models.courtesy import Courtesy
+from models.database import Database
+from models.tallies import ADD, WORKER, tally_rows
+from notifier.claim import Message
+
+_WELL = """(lane = 'bulk' OR EXISTS (
+    SELECT 1 FROM recipient WHERE recipient.id = recipient_id AND refusals = 0 AND sick_since IS NULL))"""
+"""Of a channel that was refused before there is more to write down."""
+_SENT = "state = 'sent', claim_token = NULL, lease_until = NULL"
+_EACH = f"UPDATE delivery SET {_SENT}, settled_at = ?, last_reply = ? WHERE id = ? AND claim_token = ? AND {_WELL}"  # noqa: S608  fixed words
+_DIGESTED = "UPDATE subscription SET digested_seq = ? WHERE id = ? AND digested_seq < ?"
+_ALL = f"""
+    WITH told AS (
+        UPDATE delivery SET {_SENT}, settled_at = coalesce(%s, clock_timestamp()), last_reply = given.reply
+        FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS given (id, token, reply)
+        WHERE delivery.id = given.id AND claim_token = given.token AND {_WELL}
+        RETURNING delivery.id, alert_id, lane
+    ), digested AS (
+        UPDATE subscription SET digested_seq = served.upto
+        FROM told JOIN unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS served (told_id, id, upto) ON served.told_id = told.id
+        WHERE subscription.id = served.id AND digested_seq < served.upto
+    ), added AS (
+        INSERT INTO tally (alert_id, worker, lane, state, number)
+        SELECT alert_id, %s, lane, 'sent', count(*) FROM told GROUP BY alert_id, lane ORDER BY alert_id, lane
+        ON CONFLICT (alert_id, worker, lane, state) DO UPDATE SET number = tally.number + excluded.number
+    )
+    SELECT id FROM told
+"""  # noqa: S608  fixed words
+
+
+class Told(NamedTuple):
+    """A message that was taken, by whose claim, and what its receiver said to it."""
+
+    message: Message
+    token: str
+    reply: str
+
+
+class SentWriter:
+    """For one thread at a time.  Keeps a connection until something goes wrong with it, or until ``close``."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._courtesy = Courtesy(db)
+        self._connection: Connection | None = None
+        self._stamp: Callable[[datetime], object] = UtcDateTime().bind_processor(db.engine.dialect) or (lambda moment: moment)
+
+    def write(self, told: Sequence[Told]) -> set[int]:
+        """Settle these in one transaction; returns the ids of those that were.
+
+        The others were not ours any more, or their channel was not well, and are to be looked at one by one.
+        """
+        if self._connection is None:
+            connection = self._db.engine.connect()
+            self._connection = connection if self._db.embedded else connection.execution_options(isolation_level="AUTOCOMMIT")
+        try:
+            with self._courtesy.writing():
+                driver = self._connection.connection.driver_connection
+                return self._write_each(driver, told) if self._db.embedded else self._write_all(driver, told)
+        except BaseException:
+            self._connection.invalidate()
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Give the connection back; the next write takes another."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _write_each(self, driver: Any, told: Sequence[Told]) -> set[int]:
+        cursor = driver.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        moment = self._stamp(self._db.moment())
+        written = [one for one in told if cursor.execute(_EACH, (moment, one.reply, one.message.id, one.token)).rowcount]
+        messages = [one.message for one in written]
+        cursor.executemany(_DIGESTED, [(one.upto, subscription, one.upto) for one in messages for subscription in one.serves])
+        cursor.executemany(ADD, tally_rows(Counter((one.alert_id, one.lane, DeliveryState.SENT) for one in messages)))
+        cursor.execute("COMMIT")
+        return {one.id for one in messages}
+
+    def _write_all(self, driver: Any, told: Sequence[Told]) -> set[int]:
+        """One statement, so one round trip and a transaction by itself."""
+        moment = None if self._db.clock is database_clock else self._db.moment()  # its own clock it reads by itself
+        given = [[one.message.id for one in told], [one.token for one in told], [one.reply for one in told]]
+        served = [(one.message.id, subscription, one.message.upto) for one in told for subscription in one.message.serves]
+        values = (moment, *given, *([row[column] for row in served] for column in range(3)), WORKER)
+        return {row[0] for row in driver.execute(_ALL, values)}
