@@ -17,7 +17,7 @@ class Size:
     hooks: int
 
 
-TENTH = Size(readers=10_000, followers=100_000, posts=100, drained=20_000, hooks=500)
+TENTH = Size(readers=10_000, followers=100_000, posts=100, drained=20_000, hooks=2_000)
 FULL = Size(readers=100_000, followers=1_000_000, posts=1_000, drained=100_000, hooks=5_000)
 FEW = 10
 

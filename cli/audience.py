@@ -61,7 +61,7 @@ def add_one(name: str, url: str, stream: str | None, tags: tuple[str, ...], lang
     target = Target(url, checked.service, checked.masked)
     language = language or door.settings.site_language
     found = add_channel(door.db, door.actor, door.keys, name, target, stream=stream, tags=tags, language=language)
-    secret = signing_secret(door.keys, found)
+    secret = signing_secret(door.keys, found.uid)
     text = f"{found.address} is alerted by {found.service}: {found.masked_url}\nSigning secret, for JSON webhooks: {secret}"
     show({**_recipient(found), "signing_secret": secret}, text, as_json=as_json)
 

@@ -4,6 +4,7 @@ import hmac
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.fernet import Fernet
 from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, update
@@ -81,7 +82,7 @@ def add_channel(
         if channel is None:
             channel = Recipient(uid=new_uid(16), kind=RecipientKind.CHANNEL, address=name, lane=Lane.URGENT, language=language)
         if channel.state is RecipientState.CONFIRMED:
-            if open_url(keys, channel) != target.url:
+            if open_url(keys, channel.sealed_url) != target.url:
                 raise Conflict(f"There is a channel {name!r:.100} with another URL. Remove it first, or choose another name.")
         else:
             seal(keys, channel, target)
@@ -97,14 +98,19 @@ def seal(keys: Keys, channel: Recipient, target: Target) -> None:
     channel.sealed_url = Fernet(keys.fernet("target")).encrypt(target.url.encode()).decode()
 
 
-def open_url(keys: Keys, channel: Recipient) -> str:
+def open_url(keys: Keys, sealed_url: str | None) -> str:
     """The Apprise URL of a channel, in clear: for sending only."""
-    return Fernet(keys.fernet("target")).decrypt((channel.sealed_url or "").encode()).decode()
+    return _opened(keys.fernet("target"), sealed_url or "")
 
 
-def signing_secret(keys: Keys, channel: Recipient) -> str:
+@lru_cache(maxsize=10_000)
+def _opened(key: bytes, sealed: str) -> str:
+    return Fernet(key).decrypt(sealed.encode()).decode()
+
+
+def signing_secret(keys: Keys, channel_uid: str) -> str:
     """What signs the messages to a JSON webhook: one for each channel, made from the site's secret and so stored nowhere."""
-    return hmac.digest(keys.derive("webhook"), channel.uid.encode(), "sha256").hex()
+    return hmac.digest(keys.derive("webhook"), channel_uid.encode(), "sha256").hex()
 
 
 def remove_recipient(db: Database, actor: Actor, kind: RecipientKind, address: str, reason: str) -> Recipient:

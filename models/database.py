@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -45,11 +44,6 @@ class Database(sessionmaker[Session]):
         """A transaction that sees one moment of the database and writes nothing."""
         with self(bind=self._reader) as tx:
             yield tx
-
-    def moment(self) -> datetime:
-        """What the clock says now, without a transaction."""
-        with self() as tx:
-            return self.clock(tx)
 
     @property
     def embedded(self) -> bool:

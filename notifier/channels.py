@@ -2,7 +2,9 @@
 
 import re
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from apprise.common import OverflowMode
@@ -76,16 +78,22 @@ def send(url: str, message: ChannelMessage, *, secret: bytes = b"", timeout: flo
     tries again: pace and retries are the ledger's.
     """
     try:
-        target = _checked(url, tap.allowed_hosts())
+        target, secrets = _known(url, tap.allowed_hosts())
         plugin = _plugin(target, timeout)
     except ValueError as exc:
         raise Refused(str(exc), pause=True) from exc
     title, body, body_format = target.service.format(message)
     target.service.prepare(plugin, message, secret)
     # By the plugin itself: for one target an Apprise would only add a quarter to the time.  What went wrong is seen on the wire.
-    with tap.exchange(timeout, _secrets(url, target)) as seen, suppress(Exception):
+    with tap.exchange(timeout, secrets) as seen, suppress(Exception):
         plugin.notify(body=body, title=title, body_format=body_format)
     return _outcome(seen)
+
+
+@lru_cache(maxsize=10_000)
+def _known(url: str, allow_hosts: frozenset[str]) -> tuple[_Target, tuple[str, ...]]:
+    target = _checked(url, allow_hosts)
+    return target, _secrets(url, target)
 
 
 def _secrets(url: str, target: _Target) -> tuple[str, ...]:
@@ -189,7 +197,7 @@ def _check_host(target: _Target, allow_hosts: frozenset[str]) -> None:
 def _plugin(target: _Target, timeout: float) -> NotifyBase:
     """A fresh plugin, since they hold unlocked state; what a URL could loosen is set here whatever it said."""
     try:
-        plugin = target.service.plugin(**target.parsed, asset=ASSET)
+        plugin = target.service.plugin(**{name: copy(part) for name, part in target.parsed.items()}, asset=ASSET)
     except (AppriseException, TypeError, ValueError):
         # Apprise's own sentence quotes the secret, and so would a chained exception in a log.
         raise ValueError(_incomplete(target.service)) from None

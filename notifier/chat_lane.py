@@ -15,7 +15,7 @@ from cryptography.fernet import InvalidToken
 
 from config.keys import Keys
 from config.settings import Settings
-from models import AlertKind, Lane, Recipient
+from models import AlertKind, Lane
 from models.audience import open_url, signing_secret
 from models.database import Database
 from notifier import channels, tap
@@ -60,7 +60,7 @@ class ChatLane:
         self._room = threading.Semaphore(CHAT_THREADS)
         # SQLite lets one write and has no queue: of many that try at once one may wait in vain, so here they take turns.
         self._turn = threading.Lock() if db.embedded else nullcontext()
-        self._share = Share(seconds=PASS_SECONDS, first=4, least=1, most=50)
+        self._share = Share(seconds=PASS_SECONDS, first=4, least=1, most=100)
 
     def send_pass(self, stand_in: StandIn = lambda first: None) -> int:  # noqa: ARG005  alone there is nobody
         """Send one claim's worth of due messages; returns how many rows were taken, 0 if none may be sent.
@@ -155,7 +155,7 @@ class ChatLane:
             elif isinstance(rendered, SendError):
                 self._settle(other, batch, rendered)
         if len(found) == 1:
-            return replace(told, uid=begun.uid), []
+            return told if told.uid == begun.uid else replace(told, uid=begun.uid), []
         shown = [one for one in begun.messages if one.id in found]
         return folded([found[one.id] for one in shown], begun.uid), [one for one in shown if one.id != message.id]
 
@@ -202,9 +202,9 @@ class ChatLane:
         return notice_to_channel(told, self._sender, message.uid, message.language)
 
     def _attempt(self, message: Message, told: ChannelMessage) -> Sent | SendError:
-        channel = Recipient(uid=message.recipient_uid, sealed_url=message.sealed_url)
+        secret = signing_secret(self._keys, message.recipient_uid).encode()
         try:
-            return channels.send(open_url(self._keys, channel), told, secret=signing_secret(self._keys, channel).encode())
+            return channels.send(open_url(self._keys, message.sealed_url), told, secret=secret)
         except InvalidToken:
             return Unavailable("The stored URL cannot be decrypted: SECRET_KEY is not the one that it was stored with.", ours=True)
         except SendError as exc:

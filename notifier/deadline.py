@@ -7,29 +7,26 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
 Act = Callable[[], object]
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True)
 class Deadline:
-    """``passed``: it came while its block still ran."""
+    """``passed``: it came while its block still ran.  ``act``: None once that has ended, so that nothing is kept alive until it comes."""
 
-    at: float
-    number: int
-    act: Act = field(compare=False)
-    over: bool = field(default=False, compare=False)
-    passed: bool = field(default=False, compare=False)
+    act: Act | None
+    passed: bool = False
 
 
 class Watch:
     """For all threads of a process."""
 
     def __init__(self) -> None:
-        self._coming: list[Deadline] = []
+        self._coming: list[tuple[float, int, Deadline]] = []  # the number because deadlines have no order themselves
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -37,10 +34,10 @@ class Watch:
     @contextmanager
     def deadline(self, seconds: float, act: Act) -> Iterator[Deadline]:
         """Call ``act`` from another thread where the block takes longer; it must be quick, since others wait for that thread."""
-        one = Deadline(time.monotonic() + seconds, next(self._numbers), act)
+        one = Deadline(act)
         with self._changed:
-            heapq.heappush(self._coming, one)
-            if self._coming[0] is one:
+            heapq.heappush(self._coming, (time.monotonic() + seconds, next(self._numbers), one))
+            if self._coming[0][2] is one:
                 self._changed.notify()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
@@ -49,26 +46,27 @@ class Watch:
             yield one
         finally:
             with self._changed:
-                one.over = True
+                one.act = None
 
     def _run(self) -> None:
         while True:
-            late = self._next()
+            act = self._next()
             try:
-                late.act()
+                act()
             except Exception:  # what fails for one must not leave the others unwatched
                 log.exception("what was to be done after a deadline failed")
 
-    def _next(self) -> Deadline:
+    def _next(self) -> Act:
         with self._changed:
             while True:
-                while self._coming and self._coming[0].over:
+                while self._coming and self._coming[0][2].act is None:
                     heapq.heappop(self._coming)
-                left = self._coming[0].at - time.monotonic() if self._coming else None
+                left = self._coming[0][0] - time.monotonic() if self._coming else None
                 if left is not None and left <= 0:
-                    late = heapq.heappop(self._coming)
+                    late = heapq.heappop(self._coming)[2]
                     late.passed = True
-                    return late
+                    assert late.act is not None
+                    return late.act
                 self._changed.wait(left)
 
 

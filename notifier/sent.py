@@ -58,6 +58,7 @@ class SentWriter:
         self._db = db
         self._courtesy = Courtesy(db)
         self._connection: Connection | None = None
+        self._asks = db()  # a clock that the database is not needed for
         self._stamp: Callable[[datetime], object] = UtcDateTime().bind_processor(db.engine.dialect) or (lambda moment: moment)
 
     def write(self, told: Sequence[Told]) -> set[int]:
@@ -86,7 +87,7 @@ class SentWriter:
     def _write_each(self, driver: Any, told: Sequence[Told]) -> set[int]:
         cursor = driver.cursor()
         cursor.execute("BEGIN IMMEDIATE")
-        moment = self._stamp(self._db.moment())
+        moment = self._stamp(self._db.clock(self._asks))
         written = [one for one in told if cursor.execute(_EACH, (moment, one.reply, one.message.id, one.token)).rowcount]
         messages = [one.message for one in written]
         cursor.executemany(_DIGESTED, [(one.upto, subscription, one.upto) for one in messages for subscription in one.serves])
@@ -96,7 +97,7 @@ class SentWriter:
 
     def _write_all(self, driver: Any, told: Sequence[Told]) -> set[int]:
         """One statement, so one round trip and a transaction by itself."""
-        moment = None if self._db.clock is database_clock else self._db.moment()  # its own clock it reads by itself
+        moment = None if self._db.clock is database_clock else self._db.clock(self._asks)  # its own clock it reads by itself
         given = [[one.message.id for one in told], [one.token for one in told], [one.reply for one in told]]
         served = [(one.message.id, subscription, one.message.upto) for one in told for subscription in one.message.serves]
         values = (moment, *given, *([row[column] for row in served] for column in range(3)), WORKER)

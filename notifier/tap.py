@@ -237,16 +237,18 @@ def close_session() -> None:
         _local.session = None
 
 
-_OF_SESSIONS = frozenset({"allow_redirects", "proxies", "stream"})
-
-
 def request(method: str, url: str, *, timeout: Any = None, verify: Any = True, cert: Any = None, **parts: Any) -> requests.Response:
     """Stands in for ``requests.request``, without what a session of theirs would do around one request.
 
     So it never follows a redirect, keeps a cookie, or asks the environment for a password or a proxy, which would connect in our place.
     """
-    prepared = requests.Request(method, url, **{name: part for name, part in parts.items() if name not in _OF_SESSIONS}).prepare()
-    return session().get_adapter(prepared.url or "").send(prepared, timeout=timeout, verify=verify, cert=cert)
+    prepared = requests.PreparedRequest()
+    prepared.prepare_method(method)
+    prepared.prepare_url(url, parts.get("params"))
+    prepared.prepare_headers(parts.get("headers"))
+    prepared.prepare_body(parts.get("data"), parts.get("files"), parts.get("json"))
+    prepared.prepare_auth(parts.get("auth"), url)  # last, since it may look at all the others
+    return session().get_adapter(url).send(prepared, timeout=timeout, verify=verify, cert=cert)
 
 
 def create_connection(

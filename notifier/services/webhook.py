@@ -48,7 +48,7 @@ class Webhook(NotifyJSON):  # type: ignore[no-untyped-call]
             "POST",
             f"{'https' if self.secure else 'http'}://{self.host}{port}{self.fullpath}",
             data=data,
-            params=self.params,
+            params=self.params or None,
             headers=headers,
             auth=(self.user, self.password or "") if self.user else None,
             verify=self.verify_certificate,

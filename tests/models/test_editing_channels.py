@@ -42,7 +42,7 @@ def test_a_channel_is_renamed_led_elsewhere_tested_and_tried_again(db, newsroom,
     edit_channel(db, newsroom.actor, keys, room.uid, "Water room", OTHER, wanted)
     with db.read() as tx:
         [channel] = list_channels(tx)
-        assert (channel.address, channel.sick_since, open_url(keys, channel)) == ("Water room", None, OTHER.url)
+        assert (channel.address, channel.sick_since, open_url(keys, channel.sealed_url)) == ("Water room", None, OTHER.url)
         assert last_words(tx, [channel.id])[channel.id].last_reply == "200 ok"
         assert [one.stream for one in followed_by(tx, [channel.id])[channel.id]] == [None]
 

@@ -38,7 +38,7 @@ def test_a_post_is_one_signed_request(newsroom: Newsroom, office: Office, httpse
     assert (told["event"], told["title"], told["id"], told["delivery"]) == ("publish", "River rising", entry.guid, delivery.uid)
     assert told["content_text"] == "Go up."
     assert told["url"] == f"https://news.example.org/streams/floods/entries/{entry.uid}"
-    secret = signing_secret(office.keys, office.recipient("room")).encode()
+    secret = signing_secret(office.keys, office.recipient("room").uid).encode()
     at = int(request.headers["Storywire-Signature"].partition(",")[0].removeprefix("t="))
     assert request.headers["Storywire-Signature"] == signature(secret, request.get_data(), at)
 

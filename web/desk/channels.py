@@ -185,7 +185,7 @@ def _one(uid: str, name: str | None = None, form: WishForm | None = None, error:
         sent=sent,
         trial=tests[0] if tests else None,
         ask_again=ask_again,
-        secret=signing_secret(service().keys, channel) if channel.service == "webhook" else "",
+        secret=signing_secret(service().keys, channel.uid) if channel.service == "webhook" else "",
         held=held,
         now=moment,
         error=error,
