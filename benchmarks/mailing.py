@@ -13,7 +13,7 @@ from pathlib import Path
 from apprise import Apprise, NotifyFormat
 from sqlalchemy import func, select
 
-from benchmarks import mail_servers, postgres
+from benchmarks import mail_servers, postgres, rabbitmq
 from benchmarks.process import core, started
 from benchmarks.site import Site, site
 from benchmarks.table import Row
@@ -62,7 +62,12 @@ def nodes(readers: int) -> list[Row]:
     """Two workers beside each other, against one."""
     if not postgres.there():
         return []
-    with mail_servers.limited(delay_ms=DELAY_MS) as port, postgres.database() as given, _bare_site(port, readers, **given) as found:
+    broker = rabbitmq.settings()
+    with (
+        mail_servers.limited(delay_ms=DELAY_MS) as port,
+        postgres.database() as given,
+        _bare_site(port, readers, **given, **broker) as found,
+    ):
         rates: dict[int, list[float]] = {1: [], 2: []}
         for number in (1, 2, 1, 2):
             with working(found, number):
@@ -70,7 +75,8 @@ def nodes(readers: int) -> list[Row]:
                 mail_servers.must_have(port, readers)
                 rates[number].append(whole(found, readers))
             mail_servers.must_have(port, readers)
-    return [Row(f"two worker nodes, server takes {DELAY_MS} ms", rates[2], rates[1], "messages/s", "one node", least=1.8)]
+    with_broker = ", RabbitMQ" if broker else ""
+    return [Row(f"two worker nodes{with_broker}, server takes {DELAY_MS} ms", rates[2], rates[1], "messages/s", "one node", least=1.8)]
 
 
 def memory(few: int, many: int, seconds: float) -> list[Row]:

@@ -6,8 +6,8 @@ But for the first attempt of a message that its receiver would drop as a double:
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -28,7 +28,6 @@ from notifier.lease import TRIES_IF_UNKNOWN, give_back
 from notifier.message import ChannelMessage, folded
 from notifier.mime import MailBatch
 from notifier.notices import opened, send_notice
-from notifier.pacing import Share
 from notifier.pause import MAIL, Brake
 from notifier.render import Sender, notice_to_channel, render_chat, render_notice
 from notifier.services import SERVICES
@@ -39,18 +38,20 @@ from notifier.story import Digest, Ending, Notice, Story, load_told
 
 log = logging.getLogger(__name__)
 
-PASS_SECONDS, LONGEST_PASS_SECONDS = 1.0, 5.0
+LONGEST_PASS_SECONDS = 5.0
+MOST = 100
+"""Rows of a claim: about as many as all threads of a worker send in a tenth of a second where targets answer at once."""
 CHAT_THREADS = 8
 """That send at a time.  Who waits for an answer for long does not count; more would stand in each other's way at the database."""
-SLOW_SECONDS = 0.3
-"""How long an answer may take until somebody else goes on with the claim: twenty targets that hang would hold up all others."""
+SLOW_SECONDS = 0.1
+"""How long an answer may take until another thread goes on in place of this one: targets that hang would hold up all others."""
 
 StandIn = Callable[[Callable[[], object]], None]
 """Lets another thread call a function, and then send in place of this one."""
 
 
 class ChatLane:
-    """Called by a few threads at once; a target that hangs holds one of them."""
+    """Called by a few threads at once, which help each other: a target that hangs holds one of them, and no other message."""
 
     def __init__(self, settings: Settings, keys: Keys, db: Database, stop: threading.Event) -> None:
         self._db, self._keys, self._stop, self._settings = db, keys, stop, settings
@@ -60,43 +61,59 @@ class ChatLane:
         self._room = threading.Semaphore(CHAT_THREADS)
         # SQLite lets one write and has no queue: of many that try at once one may wait in vain, so here they take turns.
         self._turn = threading.Lock() if db.embedded else nullcontext()
-        self._share = Share(seconds=PASS_SECONDS, first=4, least=1, most=100)
+        self._open: list[_Batch] = []
 
     def send_pass(self, stand_in: StandIn = lambda first: None) -> int:  # noqa: ARG005  alone there is nobody
-        """Send one claim's worth of due messages; returns how many rows were taken, 0 if none may be sent.
+        """Send one claim's worth of due messages, or help another thread with its own; returns how many rows, 0 where none may be sent.
 
-        Where one waits for its answer, ``stand_in`` is called, and the rest of the claim is left to others.
+        Where one waits for its answer, ``stand_in`` is called, and another thread goes on with the claim.
         """
         with self._room:
-            return self._pass(stand_in)
-
-    def _pass(self, stand_in: StandIn) -> int:
-        began = time.monotonic()
-        with self._turn:
-            claimed = claim(self._db, Lane.URGENT, self._share.size)
-        if claimed is None:
-            return 0
-        batch = _Batch(claimed, stand_in)
-        brake = Brake(self._db, (message.alert_id for message in claimed.messages))
-        try:
-            self._load(claimed.messages, batch)
-            for message in claimed.messages:
-                if self._stop.is_set() or batch.left_to_others or brake.pulled() or time.monotonic() > began + LONGEST_PASS_SECONDS:
-                    break
-                if message.id in batch.left:
-                    self._send(message, batch)
-        except LeaseLost as exc:
-            log.warning("delivery %s was no longer ours", exc)
-        finally:
-            if batch.left:
+            with self._turn:
+                claimed = claim(self._db, Lane.URGENT, MOST)
+            if claimed is None:
+                return sum(self._work(batch) for batch in list(self._open))
+            brake = Brake(self._db, (message.alert_id for message in claimed.messages))
+            batch = _Batch(claimed, stand_in, lambda: not self._stop.is_set() and not brake.pulled())
+            try:
+                self._load(claimed.messages, batch)
+            except BaseException:
                 give_back(self._db, claimed.lease.token)
-        self._share.learn(len(claimed.messages) - len(batch.left), time.monotonic() - began)
-        return claimed.taken
+                raise
+            self._open.append(batch)
+            self._work(batch)
+            return claimed.taken
 
     def close_connection(self) -> None:
         """End this thread's connections, as the thread ends."""
         tap.close_session()
         self._settler.close()
+
+    def _go_on(self, batch: "_Batch") -> int:
+        with self._room:
+            return self._work(batch)
+
+    def _work(self, batch: "_Batch") -> int:
+        """Send what of a claim nobody sends yet, beside others who do the same."""
+        sent = 0
+        if not batch.enter():
+            return sent
+        try:
+            while batch.goes_on() and (message := batch.take()) is not None:
+                self._send(message, batch)
+                batch.done(message)
+                sent += 1
+        except LeaseLost as exc:
+            batch.lost = True
+            log.warning("delivery %s was no longer ours", exc)
+        finally:
+            rest = batch.leave()
+            if batch.closed:
+                with suppress(ValueError):  # somebody else was quicker
+                    self._open.remove(batch)
+            if rest:
+                give_back(self._db, batch.lease.token, but=list(batch.under_way))
+        return sent
 
     def _send(self, message: Message, batch: "_Batch") -> None:
         """Raises LeaseLost."""
@@ -106,7 +123,7 @@ class ChatLane:
         if isinstance(told, SendError):
             outcome = told
         elif isinstance(told, MailBatch):
-            with self._waiting(message, batch):
+            with self._waiting(batch):
                 outcome = send_notice(self._settings, message, told, batch.lease)
         elif service is None:
             outcome = Refused(f"This version of Storywire does not know the service {message.service}.")
@@ -118,22 +135,21 @@ class ChatLane:
                     begun = begin(self._db, message, token, service, batch.beside(message))
             if isinstance(begun, datetime):
                 put_off(self._db, message, token, begun)
-                batch.left.remove(message.id)
                 return
             told, carried = self._together(message, told, begun, batch)
-            with self._waiting(message, batch):
+            with self._waiting(batch):
                 outcome = self._attempt(message, told)
         if outcome is None:
             raise LeaseLost(message.uid)
         self._settle(message, batch, outcome, carried)
 
     @contextmanager
-    def _waiting(self, message: Message, batch: "_Batch") -> Iterator[None]:
-        """Around what waits for an answer; the rows of the claim that were not begun are given back where it does so for long."""
+    def _waiting(self, batch: "_Batch") -> Iterator[None]:
+        """Around what waits for an answer: where it does so for long, somebody else goes on with the claim."""
 
         def leave() -> None:
             self._room.release()
-            batch.stand_in(lambda: give_back(self._db, batch.lease.token, but=message.id))
+            batch.stand_in(lambda: self._go_on(batch))
 
         slow = None
         try:
@@ -141,11 +157,11 @@ class ChatLane:
                 yield
         finally:
             if slow is not None and slow.passed:
-                batch.left_to_others = True
                 self._room.acquire()
 
     def _together(self, message: Message, told: ChannelMessage, begun: Begun, batch: "_Batch") -> tuple[ChannelMessage, list[Message]]:
         """One message for all that begun, and those that it carries; one that cannot be rendered is settled by itself."""
+        batch.begun(begun.messages)
         self._load(begun.messages, batch)
         found = {message.id: told}
         for other in begun.messages:
@@ -162,7 +178,6 @@ class ChatLane:
     def _settle(self, message: Message, batch: "_Batch", outcome: Sent | SendError, carried: Sequence[Message] = ()) -> None:
         service = SERVICES.get(message.service)
         tries = TRIES_IF_UNKNOWN if service is None or service.retry_unknown else 1
-        batch.left -= {message.id, *(other.id for other in carried)}
         message = batch.digests.get(message.id, message)
         if not isinstance(outcome, Sent):
             batch.resting.add(message.recipient_id)
@@ -178,7 +193,7 @@ class ChatLane:
             batch.told |= {message.id: told[message.alert_id] for message in missing if message.alert_id in told}
             batch.told |= {one.message.id: one.digest for one in digests if one.digest is not None}
             batch.digests |= {one.message.id: one.message for one in digests}
-            batch.left -= set(skip_empty(self._db, digests, batch.lease.token))
+            batch.forget(skip_empty(self._db, digests, batch.lease.token))
 
     def _rendered(self, message: Message, batch: "_Batch") -> ChannelMessage | MailBatch | SendError:
         try:
@@ -212,16 +227,67 @@ class ChatLane:
 
 
 class _Batch:
-    """One claim on its way: what of it was neither settled nor put off yet."""
+    """One claim on its way, and who works on it.  What is in ``left`` was begun by nobody, what is ``under_way`` by somebody."""
 
-    def __init__(self, claimed: Claim, stand_in: StandIn) -> None:
-        self.lease, self._messages, self.stand_in = claimed.lease, claimed.messages, stand_in
-        self.left_to_others = False
-        self.left = {message.id for message in claimed.messages}
+    def __init__(self, claimed: Claim, stand_in: StandIn, may_go_on: Callable[[], bool]) -> None:
+        self.lease, self.stand_in, self._may_go_on = claimed.lease, stand_in, may_go_on
+        self._until = time.monotonic() + LONGEST_PASS_SECONDS
+        self._lock, self._workers, self.closed, self.lost = threading.Lock(), 0, False, False
+        self.left = {message.id: message for message in claimed.messages}
+        self.under_way: dict[int, Message] = {}
         self.resting = {message.recipient_id for message in claimed.messages if message.at_rest}
         self.rendered: dict[tuple[int, bool, str], ChannelMessage] = {}  # entries, for all that are told the same of one
         self.told: dict[int, Story | Notice | Digest | Ending] = {}
         self.digests: dict[int, Message] = {}  # as they know whom they serve
+
+    def enter(self) -> bool:
+        """One more who works on it; False where it is closed."""
+        with self._lock:
+            self._workers += not self.closed
+            return not self.closed
+
+    def leave(self) -> int:
+        """One less; how many rows are to be given back, since this was the last one or nobody is to go on."""
+        over = not self.goes_on()
+        with self._lock:
+            self._workers -= 1
+            if self._workers and not over:
+                return 0
+            rest, self.closed = len(self.left), True
+            self.left.clear()
+            return rest
+
+    def goes_on(self) -> bool:
+        """Whether more of it is to be sent."""
+        return not self.lost and time.monotonic() < self._until and self._may_go_on()
+
+    def take(self) -> Message | None:
+        """The next message, of a channel to which nobody sends yet: what is owed to one goes there in order."""
+        with self._lock:
+            busy = {message.recipient_id for message in self.under_way.values()}
+            for message in self.left.values():
+                if message.recipient_id not in busy:
+                    del self.left[message.id]
+                    self.under_way[message.id] = message
+                    return message
+        return None
+
+    def begun(self, messages: Sequence[Message]) -> None:
+        """These are told together with one that was taken."""
+        with self._lock:
+            for message in messages:
+                self.left.pop(message.id, None)
+
+    def done(self, message: Message) -> None:
+        """It was settled or put off."""
+        with self._lock:
+            self.under_way.pop(message.id, None)
+
+    def forget(self, settled: Iterable[int]) -> None:
+        """These are to be sent no more."""
+        with self._lock:
+            for id_ in settled:
+                self.left.pop(id_, None)
 
     def may_begin_unmarked(self, message: Message, service: Service) -> bool:
         """Where nothing says that its channel is to be left alone; another thread may hear that while this one sends, too."""
@@ -230,4 +296,5 @@ class _Batch:
 
     def beside(self, message: Message) -> list[Message]:
         """The other ones for the same channel."""
-        return [one for one in self._messages if one.id in self.left and one.id != message.id and one.recipient_id == message.recipient_id]
+        with self._lock:
+            return [one for one in self.left.values() if one.recipient_id == message.recipient_id]

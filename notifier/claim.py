@@ -38,6 +38,8 @@ from notifier.verdict import Send, Skip, Standing, Wait, Wish, judge, judge_dige
 
 _URGENT_FIRST = (Delivery.priority, Delivery.due_at, Delivery.id)
 _SHORT = timedelta(seconds=1)
+LEAST = 10
+"""Rows that are not worth sharing: a claim costs as much as some ten mails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +86,10 @@ class Claim:
     probe: bool = False
 
 
-def claim(db: Database, lane: Lane, limit: int, *, monotonic: Callable[[], float] = time.monotonic) -> Claim | None:
+def claim(db: Database, lane: Lane, limit: int, *, sharers: int = 1, monotonic: Callable[[], float] = time.monotonic) -> Claim | None:
     """Take at most ``limit`` due rows of a lane, the most urgent first; None where nothing may be sent or nothing is due.
 
+    Where few are due, no more than leave some for ``sharers``, so that the last ones do not all wait for one of them.
     A row that is no longer wanted is settled here, so ``messages`` may be empty although rows were taken.
     """
     token = secrets.token_hex(16)
@@ -95,7 +98,8 @@ def claim(db: Database, lane: Lane, limit: int, *, monotonic: Callable[[], float
         gate = pause.gate(tx, lane, lock=True)
         if gate is pause.Gate.SHUT:
             return None
-        ids = _take(tx, _due(tx, lane).order_by(*_URGENT_FIRST).limit(1 if gate is pause.Gate.PROBE else limit), token)
+        limit = 1 if gate is pause.Gate.PROBE else _share(tx, lane, limit, sharers)
+        ids = _take(tx, _due(tx, lane).order_by(*_URGENT_FIRST).limit(limit), token)
         if not ids:
             return None
         messages = _wanted(tx, lane, ids)
@@ -108,6 +112,13 @@ def more_urgent_due(db: Database, lane: Lane, priority: int) -> bool:
     """True where a row is due that goes before those of ``priority``; reads only, and costs the same however many wait."""
     with db.read() as tx:
         return tx.scalar(_due(tx, lane).where(Delivery.priority < priority).limit(1)) is not None
+
+
+def _share(tx: Session, lane: Lane, limit: int, sharers: int) -> int:
+    if limit <= LEAST or sharers == 1:
+        return limit
+    due = tx.scalar(select(func.count()).select_from(_due(tx, lane).limit(limit * sharers).subquery())) or 0
+    return min(limit, max(LEAST, -(-due // sharers)))
 
 
 def _due(tx: Session, lane: Lane) -> Select[int]:

@@ -46,7 +46,8 @@ def begin(db: Database, message: Message, token: str, service: Service, mine: Se
 
 def _gather(tx: Session, message: Message, token: str, mine: Sequence[Message]) -> Begun:
     leader = message.folded_into or message.id
-    queued = tx.execute(_owed(message).limit(max(0, MOST - 1 - len(mine)))).all()
+    mine = sorted(mine, key=lambda one: leader not in (one.id, one.folded_into))[: MOST - 1]
+    queued = tx.execute(_owed(message).limit(MOST - 1 - len(mine))).all()
     known = [(one.id, one.folded_into) for one in mine] + [(row.id, row.folded_into) for row in queued]
     # What may have arrived together is told together again, and nothing else with it: its receiver drops it as a double.
     again = {id_ for id_, into in known if leader in (id_, into)}

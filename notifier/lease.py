@@ -53,14 +53,14 @@ class Lease:
         return held
 
 
-def give_back(db: Database, token: str, *, but: int = 0) -> int:
-    """Put what is left of a claim back in the queue, untried; returns how many.  ``but``: the row that is being sent."""
-    return patiently(lambda: _give_back(db, token, but))
+def give_back(db: Database, token: str, *, but: Iterable[int] = ()) -> int:
+    """Put what is left of a claim back in the queue, untried; returns how many.  ``but``: rows that are being sent."""
+    return patiently(lambda: _give_back(db, token, list(but)))
 
 
-def _give_back(db: Database, token: str, but: int) -> int:
+def _give_back(db: Database, token: str, but: Sequence[int]) -> int:
     with db.begin() as tx:
-        untried = and_(_of(token), Delivery.started_at.is_(None), Delivery.id != but)
+        untried = and_(_of(token), Delivery.started_at.is_(None), Delivery.id.not_in(but))
         return changed(tx, update(Delivery).where(untried).values(attempts=Delivery.attempts - 1, **QUEUED))
 
 

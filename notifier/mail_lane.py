@@ -47,6 +47,7 @@ class MailLane:
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
         self._share = Share(seconds=PASS_SECONDS, first=50, least=10, most=200)  # 200 rows: some 5 ms of SQLite's write lock
         self._settler = Settler(db)
+        self._sharers = 2 * settings.mail_connections  # a second node may be there
         self._refused: set[str] = set()  # mails since the last one that the server took
         self._own = threading.local()
         try:
@@ -57,7 +58,7 @@ class MailLane:
     def send_pass(self) -> int:
         """Send one claim's worth of due mail, at most 5 s; returns how many rows were taken, 0 if none may be sent."""
         began = time.monotonic()
-        claimed = claim(self._db, Lane.BULK, self._share.size)
+        claimed = claim(self._db, Lane.BULK, self._share.size, sharers=self._sharers)
         if claimed is None:
             return 0
         batch = _Batch(self, claimed, began + PASS_SECONDS)

@@ -5,10 +5,12 @@ The driver is spoken to directly, since SQLAlchemy's part would cost more than t
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from models import DeliveryState
 from models.base import UtcDateTime
@@ -66,23 +68,32 @@ class SentWriter:
 
         The others were not ours any more, or their channel was not well, and are to be looked at one by one.
         """
-        if self._connection is None:
-            connection = self._db.engine.connect()
-            self._connection = connection if self._db.embedded else connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection = self._connection = self._connection or self._connect()
         try:
             with self._courtesy.writing():
-                driver = self._connection.connection.driver_connection
+                driver = connection.connection.driver_connection
                 return self._write_each(driver, told) if self._db.embedded else self._write_all(driver, told)
         except BaseException:
-            self._connection.invalidate()
-            self.close()
+            self._connection = None
+            connection.invalidate()
+            connection.close()
             raise
+
+    def _connect(self) -> Connection:
+        connection = self._db.engine.connect()
+        if not self._db.embedded:
+            connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")  # to plan it anew takes longer than to do it
+        return connection
 
     def close(self) -> None:
         """Give the connection back; the next write takes another."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            if not self._db.embedded:
+                with suppress(DBAPIError):  # it is away, and so is the connection
+                    connection.exec_driver_sql("RESET plan_cache_mode")
+            connection.close()
 
     def _write_each(self, driver: Any, told: Sequence[Told]) -> set[int]:
         cursor = driver.cursor()
@@ -101,4 +112,4 @@ class SentWriter:
         given = [[one.message.id for one in told], [one.token for one in told], [one.reply for one in told]]
         served = [(one.message.id, subscription, one.message.upto) for one in told for subscription in one.message.serves]
         values = (moment, *given, *([row[column] for row in served] for column in range(3)), WORKER)
-        return {row[0] for row in driver.execute(_ALL, values)}
+        return {row[0] for row in driver.execute(_ALL, values, prepare=True)}

@@ -43,23 +43,63 @@ def test_a_post_is_one_signed_request(newsroom: Newsroom, office: Office, httpse
     assert request.headers["Storywire-Signature"] == signature(secret, request.get_data(), at)
 
 
-def test_what_a_slow_target_would_hold_up_is_left_to_others_untried(
-    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+def test_what_a_slow_target_would_hold_up_is_sent_by_another_thread_but_for_what_goes_there(
+    newsroom: Newsroom, office: Office, allow: Callable[..., None]
 ) -> None:
-    others_may = threading.Event()
-    httpserver.expect_request("/hook").respond_with_handler(lambda request: Response("ok" if others_may.wait(30) else "nobody came"))
-    for name in ("slow", "second", "third"):
+    others_have, told = threading.Event(), list[str]()
+
+    def answer(request: Request) -> Response:
+        told.append(f"{request.query_string.decode()} {json.loads(request.get_data())['title']}")
+        slow = told[-1] == "slow=1 First"
+        return Response("ok" if not slow or others_have.wait(30) else "nobody came")
+
+    def stand_in(first: Callable[[], object]) -> None:
+        threading.Thread(target=lambda: (first(), office.chat.close_connection(), others_have.set())).start()
+
+    with HTTPServer(threaded=True) as server:
+        server.expect_request("/hook").respond_with_handler(answer)
+        allow(f"{server.host}:{server.port}")
+        for name in ("slow", "second", "third"):
+            office.channel(name, server.url_for(f"/hook?-{name}=1").replace("http:", "json:"))
+        for title in ("First", "Second"):
+            newsroom.post(title=title)
+        office.expand()
+        assert office.chat.send_pass(stand_in) == 6
+        office.chat.close_connection()
+    others = ["second=1 First", "third=1 First", "second=1 Second", "third=1 Second"]
+    assert told == ["slow=1 First", *others, "slow=1 Second"]
+    assert {(one.state, one.attempts, one.last_reply) for one in office.deliveries()} == {(DeliveryState.SENT, 1, "200 ok")}
+
+
+@pytest.mark.parametrize("reason", ["time", "stop"])
+def test_what_is_left_when_a_pass_ends_goes_back_while_a_slow_one_still_waits(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    ledger = list[list[tuple[str, str]]]()
+    looked = threading.Event()
+
+    def answer(request: Request) -> Response:
+        looked.wait(30)
+        return Response("ok")
+
+    httpserver.expect_request("/hook").respond_with_handler(answer)
+    for name in ("slow", "second"):
         office.channel(name, hook)
     newsroom.post()
     office.expand()
+    monkeypatch.setattr("notifier.chat_lane.LONGEST_PASS_SECONDS", 0.05 if reason == "time" else 60)
 
     def stand_in(first: Callable[[], object]) -> None:
+        if reason == "stop":
+            office.stop.set()
         first()
-        others_may.set()
+        ledger.append(office.ledger())
+        looked.set()
 
-    assert office.chat.send_pass(stand_in) == 3
-    assert office.ledger() == [("slow", "sent"), ("second", "queued"), ("third", "queued")]
-    assert [(one.attempts, one.last_reply) for one in office.deliveries()] == [(1, "200 ok"), (0, None), (0, None)]
+    assert office.chat.send_pass(stand_in) == 2
+    assert ledger == [[("slow", "claimed"), ("second", "queued")]]
+    assert office.ledger() == [("slow", "sent"), ("second", "queued")]
+    assert [one.attempts for one in office.deliveries()] == [1, 0]
 
 
 @one_database

@@ -223,6 +223,20 @@ def test_the_reason_why_mail_waits_is_kept_where_people_see_it(owed: Office) -> 
     assert len(claimed(owed)) == 3
 
 
+@one_database
+def test_the_last_rows_are_shared(newsroom: Newsroom, office: Office) -> None:
+    newsroom.subscribe_many(100)
+    newsroom.post()
+    office.expand()
+
+    def taken(limit: int) -> int:
+        found = claim(office.db, Lane.BULK, limit, sharers=4)
+        return found.taken if found else 0
+
+    assert taken(20) == 20  # of 100 due, of which all four find as many
+    assert [taken(50) for _ in range(8)] == [20, 15, 12, 10, 10, 10, 3, 0]
+
+
 def test_workers_that_claim_at_once_share_the_rows(newsroom: Newsroom, office: Office) -> None:
     office.subscribe(*[f"reader{n}@example.org" for n in range(60)])
     newsroom.post()

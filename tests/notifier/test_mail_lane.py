@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -115,7 +116,8 @@ def test_a_retraction_is_told_to_those_told_and_to_nobody_else(newsroom: Newsroo
     office.expand()
     found = claim(office.db, Lane.BULK, 1)
     assert found is not None
-    Settler(office.db).settle(found.messages[0], found.lease.token, Sent("250 ok"), max_age=timedelta(hours=24))
+    with closing(Settler(office.db)) as settler:
+        settler.settle(found.messages[0], found.lease.token, Sent("250 ok"), max_age=timedelta(hours=24))
     office.retract(entry, "There was no such report.")
     office.run()
     [mail] = inbox.mails
@@ -369,12 +371,16 @@ def test_what_was_settled_or_taken_by_another_cannot_be_settled_again(newsroom: 
     office.expand()
     found = claim(office.db, Lane.BULK, 1)
     assert found is not None
-    settler, day = Settler(office.db), timedelta(hours=24)
-    with pytest.raises(LeaseLost):
-        settler.settle(found.messages[0], "another's", Sent("250 ok"), max_age=day)
-    assert settler.settle(found.messages[0], found.lease.token, Sent("250 ok"), max_age=day).state is DeliveryState.SENT
-    with pytest.raises(LeaseLost):
-        settler.settle(found.messages[0], found.lease.token, Sent("250 again"), max_age=day)
+    with closing(Settler(office.db)) as settler:
+
+        def settle(token: str, words: str) -> DeliveryState:
+            return settler.settle(found.messages[0], token, Sent(words), max_age=timedelta(hours=24)).state
+
+        with pytest.raises(LeaseLost):
+            settle("another's", "250 ok")
+        assert settle(found.lease.token, "250 ok") is DeliveryState.SENT
+        with pytest.raises(LeaseLost):
+            settle(found.lease.token, "250 again")
     assert office.deliveries()[0].last_reply == "250 ok"
 
 
@@ -384,10 +390,13 @@ def test_a_row_that_cannot_be_written_down_costs_those_that_are_settled_with_it_
     office.expand()
     found = claim(office.db, Lane.BULK, 3)
     assert found is not None
-    settler, day = Settler(office.db), timedelta(hours=24)
+    day, token = timedelta(hours=24), found.lease.token
     bad, good, lost = found.messages
-    token = found.lease.token
-    with ThreadPoolExecutor(3) as pool, settler._writing:  # so that all three wait for the same transaction
+    with (
+        closing(Settler(office.db)) as settler,
+        ThreadPoolExecutor(3) as pool,
+        settler._writing,
+    ):  # so that all three wait for the same transaction
         ends = {
             "bad": pool.submit(settler.settle, bad, token, Sent("\ud800"), max_age=day),
             "good": pool.submit(settler.settle, good, token, Sent("250 ok"), max_age=day),
@@ -409,7 +418,8 @@ def test_who_is_erased_while_a_mail_is_under_way_stays_erased(newsroom: Newsroom
     assert found is not None
     erase_address(office.db, SYSTEM, "gone@example.org")
     refused = Refused("550 5.1.1 <gone@example.org> is nobody", ends_address=True)
-    Settler(office.db).settle(found.messages[0], found.lease.token, refused, max_age=timedelta(hours=24))
+    with closing(Settler(office.db)) as settler:
+        settler.settle(found.messages[0], found.lease.token, refused, max_age=timedelta(hours=24))
     with office.db.read() as tx:
         gone = followed(tx, found.messages[0].recipient_uid)[0]
     assert (gone.state, gone.reason, office.deliveries()[0].last_reply) == (RecipientState.ENDED, ERASED, "")
