@@ -27,6 +27,11 @@ class Proxy:
         self._upstream, self._mode, self._loop = upstream, Mode.THROUGH, loop
         self._writers: set[asyncio.StreamWriter] = set()
 
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._writers)
+
     def turn(self, mode: Mode) -> None:
         """From now on treat connections like that."""
         asyncio.run_coroutine_threadsafe(self._turn(mode), self._loop).result(10)

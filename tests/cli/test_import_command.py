@@ -2,10 +2,14 @@
 
 import csv
 import json
+import os
 import resource
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from service import Site
 
 
 def imported(site, *args, **options):
@@ -79,3 +83,24 @@ def test_a_million_equal_rows_are_one_address_and_take_no_memory(site, tmp_path)
 
 def test_nobody_is_subscribed_without_the_word_that_they_want_it(site):
     assert "--confirmed" in site("subscriber", "import", "-", input="email\n", code=2).stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_million_rows_take_no_more_memory_than_ten_thousand(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        folder = tmp_path / str(rows)
+        folder.mkdir()
+        site, file = Site(folder), folder / "readers.csv"
+        site.do("init")
+        with file.open("w") as csv:
+            csv.write("email\n")
+            csv.writelines(f"reader{number}@example.org\n" for number in range(rows))
+        command = [site.command, "subscriber", "import", str(file), "--confirmed"]
+        _, status, usage = os.wait4(os.posix_spawn(site.command, command, site.environment), 0)
+        assert status == 0
+        with closing(sqlite3.connect(folder / "data" / "storywire.sqlite3")) as db:
+            assert db.execute("SELECT count(*) FROM subscription").fetchone() == (rows,)
+        return usage.ru_maxrss
+
+    assert peak(1_000_000) <= 1.2 * peak(10_000)
