@@ -17,6 +17,7 @@ from notifier.digest_run import make_digests
 from notifier.expand import expand_all
 from notifier.lease import release_all
 from notifier.mail_lane import MailLane
+from notifier.patience import patiently
 from notifier.pause import say_whether_mail_is_set_up
 from notifier.station import Station
 from notifier.ticker import HELD, Ticker
@@ -39,7 +40,7 @@ def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Eve
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     set_up_apprise(settings.allow_private_hosts)
-    if db.embedded and (released := release_all(db)):
+    if db.embedded and (released := patiently(lambda: release_all(db))):
         log.info("released %d claims of an earlier worker", released)
     if reason := watch(db, settings.base_url, starting=True):
         log.warning(HELD, reason)

@@ -141,8 +141,8 @@ class Settler:
         sent = [one for one in batch if isinstance(one.outcome, Sent) and not one.carried]
         try:
             self._write_sent(sent)
-        except Exception:  # one of them, or the database: each for itself then, so that no other suffers from it
-            log.debug("what was sent is settled one by one", exc_info=True)
+        except Exception as exc:  # one of them, or the database: each for itself then, so that no other suffers from it
+            log.debug("what was sent is settled one by one: %s", type(exc).__name__)
         for one in batch:
             if one.follows is None:
                 try:
