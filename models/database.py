@@ -23,6 +23,8 @@ _PATIENCE: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
+_PAGES = {"NORMAL": 1_000, "FULL": 10_000}
+"""Of the log, after which a commit also carries them into the file, which takes as long as the disk likes: the worker's, so that none who posts waits."""
 
 
 class Database(sessionmaker[Session]):
@@ -70,7 +72,8 @@ def open_database(
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001
         connection.isolation_level = None  # the driver must not begin transactions of its own
-        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "busy_timeout=5000", "foreign_keys=ON"):
+        checkpoint = f"wal_autocheckpoint={_PAGES[synchronous]}"
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", checkpoint, "busy_timeout=5000", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -95,19 +95,19 @@ class ChatLane:
 
     def _work(self, batch: "_Batch") -> int:
         """Send what of a claim nobody sends yet, beside others who do the same."""
-        sent = 0
+        sent, over = 0, True
         if not batch.enter():
             return sent
         try:
-            while batch.goes_on() and (message := batch.take()) is not None:
+            while (going := batch.goes_on()) and (message := batch.take()) is not None:
                 self._send(message, batch)
                 batch.done(message)
                 sent += 1
+            over = not going
         except LeaseLost as exc:
-            batch.lost = True
             log.warning("delivery %s was no longer ours", exc)
         finally:
-            rest = batch.leave()
+            rest = batch.leave(over)
             if batch.closed:
                 with suppress(ValueError):  # somebody else was quicker
                     self._open.remove(batch)
@@ -232,7 +232,7 @@ class _Batch:
     def __init__(self, claimed: Claim, stand_in: StandIn, may_go_on: Callable[[], bool]) -> None:
         self.lease, self.stand_in, self._may_go_on = claimed.lease, stand_in, may_go_on
         self._until = time.monotonic() + LONGEST_PASS_SECONDS
-        self._lock, self._workers, self.closed, self.lost = threading.Lock(), 0, False, False
+        self._lock, self._workers, self.closed = threading.Lock(), 0, False
         self.left = {message.id: message for message in claimed.messages}
         self.under_way: dict[int, Message] = {}
         self.resting = {message.recipient_id for message in claimed.messages if message.at_rest}
@@ -246,9 +246,8 @@ class _Batch:
             self._workers += not self.closed
             return not self.closed
 
-    def leave(self) -> int:
-        """One less; how many rows are to be given back, since this was the last one or nobody is to go on."""
-        over = not self.goes_on()
+    def leave(self, over: bool) -> int:
+        """One less; how many rows are to be given back, since this was the last one or, if it is ``over``, nobody is to go on."""
         with self._lock:
             self._workers -= 1
             if self._workers and not over:
@@ -259,7 +258,7 @@ class _Batch:
 
     def goes_on(self) -> bool:
         """Whether more of it is to be sent."""
-        return not self.lost and time.monotonic() < self._until and self._may_go_on()
+        return time.monotonic() < self._until and self._may_go_on()
 
     def take(self) -> Message | None:
         """The next message, of a channel to which nobody sends yet: what is owed to one goes there in order."""

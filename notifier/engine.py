@@ -42,7 +42,7 @@ def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Eve
     set_up_apprise(settings.allow_private_hosts)
     if db.embedded and (released := patiently(lambda: release_all(db))):
         log.info("released %d claims of an earlier worker", released)
-    if reason := watch(db, settings.base_url, starting=True):
+    if reason := patiently(lambda: watch(db, settings.base_url, starting=True)):
         log.warning(HELD, reason)
     worker = _Worker(settings, keys, db, stop, lanes)
     worker.start()
@@ -72,7 +72,7 @@ class _Worker:
             )
         if Lane.BULK in lanes:
             has_mail = bool(settings.mail_url.get_secret_value())
-            say_whether_mail_is_set_up(db, is_set=has_mail)
+            patiently(lambda: say_whether_mail_is_set_up(db, is_set=has_mail))
             if has_mail:
                 mail = MailLane(settings, keys, db, stop)
                 self._lanes[Lane.BULK] = Station(

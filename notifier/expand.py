@@ -56,7 +56,7 @@ def expand_all(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane]
 
     ``ring`` is told of each lane that has new rows.
     """
-    made, courtesy = 0, Courtesy(db)
+    made, courtesy = 0, Courtesy(db, half=True)
     while go_on():
         with courtesy.writing():
             done = expand_slice(db)
