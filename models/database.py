@@ -24,7 +24,7 @@ _PATIENCE: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 _PAGES = {"NORMAL": 1_000, "FULL": 10_000}
-"""Of the log, after which a commit also carries them into the file, which takes as long as the disk likes: the worker's, so that none who posts waits."""
+"""Of the log, from which on a commit carries it into the file: mostly the worker's then, so nobody who posts waits for the disk."""
 
 
 class Database(sessionmaker[Session]):

@@ -1,0 +1,48 @@
+"""Who writes much rests, so that others come in between."""
+
+import pytest
+
+from models import courtesy
+from models.courtesy import Courtesy
+from models.database import Database
+
+
+class Watch:
+    """Stands in for the module `time`."""
+
+    def __init__(self) -> None:
+        self.now, self.rests = 0.0, list[float]()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.rests.append(seconds)
+
+
+@pytest.mark.parametrize(
+    "half, writes, rests",
+    [
+        (False, [0.004, 0.004], []),
+        (False, [0.004, 0.004, 0.004, 0.030], [0.002, 0.002]),
+        (True, [0.030, 0.004, 0.008], [0.030, 0.008]),
+    ],
+)
+def test_after_ten_milliseconds_of_writing_others_have_two_or_as_long_as_the_last(
+    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch, half: bool, writes: list[float], rests: list[float]
+) -> None:
+    watch = Watch()
+    monkeypatch.setattr(courtesy, "time", watch)
+    one = Courtesy(sqlite_db, half=half)
+    for took in writes:
+        with one.writing():
+            watch.now += took
+    assert watch.rests == pytest.approx(rests)
+
+
+def test_postgresql_needs_no_rest(postgres_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = Watch()
+    monkeypatch.setattr(courtesy, "time", watch)
+    with Courtesy(postgres_db, half=True).writing():
+        watch.now += 1
+    assert watch.rests == []
