@@ -197,7 +197,8 @@ def _check_host(target: _Target, allow_hosts: frozenset[str]) -> None:
 def _plugin(target: _Target, timeout: float) -> NotifyBase:
     """A fresh plugin, since they hold unlocked state; what a URL could loosen is set here whatever it said."""
     try:
-        plugin = target.service.plugin(**{name: copy(part) for name, part in target.parsed.items()}, asset=ASSET)
+        parts = {name: copy(part) if isinstance(part, (list, dict)) else part for name, part in target.parsed.items()}
+        plugin = target.service.plugin(**parts, asset=ASSET)
     except (AppriseException, TypeError, ValueError):
         # Apprise's own sentence quotes the secret, and so would a chained exception in a log.
         raise ValueError(_incomplete(target.service)) from None

@@ -39,8 +39,8 @@ from notifier.story import Digest, Ending, Notice, Story, load_told
 log = logging.getLogger(__name__)
 
 LONGEST_PASS_SECONDS = 5.0
-MOST = 100
-"""Rows of a claim: about as many as all threads of a worker send in a tenth of a second where targets answer at once."""
+MOST = 200
+"""Rows of a claim: about as many as all threads of a worker send in a fifth of a second where targets answer at once."""
 CHAT_THREADS = 8
 """That send at a time.  Who waits for an answer for long does not count; more would stand in each other's way at the database."""
 SLOW_SECONDS = 0.1
@@ -51,9 +51,15 @@ StandIn = Callable[[Callable[[], object]], None]
 
 
 class ChatLane:
-    """Called by a few threads at once, which help each other: a target that hangs holds one of them, and no other message."""
+    """Called by a few threads at once, which help each other: a target that hangs holds one of them, and no other message.
 
-    def __init__(self, settings: Settings, keys: Keys, db: Database, stop: threading.Event) -> None:
+    ``ring`` calls those that are idle, where there is something to help with.
+    """
+
+    def __init__(
+        self, settings: Settings, keys: Keys, db: Database, stop: threading.Event, ring: Callable[[], None] = lambda: None
+    ) -> None:
+        self._ring = ring
         self._db, self._keys, self._stop, self._settings = db, keys, stop, settings
         self._sender = Sender.of(settings)
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
@@ -81,6 +87,8 @@ class ChatLane:
                 give_back(self._db, claimed.lease.token)
                 raise
             self._open.append(batch)
+            if len(batch.left) > 1:
+                self._ring()  # they may have found nothing while this one was read
             self._work(batch)
             return claimed.taken
 

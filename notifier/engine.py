@@ -61,7 +61,7 @@ class _Worker:
         self._expand = Station("expand", self._expand_all, troubles)
         self._lanes: dict[Lane, Station] = {}
         if Lane.URGENT in lanes:
-            chat = ChatLane(settings, keys, db, stop)
+            chat = ChatLane(settings, keys, db, stop, ring=lambda: self._ring(Lane.URGENT))
             self._lanes[Lane.URGENT] = Station(
                 "urgent",
                 lambda: chat.send_pass(self._lanes[Lane.URGENT].stand_in),
