@@ -64,7 +64,7 @@ class ChatLane:
         self._sender = Sender.of(settings)
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
         self._settler = Settler(db)
-        self._room = threading.Semaphore(CHAT_THREADS)
+        self._room, self._own = threading.Semaphore(CHAT_THREADS), threading.local()
         # SQLite lets one write and has no queue: of many that try at once one may wait in vain, so here they take turns.
         self._turn = threading.Lock() if db.embedded else nullcontext()
         self._open: list[_Batch] = []
@@ -74,7 +74,7 @@ class ChatLane:
 
         Where one waits for its answer, ``stand_in`` is called, and another thread goes on with the claim.
         """
-        with self._room:
+        with self._in_room():
             with self._turn:
                 claimed = claim(self._db, Lane.URGENT, MOST)
             if claimed is None:
@@ -98,8 +98,24 @@ class ChatLane:
         self._settler.close()
 
     def _go_on(self, batch: "_Batch") -> int:
-        with self._room:
+        with self._in_room():
             return self._work(batch)
+
+    @contextmanager
+    def _in_room(self) -> Iterator[None]:
+        """One of CHAT_THREADS, until it waits for so long that another takes its place."""
+        self._room.acquire()
+        self._own.inside = True
+        try:
+            yield
+        finally:
+            if self._own.inside:
+                self._room.release()
+
+    def _is_back(self) -> bool:
+        """Still in the room, or in it again if it is not full.  Nobody waits for that, and with something in hand nobody asks."""
+        self._own.inside = self._own.inside or self._room.acquire(blocking=False)
+        return bool(self._own.inside)
 
     def _work(self, batch: "_Batch") -> int:
         """Send what of a claim nobody sends yet, beside others who do the same."""
@@ -107,8 +123,12 @@ class ChatLane:
         if not batch.enter():
             return sent
         try:
-            while (going := batch.goes_on()) and (message := batch.take()) is not None:
-                self._send(message, batch)
+            while (going := batch.goes_on()) and self._is_back() and (message := batch.take()) is not None:
+                try:
+                    self._send(message, batch)
+                except BaseException:
+                    batch.spare(message)
+                    raise
                 batch.done(message)
                 sent += 1
             over = not going
@@ -131,7 +151,7 @@ class ChatLane:
         if isinstance(told, SendError):
             outcome = told
         elif isinstance(told, MailBatch):
-            with self._waiting(batch):
+            with self._waiting(message, batch):
                 outcome = send_notice(self._settings, message, told, batch.lease)
         elif service is None:
             outcome = Refused(f"This version of Storywire does not know the service {message.service}.")
@@ -145,27 +165,28 @@ class ChatLane:
                 put_off(self._db, message, token, begun)
                 return
             told, carried = self._together(message, told, begun, batch)
-            with self._waiting(batch):
+            with self._waiting(message, batch):
                 outcome = self._attempt(message, told)
         if outcome is None:
             raise LeaseLost(message.uid)
         self._settle(message, batch, outcome, carried)
 
     @contextmanager
-    def _waiting(self, batch: "_Batch") -> Iterator[None]:
+    def _waiting(self, message: Message, batch: "_Batch") -> Iterator[None]:
         """Around what waits for an answer: where it does so for long, somebody else goes on with the claim."""
 
         def leave() -> None:
             self._room.release()
             batch.stand_in(lambda: self._go_on(batch))
 
+        batch.sending.add(message.id)
         slow = None
         try:
             with deadline(SLOW_SECONDS, leave) as slow:
                 yield
         finally:
             if slow is not None and slow.passed:
-                self._room.acquire()
+                self._own.inside = False
 
     def _together(self, message: Message, told: ChannelMessage, begun: Begun, batch: "_Batch") -> tuple[ChannelMessage, list[Message]]:
         """One message for all that begun, and those that it carries; one that cannot be rendered is settled by itself."""
@@ -243,6 +264,7 @@ class _Batch:
         self._lock, self._workers, self.closed = threading.Lock(), 0, False
         self.left = {message.id: message for message in claimed.messages}
         self.under_way: dict[int, Message] = {}
+        self.sending = set[int]()  # those of which something may have left
         self.resting = {message.recipient_id for message in claimed.messages if message.at_rest}
         self.rendered: dict[tuple[int, bool, str], ChannelMessage] = {}  # entries, for all that are told the same of one
         self.told: dict[int, Story | Notice | Digest | Ending] = {}
@@ -289,6 +311,13 @@ class _Batch:
         """It was settled or put off."""
         with self._lock:
             self.under_way.pop(message.id, None)
+
+    def spare(self, message: Message) -> None:
+        """Something went wrong with it: if nothing of it can have left, it is to be given back."""
+        with self._lock:
+            if message.id not in self.sending:
+                del self.under_way[message.id]
+                self.left[message.id] = message
 
     def forget(self, settled: Iterable[int]) -> None:
         """These are to be sent no more."""

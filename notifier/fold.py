@@ -14,7 +14,7 @@ from models.ledger import HELD
 from notifier.claim import Message, claim_also
 from notifier.lease import LEASE, QUEUED
 from notifier.services.base import Service
-from notifier.settle import begin_attempt
+from notifier.settle import LeaseLost, begin_attempt
 from notifier.sql import among, changed
 
 FOLD_ABOVE = 5
@@ -46,7 +46,7 @@ def begin(db: Database, message: Message, token: str, service: Service, mine: Se
 
 def _gather(tx: Session, message: Message, token: str, mine: Sequence[Message]) -> Begun:
     leader = message.folded_into or message.id
-    mine = sorted(mine, key=lambda one: leader not in (one.id, one.folded_into))[: MOST - 1]
+    mine = sorted(_still_ours(tx, mine, token), key=lambda one: leader not in (one.id, one.folded_into))[: MOST - 1]
     queued = tx.execute(_owed(message).limit(MOST - 1 - len(mine))).all()
     known = [(one.id, one.folded_into) for one in mine] + [(row.id, row.folded_into) for row in queued]
     # What may have arrived together is told together again, and nothing else with it: its receiver drops it as a double.
@@ -58,7 +58,7 @@ def _gather(tx: Session, message: Message, token: str, mine: Sequence[Message]) 
         more = claim_also(tx, Lane.URGENT, _these(tx, [row.id for row in queued if row.id in together]), token)
         if again or len(here) + len(more) >= FOLD_ABOVE:
             others = here + more
-            _begin(tx, others, leader)
+            _begin(tx, others, leader, token)
         else:
             _put_back(tx, more)
     uid = message.uid if leader == message.id else tx.execute(select(Delivery.uid).where(Delivery.id == leader)).scalar_one()
@@ -76,9 +76,20 @@ def _these(tx: Session, ids: Sequence[int]) -> Select[int]:
     return select(Delivery.id).where(among(tx, Delivery.id, ids))
 
 
-def _begin(tx: Session, others: Sequence[Message], leader: int) -> None:
+def _still_ours(tx: Session, mine: Sequence[Message], token: str) -> list[Message]:
+    """Without those that another thread, whose pass has ended, has given back meanwhile; locked."""
+    if not mine:
+        return []
+    query = select(Delivery.id).where(among(tx, Delivery.id, [one.id for one in mine]), Delivery.claim_token == token)
+    ours = set(tx.scalars(query.with_for_update()))
+    return [one for one in mine if one.id in ours]
+
+
+def _begin(tx: Session, others: Sequence[Message], leader: int, token: str) -> None:
     begun = {"started_at": now(tx), "lease_until": now(tx) + LEASE, "folded_into": leader}
-    changed(tx, update(Delivery).where(among(tx, Delivery.id, [one.id for one in others])).values(begun))
+    ours = (among(tx, Delivery.id, [one.id for one in others]), Delivery.claim_token == token)
+    if changed(tx, update(Delivery).where(*ours).values(begun)) != len(others):
+        raise LeaseLost(others[0].uid)
 
 
 def _put_back(tx: Session, messages: Sequence[Message]) -> None:

@@ -245,7 +245,7 @@ def request(method: str, url: str, *, timeout: Any = None, verify: Any = True, c
     prepared = requests.PreparedRequest()
     prepared.prepare_method(method)
     prepared.prepare_url(url, parts.get("params"))
-    prepared.prepare_headers(parts.get("headers"))
+    prepared.prepare_headers({name: value for name, value in (parts.get("headers") or {}).items() if value is not None})
     prepared.prepare_body(parts.get("data"), parts.get("files"), parts.get("json"))
     prepared.prepare_auth(parts.get("auth"), url)  # last, since it may look at all the others
     return session().get_adapter(url).send(prepared, timeout=timeout, verify=verify, cert=cert)

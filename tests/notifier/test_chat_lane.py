@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from pytest_httpserver import HTTPServer
+from sqlalchemy.exc import OperationalError
 from werkzeug import Request, Response
 
 from config.keys import Keys
@@ -243,3 +244,22 @@ def test_a_stopping_worker_leaves_the_rest_queued(newsroom: Newsroom, office: Of
         (DeliveryState.QUEUED, 0),
         (DeliveryState.QUEUED, 0),
     ]
+
+
+def test_what_fails_before_it_leaves_goes_back_at_once_and_untried(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object) -> None:
+        raise OperationalError("", {}, Exception("away"))
+
+    httpserver.expect_request("/").respond_with_data("ok")
+    office.channel("topic", hook.replace("json:", "ntfy:").replace("/hook", "/topic"), "ntfy")
+    newsroom.post()
+    office.expand()
+    with monkeypatch.context() as broken:
+        broken.setattr("notifier.chat_lane.begin", away)
+        with pytest.raises(OperationalError):
+            office.chat.send_pass()
+    assert [(one.state, one.attempts, one.claim_token) for one in office.deliveries()] == [(DeliveryState.QUEUED, 0, None)]
+    office.send()
+    assert office.ledger() == [("topic", "sent")]

@@ -13,7 +13,7 @@ from models.holds import pause_sending, resume_sending
 from notifier import fold
 from notifier.claim import Message, claim
 from notifier.fold import FOLD_ABOVE, Begun, _owed, begin
-from notifier.lease import release_all
+from notifier.lease import give_back, release_all
 from notifier.services import SERVICES
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.office import Office, one_database
@@ -165,3 +165,18 @@ def test_looking_for_what_else_is_owed_costs_the_same_however_much_was_told(news
         query = _owed(found.messages[0]).compile(tx.get_bind(), compile_kwargs={"literal_binds": True})
         plan = "\n".join(row[-1] for row in tx.execute(text(f"EXPLAIN QUERY PLAN {query}".replace(":", "\\:"))))
     assert "ix_delivery_chat_owed" in plan
+
+
+def test_what_another_thread_has_given_back_meanwhile_is_not_told_as_ours(
+    newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer
+) -> None:
+    posted(newsroom, office, 10)
+    found = claim(office.db, Lane.URGENT, 10)
+    assert found is not None
+    first, *others = found.messages
+    give_back(office.db, found.lease.token, but=[first.id])
+    begun = begin(office.db, first, found.lease.token, SERVICES[first.service], others)
+    assert isinstance(begun, Begun)
+    assert [one.id for one in begun.messages] == [one.id for one in found.messages]
+    rows = [(one.claim_token, one.attempts) for one in office.deliveries()]
+    assert rows == [(found.lease.token, 1)] * 10
