@@ -19,6 +19,7 @@ from models.ledger import (
     SubscriptionExcept,
     SubscriptionTag,
     Tally,
+    WorkerHeartbeat,
 )
 from models.media import Picture, PictureFile
 from models.people import Account, Contributor, LinkKind, LoginLink, LoginSession, Role, Throttle
@@ -45,5 +46,5 @@ __all__ = [
     "EntryPicture", "EntryState", "EntryTag", "Fanout", "FeedText", "Importance", "KeptForm", "Lane", "LinkKind", "LoginLink",
     "LoginSession", "Pause", "Picture", "PictureFile", "Recipient", "RecipientKind", "RecipientState", "Revision", "RevisionKind",
     "RevisionState", "Role", "Site", "SkipReason", "Stream", "StreamContributor", "StreamSlug", "StreamState", "Subscription",
-    "SubscriptionExcept", "SubscriptionTag", "Tally", "Throttle",
+    "SubscriptionExcept", "SubscriptionTag", "Tally", "Throttle", "WorkerHeartbeat",
 ]  # fmt: skip

@@ -316,6 +316,17 @@ class DailySum(Base):
     number: Mapped[int] = mapped_column(BigInteger)
 
 
+class WorkerHeartbeat(Base):
+    """A worker process that runs, or that stopped without saying so.  See `models.heartbeats`."""
+
+    __tablename__ = "worker_heartbeat"
+
+    worker: Mapped[str] = mapped_column(String(64), primary_key=True)  # host:process id
+    lanes: Mapped[str] = mapped_column(String(40))  # values of Lane, separated by spaces
+    started_at: Mapped[datetime]
+    beat_at: Mapped[datetime]
+
+
 class Pause(Base):
     """Something that all nodes wait for until a moment: a mail server that is away, a target that refuses."""
 

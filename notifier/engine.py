@@ -3,12 +3,16 @@
 import logging
 import sys
 import threading
+from contextlib import suppress
 from datetime import timedelta
+
+from sqlalchemy.exc import DBAPIError
 
 from config.keys import Keys
 from config.settings import Settings
 from models import Lane
 from models.database import Database
+from models.heartbeats import record_heartbeat, remove_heartbeat
 from models.holds import watch
 from notifier import doorbell
 from notifier.apprise_setup import set_up_apprise
@@ -45,12 +49,15 @@ def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Eve
     if reason := patiently(lambda: watch(db, settings.base_url, starting=True)):
         log.warning(HELD, reason)
     worker = _Worker(settings, keys, db, stop, lanes)
+    patiently(lambda: record_heartbeat(db, worker.lanes, starting=True))
     worker.start()
     try:
         stop.wait()
     finally:
         stop.set()
         worker.drain()
+        with suppress(DBAPIError):  # the database is away: the row is forgotten after an hour
+            remove_heartbeat(db)
 
 
 class _Worker:
@@ -81,12 +88,18 @@ class _Worker:
         self._ticker = Ticker(
             db,
             settings.base_url,
+            lanes=self.lanes,
             keep=timedelta(days=settings.keep_deliveries_days),
             ring_expand=self._expand.ring,
             ring_lane=self._ring,
         )
         self._ticking = threading.Thread(target=self._ticker.run, args=(stop,), name="ticker")
         self._listener = doorbell.Listener(settings.broker_url, self._answers()) if settings.broker_url else None
+
+    @property
+    def lanes(self) -> frozenset[Lane]:
+        """What this worker sends; bulk only where there is a mail server."""
+        return frozenset(self._lanes)
 
     def _answers(self) -> dict[str, doorbell.Ring]:
         names = {Lane.URGENT: doorbell.URGENT, Lane.BULK: doorbell.BULK}

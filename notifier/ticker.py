@@ -14,6 +14,7 @@ from models import Alert, Delivery, DeliveryState, Entry, EntryState, Fanout, La
 from models.clock import now
 from models.daily import note_day
 from models.database import ChangeWatch, Database
+from models.heartbeats import HEARTBEAT_SECONDS, record_heartbeat
 from models.holds import watch
 from models.kept import forget_kept
 from models.pictures import remove_unused
@@ -36,21 +37,26 @@ QUIET_SECONDS = 60.0
 
 
 class Ticker:
-    """One per worker.  ``keep``: how long finished alerts keep their deliveries; the rings wake those who work."""
+    """One per worker, which works on ``lanes``; the rings wake its threads.
+
+    ``keep``: how long finished alerts keep their deliveries.
+    """
 
     def __init__(
         self,
         db: Database,
         base_url: str,
         *,
+        lanes: frozenset[Lane],
         keep: timedelta,
         ring_expand: Callable[[], None],
         ring_lane: Callable[[Lane], None],
     ) -> None:
-        self._keep = keep
+        self._keep, self._lanes = keep, lanes
         self._db, self._base_url, self._ring_expand, self._ring_lane = db, base_url, ring_expand, ring_lane
         self._troubles = Troubles(log)
         self._quiet_at = 0.0
+        self._beat_at = time.monotonic() + HEARTBEAT_SECONDS  # the engine recorded the first one
 
     def run(self, stop: threading.Event) -> None:
         """Tick until ``stop``; on SQLite also look within 50 ms of every commit of any process."""
@@ -68,9 +74,12 @@ class Ticker:
             watch.close()
 
     def tick(self) -> None:
-        """Do what is due: leave a heartbeat or hold, publish, apply, release, ring."""
+        """Do what is due: leave heartbeats or hold, publish, apply, release, ring."""
         if reason := watch(self._db, self._base_url):
             log.warning(HELD, reason)
+        if time.monotonic() >= self._beat_at:
+            record_heartbeat(self._db, self._lanes)
+            self._beat_at = time.monotonic() + HEARTBEAT_SECONDS
         publish_due(self._db)
         apply_due(self._db)
         release_expired(self._db)

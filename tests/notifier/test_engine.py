@@ -21,6 +21,7 @@ from models import Delivery, DeliveryState, Lane, Pause, Revision
 from models.actor import SYSTEM
 from models.audience import Target, add_channel, add_subscriber
 from models.database import Database, open_database
+from models.heartbeats import workers
 from models.posting import Release
 from notifier import channels, ticker
 from notifier.doorbell import BULK, EXPAND, RemoteBell, make_doorbell
@@ -102,6 +103,19 @@ def test_what_is_posted_reaches_mail_and_channels_and_is_in_the_ledger(
         assert eventually(lambda: states(live) == {DeliveryState.SENT: 21})
     assert len(inbox.mails) == 20
     assert len(httpserver.log) == 1
+
+
+def test_a_worker_has_a_heartbeat_while_it_runs(live: Newsroom, keys: Keys, inbox: Inbox) -> None:
+    def lanes_worked_on() -> list[frozenset[Lane]]:
+        with live.db.read() as tx:
+            return [worker.lanes for worker in workers(tx) if worker.runs]
+
+    with working(live.db, keys):
+        assert eventually(lambda: lanes_worked_on() == [{Lane.URGENT}]), "it has no mail server"
+    assert lanes_worked_on() == []
+    with working(live.db, keys, mail_url=inbox.url):
+        assert eventually(lambda: lanes_worked_on() == [frozenset(Lane)])
+    assert lanes_worked_on() == []
 
 
 @one_database
