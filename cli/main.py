@@ -9,9 +9,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from cli.alerts import alert, pause, resume
 from cli.audience import channel, subscriber
 from cli.demo import demo
+from cli.doctor import doctor
 from cli.entries import entry
 from cli.errors import CannotStart
-from cli.operating import doctor, init
+from cli.operating import init
 from cli.people import account, contributor
 from cli.serve import serve, web
 from cli.streams import stream

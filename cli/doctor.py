@@ -1,0 +1,95 @@
+"""`storywire doctor`: every setting, and whether the site can do its work."""
+
+import re
+from typing import Any
+
+import click
+from pydantic import SecretStr
+
+from cli.checks.checkup import Check, CheckResult, Checkup, Status
+from cli.checks.database import check_database
+from cli.checks.mail import check_mail, check_templates
+from cli.checks.sending import check_channels, check_sending, check_workers
+from cli.doctor_feeds import feeds
+from cli.door import json_option, show, table
+from config.settings import load_settings
+
+# By the key that each has in --json; a key may have several checks.
+CHECKS: tuple[tuple[str, Check], ...] = (
+    ("database", check_database),
+    ("workers", check_workers),
+    ("sending", check_sending),
+    ("mail", check_mail),
+    ("channels", check_channels),
+    ("templates", check_templates),
+)
+
+
+@click.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, as_json: bool) -> None:
+    """Print every setting, and check whether the site can do its work.
+
+    Tries the database, the mail server and the rest as the service does, and says what to do about
+    each fault. Sends nothing and changes nothing. Exits 1 where there is a fault.
+    """
+    if ctx.invoked_subcommand:
+        return
+    settings = load_settings()
+    checkup = Checkup(settings)
+    try:
+        results = [(key, list(check(checkup))) for key, check in CHECKS]
+    finally:
+        checkup.close()
+    fields = type(settings).model_fields
+    values = {name.upper(): _printable(getattr(settings, name)) for name in fields}
+    rows: list[tuple[object, ...]] = [(f"STORYWIRE_{name}", value) for name, value in values.items()]
+    report = {"settings": values, **_as_json(results)}
+    show(report, f"{table(rows, empty='')}\n\n{_as_text(results)}", as_json=as_json)
+    if any(result.status is Status.FAULT for _, found in results for result in found):
+        raise click.exceptions.Exit(1)
+
+
+doctor.add_command(feeds)
+
+Results = list[tuple[str, list[CheckResult]]]
+
+
+def _as_json(results: Results) -> dict[str, Any]:
+    """``checks``: by key, null or all problems as one text; ``findings``: a row for each problem."""
+    checks: dict[str, str | None] = {key: None for key, _ in results}
+    findings = []
+    for key, found in results:
+        for result in found:
+            checks[key] = " ".join(filter(None, (checks[key], result.problem)))
+            findings.append(
+                {
+                    "check": key,
+                    "status": result.status,
+                    "problem": result.problem,
+                    "advice": result.advice,
+                }
+            )
+    return {"checks": checks, "findings": findings}
+
+
+def _as_text(results: Results) -> str:
+    by_key: dict[str, list[CheckResult]] = {}
+    for key, found in results:
+        by_key.setdefault(key, []).extend(found)
+    lines = []
+    for key, found in by_key.items():
+        if not found:
+            lines.append(f"{'ok':<8} {key}")
+        for result in found:
+            lines.append(f"{result.status.value:<8} {key}: {result.problem}")
+            lines.append(f"{'':<8} {'':<{len(key)}}  {result.advice}")
+    return "\n".join(lines)
+
+
+def _printable(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return "set" if value.get_secret_value() else ""
+    text = ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", text)  # passwords of database and broker
