@@ -4,10 +4,11 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from config.mail import parse_mail_url, sender_of
 from notifier.apprise_setup import ASSET, keep_secrets, with_apprise
 from notifier.errors import Refused, SendError, Sent
-from notifier.mime import BadJob, MailBatch, MailForm, MailJob, render, sender_of, wire_address
-from notifier.smtp import TIMEOUT_SECONDS, MailConnection, NoServer, parse_mail_url
+from notifier.mime import BadJob, MailBatch, MailForm, MailJob, render, wire_address
+from notifier.smtp import TIMEOUT_SECONDS, MailConnection, NoServer
 
 with warnings.catch_warnings():
     # Its PGP part, which is not used, imports a module that Python 3.11 and 3.12 call deprecated.

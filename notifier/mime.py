@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, formataddr, parseaddr
+from email.utils import format_datetime, formataddr
 
 from email_validator import EmailNotValidError, validate_email
+
+from config.mail import ADDRESS, sender_of
 
 TOKEN = "{token}"  # noqa: S105  a placeholder
 
@@ -31,7 +33,6 @@ _MARK_ENCODED = re.compile(b"(?:=\r\n)?".join(bytes([letter]) for letter in MARK
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{1,500}")
 _UID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_ADDRESS = re.compile(r"[^\x00-\x20\x7f<>()\[\]\\,;:\"@]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 _POLICY = SMTP.clone(max_line_length=76)  # RFC 2045 section 6.7 for quoted-printable; Python's own is 78
 _MAX_LINE = 990  # RFC 5322 section 2.1.1 allows 998; some room for the header's name
 
@@ -111,17 +112,9 @@ def wire_address(address: str) -> str:
         except EmailNotValidError as exc:
             raise BadJob("this is not a mail address") from exc
         address = f"{found.local_part}@{found.ascii_domain}"
-    if len(address) > 254 or not _ADDRESS.fullmatch(address):
+    if len(address) > 254 or not ADDRESS.fullmatch(address):
         raise BadJob("this is not a mail address")
     return address
-
-
-def sender_of(mail_from: str) -> tuple[str, str]:
-    """Name and address of MAIL_FROM; ValueError says what it looks like."""
-    name, address = parseaddr(mail_from)
-    if not address.isascii() or not _ADDRESS.fullmatch(address) or any(ord(c) < 32 for c in mail_from):
-        raise ValueError("MAIL_FROM is written like: Storywire <news@example.org>.")
-    return name, address
 
 
 def render(batch: MailBatch, mail_from: str, now: datetime | None = None) -> MailForm:

@@ -7,13 +7,14 @@ from urllib.parse import urlsplit
 
 import css_inline
 
+from config.mail import sender_of
 from config.settings import Settings
 from models import RevisionKind
 from models.channels import TEST
 from models.markdown import to_text
 from models.texts import direction
 from notifier.message import WORD_JOINER, ChannelMessage, Event, Worded, cut, one_line
-from notifier.mime import MARK, TOKEN, MailBatch, secret_mark, sender_of
+from notifier.mime import MARK, TOKEN, MailBatch, secret_mark
 from notifier.story import Digest, Ending, Notice, Story
 from notifier.templating import Templates, templates_in
 from notifier.words import Words, markup_words, spoken, words

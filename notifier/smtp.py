@@ -8,13 +8,9 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Literal
-from urllib.parse import unquote, urlsplit
 
+from config.mail import MailServer
 from notifier.errors import Refused, SendError, Sent, Stage, Unavailable, Unknown
-
-Security = Literal["plain", "tls", "starttls"]
 
 MAX_MESSAGES = 100
 """Relays commonly end a session after some hundred messages; a fresh one costs a few round trips."""
@@ -23,47 +19,10 @@ MAX_IDLE_SECONDS = 30.0
 TIMEOUT_SECONDS = 30.0
 """For one message, a new session included: half of a lease, which a sender renews when half of it is over."""
 
-_SCHEMES: dict[str, tuple[Security, int]] = {"smtp": ("plain", 25), "smtps": ("tls", 465), "smtp+starttls": ("starttls", 587)}
 _AGREED: dict[Stage, tuple[int, ...]] = {"mail": (250,), "rcpt": (250, 251), "data": (354,)}
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
 _MAILBOX = re.compile(r"(?i)\b(user|mailbox|recipient|account|address|addressee)\b")
 _POLICY = re.compile(r"(?i)relay|spam|block|blacklist|denied|policy|reputation|spf|dkim|dmarc|rate|authenticat|sender|full|quota|\bip\b")
-
-
-@dataclass(frozen=True, slots=True)
-class MailServer:
-    """MAIL_URL, taken apart."""
-
-    host: str
-    port: int
-    security: Security
-    user: str = ""
-    password: str = field(default="", repr=False)
-
-
-def parse_mail_url(url: str) -> MailServer:
-    """``smtp://[user:pass@]host[:port]``, ``smtps://`` or ``smtp+starttls://``; ValueError is a sentence without the password."""
-    try:
-        parts = urlsplit(url.strip())
-    except ValueError:  # it quotes the whole, and so the password
-        raise ValueError("The host in MAIL_URL cannot be read; write it like smtp://mail.example.org:587.") from None
-    if parts.scheme not in _SCHEMES:
-        raise ValueError("MAIL_URL begins with smtp://, smtps:// or smtp+starttls://.")
-    security, port = _SCHEMES[parts.scheme]
-    try:
-        port = parts.port or port
-    except ValueError:
-        raise ValueError("The port in MAIL_URL is a number from 1 to 65535.") from None
-    if not parts.hostname:
-        raise ValueError("MAIL_URL names no host; write it like smtp://mail.example.org:587.")
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise ValueError("MAIL_URL ends after the host and port; write special characters of a password as %2F and the like.")
-    if bool(parts.username) != bool(parts.password):
-        raise ValueError("MAIL_URL has both a user and a password, or neither.")
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    if not (user + password).isascii():
-        raise ValueError("User and password in MAIL_URL are ASCII.")
-    return MailServer(parts.hostname, port, security, user, password)
 
 
 class NoServer(Exception):

@@ -4,8 +4,8 @@ import smtplib
 from collections.abc import Iterator
 
 from cli.checks.checkup import CheckResult, Checkup, fault
+from config.mail import parse_mail_url
 from notifier.samples import template_faults
-from notifier.smtp import parse_mail_url
 
 
 def check_mail(checkup: Checkup) -> Iterator[CheckResult]:

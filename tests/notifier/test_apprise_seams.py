@@ -28,6 +28,7 @@ from apprise.plugins.workflows import NotifyWorkflows
 from apprise.plugins.zulip import NotifyZulip
 from pytest_httpserver import HTTPServer
 
+from config.mail import MailServer
 from notifier import tap
 from notifier.apprise_setup import ASSET, with_apprise
 from notifier.mail import StoryMail
@@ -35,7 +36,7 @@ from notifier.services.matrix import Matrix
 from notifier.services.ntfy import Ntfy
 from notifier.services.slack import Slack
 from notifier.services.webhook import Webhook
-from notifier.smtp import MailConnection, MailServer
+from notifier.smtp import MailConnection
 from tests.notifier.conftest import Certificate
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from config.mail import MailServer, parse_mail_url
 from notifier.errors import Refused, Unavailable
-from notifier.smtp import MailServer, judge, parse_mail_url
+from notifier.smtp import judge
 
 
 @pytest.mark.parametrize(
