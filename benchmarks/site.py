@@ -75,7 +75,7 @@ def site(**settings: object) -> Iterator[Site]:
     """An empty site, on SQLite unless the settings say otherwise."""
     with tempfile.TemporaryDirectory(prefix="storywire-bench-") as folder:
         loaded = load_settings(data_dir=Path(folder), **settings)
-        db = prepare(loaded)
+        db, _ = prepare(loaded)
         try:
             yield Site(loaded, db)
         finally:

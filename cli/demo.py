@@ -39,7 +39,7 @@ def demo() -> None:
     mail = listen(CATCHER_HOST, 0)
     settings = load_settings(mail_url=f"smtp://{CATCHER_HOST}:{mail.getsockname()[1]}", site_name="Tarrow Valley Courier", mail_from=SENDER)
     web = listen(settings.host, settings.port)
-    db = prepare(settings)
+    db, _ = prepare(settings)
     actor = Actor.of(command_line_account(db))
     load_story(db, actor)
     add_account(db, actor, ADMIN, "Demo editor", Role.ADMIN)

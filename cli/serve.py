@@ -34,7 +34,7 @@ def serve(host: str | None, port: int | None, web_only: bool) -> None:
         if settings.embedded and not web_only:
             # An old worker must not work on tables that change under it; one that has lost its supervisor ends within the wait.
             with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1):
-                prepare(settings).engine.dispose()
+                prepare(settings)[0].engine.dispose()
         else:
             Door(settings).db.engine.dispose()
         raise SystemExit(start(settings, listener, web_only=web_only))

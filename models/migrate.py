@@ -1,19 +1,39 @@
-"""Bringing the tables up to date."""
+"""Bringing the tables up to date, without losing a row."""
 
 import sqlite3
-from contextlib import closing
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, func, inspect, select, table, text
 
 from config.settings import BadSettings
 from models.database import Database, make_private
+from models.indexing import TABLES as SEARCH_TABLES
 
 _LOCK = 0x53544F52  # "STOR": every node asks PostgreSQL for the same advisory lock
+_VERSION_TABLE = "alembic_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What `migrate` did.  ``copy``: the SQLite database as it was before, None where it held nothing."""
+
+    revisions: list[str]
+    copy: Path | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What an operator should know; empty where there is nothing to go back to."""
+        if self.copy is None:
+            return ""
+        return f"The database was upgraded. A copy from before is in {self.copy} (to go back: docs/upgrading.md)."
 
 
 def _config() -> Config:
@@ -23,10 +43,17 @@ def _config() -> Config:
 
 
 def pending_migrations(db: Database) -> list[str]:
-    """The revisions that the database lacks, oldest first.  Raises BadSettings where it has one that is not known here."""
-    script = ScriptDirectory.from_config(_config())
+    """The revisions that the database lacks, oldest first.
+
+    Raises BadSettings where it has one that is not known here.
+    """
     with db.engine.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_revision()
+        return _pending(connection)
+
+
+def _pending(connection: Connection) -> list[str]:
+    script = ScriptDirectory.from_config(_config())
+    current = MigrationContext.configure(connection).get_current_revision()
     known = [step.revision for step in script.walk_revisions()]
     if current is None:
         return known[::-1]
@@ -35,30 +62,126 @@ def pending_migrations(db: Database) -> list[str]:
     return known[: known.index(current)][::-1]
 
 
-def migrate(db: Database) -> list[str]:
-    """Apply what is pending and return it; on SQLite a database that holds anything is copied beside itself first."""
-    pending = pending_migrations(db)
-    if not pending:
-        return []
+def migrate(db: Database, target: str = "head") -> Upgrade:
+    """Apply what is pending, up to ``target``.
+
+    On SQLite a database that holds anything is copied beside itself first, and an upgrade after
+    which rows are missing is rolled back.  Raises BadSettings, with the database as it was.
+    """
+    if not pending_migrations(db):
+        return Upgrade([])
     if db.embedded:
-        _keep_copy(db, pending[-1])
-    config = _config()
+        return _migrate_sqlite(db, target)
     with db.engine.begin() as connection:
-        if not db.embedded:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        return Upgrade(_apply(connection, target))
+
+
+def _apply(connection: Connection, target: str) -> list[str]:
+    pending = _pending(connection)  # read again under the lock: another process may have been first
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, target)
     return pending
 
 
-def _keep_copy(db: Database, revision: str) -> None:
+def _migrate_sqlite(db: Database, target: str) -> Upgrade:
+    with _foreign_keys_off(db) as connection, connection.begin():
+        pending = _pending(connection)
+        copy = _copy(db, pending[-1]) if pending else None
+        try:
+            before = _count_rows(connection)
+            broken = _broken_references(connection)
+            _apply(connection, target)
+            if lost := _differences(connection, pending, before, broken):
+                raise BadSettings(
+                    f"The upgrade was taken back, because rows would have been lost ({lost}). The database is as it was; "
+                    "keep using the version of before, and report this."
+                )
+        except BaseException:
+            if copy is not None:
+                copy.unlink()
+            raise
+        return Upgrade(pending, copy)
+
+
+@contextmanager
+def _foreign_keys_off(db: Database) -> Iterator[Connection]:
+    """A connection on which dropping a table deletes nothing in others.
+
+    A batch migration makes a table anew: it copies, drops and renames.  While foreign keys are on,
+    SQLite's DROP TABLE deletes the rows first, and ON DELETE CASCADE takes those that refer to them
+    (https://www.sqlite.org/lang_altertable.html section 7).  Inside a transaction the pragma does
+    nothing.
+    """
+    with db.engine.connect() as connection:
+        driver = connection.connection.driver_connection
+        assert isinstance(driver, sqlite3.Connection)
+        driver.execute("PRAGMA foreign_keys=OFF")
+        try:
+            yield connection
+        finally:
+            connection.invalidate()  # never back into the pool with its foreign keys off
+
+
+def _count_rows(connection: Connection) -> dict[str, int]:
+    names = set(inspect(connection).get_table_names()) - {*SEARCH_TABLES, _VERSION_TABLE}
+    counts = {}
+    for name in names:
+        query = select(func.count()).select_from(table(name))
+        counts[name] = connection.execute(query).scalar_one()
+    return counts
+
+
+def _broken_references(connection: Connection) -> Counter[str]:
+    """How many rows of each table refer to rows that are not there."""
+    return Counter(row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check"))
+
+
+def _differences(
+    connection: Connection,
+    revisions: list[str],
+    before: dict[str, int],
+    broken_before: Counter[str],
+) -> str:
+    """The rows that the migrations lost or added against their word; empty where there are none."""
+    meant = _changes_rows_of(revisions)
+    after = _count_rows(connection)
+    differences = []
+    for name, number in sorted(before.items()):
+        if name not in meant and after.get(name, 0) != number:
+            differences.append(f"{name}: {number} rows before, {after.get(name, 0)} after")
+    broken = _broken_references(connection) - broken_before
+    differences += [f"{name}: {broken[name]} rows refer to none" for name in sorted(broken)]
+    return "; ".join(differences)
+
+
+def _changes_rows_of(revisions: list[str]) -> set[str]:
+    """The tables in which these migrations mean to add or delete rows: each names its own in ``changes_rows_of``."""
+    script = ScriptDirectory.from_config(_config())
+    modules = [script.get_revision(revision).module for revision in revisions]
+    return {name for module in modules for name in getattr(module, "changes_rows_of", ())}
+
+
+def _copy(db: Database, revision: str) -> Path | None:
+    """Copy the database beside itself, while the caller holds its write lock; None where it is empty."""
     path = Path(db.engine.url.database or "")
-    if not path.is_file():
-        return
     with closing(sqlite3.connect(path)) as source:
         if source.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
-            return
+            return None
         kept = path.with_name(f"{path.name}.before-{revision}")
-        make_private(kept)
-        with closing(sqlite3.connect(kept)) as copy:
+        unfinished = path.with_name(f"{kept.name}.unfinished")
+        unfinished.unlink(missing_ok=True)
+        make_private(unfinished)
+        with closing(sqlite3.connect(unfinished)) as copy:
             source.backup(copy)
+        return unfinished.replace(_free_name(kept))
+
+
+def _free_name(path: Path) -> Path:
+    """``path``, else with the first number that is free: an earlier copy may be the only whole one."""
+    number, name = 1, path
+    while name.exists():
+        number += 1
+        name = path.with_name(f"{path.name}-{number}")
+    return name

@@ -2,10 +2,16 @@
 
 from collections.abc import Iterator
 
-from cli.checks.checkup import CheckResult, Checkup
+from cli.checks.checkup import CheckResult, Checkup, fault
+from models.upgrade_copies import find_lost_rows
 
 
 def check_database(checkup: Checkup) -> Iterator[CheckResult]:
-    """It is there, answers, and has the tables of this version."""
+    """It is there, answers, has the tables of this version, and lost nothing in an upgrade."""
     if checkup.unusable_database:
         yield checkup.unusable_database
+    if checkup.db is not None and (lost := find_lost_rows(checkup.db)):
+        yield fault(
+            lost.sentence,
+            "Go back to it as docs/upgrading.md says. If nothing is missing, move the copy elsewhere.",
+        )

@@ -1,13 +1,25 @@
 """The tables as migrations make them are the tables as the models declare them."""
 
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
+from config.settings import BadSettings
+from models import migrate as migrating
 from models.base import Base
 from models.database import Database, open_database
 from models.indexing import TABLES
-from models.migrate import migrate, pending_migrations
+from models.migrate import Upgrade, migrate, pending_migrations
 from models.site import found_site
+from tests.filled import fill_every_table, reflect, rows_of
+
+SCRIPTS = ScriptDirectory.from_config(migrating._config())
+REVISIONS = [step.revision for step in SCRIPTS.walk_revisions()][::-1]
 
 
 def _no_search(name: str | None, kind: str, _: object) -> bool:
@@ -36,7 +48,7 @@ def test_partial_indexes_came_with_their_conditions(db: Database) -> None:
 
 def test_a_migrated_database_has_nothing_pending(db: Database) -> None:
     assert pending_migrations(db) == []
-    assert migrate(db) == []
+    assert migrate(db) == Upgrade([])
 
 
 def test_an_embedded_database_is_copied_before_it_is_migrated(tmp_path) -> None:
@@ -51,13 +63,15 @@ def test_an_embedded_database_is_copied_before_it_is_migrated(tmp_path) -> None:
             if table.name != "site":
                 connection.exec_driver_sql(f"DROP TABLE {table.name}")
         connection.exec_driver_sql("ALTER TABLE site RENAME TO kept")
-    copy_name = f"old.sqlite3.before-{migrate(db)[-1]}"
-    copy = open_database(f"sqlite:///{tmp_path / copy_name}")
+    copied = migrate(db).copy
+    assert copied is not None
+    found_site(db, id_authority="", base_url="http://localhost")
+    copy = open_database(f"sqlite:///{copied}")
     with copy.engine.connect() as connection:
         assert connection.exec_driver_sql("SELECT id_authority FROM kept").scalar_one() == "news.example.org"
         # Only the owner reads any of them: they hold addresses, password hashes and drafts.
         files = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
-        assert files.keys() >= {"old.sqlite3", "old.sqlite3-wal", copy_name}
+        assert files.keys() >= {"old.sqlite3", "old.sqlite3-wal", copied.name}
         assert set(files.values()) == {0o600}
     copy.engine.dispose()
     db.engine.dispose()
@@ -68,3 +82,125 @@ def test_nothing_is_copied_where_there_was_nothing(tmp_path) -> None:
     migrate(db)
     assert not list(tmp_path.glob("*before*"))
     db.engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def empty_db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database without tables."""
+    url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
+    if request.param == "postgresql":
+        url = "postgresql+psycopg://" + request.getfixturevalue("postgres_site_url").split("://", 1)[1]
+    db = open_database(url)
+    yield db
+    db.engine.dispose()
+
+
+def _columns(db: Database) -> dict[str, list[str]]:
+    with db.engine.connect() as connection:
+        return {name: list(table.columns.keys()) for name, table in reflect(connection).tables.items()}
+
+
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_an_upgrade_keeps_every_row_of_a_filled_database(empty_db: Database, revision: str) -> None:
+    migrate(empty_db, revision)
+    with empty_db.engine.begin() as connection:
+        fill_every_table(connection)
+    with empty_db.engine.connect() as connection:
+        before = rows_of(connection)
+    assert all(before.values()), "every table has rows"
+    migrate(empty_db)
+    now = _columns(empty_db)
+    meant = {name for step in REVISIONS for name in getattr(SCRIPTS.get_revision(step).module, "changes_rows_of", ())}
+    assert before.keys() - now.keys() <= meant
+    shared = {name: [column for column in before[name][0] if column in now[name]] for name in before if name in now}
+    with empty_db.engine.connect() as connection:
+        after = rows_of(connection, shared)
+    for name, columns in shared.items():
+        kept = sorted(({column: row[column] for column in columns} for row in before[name]), key=repr)
+        assert after[name] == kept or name in meant, name
+
+
+def _filled(path: Path, revision: str) -> Database:
+    db = open_database(f"sqlite:///{path}")
+    migrate(db, revision)
+    with db.engine.begin() as connection:
+        fill_every_table(connection)
+    return db
+
+
+def test_foreign_keys_are_on_again_after_an_upgrade(tmp_path: Path) -> None:
+    db = _filled(tmp_path / "site.sqlite3", "0003")
+    migrate(db)
+    with db.engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one() == 1
+        assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+    db.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("damage", "complaint"),
+    [
+        ("DELETE FROM entry WHERE id = 1", "entry: 3 rows before, 2 after"),
+        ("DROP TABLE throttle", "throttle: 3 rows before, 0 after"),
+        ("UPDATE entry SET stream_id = 99 WHERE id = 1", "entry: 1 rows refer to none"),
+    ],
+)
+def test_an_upgrade_that_loses_rows_is_taken_back_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str, complaint: str
+) -> None:
+    db = _filled(tmp_path / "site.sqlite3", "0003")
+    with db.engine.connect() as connection:
+        before = rows_of(connection)
+    apply = migrating._apply
+
+    def apply_badly(connection: object, target: str) -> list[str]:
+        connection.exec_driver_sql(damage)  # type: ignore[attr-defined]
+        return apply(connection, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(migrating, "_apply", apply_badly)
+    with pytest.raises(BadSettings, match=complaint):
+        migrate(db)
+    assert "0004" in pending_migrations(db)
+    with db.engine.connect() as connection:
+        assert rows_of(connection) == before
+    assert not list(tmp_path.glob("*before*")), "a start that is tried again and again fills no disk"
+    db.engine.dispose()
+
+
+def test_a_migration_may_name_tables_whose_rows_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    db = _filled(tmp_path / "site.sqlite3", REVISIONS[-2])
+    apply = migrating._apply
+
+    def apply_and_forget(connection: object, target: str) -> list[str]:
+        connection.exec_driver_sql("DELETE FROM throttle")  # type: ignore[attr-defined]
+        return apply(connection, target)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(migrating, "_apply", apply_and_forget)
+    monkeypatch.setattr(migrating, "_changes_rows_of", lambda revisions: {"throttle"})
+    assert migrate(db).revisions == REVISIONS[-1:]
+    db.engine.dispose()
+
+
+def test_the_copy_from_before_leads_back(tmp_path: Path) -> None:
+    db = _filled(tmp_path / "site.sqlite3", "0003")
+    with db.engine.connect() as connection:
+        before = rows_of(connection)
+    upgrade = migrate(db)
+    db.engine.dispose()
+    assert upgrade.copy is not None
+    assert str(upgrade.copy) in upgrade.sentence
+    for name in ("site.sqlite3", "site.sqlite3-wal", "site.sqlite3-shm"):  # as docs/upgrading.md says
+        (tmp_path / name).unlink(missing_ok=True)
+    shutil.copy(upgrade.copy, tmp_path / "site.sqlite3")
+    back = open_database(f"sqlite:///{tmp_path / 'site.sqlite3'}")
+    with back.engine.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == "0003"
+        assert rows_of(connection) == before
+    assert migrate(back).copy not in {None, upgrade.copy}, "an earlier copy is never written over"
+    back.engine.dispose()
+
+
+def test_ids_of_deleted_rows_are_given_to_nobody_again(sqlite_db: Database) -> None:
+    with sqlite_db.engine.connect() as connection:
+        made = {row[0] for row in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%%AUTOINCREMENT%%'")}
+    assert made == {table.name for table in Base.metadata.tables.values() if table.dialect_options["sqlite"]["autoincrement"]}
