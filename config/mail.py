@@ -55,6 +55,7 @@ def parse_mail_url(url: str) -> MailServer:
 def sender_of(mail_from: str) -> tuple[str, str]:
     """Name and address of MAIL_FROM; ValueError says what it looks like."""
     name, address = parseaddr(mail_from)
-    if not address.isascii() or not ADDRESS.fullmatch(address) or any(ord(c) < 32 for c in mail_from):
+    # parseaddr joins what stands apart: another address than the one that was written.
+    if address not in mail_from or not address.isascii() or not ADDRESS.fullmatch(address) or any(ord(c) < 32 for c in mail_from):
         raise ValueError("MAIL_FROM is written like: Storywire <news@example.org>.")
     return name, address

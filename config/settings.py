@@ -2,15 +2,29 @@
 
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from config.colors import as_accent
+from config.setting_values import (
+    check_authority,
+    check_broker_url,
+    check_hosts,
+    check_language,
+    check_mail_address,
+    check_mail_domains,
+    check_mail_from,
+    check_mail_url,
+    check_one_line,
+    explain,
+    split_list,
+)
 
 TOML_FILE = "storywire.toml"
 MOST_LOGO = 200_000  # bytes
@@ -18,11 +32,14 @@ SHORTEST = 32  # characters of the site's secret
 
 # A host goes into links, mail headers and ids as it is, and there it must be ASCII.
 _BASE_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?")
-_AUTHORITY = r"^([A-Za-z0-9._-]+@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$|^$"  # RFC 4151 section 2.1
 
 
 class BadSettings(Exception):
-    """A setting cannot be used; the message is one sentence that names it and says what to do."""
+    """Settings cannot be used; each of ``problems`` is a sentence that names one and what to do."""
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
 
 
 def zone(name: str) -> ZoneInfo:
@@ -38,12 +55,6 @@ def zone(name: str) -> ZoneInfo:
 def is_local(url: str) -> bool:
     """Whether an address leads to the very machine that follows it."""
     return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
-
-
-def _hosts(value: object) -> object:
-    if isinstance(value, str):
-        return frozenset(part.strip().lower() for part in value.split(",") if part.strip())
-    return value
 
 
 def _names_a_database(url: str) -> bool:
@@ -63,39 +74,39 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("var"), description="Folder for the SQLite database, keys and lock files; made if missing.")
     database_url: str = Field("", repr=False, description="PostgreSQL as postgresql://user@host/name; empty: SQLite in DATA_DIR.")
-    broker_url: str = Field(
+    broker_url: Annotated[str, AfterValidator(check_broker_url)] = Field(
         "", repr=False, description="RabbitMQ as amqp://user:pass@host; empty: no broker, the database alone is polled."
     )
     base_url: str = Field("", description="Where readers reach the site; every absolute link starts with it. Empty: http://HOST:PORT.")
     secret_key: SecretStr = Field(
         SecretStr(""),
+        validate_default=True,
         description="At least 32 characters; signs sessions and links, encrypts channel URLs. Empty on SQLite: made in DATA_DIR.",
     )
     mail_url: SecretStr = Field(
         SecretStr(""), description="smtp://[user:pass@]host[:port], smtps:// or smtp+starttls://; empty: mail waits."
     )
-    mail_from: str = Field("Storywire <storywire@localhost>", description="Sender of every mail, as Name <address>.")
-    unsubscribe_mailto: str = Field(
-        "",
-        pattern=r"^$|^[A-Za-z0-9.!#$&'*+/=_|~-]+@[A-Za-z0-9.-]+$",
-        max_length=254,
-        description="Address that List-Unsubscribe names beside the link, if somebody reads it.",
+    mail_from: Annotated[str, AfterValidator(check_mail_from)] = Field(
+        "Storywire <storywire@localhost>", description="Sender of every mail, as Name <address>."
     )
-    blocked_mail_domains: Annotated[frozenset[str], NoDecode, BeforeValidator(_hosts)] = Field(
+    unsubscribe_mailto: Annotated[str, AfterValidator(check_mail_address)] = Field(
+        "", description="Address that List-Unsubscribe names beside the link, if somebody reads it."
+    )
+    blocked_mail_domains: Annotated[frozenset[str], NoDecode, BeforeValidator(split_list), AfterValidator(check_mail_domains)] = Field(
         frozenset(), description="Domains, comma-separated: addresses there and below are not taken when people sign up."
     )
     mail_connections: int = Field(4, ge=1, le=64, description="SMTP connections that one worker keeps open at most.")
-    id_authority: str = Field(
+    id_authority: Annotated[str, AfterValidator(check_authority)] = Field(
         "",
-        pattern=_AUTHORITY,
-        max_length=255,
         description="Domain for tag: ids of feeds, set once and never changed; empty: BASE_URL's if public.",
     )
-    allow_private_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_hosts)] = Field(
+    allow_private_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(split_list), AfterValidator(check_hosts)] = Field(
         frozenset(), description="Exact host[:port], comma-separated: outgoing requests may go there although the address is private."
     )
-    site_name: str = Field("Storywire", min_length=1, max_length=80, description="Name in the masthead, feeds and mails.")
-    site_language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", description="Language of the index, as in BCP 47.")
+    site_name: Annotated[str, AfterValidator(check_one_line)] = Field(
+        "Storywire", max_length=80, description="Name in the masthead, feeds and mails."
+    )
+    site_language: Annotated[str, AfterValidator(check_language)] = Field("en", description="Language of the index, as in BCP 47.")
     site_timezone: str = Field("UTC", description="Time zone of the index and of new streams, as in Europe/Kyiv.")
     site_color: str = Field("", description="Accent of pages for what is live or breaking, as #b8241a; a story may have its own.")
     site_logo: str = Field("", description="An SVG or PNG file of at most 200 kB that stands in the masthead in place of the name.")
@@ -131,8 +142,14 @@ class Settings(BaseSettings):
     def _plain_base_url(cls, value: str) -> str:
         if not value:
             return value
-        if not _BASE_URL.fullmatch(value) or urlsplit(value).port == 0:  # beyond 65535 it raises
+        if not _BASE_URL.fullmatch(value):
             raise ValueError("write it as https://news.example.org, without path or query, a name in other letters as xn--...")
+        try:
+            port = urlsplit(value).port
+        except ValueError:
+            port = 0
+        if port == 0:
+            raise ValueError("port out of range, write one from 1 to 65535")
         return value.rstrip("/")
 
     @field_validator("database_url")
@@ -148,9 +165,18 @@ class Settings(BaseSettings):
 
     @field_validator("secret_key")
     @classmethod
-    def _long_enough(cls, value: SecretStr) -> SecretStr:
-        if 0 < len(value.get_secret_value()) < SHORTEST:
+    def _long_enough(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        length = len(value.get_secret_value())
+        if length == 0 and str(info.data.get("database_url", "")).startswith("postgresql"):
+            raise ValueError("SECRET_KEY must be set where DATABASE_URL names PostgreSQL: every node needs the same one")
+        if 0 < length < SHORTEST:
             raise ValueError(f"use at least {SHORTEST} random characters")
+        return value
+
+    @field_validator("mail_url")
+    @classmethod
+    def _names_a_mail_server(cls, value: SecretStr) -> SecretStr:
+        check_mail_url(value.get_secret_value())
         return value
 
     @field_validator("site_timezone")
@@ -171,12 +197,6 @@ class Settings(BaseSettings):
         if value and (path.suffix.lower() not in {".svg", ".png"} or not path.is_file() or path.stat().st_size > MOST_LOGO):
             raise ValueError(f"name a file that ends in .svg or .png and has at most {MOST_LOGO // 1000} kB")
         return value
-
-    @model_validator(mode="after")
-    def _secret_beside_postgresql(self) -> Self:
-        if not self.embedded and not self.secret_key.get_secret_value():
-            raise ValueError("SECRET_KEY must be set where DATABASE_URL names PostgreSQL: every node needs the same one")
-        return self
 
     @model_validator(mode="after")
     def _own_address(self) -> Self:
@@ -232,17 +252,41 @@ class Settings(BaseSettings):
 
 
 def load_settings(**given: Any) -> Settings:
-    """Read the settings; ``given`` wins over the environment, the environment over the file.  Raises BadSettings."""
-    known = {f"STORYWIRE_{name.upper()}" for name in Settings.model_fields} | {"STORYWIRE_CONFIG"}
-    for name in os.environ:
-        if name.startswith("STORYWIRE_") and name not in known and not name.startswith(("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_")):
-            raise BadSettings(f"{name} is not a setting; `storywire doctor` lists all.")
+    """Read the settings; ``given`` wins over the environment, the environment over the file.
+
+    Raises BadSettings, which holds all that is wrong with them at once.
+    """
+    problems = [_unknown(name) for name in sorted(os.environ) if _is_unknown(name)]
     try:
-        return Settings(**given)
+        settings = Settings(**given)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        name = f"STORYWIRE_{str(first['loc'][0]).upper()}: " if first["loc"] else ""
-        reason = "no such setting" if first["type"] == "extra_forbidden" else first["msg"].removeprefix("Value error, ")
-        raise BadSettings(f"{name}{reason[:1].lower() + reason[1:] if name else reason}.") from exc
+        raise BadSettings(*problems, *map(_sentence, exc.errors(include_input=False))) from None
     except ValueError as exc:
-        raise BadSettings(f"{os.environ.get('STORYWIRE_CONFIG', TOML_FILE)} cannot be read: {exc}.") from exc
+        path = os.environ.get("STORYWIRE_CONFIG", TOML_FILE)
+        raise BadSettings(*problems, f"{path} cannot be read: {exc}.") from exc
+    if problems:
+        raise BadSettings(*problems)
+    return settings
+
+
+def _is_unknown(variable: str) -> bool:
+    name = variable.removeprefix("STORYWIRE_")
+    if name == variable or name.startswith(("TEST_", "REQUIRE_")):
+        return False
+    return name != "CONFIG" and name.lower() not in Settings.model_fields
+
+
+def _unknown(variable: str) -> str:
+    known = [f"STORYWIRE_{name.upper()}" for name in Settings.model_fields]
+    nearest = get_close_matches(variable, known, n=1, cutoff=0.8)
+    advice = f"did you mean {nearest[0]}?" if nearest else "`storywire doctor` lists all."
+    return f"{variable} is not a setting; {advice}"
+
+
+def _sentence(error: Any) -> str:
+    """What is wrong with one setting, in our words: pydantic's are for programmers."""
+    field = Settings.model_fields.get(str(error["loc"][0]))
+    name, reason = str(error["loc"][0]).upper(), explain(error, field.metadata if field else ())
+    if reason.startswith(name):
+        return f"STORYWIRE_{reason}."
+    return f"STORYWIRE_{name}: {reason}."

@@ -40,7 +40,6 @@ def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Eve
     """Work until ``stop`` is set, then drain: messages in hand are settled, the rest of each claim goes back to the queue.
 
     On SQLite the caller must hold the worker's lock, since claims of earlier workers are released at the start.
-    Raises BadSettings for a MAIL_URL or MAIL_FROM that cannot be used.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     set_up_apprise(settings.allow_private_hosts)

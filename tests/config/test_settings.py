@@ -1,5 +1,6 @@
 """What an operator can set, and what is said when it cannot be used."""
 
+import re
 import stat
 import tomllib
 import traceback
@@ -51,6 +52,68 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
         ("SITE_COLOR", "#ffe000", "#7a6c00 is as dark as it has to be"),
         ("SITE_LOGO", "nowhere.svg", "ends in .svg or .png"),
         ("COLOUR", "red", "STORYWIRE_COLOUR is not a setting"),
+        ("SITE_COLOUR", "red", "did you mean STORYWIRE_SITE_COLOR?"),
+        ("PORT", "", "STORYWIRE_PORT: write a whole number from 1 to 65535."),
+        ("PORT", "0", "STORYWIRE_PORT: write a whole number from 1 to 65535."),
+        ("PORT", "80.5", "write a whole number from 1 to 65535"),
+        ("MAX_ALERTS_PER_HOUR", "-1", "write a whole number, 0 or more"),
+        ("BREAKING_NEEDS_SECOND_EDITOR", "perhaps", "write true or false"),
+        ("LOG_FORMAT", "xml", "write text or json"),
+        ("SITE_NAME", "", "write a name in one line"),
+        ("SITE_NAME", " \n ", "write a name in one line"),
+        ("SITE_NAME", "News\r\nBcc: x@example.org", "write a name in one line"),
+        ("SITE_NAME", "x" * 81, "write at most 80 characters"),
+        ("MAIL_URL", "http://mail.example", "STORYWIRE_MAIL_URL begins with smtp://"),
+        ("MAIL_URL", "smtp://ann:secret@mail.example/inbox", "ends after the host and port"),
+        ("MAIL_FROM", "news", "STORYWIRE_MAIL_FROM is written like: Storywire <news@example.org>."),
+        ("MAIL_FROM", "", "STORYWIRE_MAIL_FROM is written like"),
+        ("MAIL_FROM", "News <news@exa mple.org>", "STORYWIRE_MAIL_FROM is written like"),
+        ("MAIL_FROM", "a@example.org\r\nBcc: b@example.org", "STORYWIRE_MAIL_FROM is written like"),
+        ("UNSUBSCRIBE_MAILTO", "Ann <ann@example.org>", "one address without a name"),
+        ("UNSUBSCRIBE_MAILTO", "ann", "one address without a name"),
+        *[
+            ("BROKER_URL", url, "STORYWIRE_BROKER_URL: write it as amqp://user:password@host")
+            for url in (
+                "rabbit",
+                "rabbit:5672",
+                "http://host",
+                "amqp://",
+                "amqp:///vhost",
+                "amqp://host:99999",
+                "amqp://host:0",
+                "amqp://user:secret@[",
+                "amqp://user:secret@host?socket_timeout=soon",
+                "amqp://user:secret@host?colour=red",
+                "amqp://one;rabbit",
+            )
+        ],
+        *[
+            ("ALLOW_PRIVATE_HOSTS", hosts, "is not a host; write each host by itself")
+            for hosts in (
+                "10.0.0.0/8",
+                "chat.lan, 10.0.0.0/8",
+                "*.lan",
+                "10.0.0",
+                "10.0.0.999",
+                "https://chat.lan",
+                "chat.lan:0",
+                "chat.lan:99999",
+                "chat.lan:",
+                "ann@chat.lan",
+                "[::1",
+                "[chat]",
+                "fe80::/10",
+                "chat lan",
+            )
+        ],
+        ("BLOCKED_MAIL_DOMAINS", "@spam.example", "is not a domain; write it like mailinator.com"),
+        ("BLOCKED_MAIL_DOMAINS", "*.spam.example", "is not a domain"),
+        ("BLOCKED_MAIL_DOMAINS", ".example", "is not a domain"),
+        ("SITE_LANGUAGE", "xx", "'xx' is not a language; write a tag such as en, de or pt-BR"),
+        ("SITE_LANGUAGE", "deutsch", "is not a language"),
+        ("SITE_LANGUAGE", "de_DE", "is not a language"),
+        ("SITE_LANGUAGE", "", "is not a language"),
+        ("ID_AUTHORITY", "https://news.example", "write a domain of yours"),
     ],
 )
 def test_a_bad_setting_is_named_in_one_sentence(monkeypatch, name, value, says):
@@ -60,6 +123,70 @@ def test_a_bad_setting_is_named_in_one_sentence(monkeypatch, name, value, says):
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "secret@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALLOW_PRIVATE_HOSTS", "chat.lan, Chat_2.lan:8065, 10.0.0.7:80, [::1]:80, [fe80::1], ::1, localhost"),
+        ("BLOCKED_MAIL_DOMAINS", "mailinator.com, ru, bücher.example"),
+        *[("SITE_LANGUAGE", tag) for tag in ("en", "de-AT", "pt-BR", "zh-Hant-TW", "ckb", "gsw", "UK")],
+        *[
+            ("BROKER_URL", url)
+            for url in (
+                "amqp://host",
+                "amqps://user:p%2Fw@host:5671/news?heartbeat=30",
+                "amqp://one;amqp://two",
+            )
+        ],
+        ("MAIL_FROM", "news@example.org"),
+        ("MAIL_FROM", "Ünser Büro <news@example.org>"),
+        ("UNSUBSCRIBE_MAILTO", "leave+1@example.org"),
+        ("ID_AUTHORITY", "ann@example.org"),
+    ],
+)
+def test_a_good_setting_is_taken(monkeypatch, name, value):
+    monkeypatch.setenv(f"STORYWIRE_{name}", value)
+    assert getattr(load_settings(), name.lower())
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path, monkeypatch):
+    (tmp_path / "storywire.toml").write_text("colour = 1\nweb_threads = 'many'\nmail_from = 3\n")
+    for name, value in (
+        ("PORT", "eighty"),
+        ("DATABASE_URL", "postgresql://host/name"),
+        ("SITE_LANGUAGE", "xx"),
+        ("COLOUR", "red"),
+    ):
+        monkeypatch.setenv(f"STORYWIRE_{name}", value)
+    with pytest.raises(BadSettings) as caught:
+        load_settings()
+    named = [problem.partition(":")[0].partition(" ")[0] for problem in caught.value.problems]
+    assert named == [
+        "STORYWIRE_COLOUR",
+        "STORYWIRE_SECRET_KEY",
+        "STORYWIRE_MAIL_FROM",
+        "STORYWIRE_SITE_LANGUAGE",
+        "STORYWIRE_PORT",
+        "STORYWIRE_WEB_THREADS",
+        "STORYWIRE_COLOUR",
+    ]
+    assert str(caught.value).splitlines() == list(caught.value.problems)
+
+
+REFUSED = [
+    (name, value) for name, field in Settings.model_fields.items() for value in (object(), [], {}, 3.5, "", "\x00", "x" * 400, -1, 10**9)
+]
+
+
+@pytest.mark.parametrize(("name", "value"), REFUSED)
+def test_whatever_a_setting_is_given_no_word_of_a_library_comes_through(name, value):
+    try:
+        load_settings(**{name: value})
+    except BadSettings as caught:
+        for problem in caught.problems:
+            assert re.match(r"STORYWIRE_[A-Z_]+( |: )[a-z0-9'].*[.?]$", problem), problem
+            assert not re.search(r"(?i)input|valid|pydantic|pattern|instance|Traceback", problem), problem
 
 
 @pytest.mark.parametrize(("line", "says"), [("colour = 1", "COLOUR: no such setting"), ("port = ", "cannot be read")])

@@ -16,7 +16,6 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import select
 
 from config.keys import Keys
-from config.settings import BadSettings
 from models import Delivery, DeliveryState, Lane, Pause, Revision
 from models.actor import SYSTEM
 from models.audience import Target, add_channel, add_subscriber
@@ -197,12 +196,6 @@ def test_a_worker_of_one_lane_leaves_the_other(live: Newsroom, keys: Keys, inbox
     assert inbox.mails == []
     with working(live.db, keys, mail_url=inbox.url, lanes=frozenset({Lane.BULK})):
         assert eventually(lambda: states(live) == {DeliveryState.SENT: 2})
-
-
-@one_database
-def test_a_mail_url_that_cannot_be_used_is_said_at_the_start(live: Newsroom, keys: Keys) -> None:
-    with pytest.raises(BadSettings, match="STORYWIRE_MAIL_URL begins with smtp://"):
-        run_worker(settings(mail_url="http://mail.example"), keys, live.db, threading.Event())
 
 
 def test_claims_of_a_worker_that_died_are_freed_when_the_next_one_starts_on_sqlite(
