@@ -24,13 +24,14 @@ def _recipient(found: Recipient) -> dict[str, object]:
     shown: dict[str, object] = {"state": found.state, "reason": found.reason, "confirmed_at": found.confirmed_at}
     if found.kind is RecipientKind.MAIL:
         return {"id": found.id, "email": found.address, **shown}
-    return {"name": found.address, "service": found.service, "url": found.masked_url, "sick_since": found.sick_since, **shown}
+    failing = {"failing": found.failing, "failing_since": found.failing_since, "sick_since": found.sick_since}
+    return {"name": found.address, "service": found.service, "url": found.masked_url, **failing, **shown}
 
 
 def _list(kind: RecipientKind, limit: int, as_json: bool, empty: str, after: int = 0) -> None:
     with open_door().db.read() as tx:
         found = list_recipients(tx, kind, limit=limit, after=after)
-    rows = [(one.address, one.state, one.service, one.masked_url, one.reason) for one in found]
+    rows = [(one.address, "failing" if one.failing else one.state, one.service, one.masked_url, one.reason) for one in found]
     show([_recipient(one) for one in found], table(rows, empty=empty), as_json=as_json)
 
 

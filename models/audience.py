@@ -86,7 +86,7 @@ def add_channel(
                 raise Conflict(f"There is a channel {name!r:.100} with another URL. Remove it first, or choose another name.")
         else:
             seal(keys, channel, target)
-            channel.sick_since, channel.refusals, channel.next_at = None, 0, None
+            forget_failures(channel)
             _confirm(tx, channel)
         _follow(tx, channel, stream, tags)
         return channel
@@ -96,6 +96,12 @@ def seal(keys: Keys, channel: Recipient, target: Target) -> None:
     """Let a channel lead there; the URL is kept encrypted."""
     channel.service, channel.masked_url = target.service, target.masked
     channel.sealed_url = Fernet(keys.fernet("target")).encrypt(target.url.encode()).decode()
+
+
+def forget_failures(channel: Recipient) -> None:
+    """Let a channel that leads elsewhere now begin anew, its breaker closed."""
+    channel.refusals, channel.failing_since, channel.sick_since = 0, None, None
+    channel.next_at, channel.reason = None, ""
 
 
 def open_url(keys: Keys, sealed_url: str | None) -> str:

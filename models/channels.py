@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session, aliased, selectinload
 from config.keys import Keys
 from models.actor import Actor
 from models.alerts import owe_notice
-from models.audience import Target, find, left_out, seal
+from models.audience import Target, find, forget_failures, left_out, seal
 from models.clock import now
 from models.database import Database, rows_changed
 from models.errors import Conflict, Invalid, NotFound
@@ -43,7 +43,7 @@ def edit_channel(db: Database, actor: Actor, keys: Keys, uid: str, name: str, ta
         channel.address = name
         if target is not None:
             seal(keys, channel, target)
-            channel.refusals, channel.sick_since, channel.next_at, channel.reason = 0, None, None, ""
+            forget_failures(channel)
     return set_preferences(db, uid, wanted)
 
 

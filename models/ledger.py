@@ -4,7 +4,8 @@ import enum
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstraint, false, text, true
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, String, Text, UniqueConstraint, and_, false, text, true
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from models.base import Base, BigId, Uid
@@ -79,7 +80,18 @@ class Recipient(Base):
     created_at: Mapped[datetime]
     next_at: Mapped[datetime | None]  # pace: nothing is sent there before
     refusals: Mapped[int] = mapped_column(default=0)  # running, of a channel; the breaker counts them
+    failing_since: Mapped[datetime | None]  # of a channel: the first failure since a message got through
     sick_since: Mapped[datetime | None]  # the breaker is open: one real delivery at a time tries it, not before `next_at`
+
+    @hybrid_property
+    def failing(self) -> bool:
+        """Whether it is a channel in use whose breaker is open: the one meaning of "failing" on every page and in every report."""
+        return self.kind is RecipientKind.CHANNEL and self.state is RecipientState.CONFIRMED and self.sick_since is not None
+
+    @failing.inplace.expression
+    @classmethod
+    def _failing(cls) -> ColumnElement[bool]:
+        return and_(cls.kind == RecipientKind.CHANNEL, cls.state == RecipientState.CONFIRMED, cls.sick_since.is_not(None))
 
 
 class Cadence(enum.Enum):

@@ -1,8 +1,13 @@
-"""The breaker of a channel: after a few refusals everything for it waits, and one real delivery at a time tries it."""
+"""Circuit breaker of a channel: while it is open everything waits, and one delivery at a time tries the channel.
+
+Whatever goes wrong counts: MAX_REFUSALS refusals in a row open the breaker, whichever 4xx they are, and so do
+failures that may pass by themselves (5xx, time-out, TLS, refused connection) once nothing got through for
+FAILURE_PATIENCE.  Rendering errors are ours and count for no channel.
+"""
 
 import logging
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Update, select, update
 from sqlalchemy.orm import Session
@@ -13,36 +18,51 @@ from models.alerts import tell_operators
 from models.clock import now
 from models.database import rows_changed
 from notifier.claim import Message
-from notifier.errors import Refused, SendError, Sent
+from notifier.errors import Refused, RenderError, SendError, Sent, Unavailable
 from notifier.services import SERVICES
 
 log = logging.getLogger(__name__)
 
-REFUSALS = 3
+MAX_REFUSALS = 3
+FAILURE_PATIENCE = timedelta(hours=1)
 FIRST_REST, LONGEST_REST = timedelta(minutes=10), timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """``refusals`` running, of the channel and not of one message; ``sick``: the breaker is open."""
+    """What is known of a channel since the last message that got through.
+
+    ``refusals``: in a row; while ``open``, every failed try.  ``since``: the first failure of whatever kind.
+    """
 
     refusals: int = 0
-    sick: bool = False
+    since: datetime | None = None
+    open: bool = False
 
-    def after(self, outcome: Sent | SendError) -> "Health":
-        """What an attempt's end makes of it; a failure that blames nobody changes nothing, but lets a sick one rest longer."""
+    def after(self, outcome: Sent | SendError, now: datetime) -> "Health":
+        """Health after an attempt that ended at ``now``."""
         if isinstance(outcome, Sent):
             return Health()
-        counts = self.sick or (isinstance(outcome, Refused) and outcome.pause)
-        refusals = self.refusals + counts
-        return Health(refusals, self.sick or refusals >= REFUSALS)
+        if isinstance(outcome, RenderError):
+            return self
+        since = self.since or now
+        refusals = self.refusals + (self.open or _is_final(outcome))
+        opens = not self.open and (refusals >= MAX_REFUSALS or now - since >= FAILURE_PATIENCE)
+        if opens:
+            refusals = max(refusals, MAX_REFUSALS)
+        return Health(refusals, since, self.open or opens)
 
     @property
     def rest(self) -> timedelta:
-        """How long nothing is sent there: none while well, then longer after each try, from FIRST_REST to LONGEST_REST."""
-        if not self.sick:
+        """How long nothing is sent there: none while closed, then longer after each try, from FIRST_REST to LONGEST_REST."""
+        if not self.open:
             return timedelta(0)
-        return min(FIRST_REST * (1 << min(self.refusals - REFUSALS, 20)), LONGEST_REST)
+        return min(FIRST_REST * (1 << min(max(self.refusals - MAX_REFUSALS, 0), 20)), LONGEST_REST)
+
+
+def _is_final(outcome: SendError) -> bool:
+    """Whether the next try is bound to fail, too, until somebody changes something."""
+    return isinstance(outcome, Refused) or (isinstance(outcome, Unavailable) and outcome.ours)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +76,15 @@ class Pulse:
 def feel(tx: Session, message: Message, outcome: Sent | SendError, *, counts: bool) -> Pulse:
     """What an attempt's end means for its channel.  Nothing for mail, whose server has a pause of its own.
 
-    A notice, which may be somebody's test, can make a channel well but not sick.
+    A notice, which may be somebody's test, can close the breaker but not open it.
     ``counts``: False for one of several that were told in one message, of which another stands for all.
     """
     if message.lane is not Lane.URGENT or (message.notice and not (isinstance(outcome, Sent) and message.service in SERVICES)):
         return Pulse()
-    refusals, since = tx.execute(select(Recipient.refusals, Recipient.sick_since).where(Recipient.id == message.recipient_id)).one()
-    before = Health(refusals, since is not None)
-    return Pulse(before, before.after(outcome) if counts else before)
+    columns = (Recipient.refusals, Recipient.failing_since, Recipient.sick_since)
+    refusals, since, sick_since = tx.execute(select(*columns).where(Recipient.id == message.recipient_id)).one()
+    before = Health(refusals, since, sick_since is not None)
+    return Pulse(before, before.after(outcome, now(tx)) if counts else before)
 
 
 def note(tx: Session, message: Message, pulse: Pulse, words: str) -> None:
@@ -74,10 +95,10 @@ def note(tx: Session, message: Message, pulse: Pulse, words: str) -> None:
     if pulse.after == pulse.before:
         return
     one, moment, service = update(Recipient).where(Recipient.id == message.recipient_id), now(tx), SERVICES.get(message.service)
-    tx.execute(one.values(refusals=pulse.after.refusals))
-    if pulse.after.sick:
+    tx.execute(one.values(refusals=pulse.after.refusals, failing_since=pulse.after.since))
+    if pulse.after.open:
         _turn(tx, message, "sick", one.where(Recipient.sick_since.is_(None)).values(sick_since=moment, reason=words), words)
-    elif pulse.before.sick:
+    elif pulse.before.open:
         next_at = moment + timedelta(seconds=service.pace_seconds if service else 0)
         _turn(
             tx, message, "healed", one.where(Recipient.sick_since.is_not(None)).values(sick_since=None, reason="", next_at=next_at), words
@@ -88,4 +109,4 @@ def _turn(tx: Session, message: Message, notice: str, turn: Update, words: str) 
     if rows_changed(tx, turn.execution_options(synchronize_session=False)):
         log.warning("channel %s: %s (%s)", discreet(message.address), notice, discreet(words))
         masked = tx.scalar(select(Recipient.masked_url).where(Recipient.id == message.recipient_id))
-        tell_operators(tx, notice, {"channel": message.address, "masked_url": masked, "words": words, "refusals": REFUSALS})
+        tell_operators(tx, notice, {"channel": message.address, "masked_url": masked, "words": words})

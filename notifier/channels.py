@@ -1,11 +1,12 @@
 """Channels: the URL at the door, its mask, and one message to one of them."""
 
+import json
 import re
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from apprise.common import OverflowMode
 from apprise.exception import AppriseException
@@ -13,7 +14,7 @@ from apprise.plugins.base import NotifyBase
 
 from notifier import addresses, tap
 from notifier.apprise_setup import ASSET, keep_secrets
-from notifier.errors import Refused, Sent, Unavailable, Unknown
+from notifier.errors import Refused, Sent, Unavailable, Unknown, clamp_wait
 from notifier.message import ChannelMessage
 from notifier.services import SERVICES
 from notifier.services.base import Parsed, Service
@@ -26,8 +27,8 @@ TAIL = 4
 _PLACE = 60  # characters of a chat's, room's or channel's name
 _SHORTEST_SECRET = 6  # characters; a shorter part is a word of every answer
 
-_GONE = frozenset({401, 403, 404, 410})
-_BUSY = frozenset({429, 503})
+_TEMPORARY = frozenset({408, 421, 425, 429})
+"""Statuses below 500 after which the same request may succeed (RFC 9110, RFC 8470, RFC 6585)."""
 _SAFE_HEADER = re.compile(r"(?i)authorization|x-[a-z0-9-]{1,60}")
 
 
@@ -81,13 +82,13 @@ def send(url: str, message: ChannelMessage, *, secret: bytes = b"", timeout: flo
         target, secrets = _known(url, tap.allowed_hosts())
         plugin = _plugin(target, timeout)
     except ValueError as exc:
-        raise Refused(str(exc), pause=True) from exc
+        raise Refused(str(exc)) from exc
     title, body, body_format = target.service.format(message)
     target.service.prepare(plugin, message, secret)
     # By the plugin itself: for one target an Apprise would only add a quarter to the time.  What went wrong is seen on the wire.
     with tap.exchange(timeout, secrets) as seen, suppress(Exception):
         plugin.notify(body=body, title=title, body_format=body_format)
-    return _outcome(seen)
+    return _outcome(seen, target.service)
 
 
 @lru_cache(maxsize=10_000)
@@ -217,7 +218,7 @@ def _plugin(target: _Target, timeout: float) -> NotifyBase:
     return plugin
 
 
-def _outcome(seen: tap.Exchange) -> Sent:
+def _outcome(seen: tap.Exchange, service: Service) -> Sent:
     if seen.private:
         raise Refused("private address refused", stage="http")
     if not seen.answers:
@@ -231,8 +232,33 @@ def _outcome(seen: tap.Exchange) -> Sent:
     reply = f"{answer.status} {answer.words}".strip()
     if 200 <= answer.status < 300:
         return Sent(reply)
-    if answer.status in _BUSY or answer.status == 408 or answer.status >= 500:
-        raise Unavailable(reply, stage="http", code=answer.status, retry_after=answer.retry_after)
+    if answer.status in _TEMPORARY or answer.status >= 500:
+        wait = max(answer.retry_after, _wait_in_body(answer.body, service))
+        raise Unavailable(reply, stage="http", code=answer.status, retry_after=wait)
     if 300 <= answer.status < 400:
-        raise Refused(f"redirect refused: {answer.status}", stage="http", code=answer.status)
-    raise Refused(reply, stage="http", code=answer.status, pause=answer.status in _GONE)
+        reply = _redirected(answer)
+    raise Refused(reply, stage="http", code=answer.status)
+
+
+def _redirected(answer: tap.Answer) -> str:
+    """What is said of a redirect: followed it is never, since it could lead to a private address.
+
+    Only the new host is named, because the rest of the address may be a secret.
+    """
+    with suppress(ValueError):
+        if answer.location and (host := urlsplit(answer.location).hostname):
+            return f"{answer.status}: {answer.host} redirects to {host}, and redirects are not followed. Give the channel its new address."
+    return f"{answer.status}: {answer.host} redirects elsewhere, and redirects are not followed."
+
+
+def _wait_in_body(body: bytes, service: Service) -> float:
+    """Seconds to wait by the service's JSON; 0.0 where it holds no usable number."""
+    if not service.retry_after_key:
+        return 0.0
+    try:
+        value = json.loads(body)
+        for name in service.retry_after_key:
+            value = value[name]
+        return clamp_wait(float(value) * service.retry_after_unit_seconds)
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
+        return 0.0

@@ -22,7 +22,7 @@ from notifier import channels, tap
 from notifier.claim import Claim, Message, claim
 from notifier.deadline import deadline
 from notifier.digest import read_digests, skip_empty
-from notifier.errors import Refused, SendError, Sent, Unavailable
+from notifier.errors import RenderError, SendError, Sent, Unavailable
 from notifier.fold import Begun, begin
 from notifier.lease import TRIES_IF_UNKNOWN, give_back
 from notifier.message import ChannelMessage, folded
@@ -45,6 +45,8 @@ CHAT_THREADS = 8
 """That send at a time.  Who waits for an answer for long does not count; more would stand in each other's way at the database."""
 SLOW_SECONDS = 0.1
 """How long an answer may take until another thread goes on in place of this one: targets that hang would hold up all others."""
+
+UNREADABLE_URL = "The stored URL cannot be decrypted: SECRET_KEY is not the one that it was stored with."
 
 StandIn = Callable[[Callable[[], object]], None]
 """Lets another thread call a function, and then send in place of this one."""
@@ -154,7 +156,7 @@ class ChatLane:
             with self._waiting(message, batch):
                 outcome = send_notice(self._settings, message, told, batch.lease)
         elif service is None:
-            outcome = Refused(f"This version of Storywire does not know the service {message.service}.")
+            outcome = Unavailable(f"This version of Storywire does not know the service {message.service}.", ours=True)
         else:
             if batch.may_begin_unmarked(message, service):
                 begun: Begun | datetime = Begun((message,), message.uid)
@@ -206,7 +208,7 @@ class ChatLane:
 
     def _settle(self, message: Message, batch: "_Batch", outcome: Sent | SendError, carried: Sequence[Message] = ()) -> None:
         service = SERVICES.get(message.service)
-        tries = TRIES_IF_UNKNOWN if service is None or service.retry_unknown else 1
+        tries = TRIES_IF_UNKNOWN if service is None else None if service.retry_unknown else 1
         message = batch.digests.get(message.id, message)
         if not isinstance(outcome, Sent):
             batch.resting.add(message.recipient_id)
@@ -229,7 +231,7 @@ class ChatLane:
             return self._render(message, batch.told[message.id], batch)
         except Exception as exc:  # whatever an entry holds, the entries behind it must go out
             log.exception("alert %s cannot be rendered", message.alert_id)
-            return Unavailable(f"The message cannot be rendered: {type(exc).__name__}")
+            return RenderError(f"The message cannot be rendered: {type(exc).__name__}")
 
     def _render(self, message: Message, told: Story | Notice | Digest | Ending, batch: "_Batch") -> ChannelMessage | MailBatch:
         if isinstance(told, Story):
@@ -250,7 +252,7 @@ class ChatLane:
         try:
             return channels.send(open_url(self._keys, message.sealed_url), told, secret=secret)
         except InvalidToken:
-            return Unavailable("The stored URL cannot be decrypted: SECRET_KEY is not the one that it was stored with.", ours=True)
+            return Unavailable(UNREADABLE_URL, ours=True)
         except SendError as exc:
             return exc
 

@@ -14,7 +14,7 @@ from models.ledger import Lane, RecipientKind, RecipientState
 from notifier.report import ENDED
 
 HOURS = 24
-MOST_SICK = 10
+MAX_FAILING_CHANNELS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
-class SickChannel:
-    """A channel that refuses messages; ``waiting``: how many it is owed."""
+class FailingChannel:
+    """A channel that no message reaches; ``waiting``: how many it is owed."""
 
     uid: str
     name: str
@@ -47,10 +47,11 @@ class SickChannel:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """How many are wired, and those that are sick, the longest first."""
+    """How many are in use, how many of them are failing, and which those are: the longest first, MAX_FAILING_CHANNELS at most."""
 
     number: int
-    sick: Sequence[SickChannel]
+    failing_number: int
+    failing: Sequence[FailingChannel]
 
 
 def last_day(tx: Session) -> Day:
@@ -83,12 +84,14 @@ def last_day(tx: Session) -> Day:
 
 
 def channels(tx: Session) -> Channels:
-    """The channels, in two statements."""
+    """The channels, in three statements."""
     wired = (Recipient.kind == RecipientKind.CHANNEL, Recipient.state == RecipientState.CONFIRMED)
     number = tx.execute(select(func.count()).select_from(Recipient).where(*wired)).scalar_one()
     owed = select(func.count()).where(
         Delivery.recipient_id == Recipient.id, Delivery.state == DeliveryState.QUEUED, Delivery.lane == Lane.URGENT
     )
-    columns = (Recipient.uid, Recipient.address, Recipient.service, Recipient.sick_since, Recipient.reason, owed.scalar_subquery())
-    sick = select(*columns).where(Recipient.lane == Lane.URGENT, Recipient.sick_since.is_not(None)).order_by(Recipient.sick_since)
-    return Channels(number, [SickChannel(*row) for row in tx.execute(sick.limit(MOST_SICK))])
+    since = func.coalesce(Recipient.failing_since, Recipient.sick_since)
+    columns = (Recipient.uid, Recipient.address, Recipient.service, since, Recipient.reason, owed.scalar_subquery())
+    failing = select(*columns).where(Recipient.failing).order_by(Recipient.sick_since)
+    count = tx.execute(select(func.count()).select_from(Recipient).where(Recipient.failing)).scalar_one()
+    return Channels(number, count, [FailingChannel(*row) for row in tx.execute(failing.limit(MAX_FAILING_CHANNELS))])

@@ -4,13 +4,24 @@ Sent                    the other side took it; ``reply`` holds its words
 SendError               a message did not get through
 ├── Refused             the same message will be refused again: give up
 ├── Unavailable         may work later, not before ``retry_after`` seconds
+├── RenderError         the message could not be made, so nothing was sent: no target is to blame
 └── Unknown             the connection died after the data left: it may have arrived
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 Stage = Literal["connect", "mail", "rcpt", "data", "http"]
+
+
+MAX_RETRY_AFTER_SECONDS = 3600.0
+"""What a Retry-After counts for at most: a longer one would mute a channel for hours, and may be a mistake of its server."""
+
+
+def clamp_wait(seconds: float) -> float:
+    """``seconds`` from 0.0 to MAX_RETRY_AFTER_SECONDS; 0.0 for what is no number."""
+    return min(max(0.0, seconds), MAX_RETRY_AFTER_SECONDS) if math.isfinite(seconds) else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,7 @@ class SendError(Exception):
 
 
 class Refused(SendError):
-    """Final for this message.  ``ends_address``: no mail reaches that address; ``pause``: the channel's URL or its right is gone."""
+    """Final for this message.  ``ends_address``: no mail reaches that address."""
 
     def __init__(
         self,
@@ -42,11 +53,9 @@ class Refused(SendError):
         code: int | None = None,
         enhanced: str | None = None,
         ends_address: bool = False,
-        pause: bool = False,
     ) -> None:
         super().__init__(reason, stage=stage, code=code, enhanced=enhanced)
         self.ends_address = ends_address
-        self.pause = pause
 
 
 class Unavailable(SendError):
@@ -63,8 +72,12 @@ class Unavailable(SendError):
         ours: bool = False,
     ) -> None:
         super().__init__(reason, stage=stage, code=code, enhanced=enhanced)
-        self.retry_after = retry_after
+        self.retry_after = clamp_wait(retry_after)
         self.ours = ours
+
+
+class RenderError(SendError):
+    """Worth a few tries, since somebody may mend a template; then its message fails alone."""
 
 
 class Unknown(SendError):

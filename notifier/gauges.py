@@ -88,7 +88,7 @@ def _due(tx: Session) -> Iterator[Gauge]:
 
 def _channels(tx: Session) -> Iterator[Gauge]:
     query = (
-        select(Recipient.service, func.count(), func.count(Recipient.sick_since))
+        select(Recipient.service, func.count(), func.count().filter(Recipient.failing))
         .where(Recipient.lane == Lane.URGENT, Recipient.state == RecipientState.CONFIRMED)
         .group_by(Recipient.service)
     )
@@ -96,7 +96,7 @@ def _channels(tx: Session) -> Iterator[Gauge]:
     wired: Values = {(service,): number for service, number, _ in rows}
     yield Gauge("storywire_channels", "Channels that are alerted", ("service",), wired)
     sick: Values = {(service,): number for service, _, number in rows}
-    yield Gauge("storywire_sick_channels", "Channels that refuse messages, and are tried now and then", ("service",), sick)
+    yield Gauge("storywire_sick_channels", "Channels that no message reaches, tried now and then", ("service",), sick)
 
 
 def _standstills(tx: Session) -> Iterator[Gauge]:

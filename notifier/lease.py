@@ -18,7 +18,7 @@ from notifier.services import SERVICES
 from notifier.sql import changed
 
 LEASE = timedelta(seconds=60)
-TRIES_IF_UNKNOWN = 2  # of a message whose receiver drops doubles by itself
+TRIES_IF_UNKNOWN = 2  # of a notice by mail, whose Message-ID stays
 
 QUEUED: dict[str, Any] = {"state": DeliveryState.QUEUED, "claim_token": None, "lease_until": None, "started_at": None}
 """What every row goes back to when it is nobody's."""
@@ -84,7 +84,7 @@ def _release(tx: Session, which: ColumnElement[bool]) -> int:
     """Queued again, unless the attempt had begun and the receiver would see a double: then it is unknown."""
     claimed = and_(Delivery.state == DeliveryState.CLAIMED, which)
     unseen = select(Recipient.id).where(Recipient.service.in_(_drop_doubles()))
-    again = Delivery.started_at.is_(None) | (Delivery.recipient_id.in_(unseen) & (Delivery.attempts < TRIES_IF_UNKNOWN))
+    again = Delivery.started_at.is_(None) | Delivery.recipient_id.in_(unseen)
     released = changed(tx, update(Delivery).where(claimed, again).values(**QUEUED))
     words = "The worker ended while this was being sent; it may have arrived."
     unknown = {"state": DeliveryState.UNKNOWN, "claim_token": None, "lease_until": None, "settled_at": now(tx), "last_reply": words}

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Entry, Fanout, Lane, Pause, Recipient, RecipientKind, Revision, Site, SkipReason, Stream
+from models import Alert, Delivery, DeliveryState, Entry, Fanout, Pause, Recipient, RecipientKind, Revision, Site, SkipReason, Stream
 from models.clock import now
 from models.tallies import tallied
 
@@ -80,8 +80,8 @@ def why_waiting(tx: Session, *, alerts: bool = True) -> list[str]:
     said += [f"Sending is held: {reason} `storywire resume` lets it go on."] if reason else []
     late = tx.scalar(select(func.count()).select_from(Alert).where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None)))
     said += [f"Alerts are held that would come hours late: {late}. Resume or stop them."] if late and alerts else []
-    sick = select(Recipient.address, Recipient.reason).where(Recipient.lane == Lane.URGENT, Recipient.sick_since.is_not(None))
-    said += [f"The channel {name} refuses messages: {reason}" for name, reason in tx.execute(sick.order_by(Recipient.sick_since).limit(5))]
+    failing = select(Recipient.address, Recipient.reason).where(Recipient.failing).order_by(Recipient.sick_since)
+    said += [f"The channel {name} is failing: {reason}" for name, reason in tx.execute(failing.limit(5))]
     held = tx.scalars(select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "").order_by(Pause.name))
     return [*said, *held]
 

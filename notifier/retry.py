@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from models import DeliveryState
-from notifier.errors import Refused, SendError, Sent, Unavailable, Unknown
+from notifier.errors import Refused, RenderError, SendError, Sent, Unavailable, Unknown
 
+MAX_RENDER_TRIES = 3
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
 REPLY = 500  # characters of the remote's words that are kept
 
@@ -18,8 +19,8 @@ class Attempt:
     age: timedelta
     max_age: timedelta
     jitter: float  # from 0 to 1, drawn by the caller
-    tries_if_unknown: int = 1  # attempts after which a message that may have arrived is not sent again
-    rest: timedelta = timedelta(0)  # the channel is sick: nothing is sent there for so long, and what it refused waits, too
+    tries_if_unknown: int | None = 1  # attempts after which a message that may have arrived is not sent again; None: no limit
+    rest: timedelta = timedelta(0)  # the channel's breaker is open: nothing is sent there for so long, and what it refused waits, too
     server_shared: bool = False  # one server takes all: when it cannot be reached, this message is not to blame
 
 
@@ -41,16 +42,22 @@ def decide_after(outcome: Sent | SendError, attempt: Attempt) -> Next:
     if isinstance(outcome, Sent):
         return Next(state=DeliveryState.SENT, reply=outcome.reply[:REPLY])
     reply, rest = outcome.reason[:REPLY], attempt.rest
-    if isinstance(outcome, Refused) and not (rest and outcome.pause):
-        return Next(state=DeliveryState.FAILED, reply=reply, suppress=outcome.ends_address, hold_target=rest)
-    if isinstance(outcome, Unknown) and attempt.attempts >= attempt.tries_if_unknown:
+    if isinstance(outcome, RenderError) and attempt.attempts >= MAX_RENDER_TRIES:
+        return Next(state=DeliveryState.FAILED, reply=reply)
+    if isinstance(outcome, Refused) and not rest:
+        return Next(state=DeliveryState.FAILED, reply=reply, suppress=outcome.ends_address)
+    tries = attempt.tries_if_unknown
+    if isinstance(outcome, Unknown) and tries is not None and attempt.attempts >= tries:
         return Next(state=DeliveryState.UNKNOWN, reply=reply, hold_target=rest)
-    asked = min(timedelta(seconds=outcome.retry_after if isinstance(outcome, Unavailable) else 0.0), attempt.max_age)
+    asked = timedelta(seconds=outcome.retry_after if isinstance(outcome, Unavailable) else 0.0)
     asked = max(asked, rest)
     away = attempt.server_shared and isinstance(outcome, Unavailable) and outcome.stage == "connect"
     wait = timedelta(0) if away else max(asked, backoff(attempt.attempts) * attempt.jitter)
-    if attempt.age + wait >= attempt.max_age:
-        return Next(state=DeliveryState.FAILED, reply=reply, server_away=away, hold_target=asked)
+    left = attempt.max_age - attempt.age
+    if left <= timedelta(0):
+        ended = DeliveryState.UNKNOWN if isinstance(outcome, Unknown) else DeliveryState.FAILED
+        return Next(state=ended, reply=reply, server_away=away, hold_target=asked)
+    wait = min(wait, left)  # a long wait must not cost the last try
     return Next(state=DeliveryState.QUEUED, reply=reply, wait=wait, counted=not away, server_away=away, hold_target=asked)
 
 

@@ -59,7 +59,7 @@ DIGESTS = (
     Digest((FULL, STORIES[3], _OTHER, BARE), datetime(2026, 3, 14, 17, tzinfo=UTC), "Europe/Berlin"),
     Digest((BARE,), datetime(2026, 3, 14, 17, tzinfo=UTC), "Europe/Berlin", by_day=False),
 )
-_CHANNEL = {"channel": "Newsroom", "masked_url": "slack://T…A/B…B/…", "words": "404 no_service", "refusals": 5}
+_CHANNEL = {"channel": "Newsroom", "masked_url": "slack://T…A/B…B/…", "words": "404 no_service"}
 _ASKED = {"story": "The Tarrow rises", "confirm": "token", "settings": "token"}
 NOTICES = (
     Notice("sick", _CHANNEL),

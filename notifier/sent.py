@@ -21,8 +21,8 @@ from models.tallies import ADD, WORKER, tally_rows
 from notifier.claim import Message
 
 _WELL = """(lane = 'bulk' OR EXISTS (
-    SELECT 1 FROM recipient WHERE recipient.id = recipient_id AND refusals = 0 AND sick_since IS NULL))"""
-"""Of a channel that was refused before there is more to write down."""
+    SELECT 1 FROM recipient WHERE recipient.id = recipient_id AND refusals = 0 AND failing_since IS NULL))"""
+"""Of a channel that failed before there is more to write down."""
 _SENT = "state = 'sent', claim_token = NULL, lease_until = NULL"
 _EACH = f"UPDATE delivery SET {_SENT}, settled_at = ?, last_reply = ? WHERE id = ? AND claim_token = ? AND {_WELL}"  # noqa: S608  fixed words
 _DIGESTED = "UPDATE subscription SET digested_seq = ? WHERE id = ? AND digested_seq < ?"

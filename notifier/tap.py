@@ -7,18 +7,17 @@ connect under them; ``exchange`` hands back the status, Retry-After and how far 
 import email.utils
 import functools
 import io
-import math
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import requests.api
@@ -33,12 +32,11 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from notifier import addresses
 from notifier.deadline import deadline
+from notifier.errors import clamp_wait
 
 TOTAL_SECONDS = 10.0
 """From the look-up of the name to the last byte of the answer; a server that drips bytes gets no more."""
 MAX_ANSWER_BYTES = 64 * 1024
-LONGEST_WAIT_SECONDS = 366 * 24 * 3600.0
-"""What a Retry-After counts for at most: the ledger gives up long before, and a number without limit fits no duration."""
 WORDS = 200
 """Characters of an answer's body that are kept for the ledger."""
 
@@ -52,6 +50,8 @@ class Answer:
     status: int | None
     retry_after: float = 0.0
     words: str = ""
+    location: str = field(default="", compare=False)  # of a redirect, absolute
+    body: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(slots=True)
@@ -88,6 +88,9 @@ class Exchange:
             self._watched.clear()
 
 
+_UNIX_SECONDS, _UNIX_MILLISECONDS = 1e8, 1e11
+"""Numbers above these are moments, not durations: the first is of 1973, in each unit."""
+
 _current: ContextVar[Exchange | None] = ContextVar("storywire_exchange", default=None)
 _allow_hosts: frozenset[str] = frozenset()
 
@@ -109,7 +112,10 @@ def exchange(seconds: float = TOTAL_SECONDS, secrets: tuple[str, ...] = ()) -> I
 
 
 def retry_after(value: str | None, now: float) -> float:
-    """Seconds to wait by a Retry-After header (RFC 9110 section 10.2.3): a number or a date; 0.0 without a usable one, a year at most."""
+    """Seconds to wait by a Retry-After header (RFC 9110 section 10.2.3): a number or a date.
+
+    0.0 without a usable one, MAX_RETRY_AFTER_SECONDS at most.
+    """
     if not value:
         return 0.0
     try:
@@ -117,10 +123,29 @@ def retry_after(value: str | None, now: float) -> float:
     except ValueError:
         try:
             when = email.utils.parsedate_to_datetime(value)
+            seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now
         except (ValueError, OverflowError):
             return 0.0
-        seconds = (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now
-    return min(max(0.0, seconds), LONGEST_WAIT_SECONDS) if math.isfinite(seconds) else 0.0
+    return clamp_wait(seconds)
+
+
+def _asked_wait(headers: Mapping[str, str], now: float) -> float:
+    """Seconds to wait by Retry-After, or else by what many services send in its place.
+
+    X-RateLimit-Reset-After holds seconds (Discord).  X-RateLimit-Reset holds seconds
+    (Mattermost), a Unix time in seconds (Zulip) or in milliseconds (Rocket.Chat).
+    """
+    if "Retry-After" in headers:
+        return retry_after(headers["Retry-After"], now)
+    if "X-RateLimit-Reset-After" in headers:
+        return retry_after(headers["X-RateLimit-Reset-After"], now)
+    try:
+        reset = float(headers.get("X-RateLimit-Reset", ""))
+    except ValueError:
+        return 0.0
+    if reset > _UNIX_MILLISECONDS:
+        reset /= 1000
+    return clamp_wait(reset - now if reset > _UNIX_SECONDS else reset)
 
 
 class _PlainConnection(HTTPConnection):
@@ -185,9 +210,26 @@ class Adapter(HTTPAdapter):
             seen.answers.append(Answer(method, host, None, words=type(exc).__name__))
             raise
         body = _read(response)
-        wait = retry_after(response.headers.get("Retry-After"), time.time())
-        seen.answers.append(Answer(method, host, response.status_code, wait, _words(body, seen.secrets)))
+        seen.answers.append(
+            Answer(
+                method,
+                host,
+                response.status_code,
+                _asked_wait(response.headers, time.time()),
+                _words(body, seen.secrets),
+                _location(request, response),
+                body,
+            )
+        )
         return response
+
+
+def _location(request: requests.PreparedRequest, response: requests.Response) -> str:
+    location = response.headers.get("Location", "")
+    try:
+        return urljoin(request.url or "", location) if location else ""
+    except ValueError:  # such as a host in broken brackets
+        return ""
 
 
 def _read(response: requests.Response) -> bytes:

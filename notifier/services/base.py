@@ -45,7 +45,7 @@ class Service:
     encrypted: Mapping[str, bool]  # scheme -> whether its connections are
     format: Callable[[ChannelMessage], Formatted]
     pace_seconds: float  # least time between two messages to one target
-    retry_unknown: bool  # whether a message that may have arrived is sent again
+    retry_unknown: bool  # the receiver drops a double, so a message that may have arrived is sent again
     host: Host = own_host  # that is connected to
     folds: bool = True  # whether several owed messages may be told as one, by `notifier.message.folded`
     parameters: frozenset[str] = frozenset()  # what may stand behind ``?``
@@ -53,6 +53,8 @@ class Service:
     takes: Callable[[Parsed], bool] = lambda _parsed: True  # where two services share a scheme: whether it is this one
     place: Callable[[Parsed], str] = lambda _parsed: ""  # the part of a URL that is no secret and tells channels apart
     prepare: Callable[[Any, ChannelMessage, bytes], None] = nothing
+    retry_after_key: tuple[str, ...] = ()  # where the JSON of a 429 says how long to wait
+    retry_after_unit_seconds: float = 1.0
 
     @property
     def unmarked(self) -> bool:

@@ -47,5 +47,6 @@ SERVICE = Service(
     format=_format,
     pace_seconds=0.4,  # 5 in 2 seconds and webhook
     retry_unknown=False,  # people would read it twice
+    retry_after_key=("retry_after",),
     parameters=frozenset({"thread"}),
 )

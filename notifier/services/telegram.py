@@ -53,6 +53,7 @@ SERVICE = Service(
     format=_format,
     pace_seconds=1.0,  # one message a second and chat
     retry_unknown=False,  # people would read it twice
+    retry_after_key=("parameters", "retry_after"),
     parameters=frozenset({"topic", "silent"}),
     takes=lambda parsed: re.match(r"[0-9]", _chat(parsed)) is not None,
     place=_chat,

@@ -55,5 +55,6 @@ SERVICE = Service(
     format=_format,
     pace_seconds=0.3,  # 200 requests a minute and bot
     retry_unknown=False,  # people would read it twice
+    retry_after_key=("retry-after",),
     place=_channel,
 )

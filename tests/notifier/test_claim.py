@@ -180,7 +180,12 @@ def test_an_expired_claim_of_mail_is_queued_again(owed: Office, clock: StandingC
 
 @pytest.mark.parametrize(
     ("service", "attempts", "state"),
-    [("slack", 1, DeliveryState.UNKNOWN), ("webhook", 1, DeliveryState.QUEUED), ("webhook", 2, DeliveryState.UNKNOWN)],
+    [
+        ("slack", 1, DeliveryState.UNKNOWN),
+        ("webhook", 1, DeliveryState.QUEUED),
+        ("webhook", 9, DeliveryState.QUEUED),
+        ("matrix", 9, DeliveryState.QUEUED),
+    ],
 )
 def test_a_chat_message_whose_attempt_began_is_unknown_unless_its_receiver_drops_doubles(
     newsroom: Newsroom, office: Office, clock: StandingClock, service: str, attempts: int, state: DeliveryState

@@ -150,12 +150,12 @@ def test_each_fault_of_a_webhook_touches_that_channel_alone(
             asked[request.path[1:]].append(clock.now)
     ended.set()
     assert dict(row[:2] for row in office.ledger()) == {
-        "well": "sent", "moved": "failed", "busy": "sent", "broken": "sent", "dripping": "unknown",
+        "well": "sent", "moved": "failed", "busy": "sent", "broken": "sent", "dripping": "queued",
     }  # fmt: skip
     assert len(asked["busy"]) == 2
     assert asked["busy"][1] >= began + timedelta(seconds=120)
     assert 4 <= len(asked["broken"]) <= 20
-    assert dripping.connections == 2
+    assert 4 <= dripping.connections <= 20
     assert gone_past == []
     answered = [row for row, (_, answer) in zip(arrived(httpserver), httpserver.log, strict=True) if answer.status_code == 200]
     reckoning = reckon(office.db, answered)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from models import DeliveryState
-from notifier.errors import Refused, SendError, Sent, Unavailable, Unknown
+from notifier.errors import Refused, RenderError, SendError, Sent, Unavailable, Unknown
 from notifier.retry import FIRST_WAIT, LONGEST_WAIT, REPLY, Attempt, Next, backoff, decide_after
 
 SENT, QUEUED, FAILED, UNKNOWN = DeliveryState.SENT, DeliveryState.QUEUED, DeliveryState.FAILED, DeliveryState.UNKNOWN
@@ -28,13 +28,21 @@ def after(outcome: Sent | SendError, *, attempts: int = 1, age: timedelta = time
         (Unavailable("451 later"), {"attempts": 1000}, QUEUED, 3600),
         (Unavailable("429", retry_after=300), {}, QUEUED, 300),
         (Unavailable("429", retry_after=5), {}, QUEUED, 30),
-        (Unavailable("429", retry_after=1e12), {}, FAILED, 0),
+        (Unavailable("429", retry_after=1e12), {}, QUEUED, 3600),
+        (Unavailable("429", retry_after=float("nan")), {}, QUEUED, 30),
+        (Unavailable("429", retry_after=-5), {}, QUEUED, 30),
         (Unavailable("451 later"), {"age": 24 * HOUR}, FAILED, 0),
-        (Unavailable("451 later"), {"age": 24 * HOUR - timedelta(seconds=30)}, FAILED, 0),
+        (Unavailable("451 later"), {"age": 24 * HOUR - timedelta(seconds=10)}, QUEUED, 10),
+        (Unavailable("429", retry_after=3600), {"age": 24 * HOUR - timedelta(seconds=10)}, QUEUED, 10),
         (Unavailable("451 later"), {"age": 24 * HOUR - timedelta(seconds=31)}, QUEUED, 30),
         (Unknown("broke off"), {}, UNKNOWN, 0),
         (Unknown("broke off"), {"tries_if_unknown": 2}, QUEUED, 30),
         (Unknown("broke off"), {"tries_if_unknown": 2, "attempts": 2}, UNKNOWN, 0),
+        (Unknown("broke off"), {"tries_if_unknown": None, "attempts": 90}, QUEUED, 3600),
+        (Unknown("broke off"), {"tries_if_unknown": None, "attempts": 90, "age": 24 * HOUR}, UNKNOWN, 0),
+        (RenderError("TypeError"), {"attempts": 2}, QUEUED, 60),
+        (RenderError("TypeError"), {"attempts": 3}, FAILED, 0),
+        (Refused("400 no"), {"rest": HOUR}, QUEUED, 3600),
     ],
 )
 def test_each_outcome_has_one_consequence(outcome: Sent | SendError, rules: dict[str, object], state: DeliveryState, wait: float) -> None:
@@ -58,7 +66,7 @@ def test_a_server_that_nobody_can_reach_costs_no_attempt() -> None:
 
 def test_a_busy_target_is_left_alone_as_long_as_it_asks() -> None:
     assert after(Unavailable("429", retry_after=90)).hold_target == timedelta(seconds=90)
-    assert after(Unavailable("429", retry_after=1e12)).hold_target == 24 * HOUR
+    assert after(Unavailable("429", retry_after=1e12)).hold_target == HOUR
     assert after(Unavailable("500")).hold_target == timedelta(0)
 
 

@@ -1,7 +1,5 @@
 """A channel that refuses: everything for it waits, one message at a time tries it, and the operators hear of it once."""
 
-from datetime import timedelta
-
 from pytest_httpserver import HTTPServer
 
 from models import DeliveryState, Role
@@ -10,30 +8,13 @@ from models.alerts import owe_notice
 from models.audience import list_recipients, reachable, remove_recipient
 from models.channels import send_test
 from models.ledger import RecipientKind
-from notifier.breaker import FIRST_REST, LONGEST_REST, REFUSALS, Health
-from notifier.errors import Refused, Sent, Unavailable
+from notifier.breaker import FIRST_REST, MAX_REFUSALS
 from notifier.render import Sender
 from notifier.report import why_waiting
 from notifier.trial import trial
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database
-
-GONE = Refused("410 gone", pause=True)
-
-
-def test_health_turns_after_a_few_refusals_of_the_channel_and_rests_ever_longer() -> None:
-    health = Health()
-    for outcome in (GONE, Unavailable("503"), Refused("400 this message"), GONE):
-        health = health.after(outcome)
-    assert (health, health.rest) == (Health(2), timedelta(0))
-    rests = []
-    for outcome in (GONE, GONE, Unavailable("503"), *[GONE] * 9):
-        health = health.after(outcome)
-        rests.append(health.rest)
-    assert rests[:3] == [FIRST_REST, 2 * FIRST_REST, 4 * FIRST_REST]
-    assert rests[-1] == LONGEST_REST
-    assert health.after(Sent("200")) == Health()
 
 
 def posted(newsroom: Newsroom, office: Office, *titles: str) -> None:
@@ -54,14 +35,14 @@ def test_a_sick_channel_lets_messages_wait_and_heals_by_the_next_one_that_gets_t
     office.channel("room", hook)
     posted(newsroom, office, *"abcde")
     assert states(office) == ["failed", "failed", "queued", "queued", "queued"]
-    assert len(httpserver.log) == REFUSALS
+    assert len(httpserver.log) == MAX_REFUSALS
     with office.db.read() as tx:
         assert "room" in why_waiting(tx)[0]
     clock.forward(seconds=FIRST_REST.total_seconds() + 1)
     office.send()  # one of the three tries, and they all rest longer
     office.send()
-    assert (len(httpserver.log), states(office)) == (REFUSALS + 1, ["failed", "failed", "queued", "queued", "queued"])
-    assert [mail["Subject"] for mail in inbox.mails] == ["The channel “room” refuses messages"]
+    assert (len(httpserver.log), states(office)) == (MAX_REFUSALS + 1, ["failed", "failed", "queued", "queued", "queued"])
+    assert [mail["Subject"] for mail in inbox.mails] == ["The channel “room” is failing"]
     assert "404 no such hook" in inbox.mails[0].get_body(("plain",)).get_content()
     assert inbox.mails[0]["List-Unsubscribe"] is None
     httpserver.clear()
@@ -159,7 +140,7 @@ def test_a_test_that_gets_through_heals_a_sick_channel_and_one_that_fails_makes_
 
     httpserver.expect_request("/hook").respond_with_data("gone", status=410)
     office.channel("room", hook)
-    for _ in range(REFUSALS + 1):
+    for _ in range(MAX_REFUSALS + 1):
         tested()
     assert office.recipient("room").sick_since is None
     posted(newsroom, office, *"abc")

@@ -13,6 +13,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from notifier import tap
+from notifier.errors import MAX_RETRY_AFTER_SECONDS
 from tests.notifier.conftest import BareServer, Certificate, receive
 
 Start = Callable[[Callable[[socket.socket], None]], BareServer]
@@ -37,7 +38,11 @@ def url(httpserver: HTTPServer, allow: Callable[..., None]) -> str:
         ("Thu, 01 Jan 1970 00:02:00 GMT", 20.0),
         ("Thu, 01 Jan 1970 00:01:00 GMT", 0.0),
         ("Thu, 99 Jan 1970", 0.0),
-        ("1e300", tap.LONGEST_WAIT_SECONDS),  # fits no duration
+        ("1e300", MAX_RETRY_AFTER_SECONDS),  # fits no duration
+        ("100000", MAX_RETRY_AFTER_SECONDS),
+        ("Fri, 02 Jan 1970 00:00:00 GMT", MAX_RETRY_AFTER_SECONDS),
+        ("Thu Jan  1 00:02:00 1970", 20.0),  # RFC 9110 section 5.6.7: asctime
+        ("Thursday, 01-Jan-70 00:02:00 GMT", 20.0),  # RFC 850
         ("Thu, 01 Jan 99999999999999999999 00:00:00 GMT", 0.0),
     ],
 )
