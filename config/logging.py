@@ -8,7 +8,7 @@ from typing import Any
 
 from config.settings import Settings
 
-_NAMES_SOMEBODY = re.compile(r"\S+@\S+|[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_NAMES_SOMEBODY = re.compile(r"(?<!\S)\S+@\S+|(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://\S+")
 
 
 def set_up_logging(settings: Settings, process: str) -> None:

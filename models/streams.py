@@ -92,6 +92,7 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
     """The stream of that slug, made if there is none; an existing one is returned as it is."""
     actor.must_be(Role.EDITOR)
     slug, text = checked_slug(slug), text.cleaned()
+    overview_html = to_html(text.overview, "overview")  # it may take a second: not under the lock
     with db.begin() as tx:
         make_alone(tx)
         stream = tx.scalar(select(Stream).where(Stream.slug == slug))
@@ -100,7 +101,7 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
         must_be_free(tx, slug)
         moment, uid = now(tx), new_uid()
         stream = Stream(uid=uid, guid=mint_guid(tx, uid, moment), slug=slug, seq=next_seq(tx), created_at=moment, changed_at=moment)
-        _fill(tx, stream, text)
+        _fill(tx, stream, text, overview_html)
         tx.add(stream)
         return stream
 
@@ -114,6 +115,7 @@ def edit_stream(
     """
     actor.must_be(Role.EDITOR)
     text, move_to = text.cleaned(), checked_slug(move_to or slug)
+    overview_html = to_html(text.overview, "overview")
     with db.begin() as tx:
         make_alone(tx)
         stream = get_stream(tx, slug)
@@ -125,15 +127,15 @@ def edit_stream(
         if text != present:
             stream.credits.clear()
             tx.flush()  # rows with the same keys may come back
-            _fill(tx, stream, text)
+            _fill(tx, stream, text, overview_html)
         if moved or text != present:
             touch(tx, stream)
         return stream
 
 
-def _fill(tx: Session, stream: Stream, text: StreamText) -> None:
+def _fill(tx: Session, stream: Stream, text: StreamText, overview_html: str) -> None:
     stream.title, stream.dek, stream.feed_text = text.title, text.dek, text.feed_text
-    stream.overview, stream.overview_html = text.overview, to_html(text.overview)
+    stream.overview, stream.overview_html = text.overview, overview_html
     stream.language, stream.timezone = text.language, text.timezone
     stream.subject_prefix, stream.mail_intro, stream.mail_footer = (
         value or None for value in (text.subject_prefix, text.mail_intro, text.mail_footer)

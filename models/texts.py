@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -137,9 +137,11 @@ class EntryText:
     link: str = ""
     importance: Importance = Importance.NORMAL
     pictures: tuple[PictureText, ...] = ()  # the first stands beside the text in feeds
+    # Made by `cleaned`, which is called before a transaction begins: rendering may take a second.
+    body_html: str = field(default="", compare=False, repr=False)
 
     def cleaned(self) -> Self:
-        """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
+        """The same, fit to be stored, with its HTML; raises Invalid, which names the field and says what to do."""
         names = _unique(line("byline", name, NAME) for name in self.byline)
         tags = {slugify(tag): tag for tag in reversed(_unique(line("tags", tag, TAG) for tag in self.tags))}
         tags.pop("", None)
@@ -150,11 +152,13 @@ class EntryText:
         pictures = {shown.sha256: shown for shown in self.pictures}.values()  # none twice
         if len(pictures) > MOST_PICTURES:
             raise Invalid("picture", f"show at most {MOST_PICTURES} pictures.")
+        body = block("body", self.body, BODY)
         return replace(
             self,
             title=line("title", self.title, TITLE, required=True),
             dek=line("dek", self.dek, DEK),
-            body=block("body", self.body, BODY),
+            body=body,
+            body_html=to_html(body),
             byline=names,
             tags=tuple(reversed(tags.values())),
             link=web_link("link", self.link),
@@ -162,9 +166,9 @@ class EntryText:
         )
 
     def pack(self, contributor_ids: list[int]) -> dict[str, Any]:
-        """As a revision keeps it, with the HTML made now, so that no reader waits for it."""
+        """A cleaned text as a revision keeps it, with its HTML, so that no reader waits for that."""
         packed = asdict(self) | {"byline": contributor_ids, "importance": self.importance.value}
-        return packed | {"tags": list(self.tags), "pictures": list(packed["pictures"]), "body_html": to_html(self.body)}
+        return packed | {"tags": list(self.tags), "pictures": list(packed["pictures"])}
 
     @classmethod
     def of(cls, entry: Entry) -> Self:

@@ -79,4 +79,4 @@ def _is_private(token: Mapping[str, Any]) -> bool:
 
 def _bare(part: str, value: str) -> str:
     """A server is often pasted with its https:// and a slash behind it."""
-    return re.sub(r"^https?://|/+$", "", value, flags=re.IGNORECASE) if part == "host" else value
+    return re.sub(r"^https?://", "", value, flags=re.IGNORECASE).rstrip("/") if part == "host" else value

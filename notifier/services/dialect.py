@@ -21,7 +21,14 @@ _UNSAFE_IN_URL = str.maketrans({c: f"%{ord(c):02X}" for c in "()<>|\\\"' `*"})
 
 def without_styles(text: str) -> str:
     """``text`` with look-alikes for * _ ~ ` where one could begin or end a style, which is not inside a word."""
-    return re.sub(r"(?<!\w)[*_~]+|[*_~]+(?!\w)|`", lambda mark: mark[0].translate(_LOOKALIKES), text)
+    return re.sub(r"[*_~]+|`", _unless_in_word, text)
+
+
+def _unless_in_word(mark: re.Match[str]) -> str:
+    """A look-alike; between two letters the mark itself, of which no word makes a style."""
+    before = mark.string[max(0, mark.start() - 1) : mark.start()]
+    after = mark.string[mark.end() : mark.end() + 1]
+    return mark[0] if before.isalnum() and after.isalnum() and mark[0] != "`" else mark[0].translate(_LOOKALIKES)
 
 
 def lookalikes(text: str) -> str:
@@ -45,7 +52,7 @@ def markup(text: str) -> str:
 
 def _no_block(text: str) -> str:
     """No line is a heading, a quote, a list or a block of code."""
-    return re.sub(r"(?m)^(?=\s*(?:[#>+=-]|\d+[.)])|[ ]{4}|\t)", WORD_JOINER, text)
+    return re.sub(r"(?m)^(?=[^\S\n]*(?:[#>+=-]|\d+[.)])|[ ]{4}|\t)", WORD_JOINER, text)
 
 
 def plain_link(text: str, url: str) -> str:

@@ -17,7 +17,7 @@ from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database
 
-TEXT = EntryText("River rising", "Two metres", "Go **up**.", ("Ann B",), ("Levels",), "https://example.org/", Importance.KEY)
+TEXT = EntryText("River rising", "Two metres", "Go **up**.", ("Ann B",), ("Levels",), "https://example.org/", Importance.KEY).cleaned()
 
 
 NAMES = ("reader@example.org", "program", "phone")
@@ -78,7 +78,7 @@ def test_a_preview_is_what_is_sent_then(
     office.run()
     assert came(office, inbox, httpserver) == before
     clock.forward(seconds=10)
-    text, update = EntryText("River gone", "Dry", "At *last*.", ("Ann B",), ("Levels",)), RevisionKind.UPDATE
+    text, update = EntryText("River gone", "Dry", "At *last*.", ("Ann B",), ("Levels",)).cleaned(), RevisionKind.UPDATE
     with office.db.read() as tx:
         typed = {
             name: preview_text(

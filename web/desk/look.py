@@ -9,7 +9,6 @@ from models.audience import Topic
 from models.errors import Invalid
 from models.foretelling import Forecast, channels_owed, forecast, forecast_retraction
 from models.ledger import Recipient, RecipientKind
-from models.markdown import to_html
 from models.stories import Entry, RevisionKind, Stream, StreamState
 from models.texts import EntryText, slugify
 from notifier.preview import Preview, show, typed
@@ -40,7 +39,7 @@ def look(tx: Session, form: EntryForm, stream: Stream | None, entry: Entry | Non
         text, kind = form.text(), kind_of(form)
     except Invalid as problem:
         return Look(problem=problem)
-    shown = Look(text=text, html=to_html(text.body))
+    shown = Look(text=text, html=text.body_html)
     if stream is None or not form.alerts() or stream.state is StreamState.HIDDEN:
         return shown
     story = typed(tx, text, stream=stream, entry=entry, kind=kind, note=form.note)
