@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from models.actor import Actor
 from models.clock import now
 from models.database import Database
-from models.entries import changed, entry_to_change
+from models.entries import changed, entry_to_change, is_own_submission
 from models.errors import Conflict, Forbidden, Invalid
 from models.people import Role
 from models.publishing import go_out
@@ -51,7 +51,7 @@ def take_back(db: Database, actor: Actor, uid: str, version: int) -> Entry:
     with db.begin() as tx:
         entry = entry_to_change(tx, uid, version=version)
         _must_be_submitted(entry)
-        if actor.account_id not in (entry.account_id, entry.submitted_by):
+        if not is_own_submission(entry, actor):
             raise Forbidden("Only who submitted it can take it back; an editor returns it.")
         return _to_draft(tx, entry)
 

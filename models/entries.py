@@ -8,6 +8,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
+from models.actor import Actor
 from models.clock import now
 from models.contributors import resolve
 from models.errors import NotFound, StaleVersion
@@ -39,6 +40,16 @@ def headlines() -> Select[Entry]:
 def get_entry(tx: Session, uid: str, *more: ORMOption) -> Entry:
     """The entry with all that belongs to it, and what ``more`` loads beside it."""
     return _found(tx.scalar(entries().options(*more).where(Entry.uid == uid)), uid)
+
+
+def is_own_draft(entry: Entry, actor: Actor) -> bool:
+    """Whether the actor wrote this draft: an author may change it, as editors may change any entry."""
+    return entry.state is EntryState.DRAFT and entry.account_id == actor.account_id
+
+
+def is_own_submission(entry: Entry, actor: Actor) -> bool:
+    """Whether the actor wrote this entry or submitted it to the editors, whatever became of it since."""
+    return actor.account_id in (entry.account_id, entry.submitted_by)
 
 
 def entry_to_change(tx: Session, uid: str, *, version: int | None = None) -> Entry:

@@ -13,7 +13,7 @@ from models.actor import Actor
 from models.base import new_uid
 from models.clock import now
 from models.database import Database
-from models.entries import entries, entry_to_change, fill, packed, snapshot
+from models.entries import entries, entry_to_change, fill, is_own_draft, packed, snapshot
 from models.errors import Conflict, Invalid, KeyUsed
 from models.gates import needs_second
 from models.people import Role
@@ -137,7 +137,7 @@ def _unpublished(tx: Session, actor: Actor, uid: str, version: int) -> Entry:
     entry = entry_to_change(tx, uid, version=version)
     if entry.state not in UNPUBLISHED:
         raise Conflict("This entry is out already: change it by an update, a correction or silently.")
-    if entry.account_id != actor.account_id or entry.state is not EntryState.DRAFT:
+    if not is_own_draft(entry, actor):
         actor.must_be(Role.EDITOR)
     return entry
 

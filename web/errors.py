@@ -57,8 +57,8 @@ def show_again(page: Page) -> None:
 
 def add_error_pages(app: Flask) -> None:
     """Register a handler for each family, for HTTP's own errors and for the unexpected."""
-    for family, status in _STATUS.items():
-        app.register_error_handler(family, _family(status))
+    for family in _STATUS:
+        app.register_error_handler(family, _service_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(IntegrityError, _met_another)
@@ -72,17 +72,18 @@ def error_page(status: int, sentence: str) -> Response:
     return response
 
 
-def _family(status: int) -> Page:
-    def handle(error: ServiceError) -> ResponseReturnValue:
-        page: Page | None = g.pop("form_again", None)
-        if page is not None and isinstance(error, (Invalid, Conflict)):
+def _service_error(error: ServiceError) -> ResponseReturnValue:
+    status = next(status for family, status in _STATUS.items() if isinstance(error, family))
+    page: Page | None = g.pop("form_again", None)
+    if page is not None and isinstance(error, (Invalid, Conflict)):
+        try:
             return make_response(page(error), status)
-        response = error_page(status, said(error))
-        if isinstance(error, TooMany):
-            response.headers["Retry-After"] = str(error.retry_after)
-        return response
-
-    return handle
+        except ServiceError as exc:  # what the page is about is not there
+            return _service_error(exc)
+    response = error_page(status, said(error))
+    if isinstance(error, TooMany):
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:
@@ -108,4 +109,4 @@ def _database_away(error: OperationalError) -> ResponseReturnValue:
 def _met_another(error: IntegrityError) -> ResponseReturnValue:
     """Two requests that make the same thing met on PostgreSQL; the other won, and this one changed nothing."""
     current_app.logger.warning("two requests met: %s", str(error.orig).partition("\n")[0])
-    return _family(409)(Conflict("Somebody else made the same at the same moment. Look, and send it again."))
+    return _service_error(Conflict("Somebody else made the same at the same moment. Look, and send it again."))

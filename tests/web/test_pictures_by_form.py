@@ -73,11 +73,11 @@ def test_what_is_no_picture_is_refused_in_a_sentence(data: bytes, says: str, aut
 def test_only_forms_that_bring_pictures_may_be_large(editor: Person) -> None:
     large = {"csrf_token": fields(editor)["csrf_token"], "file": file(bytes(5 * 2**20))}
     statuses = {}
-    for path in ("/desk/pictures", "/desk/post", "/desk/entries/abc/draft", "/desk/alerts/pause", "/login", "/desk/pictures/x"):
+    for path in ("/desk/pictures", "/desk/post", "/desk/entries/abc/draft", "/desk/account/name", "/login", "/desk/pictures/x"):
         large["file"] = file(bytes(5 * 2**20))
         statuses[path] = post(editor, path, large).status_code
     assert statuses["/desk/pictures"] == 422 and statuses["/desk/post"] == 422 and statuses["/desk/entries/abc/draft"] == 404
-    assert statuses["/desk/alerts/pause"] == statuses["/login"] == 413
+    assert statuses["/desk/account/name"] == statuses["/login"] == 413
     large["file"] = file(bytes(17 * 2**20))
     assert post(editor, "/desk/post", large).status_code == 413
 

@@ -22,6 +22,8 @@ from notifier.caught import store
 from tests.conftest import Newsroom
 from tests.picture_files import photo
 from tests.web.conftest import Person
+from web.desk import board
+from web.desk.guard import requires
 
 A, E, D = Role.AUTHOR, Role.EDITOR, Role.ADMIN
 HOOK = Target("jsons://hooks.example.org/path", "webhook", "JSON webhook hooks.example.org …")
@@ -93,6 +95,7 @@ CHANGE = [
 ]
 Button = tuple[str, Role, str, dict[str, str]]
 ROLES = [None, A, E, D]
+SECRETS = {"somebody@example.org", "Somebody", "reader@example.org", "Hook"}  # what a refusal must not show
 
 
 @pytest.fixture
@@ -165,17 +168,56 @@ def press(person: Person, newsroom: Newsroom, values: dict[str, str], button: Bu
     return person.post(path_of(rule, values, entry), fields | {"version": version} | csrf)
 
 
+BODIES: dict[str, Callable[[dict[str, str]], dict[str, str]]] = {
+    "good": lambda fields: fields,
+    "nothing": lambda fields: {},
+    "nonsense": lambda fields: dict.fromkeys(fields, "x\0" * 50) | {"do": "?", "version": "-1"},
+    "turned back": lambda fields: fields | {"do": "back"},
+    "previewed": lambda fields: fields | {"do": "preview"},
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("role", ROLES)
-def test_each_button_is_refused_to_all_others(
-    role: Role | None, newsroom: Newsroom, values: dict[str, str], reader: Person, log_in: Callable[[Role], Person]
+def test_each_button_is_refused_to_all_others_whatever_is_sent(
+    role: Role | None, body: str, newsroom: Newsroom, values: dict[str, str], reader: Person, log_in: Callable[[Role], Person]
 ) -> None:
     person = log_in(role) if role else reader
+    for rule, least, entry, fields in CHANGE:
+        if role is not None and role.includes(least):
+            continue
+        button = rule, least, entry, BODIES[body](fields)
+        for token in {role is not None, False}:
+            answer = press(person, newsroom, values, button, token=token)
+            assert answer.status_code == (401 if role is None else 403), (rule, token)
+            assert role is None or SECRETS.isdisjoint(answer.text.split()), rule
+
+
+@pytest.mark.parametrize("role", [A, E, D])
+def test_each_button_needs_the_token_of_the_log_in(
+    role: Role, newsroom: Newsroom, values: dict[str, str], log_in: Callable[[Role], Person]
+) -> None:
+    person = log_in(role)
     for button in CHANGE:
-        if role is None or not role.includes(button[1]):
-            answer = press(person, newsroom, values, button, token=role is not None)
-            assert answer.status_code == (401 if role is None else 403), button[0]
-        if role is not None:
-            assert press(person, newsroom, values, button, token=False).status_code == 400, f"{button[0]} without its token"
+        if role.includes(button[1]):
+            assert press(person, newsroom, values, button, token=False).status_code == 400, button[0]
+
+
+def test_a_view_of_the_desk_that_states_no_role_serves_admins_alone(app: Flask, log_in: Callable[[Role], Person]) -> None:
+    del app.view_functions["desk.board.show"].storywire_access  # type: ignore[attr-defined]
+    try:
+        assert log_in(E).get("/desk/").status_code == 403
+        assert log_in(D).get("/desk/").status_code == 200
+    finally:
+        requires(A)(board.show)
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("rule", [rule for rule, *_ in CHANGE if ACCOUNT in rule])
+def test_an_account_that_is_not_there_is_not_found_whatever_is_sent(rule: str, body: str, admin: Person) -> None:
+    token = {"csrf_token": admin.form(admin.get("/desk/post"))[1]["csrf_token"]}
+    answer = admin.post(rule.replace(ACCOUNT, "/desk/accounts/999999"), BODIES[body]({"role": "editor"}) | token)
+    assert answer.status_code == 404
 
 
 @pytest.mark.parametrize("button", CHANGE, ids=lambda button: str(button[0]))

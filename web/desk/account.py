@@ -9,9 +9,11 @@ from flask_login import current_user  # type: ignore[import-untyped]
 from models.accounts import change_own_password
 from models.clock import now
 from models.errors import Invalid, ServiceError
+from models.people import Role
 from models.sessions import digest, end_other_sessions, end_own_session, own_sessions
 from models.staff import change_own_name
 from web.context import service
+from web.desk.guard import requires
 from web.errors import show_again
 from web.login import current_account, current_actor
 
@@ -19,12 +21,14 @@ bp = Blueprint("account", __name__)
 
 
 @bp.get("/account")
+@requires(Role.AUTHOR)
 def show() -> ResponseReturnValue:
     """All of it."""
     return _page()
 
 
 @bp.post("/account/name")
+@requires(Role.AUTHOR)
 def rename() -> ResponseReturnValue:
     """Be called by another name."""
     show_again(lambda error: _page(error, request.form))
@@ -33,6 +37,7 @@ def rename() -> ResponseReturnValue:
 
 
 @bp.post("/account/password")
+@requires(Role.AUTHOR)
 def new_password() -> ResponseReturnValue:
     """Have another password, and be logged in here alone."""
     show_again(_page)
@@ -42,6 +47,7 @@ def new_password() -> ResponseReturnValue:
 
 
 @bp.post("/account/sessions/end")
+@requires(Role.AUTHOR)
 def end() -> ResponseReturnValue:
     """Log out one browser."""
     end_own_session(service().db, current_actor(), request.form.get("session", ""))
@@ -49,6 +55,7 @@ def end() -> ResponseReturnValue:
 
 
 @bp.post("/account/sessions/end-others")
+@requires(Role.AUTHOR)
 def end_others() -> ResponseReturnValue:
     """Log out all browsers but this one."""
     end_other_sessions(service().db, current_actor(), current_user.token)

@@ -49,6 +49,7 @@ def one(account_id: int) -> ResponseReturnValue:
 
 
 @bp.post(f"{_PATH}/role")
+@requires(Role.ADMIN)
 def give_role(account_id: int) -> ResponseReturnValue:
     """Let it do more or less."""
     show_again(lambda error: _one(account_id, error))
@@ -57,6 +58,7 @@ def give_role(account_id: int) -> ResponseReturnValue:
 
 
 @bp.post(f"{_PATH}/end")
+@requires(Role.ADMIN)
 def end(account_id: int) -> ResponseReturnValue:
     """Let it in no more."""
     show_again(lambda error: _one(account_id, error))
@@ -65,6 +67,7 @@ def end(account_id: int) -> ResponseReturnValue:
 
 
 @bp.post(f"{_PATH}/reopen")
+@requires(Role.ADMIN)
 def reopen(account_id: int) -> ResponseReturnValue:
     """Let it in again."""
     reopen_account(service().db, current_actor(), account_id)

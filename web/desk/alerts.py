@@ -42,6 +42,7 @@ def show(alert_id: int) -> ResponseReturnValue:
 
 
 @bp.post(f"/alerts/{_ID}/stop")
+@requires(Role.EDITOR)
 def stop(alert_id: int) -> ResponseReturnValue:
     """Send nothing more of it."""
     stop_alert(service().db, current_actor(), alert_id)
@@ -49,6 +50,7 @@ def stop(alert_id: int) -> ResponseReturnValue:
 
 
 @bp.post(f"/alerts/{_ID}/resume")
+@requires(Role.EDITOR)
 def go_on(alert_id: int) -> ResponseReturnValue:
     """Go on with one that was stopped or held."""
     resume_alert(service().db, current_actor(), alert_id)
@@ -56,6 +58,7 @@ def go_on(alert_id: int) -> ResponseReturnValue:
 
 
 @bp.post(f"/alerts/{_ID}/retry")
+@requires(Role.EDITOR)
 def retry(alert_id: int) -> ResponseReturnValue:
     """Send it to those who missed it; perhaps also where nobody knows whether it arrived."""
     retry_alert(service().db, current_actor(), alert_id, unknown="unknown" in request.form)

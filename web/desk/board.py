@@ -12,6 +12,7 @@ from models.desk import waiting_alerts
 from models.entries import list_entries
 from models.holds import may_send
 from models.kept import unfinished
+from models.people import Role
 from models.reading import account_names, board, confirmed_recipients
 from models.scheduling import schedule
 from models.search import search
@@ -23,6 +24,7 @@ from web import plots
 from web.context import service
 from web.dates import local
 from web.desk.forms import choice
+from web.desk.guard import requires
 from web.login import current_actor, may_publish
 from web.routing import number
 
@@ -32,6 +34,7 @@ _ALERTS, _ENTRIES, _LISTED = 8, 100, 20
 
 
 @bp.get("/")
+@requires(Role.AUTHOR)
 def show() -> ResponseReturnValue:
     """The whole newsroom on one page."""
     with service().db.read() as tx:
@@ -79,6 +82,7 @@ def _midnight(moment: datetime) -> datetime:
 
 
 @bp.get("/entries")
+@requires(Role.AUTHOR)
 def entries() -> ResponseReturnValue:
     """The last 100 entries that were changed: all, or those of one state, or of one story; or those that hold some words."""
     wanted, slug, typed = (request.args.get(name, "") for name in ("state", "stream", "q"))

@@ -13,6 +13,7 @@ from models.desk import waiting_alerts
 from models.entries import get_entry
 from models.errors import ServiceError
 from models.gates import needs_second
+from models.people import Role
 from models.publishing import publish_now
 from models.reading import account_names
 from models.revising import apply_now, pending, revisions, undo
@@ -21,6 +22,7 @@ from notifier.reach import reach
 from notifier.report import why_waiting
 from web.context import service
 from web.desk.forms import EntryForm, version_number
+from web.desk.guard import requires
 from web.login import current_actor
 
 bp = Blueprint("entries", __name__)
@@ -54,6 +56,7 @@ class Wait:
 
 
 @bp.get("/entries/<uid:uid>")
+@requires(Role.AUTHOR)
 def show(uid: str) -> ResponseReturnValue:
     """An entry and all that happened to it."""
     return entry_page(uid)
@@ -89,6 +92,7 @@ def entry_page(uid: str, error: ServiceError | None = None) -> str:
 
 
 @bp.post("/entries/<uid:uid>/undo")
+@requires(Role.EDITOR)
 def take_back(uid: str) -> ResponseReturnValue:
     """Undo what still waits."""
     entry = undo(service().db, current_actor(), uid, version_number(request.form.get("version")))
@@ -96,6 +100,7 @@ def take_back(uid: str) -> ResponseReturnValue:
 
 
 @bp.post("/entries/<uid:uid>/now")
+@requires(Role.EDITOR)
 def end_wait(uid: str) -> ResponseReturnValue:
     """Publish, or tell followers, without waiting any longer."""
     version = version_number(request.form.get("version"))

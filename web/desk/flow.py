@@ -8,8 +8,9 @@ from flask.typing import ResponseReturnValue
 
 from models.approving import approve, return_entry, take_back
 from models.clock import now
-from models.entries import get_entry
+from models.entries import get_entry, is_own_submission
 from models.errors import ServiceError
+from models.people import Role
 from models.pinning import pin, unpin
 from models.reading import account_names
 from models.scheduling import reschedule, schedule
@@ -19,6 +20,7 @@ from web.context import service
 from web.desk.entries import entry_page
 from web.desk.form_page import confirm_page, must_confirm
 from web.desk.forms import EntryForm, version_number
+from web.desk.guard import requires
 from web.errors import show_again
 from web.login import current_actor
 
@@ -26,12 +28,14 @@ bp = Blueprint("flow", __name__)
 
 
 @bp.get("/schedule")
+@requires(Role.AUTHOR)
 def show_schedule() -> ResponseReturnValue:
     """What goes out when."""
     return _schedule_page()
 
 
 @bp.post("/entries/<uid:uid>/approve")
+@requires(Role.EDITOR)
 def send_approval(uid: str) -> ResponseReturnValue:
     """Let a submitted entry out, once a person knows how many are told."""
     sent = EntryForm.read(request.form)
@@ -46,6 +50,7 @@ def send_approval(uid: str) -> ResponseReturnValue:
 
 
 @bp.post("/entries/<uid:uid>/return")
+@requires(Role.EDITOR)
 def send_back(uid: str) -> ResponseReturnValue:
     """Return a submitted entry to its author, with a remark."""
     show_again(lambda error: entry_page(uid, error))
@@ -54,6 +59,7 @@ def send_back(uid: str) -> ResponseReturnValue:
 
 
 @bp.post("/entries/<uid:uid>/take-back")
+@requires(Role.EDITOR, or_own=is_own_submission)
 def take_own_back(uid: str) -> ResponseReturnValue:
     """Go on writing what one has submitted."""
     take_back(service().db, current_actor(), uid, version_number(request.form.get("version")))
@@ -61,6 +67,7 @@ def take_own_back(uid: str) -> ResponseReturnValue:
 
 
 @bp.post("/entries/<uid:uid>/time")
+@requires(Role.EDITOR)
 def change_time(uid: str) -> ResponseReturnValue:
     """Let a scheduled entry go out at another time."""
     show_again(lambda error: _schedule_page(uid, error))
@@ -70,6 +77,7 @@ def change_time(uid: str) -> ResponseReturnValue:
 
 
 @bp.post("/entries/<uid:uid>/pin")
+@requires(Role.EDITOR)
 def put_on_top(uid: str) -> ResponseReturnValue:
     """Pin an entry."""
     pin(service().db, current_actor(), uid)
@@ -77,6 +85,7 @@ def put_on_top(uid: str) -> ResponseReturnValue:
 
 
 @bp.post("/entries/<uid:uid>/unpin")
+@requires(Role.EDITOR)
 def take_from_top(uid: str) -> ResponseReturnValue:
     """Unpin it."""
     unpin(service().db, current_actor(), uid)

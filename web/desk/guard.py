@@ -1,31 +1,57 @@
 """What holds for every page of the desk."""
 
 from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec
+from dataclasses import dataclass
 
-from flask import Response, request
+from flask import Response, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect  # type: ignore[import-untyped]
 
+from models.actor import Actor
+from models.entries import get_entry
 from models.people import Role
+from models.stories import Entry
 from web.context import service
 from web.login import ask_to_log_in, current_actor, logged_in, send_again
 from web.security import sent_from_here
 from web.sent import once
 
-P = ParamSpec("P")
+View = Callable[..., ResponseReturnValue]
+Owns = Callable[[Entry, Actor], bool]
 
 csrf = CSRFProtect()
 
 
+@dataclass(frozen=True)
+class Access:
+    """The accounts that a view serves: ``role`` and those above it, and the owner of the entry where ``or_own`` says so."""
+
+    role: Role
+    or_own: Owns | None = None
+
+
+_UNSTATED = Access(Role.ADMIN)
+_ACCESS = "storywire_access"
+
+
+def requires(role: Role, *, or_own: Owns | None = None) -> Callable[[View], View]:
+    """State who may use a view of the desk.  `guard` asks before anything of the request is read."""
+
+    def mark(view: View) -> View:
+        setattr(view, _ACCESS, Access(role, or_own))
+        return view
+
+    return mark
+
+
 def guard() -> ResponseReturnValue | None:
-    """Ask who is not logged in to log in, and take forms only with the token of this log-in.
+    """Refuse a request of the desk before its form is read: without a log-in, without the role, without the CSRF token.
 
     The log-in comes first: who was logged out while writing gets the text back, not an error.
     """
     if not logged_in():
         return ask_to_log_in()
+    _must_have_access()
     try:
         csrf.protect()
     except CSRFError:
@@ -39,23 +65,21 @@ def guard() -> ResponseReturnValue | None:
     return None
 
 
+def _must_have_access() -> None:
+    """Raise Forbidden unless the account may use the view; a view that states nothing serves admins alone."""
+    view = current_app.view_functions[request.endpoint or ""]
+    access: Access = getattr(view, _ACCESS, _UNSTATED)
+    actor = current_actor()
+    if access.or_own is not None and not actor.role.includes(access.role):
+        with service().db.read() as tx:
+            if access.or_own(get_entry(tx, (request.view_args or {})["uid"]), actor):
+                return
+    actor.must_be(access.role)
+
+
 def tell_workers(response: Response) -> Response:
     """Ring after a change, and keep the desk out of every cache."""
     if request.method == "POST" and response.status_code == 303:
         service().ring()
     response.headers.setdefault("Cache-Control", "no-store")
     return response
-
-
-def requires(role: Role) -> Callable[[Callable[P, ResponseReturnValue]], Callable[P, ResponseReturnValue]]:
-    """A view for that role and those above it; for what only looks, since every change asks for its role in `models`."""
-
-    def decorate(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
-        @wraps(view)
-        def checked(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
-            current_actor().must_be(role)
-            return view(*args, **kwargs)
-
-        return checked
-
-    return decorate

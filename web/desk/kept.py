@@ -12,6 +12,7 @@ from models.entries import entries, get_entry
 from models.errors import Invalid, KeptElsewhere, ServiceError
 from models.kept import drop_kept, keep, kept_form
 from models.ledger import RecipientKind
+from models.people import Role
 from models.stories import Entry
 from models.streams import find_stream
 from notifier.preview import typed
@@ -19,6 +20,7 @@ from notifier.render import Sender
 from web.context import service
 from web.desk.caught import framed
 from web.desk.forms import EntryForm
+from web.desk.guard import requires
 from web.desk.look import kind_of, look, mail_of
 from web.login import current_actor
 from web.sent import LINES
@@ -39,6 +41,7 @@ class Keeping:
 
 
 @bp.post("/preview")
+@requires(Role.AUTHOR)
 def live() -> ResponseReturnValue:
     """What a form looks like and whom it tells, as it stands; it is kept where anything was typed into it."""
     form, uid = EntryForm.read(request.form), request.form.get("entry", "")
@@ -53,6 +56,7 @@ def live() -> ResponseReturnValue:
 
 
 @bp.post("/kept/<uid:place>/drop")
+@requires(Role.AUTHOR)
 def drop(place: str) -> ResponseReturnValue:
     """Forget what was typed there."""
     drop_kept(service().db, current_actor(), place)
@@ -60,6 +64,7 @@ def drop(place: str) -> ResponseReturnValue:
 
 
 @bp.get("/kept/<uid:place>/mail")
+@requires(Role.AUTHOR)
 def mail(place: str) -> ResponseReturnValue:
     """The mail that would go out, for a frame that may do nothing: of what was typed there, else of that entry."""
     with service().db.read() as tx:
@@ -73,6 +78,7 @@ def mail(place: str) -> ResponseReturnValue:
 
 
 @bp.get("/people")
+@requires(Role.AUTHOR)
 def people() -> Response:
     """Whom a byline may mean, by the beginning of a name."""
     words, slug = request.args.get("q", "")[:100], request.args.get("stream", "")

@@ -8,9 +8,11 @@ from werkzeug.datastructures import FileStorage
 
 from models.drawing import MOST_BYTES
 from models.errors import Invalid, NotFound
+from models.people import Role
 from models.pictures import add_picture, pictures_named
 from web.context import service
 from web.desk.forms import EntryForm
+from web.desk.guard import requires
 from web.errors import show_again
 from web.login import current_actor
 from web.sent import lines
@@ -19,6 +21,7 @@ bp = Blueprint("pictures", __name__)
 
 
 @bp.post("/pictures")
+@requires(Role.AUTHOR)
 def send() -> ResponseReturnValue:
     """Keep a picture, and say by which name a form shows it."""
     show_again(lambda error: jsonify(problem=error.reason if isinstance(error, Invalid) else str(error)))
@@ -29,6 +32,7 @@ def send() -> ResponseReturnValue:
 
 
 @bp.get("/pictures/<sha256:sha256>")
+@requires(Role.AUTHOR)
 def show(sha256: str) -> ResponseReturnValue:
     """The smallest size of a picture."""
     with service().db.read() as tx:

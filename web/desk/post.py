@@ -5,9 +5,10 @@ from dataclasses import replace
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.entries import get_entry
+from models.entries import get_entry, is_own_draft
 from models.errors import Conflict, Invalid, KeyUsed
 from models.kept import drop_kept, kept_form
+from models.people import Role
 from models.posting import Release, add_entry, post_draft, save_draft
 from models.stories import Entry, EntryState, Stream
 from models.streams import find_stream
@@ -15,6 +16,7 @@ from models.texts import EntryText, slugify
 from web.context import service
 from web.desk.form_page import confirm_page, edit_page, must_confirm, new_page
 from web.desk.forms import EntryForm
+from web.desk.guard import requires
 from web.desk.kept import keep_typed
 from web.desk.pictures import with_files
 from web.errors import show_again
@@ -24,6 +26,7 @@ bp = Blueprint("post", __name__)
 
 
 @bp.get("/post")
+@requires(Role.AUTHOR)
 def new() -> ResponseReturnValue:
     """An empty form, or what somebody was typing."""
     with service().db.read() as tx:
@@ -32,6 +35,7 @@ def new() -> ResponseReturnValue:
 
 
 @bp.post("/post")
+@requires(Role.AUTHOR)
 def send() -> ResponseReturnValue:
     """Preview, save or post a new entry."""
     form = EntryForm.read(request.form, kind="")
@@ -56,6 +60,7 @@ def send() -> ResponseReturnValue:
 
 
 @bp.post("/entries/<uid:uid>/draft")
+@requires(Role.EDITOR, or_own=is_own_draft)
 def send_draft(uid: str) -> ResponseReturnValue:
     """Preview, save or post an entry that is not out yet."""
     form = EntryForm.read(request.form, kind="")

@@ -6,12 +6,12 @@ from datetime import timedelta
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.entries import get_entry
+from models.entries import get_entry, is_own_draft
 from models.errors import Conflict, Invalid, ServiceError, StaleVersion
 from models.kept import drop_kept, kept_form
 from models.people import Role
 from models.revising import REVISING, Change, former_text, restore, retract, revise
-from models.stories import EntryState, RevisionKind
+from models.stories import RevisionKind
 from web.context import service
 from web.desk.form_page import confirm_page, edit_page, must_confirm
 from web.desk.forms import EntryForm, version_number
@@ -26,6 +26,7 @@ bp = Blueprint("revise", __name__)
 
 
 @bp.get("/entries/<uid:uid>/edit")
+@requires(Role.EDITOR, or_own=is_own_draft)
 def edit(uid: str) -> ResponseReturnValue:
     """The form of an entry: to be posted where it is not out, to be revised where it is.
 
@@ -35,8 +36,6 @@ def edit(uid: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         entry, found = get_entry(tx, uid), kept_form(tx, current_actor(), uid)
         former = former_text(tx, entry, no) if no is not None else None
-    if entry.state is not EntryState.DRAFT or entry.account_id != current_actor().account_id:
-        current_actor().must_be(Role.EDITOR)
     if found is not None and "kept" in request.args:
         form = EntryForm.kept(found)
         changed = form.version_number() != entry.version
@@ -50,6 +49,7 @@ def edit(uid: str) -> ResponseReturnValue:
 
 
 @bp.post("/entries/<uid:uid>/revise")
+@requires(Role.EDITOR)
 def send_revision(uid: str) -> ResponseReturnValue:
     """Preview or make a change of a published entry."""
     form = EntryForm.read(request.form)
@@ -82,6 +82,7 @@ def ask_retract(uid: str) -> ResponseReturnValue:
 
 
 @bp.post("/entries/<uid:uid>/retract")
+@requires(Role.EDITOR)
 def send_retraction(uid: str) -> ResponseReturnValue:
     """Take an entry off every page."""
     show_again(lambda error: _retract_page(uid, error))
@@ -91,6 +92,7 @@ def send_retraction(uid: str) -> ResponseReturnValue:
 
 
 @bp.post("/entries/<uid:uid>/restore")
+@requires(Role.EDITOR)
 def send_restoration(uid: str) -> ResponseReturnValue:
     """Bring a retracted entry back."""
     change = Change(RevisionKind.RESTORE, delay=timedelta(0))

@@ -27,6 +27,7 @@ _PLAIN = ("subject_prefix", "mail_intro", "mail_footer", "color", "picture", "pi
 
 
 @bp.get("/streams")
+@requires(Role.AUTHOR)
 def show() -> ResponseReturnValue:
     """All stories and what can be done to each."""
     with service().db.read() as tx:
@@ -42,6 +43,7 @@ def new() -> ResponseReturnValue:
 
 
 @bp.post("/streams/new")
+@requires(Role.EDITOR)
 def send() -> ResponseReturnValue:
     """Begin a story."""
     sent: Mapping[str, str] = request.form
@@ -63,6 +65,7 @@ def edit(slug: str) -> ResponseReturnValue:
 
 
 @bp.post("/streams/<slug:slug>/edit")
+@requires(Role.EDITOR)
 def save(slug: str) -> ResponseReturnValue:
     """Change what a story says."""
     sent: Mapping[str, str] = request.form
@@ -74,6 +77,7 @@ def save(slug: str) -> ResponseReturnValue:
 
 
 @bp.post("/streams/<slug:slug>/state")
+@requires(Role.EDITOR)
 def set_state(slug: str) -> ResponseReturnValue:
     """Open, hide, end or re-open a story."""
     state = choice(StreamState, "state", request.form.get("state", ""))
