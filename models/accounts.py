@@ -24,7 +24,12 @@ from models.throttle import forgive, strike
 
 LINK_LIFE = {LinkKind.LOGIN: timedelta(minutes=15), LinkKind.INVITATION: timedelta(days=7), LinkKind.RESET: timedelta(minutes=30)}
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 1_000
-TRIES = 10  # per address, and ten times as many per network, in each window
+TRIES = 10
+"""Wrong passwords within a window: for an address from one network, or in a browser that is known to it.
+
+Ten times as many are taken from one network, and for one address from all networks together: that holds up unknown browsers
+only, so nobody is kept out by the guesses of others.
+"""
 COMMAND_LINE = "Command line"
 
 _hasher = PasswordHasher()  # argon2id with the library's current parameters
@@ -100,16 +105,14 @@ def list_accounts(db: Database) -> Sequence[Account]:
         return tx.scalars(select(Account).where(Account.email.is_not(None)).order_by(Account.name, Account.id)).all()
 
 
-def log_in(db: Database, email: str, password: str, network: str, browser: str = "") -> str | None:
+def log_in(db: Database, email: str, password: str, network: str, browser: str = "", *, known_browser: str = "") -> str | None:
     """The token of a new session, or None where address and password do not belong together.
 
-    ``network`` is the client's address, ``browser`` a short name of its program.  Raises TooMany after ten failures for
-    the address, or a hundred from the network, within a quarter of an hour.
+    ``network`` is the client's address, ``browser`` a short name of its program.  ``known_browser`` names a browser that has
+    logged in to this address before: its tries count by themselves.  Raises TooMany, see `TRIES`.
     """
-    by_address, by_network = _throttle_keys(email, network)
-    strike(
-        db, {by_address: TRIES, by_network: TRIES * 10}
-    )  # counted before the answer is known, so that parallel guesses cannot slip through
+    limits = _login_limits(email, network, known_browser)
+    strike(db, limits)  # counted before the answer is known, so that parallel guesses cannot slip through
     with db.read() as tx:
         try:
             account = _by_email(tx, email)
@@ -118,9 +121,10 @@ def log_in(db: Database, email: str, password: str, network: str, browser: str =
     known = account.password_hash if account is not None else None
     if not _matches(known or _decoy(), password) or account is None or known is None:
         return None
-    forgive(db, [by_address])  # not the network: who has one account could clear the way to guess at others
+    # The network's count stays: who has one account could clear the way to guess at others.
+    forgive(db, [next(iter(limits))])
     with db.begin() as tx:
-        return open_session(tx, tx.get_one(Account, account.id), browser)
+        return open_session(tx, account.id, browser, password_hash=known)
 
 
 def make_login_link(db: Database, actor: Actor, email: str, kind: LinkKind = LinkKind.LOGIN) -> str:
@@ -154,11 +158,16 @@ def use_login_link(db: Database, token: str, browser: str = "") -> str | None:
     """The token of a new session; None where the link is unknown, was used or is too old."""
     with db.begin() as tx:
         account = take_link(tx, token, LinkKind.LOGIN)
-        return open_session(tx, account, browser) if account is not None else None
+        return open_session(tx, account.id, browser) if account is not None else None
 
 
-def _throttle_keys(email: str, network: str) -> tuple[str, str]:
-    """Under which names tries count: every way to write an address is one, and so is what one customer has of IPv6."""
+def _login_limits(email: str, network: str, known_browser: str) -> dict[str, int]:
+    """The counts that a try adds to and their limits; a right password forgives the first.
+
+    Every way to write an address is one, and so is what one customer has of IPv6.
+    """
+    if known_browser:
+        return {f"log-in browser {digest(known_browser)}": TRIES}
     try:
         address = normal_address(email)
     except Invalid:
@@ -166,7 +175,11 @@ def _throttle_keys(email: str, network: str) -> tuple[str, str]:
     with suppress(ValueError):
         ip = ip_address(network)
         network = str(ip_network((ip, 64), strict=False)) if ip.version == 6 and ip.ipv4_mapped is None else network
-    return f"log-in address {digest(address)}", f"log-in network {network}"[:200]
+    return {
+        f"log-in {digest(address)} from {network}"[:200]: TRIES,
+        f"log-in network {network}"[:200]: TRIES * 10,
+        f"log-in address {digest(address)}": TRIES * 10,
+    }
 
 
 def _is_link(token: str) -> ColumnElement[bool]:

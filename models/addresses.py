@@ -12,6 +12,7 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PLAIN = re.compile(rf"(?=.{{1,254}}\Z){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+([A-Za-z]{{2,63}})")
 _SPECIAL = frozenset(SPECIAL_USE_DOMAIN_NAMES)
+_GMAIL = ("gmail.com", "googlemail.com")
 
 HIDDEN = "sha256:"
 LAST = "\U0010ffff"  # comes after every character that an address can have
@@ -29,6 +30,18 @@ def normal_address(value: str) -> str:
     except EmailNotValidError as exc:
         raise Invalid("e-mail", "%(value)s is not an address. %(why)s", value=f"{value!r:.80}", why=str(exc)) from exc
     return found.normalized.lower()  # casefold would make another domain of one with ß
+
+
+def mailbox(address: str) -> str:
+    """The mailbox that a normalised address leads to with most providers, as a key to count by; not to send to.
+
+    A tag after a plus is the reader's own (RFC 5233 section 1).  Gmail ignores dots and has two domains.
+    """
+    name, _, domain = address.rpartition("@")
+    name = name.partition("+")[0] or name
+    if domain in _GMAIL:
+        return f"{name.replace('.', '')}@{_GMAIL[0]}"
+    return f"{name}@{domain}"
 
 
 def hidden(address: str) -> str:

@@ -16,8 +16,8 @@ from models.database import Database
 from models.errors import Gone, Invalid
 from models.ledger import RecipientState
 from models.people import Account, LinkKind, LoginLink, Role
-from models.sessions import open_session
-from models.signup import mailed_enough
+from models.sessions import digest, open_session
+from models.signup import may_mail_today
 from models.site import make_alone
 from models.texts import NAME, line
 from models.throttle import network_of, strike
@@ -58,17 +58,25 @@ def invite(db: Database, keys: Keys, actor: Actor, email: str, name: str, role: 
         return Invited(account, token, _mail(tx, keys, account, "invitation", token))
 
 
-def ask_reset(db: Database, keys: Keys, email: str, client: str) -> None:
+def ask_reset(db: Database, keys: Keys, email: str, client: str, *, known_browser: str = "") -> None:
     """Mail the account of that address a link by which it chooses a new password within half an hour.
 
-    Nobody is told whether there is one.  Raises TooMany for an address, known or not, or a network that asks too often.
+    Nobody is told whether there is one.  Raises TooMany for an address, known or not, from one network, or a network that
+    asks too often.  ``known_browser`` names a browser that has logged in to this address before: what others ask for
+    keeps no mail from it.
     """
     email = normal_address(email)
-    strike(db, {f"reset network {network_of(client)}": TRIES_OF_NETWORK, f"reset address {hidden(email)}": TRIES})
+    network = network_of(client)
+    if known_browser:
+        kind, limits = "reset by browser", {f"reset browser {digest(known_browser)}": TRIES}
+    else:
+        by_address = f"reset {hidden(email)} from {network}"
+        kind, limits = "reset", {f"reset network {network}": TRIES_OF_NETWORK, by_address: TRIES}
+    strike(db, limits)
     with db.begin() as tx:
         make_alone(tx)
         account = tx.scalar(select(Account).where(Account.email == email, Account.ended_at.is_(None)))
-        if account is not None and not mailed_enough(tx, reachable(tx, email), "reset"):
+        if may_mail_today(tx, kind, email) and account is not None:
             _mail(tx, keys, account, "reset", make_link(tx, account, LinkKind.RESET))
 
 
@@ -82,17 +90,26 @@ def choose_password(db: Database, token: str, password: str, browser: str = "") 
 
     Raises Invalid for a password that cannot be taken, after which the link still holds, and Gone.
     """
+    with db.read() as tx:
+        who_chooses(tx, token)  # a hash takes a tenth of a second and 64 MB: for nobody without a link
     hashed = hashed_password(password)
     with db.begin() as tx:
         account = _found(take_link(tx, token, *PASSWORD_LINKS))
         replace_password(tx, account, hashed)
-        return open_session(tx, account, browser)
+        opened = open_session(tx, account.id, browser)
+        if opened is None:
+            raise _gone()
+        return opened
 
 
 def _found(account: Account | None) -> Account:
     if account is None:
-        raise Gone("link", "password", "This link was used or is too old. Ask for a new one on the log-in page.")
+        raise _gone()
     return account
+
+
+def _gone() -> Gone:
+    return Gone("link", "password", "This link was used or is too old. Ask for a new one on the log-in page.")
 
 
 def _mail(tx: Session, keys: Keys, account: Account, notice: str, token: str) -> bool:

@@ -21,7 +21,7 @@ from models.database import Database
 from models.errors import BadLink, Conflict, Forbidden, Gone
 from models.ledger import Alert, Delivery, Recipient, RecipientState, SubscriptionTag
 from models.preferences import Rhythm
-from models.signup import found_or_made, mailed_enough, refuse_blocked, strike_for
+from models.signup import found_or_made, may_mail_today, refuse_blocked, strike_for
 from models.stories import Entry, Revision, Stream
 from models.suppression import erase
 from models.throttle import network_of
@@ -176,7 +176,7 @@ def _mails(tx: Session, recipient: Recipient) -> list[dict[str, Any]]:
 
 
 def _tell(tx: Session, recipient: Recipient, values: dict[str, str], language: str) -> None:
-    if not mailed_enough(tx, recipient, "fresh-link"):
+    if may_mail_today(tx, "fresh-link", recipient.address):
         owe_notice(tx, recipient, "fresh-link", {**values, "language": language})
 
 

@@ -23,16 +23,26 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def open_session(tx: Session, account: Account, browser: str) -> str:
-    """The token of a new session; ``browser`` is a short name for people."""
+def open_session(tx: Session, account_id: int, browser: str, *, password_hash: str | None = None) -> str | None:
+    """The token of a new session; ``browser`` is a short name for people.
+
+    None where the account has ended, or no longer has the password of ``password_hash``: to compare a password takes a
+    tenth of a second, and meanwhile a new one may have ended all sessions.  The account stays locked until the commit.
+    """
+    account = tx.get_one(Account, account_id, with_for_update=True, populate_existing=True)
+    if account.ended_at is not None or password_hash not in (None, account.password_hash):
+        return None
     token, moment = secrets.token_urlsafe(32), now(tx)
     tx.execute(delete(LoginSession).where(LoginSession.expires_at < moment))
-    hashed, expires_at = digest(token), moment + SESSION_LIFE
-    tx.add(
-        LoginSession(
-            token_hash=hashed, account_id=account.id, created_at=moment, seen_at=moment, browser=browser[:200], expires_at=expires_at
-        )
+    session = LoginSession(
+        token_hash=digest(token),
+        account_id=account.id,
+        created_at=moment,
+        seen_at=moment,
+        browser=browser[:200],
+        expires_at=moment + SESSION_LIFE,
     )
+    tx.add(session)
     account.seen_at = moment
     return token
 

@@ -5,31 +5,31 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, delete, exists, func, or_, select
+from sqlalchemy import Select, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from config.keys import Keys
-from models.addresses import hidden, normal_address
+from models.addresses import hidden, mailbox, normal_address
 from models.alerts import owe_notice
 from models.audience import find
 from models.base import new_uid
 from models.clock import now
 from models.database import Database, rows_changed
 from models.errors import BadLink, Conflict, Gone, Invalid
-from models.ledger import Alert, Delivery, DeliveryState, Lane, Recipient, RecipientKind, RecipientState, Subscription
+from models.ledger import Delivery, DeliveryState, Lane, Recipient, RecipientKind, RecipientState, Subscription
 from models.preferences import CHOICES, Follow, set_follow
 from models.site import make_alone
 from models.stories import Stream, StreamState
 from models.streams import get_stream
-from models.throttle import network_of, strike
+from models.throttle import network_of, strike, tries_today
 from models.tokens import ALL, leave_token, read_timed_token, timed_token
 
 LIFE = timedelta(days=3)
 """How long a question can be answered."""
 KEPT = timedelta(days=7)
 """After which an address that never answered is forgotten."""
-TRIES, TRIES_OF_NETWORK = 3, 100  # in each window of a throttle
-MOST_MAILS, OF = 5, timedelta(days=1)  # that an address gets because somebody typed it, however often that is
+TRIES, TRIES_OF_NETWORK = 3, 20  # in each window of a throttle
+MAX_MAILS_PER_DAY = 5  # of one kind, to a mailbox, because somebody typed its address
 MOST_CONSENTS = 20
 
 _CONFIRM = "confirm"
@@ -78,7 +78,7 @@ def ask(db: Database, keys: Keys, wish: Wish, *, blocked: Collection[str] = ()) 
         asked = {"page": wish.page[:200], "choice": wish.choice, "at": _second(now(tx)).isoformat(), "network": network_of(wish.client)}
         if recipient.state is not RecipientState.SUPPRESSED:
             recipient.consent = {**(recipient.consent or {}), "asked": asked}
-        if not mailed_enough(tx, recipient, "confirm", "preferences"):
+        if may_mail_today(tx, "sign-up", address):
             known = recipient.state is RecipientState.CONFIRMED
             scope = stream.uid if stream else ALL
             values = {
@@ -148,18 +148,20 @@ def refuse_blocked(address: str, blocked: Collection[str]) -> None:
 
 
 def strike_for(db: Database, address: str, client: str) -> None:
-    """Count a mail that somebody asks for; TooMany from one network, or for one address."""
-    strike(db, {f"sign-up network {network_of(client)}": TRIES_OF_NETWORK, f"sign-up address {hidden(_mailbox(address))}": TRIES})
+    """Count a mail that somebody asks for; TooMany from one network, or for one mailbox."""
+    limits = {
+        f"sign-up network {network_of(client)}": TRIES_OF_NETWORK,
+        f"sign-up mailbox {hidden(mailbox(address))}": TRIES,
+    }
+    strike(db, limits)
 
 
-def mailed_enough(tx: Session, recipient: Recipient, *names: str) -> bool:
-    """Whether an address got so many of these notices today that one more would be a nuisance.
+def may_mail_today(tx: Session, kind: str, address: str, *, most: int = MAX_MAILS_PER_DAY) -> bool:
+    """Count a mail of this kind to a mailbox; False where it had its ``most`` within a day.
 
     Each kind counts by itself: whoever types somebody's address in must not keep that person's own links from them.
     """
-    today = (Delivery.recipient_id == recipient.id, Delivery.lane == Lane.URGENT, Delivery.created_at > now(tx) - OF)
-    of_kind = select(func.count()).select_from(Delivery).join(Alert).where(*today, Alert.notice["name"].as_string().in_(names))
-    return int(tx.scalar(of_kind) or 0) >= MOST_MAILS
+    return tries_today(tx, f"{kind} mails {hidden(mailbox(address))}") <= most
 
 
 def found_or_made(tx: Session, address: str, place: Wish | Stream | Recipient) -> Recipient:
@@ -218,12 +220,6 @@ def _unanswered(tx: Session) -> Select[int]:
     asked_lately = exists().where(Delivery.recipient_id == Recipient.id, owed)
     pending = (Recipient.kind == RecipientKind.MAIL, Recipient.state == RecipientState.PENDING)
     return select(Recipient.id).where(*pending, Recipient.created_at < now(tx) - KEPT, ~asked_lately)
-
-
-def _mailbox(address: str) -> str:
-    """Where it arrives with most providers: what stands behind a plus is a name of the reader's own."""
-    name, _, domain = address.rpartition("@")
-    return f"{name.partition('+')[0] or name}@{domain}"
 
 
 def _second(moment: datetime) -> datetime:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
-from sqlalchemy import delete, select
+from sqlalchemy import case, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -14,6 +14,7 @@ from models.errors import TooMany
 from models.people import Throttle
 
 WINDOW = timedelta(minutes=15)
+DAY = timedelta(days=1)
 
 
 def strike(db: Database, limits: Mapping[str, int]) -> None:
@@ -35,9 +36,8 @@ def strike(db: Database, limits: Mapping[str, int]) -> None:
 
 def _first_over(tx: Session, limits: Mapping[str, int]) -> TooMany | None:
     moment = now(tx)
-    tx.execute(delete(Throttle).where(Throttle.window_at < moment - WINDOW))
     for key, limit in limits.items():
-        tries, window_at = _count(tx, key, moment)
+        tries, window_at = _count(tx, key, moment, WINDOW)
         if tries > limit:
             return _too_many(window_at, moment)
     return None
@@ -47,11 +47,25 @@ def _too_many(window_at: datetime, moment: datetime) -> TooMany:
     return TooMany(max(1, round((window_at + WINDOW - moment).total_seconds())))
 
 
-def _count(tx: Session, key: str, moment: datetime) -> tuple[int, datetime]:
-    """One more try under that key, in one statement, so that the first two of a window may come at once."""
+def tries_today(tx: Session, key: str) -> int:
+    """Count one more try for ``key`` and return how many there were since the first, which a day ends."""
+    tries, _ = _count(tx, key, now(tx), DAY)
+    return tries
+
+
+def _count(tx: Session, key: str, moment: datetime, window: timedelta) -> tuple[int, datetime]:
+    """One more try for that key, in one statement, so that the first two of a window may come at once."""
+    tx.execute(delete(Throttle).where(Throttle.window_at < moment - DAY))
     insert = (sqlite if tx.get_bind().dialect.name == "sqlite" else postgresql).insert(Throttle)
     row = insert.values(key=key, window_at=moment, tries=1)
-    counted = row.on_conflict_do_update(index_elements=["key"], set_={"tries": Throttle.tries + 1})
+    is_over = Throttle.window_at < moment - window
+    counted = row.on_conflict_do_update(
+        index_elements=["key"],
+        set_={
+            "tries": case((is_over, 1), else_=Throttle.tries + 1),
+            "window_at": case((is_over, moment), else_=Throttle.window_at),
+        },
+    )
     tries, window_at = tx.execute(counted.returning(Throttle.tries, Throttle.window_at)).one()
     return tries, window_at
 

@@ -1,12 +1,17 @@
 """Signed names that stand in links of mails: short, unreserved URL characters only, checked without a look-up."""
 
 import base64
+import hashlib
 import hmac
+import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from cryptography.fernet import Fernet
 
 from config.keys import Keys
+from models.addresses import normal_address
+from models.errors import Invalid
 
 ALL = "all"
 
@@ -34,6 +39,23 @@ def read_timed_token(keys: Keys, purpose: str, token: str, number: int) -> tuple
     """Its ``number`` values and until when they hold, which the caller compares; None where it was not made by us for that purpose."""
     read = _read(keys, purpose, token, number + 1)
     return (read[:-1], datetime.fromtimestamp(int(read[-1], 16), UTC)) if read else None
+
+
+def browser_token(keys: Keys, address: str) -> str:
+    """Names a browser that has logged in to an account of that address; random, so each browser has its own."""
+    return _signed(keys, "browser", _address_key(address), secrets.token_hex(8))
+
+
+def is_browser_of(keys: Keys, token: str, address: str) -> bool:
+    """Whether that is a token of `browser_token` for this address, however it is written."""
+    read = _read(keys, "browser", token, 2)
+    return read is not None and read[0] == _address_key(address)
+
+
+def _address_key(address: str) -> str:
+    with suppress(Invalid):
+        address = normal_address(address)
+    return hashlib.sha256(address.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def sealed(keys: Keys, token: str) -> str:

@@ -2,8 +2,22 @@
 
 import re
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
-from flask import Blueprint, Flask, Response, make_response, redirect, render_template, request, session, url_for
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    after_this_request,
+    current_app,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    session,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user, logout_user  # type: ignore[import-untyped]
 
@@ -12,12 +26,15 @@ from models.actor import Actor
 from models.errors import Gone
 from models.people import Account, Role
 from models.sessions import log_out, session_account
+from models.tokens import browser_token, is_browser_of
 from web.browsers import browser_name
 from web.context import service
 from web.sent import once
 
 login = Blueprint("login", __name__)
 
+BROWSER_LIFE = timedelta(days=365)
+"""How long a browser counts as known to the account that logged in by it: guesses of others do not hold it up."""
 KEPT = "kept."  # before the names of fields that were sent while nobody was logged in
 _DESK_PATH = re.compile(r"/desk(?:/[A-Za-z0-9_-]+)*(?:\?[A-Za-z0-9_=&-]*)?")
 
@@ -100,7 +117,8 @@ def enter() -> ResponseReturnValue:
     """Log in by e-mail and password; then show again what a form had sent before, or lead on."""
     email, next_path = request.form.get("email", "").replace("\x00", ""), desk_path(request.form.get("next", ""))
     kept = {name: value for name, value in request.form.items() if name.startswith(KEPT)}
-    token = log_in(service().db, email, request.form.get("password", ""), request.remote_addr or "", this_browser())
+    password, client = request.form.get("password", ""), request.remote_addr or ""
+    token = log_in(service().db, email, password, client, this_browser(), known_browser=known_browser(email))
     if token is None:
         message = "This address and password do not belong together."
         return _form(422, next_path=next_path, kept=kept, email=email, message=message)
@@ -147,13 +165,34 @@ def this_browser() -> str:
     return browser_name(request.user_agent.string)
 
 
+def known_browser(email: str) -> str:
+    """What names this browser, where it has logged in to that address before; else empty."""
+    token = request.cookies.get(_browser_cookie(), "")
+    return token if is_browser_of(service().keys, token, email) else ""
+
+
+def _browser_cookie() -> str:
+    return f"{current_app.config['SESSION_COOKIE_NAME']}-browser"
+
+
 def begin_session(token: str) -> None:
-    """Log this browser in by the token of a new session."""
+    """Log this browser in by the token of a new session, and remember that this account has used it."""
     session.clear()  # nothing of an earlier session lives on, its CSRF token neither
     session.permanent = True
     account = session_account(service().db, token)
     assert account is not None  # the token was made a moment ago
     login_user(LoggedIn(account, token))
+    email = account.email or ""
+    if known_browser(email):
+        return
+    cookie = browser_token(service().keys, email)
+
+    @after_this_request
+    def _remember_browser(response: Response) -> Response:
+        secure: bool = current_app.config["SESSION_COOKIE_SECURE"]
+        options: dict[str, Any] = {"max_age": BROWSER_LIFE, "secure": secure, "httponly": True, "samesite": "Lax"}
+        response.set_cookie(_browser_cookie(), cookie, **options)
+        return response
 
 
 def _form(status: int, *, next_path: str, message: str = "", email: str = "", kept: dict[str, str] | None = None) -> Response:

@@ -8,7 +8,7 @@ from models.invitations import ask_reset, choose_password, who_chooses
 from web.answer import unshared
 from web.context import service
 from web.errors import show_again
-from web.login import begin_session, this_browser
+from web.login import begin_session, known_browser, this_browser
 
 passwords = Blueprint("passwords", __name__)
 
@@ -24,7 +24,8 @@ def send() -> ResponseReturnValue:
     """Mail a link to that address if an account has it; the answer is the same if none has."""
     email = request.form.get("email", "")
     show_again(lambda error: _ask(email, error))
-    ask_reset(service().db, service().keys, email, request.remote_addr or "")
+    client = request.remote_addr or ""
+    ask_reset(service().db, service().keys, email, client, known_browser=known_browser(email))
     service().ring()
     return unshared(make_response(render_template("login_forgotten.html", sent=True, email=email)))
 

@@ -2,18 +2,24 @@
 
 import argon2
 import pytest
+from sqlalchemy import select
 
 from models import Role, accounts
 from models.accounts import (
     add_account,
+    change_own_password,
     list_accounts,
     log_in,
     make_login_link,
     set_password,
     use_login_link,
 )
+from models.actor import Actor
 from models.errors import Forbidden, Invalid, NotFound, TooMany
+from models.invitations import choose_password
+from models.people import LinkKind, LoginSession
 from models.sessions import log_out, session_account
+from models.staff import end_account
 
 PASSWORD = "a river of words"
 SHIPPED = accounts._hasher  # before a fixture puts a quick one in its place
@@ -49,15 +55,66 @@ def test_an_unknown_address_opens_nothing(db, email):
     assert log_in(db, email, PASSWORD, "192.0.2.1") is None
 
 
-def test_too_many_tries_and_one_waits_even_with_the_right_password(db, editor, clock, monkeypatch):
+def guess(db, email, times, network="192.0.2.1", **more):
+    for _ in range(times):
+        assert log_in(db, email, "wrong", network, **more) is None
+
+
+def test_after_too_many_tries_from_a_network_even_the_right_password_waits_there(db, editor, clock, monkeypatch):
     monkeypatch.setattr(accounts, "TRIES", 3)
-    for _ in range(3):
-        log_in(db, editor.email, "wrong", "192.0.2.1")
+    guess(db, editor.email, 3)
     with pytest.raises(TooMany) as caught:
-        log_in(db, editor.email, PASSWORD, "198.51.100.7")
+        log_in(db, editor.email, PASSWORD, "192.0.2.1")
     assert caught.value.retry_after == 15 * 60
+    assert log_in(db, editor.email, PASSWORD, "198.51.100.7") is not None, "the owner is elsewhere"
     clock.forward(minutes=15, seconds=1)
     assert log_in(db, editor.email, PASSWORD, "192.0.2.1") is not None
+
+
+def test_guesses_from_many_networks_hold_up_unknown_browsers_and_no_known_one(db, editor, monkeypatch):
+    monkeypatch.setattr(accounts, "TRIES", 2)
+    for number in range(20):
+        guess(db, editor.email, 1, f"198.51.100.{number}")
+    with pytest.raises(TooMany):
+        log_in(db, editor.email, PASSWORD, "203.0.113.9")
+    assert log_in(db, editor.email, PASSWORD, "203.0.113.9", known_browser="b1") is not None
+    guess(db, editor.email, 2, "203.0.113.9", known_browser="stolen")
+    with pytest.raises(TooMany):
+        log_in(db, editor.email, PASSWORD, "192.0.2.77", known_browser="stolen")
+    assert log_in(db, editor.email, PASSWORD, "203.0.113.9", known_browser="b1") is not None
+
+
+def end_it(db, newsroom, keys, editor):
+    end_account(db, newsroom.actor, editor.id)
+
+
+def set_it(db, newsroom, keys, editor):
+    set_password(db, newsroom.actor, editor.email, "another river")
+
+
+def change_it(db, newsroom, keys, editor):
+    change_own_password(db, Actor.of(editor), "", PASSWORD, "another river")
+
+
+def reset_it(db, newsroom, keys, editor):
+    choose_password(db, make_login_link(db, newsroom.actor, editor.email, LinkKind.RESET), "another river")
+
+
+@pytest.mark.parametrize("change", [end_it, set_it, change_it, reset_it])
+def test_a_log_in_under_way_does_not_outlive_what_logs_the_account_out(db, newsroom, keys, editor, monkeypatch, change):
+    matches = accounts._matches
+
+    def slowly(hashed, password):
+        right = matches(hashed, password)
+        monkeypatch.setattr(accounts, "_matches", matches)
+        change(db, newsroom, keys, editor)  # while the old password is being compared
+        return right
+
+    monkeypatch.setattr(accounts, "_matches", slowly)
+    assert log_in(db, editor.email, PASSWORD, "192.0.2.1") is None
+    with db.read() as tx:
+        browsers = tx.scalars(select(LoginSession)).all()
+    assert len(browsers) == (change is reset_it), "but for the session of the new password"
 
 
 def test_a_right_password_forgives_earlier_slips(db, editor, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from models import Role
+from models import Role, accounts
 from models.accounts import add_account, log_in, make_login_link, use_login_link
 from models.actor import Actor
 from models.audience import find, list_recipients
@@ -101,21 +101,35 @@ def test_a_reset_holds_for_half_an_hour(db, newsroom, keys, mara, clock):
 
 
 @pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
-def test_an_address_that_is_asked_for_too_often_waits_known_or_not(db, newsroom, keys, mara, address):
+def test_an_address_that_is_asked_for_too_often_from_a_network_waits_known_or_not(db, newsroom, keys, mara, address):
     for number in range(3):
-        ask_reset(db, keys, address, f"192.0.{number}.1")
+        ask_reset(db, keys, address, f"192.0.2.{number}")
     with pytest.raises(TooMany):
-        ask_reset(db, keys, address, "198.51.100.1")
+        ask_reset(db, keys, address, "192.0.2.200")
     assert len(mailed(newsroom, keys)) == (3 if address == ADDRESS else 0)
     with db.read() as tx:
         assert find(tx, RecipientKind.MAIL, "nobody@example.org") is None, "a guess is not written down"
 
 
-def test_an_address_gets_five_resets_a_day_whoever_asks(db, newsroom, keys, mara, clock):
-    for _ in range(7):
-        ask_reset(db, keys, ADDRESS, "192.0.2.1")
+def test_an_address_gets_five_resets_a_day_whoever_asks_and_as_many_in_a_browser_that_it_used(db, newsroom, keys, mara, clock):
+    for number in range(7):
+        ask_reset(db, keys, ADDRESS, f"192.0.{number}.1")
         clock.forward(minutes=16)
     assert len(mailed(newsroom, keys)) == 5
+    for _ in range(7):
+        ask_reset(db, keys, ADDRESS, "192.0.2.1", known_browser="b1")
+        clock.forward(minutes=16)
+    assert len(mailed(newsroom, keys)) == 10
+    clock.forward(days=1)
+    ask_reset(db, keys, ADDRESS, "192.0.2.1")
+    assert len(mailed(newsroom, keys)) == 11
+
+
+@pytest.mark.parametrize("password", ["short", PASSWORD])
+def test_no_password_is_hashed_for_a_link_that_does_not_hold(db, monkeypatch, password):
+    monkeypatch.setattr(accounts, "_hasher", None)
+    with pytest.raises(Gone):
+        choose_password(db, "A" * 32, password)
 
 
 def test_the_last_admin_stays_one(db, newsroom, mara):

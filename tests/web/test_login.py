@@ -5,7 +5,7 @@ from flask import Flask
 
 from config.keys import Keys
 from config.settings import load_settings
-from models import Role
+from models import Role, accounts
 from models.accounts import add_account, make_login_link
 from models.database import Database
 from tests.conftest import Newsroom, StandingClock
@@ -51,6 +51,24 @@ def test_after_ten_guesses_even_the_right_password_has_to_wait(mara: None, reade
     assert 0 < int(refused.headers["Retry-After"]) <= 900
     clock.forward(minutes=16)
     assert enter(reader).status_code == 303
+
+
+def test_the_guesses_of_others_keep_nobody_out_of_a_browser_that_was_used_before(
+    mara: None, app: Flask, db: Database, reader: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = enter(reader)
+    [cookie] = [value for value in first.headers.getlist("Set-Cookie") if "-browser=" in value]
+    assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and ADDRESS not in cookie
+    reader.post("/logout", {})
+    monkeypatch.setattr(accounts, "TRIES", 1)
+    for number in range(9):  # and the first log-in
+        assert accounts.log_in(db, ADDRESS, "guess", f"198.51.100.{number}") is None
+    stranger = Person(app.test_client())
+    assert enter(stranger).status_code == 429
+    assert enter(reader).status_code == 303
+    reader.post("/logout", {})
+    assert enter(reader, password="guess").status_code == 422
+    assert enter(reader).status_code == 429, "its own tries count, too"
 
 
 @pytest.mark.parametrize(
