@@ -3,18 +3,24 @@
 import click
 
 from cli.door import Door, json_option, open_door, show, table
-from cli.following import show_alert
+from cli.lazy import LazyCommand, LazyGroup
 from models.holds import Waiting, pause_sending, resume_sending, waiting
 from models.steering import find_alert, resume_alert, retry_alert, stop_alert
 from notifier.report import alert_sums, why_waiting
 
 
-@click.group()
+@click.group(cls=LazyGroup)
 def alert() -> None:
     """What was told, and what became of it.  An alert is named by its id, or by its entry's uid: the entry's latest."""
 
 
-alert.add_command(show_alert)
+alert.add_command(
+    LazyCommand(
+        "show",
+        "cli.following:show_alert",
+        "Show an alert: how far it is by service, how fast, what went wrong in the remote's words, why it waits.",
+    )
+)
 
 
 @alert.command("list")

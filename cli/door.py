@@ -20,7 +20,7 @@ from models.accounts import command_line_account
 from models.actor import Actor
 from models.database import Database, open_database
 from models.gates import Gates
-from models.migrate import pending_migrations
+from models.schema_version import known_revisions, pending_migrations
 from models.site import is_founded
 from models.texts import BODY
 
@@ -49,7 +49,9 @@ class Door:
             )
         db = open_database(self.settings.resolved_database_url, gates=Gates.of(self.settings))
         click.get_current_context().call_on_close(db.engine.dispose)
-        if pending_migrations(db):
+        if pending := pending_migrations(db):
+            if pending == known_revisions():
+                raise BadSettings("The database has no tables yet. Run `storywire init`.")
             raise BadSettings("The database is of an older version. Run `storywire init`.")
         if not is_founded(db):
             raise BadSettings("The database was left half made. Run `storywire init`.")

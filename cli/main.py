@@ -1,51 +1,27 @@
 """The command `storywire`."""
 
-import os
 import sys
+from importlib import import_module
 
 import click
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from cli.alerts import alert, pause, resume
-from cli.audience import channel, subscriber
-from cli.demo import demo
-from cli.doctor import doctor
-from cli.entries import entry
-from cli.errors import CannotStart
-from cli.operating import init
-from cli.people import account, contributor
-from cli.serve import serve, web
-from cli.streams import stream
-from cli.worker import worker
-from config.settings import BadSettings
-from models.errors import ServiceError
+from cli.lazy import LazyCommand, LazyGroup
 
 
-class _CannotStart(click.ClickException):
-    exit_code = os.EX_CONFIG
-
-
-class _Unavailable(click.ClickException):
-    exit_code = os.EX_UNAVAILABLE
-
-
-class _OneSentence(click.Group):
+class _OneSentence(LazyGroup):
     """A group whose expected errors end in one sentence and an exit code, never in a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except ServiceError as exc:
-            raise click.ClickException(str(exc)) from exc
-        except (BadSettings, CannotStart) as exc:
-            raise _CannotStart(str(exc)) from exc
-        except UnicodeEncodeError as exc:
-            raise click.ClickException("What was given is not UTF-8 text.") from exc
-        except IntegrityError as exc:
-            raise click.ClickException("Somebody else made the same at the same moment. Run it again.") from exc
-        except DBAPIError as exc:
-            first_line = str(exc.orig).partition("\n")[0]
-            raise _Unavailable(f"The database cannot be used: {first_line}") from exc
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except Exception as exc:
+            # Imported here: to know the errors of the database, SQLAlchemy must be imported.
+            failure: click.ClickException | None = import_module("cli.failures").as_click_error(exc)
+            if failure is None:
+                raise
+            raise failure from exc
 
 
 @click.group(cls=_OneSentence, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -62,8 +38,25 @@ def main() -> None:
             output.reconfigure(errors="backslashreplace")  # a terminal that knows fewer characters must not end a command
 
 
-for command in (demo, serve, web, worker, init, doctor, account, contributor, stream, entry, channel, subscriber, alert, pause, resume):
-    main.add_command(command)
+COMMANDS = (
+    ("account", "cli.people", "People who log in to the desk."),
+    ("alert", "cli.alerts", "What was told, and what became of it."),
+    ("channel", "cli.channels", "Chat rooms, phones and programs that are alerted."),
+    ("contributor", "cli.people", "People credited in bylines and on streams."),
+    ("demo", "cli.demo", "Start a site with a demo story, a reader and a local mail catcher; everything is kept under DATA_DIR."),
+    ("doctor", "cli.doctor", "Print every setting, and check whether the site can do its work."),
+    ("entry", "cli.entries", "Dated items of a story."),
+    ("init", "cli.operating", "Set a site up, or bring its database up to date."),
+    ("pause", "cli.alerts", "Let no alert go out, on no node, until `storywire resume`."),
+    ("resume", "cli.alerts", "Let alerts go out again after a pause or a hold, and say how many wait."),
+    ("serve", "cli.serve", "Run the site until Ctrl+C or SIGTERM: the web server and the worker that sends alerts."),
+    ("stream", "cli.streams", "Running stories."),
+    ("subscriber", "cli.audience", "E-mail addresses that are alerted."),
+    ("worker", "cli.worker", "Send alerts until Ctrl+C or SIGTERM, then settle what is in flight and end."),
+)
+for name, module, summary in COMMANDS:
+    main.add_command(LazyCommand(name, f"{module}:{name}", summary))
+main.add_command(LazyCommand("web", "cli.serve:web", "The web process alone, as `serve` starts it.", hidden=True))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, inspect, select, table, text
 
 from config.settings import BadSettings
 from models.database import Database, make_private
 from models.indexing import TABLES as SEARCH_TABLES
+from models.schema_version import MIGRATIONS, missing_revisions, pending_migrations
 
 _LOCK = 0x53544F52  # "STOR": every node asks PostgreSQL for the same advisory lock
 _VERSION_TABLE = "alembic_version"
@@ -38,28 +38,8 @@ class Upgrade:
 
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("script_location", str(MIGRATIONS))
     return config
-
-
-def pending_migrations(db: Database) -> list[str]:
-    """The revisions that the database lacks, oldest first.
-
-    Raises BadSettings where it has one that is not known here.
-    """
-    with db.engine.connect() as connection:
-        return _pending(connection)
-
-
-def _pending(connection: Connection) -> list[str]:
-    script = ScriptDirectory.from_config(_config())
-    current = MigrationContext.configure(connection).get_current_revision()
-    known = [step.revision for step in script.walk_revisions()]
-    if current is None:
-        return known[::-1]
-    if current not in known:
-        raise BadSettings(f"The database was made by a newer Storywire (its tables are at {current}). Install that one.")
-    return known[: known.index(current)][::-1]
 
 
 def migrate(db: Database, target: str = "head") -> Upgrade:
@@ -78,7 +58,7 @@ def migrate(db: Database, target: str = "head") -> Upgrade:
 
 
 def _apply(connection: Connection, target: str) -> list[str]:
-    pending = _pending(connection)  # read again under the lock: another process may have been first
+    pending = missing_revisions(connection)  # read again under the lock: another process may have been first
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, target)
@@ -87,7 +67,7 @@ def _apply(connection: Connection, target: str) -> list[str]:
 
 def _migrate_sqlite(db: Database, target: str) -> Upgrade:
     with _foreign_keys_off(db) as connection, connection.begin():
-        pending = _pending(connection)
+        pending = missing_revisions(connection)
         copy = _copy(db, pending[-1]) if pending else None
         try:
             before = _count_rows(connection)

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from config.settings import BadSettings, Settings
 from models.database import Database, open_database
-from models.migrate import pending_migrations
+from models.schema_version import pending_migrations
 from models.site import is_founded
 
 

@@ -9,6 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from cli.lazy import LazyCommand
 from cli.main import main
 from models import EntryState
 from models.database import open_database
@@ -240,7 +241,8 @@ def test_a_database_of_a_newer_version_is_left_alone(story, tmp_path):
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()):
-    for name, command in group.commands.items():
+    for name, entry in group.commands.items():
+        command = entry.load() if isinstance(entry, LazyCommand) else entry
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         elif not command.hidden:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from cli.main import main
 from cli.worker_lock import FILE, worker_lock
 from models.database import open_database
-from models.migrate import pending_migrations
+from models.schema_version import pending_migrations
 
 PATIENCE = 30.0
 pytestmark = pytest.mark.processes

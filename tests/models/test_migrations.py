@@ -14,7 +14,8 @@ from models import migrate as migrating
 from models.base import Base
 from models.database import Database, open_database
 from models.indexing import TABLES
-from models.migrate import Upgrade, migrate, pending_migrations
+from models.migrate import Upgrade, migrate
+from models.schema_version import known_revisions, pending_migrations
 from models.site import found_site
 from tests.filled import fill_every_table, reflect, rows_of
 
@@ -204,3 +205,7 @@ def test_ids_of_deleted_rows_are_given_to_nobody_again(sqlite_db: Database) -> N
     with sqlite_db.engine.connect() as connection:
         made = {row[0] for row in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%%AUTOINCREMENT%%'")}
     assert made == {table.name for table in Base.metadata.tables.values() if table.dialect_options["sqlite"]["autoincrement"]}
+
+
+def test_the_revisions_that_are_known_without_alembic_are_its_own() -> None:
+    assert known_revisions() == REVISIONS
