@@ -1,10 +1,12 @@
 """What is made of a file that somebody sends."""
 
 import random
+import struct
+import zlib
 from io import BytesIO
 
 import pytest
-from PIL import Image, ImageFile, PngImagePlugin
+from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 
 from models import drawing
 from models.drawing import draw
@@ -105,12 +107,81 @@ def test_each_way_to_write_colours_is_read(mode):
     assert opened(drawn.data).mode != "RGBA", "an opaque picture needs no transparency"
 
 
-def test_an_animation_is_shown_by_its_first_picture():
+def animation(form: str, *colours: str, size: tuple[int, int] = (64, 40)) -> bytes:
+    frames = [Image.new("RGB", size, colour) for colour in colours]
     out = BytesIO()
-    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "blue")]
-    frames[0].save(out, "GIF", save_all=True, append_images=frames[1:])
-    (drawn,) = draw(out.getvalue())
-    assert is_red(opened(drawn.data), 5, 5) and not getattr(opened(drawn.data), "is_animated", False)
+    frames[0].save(out, form, save_all=True, append_images=frames[1:], duration=150, loop=0)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "AVIF"])
+def test_an_animation_goes_on_moving(form):
+    drawn = draw(animation(form, "red", "blue", "red", size=(1000, 40)))
+    assert [(one.media_type, one.width) for one in drawn] == [("image/webp", 1000), ("image/webp", 480)]
+    for one in drawn:
+        image = opened(one.data)
+        assert (image.n_frames, image.info["loop"]) == (3, 0)
+        seen = []
+        for number in range(3):
+            image.seek(number)
+            seen.append(is_red(image, 5, 5))
+            assert image.info["duration"] == 150
+        assert seen == [True, False, True]
+
+
+@pytest.mark.parametrize(("size", "frames"), [((1, 1), drawing.MAX_FRAMES + 1), ((3000, 3000), 3)])
+def test_an_animation_of_too_many_pixels_in_all_is_refused(size, frames):
+    colours = ("red", "blue") * (frames // 2) + ("red",) * (frames % 2)
+    with pytest.raises(Invalid, match="300 frames at most"):
+        draw(animation("GIF", *colours, size=size))
+
+
+def progressive(scans: int) -> bytes:
+    """A JPEG with so many scans, of which all after the first ten are empty."""
+    out = BytesIO()
+    Image.new("L", (64, 64), 90).save(out, "JPEG", progressive=True)
+    whole = out.getvalue()
+    start = whole.rindex(drawing._JPEG_SCAN)
+    return whole[:start] + whole[start:-2] * (scans - whole.count(drawing._JPEG_SCAN) + 1) + whole[-2:]
+
+
+def test_a_picture_that_costs_more_than_it_shows_is_refused_before_it_is_decoded(monkeypatch):
+    assert draw(progressive(20))
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(Invalid, match="more than 100 scans"):
+        draw(progressive(3_000))
+
+
+@pytest.mark.parametrize("lost", [2, 3, 40])
+@pytest.mark.parametrize("more", [{}, {"progressive": True}, {"subsampling": 2}])
+def test_a_jpeg_whose_last_bytes_were_lost_is_taken(lost, more):
+    # libjpeg warns of a missing EOI marker (ITU-T T.81, B.1.1.3) and shows the picture, as browsers do.
+    noise = Image.frombytes("RGB", (320, 200), random.Random(1).randbytes(192_000))
+    out = BytesIO()
+    noise.save(out, "JPEG", **more)
+    (whole,), (drawn,) = draw(out.getvalue()), draw(out.getvalue()[:-lost])
+    top = (0, 0, 320, 200 - drawing.MAX_LOST_ROWS)
+    differ = ImageChops.difference(opened(whole.data).crop(top), opened(drawn.data).crop(top))
+    assert (drawn.width, drawn.height) == (320, 200) and differ.getbbox() is None
+
+
+def png16(transparent: tuple[int, int, int]) -> bytes:
+    """A PNG of 16 bits a channel, half of it of the colour that its tRNS chunk makes transparent."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    half = struct.pack(">3H", *transparent) * 16 + struct.pack(">3H", 0xC8C8, 0x1E1E, 0x1E1E) * 16
+    rows = zlib.compress((b"\0" + half) * 32)
+    head = struct.pack(">IIBBBBB", 32, 32, 16, 2, 0, 0, 0)
+    parts = (chunk(b"IHDR", head), chunk(b"tRNS", struct.pack(">3H", *transparent)), chunk(b"IDAT", rows), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("colour", [(1, 2, 3), (0xFFFF, 0xFFFF, 0xFFFF), (0x1234, 0, 0xABCD)])
+def test_the_transparent_colour_of_a_deep_png_stays_transparent(colour):
+    (drawn,) = draw(png16(colour))
+    assert [opened(drawn.data).convert("RGBA").getpixel(at)[3] for at in ((5, 5), (25, 5))] == [0, 255]
 
 
 @pytest.mark.parametrize("size", [(5100, 5100), (7100, 7100), (10_000, 10_000), (60_000, 60_000)])
