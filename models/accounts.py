@@ -1,6 +1,7 @@
 """Accounts: made, found, and logged in by password or by a link that works once."""
 
 import functools
+import logging
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,13 +15,16 @@ from sqlalchemy.orm import Session
 
 from models.actor import Actor
 from models.addresses import normal_address
+from models.alerts import tell_account
 from models.clock import now
 from models.database import Database, rows_changed
-from models.errors import Invalid, NotFound
+from models.errors import Invalid, NotFound, TooMany
 from models.people import Account, LinkKind, LoginLink, LoginSession, Role
 from models.sessions import digest, open_session
 from models.texts import NAME, line
 from models.throttle import forgive, strike
+
+log = logging.getLogger(__name__)
 
 LINK_LIFE = {LinkKind.LOGIN: timedelta(minutes=15), LinkKind.INVITATION: timedelta(days=7), LinkKind.RESET: timedelta(minutes=30)}
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 1_000
@@ -51,6 +55,8 @@ def add_account(db: Database, actor: Actor, email: str, name: str, role: Role, *
         if account is None:
             account = Account(name=name, email=email, role=role, password_hash=hashed, created_at=now(tx))
             tx.add(account)
+            tx.flush()
+            log.info("account %s added as %s by account %s", account.id, role.value, actor.account_id)
         return account
 
 
@@ -83,8 +89,14 @@ def change_own_password(db: Database, actor: Actor, token: str, present: str, pa
 
 
 def replace_password(tx: Session, account: Account, hashed: str, *, but: str = "") -> None:
-    """Let an account have this password, and end its links and its sessions ``but`` the one of that token."""
+    """Let an account have this password, and end its links and its sessions ``but`` the one of that token.
+
+    An account that had a password is told by mail: whoever set another one may not be its owner.
+    """
+    if account.password_hash is not None:
+        tell_account(tx, account, "password", {"account": account.name})
     account.password_hash = hashed
+    log.info("account %s has a new password", account.id)
     tx.execute(delete(LoginLink).where(LoginLink.account_id == account.id))
     tx.execute(delete(LoginSession).where(LoginSession.account_id == account.id, LoginSession.token_hash != digest(but)))
 
@@ -112,7 +124,11 @@ def log_in(db: Database, email: str, password: str, network: str, browser: str =
     logged in to this address before: its tries count by themselves.  Raises TooMany, see `TRIES`.
     """
     limits = _login_limits(email, network, known_browser)
-    strike(db, limits)  # counted before the answer is known, so that parallel guesses cannot slip through
+    try:
+        strike(db, limits)  # counted before the answer is known, so that parallel guesses cannot slip through
+    except TooMany:
+        log.warning("log-in refused from %s: too many tries", network)
+        raise
     with db.read() as tx:
         try:
             account = _by_email(tx, email)
@@ -120,9 +136,11 @@ def log_in(db: Database, email: str, password: str, network: str, browser: str =
             account = None
     known = account.password_hash if account is not None else None
     if not _matches(known or _decoy(), password) or account is None or known is None:
+        log.warning("log-in failed from %s", network)
         return None
     # The network's count stays: who has one account could clear the way to guess at others.
     forgive(db, [next(iter(limits))])
+    log.info("log-in of account %s from %s", account.id, network)
     with db.begin() as tx:
         return open_session(tx, account.id, browser, password_hash=known)
 
@@ -158,6 +176,8 @@ def use_login_link(db: Database, token: str, browser: str = "") -> str | None:
     """The token of a new session; None where the link is unknown, was used or is too old."""
     with db.begin() as tx:
         account = take_link(tx, token, LinkKind.LOGIN)
+        if account is not None:
+            log.info("log-in of account %s by a link", account.id)
         return open_session(tx, account.id, browser) if account is not None else None
 
 

@@ -94,8 +94,17 @@ def forget_words(alert: Alert) -> None:
 
 def tell_operators(tx: Session, name: str, values: Mapping[str, Any]) -> None:
     """Owe every admin who has an address a notice."""
-    admins = select(Account.email).where(Account.role == Role.ADMIN, Account.ended_at.is_(None), Account.email.is_not(None))
-    for address in tx.scalars(admins.order_by(Account.id)).all():
-        recipient = reachable(tx, address or "")
-        if recipient.state is not RecipientState.SUPPRESSED:
-            owe_notice(tx, recipient, name, values)
+    admins = select(Account).where(Account.role == Role.ADMIN, Account.ended_at.is_(None), Account.email.is_not(None))
+    for admin in tx.scalars(admins.order_by(Account.id)).all():
+        tell_account(tx, admin, name, values)
+
+
+def tell_account(tx: Session, account: Account, name: str, values: Mapping[str, Any]) -> bool:
+    """Owe an account a notice, which makes it no subscriber; False where it has no address, or one that refuses mail."""
+    if account.email is None:
+        return False
+    recipient = reachable(tx, account.email)
+    if recipient.state is RecipientState.SUPPRESSED:
+        return False
+    owe_notice(tx, recipient, name, values)
+    return True

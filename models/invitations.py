@@ -1,5 +1,6 @@
 """Links by mail that let an account choose a password: an invitation, or one that somebody asked for who forgot theirs."""
 
+import logging
 from dataclasses import dataclass
 
 from sqlalchemy import delete, select
@@ -9,12 +10,10 @@ from config.keys import Keys
 from models.accounts import hashed_password, link_account, make_link, replace_password, take_link
 from models.actor import Actor
 from models.addresses import hidden, normal_address
-from models.alerts import owe_notice
-from models.audience import reachable
+from models.alerts import tell_account
 from models.clock import now
 from models.database import Database
 from models.errors import Gone, Invalid
-from models.ledger import RecipientState
 from models.people import Account, LinkKind, LoginLink, Role
 from models.sessions import digest, open_session
 from models.signup import may_mail_today
@@ -22,6 +21,8 @@ from models.site import make_alone
 from models.texts import NAME, line
 from models.throttle import network_of, strike
 from models.tokens import sealed
+
+log = logging.getLogger(__name__)
 
 TRIES, TRIES_OF_NETWORK = 3, 30  # in each window of a throttle
 PASSWORD_LINKS = (LinkKind.INVITATION, LinkKind.RESET)
@@ -55,6 +56,7 @@ def invite(db: Database, keys: Keys, actor: Actor, email: str, name: str, role: 
             raise Invalid("e-mail", f"{email} has an account, of {account.name}. Look for it in the list.")
         tx.execute(delete(LoginLink).where(LoginLink.account_id == account.id, LoginLink.kind == LinkKind.INVITATION))
         token = make_link(tx, account, LinkKind.INVITATION)
+        log.info("account %s invited as %s by account %s", account.id, account.role.value, actor.account_id)
         return Invited(account, token, _mail(tx, keys, account, "invitation", token))
 
 
@@ -113,9 +115,5 @@ def _gone() -> Gone:
 
 
 def _mail(tx: Session, keys: Keys, account: Account, notice: str, token: str) -> bool:
-    """Owe a notice, as operators get theirs: the account becomes no subscriber by it.  Of the link only what is sealed is stored."""
-    recipient = reachable(tx, account.email or "")
-    if recipient.state is RecipientState.SUPPRESSED:
-        return False
-    owe_notice(tx, recipient, notice, {"account": account.name, "sealed": sealed(keys, token)})
-    return True
+    """Owe an account the notice with its link, of which only what is sealed is stored."""
+    return tell_account(tx, account, notice, {"account": account.name, "sealed": sealed(keys, token)})

@@ -1,5 +1,7 @@
 """The people who work here: their names and roles, and when one leaves.  What they wrote stays theirs."""
 
+import logging
+
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
@@ -11,6 +13,8 @@ from models.errors import Conflict, NotFound
 from models.people import Account, LoginLink, LoginSession, Role
 from models.site import make_alone
 from models.texts import NAME, line
+
+log = logging.getLogger(__name__)
 
 
 def get_account(tx: Session, account_id: int) -> Account:
@@ -37,6 +41,7 @@ def change_role(db: Database, actor: Actor, account_id: int, role: Role) -> Acco
         if role is not Role.ADMIN:
             _must_not_be_the_last_admin(tx, account)
         account.role = role
+        log.info("account %s is %s now, by account %s", account_id, role.value, actor.account_id)
         return account
 
 
@@ -47,6 +52,7 @@ def end_account(db: Database, actor: Actor, account_id: int) -> Account:
         if account.ended_at is None:
             _must_not_be_the_last_admin(tx, account)
             account.ended_at = now(tx)
+            log.info("account %s ended by account %s", account_id, actor.account_id)
             for way_in in (LoginSession, LoginLink):
                 tx.execute(delete(way_in).where(way_in.account_id == account.id))
         return account
@@ -57,6 +63,7 @@ def reopen_account(db: Database, actor: Actor, account_id: int) -> Account:
     with db.begin() as tx:
         account = _to_change(tx, actor, account_id)
         account.ended_at = None
+        log.info("account %s reopened by account %s", account_id, actor.account_id)
         return account
 
 

@@ -70,6 +70,7 @@ NOTICES = (
     Notice("preferences", {**_ASKED, "story": ""}),
     *(Notice("fresh-link", {"purpose": purpose, "link": "/p/token"}) for purpose in ("data", "leave", "move")),
     *(Notice(name, {"account": "Mara Eskelund", "link": "token"}) for name in ("invitation", "reset")),
+    Notice("password", {"account": "Mara Eskelund"}),
 )
 
 

@@ -4,7 +4,7 @@ import argon2
 import pytest
 from sqlalchemy import select
 
-from models import Role, accounts
+from models import Alert, Delivery, Recipient, Role, accounts
 from models.accounts import (
     add_account,
     change_own_password,
@@ -16,10 +16,11 @@ from models.accounts import (
 )
 from models.actor import Actor
 from models.errors import Forbidden, Invalid, NotFound, TooMany
-from models.invitations import choose_password
+from models.invitations import choose_password, invite
 from models.people import LinkKind, LoginSession
 from models.sessions import log_out, session_account
-from models.staff import end_account
+from models.staff import change_role, end_account, reopen_account
+from models.suppression import suppress_address
 
 PASSWORD = "a river of words"
 SHIPPED = accounts._hasher  # before a fixture puts a quick one in its place
@@ -178,6 +179,50 @@ def test_a_new_password_logs_out_everywhere(db, newsroom, editor):
     assert use_login_link(db, link) is None
     assert log_in(db, editor.email, PASSWORD, "192.0.2.1") is None
     assert log_in(db, editor.email, "another river", "192.0.2.1") is not None
+
+
+@pytest.mark.parametrize("change", [set_it, change_it, reset_it])
+def test_an_account_is_told_by_mail_of_a_new_password(db, newsroom, keys, editor, change):
+    change(db, newsroom, keys, editor)
+    with db.read() as tx:
+        row = tx.execute(select(Alert.notice, Recipient.address).join(Delivery, Delivery.alert_id == Alert.id).join(Recipient)).one()
+    assert row == ({"name": "password", "values": {"account": "Mara Eskelund"}}, editor.email)
+
+
+def test_a_first_password_and_an_address_that_refuses_mail_bring_no_mail(db, newsroom, keys, editor):
+    invited = invite(db, keys, newsroom.actor, "jon@example.org", "Jon", Role.AUTHOR)
+    choose_password(db, invited.token, PASSWORD)
+    suppress_address(db, newsroom.actor, editor.email, "asked")
+    set_password(db, newsroom.actor, editor.email, "another river")
+    with db.read() as tx:
+        assert [notice["name"] for notice in tx.scalars(select(Alert.notice))] == ["invitation"]
+
+
+def test_who_logs_in_fails_and_changes_accounts_is_logged_without_addresses(db, newsroom, keys, editor, caplog, monkeypatch):
+    monkeypatch.setattr(accounts, "TRIES", 2)
+    caplog.set_level("INFO", "models")
+    log_in(db, editor.email, PASSWORD, "192.0.2.1")
+    guess(db, editor.email, 2, "2001:db8::1")
+    guess(db, "nobody@example.org", 1, "192.0.2.9")
+    with pytest.raises(TooMany):
+        log_in(db, editor.email, "wrong", "2001:db8::1")
+    use_login_link(db, make_login_link(db, newsroom.actor, editor.email))
+    reset_it(db, newsroom, keys, editor)
+    change_role(db, newsroom.actor, editor.id, Role.AUTHOR)
+    end_account(db, newsroom.actor, editor.id)
+    reopen_account(db, newsroom.actor, editor.id)
+    admin = newsroom.actor.account_id
+    assert [record.getMessage() for record in caplog.records] == [
+        f"log-in of account {editor.id} from 192.0.2.1",
+        *["log-in failed from 2001:db8::1"] * 2,
+        "log-in failed from 192.0.2.9",
+        "log-in refused from 2001:db8::1: too many tries",
+        f"log-in of account {editor.id} by a link",
+        f"account {editor.id} has a new password",
+        f"account {editor.id} is author now, by account {admin}",
+        f"account {editor.id} ended by account {admin}",
+        f"account {editor.id} reopened by account {admin}",
+    ]
 
 
 def test_adding_an_account_again_changes_nothing(db, newsroom, editor):
