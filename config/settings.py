@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     undo_seconds: int = Field(10, ge=0, le=600, description="Seconds that a post from the desk waits, so that it can be undone.")
     confirm_above: int = Field(1000, ge=0, description="More recipients than this, or a breaking entry, ask again before the alert.")
     breaking_needs_second_editor: bool = Field(
-        False, description="Breaking entries and their changes wait until a second editor approves them."
+        False, description="New breaking entries, and alerts of changed ones, wait until a second editor approves them."
     )
     max_alerts_per_hour: int = Field(
         0, ge=0, description="Alerts that one story may have within an hour; a further one waits on the desk. 0: any number."
