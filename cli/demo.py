@@ -1,5 +1,6 @@
 """`storywire demo`: a site with a running story and a mail catcher, to look at without setting anything up."""
 
+import socket
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -36,9 +37,14 @@ def demo() -> None:
 
     Started again it goes on with what is there. Mail goes the real way, but no further than the catcher.
     """
-    mail = listen(CATCHER_HOST, 0)
-    settings = load_settings(mail_url=f"smtp://{CATCHER_HOST}:{mail.getsockname()[1]}", site_name="Tarrow Valley Courier", mail_from=SENDER)
-    web = listen(settings.host, settings.port)
+    with listen(CATCHER_HOST, 0) as mail:
+        mail_url = f"smtp://{CATCHER_HOST}:{mail.getsockname()[1]}"
+        settings = load_settings(mail_url=mail_url, site_name="Tarrow Valley Courier", mail_from=SENDER)
+        with listen(settings.host, settings.port) as web:
+            raise SystemExit(_run(settings, mail, web))
+
+
+def _run(settings: Settings, mail: socket.socket, web: socket.socket) -> int:
     db, _ = prepare(settings)
     actor = Actor.of(command_line_account(db))
     load_story(db, actor)
@@ -47,7 +53,7 @@ def demo() -> None:
     click.echo(_welcome(settings, make_login_link(db, actor, ADMIN)))
     db.engine.dispose()
     catcher = ChildSpec("mail catcher", python_module("cli.mail_catcher", str(settings.data_dir / "caught")), listener=mail, stop_last=True)
-    raise SystemExit(start(settings, web, [catcher]))
+    return start(settings, web, [catcher])
 
 
 def load_story(db: Database, actor: Actor) -> None:

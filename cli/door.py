@@ -22,6 +22,7 @@ from models.database import Database, open_database
 from models.gates import Gates
 from models.schema_version import known_revisions, pending_migrations
 from models.site import is_founded
+from models.site_key import check_key
 from models.texts import BODY
 
 _MOST_BYTES = 4 * BODY  # of UTF-8
@@ -55,6 +56,7 @@ class Door:
             raise BadSettings("The database is of an older version. Run `storywire init`.")
         if not is_founded(db):
             raise BadSettings("The database was left half made. Run `storywire init`.")
+        check_key(db, self.keys)
         return db
 
     @cached_property

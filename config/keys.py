@@ -3,12 +3,19 @@
 import base64
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from config.settings import SHORTEST, BadSettings, Settings
+
+KEY_LOST = (
+    "If it is lost for good, run `storywire init --new-key`: then links in mails sent so far stop working, "
+    "everybody has to log in again, and channels have to be added again."
+)
 
 
 class Keys:
@@ -38,16 +45,30 @@ def _whole(path: Path) -> str:
     return found
 
 
-def load_keys(settings: Settings) -> Keys:
-    """The keys of this site; on SQLite the secret is made at first use, readable by its owner alone."""
+def make_data_dir(settings: Settings) -> None:
+    """Make DATA_DIR if it is missing.  Raises BadSettings where it cannot be written."""
+    with _writable(settings):
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def load_keys(settings: Settings, *, make: bool = False) -> Keys:
+    """The keys of this site.  Raises BadSettings where they are missing or damaged.
+
+    ``make``: on SQLite make a missing secret, readable by its owner alone.  Only for a new site:
+    what an earlier secret signed and encrypted is lost with it.
+    """
     given = settings.secret_key.get_secret_value()
     if given:
         return Keys(given)
     path = settings.data_dir / "secret.key"
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f"secret.key.{os.getpid()}")
+    with _writable(settings):
         if not path.exists():
+            if not make:
+                raise BadSettings(
+                    f"The site's key, {path.absolute()}, is missing. Bring it back from the backup that the database came from. {KEY_LOST}"
+                )
+            settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft = path.with_name(f"secret.key.{os.getpid()}")
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(48))
                 file.flush()
@@ -59,5 +80,11 @@ def load_keys(settings: Settings) -> Keys:
             finally:
                 draft.unlink()
         return Keys(_whole(path))
+
+
+@contextmanager
+def _writable(settings: Settings) -> Iterator[None]:
+    try:
+        yield
     except OSError as exc:
         raise BadSettings(f"STORYWIRE_DATA_DIR: {settings.data_dir} cannot be written: {exc.strerror}.") from exc

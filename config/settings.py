@@ -248,7 +248,29 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic hands it in by this name
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, os.environ.get("STORYWIRE_CONFIG", TOML_FILE))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
+
+
+def settings_file() -> str:
+    """The TOML file that is read: STORYWIRE_CONFIG, else storywire.toml in the current folder."""
+    return os.environ.get("STORYWIRE_CONFIG") or TOML_FILE
+
+
+def _check_settings_file() -> None:
+    """Raise BadSettings where the file that STORYWIRE_CONFIG names cannot be read.
+
+    pydantic-settings passes over a missing one, and then another site would be made in a folder
+    that nobody chose.
+    """
+    name = settings_file()
+    if name == TOML_FILE and not Path(name).exists():
+        return
+    try:
+        with Path(name).open("rb"):
+            pass
+    except OSError as exc:
+        reason = f"{name} cannot be read: {exc.strerror}."
+        raise BadSettings(f"STORYWIRE_CONFIG: {reason}" if name != TOML_FILE else reason) from exc
 
 
 def load_settings(**given: Any) -> Settings:
@@ -257,13 +279,13 @@ def load_settings(**given: Any) -> Settings:
     Raises BadSettings, which holds all that is wrong with them at once.
     """
     problems = [_unknown(name) for name in sorted(os.environ) if _is_unknown(name)]
+    _check_settings_file()
     try:
         settings = Settings(**given)
     except ValidationError as exc:
         raise BadSettings(*problems, *map(_sentence, exc.errors(include_input=False))) from None
     except ValueError as exc:
-        path = os.environ.get("STORYWIRE_CONFIG", TOML_FILE)
-        raise BadSettings(*problems, f"{path} cannot be read: {exc}.") from exc
+        raise BadSettings(*problems, f"{settings_file()} cannot be read: {exc}.") from exc
     if problems:
         raise BadSettings(*problems)
     return settings

@@ -84,6 +84,14 @@ def open_database(
     return Database(engine, clock, gates)
 
 
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite database; None on PostgreSQL and for one in memory."""
+    parts = make_url(url)
+    if parts.get_backend_name() != "sqlite" or parts.database in {None, "", ":memory:"}:
+        return None
+    return Path(str(parts.database)).absolute()
+
+
 def make_private(path: str | Path) -> None:
     """Make a SQLite file that only its owner reads: it holds addresses, password hashes and drafts.
 

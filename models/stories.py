@@ -24,6 +24,7 @@ class Site(Base):
     fingerprint: Mapped[str | None] = mapped_column(String(300))  # where this database ran last; a copy is held
     held_reason: Mapped[str | None] = mapped_column(String(300))  # why sending waits for `storywire resume`
     heartbeat_at: Mapped[datetime | None]  # when a worker last looked for work
+    key_check: Mapped[str | None] = mapped_column(String(64))  # derived from the site's key: another key is refused
     created_at: Mapped[datetime]
 
 

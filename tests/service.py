@@ -83,6 +83,7 @@ class Site:
         self.port = free_port()
         self.command = command
         given = {"data_dir": str(folder / "data"), "port": str(self.port), "config": str(folder / "storywire.toml"), **settings}
+        Path(given["config"]).touch()
         self.environment = {**(os.environ if environment is None else environment)}
         self.environment |= {f"STORYWIRE_{name.upper()}": value for name, value in given.items()}
         self.base_url = f"http://127.0.0.1:{self.port}"

@@ -3,6 +3,10 @@
 from collections.abc import Iterator
 
 from cli.checks.checkup import CheckResult, Checkup, fault
+from config.keys import load_keys
+from config.settings import BadSettings, Settings
+from models.database import Database
+from models.site_key import check_key
 from models.upgrade_copies import find_lost_rows
 
 
@@ -10,8 +14,17 @@ def check_database(checkup: Checkup) -> Iterator[CheckResult]:
     """It is there, answers, has the tables of this version, and lost nothing in an upgrade."""
     if checkup.unusable_database:
         yield checkup.unusable_database
+    if checkup.db is not None:
+        yield from _check_key(checkup.settings, checkup.db)
     if checkup.db is not None and (lost := find_lost_rows(checkup.db)):
         yield fault(
             lost.sentence,
             "Go back to it as docs/upgrading.md says. If nothing is missing, move the copy elsewhere.",
         )
+
+
+def _check_key(settings: Settings, db: Database) -> Iterator[CheckResult]:
+    try:
+        check_key(db, load_keys(settings))
+    except BadSettings as exc:
+        yield fault(str(exc), "Until then `storywire serve` does not start.")

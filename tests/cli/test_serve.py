@@ -37,7 +37,7 @@ def storywire(environment, tmp_path):
 
     def start(*arguments):
         command = [sys.executable, "-P", "-m", "cli.main", *arguments]
-        started.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True))
+        started.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
     yield start
@@ -71,7 +71,10 @@ def test_serve_sets_an_embedded_site_up_and_serves_it_and_drains(storywire, envi
     assert pending_migrations(db) == []
     db.engine.dispose()
     service.send_signal(signal.SIGTERM)
-    assert service.wait(PATIENCE) == 0
+    said, _ = service.communicate(timeout=PATIENCE)
+    assert service.returncode == 0
+    assert said.startswith("Storywire ")
+    assert str(tmp_path / "var") in said
 
 
 def test_a_second_serve_on_the_same_data_ends_with_one_sentence(storywire, environment, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from config.keys import Keys, load_keys
+from config.keys import Keys, load_keys, make_data_dir
 from config.settings import BadSettings, Settings, load_settings
 
 EXAMPLE = Path(__file__).parents[2] / "config" / "storywire.example.toml"
@@ -230,7 +230,7 @@ def test_secrets_are_not_shown(monkeypatch):
 
 def test_the_secret_is_made_once_for_its_owner_alone(tmp_path):
     settings = load_settings(data_dir=tmp_path / "data")
-    first, again = load_keys(settings), load_keys(settings)
+    first, again = load_keys(settings, make=True), load_keys(settings)
     assert first.derive("leave") == again.derive("leave")
     path = tmp_path / "data" / "secret.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -253,4 +253,4 @@ def test_each_purpose_has_a_key_of_its_own():
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(BadSettings, match=r"STORYWIRE_DATA_DIR: .* cannot be written"):
-        load_keys(load_settings(data_dir=tmp_path / "file" / "data"))
+        make_data_dir(load_settings(data_dir=tmp_path / "file" / "data"))
