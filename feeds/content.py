@@ -1,8 +1,6 @@
 """The HTML that an entry carries in every format."""
 
-import re
-from html import escape, unescape
-from urllib.parse import urljoin
+from html import escape
 
 from feeds.document import FeedEntry, Image
 from models.markdown import to_text
@@ -21,9 +19,9 @@ def link_of(entry: FeedEntry) -> str | None:
     return entry.link if entry.link and entry.link.startswith(("http://", "https://")) else None
 
 
-def beginning(html: str) -> str:
-    """The first words of sanitised HTML, on one line."""
-    line = " ".join(to_text(html).split())
+def beginning(text: str) -> str:
+    """The first words of Markdown, on one line."""
+    line = " ".join(to_text(text).split())
     return line if len(line) <= SUMMARY else line[:SUMMARY].rsplit(" ", 1)[0].rstrip(",;:–-") + " …"
 
 
@@ -33,7 +31,7 @@ def summary_html(entry: FeedEntry) -> str:
     feedparser takes the description of a picture for a second one of the entry, and the text, which stands in the
     description where there is no other, would be lost on all who read by it.
     """
-    spoken = entry.dek.strip() or (entry.images and (beginning(entry.content_html) or entry.images[0].alt)) or ""
+    spoken = entry.dek.strip() or (entry.images and (entry.beginning or entry.images[0].alt)) or ""
     return escape(spoken, quote=False)
 
 
@@ -56,19 +54,3 @@ def figure_html(image: Image) -> str:
     credit = f"<figcaption>{escape(image.credit, quote=False)}</figcaption>" if image.credit else ""
     size = f'width="{image.width}" height="{image.height}"'
     return f'<figure><img src="{escape(image.url)}" alt="{escape(image.alt)}" {size}>{credit}</figure>'
-
-
-# The sanitiser writes links in this form alone.
-_RELATIVE_LINK = re.compile(r'(<a href=")(?![A-Za-z][A-Za-z0-9+.-]*:)([^"]*)')
-
-
-def with_absolute_links(html: str, page_url: str) -> str:
-    """Sanitised ``html`` whose links start at ``page_url``: a reader shows it elsewhere, where relative ones lead nowhere."""
-    return _RELATIVE_LINK.sub(lambda link: link[1] + escape(_joined(page_url, unescape(link[2]))), html)
-
-
-def _joined(page_url: str, address: str) -> str:
-    try:
-        return urljoin(page_url, address)
-    except ValueError:  # such as //[::1, which no browser follows either
-        return address

@@ -83,6 +83,7 @@ class FeedEntry:
     note: Note | None = None
     images: tuple[Image, ...] = ()
     stream: str = ""  # id of the stream's own feed
+    beginning: str = ""  # of the content, as plain text on one line; where pictures have no dek beside them
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from config.settings import Settings
-from feeds.content import beginning, with_absolute_links
+from feeds.content import beginning
 from feeds.document import FeedEntry, Image, Note, Tag
 from feeds.scope import person
 from feeds.words import words
 from models import Entry, EntryPicture, FeedText, Revision, RevisionKind, RevisionState
 from models.entries import entries
+from models.markdown import with_absolute_links
 
 SHARE = 0.125  # of the memory that is set for feeds, in characters of kept HTML; what stands around them takes as much
 
@@ -67,13 +68,15 @@ class EntryReader:
             note = Note(words(entry.stream.language).correction, notes[entry.id]) if entry.id in notes else None
             images = tuple(_image(self._settings, shown) for shown in entry.pictures)
             said: dict[str, Any] = {"dek": dek, "content_html": html, "authors": authors, "tags": tags, "note": note, "images": images}
+            if images and not entry.dek:
+                said["beginning"] = beginning(entry.body)
             yield entry.id, self._entry(entry, title=entry.title, importance=entry.importance.value, link=entry.link or None, **said)
 
     def _text(self, entry: Entry) -> tuple[str, str]:
         """Dek and body; where the stream gives summaries no body, and its beginning where there is no dek."""
         if entry.stream.feed_text is FeedText.FULL:
             return entry.dek, with_absolute_links(entry.body_html, self._url(entry))
-        return entry.dek or beginning(entry.body_html), ""
+        return entry.dek or beginning(entry.body), ""
 
     def _entry(self, entry: Entry, *, title: str, **said: Any) -> FeedEntry:
         assert entry.published_at is not None, f"entry {entry.uid} is out without a date"

@@ -13,6 +13,7 @@ from models.clock import now
 from models.contributors import resolve
 from models.errors import NotFound, StaleVersion
 from models.indexing import index
+from models.markdown import to_text
 from models.media import Picture
 from models.people import Contributor
 from models.pictures import pictures_named, use_pictures
@@ -119,7 +120,8 @@ def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
     entry.pictures = [EntryPicture(picture=pictures[one.sha256], position=n, alt=one.alt, credit=one.credit) for n, one in enumerate(shown)]
     changed(tx, entry)
     tx.add(entry)  # it may be a new one
-    index(tx, entry)
+    # Without a text of its own it waited while the service was upgraded.
+    index(tx, entry, content["body_text"] if "body_text" in content else to_text(entry.body))
 
 
 def snapshot(entry: Entry) -> dict[str, Any]:

@@ -9,29 +9,32 @@ from sqlalchemy import Connection, text
 from sqlalchemy.orm import Session
 
 from models.folding import fold
-from models.markdown import bare_text
+from models.markdown import to_text
 from models.stories import Entry
 
 TABLES = ("entry_search", "entry_search_config", "entry_search_content", "entry_search_data", "entry_search_idx")
 """What a comparison with the models must leave out: the table, and those that FTS5 keeps behind it."""
 
-_SOME = text("SELECT id, title, dek, body_html FROM entry WHERE id > :last ORDER BY id LIMIT 500")
+_SOME = text("SELECT id, title, dek, body FROM entry WHERE id > :last ORDER BY id LIMIT 500")
 _OTHERS = (
     text("SELECT entry_id, name FROM entry_contributor JOIN contributor ON id = contributor_id WHERE entry_id BETWEEN :first AND :last"),
     text("SELECT entry_id, label FROM entry_tag WHERE entry_id BETWEEN :first AND :last"),
 )
 
 
-def index(tx: Session, entry: Entry) -> None:
-    """Let the search find an entry by what it says now; its credits, tags and pictures must be loaded."""
+def index(tx: Session, entry: Entry, body_text: str) -> None:
+    """Let the search find an entry by what it says now; its credits, tags and pictures must be loaded.
+
+    ``body_text`` is what `to_text` makes of its body.
+    """
     tx.flush()
     others = [person.name for person in entry.byline] + [tag.label for tag in entry.tags] + [shown.alt for shown in entry.pictures]
-    write(tx.connection(), [(entry.id, words_of(entry.title, entry.dek, others, entry.body_html))])
+    write(tx.connection(), [(entry.id, words_of(entry.title, entry.dek, others, body_text))])
 
 
-def words_of(title: str, dek: str, others: Iterable[str], body_html: str) -> list[str]:
+def words_of(title: str, dek: str, others: Iterable[str], body_text: str) -> list[str]:
     """All that an entry is found by; the body last, for it may be cut."""
-    return fold("\n".join([title, dek, *others, bare_text(body_html)]))
+    return fold("\n".join([title, dek, *others, body_text]))
 
 
 def write(connection: Connection, found: Sequence[tuple[int, list[str]]]) -> None:
@@ -52,7 +55,7 @@ def fill(connection: Connection) -> None:
         for query in _OTHERS:
             for id_, words in connection.execute(query, {"first": rows[0].id, "last": last}):
                 others.setdefault(id_, []).append(words)
-        write(connection, [(row.id, words_of(row.title, row.dek, others.get(row.id, []), row.body_html)) for row in rows])
+        write(connection, [(row.id, words_of(row.title, row.dek, others.get(row.id, []), to_text(row.body))) for row in rows])
 
 
 def vector(words: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from models.errors import Invalid
-from models.markdown import to_html
+from models.markdown import to_html, to_text
 from models.stories import Entry, Importance
 
 TITLE, DEK, NOTE, BODY, LINK, NAME, TAG = 300, 1_000, 1_000, 100_000, 2_000, 100, 60  # characters at most
@@ -139,9 +139,10 @@ class EntryText:
     pictures: tuple[PictureText, ...] = ()  # the first stands beside the text in feeds
     # Made by `cleaned`, which is called before a transaction begins: rendering may take a second.
     body_html: str = field(default="", compare=False, repr=False)
+    body_text: str = field(default="", compare=False, repr=False)  # without addresses: for the search
 
     def cleaned(self) -> Self:
-        """The same, fit to be stored, with its HTML; raises Invalid, which names the field and says what to do."""
+        """The same, fit to be stored, with its HTML and plain text; raises Invalid, which names the field and says what to do."""
         names = _unique(line("byline", name, NAME) for name in self.byline)
         tags = {slugify(tag): tag for tag in reversed(_unique(line("tags", tag, TAG) for tag in self.tags))}
         tags.pop("", None)
@@ -159,6 +160,7 @@ class EntryText:
             dek=line("dek", self.dek, DEK),
             body=body,
             body_html=to_html(body),
+            body_text=to_text(body),
             byline=names,
             tags=tuple(reversed(tags.values())),
             link=web_link("link", self.link),
@@ -166,7 +168,7 @@ class EntryText:
         )
 
     def pack(self, contributor_ids: list[int]) -> dict[str, Any]:
-        """A cleaned text as a revision keeps it, with its HTML, so that no reader waits for that."""
+        """A cleaned text as a revision keeps it, with what was made of it, so that nobody waits for that."""
         packed = asdict(self) | {"byline": contributor_ids, "importance": self.importance.value}
         return packed | {"tags": list(self.tags), "pictures": list(packed["pictures"])}
 

@@ -3,6 +3,7 @@
 What only a sent message has, its reader's token and its delivery's uid, is `NOT_YET` here.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,7 @@ from models.audience import Topic, owed
 from models.clock import now
 from models.entries import entries
 from models.errors import Conflict
-from models.markdown import to_text
+from models.markdown import bare_text
 from models.texts import EntryText, packed_pictures, slugify
 from notifier.mime import TOKEN
 from notifier.render import Sender, render_chat, render_mail
@@ -53,7 +54,11 @@ class Preview:
     @property
     def words(self) -> str:
         """A channel's message for people to read; where its service takes HTML, what that says."""
-        return to_text(self.html) if self.service != "mail" and self.html else self.text
+        if self.service == "mail" or not self.html:
+            return self.text
+        # A service's HTML is ours: its links hold no other tag.
+        shown = re.sub(r'<a href="([^"]*)">([^<]*)</a>', r"\2 (\1)", self.html)
+        return bare_text(shown.replace("<br>", "\n")).strip()
 
 
 def preview(tx: Session, revision: Revision, recipient: Recipient, sender: Sender) -> Preview:
@@ -104,6 +109,7 @@ def typed(
         guid=entry.guid if entry else NOT_YET,
         title="",
         dek="",
+        body="",
         body_html="",
         byline=(),
         link="",
@@ -135,7 +141,7 @@ def show(story: Story, recipient: Recipient, sender: Sender, *, told: bool, foll
 
 def _saying(story: Story, content: Mapping[str, Any], names: Sequence[str]) -> Story:
     """The story with a packed text in place of the entry's."""
-    said = {name: content[name] for name in ("title", "dek", "body_html", "link")}
+    said = {name: content[name] for name in ("title", "dek", "body", "body_html", "link")}
     pictures = tuple(shown.words for shown in packed_pictures(content))
     grade, tags = Importance(content["importance"]), tuple(content["tags"])
     return replace(story, **said, byline=tuple(names), importance=grade, tags=tags, pictures=pictures)

@@ -11,7 +11,7 @@ from config.mail import sender_of
 from config.settings import Settings
 from models import RevisionKind
 from models.channels import TEST
-from models.markdown import to_text
+from models.markdown import to_text, with_absolute_links
 from models.texts import direction
 from notifier.message import WORD_JOINER, ChannelMessage, Event, Worded, cut, one_line
 from notifier.mime import MARK, TOKEN, MailBatch, secret_mark
@@ -68,18 +68,20 @@ def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: st
     """
     language = spoken(language or story.language)
     said = words(language)
+    url = sender.base_url + story.path
+    short = len(story.body_html) <= LONGEST_BODY
     values = {
         "story": story,
         "label": said.label(story.kind, story.importance),
         "follows_all": follows_all,
         "leaves_all": follows_all,
-        "url": sender.base_url + story.path,
+        "url": url,
         "stream_url": sender.base_url + story.stream_path,
         "byline": said.byline(story.byline),
         "when": said.time(story.published_at, story.timezone) if story.published_at else "",
         "changed": _changed(story, said),
-        "body_html": story.body_html if len(story.body_html) <= LONGEST_BODY else "",
-        "body_text": to_text(story.body_html) if len(story.body_html) <= LONGEST_BODY else "",
+        "body_html": with_absolute_links(story.body_html, url) if short else "",
+        "body_text": to_text(story.body, url) if short else "",
         "preheader": cut(one_line(story.note or _summary(story, said)), PREHEADER),
         "direction": direction(story.language),
     }
@@ -153,7 +155,7 @@ def render_chat(story: Story, sender: Sender, uid: str, language: str = "") -> C
         dek="" if story.retracted else story.dek,
         byline=", ".join(story.byline),
         by=said.byline(story.byline),
-        body_text="" if story.retracted else to_text(story.body_html),
+        body_text="" if story.retracted else to_text(story.body, sender.base_url + story.path),
         note=story.note,
         url=sender.base_url + story.path,
         stream_title=story.stream_title,
@@ -213,7 +215,7 @@ def _line(story: Story, digest: Digest, sender: Sender, said: Words) -> dict[str
     return {
         "title": story.title,
         "url": sender.base_url + story.path,
-        "dek": story.dek or cut(one_line(to_text(story.body_html)), LINE),
+        "dek": story.dek or cut(one_line(to_text(story.body)), LINE),
         "note": story.note,
         "label": said.label(story.kind, story.importance),
         "byline": said.byline(story.byline),
@@ -241,7 +243,7 @@ def _changed(story: Story, said: Words) -> str:
 
 
 def _summary(story: Story, said: Words) -> str:
-    return f"{said.withdrawn}." if story.retracted else story.dek or to_text(story.body_html)
+    return f"{said.withdrawn}." if story.retracted else story.dek or to_text(story.body)
 
 
 def _with_token(text: str) -> str:

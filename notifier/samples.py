@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from config.settings import Settings
 from models import Importance, RevisionKind
+from models.markdown import to_html
 from notifier.mime import MailBatch
 from notifier.render import Sender, render_chat, render_digest, render_ending, render_mail, render_notice
 from notifier.story import Digest, Ending, Notice, Story
@@ -14,6 +15,15 @@ from notifier.words import LANGUAGES
 
 _AT = datetime(2026, 3, 14, 7, 42, tzinfo=UTC)
 
+_BODY = """\
+About thirty metres of the earth dyke behind the mill slid into the river at 09:35, the fire service says.
+
+- Take papers, medicine and warm clothes.
+- **The underpass at Dyer Street is closed.**
+
+See [the map](https://maps.example/?a=b&c=d).
+"""
+
 FULL = Story(
     kind=RevisionKind.PUBLISH,
     note="",
@@ -21,11 +31,8 @@ FULL = Story(
     guid="urn:uuid:7f9c24e8-3b12-4fef-91e0-3d1f2a6c0b57",
     title="Low Mill dyke gives way; 1,900 people told to leave the Flats at once",
     dek="Water is crossing Tanner’s Row. Shelters are open at the grammar school and in the tram depot.",
-    body_html=(
-        "<p>About thirty metres of the earth dyke behind the mill slid into the river at 09:35, the fire service says.</p>"
-        "<ul><li>Take papers, medicine and warm clothes.</li><li><strong>The underpass at Dyer Street is closed.</strong></li></ul>"
-        '<p>See <a href="https://maps.example/?a=b&amp;c=d">the map</a>.</p>'
-    ),
+    body=_BODY,
+    body_html=to_html(_BODY),
     byline=("Ines Valbrook", "Jory Pell"),
     link="https://example.org/river-levels",
     importance=Importance.BREAKING,
@@ -43,8 +50,8 @@ FULL = Story(
     mail_footer="Call 112 in danger of life.",
 )
 BARE = replace(
-    FULL, title="Road open", dek="", body_html="", byline=(), link="", importance=Importance.NORMAL, tags=(), pictures=(), updated_at=None,
-    subject_prefix="", mail_intro="", mail_footer="",
+    FULL, title="Road open", dek="", body="", body_html="", byline=(), link="", importance=Importance.NORMAL, tags=(), pictures=(),
+    updated_at=None, subject_prefix="", mail_intro="", mail_footer="",
 )  # fmt: skip
 STORIES = (
     FULL,

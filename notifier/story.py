@@ -24,6 +24,7 @@ class Story:
     guid: str
     title: str
     dek: str
+    body: str  # Markdown
     body_html: str
     byline: tuple[str, ...]
     link: str
@@ -51,6 +52,7 @@ class Story:
             guid=entry.guid,
             title=entry.title,
             dek=entry.dek,
+            body=entry.body,
             body_html=entry.body_html,
             byline=tuple(person.name for person in entry.byline),
             link=entry.link,
@@ -129,7 +131,7 @@ def load_told(tx: Session, message: Message) -> Story | Notice | Ending:
 def load_ending(tx: Session, alert_id: int) -> Ending:
     """The stream that has ended; the alert must be one of that."""
     stream = tx.execute(select(Stream).join(Alert, Alert.stream_id == Stream.id).where(Alert.id == alert_id)).scalar_one()
-    word = Entry(uid=stream.uid, guid=stream.guid, title=stream.title, dek="", body_html="", link="", importance=Importance.NORMAL)
+    word = Entry(uid=stream.uid, guid=stream.guid, title=stream.title, dek="", body="", body_html="", link="", importance=Importance.NORMAL)
     word.stream, word.credits, word.tags, word.pictures = stream, [], [], []
     return Ending(Story.of(word, RevisionKind.PUBLISH))
 

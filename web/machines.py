@@ -61,7 +61,7 @@ def _update(entry: Entry, stream: Stream) -> Found:
     return _known(
         _posting("BlogPosting", entry_url(stream.slug, entry.uid), entry.title, entry.dek)
         | {
-            "articleBody": to_text(entry.body_html) or entry.dek or entry.title,
+            "articleBody": to_text(entry.body, entry_url(stream.slug, entry.uid)) or entry.dek or entry.title,
             "author": _people(entry.byline),
             "datePublished": _time(entry.published_at, stream),
             "dateModified": _time(entry.updated_at, stream),

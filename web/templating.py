@@ -7,14 +7,16 @@ from urllib.parse import urlsplit
 
 from babel.numbers import get_group_symbol
 from flask import Flask, url_for
+from markupsafe import Markup
 
 from config.settings import Settings
 from models.ledger import DeliveryState
-from models.stories import EntryState, Importance
+from models.markdown import with_absolute_links
+from models.stories import Entry, EntryState, Importance
 from web import dates, diff, machines
 from web.desk.caught import caught_folder
 from web.language import page_language, reason, said, written
-from web.links import feeds_of, page_url, site_url
+from web.links import entry_url, feeds_of, page_url, site_url
 from web.login import current_account, may_publish
 from web.routing import CONVERTERS
 from web.theme import theme_url
@@ -53,7 +55,14 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         Importance=Importance,
     )
     app.jinja_env.filters.update(
-        by_day=dates.by_day, digest=digest, link_host=link_host, reason=reason, said=said, sentence=sentence, thousands=thousands
+        by_day=dates.by_day,
+        digest=digest,
+        entry_html=entry_html,
+        link_host=link_host,
+        reason=reason,
+        said=said,
+        sentence=sentence,
+        thousands=thousands,
     )
 
 
@@ -65,6 +74,11 @@ def digest(text: str) -> str:
 def link_host(url: str) -> str:
     """Where a link leads, for people: its host."""
     return (urlsplit(url).hostname or url).removeprefix("www.")
+
+
+def entry_html(entry: Entry) -> Markup:
+    """The text of an entry, whose links start at its own page on whatever page it stands."""
+    return Markup(with_absolute_links(entry.body_html, entry_url(entry.stream.slug, entry.uid)))  # noqa: S704  sanitised
 
 
 def thousands(number: int) -> str:

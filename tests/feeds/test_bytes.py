@@ -17,12 +17,12 @@ from lxml import etree
 from pydantic_core import from_json  # not the library that writes
 
 from feeds.clean import clean_text, cleaned
-from feeds.content import content_html, with_absolute_links
+from feeds.content import content_html
 from feeds.document import Format, Note, Person, Tag
 from feeds.memory import Memory
 from feeds.render import Renderer
 from models.errors import Invalid
-from models.markdown import to_html
+from models.markdown import to_html, with_absolute_links
 from models.texts import EntryText, slugify
 
 render = Renderer()

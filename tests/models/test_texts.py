@@ -75,7 +75,7 @@ def test_what_is_taken_can_be_carried_by_any_feed(value: str) -> None:
 def test_no_markdown_makes_a_script_or_an_unsafe_link(value: str) -> None:
     html = to_html(block("body", value, 500)) if not re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]", value) else ""
     assert not re.search(r"<(?!/?(a|blockquote|br|code|del|em|h[3-6]|hr|li|ol|p|pre|s|strong|table|tbody|td|th|thead|tr|ul)\b)", html)
-    assert not re.search(r"""href="(?!https?:|mailto:)""", html)
+    assert not re.search(r"""href="(?=[a-z+.-]*:)(?!https?:|mailto:|tel:|sms:|geo:|xmpp:)""", html)
 
 
 def test_raw_html_is_shown_and_not_run() -> None:
@@ -89,8 +89,8 @@ def test_headings_of_a_text_stand_below_the_titles_of_the_page() -> None:
 
 
 def test_plain_text_keeps_links_lists_and_paragraphs() -> None:
-    html = to_html("A **bold** [list](https://example.org/?a=1&b=2) of 1 < 2:\n\n- one\n- two\n\nEnd.")
-    assert to_text(html) == "A bold list (https://example.org/?a=1&b=2) of 1 < 2:\n\n- one\n- two\n\nEnd."
+    text = "A **bold** [list](https://example.org/?a=1&b=2) of 1 < 2:\n\n- one\n- two\n\nEnd."
+    assert to_text(text, "https://news.example.org/") == "A bold list (https://example.org/?a=1&b=2) of 1 < 2:\n\n- one\n- two\n\nEnd."
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A story as a mail and as a channel's message."""
 
+import re
 from datetime import UTC, datetime
 
 import lxml.html
@@ -25,7 +26,7 @@ def story(**given: object) -> Story:
         "guid": "urn:uuid:1",
         "title": "Dyke gives way",
         "dek": "Leave the Flats",
-        "body_html": to_html("About **thirty** metres, see [the map](https://maps.example/a?b=1&c=2)."),
+        "body": "About **thirty** metres, see [the map](https://maps.example/a?b=1&c=2).",
         "byline": ("Ann B", "Ced D"),
         "link": "",
         "importance": Importance.NORMAL,
@@ -39,6 +40,7 @@ def story(**given: object) -> Story:
         "timezone": "Europe/Kyiv",
         **given,
     }
+    values.setdefault("body_html", to_html(str(values["body"])))
     return Story(**values)  # type: ignore[arg-type]
 
 
@@ -90,14 +92,14 @@ def test_a_retraction_repeats_nothing_but_the_title() -> None:
 
 
 def test_a_very_long_body_is_read_on_the_page() -> None:
-    mail = render_mail(story(body_html="<p>" + "x" * LONGEST_BODY + "</p>"), SENDER, follows_all=False)
+    mail = render_mail(story(body="x" * LONGEST_BODY), SENDER, follows_all=False)
     assert "xxx" not in mail.html + mail.text
     assert "Read on" in mail.html
 
 
 def test_an_editors_text_cannot_carry_a_readers_token_away() -> None:
     trap = "https://evil.example/{token} " + MARK + " {tok" + MARK + "en}"
-    given = story(title=trap, dek=trap, body_html=to_html(f"{trap} <https://evil.example/{{token}}>"), byline=(trap,), stream_title=trap)
+    given = story(title=trap, dek=trap, body=f"{trap} <https://evil.example/{{token}}>", byline=(trap,), stream_title=trap)
     mail = render_mail(given, SENDER, follows_all=False)
     sent = render(mail, SENDER.mail_from).fill(MailJob("d1", "a@example.org", "SECRETTOKEN"), wire_address("a@example.org"))
     assert sent.count(b"SECRETTOKEN") == 5  # the header, and two links in the foot of each part
@@ -120,7 +122,7 @@ _any_line = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, 
 
 @given(title=_any_line, body=_any_line, name=_any_line)
 def test_any_text_becomes_a_mail_that_can_be_sent(title: str, body: str, name: str) -> None:
-    given = story(title=title, dek=body, body_html=to_html(body), byline=(name,), stream_title=name)
+    given = story(title=title, dek=body, body=body, byline=(name,), stream_title=name)
     mail = render_mail(given, SENDER, follows_all=True)
     assert render(mail, SENDER.mail_from).fill(MailJob("d1", "a@example.org", "t"), "a@example.org")
     assert "<script" not in mail.html.casefold()
@@ -145,3 +147,14 @@ def test_a_chat_message_says_what_pictures_show_and_a_retraction_does_not() -> N
     assert message.pictures == ("A gauge", "A wall")
     gone = render_chat(story(pictures=("A gauge",), kind=RevisionKind.RETRACTION), SENDER, "d1", "de")
     assert "gauge" not in gone.summary and gone.pictures == ()
+
+
+def test_links_of_a_text_lead_somewhere_from_wherever_they_are_read() -> None:
+    """RFC 3986 section 5.1: what is relative starts at the entry's page."""
+    given = story(body="[map](/maps/1), [level](#l), [call](tel:+4930)", dek="")
+    mail = render_mail(given, SENDER, follows_all=False)
+    page = SENDER.base_url + given.path
+    assert re.findall(r'<a href="([^"]*)" rel', mail.html) == [f"{SENDER.base_url}/maps/1", f"{page}#l", "tel:+4930"]
+    for text in (mail.text, render_chat(given, SENDER, "d1").body_text):
+        assert f"map ({SENDER.base_url}/maps/1), level ({page}#l), call (+4930)" in text
+    assert "map, level, call" in mail.html.partition("</div>")[0]  # the preheader names no address

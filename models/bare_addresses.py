@@ -1,0 +1,52 @@
+"""Web addresses that stand in a text without any mark: where each begins and ends.
+
+Pages, feeds, mails and chats take the same ones for addresses, so each leads to the same place everywhere.
+"""
+
+import re
+from collections.abc import Iterator
+
+# As GFM's extended URL autolinks (https://github.github.com/gfm/ section 6.9), but that a domain may have
+# letters of any script, and that the signs of Chinese and Japanese, which no space follows, end an address.
+_DOMAIN = re.compile(r"https?://[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
+_END = re.compile(r"[\s<>\x00\u200b\u2060\u202a-\u202e\u2066-\u2069\u3000-\u303f\uff00-\uffef]|\Z")
+_START = re.compile(r"(?<![A-Za-z0-9])https?://", re.IGNORECASE)
+_AFTER_IT = frozenset("?!.,:;*_~'\"”’“»…")
+_CLOSING = {")": "(", "]": "["}
+
+
+def address_at(text: str, start: int) -> str:
+    """The address that begins at ``start``, as it was typed, without the signs of the sentence around it; empty: none."""
+    domain = _DOMAIN.match(text, start)
+    if domain is None or not _START.match(text, start):
+        return ""
+    end = _END.search(text, domain.end())
+    assert end is not None
+    url = text[start : end.start()]
+    return url[: max(_length(url), domain.end() - start)]
+
+
+def addresses_in(text: str) -> Iterator[str]:
+    """All of them, in their order."""
+    found = _START.search(text)
+    while found:
+        url = address_at(text, found.start())
+        if url:
+            yield url
+        found = _START.search(text, found.start() + len(url or found[0]))
+
+
+def _length(url: str) -> int:
+    """How much of it is the address: no sign that ends a sentence, no bracket that opens outside, no entity."""
+    end = len(url)
+    unopened = {sign: url.count(sign) - url.count(opening) for sign, opening in _CLOSING.items()}
+    while end:
+        last = url[end - 1]
+        if unopened.get(last, 0) > 0:
+            unopened[last] -= 1
+        elif last == ";" and url[(entity := url.rfind("&", 0, end)) + 1 : end - 1].isalnum() and entity >= 0:
+            end = entity + 1
+        elif last not in _AFTER_IT:
+            break
+        end -= 1
+    return end
