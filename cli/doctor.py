@@ -1,22 +1,36 @@
 """`storywire doctor`: every setting, and whether the site can do its work."""
 
+import os
 import re
 from typing import Any
 
 import click
 from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
 
-from cli.checks.checkup import Check, CheckResult, Checkup, Status
+from cli.checks.broker import check_broker
+from cli.checks.checkup import Check, CheckResult, Checkup, Status, fault
 from cli.checks.database import check_database
+from cli.checks.host import (
+    check_data_dir,
+    check_disk,
+    check_settings,
+    check_web,
+)
 from cli.checks.mail import check_mail, check_templates
 from cli.checks.sending import check_channels, check_sending, check_workers
 from cli.doctor_feeds import feeds
 from cli.door import json_option, show, table
-from config.settings import load_settings
+from config.settings import BadSettings, load_settings
 
 # By the key that each has in --json; a key may have several checks.
 CHECKS: tuple[tuple[str, Check], ...] = (
+    ("settings", check_settings),
+    ("data_dir", check_data_dir),
+    ("disk", check_disk),
     ("database", check_database),
+    ("broker", check_broker),
+    ("web", check_web),
     ("workers", check_workers),
     ("sending", check_sending),
     ("mail", check_mail),
@@ -32,14 +46,20 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     """Print every setting, and check whether the site can do its work.
 
     Tries the database, the mail server and the rest as the service does, and says what to do about
-    each fault. Sends nothing and changes nothing. Exits 1 where there is a fault.
+    each fault. It sends nothing and changes nothing. Exits 1 where there is a fault, 78 where a setting cannot be used.
     """
     if ctx.invoked_subcommand:
         return
-    settings = load_settings()
+    try:
+        settings = load_settings()
+    except BadSettings as exc:
+        advice = "Correct it in the environment or in storywire.toml."
+        results = [("settings", [fault(problem, advice) for problem in exc.problems])]
+        show({"settings": {}, **_as_json(results)}, _as_text(results), as_json=as_json)
+        raise click.exceptions.Exit(os.EX_CONFIG) from None
     checkup = Checkup(settings)
     try:
-        results = [(key, list(check(checkup))) for key, check in CHECKS]
+        results = [(key, _run(check, checkup)) for key, check in CHECKS]
     finally:
         checkup.close()
     fields = type(settings).model_fields
@@ -54,6 +74,14 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 doctor.add_command(feeds)
 
 Results = list[tuple[str, list[CheckResult]]]
+
+
+def _run(check: Check, checkup: Checkup) -> list[CheckResult]:
+    try:
+        return list(check(checkup))
+    except DBAPIError as exc:  # it went away since the check of the database
+        reason = str(exc.orig).partition("\n")[0]
+        return [fault(f"The database cannot be used: {reason}.", "Run `storywire doctor` again.")]
 
 
 def _as_json(results: Results) -> dict[str, Any]:

@@ -33,6 +33,21 @@ def worker_lock(data_dir: Path, *, wait: float = 0.0) -> Iterator[None]:
         os.close(file)
 
 
+def is_worker_running(data_dir: Path) -> bool:
+    """Whether a process holds the lock of ``data_dir``."""
+    try:
+        file = os.open(data_dir / FILE, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def _take(file: int, data_dir: Path, deadline: float) -> None:
     while True:
         try:

@@ -24,7 +24,14 @@ def set_up_logging(settings: Settings, process: str) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for quiet in ("apprise", "dramatiq", "urllib3", "mail.log", "alembic", "_granian"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
-    # While a broker is away pika writes a dozen lines at each try; the doorbell says it once.
+    silence_pika()
+
+
+def silence_pika() -> None:
+    """Hide what pika logs: a dozen lines at each try while a broker is away.
+
+    Whoever calls it says what went wrong once.
+    """
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 

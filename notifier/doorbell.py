@@ -73,6 +73,15 @@ class RemoteBell:
                 del self._broker.connection  # an idle one would miss its heartbeats
 
 
+def try_broker(broker_url: str) -> None:
+    """Connect as workers do and leave again; AMQPError, or OSError, where that fails."""
+    broker = RabbitmqBroker(url=broker_url, middleware=[])
+    try:
+        broker.channel.basic_qos(prefetch_count=1)
+    finally:
+        broker.close()
+
+
 def make_doorbell(settings: Settings) -> Ring:
     """What a door calls after it has changed something: never blocks; does nothing where no broker is set."""
     if not settings.broker_url:

@@ -72,6 +72,22 @@ class MailConnection:
             outcome = self._transact(self._session(), sender, recipient, message)
         return outcome
 
+    def check_sender(self, sender: str) -> Sent | SendError:
+        """Open a session as for a message and ask whether ``sender`` may send; names no recipient.
+
+        Raises NoServer when no session opens.
+        """
+        self._until = time.monotonic() + self._timeout
+        smtp = self._session()
+        try:
+            code, words = smtp.mail(sender)
+            smtp.rset()
+        except OSError as exc:
+            self._drop()
+            return Unavailable(f"the mail server broke off: {_why(exc)}", stage="mail")
+        text = words.decode("utf-8", "replace")
+        return Sent(_words(code, text)) if code == 250 else judge("mail", code, text)
+
     @property
     def lost(self) -> bool:
         """True if the last message cost the connection."""

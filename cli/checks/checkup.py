@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from config.settings import BadSettings, Settings
 from models.database import Database, open_database
-from models.schema_version import pending_migrations
+from models.schema_version import known_revisions, pending_migrations
 from models.site import is_founded
 
 
@@ -66,10 +66,13 @@ class Checkup:
             if self._opened.embedded:
                 advice = "Bring the file back from a backup, or from the copy made before an upgrade."
             return fault(f"The database cannot be used: {reason}.", advice)
-        return fault(
-            f"The database is not up to date: {len(pending)} migrations to apply." if pending else "The site was not set up to the end.",
-            "Run `storywire init`.",
-        )
+        if not pending:
+            state = "was not set up to the end"
+        elif pending == known_revisions():
+            state = "has no tables yet"
+        else:
+            state = "is of an older version"
+        return fault(f"The database {state}.", "Run `storywire init`.")
 
     @cached_property
     def db(self) -> Database | None:

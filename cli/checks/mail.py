@@ -1,29 +1,98 @@
-"""Checks of mail: the server, as the worker would use it, and your own templates."""
+"""Checks of mail: the server, as the worker uses it, and templates of your own."""
 
+import re
 import smtplib
+import socket
+import ssl
 from collections.abc import Iterator
 
 from cli.checks.checkup import CheckResult, Checkup, fault
-from config.mail import parse_mail_url
+from config.mail import MailServer, parse_mail_url, sender_of
+from notifier.errors import SendError
 from notifier.samples import template_faults
+from notifier.smtp import MailConnection, NoServer
+
+_TIMEOUT_SECONDS = 10.0
+_URL = "STORYWIRE_MAIL_URL"
 
 
 def check_mail(checkup: Checkup) -> Iterator[CheckResult]:
-    """The mail server takes a session."""
+    """The mail server takes a session of ours, with TLS and log-in, and our sender address.
+
+    No recipient is named, so nothing can be sent.
+    """
     url = checkup.settings.mail_url.get_secret_value()
     if not url:
-        yield fault("STORYWIRE_MAIL_URL is not set, so mail waits.", "Set it to your mail server.")
+        yield fault(f"{_URL} is not set, so mail waits.", "Set it to your mail server.")
         return
+    server = parse_mail_url(url)
+    sender = sender_of(checkup.settings.mail_from)[1]
+    connection = MailConnection(server, timeout=_TIMEOUT_SECONDS)
     try:
-        server = parse_mail_url(url)
-        kind = smtplib.SMTP_SSL if server.security == "tls" else smtplib.SMTP
-        with kind(server.host, server.port, timeout=10) as link:
-            link.ehlo_or_helo_if_needed()
-    except (OSError, ValueError, smtplib.SMTPException) as exc:
-        yield fault(f"The mail server does not answer: {exc}.", "Check STORYWIRE_MAIL_URL.")
+        outcome = connection.check_sender(sender)
+    except NoServer as exc:
+        reason = exc.outcome.reason
+        problem = reason[0].upper() + reason[1:]
+        if exc.outcome.code is not None:
+            problem = f"The mail server refuses us: {reason}"
+        yield fault(_sentence(problem), _how_to_connect(exc.__cause__, reason, server))
+    else:
+        if isinstance(outcome, SendError):
+            problem = f"The mail server does not take mail from {sender}: {outcome}"
+            yield fault(_sentence(problem), _how_to_send(outcome, sender))
+    finally:
+        connection.close()
 
 
 def check_templates(checkup: Checkup) -> Iterator[CheckResult]:
     """Templates of your own can be rendered."""
     for problem in template_faults(checkup.settings):
         yield fault(problem, "Correct the file, or delete it to use the built-in one.")
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _how_to_connect(cause: BaseException | None, reason: str, server: MailServer) -> str:
+    match cause:
+        case smtplib.SMTPAuthenticationError() if not _wants_tls(reason):
+            return f"Check user and password in {_URL}; write special characters as %40 and the like."
+        case ssl.SSLCertVerificationError():
+            return (
+                f"Write the host in {_URL} as it stands in the certificate. If a private authority "
+                "signed it, set SSL_CERT_FILE to a file with that authority, for the service too."
+            )
+        case ssl.SSLError():
+            return f"Port {server.port} may not speak TLS like this: use smtp+starttls:// (commonly port 587) or smtps:// (465)."
+        case smtplib.SMTPNotSupportedError() if server.security == "starttls":
+            return "Use smtps:// if the server encrypts from the start, or smtp:// if it never does."
+        case smtplib.SMTPNotSupportedError():
+            return f"It may take log-ins over TLS only: write smtp+starttls:// or smtps:// in {_URL}."
+        case smtplib.SMTPResponseException():
+            return _how_to_be_let_in(reason)
+        case socket.gaierror():
+            return f"Check the host name in {_URL}."
+    return f"Check that a mail server runs on {server.host} and answers on port {server.port}."
+
+
+def _how_to_send(outcome: SendError, sender: str) -> str:
+    if _wants_tls(str(outcome)) or _wants_login(str(outcome)):
+        return _how_to_be_let_in(str(outcome))
+    return f"Allow {sender} on the mail server, or set STORYWIRE_MAIL_FROM to an address of yours there."
+
+
+def _how_to_be_let_in(reply: str) -> str:
+    if _wants_tls(reply):
+        return f"Write smtp+starttls:// or smtps:// in {_URL}."
+    if _wants_login(reply):
+        return f"Put user and password into {_URL}, as smtp+starttls://user:password@host."
+    return "Ask whoever runs the mail server, with these words."
+
+
+def _wants_tls(reply: str) -> bool:
+    return re.search(r"(?i)starttls|\btls\b|encryption", reply) is not None
+
+
+def _wants_login(reply: str) -> bool:
+    return re.search(r"(?i)authenticat|log ?in", reply) is not None or reply.startswith("530")

@@ -6,6 +6,7 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from cli.checks.checkup import CheckResult, Checkup, fault
+from cli.worker_lock import is_worker_running
 from models import Alert, Lane, Pause, Recipient, Site
 from models.clock import now
 from models.heartbeats import any_worker_runs, workers
@@ -20,6 +21,8 @@ def check_workers(checkup: Checkup) -> Iterator[CheckResult]:
         return
     with checkup.db.read() as tx:
         found, any_runs = workers(tx), any_worker_runs(tx)
+    if checkup.db.embedded:  # the lock is let go when its holder dies, so it knows at once
+        any_runs = is_worker_running(checkup.settings.data_dir)
     if not any_runs:
         yield fault("No worker runs, so no alerts are sent.", _START_A_WORKER)
         return
