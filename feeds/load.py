@@ -2,28 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, select, text
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from feeds.address import Archive, Flavour, Scope, Topic
 from feeds.archives import Archives, archive_at
-from feeds.document import FeedDocument, FeedEntry, Person, Source, Tombstone
+from feeds.document import FeedDocument, FeedEntry, Source, Tombstone
 from feeds.entries import EntryReader
 from feeds.scope import ScopeFound, find_scope, members
 from feeds.words import words
-from models import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream
+from models import Entry, EntryState, FeedDeparture, Revision, RevisionKind, RevisionState, Stream
 from models.clock import now
 from models.database import Database
 from models.errors import NotFound
 
 NEWEST = 50  # entries in a document
 MOST_NOTICED = 100
-ARCHIVE_MAX_AGE = 30 * 86_400  # seconds: when it changes it gets another address
+ARCHIVE_MAX_AGE = 3_600  # seconds: a change gives it another address, and what was deleted leaves caches within the hour
 STUB_LIFE = timedelta(days=7)  # a withdrawn entry stands as one in its place, and a changed old one among the newest
 TOMBSTONE_LIFE = timedelta(days=30)
 
@@ -57,27 +57,32 @@ class FeedLoader:
             return self._newest(tx, topic, scope)
 
     def _newest(self, tx: Session, topic: Topic, scope: ScopeFound) -> FeedDocument:
-        rows = _window(tx, scope, NEWEST)
-        is_new = topic.flavour is Flavour.NEW
-        older = None if is_new or len(rows) < NEWEST else self._archives.newest(tx, topic, scope, NEWEST)
-        document = self._document(tx, topic, scope, rows, older)
-        if is_new:
-            entries = _as_first_out(tx, document.entries)
-            return replace(document, entries=entries, updated=max([document.updated, *(entry.updated for entry in entries)]))
+        rows = _last_out(tx, scope, NEWEST)
+        updated = _updated(tx, scope, rows)
+        if topic.flavour is Flavour.NEW:
+            document = self._document(tx, topic, scope, rows, None, updated)
+            return replace(document, entries=_as_first_out(rows, document.entries))
+        older = self._archives.newest(tx, topic, scope, NEWEST) if len(rows) == NEWEST else None
+        if older is not None:
+            rows = [*(row for row in rows if row.seq > older.upto), *_last_dated(tx, scope, NEWEST, older)]
+        document = self._document(tx, topic, scope, rows, older, updated)
         return self._with_noticed(tx, scope, replace(document, complete=older is None), rows)
 
     def _archive(self, tx: Session, topic: Topic, archive: Archive, scope: ScopeFound) -> FeedDocument:
-        rows = _window(tx, scope, NEWEST + 1, upto=archive.upto)
+        rows = _last_out(tx, scope, NEWEST + 1, upto=archive.upto)
         if topic.flavour is Flavour.NEW or not rows:
             raise NotFound("archive", topic.folder)
         present = archive_at(tx, topic, scope, rows[0].seq)
         if present != archive:
             raise Moved(replace(topic, archive=present))
         older = archive_at(tx, topic, scope, rows[NEWEST].seq) if len(rows) > NEWEST else None
-        document = self._document(tx, topic, scope, rows[:NEWEST], older)
+        rows = rows[:NEWEST]
+        document = self._document(tx, topic, scope, rows, older, max(row.updated_at for row in rows))
         return replace(document, archive=True, current_folder_url=self._folder(topic.newest), max_age=ARCHIVE_MAX_AGE)
 
-    def _document(self, tx: Session, topic: Topic, scope: ScopeFound, rows: Sequence[Any], older: Archive | None) -> FeedDocument:
+    def _document(
+        self, tx: Session, topic: Topic, scope: ScopeFound, rows: Sequence[Any], older: Archive | None, updated: datetime
+    ) -> FeedDocument:
         shown = self._reader.read(tx, [row for row in rows if row.state is EntryState.PUBLISHED])
         return FeedDocument(
             id=scope.guid,
@@ -86,9 +91,9 @@ class FeedLoader:
             folder_url=self._folder(topic),
             page_url=scope.page_url,
             language=scope.language,
-            updated=max((row.updated_at for row in rows), default=scope.created_at),
+            updated=updated,
             changed=scope.changed_at,
-            site=Person(self._settings.site_name, f"{self._settings.base_url}/"),
+            site=scope.site,
             contributors=scope.contributors,
             entries=_in_order(shown),
             sources=_sources(tx, self._settings, shown) if topic.scope is not Scope.STREAM else (),
@@ -99,9 +104,9 @@ class FeedLoader:
 
     def _with_noticed(self, tx: Session, scope: ScopeFound, document: FeedDocument, rows: Sequence[Any]) -> FeedDocument:
         """With what readers should notice though it left the window: old entries that changed, and withdrawals."""
-        moment, oldest = now(tx), min((row.seq for row in rows), default=0)
+        moment, window = now(tx), {row.id for row in rows}
         noticed = _noticed(tx, scope)
-        outside = [row for row in noticed if row.state is EntryState.PUBLISHED and row.seq < oldest]
+        outside = [row for row in noticed if row.state is EntryState.PUBLISHED and row.id not in window]
         back = [row for row in outside if row.updated_at + STUB_LIFE > moment]
         withdrawn = _withdrawals(tx, [row for row in noticed if row.state is EntryState.RETRACTED])
         stubs = {id_: tombstone for id_, tombstone in withdrawn.items() if tombstone.when + STUB_LIFE > moment}
@@ -123,18 +128,39 @@ class FeedLoader:
 
 
 _LIGHT: tuple[ColumnElement[Any] | Any, ...] = (
-    Entry.id, Entry.seq, Entry.version, Entry.state, Entry.updated_at, Stream.slug, Stream.feed_text, Stream.language,
+    Entry.id, Entry.guid, Entry.seq, Entry.version, Entry.state, Entry.updated_at, Stream.slug, Stream.feed_text, Stream.language,
 )  # fmt: skip
 
 
-def _window(tx: Session, scope: ScopeFound, most: int, *, upto: int | None = None) -> Sequence[Any]:
-    """The last ones by seq, which no imported date can disturb.  Withdrawn ones keep their place, so that no boundary moves."""
-    query = members(scope, *_LIGHT).order_by(Entry.seq.desc()).limit(most)
+_OUT: Any = text("entry.state = 'published'")  # word for word as in the partial indexes
+
+
+def _last_out(tx: Session, scope: ScopeFound, most: int, *, upto: int | None = None) -> Sequence[Any]:
+    """The entries that came out last, up to a seq.  Withdrawn ones keep their place, so that no boundary moves."""
+    first = (Revision.entry_id == Entry.id) & (Revision.no == 1)
+    query = members(scope, *_LIGHT, Revision.applied_at.label("out_at")).join(Revision, first).order_by(Entry.seq.desc()).limit(most)
     return tx.execute(query.where(Entry.seq <= upto) if upto is not None else query).all()
 
 
+def _last_dated(tx: Session, scope: ScopeFound, most: int, older: Archive) -> Sequence[Any]:
+    """The archived ones among the newest by date, which imported entries cannot push out however many come."""
+    query = members(scope, *_LIGHT).where(_OUT).order_by(Entry.published_at.desc(), Entry.seq.desc()).limit(most)
+    return [row for row in tx.execute(query) if row.seq <= older.upto]
+
+
+def _updated(tx: Session, scope: ScopeFound, rows: Sequence[Any]) -> datetime:
+    """When something last entered or left the feed: not the newest of its dates, which editors choose.
+
+    ``rows`` are its entries that came out last, the last one first.
+    """
+    departures = select(FeedDeparture.left_at).where(FeedDeparture.feed.in_(scope.departures))
+    left = tx.scalars(departures).all() if scope.departures else ()
+    moments: list[datetime] = [scope.created_at, *(row.out_at for row in rows[:1]), *left]
+    return max(moments)
+
+
 def _noticed(tx: Session, scope: ScopeFound) -> Sequence[Any]:
-    """The last that were corrected, updated or withdrawn, however long ago: the feed's date must never go back."""
+    """The last that were corrected, updated, withdrawn or restored, however long ago: the feed's date must never go back."""
     query = members(scope, *_LIGHT).where(Entry.updated_at > Entry.published_at)
     return tx.execute(query.order_by(Entry.updated_at.desc()).limit(MOST_NOTICED)).all()
 
@@ -158,12 +184,10 @@ def _stub(entry: FeedEntry, tombstone: Tombstone) -> FeedEntry:
     return replace(entry, title=said.withdrawn, dek=tombstone.comment or said.withdrawn_without_note, updated=tombstone.when)
 
 
-def _as_first_out(tx: Session, entries: tuple[FeedEntry, ...]) -> tuple[FeedEntry, ...]:
+def _as_first_out(rows: Sequence[Any], entries: tuple[FeedEntry, ...]) -> tuple[FeedEntry, ...]:
     """Dated by the moment they came out, whatever date they bear and however often they changed since."""
-    query = select(Entry.guid, Revision.applied_at).join(Revision, Revision.entry_id == Entry.id)
-    query = query.where(Revision.no == 1, Entry.guid.in_([entry.id for entry in entries]))
-    out = {guid: at for guid, at in tx.execute(query) if at is not None} if entries else {}
-    return _in_order([replace(entry, published=out[entry.id], updated=out[entry.id]) for entry in entries if entry.id in out])
+    out_at = {row.guid: row.out_at for row in rows}
+    return _in_order([replace(entry, published=out_at[entry.id], updated=out_at[entry.id]) for entry in entries])
 
 
 def _in_order(entries: Sequence[FeedEntry]) -> tuple[FeedEntry, ...]:
@@ -172,9 +196,10 @@ def _in_order(entries: Sequence[FeedEntry]) -> tuple[FeedEntry, ...]:
 
 
 def _sources(tx: Session, settings: Settings, shown: Sequence[FeedEntry]) -> tuple[Source, ...]:
-    guids = {entry.stream for entry in shown}
-    query = select(Stream.guid, Stream.title, Stream.slug, Stream.last_entry_at, Stream.created_at).where(Stream.guid.in_(guids))
-    found = tx.execute(query.order_by(Stream.guid)).all() if guids else []
-    return tuple(
-        Source(row.guid, row.title, f"{settings.base_url}/streams/{quote(row.slug)}", row.last_entry_at or row.created_at) for row in found
-    )
+    """The streams of these entries, each as of its last one of them: what comes later must not change an archive."""
+    updated: dict[str, datetime] = {}
+    for entry in shown:
+        updated[entry.stream] = max(entry.updated, updated.get(entry.stream, entry.updated))
+    query = select(Stream.guid, Stream.title, Stream.slug).where(Stream.guid.in_(updated)).order_by(Stream.guid)
+    found = tx.execute(query).all() if updated else []
+    return tuple(Source(row.guid, row.title, f"{settings.base_url}/streams/{quote(row.slug)}", updated[row.guid]) for row in found)

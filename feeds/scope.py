@@ -6,19 +6,20 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import ColumnElement, Select, func, select, text
+from sqlalchemy import ColumnElement, Select, case, func, select, text
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
 from feeds.address import Flavour, Scope, Topic
 from feeds.document import Person
 from feeds.words import words
-from models import Contributor, Entry, Site, Stream, StreamState
+from models import Contributor, Entry, Site, Stream, StreamState, departures
 from models.listings import named, public_contributor, tag_label, tagged
 from models.streams import get_stream
 
 # Seconds that a copy stays fresh.  Readers wait for the longest hint that they find, so RSS's ttl comes from the same number.
-MAX_AGE = {StreamState.LIVE: 60, StreamState.QUIET: 900, StreamState.ENDED: 86_400}
+# An ended stream may lose an entry or be opened again, so it waits no longer than a quiet one.
+MAX_AGE = {StreamState.LIVE: 60, StreamState.QUIET: 900, StreamState.ENDED: 900}
 _PUBLIC = Stream.state.in_(MAX_AGE)
 _RAISED: Any = text("entry.importance <> 'normal'")  # word for word as in the partial index
 
@@ -27,17 +28,25 @@ _RAISED: Any = text("entry.importance <> 'normal'")  # word for word as in the p
 class ScopeFound:
     """What a feed's head says, and ``members``: the conditions on entries, joined with their streams, that belong to it."""
 
+    site: Person
     guid: str
     title: str
     page_url: str
     language: str
     max_age: int
     members: tuple[ColumnElement[bool], ...]
+    streams: ColumnElement[bool]  # those that the entries come from
+    departures: tuple[str, ...]  # what `models.departures` calls the feeds whose departures this feed sees
     created_at: datetime
     changed_at: datetime
     stamp: int
     dek: str = ""
     contributors: tuple[Person, ...] = ()
+
+    @property
+    def head(self) -> tuple[Any, ...]:
+        """What the head of each of its documents says, whichever entries it shows."""
+        return self.site, self.guid, self.title, self.dek, self.page_url, self.language, self.contributors
 
 
 def person(settings: Settings, contributor: Contributor) -> Person:
@@ -58,6 +67,7 @@ def members(scope: ScopeFound, *columns: Any) -> Select[Any]:
 def _stream(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
     stream = get_stream(tx, topic.name, public=True)
     return ScopeFound(
+        site=_site(settings),
         guid=_guid(stream.guid, topic.flavour.value),
         title=_title(stream.title, topic, stream.language),
         dek=stream.dek,
@@ -65,6 +75,8 @@ def _stream(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
         language=stream.language,
         max_age=MAX_AGE[stream.state],
         members=(Entry.stream_id == stream.id, *_flavour(topic)),
+        streams=Stream.id == stream.id,
+        departures=(departures.key_of_stream(stream.id),) if topic.flavour is Flavour.KEY else (),
         contributors=tuple(person(settings, who) for who in stream.contributors),
         created_at=stream.created_at,
         changed_at=stream.changed_at,
@@ -75,35 +87,44 @@ def _stream(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
 def _across(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
     """All streams, a tag or a contributor.  Hidden and deleted streams count as changes: this feed changed when they left it."""
     site = tx.scalars(select(Site)).one()
-    changed = tx.scalar(select(func.max(Stream.changed_at)))
-    live = tx.scalar(select(Stream.id).where(Stream.state == StreamState.LIVE).limit(1)) is not None
-    named, own = _named(tx, topic)
+    changed, live = tx.execute(select(func.max(Stream.changed_at), func.count(case((Stream.state == StreamState.LIVE, 1))))).one()
+    named, own, left = _named(tx, topic)
     folder = Topic(topic.scope, topic.name).folder.rstrip("/")
     return ScopeFound(
+        site=_site(settings),
         guid=_guid(_site_guid(site, folder.strip("/") or "all"), topic.flavour.value),
         title=_title(f"{settings.site_name}: {named}" if named else settings.site_name, topic, settings.site_language),
         page_url=settings.base_url + (folder or "/"),
         language=settings.site_language,
         max_age=MAX_AGE[StreamState.LIVE if live else StreamState.QUIET],
         members=(_PUBLIC, *own, *_flavour(topic)),
+        streams=_PUBLIC,
+        departures=(departures.SITE, *left, *((departures.KEY,) if topic.flavour is Flavour.KEY else ())),
         created_at=site.created_at,
         changed_at=changed or site.created_at,
         stamp=site.seq,
     )
 
 
-def _named(tx: Session, topic: Topic) -> tuple[str, tuple[ColumnElement[bool], ...]]:
-    """The name of a tag or contributor, and the condition that brings their entries; nothing for the site."""
+def _named(tx: Session, topic: Topic) -> tuple[str, tuple[ColumnElement[bool], ...], tuple[str, ...]]:
+    """The name of a tag or contributor, the condition that brings their entries, and the feed's departures; of the site nothing."""
     if topic.scope is Scope.SITE:
-        return "", ()
+        return "", (), ()
     if topic.scope is Scope.CONTRIBUTOR:
         who = public_contributor(tx, topic.name, withdrawn=True)
-        return who.name, (named(who),)
-    return tag_label(tx, topic.name, withdrawn=True), (tagged(topic.name),)
+        return who.name, (named(who),), (departures.contributor(who.id),)
+    return tag_label(tx, topic.name, withdrawn=True), (tagged(topic.name),), (departures.tag(topic.name),)
 
 
 def _flavour(topic: Topic) -> tuple[ColumnElement[bool], ...]:
-    return (_RAISED,) if topic.flavour is Flavour.KEY else ()
+    """The condition of entries that a flavour shows, beside those of its scope."""
+    if topic.flavour is Flavour.KEY:
+        return (_RAISED,)
+    return (Entry.backdated.is_(False),) if topic.flavour is Flavour.NEW else ()
+
+
+def _site(settings: Settings) -> Person:
+    return Person(settings.site_name, f"{settings.base_url}/")
 
 
 def _title(title: str, topic: Topic, language: str) -> str:

@@ -29,6 +29,7 @@ from models.stories import (
     EntryPicture,
     EntryState,
     EntryTag,
+    FeedDeparture,
     FeedText,
     Importance,
     Revision,
@@ -43,8 +44,8 @@ from models.stories import (
 
 __all__ = [
     "Account", "Alert", "AlertKind", "Cadence", "Contributor", "DailySum", "Delivery", "DeliveryState", "Entry", "EntryContributor",
-    "EntryPicture", "EntryState", "EntryTag", "Fanout", "FeedText", "Importance", "KeptForm", "Lane", "LinkKind", "LoginLink",
-    "LoginSession", "Pause", "Picture", "PictureFile", "Recipient", "RecipientKind", "RecipientState", "Revision", "RevisionKind",
-    "RevisionState", "Role", "Site", "SkipReason", "Stream", "StreamContributor", "StreamSlug", "StreamState", "Subscription",
-    "SubscriptionExcept", "SubscriptionTag", "Tally", "Throttle", "WorkerHeartbeat",
+    "EntryPicture", "EntryState", "EntryTag", "Fanout", "FeedDeparture", "FeedText", "Importance", "KeptForm", "Lane", "LinkKind",
+    "LoginLink", "LoginSession", "Pause", "Picture", "PictureFile", "Recipient", "RecipientKind", "RecipientState", "Revision",
+    "RevisionKind", "RevisionState", "Role", "Site", "SkipReason", "Stream", "StreamContributor", "StreamSlug", "StreamState",
+    "Subscription", "SubscriptionExcept", "SubscriptionTag", "Tally", "Throttle", "WorkerHeartbeat",
 ]  # fmt: skip

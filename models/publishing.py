@@ -1,6 +1,6 @@
 """Publishing: the moment at which a scheduled entry becomes public and its alert is owed."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -17,6 +17,8 @@ from models.people import Role
 from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream, StreamState
 from models.streams import must_take_entries, touch
 
+NEWS_AGE = timedelta(days=1)  # an entry that bears an older date when it comes out is no news
+
 
 def publish(tx: Session, entry: Entry) -> bool:
     """Make a scheduled entry public and owe its alert; False if it was changed, withdrawn or published meanwhile.
@@ -29,6 +31,7 @@ def publish(tx: Session, entry: Entry) -> bool:
         return False
     stream = entry.stream
     entry.published_at = entry.updated_at = _date(entry, moment)
+    entry.backdated = _is_backdated(entry, moment)
     entry.changed_at = moment
     entry.seq = touch(tx, stream, more=1)
     stream.last_entry_at = max(stream.last_entry_at or moment, moment)
@@ -78,6 +81,13 @@ def _date(entry: Entry, moment: datetime) -> datetime:
     if entry.dated_at is None or entry.publish_at is None or entry.dated_at >= entry.publish_at:
         return moment
     return entry.dated_at
+
+
+def _is_backdated(entry: Entry, moment: datetime) -> bool:
+    """Whether a published entry is no news to those who are told of new entries alone, such as chat bots."""
+    assert entry.published_at is not None
+    age = moment - entry.published_at
+    return age > NEWS_AGE or (age > timedelta(0) and not entry.alerts)
 
 
 def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:

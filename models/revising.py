@@ -5,7 +5,7 @@ per entry; a silent one applies at once; a retraction hides the entry at once an
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, select, update
@@ -16,6 +16,7 @@ from models.actor import Actor
 from models.alerts import owe, wait_again
 from models.clock import now
 from models.database import Database, rows_changed
+from models.departures import feeds_of, note_departures
 from models.entries import changed, entry_to_change, fill, must_be_at, packed, snapshot
 from models.errors import AlreadyOut, Conflict, KeyUsed, NotFound
 from models.people import Contributor, Role
@@ -26,7 +27,8 @@ from models.texts import NOTE, EntryText, block, packed_pictures
 
 REVISING = (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 ALERTING = (RevisionKind.UPDATE, RevisionKind.CORRECTION, RevisionKind.RETRACTION)
-_SIGNIFICANT = ALERTING  # those that move `updated` (RFC 4287 section 4.2.15)
+_SIGNIFICANT = (*ALERTING, RevisionKind.RESTORE)  # those that move `updated` (RFC 4287 section 4.2.15)
+_FEED_TICK = timedelta(seconds=1)  # feeds tell no finer dates
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
     """Make a pending revision what the entry says, and owe its alert; False if another node was first."""
     if not _settle(tx, revision, RevisionState.APPLIED):
         return False
-    moment = now(tx)
+    former_feeds = feeds_of(entry)
     if revision.kind is RevisionKind.RESTORE:
         entry.state = EntryState.PUBLISHED
     if revision.kind in REVISING:
@@ -204,12 +206,20 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
     else:
         changed(tx, entry)
     if revision.kind in _SIGNIFICANT:
-        entry.updated_at = moment
+        entry.updated_at = _significant_moment(tx, entry, revision)
     touch(tx, entry.stream, more=1 if revision.kind is RevisionKind.RESTORE else 0)
+    note_departures(tx, former_feeds - feeds_of(entry))
     if revision.kind in REVISING:
         wait_again(tx, entry)
     owe(tx, revision, entry)
     return True
+
+
+def _significant_moment(tx: Session, entry: Entry, revision: Revision) -> datetime:
+    """When a revision is to be noticed; a restored entry must be newer than its tombstone (RFC 6721 section 3)."""
+    if revision.kind is RevisionKind.RESTORE and entry.updated_at is not None:
+        return max(now(tx), entry.updated_at + _FEED_TICK)
+    return now(tx)
 
 
 def _settle(tx: Session, revision: Revision, state: RevisionState) -> bool:

@@ -135,6 +135,18 @@ class Importance(enum.Enum):
     BREAKING = "breaking"
 
 
+class FeedDeparture(Base):
+    """When an entry last left a feed while it stayed out: its tag, byline or importance changed, or its stream was closed.
+
+    A feed's own date must never go back (RFC 4287 section 4.2.15), and the entries that left no longer tell it.
+    """
+
+    __tablename__ = "feed_departure"
+
+    feed: Mapped[str] = mapped_column(String(120), primary_key=True)  # as `models.departures` names feeds
+    left_at: Mapped[datetime]
+
+
 _NOTICED = "updated_at > published_at"
 _OUT = "state = 'published'"
 _WITHIN = "state <> 'published'"
@@ -162,6 +174,8 @@ class Entry(Base):
         Index("ix_entry_noticed_of", "stream_id", "updated_at", sqlite_where=text(_NOTICED), postgresql_where=text(_NOTICED)),
         # Pages ask for the latest dates of a stream, and how many it has.
         Index("ix_entry_published", "stream_id", "published_at", sqlite_where=text(_OUT), postgresql_where=text(_OUT)),
+        # Feeds of all streams show the newest by date.
+        Index("ix_entry_dated", "published_at", sqlite_where=text(_OUT), postgresql_where=text(_OUT)),
         Index("ix_entry_within", "stream_id", "state", sqlite_where=text(_WITHIN), postgresql_where=text(_WITHIN)),
         # A page shows on top what is pinned.
         Index("ix_entry_pinned", "stream_id", sqlite_where=text(_PINNED), postgresql_where=text(_PINNED)),
@@ -190,7 +204,8 @@ class Entry(Base):
     publish_at: Mapped[datetime | None]  # when a scheduled entry goes out
     dated_at: Mapped[datetime | None]  # the time that was chosen: ahead, when to go out; past, the date to bear
     published_at: Mapped[datetime | None]
-    updated_at: Mapped[datetime | None]  # moves for update, correction, retraction; not for silent edits
+    updated_at: Mapped[datetime | None]  # moves for update, correction, retraction, restore; not for silent edits
+    backdated: Mapped[bool] = mapped_column(default=False, server_default=text("false"))  # was no news when it came out
     seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it was first out
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime]

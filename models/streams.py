@@ -15,6 +15,7 @@ from models.base import new_uid
 from models.clock import now
 from models.contributors import resolve
 from models.database import Database
+from models.departures import SITE, note_departures
 from models.endings import owe_ending
 from models.errors import Conflict, Gone, Invalid, Moved, NotFound
 from models.markdown import to_html
@@ -205,6 +206,8 @@ def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) 
             was_seen = stream.is_public
             stream.state = state
             touch(tx, stream)
+            if was_seen and not stream.is_public:
+                note_departures(tx, [SITE])
             if was_seen and state is StreamState.ENDED:
                 owe_ending(tx, stream)
         return stream
