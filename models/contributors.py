@@ -1,5 +1,6 @@
 """Contributors: found by slug or exact name, made when a byline names somebody new."""
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from models.people import Contributor, Role
 from models.site import make_alone, next_seq
 from models.slugs import is_slug
 from models.stories import Entry, EntryContributor, Stream
-from models.texts import NAME, line, slugify, web_link
+from models.texts import NAME, line, name_line, slugify, web_link
 
 _CANDIDATES = 50  # looked at for a suggestion
 
@@ -22,7 +23,7 @@ _CANDIDATES = 50  # looked at for a suggestion
 def add_contributor(db: Database, actor: Actor, name: str, *, url: str = "") -> Contributor:
     """The contributor of that exact name, made if there is none; ``url`` replaces an earlier one where given."""
     actor.must_be(Role.EDITOR)
-    name, url = line("name", name, NAME, required=True), web_link("url", url)
+    name, url = name_line("name", line("name", name, NAME, required=True), NAME), web_link("url", url)
     with db.begin() as tx:
         person = resolve(tx, [name])[0]
         if url not in ("", person.url):
@@ -73,8 +74,11 @@ def resolve(tx: Session, names: Sequence[str]) -> list[Contributor]:
 
 
 def _known(tx: Session, names: Sequence[str]) -> dict[str, Contributor]:
-    known = tx.scalars(select(Contributor).where(or_(Contributor.slug.in_(names), Contributor.name.in_(names))).order_by(Contributor.id))
-    return {key: person for person in reversed(known.all()) for key in (person.name, person.slug)}
+    # Names that were stored before they had one normal form may be decomposed.
+    stored = {*names, *(unicodedata.normalize("NFD", name) for name in names)}
+    known = tx.scalars(select(Contributor).where(or_(Contributor.slug.in_(names), Contributor.name.in_(stored))).order_by(Contributor.id))
+    keys = ((person, (unicodedata.normalize("NFC", person.name), person.slug)) for person in reversed(known.all()))
+    return {key: person for person, both in keys for key in both}
 
 
 def _make(tx: Session, name: str) -> Contributor:

@@ -18,7 +18,7 @@ from models.media import Picture
 from models.people import Contributor
 from models.pictures import pictures_named, use_pictures
 from models.stories import Entry, EntryContributor, EntryPicture, EntryState, EntryTag, Importance
-from models.texts import EntryText, packed_pictures, shown_pictures, slugify
+from models.texts import EntryText, packed_pictures, shown_pictures, tag_slug
 
 _LOADED = (
     selectinload(Entry.stream),
@@ -114,7 +114,7 @@ def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
     tx.flush()  # rows with the same keys may come back
     people = {person.id: person for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))}
     entry.credits = [EntryContributor(contributor=people[id_], position=n) for n, id_ in enumerate(content["byline"])]
-    entry.tags = [EntryTag(slug=slugify(label), label=label, position=n) for n, label in enumerate(content["tags"])]
+    entry.tags = [EntryTag(slug=tag_slug(label), label=label, position=n) for n, label in enumerate(content["tags"])]
     shown = packed_pictures(content)
     pictures = pictures_named(tx, [one.sha256 for one in shown])
     entry.pictures = [EntryPicture(picture=pictures[one.sha256], position=n, alt=one.alt, credit=one.credit) for n, one in enumerate(shown)]

@@ -15,7 +15,7 @@ from models.ledger import Cadence, Recipient, RecipientState, Subscription, Subs
 from models.site import current_seq
 from models.slots import MORNING, next_slot
 from models.stories import Importance
-from models.texts import MOST_TAGS, TAG, language_tag, line, slugify
+from models.texts import MOST_TAGS, TAG, TAG_SLUG, language_tag, line, tag_slug
 from models.times import zone_name
 
 LEAST_MINUTES, MOST_MINUTES = 5, 1440
@@ -77,7 +77,7 @@ class Follow:
 
     def cleaned(self) -> Self:
         """The same with tags as slugs; raises Invalid."""
-        tags = tuple(dict.fromkeys(filter(None, (slugify(line("tags", tag, TAG)) for tag in self.tags))))
+        tags = tuple(dict.fromkeys(_tag(tag) for tag in self.tags))
         if len(tags) > MOST_TAGS:
             raise Invalid("tags", f"name at most {MOST_TAGS}.")
         if not (self.news or self.corrections):
@@ -186,6 +186,14 @@ def _end_others(tx: Session, recipient: Recipient, present: Sequence[Subscriptio
             subscription.ended_at, subscription.next_digest_at = now(tx), None
     if not wanted and recipient.state is RecipientState.CONFIRMED:
         recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, "left", now(tx)
+
+
+def _tag(label: str) -> str:
+    """The slug of a tag that a filter names.  A filter is never emptied: without a tag it would let everything pass."""
+    slug = tag_slug(line("tags", label, TAG))
+    if not slug or len(slug) > TAG_SLUG:
+        raise Invalid("tags", "%(tag)s is not a tag. Write a word with letters or digits, or remove it.", tag=f"{label!r:.60}")
+    return slug
 
 
 def _number(field: str, value: int | None, least: int, most: int) -> int:

@@ -12,6 +12,7 @@ from models.markdown import to_html, to_text
 from models.stories import Entry, Importance
 
 TITLE, DEK, NOTE, BODY, LINK, NAME, TAG = 300, 1_000, 1_000, 100_000, 2_000, 100, 60  # characters at most
+TAG_SLUG = 80
 ALT, CREDIT = 1_000, 200
 MOST_NAMES, MOST_TAGS, MOST_PICTURES = 20, 20, 10
 
@@ -49,6 +50,11 @@ def line(field: str, value: str, most: int, *, required: bool = False) -> str:
     return value
 
 
+def name_line(field: str, value: str, most: int) -> str:
+    """A name as it is compared and stored: one line in Unicode's normal form C (UAX #15)."""
+    return line(field, unicodedata.normalize("NFC", value), most)
+
+
 def web_link(field: str, value: str) -> str:
     """An absolute http or https URL, or nothing."""
     value = line(field, value, LINK)
@@ -77,10 +83,63 @@ def direction(language: str) -> str:
     return "rtl" if language.partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
 
 
+# Characters that show nothing and are no part of a word: fillers, variation selectors (Unicode, Default_Ignorable_Code_Point).
+_IGNORABLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# What tells names such as C, C++ and C# or A+ and A- apart.
+_SIGNS = (
+    (re.compile(r"\+"), " plus "),
+    (re.compile(r"(?<=[^\W_])#"), " sharp "),
+    (re.compile(r"(?<=[^\W_])[-\u2212]$|^[-\u2212](?=\d)"), " minus "),
+)
+
+
+def is_words(value: str) -> bool:
+    """Whether every character may be in the slug of a tag or a contributor: letters, digits and marks, with hyphens between.
+
+    Marks are parts of words (UAX #31: XID_Continue has the categories Mn and Mc); without them many words of Indian
+    scripts would be one.
+    """
+    return all(char.isalnum() or unicodedata.category(char) in {"Mn", "Mc"} for char in value.replace("-", ""))
+
+
 def slugify(value: str, most: int = 80) -> str:
-    """Lower-case words joined by hyphens, letters of any script kept; empty where there is none."""
-    value = unicodedata.normalize("NFKC", value).casefold()
-    return re.sub(r"[\W_]+", "-", value).strip("-")[:most].strip("-")
+    """Lower-case words joined by hyphens, letters of any script kept; empty where there is no letter or digit."""
+    # Folding case may take a letter apart, which is then put together again.
+    value = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
+    words = "".join(char if is_words(char) else " " for char in _IGNORABLE.sub("", value).replace("-", " ")).split()
+    slug = "-".join(words)[:most].strip("-")
+    return slug if any(char.isalnum() for char in slug) else ""
+
+
+def tag_slug(label: str) -> str:
+    """What is compared of a tag: its slug, with the signs of names such as C++ as words.
+
+    Empty for a label without a letter or digit.  Longer than `TAG_SLUG` for some that cannot be stored.
+    """
+    label = unicodedata.normalize("NFKC", label)
+    if not any(char.isalnum() for char in label):
+        return ""
+    for sign, word in _SIGNS:
+        label = sign.sub(word, label.strip())
+    return slugify(label, len(label) * 4)
+
+
+def _labels(tags: Iterable[str]) -> tuple[str, ...]:
+    """Tags as they are stored, none twice; a later one that only differs in case is the first one."""
+    labels: dict[str, str] = {}
+    for tag in tags:
+        label = name_line("tags", tag, TAG)
+        if not label:
+            continue
+        slug = tag_slug(label)
+        if not slug:
+            raise Invalid("tags", f"{label!r:.80} has no letter or digit. Write a word, or remove it.")
+        if len(slug) > TAG_SLUG:
+            raise Invalid("tags", f"shorten {label!r:.80}.")
+        first = labels.setdefault(slug, label)
+        if first.casefold() != label.casefold():
+            raise Invalid("tags", f"{first!r:.80} and {label!r:.80} would have the same page. Keep one of them.")
+    return tuple(labels.values())
 
 
 def _unique(values: Iterable[str]) -> tuple[str, ...]:
@@ -142,10 +201,9 @@ class EntryText:
     body_text: str = field(default="", compare=False, repr=False)  # without addresses: for the search
 
     def cleaned(self) -> Self:
-        """The same, fit to be stored, with its HTML and plain text; raises Invalid, which names the field and says what to do."""
-        names = _unique(line("byline", name, NAME) for name in self.byline)
-        tags = {slugify(tag): tag for tag in reversed(_unique(line("tags", tag, TAG) for tag in self.tags))}
-        tags.pop("", None)
+        """A text fit to be stored, with its HTML and plain text; raises Invalid, which names the field and says what to do."""
+        names = _unique(name_line("byline", name, NAME) for name in self.byline)
+        tags = _labels(self.tags)
         if len(names) > MOST_NAMES:
             raise Invalid("byline", f"name at most {MOST_NAMES} people.")
         if len(tags) > MOST_TAGS:
@@ -162,7 +220,7 @@ class EntryText:
             body_html=to_html(body),
             body_text=to_text(body),
             byline=names,
-            tags=tuple(reversed(tags.values())),
+            tags=tags,
             link=web_link("link", self.link),
             pictures=tuple(shown.cleaned(n) for n, shown in enumerate(pictures, 1)),
         )

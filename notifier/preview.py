@@ -32,7 +32,7 @@ from models.clock import now
 from models.entries import entries
 from models.errors import Conflict
 from models.markdown import bare_text
-from models.texts import EntryText, packed_pictures, slugify
+from models.texts import EntryText, packed_pictures, tag_slug
 from notifier.mime import TOKEN
 from notifier.render import Sender, render_chat, render_mail
 from notifier.services import SERVICES
@@ -165,7 +165,7 @@ def _follows_all(tx: Session, story: Story, stream_id: int, recipient: Recipient
     if recipient.id is None:
         return False
     correction = story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION)
-    topic = Topic(stream_id, story.importance, tuple(slugify(tag) for tag in story.tags), correction)
+    topic = Topic(stream_id, story.importance, tuple(tag_slug(tag) for tag in story.tags), correction)
     chosen = owed(topic).where(Recipient.id == recipient.id).subquery()
     query = select(Subscription.stream_id).join(chosen, chosen.c.subscription_id == Subscription.id)
     found = tx.execute(query).one_or_none()

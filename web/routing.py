@@ -1,6 +1,8 @@
 """What may stand in an address: anything else is not found before a database is asked."""
 
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, ValidationError
+
+from models.texts import is_words
 
 LARGEST = 2**63 - 1  # the largest number that a database can compare with
 
@@ -14,7 +16,11 @@ class SlugConverter(BaseConverter):
 class WordsConverter(BaseConverter):
     """The slug of a tag or a contributor: words of any script."""
 
-    regex = r"[^\W_]+(?:-[^\W_]+)*"
+    def to_python(self, value: str) -> str:
+        """The slug; anything else is no address of ours."""
+        if not is_words(value) or not all(value.split("-")):
+            raise ValidationError
+        return value
 
 
 class UidConverter(BaseConverter):

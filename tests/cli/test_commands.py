@@ -53,6 +53,17 @@ def test_an_entry_is_posted_at_once_and_its_uid_printed(story):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("tag", ["\U0001f30a", "..", ""])
+def test_a_tag_that_names_nothing_is_refused(story, tag):
+    channel = ("channel", "add", "w", "--url", "json://127.0.0.1:9/x", "--tag", "floods")
+    assert "is not a tag" in story(*channel, "--tag", tag, code=1).stderr
+    assert json.loads(story("channel", "list", "--json").output) == []
+    if tag:
+        answer = story("entry", "add", "floods", "--title", "A", "--tag", "floods", "--tag", tag, code=1)
+        assert "no letter or digit" in answer.stderr
+        assert entries(story) == []
+
+
 def test_a_body_comes_from_a_file_or_standard_input(story, tmp_path):
     (tmp_path / "body.md").write_text("**From** a file", "utf-8")
     story("entry", "add", "floods", "--title", "A", "--body-file", "body.md")

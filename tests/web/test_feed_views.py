@@ -86,9 +86,11 @@ def test_a_feed_can_only_be_read(newsroom: Newsroom, reader: Person) -> None:
 
 
 def test_an_address_that_is_not_ascii_is_one(newsroom: Newsroom, reader: Person) -> None:
-    newsroom.post(tags=("Überschwemmung",))
+    newsroom.post(tags=("Überschwemmung", "\u092c\u093e\u0922\u093c"))
     for _ in range(2):
         assert "River rising" in reader.get("/tags/überschwemmung/feed.json").text
+        assert "River rising" in reader.get("/tags/\u092c\u093e\u0922\u093c/feed.json").text
+    assert "River rising" in reader.get("/tags/\u092c\u093e\u0922\u093c").text
     assert reader.get("/tags/%FF/feed.json").status_code == 404
 
 

@@ -114,6 +114,8 @@ def test_all_is_chosen_without_a_script_and_comes_back_as_it_was_chosen(newsroom
         ({"language": "\x00"}, "language tag"),
         ({"follow": []}, "Choose a story"),
         ({"tags": "x" * 61}, "Tags"),
+        ({"tags": "\U0001f30a"}, "Tags"),
+        ({"tags": "floods, .."}, "Tags"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_was_typed(

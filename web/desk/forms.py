@@ -190,5 +190,5 @@ def version_number(value: str | None) -> int:
 
 
 def names(value: str) -> tuple[str, ...]:
-    """What stands between commas."""
-    return tuple(part.strip() for part in value.replace("\n", ",").split(","))
+    """What is written between commas; nothing between two of them is no name."""
+    return tuple(part.strip() for part in value.replace("\n", ",").split(",") if part.strip())

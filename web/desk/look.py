@@ -10,7 +10,7 @@ from models.errors import Invalid
 from models.foretelling import Forecast, channels_owed, forecast, forecast_retraction
 from models.ledger import Recipient, RecipientKind
 from models.stories import Entry, RevisionKind, Stream, StreamState
-from models.texts import EntryText, slugify
+from models.texts import EntryText, tag_slug
 from notifier.preview import Preview, show, typed
 from notifier.render import Sender
 from notifier.services import SERVICES
@@ -71,7 +71,7 @@ def mail_of(story: Story, sender: Sender, stream: Stream) -> Preview:
 
 def topic_of(form: EntryForm, stream: Stream, text: EntryText) -> Topic:
     """What followers choose by."""
-    return Topic(stream.id, text.importance, tuple(slugify(tag) for tag in text.tags), correction=form.kind not in {"", "silent"})
+    return Topic(stream.id, text.importance, tuple(tag_slug(tag) for tag in text.tags), correction=form.kind not in {"", "silent"})
 
 
 def kind_of(form: EntryForm) -> RevisionKind:
