@@ -7,16 +7,18 @@ from collections.abc import Callable, Mapping
 
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.errors import BrokerConnectionError
 
 from config.settings import Settings
 from notifier.station import STOP_CHECK_MS
-from notifier.troubles import OncePerText, Troubles
+from notifier.troubles import Troubles
 
 log = logging.getLogger(__name__)
 
 QUEUES = ("storywire-expand", "storywire-urgent", "storywire-bulk")
 EXPAND, URGENT, BULK = QUEUES
 Ring = Callable[[], None]
+_LISTENING = "listening to RabbitMQ"
 _LAST_RING_SECONDS = 1.0  # that a process that ends waits for its last ring
 
 
@@ -89,16 +91,55 @@ def make_doorbell(settings: Settings) -> Ring:
     return RemoteBell(settings.broker_url).ring
 
 
+class _HeardBroker(RabbitmqBroker):
+    """Says once that it cannot be listened to, and once that it can again."""
+
+    def __init__(self, broker_url: str, troubles: Troubles) -> None:
+        super().__init__(url=broker_url, middleware=[])
+        self._troubles = troubles
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
+        try:
+            consumer = super().consume(queue_name, prefetch, timeout)
+        except Exception as exc:  # Dramatiq tries it again every three seconds
+            self._troubles.report(_LISTENING, exc)
+            raise
+        self._troubles.over(_LISTENING)
+        return consumer
+
+
+class _ReportOnce(logging.Filter):
+    """Hides what a consumer of Dramatiq says of a lost connection; the first is reported."""
+
+    def __init__(self, troubles: Troubles) -> None:
+        super().__init__()
+        self._troubles = troubles
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for all that is more than information."""
+        if record.levelno < logging.WARNING:
+            return True
+        error = record.exc_info[1] if record.exc_info else None
+        if error is None:
+            error = BrokerConnectionError(record.getMessage())  # type: ignore[no-untyped-call]
+        self._troubles.report(_LISTENING, error)
+        return False
+
+
 class Listener:
     """Rings the stations of this process when RabbitMQ says so.  A message is answered at once, so none piles up."""
 
     def __init__(self, broker_url: str, stations: Mapping[str, Ring]) -> None:
-        self._broker = RabbitmqBroker(url=broker_url, middleware=[])
+        troubles = Troubles(log)
+        self._broker = _HeardBroker(broker_url, troubles)
+        self._filter = _ReportOnce(troubles)
+        self._loggers: list[logging.Logger] = []
         for queue, ring in stations.items():
             dramatiq.actor(actor_name=queue, queue_name=queue, broker=self._broker)(ring)
             for name in (queue, f"{queue}.DQ"):
-                # While the broker is away, each consumer says so every three seconds.
-                logging.getLogger(f"dramatiq.worker.ConsumerThread({name})").addFilter(OncePerText())
+                self._loggers.append(logging.getLogger(f"dramatiq.worker.ConsumerThread({name})"))
+        for logger in self._loggers:
+            logger.addFilter(self._filter)
         self._worker = dramatiq.Worker(self._broker, worker_threads=1, worker_timeout=STOP_CHECK_MS)
 
     def start(self) -> None:
@@ -109,6 +150,8 @@ class Listener:
         """Leave the broker."""
         self._worker.stop(timeout=5_000)
         self._broker.close()
+        for logger in self._loggers:
+            logger.removeFilter(self._filter)
 
 
 def _nothing() -> None:

@@ -3,6 +3,23 @@
 import logging
 import threading
 
+from dramatiq.errors import BrokerConnectionError
+from pika.exceptions import AMQPError  # type: ignore[import-untyped]
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from config.logging import discreet
+
+_OUTAGES = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeoutError,
+    AMQPError,
+    BrokerConnectionError,
+    OSError,
+)
+"""Errors by which a database, a broker or the network says that it is away."""
+
 
 class Troubles:
     """Logs each cause once until all is well again, so that a database that is away fills no disk."""
@@ -12,14 +29,23 @@ class Troubles:
         self._lock = threading.Lock()
         self._known: set[str] = set()
 
-    def report(self, what: str, exc: Exception) -> None:
-        """Log ``exc``, which kept us from ``what``, with its traceback, unless it was logged already."""
-        cause = f"{what}: {type(exc).__name__}"
+    def report(self, what: str, exc: BaseException) -> None:
+        """Log ``exc``, which kept us from ``what``, unless it was logged already.
+
+        An outage takes one line, however it shows; an error that nobody foresaw has its traceback.
+        """
+        outage = isinstance(exc, _OUTAGES)
+        cause = f"{what}: {'outage' if outage else type(exc).__name__}"
         with self._lock:
             known = cause in self._known
             self._known.add(cause)
         if not known:
-            self._log.error("%s failed; it is tried again, and this is said once", what, exc_info=exc)
+            self._log.error(
+                "%s failed; it is tried again, and this is said once: %s",
+                what,
+                reason(exc),
+                exc_info=None if outage else exc,
+            )
 
     def over(self, what: str) -> None:
         """``what`` works again."""
@@ -30,16 +56,12 @@ class Troubles:
             self._log.warning("%s works again", what)
 
 
-class OncePerText(logging.Filter):
-    """Lets each text of a logger through once: for libraries that repeat themselves every three seconds."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._seen: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """True the first time."""
-        text = record.getMessage()
-        new = text not in self._seen
-        self._seen.add(text)
-        return new
+def reason(exc: BaseException) -> str:
+    """An error in a few words on one line, without addresses; pika nests errors that say nothing."""
+    inner = getattr(exc, "exception", None) or getattr(exc, "orig", None)
+    if inner is None and isinstance(exc, AMQPError | BrokerConnectionError) and exc.args:
+        inner = exc.args[0]
+    if isinstance(inner, BaseException):
+        return reason(inner)
+    words = str(getattr(exc, "strerror", None) or exc).strip().partition("\n")[0].rstrip(".")
+    return discreet(words)[:300] or type(exc).__name__

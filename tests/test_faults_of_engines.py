@@ -65,9 +65,9 @@ class Cluster:
             self.database.turn(Mode.THROUGH)
 
     def lines(self) -> Counter[str]:
-        """How many records each node has logged."""
+        """How many lines each node has logged, those of tracebacks included."""
         nodes = [*self.web, *self.workers]
-        return Counter({node.folder.name: sum(line[:2] == "20" for line in node.log.read_text().splitlines()) for node in nodes})
+        return Counter({node.folder.name: node.log.read_text().count("\n") for node in nodes})
 
 
 @dataclass

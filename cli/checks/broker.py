@@ -11,6 +11,7 @@ from pika.exceptions import (  # type: ignore[import-untyped]
 from cli.checks.checkup import CheckResult, Checkup, fault
 from config.logging import silence_pika
 from notifier.doorbell import try_broker
+from notifier.troubles import reason
 
 
 def check_broker(checkup: Checkup) -> Iterator[CheckResult]:
@@ -23,22 +24,11 @@ def check_broker(checkup: Checkup) -> Iterator[CheckResult]:
         try_broker(url)
     except (ProbableAuthenticationError, ConnectionClosedByBroker) as exc:
         yield fault(
-            f"The broker refuses us: {_reason(exc)}.",
+            f"The broker refuses us: {reason(exc)}.",
             "Check user, password and virtual host in STORYWIRE_BROKER_URL.",
         )
     except (AMQPError, OSError) as exc:
         yield fault(
-            f"The broker does not answer: {_reason(exc)}. Alerts go out about a second later.",
+            f"The broker does not answer: {reason(exc)}. Alerts go out about a second later.",
             "Start RabbitMQ, or correct STORYWIRE_BROKER_URL. Without one leave it empty.",
         )
-
-
-def _reason(exc: BaseException) -> str:
-    """pika nests what went wrong, and says nothing of its own."""
-    while isinstance(exc, AMQPError) and exc.args and isinstance(exc.args[0], BaseException):
-        exc = exc.args[0]
-    inner = getattr(exc, "exception", None)
-    if isinstance(inner, BaseException):
-        return _reason(inner)
-    strerror = getattr(exc, "strerror", None)
-    return str(strerror or exc).rstrip(".") or type(exc).__name__
