@@ -1,14 +1,16 @@
 """`storywire worker`: the process that sends alerts."""
 
 import threading
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 
 import click
 
 from cli.door import open_door
 from cli.lifeline import GRACE_SECONDS, on_stop
 from cli.worker_lock import worker_lock
+from config.keys import make_data_dir
 from config.logging import set_up_logging
+from config.settings import BadSettings
 from models import Lane
 from models.database import open_database
 from models.gates import Gates
@@ -34,8 +36,15 @@ def worker(lanes: tuple[str, ...]) -> None:
     settings = door.settings
     set_up_logging(settings, "worker")
     door.db.engine.dispose()  # opened to refuse a database that waits for its migrations
+    with suppress(BadSettings):  # a node on PostgreSQL can do without, but a restored database may go unnoticed then
+        make_data_dir(settings)
     with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1) if settings.embedded else nullcontext():
         # A power loss may repeat the last messages, never lose one, so the worker need not wait for the disk at each commit.
-        db = open_database(settings.resolved_database_url, synchronous="NORMAL", gates=Gates.of(settings))
+        db = open_database(
+            settings.resolved_database_url,
+            synchronous="NORMAL",
+            gates=Gates.of(settings),
+            mark_path=settings.data_dir / "send-mark",
+        )
         run_worker(settings, door.keys, db, stop, frozenset(map(Lane, lanes)) or frozenset(Lane))
         db.engine.dispose()

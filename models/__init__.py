@@ -14,6 +14,7 @@ from models.ledger import (
     Recipient,
     RecipientKind,
     RecipientState,
+    SendMark,
     SkipReason,
     Subscription,
     SubscriptionExcept,
@@ -46,6 +47,6 @@ __all__ = [
     "Account", "Alert", "AlertKind", "Cadence", "Contributor", "DailySum", "Delivery", "DeliveryState", "Entry", "EntryContributor",
     "EntryPicture", "EntryState", "EntryTag", "Fanout", "FeedDeparture", "FeedText", "Importance", "KeptForm", "Lane", "LinkKind",
     "LoginLink", "LoginSession", "Pause", "Picture", "PictureFile", "Recipient", "RecipientKind", "RecipientState", "Revision",
-    "RevisionKind", "RevisionState", "Role", "Site", "SkipReason", "Stream", "StreamContributor", "StreamSlug", "StreamState",
+    "RevisionKind", "RevisionState", "Role", "SendMark", "Site", "SkipReason", "Stream", "StreamContributor", "StreamSlug", "StreamState",
     "Subscription", "SubscriptionExcept", "SubscriptionTag", "Tally", "Throttle", "WorkerHeartbeat",
 ]  # fmt: skip

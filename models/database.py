@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.clock import Clock, database_clock
 from models.gates import OPEN, Gates
+from models.mark_file import MarkFile
 
 _READ = "storywire_read"
 # A PostgreSQL host that vanished answers nothing, not even no: then threads must not wait for good.  The URL may say otherwise.
@@ -27,6 +29,18 @@ _PAGES = {"NORMAL": 1_000, "FULL": 10_000}
 """Of the log, from which on a commit carries it into the file: mostly the worker's then, so nobody who posts waits for the disk."""
 
 
+class SendActivity:
+    """What a process knows of its own sending.  See `models.send_mark`."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.unmarked = False  # something was settled since the mark grew
+        self.due_at = 0.0  # monotonic seconds
+        self.number = 0  # the highest mark that this process wrote or read
+        self.filed_at = float("-inf")  # monotonic seconds
+        self.file_failed = False
+
+
 class Database(sessionmaker[Session]):
     """Makes transactions: ``begin()`` for writing, ``read()`` for reading.
 
@@ -34,9 +48,10 @@ class Database(sessionmaker[Session]):
     and then writes fails when another wrote in between, however long it would wait.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, gates: Gates) -> None:
+    def __init__(self, engine: Engine, clock: Clock, gates: Gates, mark_file: MarkFile) -> None:
         super().__init__(bind=engine, expire_on_commit=False, info={"clock": clock, "gates": gates})
         self.engine, self.clock = engine, clock
+        self.mark_file, self.sends = mark_file, SendActivity()
         # SQLite reads one moment by itself; PostgreSQL must be asked to.
         one_moment = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         self._reader = engine.execution_options(**{_READ: True}, **one_moment)
@@ -54,9 +69,16 @@ class Database(sessionmaker[Session]):
 
 
 def open_database(
-    url: str, *, synchronous: Literal["FULL", "NORMAL"] = "FULL", clock: Clock = database_clock, gates: Gates = OPEN
+    url: str,
+    *,
+    synchronous: Literal["FULL", "NORMAL"] = "FULL",
+    clock: Clock = database_clock,
+    gates: Gates = OPEN,
+    mark_path: Path | None = None,
 ) -> Database:
     """The database at ``url``, which need not have its tables yet; ``gates`` hold for whatever is posted through it.
+
+    ``mark_path``: where a worker keeps the send mark of a PostgreSQL database; on SQLite it is beside the file.
 
     ``synchronous`` counts on SQLite only: FULL survives a power loss after each commit; NORMAL may lose the last
     commits then (never at a mere crash), which the worker accepts because it can only repeat a message.
@@ -65,7 +87,8 @@ def open_database(
     if not url.startswith("sqlite"):
         patience = {name: value for name, value in _PATIENCE.items() if name not in make_url(url).query}
         pool = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8}
-        return Database(create_engine(url, hide_parameters=True, connect_args=patience, **pool), clock, gates)
+        engine = create_engine(url, hide_parameters=True, connect_args=patience, **pool)
+        return Database(engine, clock, gates, MarkFile(mark_path))
     engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 5})
     make_private(engine.url.database or "")
 
@@ -81,7 +104,9 @@ def open_database(
         options: dict[str, Any] = dict(connection.get_execution_options())
         connection.exec_driver_sql("BEGIN" if options.get(_READ) else "BEGIN IMMEDIATE")
 
-    return Database(engine, clock, gates)
+    path = sqlite_path(url)
+    beside = None if path is None else path.with_name(f"{path.name}.send-mark")
+    return Database(engine, clock, gates, MarkFile(beside))
 
 
 def sqlite_path(url: str) -> Path | None:

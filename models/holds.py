@@ -20,6 +20,16 @@ from models.clock import now
 from models.database import Database
 from models.ledger import HELD, Alert, Delivery, DeliveryState, Fanout, Lane
 from models.people import Role
+from models.send_mark import (
+    advance_mark,
+    durable_transaction,
+    follow_mark,
+    known_mark,
+    mark_sends,
+    read_mark,
+    record_mark,
+    why_restored,
+)
 from models.steering import resume_alert
 from models.stories import Site
 
@@ -62,19 +72,32 @@ def watch(db: Database, base_url: str, *, starting: bool = False) -> str | None:
 
     ``starting``: look at once, and say why it is held even if that is old.
     """
+    mark_sends(db)
+    remembered = db.sends.number
     with db.read() as tx:
         site = tx.scalars(select(Site)).one()
         fresh = site.heartbeat_at is not None and now(tx) - site.heartbeat_at < HEARTBEAT
-        if fresh and site.fingerprint is not None and not starting:
-            return None
-    with db.begin() as tx:
+        number = read_mark(tx)
+    if fresh and site.fingerprint is not None and number >= remembered and not starting:
+        follow_mark(db, site, number)
+        return None
+    known = known_mark(db, site)
+    with durable_transaction(db) as tx:
         site = tx.scalars(select(Site).with_for_update()).one()
         here, was_held = place(tx, base_url), site.held_reason is not None
-        if (reason := _elsewhere(site.fingerprint or here, here) or _after_silence(tx, site.heartbeat_at)) is not None:
+        reasons = (
+            _elsewhere(site.fingerprint or here, here),
+            why_restored(tx, known, site.heartbeat_at),
+            _after_silence(tx, site.heartbeat_at),
+        )
+        if (reason := next(filter(None, reasons), None)) is not None:
             hold(tx, reason)
         tx.refresh(site, ["held_reason"])
         site.fingerprint, site.heartbeat_at = site.fingerprint or here, now(tx)
-        return site.held_reason if starting or not was_held else None
+        number = advance_mark(tx, beyond=known)
+        held_reason = site.held_reason if starting or not was_held else None
+    record_mark(db, site, number, durable=True)
+    return held_reason
 
 
 def pause_sending(db: Database, actor: Actor) -> None:

@@ -339,6 +339,17 @@ class WorkerHeartbeat(Base):
     beat_at: Mapped[datetime]
 
 
+class SendMark(Base):
+    """How far sending has come, in one row.  See `models.send_mark`."""
+
+    __tablename__ = "send_mark"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger)
+    transaction_id: Mapped[int | None] = mapped_column(BigInteger)  # PostgreSQL's, that wrote the row
+    timeline: Mapped[int | None]  # PostgreSQL's, when the row was written
+
+
 class Pause(Base):
     """Something that all nodes wait for until a moment: a mail server that is away, a target that refuses."""
 

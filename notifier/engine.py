@@ -14,6 +14,7 @@ from models import Lane
 from models.database import Database
 from models.heartbeats import record_heartbeat, remove_heartbeat
 from models.holds import watch
+from models.send_mark import mark_sends
 from notifier import doorbell
 from notifier.apprise_setup import set_up_apprise
 from notifier.chat_lane import CHAT_THREADS, ChatLane
@@ -57,6 +58,7 @@ def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Eve
         worker.drain()
         with suppress(DBAPIError):  # the database is away: the row is forgotten after an hour
             remove_heartbeat(db)
+        mark_sends(db, durable=True)
 
 
 class _Worker:

@@ -21,6 +21,7 @@ from models.audience import suppress
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
+from models.send_mark import note_sends
 from models.tallies import tally
 from notifier.attempts import log_attempt
 from notifier.breaker import feel, note
@@ -149,6 +150,7 @@ class Settler:
                     self._write_alone(one)
                 except Exception as exc:
                     one.error = exc
+        note_sends(self._db)
 
     def _write_sent(self, sent: Sequence[_Settlement]) -> None:
         """What nearly all come to; one that is no longer ours, or of which more is to be written, is left as it is."""

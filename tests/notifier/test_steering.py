@@ -1,5 +1,7 @@
 """Stop, pause, hold, resume, retry: a person's hand on what goes out."""
 
+import shutil
+import sqlite3
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -8,11 +10,13 @@ import pytest
 from pytest_httpserver import HTTPServer
 from sqlalchemy import delete, update
 
+from config.keys import Keys
 from models import Alert, Delivery, DeliveryState, Entry, EntryState, Lane, Revision, RevisionKind, Role
 from models.actor import SYSTEM, Actor
 from models.database import open_database
 from models.errors import Conflict, Forbidden
 from models.holds import hold, pause_sending, resume_sending, waiting, watch
+from models.send_mark import mark_sends
 from models.steering import find_alert, resume_alert, retry_alert, stop_alert
 from notifier import pause
 from notifier.claim import claim
@@ -169,6 +173,38 @@ def test_a_copied_sqlite_file_is_held(office: Office, tmp_path: Path, clock: Sta
     copy = open_database(f"sqlite:///{tmp_path / 'copy.sqlite3'}", clock=clock)
     assert "file" in (watch(copy, BASE_URL, starting=True) or "")
     copy.engine.dispose()
+
+
+@one_database
+@pytest.mark.parametrize("when", ["before", "in the middle"])
+def test_a_copy_that_is_put_back_in_the_same_file_sends_nothing_again(
+    office: Office, inbox: Inbox, alert: Alert, tmp_path: Path, when: str, keys: Keys, clock: StandingClock
+) -> None:
+    watch(office.db, BASE_URL, starting=True)
+    path, copy = Path(str(office.db.engine.url.database)), tmp_path / "copy.sqlite3"
+
+    def back_up() -> None:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+
+    inbox.on_data = lambda index: index == 2 and when == "in the middle" and back_up()
+    if when == "before":
+        back_up()
+    office.send()
+    assert inbox.addresses == FOUR
+    mark_sends(office.db, durable=True)  # as a worker ends
+    office.close()
+    office.db.engine.dispose()
+    shutil.copyfile(copy, path)
+    db = open_database(f"sqlite:///{path}", clock=clock)
+    release_all(db)
+    reason = watch(db, BASE_URL, starting=True) or ""
+    assert "would be sent again" in reason
+    again = Office(db, keys, inbox.url)
+    again.run()
+    assert inbox.addresses == FOUR, "nobody got it twice"
+    again.close()
+    db.engine.dispose()
 
 
 @pytest.mark.parametrize(("silence", "held"), [(timedelta(minutes=59), False), (timedelta(minutes=61), True)])
