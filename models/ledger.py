@@ -297,6 +297,7 @@ class Delivery(Base):
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
     lease_until: Mapped[datetime | None]
+    lost_leases: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # in a row that ran out before anything was sent
     claim_token: Mapped[str | None] = mapped_column(String(32))
     started_at: Mapped[datetime | None]  # chat: the attempt began, so the message may be out
     settled_at: Mapped[datetime | None]

@@ -14,7 +14,7 @@ from apprise.plugins.base import NotifyBase
 
 from notifier import addresses, tap
 from notifier.apprise_setup import ASSET, keep_secrets
-from notifier.errors import Refused, Sent, Unavailable, Unknown, clamp_wait
+from notifier.errors import Refused, RenderError, Sent, Unavailable, Unknown, clamp_wait
 from notifier.message import ChannelMessage
 from notifier.services import SERVICES
 from notifier.services.base import Parsed, Service
@@ -73,7 +73,7 @@ def mask(url: str) -> str:
 
 
 def send(url: str, message: ChannelMessage, *, secret: bytes = b"", timeout: float = tap.TOTAL_SECONDS) -> Sent:
-    """Send once, at most ``timeout`` seconds; raises Refused, Unavailable or Unknown.
+    """Send once, at most ``timeout`` seconds; raises Refused, Unavailable, RenderError or Unknown.
 
     ``secret`` signs a JSON webhook.  Needs ``set_up_apprise`` in this process before.  Never sleeps and never
     tries again: pace and retries are the ledger's.
@@ -83,8 +83,11 @@ def send(url: str, message: ChannelMessage, *, secret: bytes = b"", timeout: flo
         plugin = _plugin(target, timeout)
     except ValueError as exc:
         raise Refused(str(exc)) from exc
-    title, body, body_format = target.service.format(message)
-    target.service.prepare(plugin, message, secret)
+    try:
+        title, body, body_format = target.service.format(message)
+        target.service.prepare(plugin, message, secret)
+    except Exception as exc:
+        raise RenderError(f"Rendering for {target.service.label} failed: {type(exc).__name__}") from exc
     # By the plugin itself: for one target an Apprise would only add a quarter to the time.  What went wrong is seen on the wire.
     with tap.exchange(timeout, secrets) as seen, suppress(Exception):
         plugin.notify(body=body, title=title, body_format=body_format)

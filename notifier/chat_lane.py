@@ -6,12 +6,15 @@ But for the first attempt of a message that its receiver would drop as a double:
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from cryptography.fernet import InvalidToken
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from config.keys import Keys
 from config.settings import Settings
@@ -30,6 +33,7 @@ from notifier.mime import MailBatch
 from notifier.notices import opened, send_notice
 from notifier.pause import MAIL, Brake
 from notifier.render import Sender, notice_to_channel, render_chat, render_notice
+from notifier.render_limit import RenderLimit
 from notifier.services import SERVICES
 from notifier.services.base import Service
 from notifier.settle import LeaseLost, Settler, put_off
@@ -46,6 +50,7 @@ CHAT_THREADS = 8
 SLOW_SECONDS = 0.1
 """How long an answer may take until another thread goes on in place of this one: targets that hang would hold up all others."""
 
+UNREADABLE_LINK = "Its link cannot be decrypted: SECRET_KEY is not the one that it was stored with."
 UNREADABLE_URL = "The stored URL cannot be decrypted: SECRET_KEY is not the one that it was stored with."
 
 StandIn = Callable[[Callable[[], object]], None]
@@ -66,6 +71,7 @@ class ChatLane:
         self._sender = Sender.of(settings)
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
         self._settler = Settler(db)
+        self._limit = RenderLimit()
         self._room, self._own = threading.Semaphore(CHAT_THREADS), threading.local()
         # SQLite lets one write and has no queue: of many that try at once one may wait in vain, so here they take turns.
         self._turn = threading.Lock() if db.embedded else nullcontext()
@@ -148,7 +154,8 @@ class ChatLane:
     def _send(self, message: Message, batch: "_Batch") -> None:
         """Raises LeaseLost."""
         service, token = SERVICES.get(message.service), batch.lease.token
-        told, carried = self._rendered(message, batch), list[Message]()
+        with self._replaced_if_slow(batch):
+            told, carried = self._rendered(message, batch), list[Message]()
         outcome: Sent | SendError | None
         if isinstance(told, SendError):
             outcome = told
@@ -175,13 +182,22 @@ class ChatLane:
 
     @contextmanager
     def _waiting(self, message: Message, batch: "_Batch") -> Iterator[None]:
-        """Around what waits for an answer: where it does so for long, somebody else goes on with the claim."""
+        """Around what waits for an answer, of which something may have left."""
+        batch.sending.add(message.id)
+        with self._replaced_if_slow(batch):
+            yield
+
+    @contextmanager
+    def _replaced_if_slow(self, batch: "_Batch") -> Iterator[None]:
+        """Around what may take long: where it does, another thread goes on with the claim."""
+        if not self._own.inside:  # another has gone on already
+            yield
+            return
 
         def leave() -> None:
             self._room.release()
             batch.stand_in(lambda: self._go_on(batch))
 
-        batch.sending.add(message.id)
         slow = None
         try:
             with deadline(SLOW_SECONDS, leave) as slow:
@@ -220,31 +236,40 @@ class ChatLane:
             with self._db.read() as tx:
                 digests = read_digests(tx, [message for message in missing if message.kind is AlertKind.DIGEST])
                 by_alert = {message.alert_id: message for message in missing if message.kind is not AlertKind.DIGEST}
-                told = {alert_id: load_told(tx, message) for alert_id, message in by_alert.items()}
+                told = {alert_id: _loaded(tx, message) for alert_id, message in by_alert.items()}
             batch.told |= {message.id: told[message.alert_id] for message in missing if message.alert_id in told}
             batch.told |= {one.message.id: one.digest for one in digests if one.digest is not None}
             batch.digests |= {one.message.id: one.message for one in digests}
             batch.forget(skip_empty(self._db, digests, batch.lease.token))
 
     def _rendered(self, message: Message, batch: "_Batch") -> ChannelMessage | MailBatch | SendError:
+        """The message, or why there is none: whatever an entry holds, the entries behind it must go out."""
+        told = batch.told[message.id]
+        if isinstance(told, RenderError):
+            return told
+        alike = (message.alert_id, message.told, message.language) if isinstance(told, Story) else message.uid
         try:
-            return self._render(message, batch.told[message.id], batch)
-        except Exception as exc:  # whatever an entry holds, the entries behind it must go out
-            log.exception("alert %s cannot be rendered", message.alert_id)
-            return RenderError(f"The message cannot be rendered: {type(exc).__name__}")
-
-    def _render(self, message: Message, told: Story | Notice | Digest | Ending, batch: "_Batch") -> ChannelMessage | MailBatch:
-        if isinstance(told, Story):
-            alike = (message.alert_id, message.told, message.language)
             if alike not in batch.rendered:
-                batch.rendered[alike] = render_chat(told.worded(told=message.told), self._sender, message.uid, message.language)
-            return replace(batch.rendered[alike], uid=message.uid)
+                make = partial(self._render, message, told)
+                batch.rendered[alike] = self._limit.render(alike, f"alert {message.alert_id}", make)
+        except RenderError as exc:
+            return exc
+        rendered = batch.rendered[alike]
+        return replace(rendered, uid=message.uid) if isinstance(rendered, ChannelMessage) else rendered
+
+    def _render(self, message: Message, told: Story | Notice | Digest | Ending) -> ChannelMessage | MailBatch:
+        if isinstance(told, Story):
+            return render_chat(told.worded(told=message.told), self._sender, message.uid, message.language)
         if isinstance(told, Ending):
             return ending_to_channel(told, self._sender, message.uid, message.language)
         if isinstance(told, Digest):
             return digest_to_channel(told, self._sender, message.uid, message.language)
         if message.service == MAIL:
-            return render_notice(opened(told, self._keys), self._sender)
+            try:
+                told = opened(told, self._keys)
+            except InvalidToken as exc:
+                raise RenderError(UNREADABLE_LINK) from exc
+            return render_notice(told, self._sender)
         return notice_to_channel(told, self._sender, message.uid, message.language)
 
     def _attempt(self, message: Message, told: ChannelMessage) -> Sent | SendError:
@@ -255,6 +280,16 @@ class ChatLane:
             return Unavailable(UNREADABLE_URL, ours=True)
         except SendError as exc:
             return exc
+
+
+def _loaded(tx: Session, message: Message) -> Story | Notice | Ending | RenderError:
+    try:
+        return load_told(tx, message)
+    except DBAPIError:
+        raise
+    except Exception as exc:  # one that cannot be read must not keep the others of its claim from going out
+        log.exception("what alert %s tells cannot be read", message.alert_id)
+        return RenderError(f"What it tells cannot be read: {type(exc).__name__}")
 
 
 class _Batch:
@@ -268,8 +303,8 @@ class _Batch:
         self.under_way: dict[int, Message] = {}
         self.sending = set[int]()  # those of which something may have left
         self.resting = {message.recipient_id for message in claimed.messages if message.at_rest}
-        self.rendered: dict[tuple[int, bool, str], ChannelMessage] = {}  # entries, for all that are told the same of one
-        self.told: dict[int, Story | Notice | Digest | Ending] = {}
+        self.rendered: dict[Hashable, ChannelMessage | MailBatch] = {}  # entries, for all that are told the same of one
+        self.told: dict[int, Story | Notice | Digest | Ending | RenderError] = {}
         self.digests: dict[int, Message] = {}  # as they know whom they serve
 
     def enter(self) -> bool:

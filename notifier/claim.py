@@ -30,7 +30,7 @@ from models.database import Database
 from models.tallies import tally
 from notifier import pause
 from notifier.heard import heard
-from notifier.lease import LEASE, QUEUED, Lease, skipped
+from notifier.lease import LEASE, QUEUED, SUSPECT_AFTER_LOST_LEASES, Lease, skipped
 from notifier.quiet import may_go_at
 from notifier.sql import among, changed, taken
 from notifier.topics import About, Occasion, abouts, occasions
@@ -102,6 +102,8 @@ def claim(db: Database, lane: Lane, limit: int, *, sharers: int = 1, monotonic: 
         ids = _take(tx, _due(tx, lane).order_by(*_URGENT_FIRST).limit(limit), token)
         if not ids:
             return None
+        if len(ids) > 1:
+            ids = _alone_if_suspect(tx, ids)
         messages = _wanted(tx, lane, ids)
         if gate is pause.Gate.PROBE and messages:
             pause.probing(tx)
@@ -142,6 +144,18 @@ def _take(tx: Session, due: Select[int], token: str) -> Sequence[int]:
     }
     take = update(Delivery).where(taken(tx, Delivery.id, due)).values(claimed).returning(Delivery.id)
     return tx.scalars(take.execution_options(synchronize_session=False)).all()
+
+
+def _alone_if_suspect(tx: Session, ids: Sequence[int]) -> Sequence[int]:
+    """These rows, or one of them alone that may be what ended its workers; the others go back then, untried."""
+    suspect = (among(tx, Delivery.id, ids), Delivery.lost_leases >= SUSPECT_AFTER_LOST_LEASES)
+    first = tx.scalar(select(func.min(Delivery.id)).where(*suspect))
+    if first is None:
+        return ids
+    others = [id_ for id_ in ids if id_ != first]
+    back = update(Delivery).where(among(tx, Delivery.id, others))
+    changed(tx, back.values(**QUEUED, attempts=Delivery.attempts - 1))
+    return [first]
 
 
 def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:

@@ -1,5 +1,6 @@
 """Leases: a claimed row belongs to one worker for a while, and to anybody when that has gone."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -13,12 +14,22 @@ from models import Alert, AlertKind, Delivery, DeliveryState, Recipient, SkipRea
 from models.clock import now
 from models.database import Database
 from models.tallies import tally
+from notifier.alert_failure import tell_operators_once
 from notifier.patience import patiently
 from notifier.services import SERVICES
 from notifier.sql import changed
 
+log = logging.getLogger(__name__)
+
 LEASE = timedelta(seconds=60)
 TRIES_IF_UNKNOWN = 2  # of a notice by mail, whose Message-ID stays
+
+MAX_LOST_LEASES = 5
+SUSPECT_AFTER_LOST_LEASES = 2
+"""From which on a row is claimed alone, so that it fails alone if it is what ends its worker."""
+GIVEN_UP = (
+    f"Its worker ended, or took longer than {LEASE.total_seconds():.0f} seconds, {MAX_LOST_LEASES} times in a row before this was sent."
+)
 
 QUEUED: dict[str, Any] = {"state": DeliveryState.QUEUED, "claim_token": None, "lease_until": None, "started_at": None}
 """What every row goes back to when it is nobody's."""
@@ -85,7 +96,9 @@ def _release(tx: Session, which: ColumnElement[bool]) -> int:
     claimed = and_(Delivery.state == DeliveryState.CLAIMED, which)
     unseen = select(Recipient.id).where(Recipient.service.in_(_drop_doubles()))
     again = Delivery.started_at.is_(None) | Delivery.recipient_id.in_(unseen)
-    released = changed(tx, update(Delivery).where(claimed, again).values(**QUEUED))
+    lost_again = and_(Delivery.started_at.is_(None), Delivery.lost_leases >= MAX_LOST_LEASES - 1)
+    released = _give_up(tx, and_(claimed, lost_again))
+    released += changed(tx, update(Delivery).where(claimed, again).values(**QUEUED, lost_leases=Delivery.lost_leases + 1))
     words = "The worker ended while this was being sent; it may have arrived."
     unknown = {"state": DeliveryState.UNKNOWN, "claim_token": None, "lease_until": None, "settled_at": now(tx), "last_reply": words}
     ended = update(Delivery).where(claimed).values(**unknown).returning(Delivery.alert_id, Delivery.lane, Delivery.recipient_id)
@@ -93,6 +106,19 @@ def _release(tx: Session, which: ColumnElement[bool]) -> int:
     _digested(tx, [(row.alert_id, row.recipient_id) for row in lost])
     tally(tx, Counter((row.alert_id, row.lane, DeliveryState.UNKNOWN) for row in lost))
     return released + len(lost)
+
+
+def _give_up(tx: Session, which: ColumnElement[bool]) -> int:
+    """Fail the rows that end whoever prepares them, or take longer than a lease, each time."""
+    failed = {**QUEUED, "state": DeliveryState.FAILED, "settled_at": now(tx), "last_reply": GIVEN_UP}
+    ended = update(Delivery).where(which).values(**failed).returning(Delivery.id, Delivery.alert_id, Delivery.lane)
+    rows = tx.execute(ended.execution_options(synchronize_session=False)).all()
+    for row in rows:
+        log.error("delivery %s of alert %s is given up: %s", row.id, row.alert_id, GIVEN_UP)
+    for row in {row.alert_id: row for row in rows}.values():
+        tell_operators_once(tx, row.alert_id, row.id, GIVEN_UP)
+    tally(tx, Counter((row.alert_id, row.lane, DeliveryState.FAILED) for row in rows))
+    return len(rows)
 
 
 def _digested(tx: Session, lost: Sequence[tuple[int, int]]) -> None:

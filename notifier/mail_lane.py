@@ -15,7 +15,7 @@ from models.database import Database
 from models.tokens import leave_token
 from notifier.claim import Claim, Message, claim, more_urgent_due
 from notifier.digest import read_digests, skip_empty
-from notifier.errors import SendError, Sent, Unavailable
+from notifier.errors import RenderError, SendError, Sent, Unavailable
 from notifier.lease import give_back
 from notifier.letters import Letter, letters
 from notifier.mail import Mailer
@@ -23,6 +23,7 @@ from notifier.mime import MailJob
 from notifier.pacing import Share
 from notifier.pause import Brake, server_away, server_back
 from notifier.render import Sender
+from notifier.render_limit import RenderLimit
 from notifier.settle import LeaseLost, Settler
 from notifier.smtp import blames_us
 
@@ -47,6 +48,7 @@ class MailLane:
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
         self._share = Share(seconds=PASS_SECONDS, first=50, least=10, most=200)  # 200 rows: some 5 ms of SQLite's write lock
         self._settler = Settler(db)
+        self._limit = RenderLimit()
         self._sharers = 2 * settings.mail_connections  # a second node may be there
         self._refused: set[str] = set()  # mails since the last one that the server took
         self._own = threading.local()
@@ -94,12 +96,13 @@ class MailLane:
             MailJob(one.uid, one.address, leave_token(self._keys, one.recipient_uid, scope), not one.shared) for one, scope in letter.to
         ]
         batch.expect([message for message, _ in letter.to])
+        if not batch.lease_held():  # to render may take a third of it
+            return False
         try:
-            mail = letter.render(self._sender)
-        except Exception as exc:  # whatever an entry holds, the entries behind it must go out
-            log.exception("the mail of %s cannot be rendered", letter.name)
+            mail = self._limit.render(letter.key, letter.name, lambda: letter.render(self._sender))
+        except RenderError as exc:  # whatever an entry holds, the entries behind it must go out
             for job in jobs:
-                batch.settle(job, Unavailable(f"The mail cannot be rendered: {type(exc).__name__}"))
+                batch.settle(job, exc)
             return True
         try:
             self._mailer().send(mail, jobs, batch.settle, batch.may_send)
@@ -152,6 +155,10 @@ class _Batch:
             return False
         self._look_at = time.monotonic() + LOOK_SECONDS
         return more_urgent_due(self._lane._db, Lane.BULK, priority)
+
+    def lease_held(self) -> bool:
+        """Whether the claim is still ours, renewed where that is due."""
+        return self._claim.lease.held()
 
     def settle(self, job: MailJob, outcome: Sent | SendError) -> None:
         """Called right after each answer."""

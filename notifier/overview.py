@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models import Alert, AlertKind, Delivery, DeliveryState, Lane, Recipient, Revision, Tally
@@ -15,9 +15,9 @@ from models.gates import SECOND
 from notifier.estimate import Estimate, Look, estimate
 from notifier.pause import LATE_HOURS
 from notifier.report import ENDED, DeliveryLine, alert_sums, delivery_line, numbers, why_waiting
+from notifier.sql import IN_TROUBLE
 
-# Word for word as in the index that holds them: SQLite uses one only where it sees its condition.
-IN_TROUBLE = text("delivery.state IN ('failed', 'unknown')")
+MAX_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +111,15 @@ def _troubles(tx: Session, alert_id: int, limit: int) -> list[DeliveryLine]:
     return [delivery_line(*row) for row in tx.execute(query)]
 
 
+def _tried_again(tx: Session, alert_id: int) -> list[str]:
+    """Why messages to channels, which are few, did not get through yet; of mail the reasons are those of its server."""
+    query = select(Recipient.address, Delivery.last_reply).join(Recipient, Recipient.id == Delivery.recipient_id)
+    waits = (Delivery.alert_id == alert_id, Delivery.state == DeliveryState.QUEUED, Delivery.last_reply.is_not(None))
+    channels = Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT))
+    rows = tx.execute(query.where(*waits, channels).order_by(Delivery.id).limit(MAX_REASONS))
+    return [f"{address} is tried again: {reply}" for address, reply in rows]
+
+
 def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
     if alert.stopped_at is not None:
         return [f"This alert was stopped at {alert.stopped_at:%Y-%m-%d %H:%M} UTC."]
@@ -118,4 +127,5 @@ def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
     if alert.waits_for is not None:
         return ["This alert waits on the desk until " + ("a second editor" if alert.waits_for == SECOND else "an editor") + " lets it go."]
     said += [] if sums["expanded"] else ["Recipients are still being found."]
+    said += _tried_again(tx, alert.id)
     return said + why_waiting(tx, alerts=False)

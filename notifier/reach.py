@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from models import Alert, Delivery, DeliveryState, Lane, Recipient, RecipientKind, Revision, RevisionKind, SkipReason, Tally
-from notifier.overview import IN_TROUBLE
 from notifier.report import DeliveryLine, delivery_line, numbers
+from notifier.sql import IN_TROUBLE
 
 MOST_CHANNELS = 200  # lines
 MOST_COUNTED = 20_000  # mails of an alert of which the reasons why some were skipped are counted: no number of it is kept

@@ -23,10 +23,11 @@ from models.courtesy import Courtesy
 from models.database import Database
 from models.send_mark import note_sends
 from models.tallies import tally
+from notifier.alert_failure import tell_operators_once
 from notifier.attempts import log_attempt
 from notifier.breaker import feel, note
 from notifier.claim import Message
-from notifier.errors import SendError, Sent, Unknown
+from notifier.errors import RenderError, SendError, Sent, Unknown
 from notifier.lease import LEASE
 from notifier.patience import patiently
 from notifier.retry import REPLY, Attempt, Next, decide_after
@@ -51,6 +52,7 @@ _AGAIN = _ours.values(
     started_at=None,
     due_at=bindparam("due"),
     attempts=_delivery.c.attempts - bindparam("returned"),
+    lost_leases=0,
     last_reply=bindparam("reply"),
 )
 _PUT_OFF = _ours.values(
@@ -197,6 +199,8 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
         _write(tx, message, one.token, _SETTLED, settled)
         if follows.state is not DeliveryState.FAILED:
             _digested(tx, message)
+    if isinstance(one.outcome, RenderError) and follows.state is DeliveryState.FAILED:
+        tell_operators_once(tx, message.alert_id, message.id, follows.reply)
     if follows.suppress:
         suppress(tx, message.recipient_id, follows.reply)
     if follows.hold_target:

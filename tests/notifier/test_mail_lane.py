@@ -340,7 +340,7 @@ def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
     monkeypatch.setattr(letters, "render_mail", broken)
     office.run()
     assert [mail["Subject"] for mail in inbox.mails] == ["Good"]
-    assert office.deliveries()[0].last_reply == "The mail cannot be rendered: ZeroDivisionError"
+    assert office.deliveries()[0].last_reply == "Rendering failed: ZeroDivisionError"
     assert "cannot be rendered" in caplog.text
 
 
