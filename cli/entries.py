@@ -66,6 +66,7 @@ def _entry(door: Door, found: Entry) -> dict[str, object]:
         "uid": found.uid,
         "stream": found.stream.slug,
         "state": found.state,
+        "late": found.late,
         "title": found.title,
         "dek": found.dek,
         "byline": [person.name for person in found.byline],
@@ -225,7 +226,7 @@ def list_(slug: str | None, states: tuple[str, ...], limit: int, as_json: bool) 
     with door.db.read() as tx:
         stream_id = get_stream(tx, slug).id if slug else None
         found = list_entries(tx, *map(EntryState, states), stream_id=stream_id, limit=limit, whole=True)
-    rows = [(one.uid, one.state, one.published_at or one.publish_at, one.stream.slug, one.title) for one in found]
+    rows = [(one.uid, "late" if one.late else one.state, one.published_at or one.publish_at, one.stream.slug, one.title) for one in found]
     show([_entry(door, one) for one in found], table(rows, empty="No entries."), as_json=as_json)
 
 

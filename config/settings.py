@@ -126,6 +126,9 @@ class Settings(BaseSettings):
     max_alerts_per_hour: int = Field(
         0, ge=0, description="Alerts that one story may have within an hour; a further one waits on the desk. 0: any number."
     )
+    max_publication_delay_minutes: int = Field(
+        60, ge=1, le=10_080, description="A scheduled entry that would go out later than this waits until an editor publishes it."
+    )
     max_alert_age_hours: int = Field(24, ge=1, le=720, description="A message that could not be sent for so long is given up.")
     keep_deliveries_days: int = Field(
         180, ge=1, le=3650, description="Days after its end that an alert keeps who was told; then only its sums stay."

@@ -150,7 +150,7 @@ def _plan(tx: Session, entry: Entry, plan: Release) -> None:
             raise Invalid("at", "choose a time ahead, or post it to let it go out now.")
         at = entry.dated_at
     elif entry.state is EntryState.SCHEDULED:
-        entry.publish_at = at
+        entry.publish_at, entry.held_at = at, None
     entry.alerts, entry.dated_at = plan.alerts, at
 
 

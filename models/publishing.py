@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.orm import Session
 
 from models.actor import Actor
-from models.alerts import owe
+from models.alerts import owe, tell_operators
 from models.clock import now
 from models.database import Database, rows_changed
 from models.entries import entry_to_change, must_be_at, snapshot
@@ -18,6 +18,8 @@ from models.stories import Entry, EntryState, Revision, RevisionKind, RevisionSt
 from models.streams import must_take_entries, touch
 
 NEWS_AGE = timedelta(days=1)  # an entry that bears an older date when it comes out is no news
+MAX_PUBLICATION_DELAY = timedelta(hours=1)
+MAX_TITLES_TOLD = 20
 
 
 def publish(tx: Session, entry: Entry) -> bool:
@@ -32,7 +34,7 @@ def publish(tx: Session, entry: Entry) -> bool:
     stream = entry.stream
     entry.published_at = entry.updated_at = _date(entry, moment)
     entry.backdated = _is_backdated(entry, moment)
-    entry.changed_at = moment
+    entry.changed_at, entry.held_at = moment, None
     entry.seq = touch(tx, stream, more=1)
     stream.last_entry_at = max(stream.last_entry_at or moment, moment)
     stream.state = StreamState.LIVE if stream.state is StreamState.QUIET else stream.state
@@ -58,7 +60,7 @@ def go_out(tx: Session, actor: Actor, entry: Entry) -> None:
 
     It is submitted instead where an editor has to approve it: an author's, and a breaking one that needs a second editor.
     """
-    entry.remark = ""
+    entry.remark, entry.held_at = "", None
     if not actor.role.includes(Role.EDITOR) or _waits_for_second(tx, actor, entry):
         entry.state, entry.submitted_by = EntryState.SUBMITTED, actor.account_id
         return
@@ -104,31 +106,55 @@ def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
         return entry
 
 
-def publish_due(db: Database) -> int:
-    """Publish every scheduled entry whose time has come; returns how many.  Any number of nodes may call it at once."""
+def publish_due(db: Database, max_delay: timedelta = MAX_PUBLICATION_DELAY) -> int:
+    """Publish every scheduled entry whose time has come; returns how many.  Any number of nodes may call it at once.
+
+    What should have gone out more than ``max_delay`` ago, while no worker ran, is held for an editor instead.
+    """
+    hold_late_entries(db, max_delay)
     with db.read() as tx:
         due = tx.scalars(
-            select(Entry.uid)
-            .join(Entry.stream)
-            .where(
-                Entry.state == EntryState.SCHEDULED,
-                Entry.publish_at <= now(tx),
-                Stream.state.not_in([StreamState.ENDED, StreamState.DELETED]),
-            )
-            .order_by(Entry.publish_at, Entry.id)
+            select(Entry.uid).where(Entry.id.in_(_scheduled(Entry.publish_at <= now(tx)))).order_by(Entry.publish_at, Entry.id)
         ).all()
     published = 0
     for uid in due:
         with db.begin() as tx:
             entry = entry_to_change(tx, uid)
-            if entry.state is EntryState.SCHEDULED and entry.publish_at is not None and entry.publish_at <= now(tx):
-                published += publish(tx, entry)
+            if entry.state is EntryState.SCHEDULED and entry.held_at is None and entry.publish_at is not None:
+                published += entry.publish_at <= now(tx) and publish(tx, entry)
     return published
+
+
+def hold_late_entries(db: Database, max_delay: timedelta) -> int:
+    """Hold what should have gone out more than ``max_delay`` ago, and tell the operators once; returns how many entries that is."""
+    with db.read() as tx:
+        if tx.scalar(_scheduled(Entry.publish_at < now(tx) - max_delay).limit(1)) is None:
+            return 0
+    with db.begin() as tx:
+        late = tx.scalars(
+            select(Entry)
+            .where(Entry.id.in_(_scheduled(Entry.publish_at < now(tx) - max_delay)))
+            .order_by(Entry.publish_at)
+            .with_for_update()
+        ).all()
+        for entry in late:
+            entry.held_at = now(tx)
+        if late:
+            titles = [entry.title for entry in late[:MAX_TITLES_TOLD]]
+            tell_operators(tx, "late-entries", {"number": len(late), "titles": titles})
+        return len(late)
+
+
+def _scheduled(when: ColumnElement[bool]) -> Select[int]:
+    """The scheduled entries that may go out, that nothing holds, and whose time meets a condition."""
+    waits = (Entry.state == EntryState.SCHEDULED, Entry.held_at.is_(None), when)
+    open_stream = Stream.state.not_in([StreamState.ENDED, StreamState.DELETED])
+    return select(Entry.id).join(Stream, Stream.id == Entry.stream_id).where(*waits, open_stream)
 
 
 def withdraw(tx: Session, entry: Entry) -> None:
     """Make a scheduled entry a draft again: the undo of a post."""
-    if not _moved(tx, entry, state=EntryState.DRAFT, publish_at=None):
+    if not _moved(tx, entry, state=EntryState.DRAFT, publish_at=None, held_at=None):
         raise AlreadyOut(entry.uid)
 
 

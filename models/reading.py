@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
 from sqlalchemy.orm import Session, selectinload
 
 from models.entries import entries, get_entry
@@ -16,10 +16,11 @@ from models.media import Picture
 from models.people import Account
 from models.pinning import pinned
 from models.stories import Entry, EntryState, Importance, Revision, RevisionKind, RevisionState, Stream, StreamState
-from models.streams import get_stream, list_streams
+from models.streams import LATEST_FIRST, get_stream, list_streams
 
 PAGE = 50  # entries on one page of a timeline
 KEY_POINTS, HEADLINES = 6, 3
+MAX_TITLE_WORDS = 8
 _SHOWN = (EntryState.PUBLISHED, EntryState.RETRACTED)  # a retracted entry keeps its place, as a stub
 # Word for word as in the partial indexes, so that they serve.
 _OUT: Any = text("entry.state = 'published'")
@@ -102,11 +103,13 @@ class EntryPage:
 
 @dataclass(frozen=True)
 class Board:
-    """Streams as the desk lists them."""
+    """One page of streams as the desk lists them; ``older``: where the next page begins, None on the last."""
 
     streams: Sequence[Stream]
     latest: Mapping[int, Headline]
     counts: Mapping[int, Mapping[EntryState, int]]
+    live: int  # streams that are live, on whichever page
+    older: int | None = None
 
 
 def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
@@ -188,17 +191,48 @@ def page_of_entry(tx: Session, uid: str) -> EntryPage:
     )
 
 
-def board(tx: Session) -> Board:
-    """All streams but deleted ones, with their last entry and how many entries stand where."""
-    streams = list_streams(tx)
-    counts: dict[int, dict[EntryState, int]] = defaultdict(dict)
-    for stream in streams:
-        counts[stream.id][EntryState.PUBLISHED] = stream.published
-    others = select(Entry.stream_id, Entry.state, func.count()).where(_WITHIN).group_by(Entry.stream_id, Entry.state)
-    for stream_id, state, number in tx.execute(others):
+def board(tx: Session, *, limit: int = PAGE, before: int | None = None, title: str = "") -> Board:
+    """Streams but deleted ones, the one with the latest entry first, with that entry and how many entries stand where.
+
+    A page of ``limit``, of those behind the stream with the id ``before`` and with ``title`` in their title or slug.
+    Costs the same number of statements however many streams there are.
+    """
+    query = select(Stream).where(Stream.state != StreamState.DELETED, *_behind(tx, before))
+    for word in title.split()[:MAX_TITLE_WORDS]:
+        pattern = f"%{_escaped(word)}%"
+        query = query.where(or_(Stream.title.ilike(pattern, escape="\\"), Stream.slug.like(pattern.lower(), escape="\\")))
+    found = tx.scalars(query.order_by(*LATEST_FIRST).limit(limit + 1)).all()
+    streams = found[:limit]
+    ids = [stream.id for stream in streams]
+    counts: dict[int, dict[EntryState, int]] = {stream.id: {EntryState.PUBLISHED: stream.published} for stream in streams}
+    others = select(Entry.stream_id, Entry.state, func.count()).where(_WITHIN, Entry.stream_id.in_(ids))
+    for stream_id, state, number in tx.execute(others.group_by(Entry.stream_id, Entry.state)):
         counts[stream_id][state] = number
-    newest = _newest(tx, [stream.id for stream in streams], 1)
-    return Board(streams, {stream_id: headlines[0] for stream_id, headlines in newest.items()}, counts)
+    newest = _newest(tx, ids, 1)
+    live = tx.execute(select(func.count()).select_from(Stream).where(Stream.state == StreamState.LIVE)).scalar_one()
+    return Board(
+        streams,
+        {stream_id: headlines[0] for stream_id, headlines in newest.items()},
+        counts,
+        live,
+        streams[-1].id if len(found) > limit else None,
+    )
+
+
+def _behind(tx: Session, before: int | None) -> Sequence[ColumnElement[bool]]:
+    """The condition of streams that LATEST_FIRST puts behind that one; none for an id that is not there."""
+    last = tx.execute(select(Stream.last_entry_at).where(Stream.id == before)).one_or_none() if before is not None else None
+    if last is None:
+        return []
+    (moment,) = last
+    if moment is None:
+        return [Stream.last_entry_at.is_(None), Stream.id < before]
+    older = and_(Stream.last_entry_at == moment, Stream.id < before)
+    return [or_(Stream.last_entry_at < moment, older, Stream.last_entry_at.is_(None))]
+
+
+def _escaped(word: str) -> str:
+    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def account_names(tx: Session, ids: Iterable[int | None]) -> dict[int, str]:

@@ -29,6 +29,7 @@ def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime)
         if not now(tx) < at < now(tx) + LATEST:
             raise Invalid("at", "choose a time within the next 5 years; Publish now does it at once.")
         entry.publish_at = entry.dated_at = at
+        entry.held_at = None
         changed(tx, entry)
         tx.flush()
         return entry

@@ -4,7 +4,8 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
+from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, String, Text, UniqueConstraint, and_, text
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from models.base import Base, BigId, Uid
@@ -202,6 +203,7 @@ class Entry(Base):
     submitted_by: Mapped[int | None] = mapped_column(BigInteger)  # the account that asked last for it to go out
     remark: Mapped[str] = mapped_column(String(1000), default="", server_default=text("''"))  # why an editor returned it
     publish_at: Mapped[datetime | None]  # when a scheduled entry goes out
+    held_at: Mapped[datetime | None]  # when it was found scheduled for too long ago to go out unasked: an editor decides
     dated_at: Mapped[datetime | None]  # the time that was chosen: ahead, when to go out; past, the date to bear
     published_at: Mapped[datetime | None]
     updated_at: Mapped[datetime | None]  # moves for update, correction, retraction, restore; not for silent edits
@@ -215,6 +217,16 @@ class Entry(Base):
     )
     tags: Mapped[list["EntryTag"]] = relationship(order_by="EntryTag.position", cascade="all, delete-orphan", lazy="raise")
     pictures: Mapped[list["EntryPicture"]] = relationship(order_by="EntryPicture.position", cascade="all, delete-orphan", lazy="raise")
+
+    @hybrid_property
+    def late(self) -> bool:
+        """Whether it is scheduled for a time that passed so long ago that it does not go out unasked."""
+        return self.state is EntryState.SCHEDULED and self.held_at is not None
+
+    @late.inplace.expression
+    @classmethod
+    def _late(cls) -> ColumnElement[bool]:
+        return and_(cls.state == EntryState.SCHEDULED, cls.held_at.is_not(None))
 
     @property
     def byline(self) -> list[Contributor]:

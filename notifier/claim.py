@@ -149,7 +149,8 @@ def _take(tx: Session, due: Select[int], token: str) -> Sequence[int]:
 def _alone_if_suspect(tx: Session, ids: Sequence[int]) -> Sequence[int]:
     """These rows, or one of them alone that may be what ended its workers; the others go back then, untried."""
     suspect = (among(tx, Delivery.id, ids), Delivery.lost_leases >= SUSPECT_AFTER_LOST_LEASES)
-    first = tx.scalar(select(func.min(Delivery.id)).where(*suspect))
+    # The one that lost the fewest first: what was only near the one that ends its workers must not wait for that.
+    first = tx.scalar(select(Delivery.id).where(*suspect).order_by(Delivery.lost_leases, Delivery.id).limit(1))
     if first is None:
         return ids
     others = [id_ for id_ in ids if id_ != first]

@@ -91,6 +91,7 @@ class _Worker:
             settings.base_url,
             lanes=self.lanes,
             keep=timedelta(days=settings.keep_deliveries_days),
+            max_delay=timedelta(minutes=settings.max_publication_delay_minutes),
             ring_expand=self._expand.ring,
             ring_lane=self._ring,
         )

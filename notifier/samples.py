@@ -71,6 +71,7 @@ _ASKED = {"story": "The Tarrow rises", "confirm": "token", "settings": "token"}
 NOTICES = (
     Notice("sick", _CHANNEL),
     Notice("healed", _CHANNEL),
+    Notice("late-entries", {"number": 21, "titles": ["Trams turn back", "Vote put off"]}),
     Notice("alert-failed", {"alert": 7, "title": "Trams turn back", "words": "Rendering failed: TypeError"}),
     Notice("confirm", _ASKED),
     Notice("confirm", {**_ASKED, "story": ""}),

@@ -18,7 +18,7 @@ from models.heartbeats import HEARTBEAT_SECONDS, record_heartbeat
 from models.holds import watch
 from models.kept import forget_kept
 from models.pictures import remove_unused
-from models.publishing import publish_due
+from models.publishing import MAX_PUBLICATION_DELAY, publish_due
 from models.revising import apply_due
 from models.signup import forget_unanswered
 from models.streams import quiet_streams
@@ -49,10 +49,11 @@ class Ticker:
         *,
         lanes: frozenset[Lane],
         keep: timedelta,
+        max_delay: timedelta = MAX_PUBLICATION_DELAY,
         ring_expand: Callable[[], None],
         ring_lane: Callable[[Lane], None],
     ) -> None:
-        self._keep, self._lanes = keep, lanes
+        self._keep, self._lanes, self._max_delay = keep, lanes, max_delay
         self._db, self._base_url, self._ring_expand, self._ring_lane = db, base_url, ring_expand, ring_lane
         self._troubles = Troubles(log)
         self._quiet_at = 0.0
@@ -80,7 +81,7 @@ class Ticker:
         if time.monotonic() >= self._beat_at:
             record_heartbeat(self._db, self._lanes)
             self._beat_at = time.monotonic() + HEARTBEAT_SECONDS
-        publish_due(self._db)
+        publish_due(self._db, self._max_delay)
         apply_due(self._db)
         release_expired(self._db)
         if time.monotonic() >= self._quiet_at:

@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from cli.checks.checkup import CheckResult, Checkup, fault
 from cli.worker_lock import is_worker_running
-from models import Alert, Lane, Pause, Recipient, Site
+from models import Alert, Entry, Lane, Pause, Recipient, Site
 from models.clock import now
 from models.heartbeats import any_worker_runs, workers
 
@@ -50,6 +50,7 @@ def check_sending(checkup: Checkup) -> Iterator[CheckResult]:
         site = tx.scalars(select(Site)).one()
         late = select(func.count()).select_from(Alert)
         held = tx.scalar(late.where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None))) or 0
+        overdue = tx.scalar(select(func.count()).select_from(Entry).where(Entry.late)) or 0
         waits = tx.scalars(select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "")).all()
     if site.sending_paused:
         yield fault("All sending is paused.", "Run `storywire resume` to go on.")
@@ -63,28 +64,29 @@ def check_sending(checkup: Checkup) -> Iterator[CheckResult]:
             f"Alerts are held because they would come hours late: {held}.",
             "See `storywire alert list`; then `storywire alert resume` or `storywire alert stop`.",
         )
+    if overdue:
+        yield fault(
+            f"Entries are held because the service was not running when they should have gone out: {overdue}.",
+            "See `storywire entry list --state scheduled`; then `storywire entry publish`, or choose another time on the desk.",
+        )
     for reason in waits:
         yield fault(reason, "Mail is tried again by itself; see the check `mail`.")
 
 
 def check_channels(checkup: Checkup) -> Iterator[CheckResult]:
-    """No channel refuses messages."""
+    """No channel is failing."""
     if checkup.db is None:
         return
     with checkup.db.read() as tx:
-        failing = tx.execute(
-            select(Recipient.address, Recipient.reason)
-            .where(Recipient.lane == Lane.URGENT, Recipient.sick_since.is_not(None))
-            .order_by(Recipient.sick_since)
-        ).all()
+        failing = tx.execute(select(Recipient.address, Recipient.reason).where(Recipient.failing).order_by(Recipient.sick_since)).all()
     for name, reason in failing[:_SHOWN_CHANNELS]:
         yield fault(
-            f"The channel {name} refuses messages: {reason}",
+            f"The channel {name} is failing: {reason}",
             "Correct its address on the desk under Channels, and press Try again.",
         )
     if len(failing) > _SHOWN_CHANNELS:
         more = len(failing) - _SHOWN_CHANNELS
-        yield fault(f"More channels refuse messages: {more}.", "See `storywire channel list`.")
+        yield fault(f"More channels are failing: {more}.", "See `storywire channel list`.")
 
 
 def _duration(age: timedelta) -> str:

@@ -108,7 +108,7 @@ def test_a_dead_worker_and_a_lane_without_worker_are_found(story, ledger, monkey
         (
             update(Recipient).values(sick_since=Recipient.created_at, reason="404"),
             "channels",
-            "room refuses messages: 404",
+            "room is failing: 404",
             "Try again",
         ),
     ],

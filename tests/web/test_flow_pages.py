@@ -1,5 +1,6 @@
 """The flow of entries on the desk: returned, taken back, approved by a second editor, scheduled, pinned, restored."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ import lxml.etree
 from models import EntryState, Importance, Role
 from models.audience import add_subscriber
 from models.posting import Release
+from models.publishing import publish_due
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
 from tests.web.test_subscribers import statements
@@ -169,3 +171,38 @@ def test_the_first_page_asks_the_same_few_questions_however_much_there_is(
         fill(round_)
     assert queries() == few
     assert few <= 28, "with those of the log-in"
+
+
+def test_a_late_entry_is_offered_on_the_board_its_page_the_lists_and_the_schedule(
+    newsroom: Newsroom, editor: Person, clock: StandingClock
+) -> None:
+    late = newsroom.post(title="Night shift", release=Release(at=clock.now + timedelta(minutes=10)))
+    newsroom.post(title="Later today", release=Release(at=clock.now + timedelta(hours=21)))
+    path = f"/desk/entries/{late.uid}"
+    assert "Late" not in editor.get("/desk").text
+    clock.forward(hours=20)
+    publish_due(newsroom.db)
+    board = editor.get("/desk").text
+    assert "Late, publish now?" in board
+    assert board.index("Late, publish now?") < board.index("Night shift") < board.index("Later today")
+    assert "Late: it should have gone out on" in editor.get(path).text
+    assert "Late" in editor.get("/desk/entries?state=scheduled").text
+    assert "it should have gone out at this time" in editor.get("/desk/schedule").text
+    assert editor.send(editor.get("/desk"), f"{path}/now").location == path
+    assert newsroom.entry(late.uid).state is EntryState.PUBLISHED
+    assert "Late, publish now?" not in editor.get("/desk").text
+
+
+def test_the_list_of_stories_has_pages_and_a_search_by_title(newsroom: Newsroom, editor: Person) -> None:
+    for number in range(55):
+        newsroom.stream(f"story-{number}")
+    first = editor.get("/desk/streams").text
+    older = re.search(r'href="(/desk/streams\?before=\d+)"', first)
+    assert older is not None
+    second = editor.get(older[1]).text
+    shown = [set(re.findall(r"/desk/streams/([a-z0-9-]+)/edit", page)) for page in (first, second)]
+    assert (len(shown[0]), len(shown[1]), shown[0] & shown[1]) == (50, 6, set())
+    found = editor.get("/desk/streams?q=story-54").text
+    assert re.findall(r"/desk/streams/([a-z0-9-]+)/edit", found) == ["story-54"]
+    assert "No story has these words in its title." in editor.get("/desk/streams?q=nowhere").text
+    assert len(re.findall(r'href="/desk/entries\?stream=', editor.get("/desk").text)) == 20

@@ -30,7 +30,7 @@ from web.routing import number
 
 bp = Blueprint("board", __name__)
 
-_ALERTS, _ENTRIES, _LISTED = 8, 100, 20
+_ALERTS, _ENTRIES, _LISTED, _STREAMS = 8, 100, 20, 20
 
 
 @bp.get("/")
@@ -41,7 +41,7 @@ def show() -> ResponseReturnValue:
         return render_template(
             "desk/board.html",
             at="board",
-            board=board(tx),
+            board=board(tx, limit=_STREAMS),
             day=last_day(tx),
             channels=channels(tx),
             recent=list_entries(tx, EntryState.PUBLISHED, EntryState.RETRACTED, limit=5),
@@ -62,6 +62,7 @@ def _waiting(tx: Session) -> dict[str, Any]:
     submitted = list_entries(tx, EntryState.SUBMITTED, limit=_LISTED)
     drafts = list_entries(tx, EntryState.DRAFT, account_id=me, limit=_LISTED)
     today = schedule(tx, until=_midnight(now(tx)), limit=_LISTED)
+    late = [entry for entry in today if entry.late]  # the earliest, so they come first
     on_desk = waiting_alerts(tx, limit=_LISTED) if may_publish() else []
     people = [*(entry.submitted_by or entry.account_id for entry in submitted), *(entry.account_id for entry in today)]
     names = account_names(tx, [*people, *(one.account_id for one in on_desk)])
@@ -69,7 +70,8 @@ def _waiting(tx: Session) -> dict[str, Any]:
     return {
         "submitted": sorted(submitted, key=lambda entry: entry.changed_at),
         "drafts": sorted(drafts, key=lambda entry: not entry.remark),
-        "today": today,
+        "today": today[len(late) :],
+        "late": late,
         "on_desk": on_desk,
         "names": names,
     }

@@ -38,6 +38,7 @@ class Wait:
     since: datetime
     seconds: float
     revision: Revision | None
+    held: bool = False  # its time passed so long ago that an editor decides
 
     @property
     def left(self) -> int:
@@ -123,9 +124,9 @@ def _with_former(history: list[Revision]) -> list[tuple[Revision, Revision | Non
 
 def _wait(tx: Session, entry: Entry) -> Wait | None:
     if entry.state is EntryState.SCHEDULED and entry.publish_at is not None:
-        until, since, revision = entry.publish_at, entry.changed_at, None
+        until, since, revision, held = entry.publish_at, entry.changed_at, None, entry.late
     elif (revision := pending(tx, entry)) is not None:
-        until, since = revision.apply_at, revision.created_at
+        until, since, held = revision.apply_at, revision.created_at, False
     else:
         return None
-    return Wait(until, since, (until - now(tx)).total_seconds(), revision)
+    return Wait(until, since, (until - now(tx)).total_seconds(), revision, held)

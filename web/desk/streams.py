@@ -10,18 +10,21 @@ from models.errors import Conflict, Invalid, ServiceError
 from models.people import Role
 from models.reading import board
 from models.stories import FeedText, Stream, StreamState
-from models.streams import StreamText, add_stream, edit_stream, get_stream, set_stream_state
+from models.streams import StreamText, add_stream, edit_stream, find_stream, get_stream, set_stream_state
 from web.context import service
 from web.desk.forms import choice, names
 from web.desk.guard import requires
 from web.desk.pictures import kept_file
 from web.errors import show_again
 from web.login import current_actor
+from web.routing import number
 
 bp = Blueprint("streams", __name__)
 
 # Quiet comes by itself; deleting is for the command line, because nothing here could take it back.
 _CHOICES = (StreamState.LIVE, StreamState.HIDDEN, StreamState.ENDED)
+
+_MAX_TITLE = 200  # characters
 
 _PLAIN = ("subject_prefix", "mail_intro", "mail_footer", "color", "picture", "picture_alt")
 
@@ -29,9 +32,11 @@ _PLAIN = ("subject_prefix", "mail_intro", "mail_footer", "color", "picture", "pi
 @bp.get("/streams")
 @requires(Role.AUTHOR)
 def show() -> ResponseReturnValue:
-    """All stories and what can be done to each."""
+    """A page of stories, or of those with some words in their title, and what can be done to each."""
+    title = request.args.get("q", "").strip()[:_MAX_TITLE]
     with service().db.read() as tx:
-        return render_template("desk/streams.html", at="streams", board=board(tx))
+        found = board(tx, title=title, before=number(request.args.get("before")))
+    return render_template("desk/streams.html", at="streams", board=found, title=title)
 
 
 @bp.get("/streams/new")
@@ -51,7 +56,7 @@ def send() -> ResponseReturnValue:
     sent = _with_picture(sent)
     slug = sent.get("slug", "").strip()
     with service().db.read() as tx:
-        if any(stream.slug == slug for stream in board(tx).streams):
+        if find_stream(tx, slug) is not None:
             raise Invalid("slug", "another story has this address already.")
     stream = add_stream(service().db, current_actor(), slug, _text(sent))
     return redirect(url_for("desk.post.new", stream=stream.slug), 303)
