@@ -4,6 +4,7 @@ from html import escape
 
 from feeds.document import FeedEntry, Image
 from models.markdown import to_text
+from models.shortening import cluster_start
 
 SUMMARY = 300
 """Characters that stand for the dek of an entry that has none, at most."""
@@ -22,7 +23,7 @@ def link_of(entry: FeedEntry) -> str | None:
 def beginning(text: str) -> str:
     """The first words of Markdown, on one line."""
     line = " ".join(to_text(text).split())
-    return line if len(line) <= SUMMARY else line[:SUMMARY].rsplit(" ", 1)[0].rstrip(",;:–-") + " …"
+    return line if len(line) <= SUMMARY else line[: cluster_start(line, SUMMARY)].rsplit(" ", 1)[0].rstrip(",;:–-") + " …"
 
 
 def summary_html(entry: FeedEntry) -> str:

@@ -11,32 +11,41 @@ from collections.abc import Iterator
 _DOMAIN = re.compile(r"https?://[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
 _END = re.compile(r"[\s<>\x00\u200b\u2060\u202a-\u202e\u2066-\u2069\u3000-\u303f\uff00-\uffef]|\Z")
 _START = re.compile(r"(?<![A-Za-z0-9])https?://", re.IGNORECASE)
-_AFTER_IT = frozenset("?!.,:;*_~'\"”’“»…")
+_AFTER_IT = frozenset("?!.,:;'\"”’“»…")
+_EMPHASIS = frozenset("*_~")
 _CLOSING = {")": "(", "]": "["}
 
 
-def address_at(text: str, start: int) -> str:
-    """The address that begins at ``start``, as it was typed, without the signs of the sentence around it; empty: none."""
+def address_at(text: str, start: int, *, marks: frozenset[str] = frozenset()) -> str:
+    """The address that begins at ``start``, as it was typed, without the signs of the sentence around it; empty: none.
+
+    ``marks`` are of the markup that the text is in, and end no address either.
+    """
     domain = _DOMAIN.match(text, start)
     if domain is None or not _START.match(text, start):
         return ""
     end = _END.search(text, domain.end())
     assert end is not None
     url = text[start : end.start()]
-    return url[: max(_length(url), domain.end() - start)]
+    return url[: max(_length(url, _AFTER_IT | marks), domain.end() - start)]
 
 
-def addresses_in(text: str) -> Iterator[str]:
-    """All of them, in their order."""
+def address_in_markdown(text: str, start: int) -> str:
+    """As `address_at`, in Markdown, where a mark of emphasis behind an address is none of it."""
+    return address_at(text, start, marks=_EMPHASIS)
+
+
+def addresses_in(text: str) -> Iterator[tuple[int, str]]:
+    """All of a plain text in their order, each with the place where it begins."""
     found = _START.search(text)
     while found:
         url = address_at(text, found.start())
         if url:
-            yield url
+            yield found.start(), url
         found = _START.search(text, found.start() + len(url or found[0]))
 
 
-def _length(url: str) -> int:
+def _length(url: str, after_it: frozenset[str]) -> int:
     """How much of it is the address: no sign that ends a sentence, no bracket that opens outside, no entity."""
     end = len(url)
     unopened = {sign: url.count(sign) - url.count(opening) for sign, opening in _CLOSING.items()}
@@ -46,7 +55,7 @@ def _length(url: str) -> int:
             unopened[last] -= 1
         elif last == ";" and url[(entity := url.rfind("&", 0, end)) + 1 : end - 1].isalnum() and entity >= 0:
             end = entity + 1
-        elif last not in _AFTER_IT:
+        elif last not in after_it:
             break
         end -= 1
     return end

@@ -15,7 +15,7 @@ from models.people import Contributor, Role
 from models.site import make_alone, next_seq
 from models.slugs import is_slug
 from models.stories import Entry, EntryContributor, Stream
-from models.texts import NAME, line, name_line, slugify, web_link
+from models.texts import NAME, line, slugify, web_link
 
 _CANDIDATES = 50  # looked at for a suggestion
 
@@ -23,7 +23,7 @@ _CANDIDATES = 50  # looked at for a suggestion
 def add_contributor(db: Database, actor: Actor, name: str, *, url: str = "") -> Contributor:
     """The contributor of that exact name, made if there is none; ``url`` replaces an earlier one where given."""
     actor.must_be(Role.EDITOR)
-    name, url = name_line("name", line("name", name, NAME, required=True), NAME), web_link("url", url)
+    name, url = line("name", name, NAME, required=True), web_link("url", url)
     with db.begin() as tx:
         person = resolve(tx, [name])[0]
         if url not in ("", person.url):

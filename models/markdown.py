@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 from markdown_it.utils import EnvType, OptionsDict
 
-from models.bare_addresses import address_at
+from models.bare_addresses import address_in_markdown
 from models.errors import Invalid
 
 # What a text may cost, counted and not timed, so that it is taken everywhere or nowhere.  The parser's
@@ -120,7 +120,7 @@ def _web_address(state: StateInline, silent: bool) -> bool:
     if silent or state.linkLevel or not state.src.startswith("://", state.pos):
         return False
     scheme = next((name for name in ("https", "http") if state.pending.lower().endswith(name)), "")
-    url = address_at(state.src, state.pos - len(scheme)) if scheme else ""
+    url = address_in_markdown(state.src, state.pos - len(scheme)) if scheme else ""
     if not url:
         return False
     typed = url.replace("&amp;", "&")

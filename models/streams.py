@@ -25,7 +25,7 @@ from models.pictures import pictures_named, use_pictures
 from models.site import make_alone, mint_guid, next_seq
 from models.slugs import checked_slug, is_slug, move, must_be_free, present_slug
 from models.stories import CLOSED, FeedText, Stream, StreamContributor, StreamState
-from models.texts import BODY, DEK, NAME, TITLE, PictureText, block, language_tag, line, name_line
+from models.texts import BODY, DEK, NAME, TITLE, PictureText, block, language_tag, line
 from models.times import zone_name
 
 QUIET_AFTER = timedelta(hours=24)
@@ -56,7 +56,7 @@ class StreamText:
 
     def cleaned(self) -> Self:
         """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
-        names = (name_line("contributor", name, NAME) for name in self.contributors)
+        names = (line("contributor", name, NAME) for name in self.contributors)
         picture = PictureText(self.picture, self.picture_alt).cleaned(1) if self.picture else PictureText("", "")
         return replace(
             self,

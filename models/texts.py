@@ -19,6 +19,14 @@ MOST_NAMES, MOST_TAGS, MOST_PICTURES = 20, 20, 10
 # XML 1.0 bears none of these, and lone surrogates fit no encoding (XML 1.0 section 2.2).  Tab and line ends are white space.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
+# What ends a line or is squeezed; no-break, ideographic and other spaces are meant as they are.
+_SPACES = re.compile("[ \t\n\x85\u2028\u2029]+")
+# Letters and symbols that show nothing: Default_Ignorable_Code_Point (UAX #44) beyond categories C and M, and the empty Braille cell.
+_BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+# UAX #9: what opens and what closes a run of another direction.
+_OVERRIDE = re.compile("[\u202d\u202e]")
+_OPENS = dict.fromkeys("\u202a\u202b", "\u202c") | dict.fromkeys("\u2066\u2067\u2068", "\u2069")
+
 _RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -28,7 +36,7 @@ def _plain(field: str, value: str) -> str:
     found = _FORBIDDEN.search(value)
     if found:
         raise Invalid(field, f"remove the control character U+{ord(found.group()):04X} at position {found.start() + 1}.")
-    return value.replace("\r\n", "\n").replace("\r", "\n")
+    return unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _short(field: str, value: str, most: int) -> str:
@@ -43,16 +51,36 @@ def block(field: str, value: str, most: int) -> str:
 
 
 def line(field: str, value: str, most: int, *, required: bool = False) -> str:
-    """The same for one line: white space of any kind becomes single spaces."""
-    value = _short(field, " ".join(_plain(field, value).split()), most)
-    if required and not any(unicodedata.category(char)[0] not in "CZ" for char in value):
+    """One line of plain text: runs of spaces and line ends become a space; empty where nothing of it can be seen.
+
+    Raises Invalid for what `block` refuses, and for what would turn round the text that follows it.
+    """
+    value = _SPACES.sub(" ", _plain(field, value)).strip()
+    override = _OVERRIDE.search(value)
+    if override:
+        raise Invalid(
+            field, f"remove the invisible U+{ord(override.group()):04X} at position {override.start() + 1}: it reverses the text."
+        )
+    value = _short(field, _closed(value) if _is_visible(value) else "", most)
+    if required and not value:
         raise Invalid(field, "write something here.")
     return value
 
 
-def name_line(field: str, value: str, most: int) -> str:
-    """A name as it is compared and stored: one line in Unicode's normal form C (UAX #15)."""
-    return line(field, unicodedata.normalize("NFC", value), most)
+def _is_visible(value: str) -> bool:
+    """Whether any character shows by itself: controls, spaces and marks without a letter do not."""
+    return any(unicodedata.category(char)[0] not in "CZM" and char not in _BLANK for char in value)
+
+
+def _closed(value: str) -> str:
+    """``value`` with each run of another direction ended, so that it turns nothing behind it."""
+    open_runs: list[str] = []
+    for char in value:
+        if char in _OPENS:
+            open_runs.append(_OPENS[char])
+        elif open_runs and char == open_runs[-1]:
+            open_runs.pop()
+    return value + "".join(reversed(open_runs))
 
 
 def web_link(field: str, value: str) -> str:
@@ -128,7 +156,7 @@ def _labels(tags: Iterable[str]) -> tuple[str, ...]:
     """Tags as they are stored, none twice; a later one that only differs in case is the first one."""
     labels: dict[str, str] = {}
     for tag in tags:
-        label = name_line("tags", tag, TAG)
+        label = line("tags", tag, TAG)
         if not label:
             continue
         slug = tag_slug(label)
@@ -202,7 +230,7 @@ class EntryText:
 
     def cleaned(self) -> Self:
         """A text fit to be stored, with its HTML and plain text; raises Invalid, which names the field and says what to do."""
-        names = _unique(name_line("byline", name, NAME) for name in self.byline)
+        names = _unique(line("byline", name, NAME) for name in self.byline)
         tags = _labels(self.tags)
         if len(names) > MOST_NAMES:
             raise Invalid("byline", f"name at most {MOST_NAMES} people.")

@@ -1,10 +1,17 @@
 """Times as people write them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from config.settings import zone
 from models.errors import Invalid
+
+# Ends of a day and of a leap second, which Python knows in no version that we run on (ISO 8601; RFC 3339 section 5.6).
+_CARRIED = (
+    (re.compile(r"([T ])24(?=:?00(?::?00(?:[.,]0+)?)?(?:Z|[+-]|\Z))"), r"\g<1>00", timedelta(days=1)),
+    (re.compile(r"(:59):60"), r"\1:59", timedelta(seconds=1)),
+)
 
 
 def parse_time(field: str, value: str, timezone: str) -> datetime:
@@ -12,13 +19,27 @@ def parse_time(field: str, value: str, timezone: str) -> datetime:
 
     A local time that the clocks skip is refused with its neighbours; of one that comes twice the first is meant.
     """
+    written = value.strip().upper()  # RFC 3339 section 5.6 takes t and z as well
+    carried = timedelta(0)
+    for pattern, replacement, more in _CARRIED:
+        if pattern.search(written):
+            written, carried = pattern.sub(replacement, written), more
     try:
-        moment = datetime.fromisoformat(value.strip())
+        moment = datetime.fromisoformat(written) + carried
         if moment.tzinfo is not None:
             return moment.astimezone(UTC)
         return _local(field, moment, zone(timezone))
     except (ValueError, OverflowError) as exc:
         raise Invalid(field, f"{value!r:.40} is not a time; write it like 2026-03-14T09:42 or 2026-03-14T09:42+01:00.") from exc
+
+
+def iso_time(moment: datetime, timezone: str) -> str:
+    """``moment`` in that zone as RFC 3339 and HTML take it; in UTC where its offset then had seconds, which they do not."""
+    local = moment.astimezone(zone(timezone))
+    offset = local.utcoffset()
+    if offset is None or offset % timedelta(minutes=1):
+        local = moment.astimezone(UTC)
+    return local.isoformat(timespec="seconds")
 
 
 def _local(field: str, moment: datetime, place: ZoneInfo) -> datetime:

@@ -6,9 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from models.bare_addresses import addresses_in
+from models.shortening import cut as cut
 from notifier.words import words
 
 Event = Literal["publish", "update", "correction", "retraction", "notice", "test", "digest", "ending"]
+
+_LINE_ENDS = re.compile("[ \t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+_CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]")  # with what would mirror the text behind it
+_EVERYBODY = re.compile(r"@(?=(?:all|channel|everyone|here|room)\b|\*)", re.IGNORECASE)
 
 WORD_JOINER = "\u2060"
 """Invisible and without width; after an @ it keeps chat services from seeing a name there."""
@@ -106,8 +112,8 @@ def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
 
 
 def one_line(text: str) -> str:
-    """``text`` without line breaks, control characters and runs of spaces."""
-    return "".join(c for c in " ".join(text.split()) if c.isprintable())
+    """``text`` without line breaks, control characters and runs of spaces; joiners and other spaces are part of words."""
+    return _CONTROLS.sub("", _LINE_ENDS.sub(" ", text)).strip()
 
 
 def calm(text: str) -> str:
@@ -115,19 +121,18 @@ def calm(text: str) -> str:
     return re.sub(r"(?<![^\W_])@(?=\S)", "@" + WORD_JOINER, text)
 
 
-def cut(text: str, fits: int | Callable[[str], bool]) -> str:
-    """The longest beginning of ``text`` that fits, ended at a word with an ellipsis; ``fits``: characters, or a test."""
-    limit = fits
-    test = (lambda part: len(part) <= limit) if isinstance(limit, int) else limit
-    if test(text):
-        return text
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if test(text[:middle] + "…") else (low, middle - 1)
-    part = text[:low]
-    if not text[low].isspace():
-        # A language without spaces, or one very long word, is cut where it must be.
-        at_word = part[: len(part) - len(part.rsplit(maxsplit=1)[-1])] if part[-1:].strip() else part
-        part = at_word if len(at_word) > low // 2 else part
-    return part.rstrip(" \n\t,;:–—-") + "…"
+def outside_addresses(text: str, escape: Callable[[str], str], shown: Callable[[str], str] = str) -> str:
+    """``text`` escaped but for its web addresses, which lead nowhere else for a character more (RFC 3986 section 2.4).
+
+    ``shown`` writes an address as the service wants it.  Those of everybody are encoded in one, too: services look for
+    names before links.
+    """
+    text = text.replace("\0", "")
+    end, pieces, addresses = 0, [], []
+    for start, address in addresses_in(text):
+        pieces.append(text[end:start])
+        addresses.append(shown(_EVERYBODY.sub("%40", address)))
+        end = start + len(address)
+    # Escaped together, since it matters for a mark what stands around it.
+    escaped = escape("\0".join([*pieces, text[end:]])).split("\0")
+    return "".join(part for pair in zip(escaped, [*addresses, ""], strict=True) for part in pair)

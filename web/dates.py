@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from config.settings import zone
 from models.stories import Entry
+from models.times import iso_time
 from notifier.words import words
 from web.language import page_language
 
@@ -138,7 +139,7 @@ def zone_label(moment: datetime, timezone: str) -> str:
 
 def time_tag(moment: datetime, timezone: str, text: str, css_class: str = "") -> Markup:
     """A time element that says the moment to programs and ``text`` to people."""
-    iso = local(moment, timezone).isoformat(timespec="seconds")
+    iso = iso_time(moment, timezone)
     css = Markup(' class="{}"').format(css_class) if css_class else ""
     return Markup('<time{} datetime="{}">{}</time>').format(css, iso, text)
 

@@ -15,8 +15,8 @@ from models.media import Picture
 from models.people import Contributor
 from models.reading import EntryPage, StreamPage
 from models.stories import Entry, EntryState, RevisionKind, Stream, StreamState
+from models.times import iso_time
 from web.context import service
-from web.dates import local
 from web.links import contributor_url, entry_url, site_url, stream_url
 
 Found = dict[str, Any]
@@ -96,7 +96,7 @@ def _pictures(pictures: Sequence[Picture]) -> Sequence[Found]:
 
 
 def _time(moment: datetime | None, stream: Stream) -> str | None:
-    return local(moment, stream.timezone).isoformat(timespec="seconds") if moment else None
+    return iso_time(moment, stream.timezone) if moment else None
 
 
 def _known(found: Mapping[str, Any]) -> Found:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from models.folding import Term, fold
 from models.markdown import to_text
+from models.shortening import cluster_start
 from models.stories import Entry
 
 _LOOKED_AT, _BEFORE, _SHOWN = 5_000, 60, 240  # characters
@@ -29,7 +30,7 @@ def snippet(entry: Entry, terms: Sequence[Term]) -> list[Piece]:
     first = next(_found(text, terms), (0, 0))[0]
     start = text.rfind(" ", 0, max(0, first - _BEFORE)) + 1
     stop = len(text) if len(text) <= start + _SHOWN else text.rfind(" ", start, start + _SHOWN)
-    stop = stop if stop > start else start + _SHOWN
+    stop = stop if stop > start else cluster_start(text, start + _SHOWN)
     shown = marked(text[start:stop], terms)
     return [("… ", False)] * (start > 0) + shown + [(" …", False)] * (stop < len(text))
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from notifier.message import WORD_JOINER, ChannelMessage, calm, cut
+from notifier.message import WORD_JOINER, ChannelMessage, calm, cut, outside_addresses
 from notifier.services.base import Formatted
 
 HEADLINE_LIMIT = 250
@@ -21,7 +21,12 @@ _UNSAFE_IN_URL = str.maketrans({c: f"%{ord(c):02X}" for c in "()<>|\\\"' `*"})
 
 def without_styles(text: str) -> str:
     """``text`` with look-alikes for * _ ~ ` where one could begin or end a style, which is not inside a word."""
-    return re.sub(r"[*_~]+|`", _unless_in_word, text)
+    return without_emoji(re.sub(r"[*_~]+|`", _unless_in_word, text))
+
+
+def without_emoji(text: str) -> str:
+    """``text`` in which no short code such as :100: is taken for an emoji; no service has an escape for them."""
+    return re.sub(r":(?=[\w+'-]+:)", ":" + WORD_JOINER, text)
 
 
 def _unless_in_word(mark: re.Match[str]) -> str:
@@ -42,7 +47,7 @@ def backslashes(text: str) -> str:
     """For Markdown with escapes.  ``<``, which some read even behind a backslash, and entities are broken up instead."""
     text = re.sub(r"[\\`*~|[\]]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
     text = re.sub(r"<(?=\S)|&(?=#?\w+;)", rf"\g<0>{WORD_JOINER}", text)
-    return calm(_no_block(text))
+    return calm(_no_block(without_emoji(text)))
 
 
 def markup(text: str) -> str:
@@ -75,6 +80,11 @@ def html_link(text: str, url: str) -> str:
     return f'<a href="{html.escape(url)}">{text}</a>'
 
 
+def angle_address(url: str) -> str:
+    """A bare web address in which no mark is read (CommonMark section 6.5)."""
+    return f"<{url}>"
+
+
 def utf16(text: str) -> int:
     """Code units of UTF-16, of which an emoji takes two or more."""
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
@@ -92,6 +102,7 @@ class Dialect:
     limit: int
     size: Callable[[str], int] = len  # of a whole text, in the unit of ``limit``
     escape: Callable[[str], str] = calm
+    address: Callable[[str], str] = str  # a web address within a text
     link: Callable[[str, str], str] = plain_link  # of an escaped text and a URL as it is
     strong: Callable[[str], str] | None = None  # the headline's style; None: the service has a title of its own
     newline: str = "\n"
@@ -133,11 +144,13 @@ class Dialect:
         return f"… +{len(rows)}"
 
     def _linked(self, text: str, url: str) -> str:
-        shown = self._shown(cut(text, HEADLINE_LIMIT))
+        short = cut(text, HEADLINE_LIMIT)
         if not url or self.strong is None:
+            shown = self._shown(short)
             return self.link(shown, url) if url else shown
+        shown = self.escape(short)
         # A web address inside a link would become one of its own, or, in Discord, undo the outer one.
         return self.link(shown.replace("://", f":{WORD_JOINER}//"), url) if shown else ""
 
     def _shown(self, text: str) -> str:
-        return self.escape(text).replace("\n", self.newline)
+        return outside_addresses(text, self.escape, self.address).replace("\n", self.newline)

@@ -7,7 +7,7 @@ from apprise.plugins.discord import NotifyDiscord
 
 from notifier.message import ChannelMessage
 from notifier.services.base import Formatted, Service, fixed_host
-from notifier.services.dialect import Dialect, backslashes, markdown_link, utf16
+from notifier.services.dialect import Dialect, angle_address, backslashes, markdown_link, utf16
 
 NO_PREVIEWS = 4  # the flag SUPPRESS_EMBEDS
 
@@ -27,6 +27,7 @@ DIALECT = Dialect(
     limit=2_000,  # characters; counted in UTF-16, which is never less
     size=utf16,
     escape=backslashes,
+    address=angle_address,
     link=markdown_link,
     strong=lambda text: f"**{text}**",
 )

@@ -1,5 +1,6 @@
 """Matrix, by the access token of an account that is in the room: HTML with a plain text beside it."""
 
+import html
 import json
 from typing import Any
 from urllib.parse import quote
@@ -37,6 +38,7 @@ HTML = Dialect(
     limit=40_000,  # bytes; an event of both may have 65,536 with its envelope
     size=utf8,
     escape=markup,
+    address=html.escape,
     link=html_link,
     strong=lambda text: f"<strong>{text}</strong>",
     newline="<br>",

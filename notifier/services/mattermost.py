@@ -5,7 +5,7 @@ from typing import Any
 from apprise.plugins.mattermost import MattermostMode, NotifyMattermost
 
 from notifier.services.base import Service
-from notifier.services.dialect import Dialect, backslashes, markdown_link
+from notifier.services.dialect import Dialect, angle_address, backslashes, markdown_link
 
 
 class Mattermost(NotifyMattermost):  # type: ignore[no-untyped-call]
@@ -23,6 +23,7 @@ class Mattermost(NotifyMattermost):  # type: ignore[no-untyped-call]
 DIALECT = Dialect(
     limit=4_000,  # characters; newer servers take 16,383
     escape=backslashes,  # breaks <!channel> up too, which Mattermost takes over from Slack
+    address=angle_address,
     link=markdown_link,
     strong=lambda text: f"**{text}**",
 )

@@ -6,7 +6,7 @@ from typing import Any
 from apprise.common import NotifyFormat
 from apprise.plugins.ntfy import NotifyNtfy, NtfyMode, NtfyPriority
 
-from notifier.message import ChannelMessage, calm, cut
+from notifier.message import ChannelMessage, calm, cut, outside_addresses
 from notifier.services.base import Formatted, Parsed, Service, own_host
 from notifier.services.dialect import Dialect, utf8
 
@@ -45,7 +45,8 @@ DIALECT = Dialect(limit=MESSAGE_BYTES, size=_size, gap="\n\n")
 
 
 def _format(message: ChannelMessage) -> Formatted:
-    title = calm(cut(message.headline, lambda text: len(text) <= TITLE_LIMIT and len(json.dumps(text)) <= TITLE_JSON))
+    headline = cut(message.headline, lambda text: len(text) <= TITLE_LIMIT and len(json.dumps(text)) <= TITLE_JSON)
+    title = outside_addresses(headline, calm)
     # ntfy shows a message without text as "triggered".
     return title, DIALECT.say(message) or title, NotifyFormat.TEXT
 

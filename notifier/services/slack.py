@@ -6,7 +6,7 @@ from apprise.plugins.slack import NotifySlack, SlackMode
 
 from notifier.message import calm
 from notifier.services.base import Service, fixed_host
-from notifier.services.dialect import Dialect, angle_link, without_styles
+from notifier.services.dialect import Dialect, angle_address, angle_link, without_styles
 
 
 class Slack(NotifySlack):
@@ -40,6 +40,7 @@ def escape(text: str) -> str:
 DIALECT = Dialect(
     limit=3_900,  # Slack asks for 4,000 characters at most; it folds longer ones behind "Show more", and cuts at 40,000
     escape=escape,
+    address=lambda url: angle_address(url.replace("&", "&amp;")),
     link=lambda text, url: angle_link(text, url.replace("&", "&amp;")),
     strong=lambda text: f"*{text}*",
 )

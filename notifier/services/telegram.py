@@ -30,7 +30,16 @@ def _size(text: str) -> int:
     return utf16(html.unescape(re.sub(r"<[^>]*>", "", text.replace("<br>", "\r\n"))))
 
 
-DIALECT = Dialect(limit=4_096, size=_size, escape=markup, link=html_link, strong=lambda text: f"<b>{text}</b>", newline="<br>", gap="<br>")
+DIALECT = Dialect(
+    limit=4_096,
+    size=_size,
+    escape=markup,
+    address=html.escape,
+    link=html_link,
+    strong=lambda text: f"<b>{text}</b>",
+    newline="<br>",
+    gap="<br>",
+)
 
 
 def _format(message: ChannelMessage) -> Formatted:

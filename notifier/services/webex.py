@@ -5,7 +5,7 @@ from typing import Any
 from apprise.plugins.webexteams import NotifyWebexTeams, WebexTeamsMode
 
 from notifier.services.base import Service, fixed_host
-from notifier.services.dialect import Dialect, backslashes, markdown_link, utf8
+from notifier.services.dialect import Dialect, angle_address, backslashes, markdown_link, utf8
 
 
 class Webex(NotifyWebexTeams):  # type: ignore[no-untyped-call]
@@ -24,6 +24,7 @@ DIALECT = Dialect(
     limit=7_439,  # bytes
     size=utf8,
     escape=backslashes,
+    address=angle_address,
     link=markdown_link,
     strong=lambda text: f"**{text}**",
     newline="  \n",

@@ -91,7 +91,9 @@ def test_a_text_from_before_there_were_bounds_is_given_as_it_was_typed() -> None
     ],
 )
 def test_a_bare_address_ends_where_it_is_meant_to(text: str, addresses: list[str]) -> None:
-    assert list(addresses_in(text)) == addresses
+    plain = re.sub(r"\*\*|_(?=https)|(?<=b)_", "", text)  # which holds no emphasis
+    assert [address.replace("&amp;", "&") for _, address in addresses_in(plain)] == addresses
+    assert all(plain.startswith(address, start) for start, address in addresses_in(plain))
     shown = re.findall(r'<a href="[^"]*" rel="noopener">([^<]*)</a>', to_html(text))
     assert [link.replace("&amp;", "&") for link in shown] == addresses
 

@@ -1,6 +1,7 @@
 """What the door accepts, what it refuses, and what it says then."""
 
 import re
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 from models.errors import Invalid
 from models.markdown import to_html, to_text
-from models.texts import BODY, TITLE, EntryText, block, slugify
+from models.texts import BODY, TITLE, EntryText, PictureText, block, slugify
+from notifier.message import one_line
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,7 @@ from models.texts import BODY, TITLE, EntryText, block, slugify
         (EntryText("t", tags=tuple(f"tag {n}" for n in range(21))), "tags", "at most 20"),
         (EntryText("t", link="javascript:alert(1)"), "link", "whole web address"),
         (EntryText("t", link="https://evil.example\\@good.example/"), "link", "whole web address"),
-        (EntryText("t", link="https://good.example/\u202egpj.exe"), "link", "whole web address"),
+        (EntryText("t", link="https://good.example/\u202egpj.exe"), "link", "U+202E at position 22"),
         (EntryText("t", link="http://[::1"), "link", "whole web address"),
         (EntryText("t", link="https://a b/"), "link", "whole web address"),
         (EntryText("t", link="//example.org"), "link", "whole web address"),
@@ -52,6 +54,74 @@ def test_white_space_becomes_single_spaces_and_line_ends_plain() -> None:
     text = EntryText(" River \r\n rising\t", body="one\r\n\r\ntwo\rthree  ").cleaned()
     assert text.title == "River rising"
     assert text.body == "one\n\ntwo\nthree"
+
+
+SPACES = [
+    "Crue\u00a0: 10\u202f000 évacués",
+    "川上\u3000氾濫\u3000三人救助",
+    "z.\u202fB. heute",
+    "a\u2009b\u2003c\u1680d",
+]
+
+
+@pytest.mark.parametrize("title", SPACES)
+def test_spaces_that_are_meant_stay_as_they_are(title: str) -> None:
+    assert EntryText(title).cleaned().title == title
+    assert one_line(title) == title
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\t", "  ", "\x85", "\u2028", "\u2029", " \n\t "])
+def test_what_ends_a_line_is_a_space_in_one_line(end: str) -> None:
+    assert EntryText(f"{end}River{end}rising{end}").cleaned().title == "River rising"
+    assert one_line(f"{end}River{end}rising{end}") == "River rising"
+
+
+# Default_Ignorable_Code_Point (DerivedCoreProperties.txt), spaces, marks without a letter, and the empty Braille cell.
+BLANK = (
+    "\u3164\u2800\u115f\u1160\uffa0\ufe0f\u034f\u0301\u00ad\u061c\u17b4\u180b\u180e\u200b\u200d\u2066\u2069\ufeff"
+    "\u00a0\u3000\U000e0001\U000e0100"
+)
+
+
+@given(st.text(alphabet=BLANK, min_size=1, max_size=8))
+def test_what_shows_nothing_is_no_text(value: str) -> None:
+    for field in ("title", "alt"):
+        with pytest.raises(Invalid, match=r"write something|say what picture"):
+            EntryText(**({"title": value} if field == "title" else {"title": "t", "pictures": (PictureText("0" * 64, value),)})).cleaned()
+    assert EntryText("t", dek=value).cleaned().dek == ""
+    assert EntryText(f"{value}a").cleaned().title.strip("\u2069").endswith("a")
+
+
+@pytest.mark.parametrize("override", ["\u202d", "\u202e"])
+@pytest.mark.parametrize("field", ["title", "dek", "link"])
+def test_what_would_mirror_the_text_behind_it_is_refused(field: str, override: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        EntryText(**{"title": "t", field: f"Level {override}gnp.exe normal"}).cleaned()
+    assert caught.value.field == field
+    assert f"U+{ord(override):04X} at position 7" in caught.value.reason
+
+
+@given(st.text(alphabet="ab \u202a\u202b\u202c\u2066\u2067\u2068\u2069", max_size=12))
+def test_each_direction_that_is_begun_in_a_line_is_ended_in_it(value: str) -> None:
+    """UAX #9: an isolate ends with PDI, an embedding with PDF or with the isolate around it."""
+    opened: list[str] = []
+    for char in EntryText("t", dek=value).cleaned().dek:
+        if char in "\u202a\u202b\u2066\u2067\u2068":
+            opened.append("\u202c" if char in "\u202a\u202b" else "\u2069")
+        elif char == "\u202c" and opened and opened[-1] == char:
+            opened.pop()
+        elif char == "\u2069" and char in opened:
+            while opened.pop() != char:
+                pass
+    assert not opened
+
+
+@given(st.text(alphabet="e\u0301\u0323aqıİßﬁ가\u1100\u1161\u11a8क\u093c", max_size=20))
+def test_texts_are_kept_in_one_normal_form(value: str) -> None:
+    text = EntryText(f"t{value}", dek=value, body=value).cleaned()
+    for kept in (text.title, text.dek, text.body):
+        assert unicodedata.is_normalized("NFC", kept)
+    assert text == EntryText(f"t{unicodedata.normalize('NFD', value)}", dek=unicodedata.normalize("NFD", value), body=value).cleaned()
 
 
 def test_a_name_or_tag_given_twice_counts_once() -> None:

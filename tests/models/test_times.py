@@ -1,9 +1,14 @@
 """Times as people write them."""
 
+import re
+from datetime import UTC, datetime
+
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from models.errors import Invalid
-from models.times import parse_time, zone_name
+from models.times import iso_time, parse_time, zone_name
 
 
 @pytest.mark.parametrize(
@@ -13,6 +18,13 @@ from models.times import parse_time, zone_name
         ("2026-03-14 09:42:30", "Europe/Kyiv", "2026-03-14T07:42:30+00:00"),
         ("2026-03-14T09:42+05:30", "Europe/Berlin", "2026-03-14T04:12:00+00:00"),
         ("2026-03-14T09:42Z", "America/New_York", "2026-03-14T09:42:00+00:00"),
+        ("2026-03-14t09:42:00z", "Europe/Berlin", "2026-03-14T09:42:00+00:00"),  # RFC 3339 section 5.6
+        ("2026-03-14t09:42:00.5+01:00", "UTC", "2026-03-14T08:42:00.500000+00:00"),
+        ("2026-03-14T24:00", "Europe/Berlin", "2026-03-14T23:00:00+00:00"),  # ISO 8601: the end of a day
+        ("2026-03-14T24:00:00Z", "Europe/Berlin", "2026-03-15T00:00:00+00:00"),
+        ("2026-12-31 24:00:00.000+05:30", "UTC", "2026-12-31T18:30:00+00:00"),
+        ("20260314T2400", "UTC", "2026-03-15T00:00:00+00:00"),
+        ("2016-12-31T23:59:60Z", "UTC", "2017-01-01T00:00:00+00:00"),  # RFC 3339 section 5.8
         ("2026-10-25T02:30", "Europe/Berlin", "2026-10-25T00:30:00+00:00"),  # comes twice: the first
     ],
 )
@@ -34,7 +46,32 @@ def test_a_time_that_the_clocks_skip_is_refused_with_its_neighbours(written: str
         parse_time("at", written, zone)
 
 
-@pytest.mark.parametrize("written", ["", "tomorrow", "2026-02-30T10:00", "2026-03-14T25:00", "9999-12-31T23:59-14:00", "\ud800"])
+@given(
+    st.datetimes(datetime(1850, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+    st.sampled_from(["Africa/Monrovia", "Europe/Amsterdam", "Asia/Kolkata", "America/New_York", "Europe/Dublin", "UTC"]),
+)
+@example(datetime(1960, 1, 1, tzinfo=UTC), "Africa/Monrovia")  # -00:44:30 until 1972
+def test_a_moment_is_written_as_html_and_rfc_3339_take_it(moment: datetime, zone: str) -> None:
+    written = iso_time(moment, zone)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d", written)
+    assert datetime.fromisoformat(written) == moment.replace(microsecond=0)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "",
+        "tomorrow",
+        "2026-02-30T10:00",
+        "2026-03-14T25:00",
+        "2026-03-14T24:01",
+        "2026-03-14T24:00:01",
+        "2026-03-14T09:58:60",
+        "9999-12-31T24:00",
+        "9999-12-31T23:59-14:00",
+        "\ud800",
+    ],
+)
 def test_no_time_is_refused_with_how_to_write_one(written: str) -> None:
     with pytest.raises(Invalid, match="write it like 2026-03-14T09:42"):
         parse_time("at", written, "Europe/Berlin")

@@ -16,10 +16,11 @@ from markdown_it import MarkdownIt
 from pytest_httpserver import HTTPServer
 from werkzeug import Request
 
+from models.bare_addresses import addresses_in
 from notifier import tap
 from notifier.channels import check_url, send
 from notifier.errors import Sent, Unavailable
-from notifier.message import WORD_JOINER, ChannelMessage, folded
+from notifier.message import WORD_JOINER, ChannelMessage, folded, outside_addresses
 from notifier.services import SERVICES, dialect, discord
 from tests.notifier.test_services import MESSAGE, Elsewhere
 
@@ -163,8 +164,9 @@ def _from_markdown(text: str) -> str:
 
 def _from_angles(text: str) -> str:
     inside = re.sub(r"\*(<.*?>)\*\n", r"\1\n", text, count=1)
-    assert not re.search(r"(?<!\w)[*_~]|[*_~](?!\w)|`", re.sub(r"<[^|>]*\|", "<", inside))
-    linked = re.sub(r"<([^|>]*)\|([^>]*)>", r'<a href="\1">\2</a>', text)
+    inside = re.sub(r"<([^|>]*)\||<https?:[^|>]*>", "<", inside)  # a link may have no words of its own
+    assert not re.search(r"(?<!\w)[*_~]|[*_~](?!\w)|`", inside)
+    linked = re.sub(r"<(https?:[^|>]*)>", r'<a href="\1">\1</a>', re.sub(r"<([^|>]*)\|([^>]*)>", r'<a href="\1">\2</a>', text))
     return re.sub(r"\*(<a.*?</a>)\*", r"<b>\1</b>", linked)
 
 
@@ -233,7 +235,9 @@ def test_editors_text_alerts_nobody_and_stays_readable(everywhere: HTTPServer, n
     case = CASES[name]
     text = case.text(request)
     words, links = shown(case, text)
-    assert links == ([MESSAGE.url, MESSAGE.stream_url] if case.marks != "plain" else [MESSAGE.url] * (name != "pushover"))
+    typed = {address for _, address in addresses_in(HOSTILE)}  # which lead where they say
+    ours = [MESSAGE.url, MESSAGE.stream_url] if case.marks != "plain" else [MESSAGE.url] * (name != "pushover")
+    assert [link for link in links if link not in typed] == ours
     assert squeezed(HOSTILE)[:180] in squeezed(words)
     if case.marks != "plain" and name != "teams":  # these know no mentions, or only declared ones
         assert not re.search(r"(?<![^\W_])@[^\s\u2060]|<[!@#&]|<users", text)
@@ -259,6 +263,61 @@ def test_a_long_text_is_cut_to_what_the_service_takes(everywhere: HTTPServer, na
     everything = told(everywhere, name, replace(MESSAGE, title=dek, dek=dek, note=dek, byline=dek, stream_title=dek))
     assert case.size(case.text(everything)) <= case.limit
     assert len(everything.get_data()) <= (28_000 if name == "teams" else 64_000)
+
+
+ADDRESSES = [
+    "https://mastodon.example/@anna/110",
+    "https://www.google.com/maps/@52.52,13.40,15z",
+    "https://people.example.org/~anna/",
+    "https://example.org/_next/data_/x",
+    "https://example.org/wiki/*star*",
+    "https://example.org/a_b_c",
+    "https://example.org/?a=1&lang=en&copy=2",
+    "https://example.org/a:100:b;c=d",
+    "https://example.org/wiki/A_(B)#c~d`e|f",
+    "https://example.org/-_-/#-1.",
+]
+
+
+@each
+def test_web_addresses_in_a_text_stay_as_they_are(everywhere: HTTPServer, name: str) -> None:
+    """RFC 3986 section 2.4: an address with a character more leads elsewhere."""
+    addresses = [address.rstrip(".") for address in ADDRESSES]
+    dek = "".join(f"- *See* @anna: {address}.\n" for address in addresses)
+    case = CASES[name]
+    text = case.text(told(everywhere, name, replace(MESSAGE, dek=dek, note="")))
+    text = html.unescape(text) if case.marks in {"html", "mrkdwn"} else text
+    for address in addresses:
+        assert re.search(rf"[\s<]{re.escape(address)}(?=[>.])", text), address
+
+
+def test_an_address_alerts_nobody_either() -> None:
+    for word in ("all", "channel", "everyone", "here", "room", "**all**/"):
+        assert outside_addresses(f"https://example.org/@{word}", str) == f"https://example.org/%40{word}"
+    assert outside_addresses("https://example.org/@allan", str) == "https://example.org/@allan"
+
+
+@each
+def test_short_codes_of_emoji_are_shown_as_typed(everywhere: HTTPServer, name: str) -> None:
+    typed = "parser.js:100:14 fails :warning: :+1::custom_emoji:"
+    request = told(everywhere, name, replace(MESSAGE, title=typed, dek=typed, note=typed, stream_title=typed))
+    case = CASES[name]
+    text = case.text(request)
+    words, _ = shown(case, text)
+    assert words.count(typed) >= 3 if case.marks != "plain" else typed in words
+    if name in {"slack", "discord", "mattermost", "zulip", "rocketchat"}:
+        assert not re.search(r":[\w+'-]+:", text)
+
+
+@each
+@pytest.mark.parametrize("cluster", ["👩\u200d👩\u200d👧\u200d👦", "e\u0323\u0301", "क\u094dष\u093f", "🇺🇦"])
+def test_a_long_text_ends_with_a_whole_character(everywhere: HTTPServer, name: str, cluster: str) -> None:
+    request = told(everywhere, name, replace(MESSAGE, label="", title=cluster * 300, dek=cluster * 20_000, note="", byline=""))
+    case = CASES[name]
+    words, _ = shown(case, case.text(request))
+    cut_short = [line.removesuffix("…") for line in [*words.splitlines(), case.title(request)] if line.endswith("…")]
+    assert cut_short
+    assert all(line == cluster * (len(line) // len(cluster)) for line in cut_short)
 
 
 @each

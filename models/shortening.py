@@ -1,0 +1,38 @@
+"""Texts cut short: at a word, and never within what people see as one character."""
+
+from collections.abc import Callable
+
+import regex
+
+_CLUSTER = regex.compile(r"\X")  # an extended grapheme cluster (UAX #29 section 3)
+
+
+def cut(text: str, fits: int | Callable[[str], bool]) -> str:
+    """The longest beginning of ``text`` that fits, ended at a word with an ellipsis; ``fits``: characters, or a test."""
+    limit = fits
+    test = (lambda part: len(part) <= limit) if isinstance(limit, int) else limit
+    if test(text):
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if test(text[:middle] + "…") else (low, middle - 1)
+    end = cluster_start(text, low)
+    part = text[:end]
+    if not text[end].isspace():
+        # A language without spaces, or one very long word, is cut where it must be.
+        at_word = part[: len(part) - len(part.rsplit(maxsplit=1)[-1])] if part[-1:].strip() else part
+        part = at_word if len(at_word) > low // 2 else part
+    return part.rstrip(" \n\t,;:–—-") + "…"
+
+
+def cluster_start(text: str, place: int) -> int:
+    """The last place up to ``place`` that lies between two characters as people see them.
+
+    Letters keep their marks, emoji their skin and family, flags both their letters, and joined letters their joiners.
+    """
+    begin = max(text.rfind(" ", 0, place), 0)  # a space begins a cluster, so no earlier one needs to be looked at
+    for cluster in _CLUSTER.finditer(text, begin):
+        if cluster.end() > place:
+            return cluster.start()
+    return min(place, len(text))
