@@ -3,13 +3,14 @@
 import csv
 import io
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import click
 from rich.console import Console
@@ -18,7 +19,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from cli.door import json_option, open_door, show
 from models.database import open_database
 from models.importing import Outcome, Remark, Row, import_subscribers
-from models.lists import as_cell, of_cell
+from models.list_columns import Columns, as_cell
+from models.list_rows import read_row
 
 
 @click.command("import")
@@ -35,8 +37,10 @@ def import_list(
 ) -> None:
     """Subscribe a list of addresses: a CSV file whose first line names a column `email`; - reads standard input.
 
-    It may be as long as you like, and the service goes on meanwhile. The same list again changes nothing, so an import
-    that was broken off is simply run again. Who refused mail before or left is not brought back.
+    Reads exports of Ghost, listmonk, Mailchimp, Buttondown and Storywire. People who are unsubscribed, blocked or not
+    confirmed in the list, or who left or refused mail here, are not subscribed. The list may be as long as you like, and
+    the service goes on meanwhile. Importing it again changes nothing, so an import that was interrupted is simply run
+    again. Exits 1 if a row is not valid; the others are imported.
 
     Example: storywire subscriber import readers.csv --stream tarrow-rises --confirmed
     """
@@ -65,6 +69,8 @@ def import_list(
     value: dict[str, Any] = {outcome.value: counts[outcome] for outcome in Outcome}
     value |= {"dry_run": dry_run, "report": str(path) if path.exists() else None}
     show(value, _said(value), as_json=as_json)
+    if counts[Outcome.INVALID]:
+        raise click.exceptions.Exit(1)
 
 
 def _said(value: dict[str, Any]) -> str:
@@ -77,9 +83,12 @@ _WORDS = {
     Outcome.ADDED: "added",
     Outcome.ALREADY: "already there",
     Outcome.DUPLICATE: "twice in the file",
-    Outcome.INVALID: "no addresses",
+    Outcome.INVALID: "not valid",
     Outcome.SUPPRESSED: "refused mail before",
     Outcome.LEFT: "left before",
+    Outcome.KEPT_OUT: "unsubscribed or blocked in the list, and kept out here",
+    Outcome.UNCONFIRMED: "not confirmed in the list, and not here",
+    Outcome.CONFIRMED_HERE: "unsubscribed or blocked in the list, but confirmed here",
 }
 
 
@@ -91,36 +100,48 @@ def _opened(file: str) -> Any:
 
 
 _END = "\x03"  # put behind the file: a quotation mark that is never closed takes it, as it took the rows before
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's first line where the separator is no comma
+_DELIMITERS = ",;\t|"
+
+
+def _encoding(head: bytes) -> str:
+    """UTF-8, or UTF-16 as spreadsheets write it: by its byte order mark, or by the NUL beside each ASCII letter."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if len(head) > 1 and 0 in head[:2]:
+        return "utf-16-be" if head[0] == 0 else "utf-16-le"
+    return "utf-8-sig"
 
 
 def _rows(source: BinaryIO) -> Iterator[Row]:
-    """The rows below the header, one at a time.  Columns other than `email` and `language` may hold anything, in any encoding."""
-    text = io.TextIOWrapper(source, "utf-8-sig", errors="replace", newline="")
-    header = text.readline(10_000)
-    delimiter = max(",;\t", key=header.count)
+    """The rows below the header, one at a time.  Columns that are not known may hold anything, in any encoding."""
+    buffered = io.BufferedReader(cast(io.RawIOBase, source))
+    text = io.TextIOWrapper(buffered, _encoding(buffered.peek(2)), errors="replace", newline="")
+    header, lines = text.readline(10_000), 1
+    separator = _SEPARATOR_LINE.fullmatch(header)
+    if separator:
+        header, lines = text.readline(10_000), 2
+    delimiter = separator[1] if separator else max(_DELIMITERS, key=header.count)
     reader = csv.reader(chain(text, [_END]), delimiter=delimiter)
     try:
-        names = [name.strip().lower() for name in next(csv.reader([header], delimiter=delimiter), [])]
-        if "email" not in names:
-            raise click.ClickException("The first line must name the columns, one of them `email`; this is no such CSV file in UTF-8.")
-        at = [names.index(name) if name in names else len(names) for name in ("email", "language", "consent")]
+        columns = Columns.of(next(csv.reader([header], delimiter=delimiter), []))
+        if columns.address is None:
+            raise click.ClickException(
+                "The first line must name the columns, one of them `email` or `Email Address`. This file has no such line."
+            )
         for cells in reader:
             if cells == [_END]:
                 break
             if cells:
-                email, language, consent = (_cell(cells, index) for index in at)
-                yield Row(reader.line_num + 1, of_cell(email), language, consent)
+                yield read_row(columns, reader.line_num + lines, cells)
         else:
             raise csv.Error("the file ends within quotation marks")
     except csv.Error as exc:
-        message = f"Line {reader.line_num + 1} cannot be read ({exc}): is a quotation mark never closed? Correct it and run it again."
+        message = f"Line {reader.line_num + lines} cannot be read ({exc}): is a quotation mark never closed? Correct it and run it again."
         raise click.ClickException(message) from exc
     finally:
         text.detach()
-
-
-def _cell(cells: list[str], index: int) -> str:
-    return cells[index].strip() if index < len(cells) else ""
+        buffered.detach()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Subscribing a whole list: however long it is, in little memory and in transactions so short that the service goes on."""
 
-import enum
 import functools
 import secrets
 import sqlite3
@@ -16,14 +15,20 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.actor import Actor
-from models.addresses import hidden, normal_address
+from models.addresses import hidden, is_hidden, normal_address
 from models.base import UtcDateTime
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
 from models.errors import Invalid
 from models.ledger import Lane, Recipient, RecipientKind, RecipientState, Subscription
+from models.list_columns import language_of
+from models.list_rows import Row as Row
+from models.list_settings import FollowedStory
 from models.people import Role
+from models.preferences import Follow
+from models.restoring import LEFT, Decision, follows_of, refused, restore, story_ids
+from models.restoring import Outcome as Outcome
 from models.streams import get_stream
 from models.suppression import any_hidden
 from models.texts import language_tag, line
@@ -32,28 +37,8 @@ CHUNK = 20_000  # rows that are sorted together, so that a slice meets few pages
 SLICE, LEAST_SLICE, MOST_SLICE = 200, 100, 2_000  # rows of one transaction: the first one's, and how far the time that it takes moves that
 LONGEST = 0.005  # seconds that SQLite's write lock should be kept
 PROOF = 500  # characters of what proves a consent
+RESTORED_SLICE = 50  # rows of one transaction, where each brings its settings
 ANALYZE_FROM = 5_000  # rows after which PostgreSQL's plans would be made for a much smaller table
-
-
-class Outcome(enum.Enum):
-    """What became of a row."""
-
-    ADDED = "added"
-    ALREADY = "already"  # it follows the same already
-    DUPLICATE = "duplicate"  # of an earlier row
-    INVALID = "invalid"
-    SUPPRESSED = "suppressed"
-    LEFT = "left"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a list; ``line`` is its number in the file."""
-
-    line: int
-    email: str
-    language: str = ""
-    consent: str = ""  # what proves that the owner wants it
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,17 +73,21 @@ def import_subscribers(
     consent: str = "",
     dry_run: bool = False,
 ) -> Iterator[Progress]:
-    """Subscribe confirmed addresses to a stream, or to all; the same list again changes nothing, so it may go on after a break.
+    """Subscribe confirmed addresses to a stream, or to all; a list that is imported again changes nothing.
 
-    Who refused mail before or left stays away: a list is older than their word.  ``consent``: what proves that they want
-    it, of rows that say nothing of their own.  ``dry_run``: only say what would be.
+    People who refused mail before or left stay away: a list is older than their word.  Rows whose own
+    words say that somebody left, is blocked or never confirmed are kept out as well.  Rows of an
+    export of ours come back as they were, with what they follow, unless ``stream`` is given.
+    ``consent``: what proves that they want it, of rows that say nothing of their own.
+    ``dry_run``: only say what would be.
     """
     actor.must_be(Role.ADMIN)
     language, consent = language_tag("language", language), line("consent", consent, PROOF)
     with db.read() as tx:
-        stream_id = get_stream(tx, stream).id if stream is not None else None
-        hashes = any_hidden(tx)
-    importing = _Importing(db, stream_id, Row(0, "", language, consent), hashes=hashes, dry_run=dry_run)
+        found = get_stream(tx, stream) if stream is not None else None
+        hashes, stories = any_hidden(tx), story_ids(tx)
+    importing = _Importing(db, found.id if found else None, Row(0, "", language, consent), hashes=hashes, dry_run=dry_run)
+    importing.stories, importing.slug = stories, found.slug if found else None
     left = iter(rows)
     while chunk := list(islice(left, CHUNK)):
         yield importing.take(chunk)
@@ -110,14 +99,19 @@ class _Importing:
         self._db, self._stream_id, self._default, self._hashes, self._dry_run = db, stream_id, default, hashes, dry_run
         self._courtesy, self._seen, self._added = Courtesy(db), _Seen(), 0
         self._size = SLICE if db.embedded else MOST_SLICE
+        self.stories: dict[str, int] = {}
+        self.slug: str | None = None
 
     def take(self, chunk: Sequence[Row]) -> Progress:
         progress = Progress()
         addresses = self._addresses(chunk, progress)
-        todo = deque(sorted(addresses))
+        todo = deque(sorted(address for address, row in addresses.items() if row.plain))
         while todo:
             part = [todo.popleft() for _ in range(min(self._size, len(todo)))]
             self._take_slice({address: addresses[address] for address in part}, progress)
+        others = iter([(address, row) for address, row in addresses.items() if not row.plain])
+        while rows := dict(islice(others, RESTORED_SLICE)):
+            self._restore_slice(rows, progress)
         progress.remarks.sort(key=lambda remark: remark.line)
         self._added += progress.counts[Outcome.ADDED]
         return progress
@@ -131,8 +125,11 @@ class _Importing:
         """The rows that hold an address for the first time, by that address."""
         found = {}
         for row in chunk:
+            if row.problem:
+                progress.refuse(Outcome.INVALID, row, row.problem)
+                continue
             try:
-                address = normal_address(row.email)
+                address = row.email if row.kept and is_hidden(row.email) else normal_address(row.email)
             except Invalid as exc:
                 progress.refuse(Outcome.INVALID, row, exc.reason)
                 continue
@@ -160,6 +157,25 @@ class _Importing:
                     _subscribe(tx, new, self._stream_id)
                 self._adapt(time.monotonic() - began)
 
+    def _restore_slice(self, rows: dict[str, Row], progress: Progress) -> None:
+        """Rows that bring more than an address, in their order: the export of an import is the same list."""
+        wanted: dict[str, tuple[Row, tuple[Follow, ...]]] = {}
+        for address, row in rows.items():
+            followed = row.kept.follows if row.kept else ()
+            if followed and self._stream_id is not None:
+                followed = (FollowedStory(self.slug, Follow()),)
+            try:
+                wanted[address] = row, follows_of(followed, self.stories)
+            except Invalid as exc:
+                progress.refuse(Outcome.INVALID, row, str(exc))
+        with self._courtesy.writing(), self._db.read() if self._dry_run else self._db.begin() as tx:
+            decisions = restore(tx, wanted, self._default.language, write=not self._dry_run)
+        for address, (outcome, reason) in decisions.items():
+            if reason:
+                progress.refuse(outcome, rows[address], reason)
+            else:
+                progress.counts[outcome] += 1
+
     def _adapt(self, seconds: float) -> None:
         if self._db.embedded and seconds > LONGEST:
             self._size = max(self._size // 2, LEAST_SLICE)
@@ -170,7 +186,7 @@ class _Importing:
         """Address, language and consent: what the row says, where that can be taken; lists from elsewhere may mean something else."""
         said = "".join(c for c in " ".join(row.consent.split()) if c.isprintable())[:PROOF]
         try:
-            language = language_tag("language", row.language) if row.language else self._default.language
+            language = language_of(row.language) if row.language else self._default.language
         except Invalid:
             language = self._default.language
         return address, language, said or self._default.consent
@@ -193,7 +209,7 @@ class _Seen:
         return int(first)
 
 
-def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict[str, tuple[Outcome, str]]:
+def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict[str, Decision]:
     """What stands against subscribing these addresses; those with nothing against them are left out."""
     same = and_(Subscription.recipient_id == Recipient.id, Subscription.stream_id.is_not_distinct_from(stream_id))
     query = (
@@ -204,15 +220,15 @@ def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict
     found = {}
     for address, state, reason, subscription_id, ended_at in tx.execute(query):
         if state is RecipientState.SUPPRESSED:
-            found[address] = Outcome.SUPPRESSED, f"refused mail before: {reason or 'no reason kept'}"
+            found[address] = refused(reason)
         elif state is RecipientState.ENDED or ended_at is not None:
-            found[address] = Outcome.LEFT, "left before; `storywire subscriber add` would bring it back"
+            found[address] = LEFT
         elif state is RecipientState.CONFIRMED and subscription_id is not None:
             found[address] = Outcome.ALREADY, ""
     return found
 
 
-def _known_by_hash(tx: Session, addresses: Iterable[str]) -> dict[str, tuple[Outcome, str]]:
+def _known_by_hash(tx: Session, addresses: Iterable[str]) -> dict[str, Decision]:
     """Those that refused mail before and of which nothing but a hash was to be kept."""
     names = {hidden(address): address for address in addresses}
     query = select(Recipient.address).where(Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(names)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Select, exists, select
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session
 
 from models.addresses import LAST
 from models.audience import ERASED, ONLY_NOTICES
@@ -25,6 +25,8 @@ from models.ledger import (
     SkipReason,
     Subscription,
 )
+from models.list_columns import as_cell
+from models.list_settings import FollowedStory, followed_stories, write_settings
 from models.stories import Entry, Revision, RevisionKind
 from models.streams import get_stream
 from models.texts import line
@@ -122,10 +124,15 @@ def told(tx: Session, recipient_id: int, *, before: int | None = None, limit: in
 
 @dataclass(frozen=True)
 class Listed:
-    """One subscriber of an export, and what they follow: slugs, or `*` for all stories."""
+    """One subscriber of an export, and what they follow."""
 
     recipient: Recipient
-    follows: tuple[str, ...]
+    followed: tuple[FollowedStory, ...]
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """Slugs, or `*` for all stories."""
+        return tuple(one.name for one in self.followed)
 
 
 def export(db: Database, stream: str | None = None, *, states: Sequence[RecipientState] = (RecipientState.CONFIRMED,)) -> Iterator[Listed]:
@@ -154,41 +161,50 @@ def _part(tx: Session, stream_id: int | None, states: Sequence[RecipientState], 
         )
         query = query.where(mine)
     found = tx.scalars(query.order_by(Recipient.id).limit(SLICE)).all()
-    running = select(Subscription).where(Subscription.recipient_id.in_([one.id for one in found]), Subscription.ended_at.is_(None))
-    follows: dict[int, list[str]] = {}
-    for subscription in tx.scalars(running.options(selectinload(Subscription.stream)).order_by(Subscription.id)):
-        follows.setdefault(subscription.recipient_id, []).append(subscription.stream.slug if subscription.stream else "*")
-    return [Listed(one, tuple(follows.get(one.id, ()))) for one in found]
+    followed = followed_stories(tx, [one.id for one in found])
+    return [Listed(one, tuple(followed.get(one.id, ()))) for one in found]
 
 
-COLUMNS = ("email", "state", "language", "timezone", "follows", "confirmed_at", "consent")
-
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-
-
-def as_cell(text: str) -> str:
-    """As a spreadsheet shows it: what begins like a formula, as addresses may, gets an apostrophe in front and is none."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def of_cell(cell: str) -> str:
-    """What `as_cell` made a cell of."""
-    return cell[1:] if cell[:1] == "'" and cell[1:].startswith(_FORMULA) else cell
+COLUMNS = (
+    "email", "state", "language", "timezone", "follows", "confirmed_at", "consent",
+    "reason", "created_at", "ended_at", "quiet_from", "quiet_until", "paused_until", "shared", "settings",
+)  # fmt: skip
 
 
 def as_csv(subscribers: Iterable[Listed]) -> Iterator[str]:
-    """A CSV file, some lines at a time; what is in it can be imported again."""
+    """A CSV file, some lines at a time; imported into an empty site it makes the same subscribers again."""
     buffer = io.StringIO()
     write = csv.writer(buffer)
     write.writerow(COLUMNS)
     for listed in subscribers:
-        one, at = listed.recipient, listed.recipient.confirmed_at
-        consent = json.dumps(one.consent, ensure_ascii=False) if one.consent else ""
-        confirmed = at.isoformat(timespec="seconds") if at else ""
-        write.writerow((as_cell(one.address), one.state.value, one.language, one.timezone, " ".join(listed.follows), confirmed, consent))
+        write.writerow(_cells(listed))
         if buffer.tell() > CHUNK:
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue()
+
+
+def _cells(listed: Listed) -> tuple[str, ...]:
+    one = listed.recipient
+    return (
+        as_cell(one.address),
+        one.state.value,
+        one.language,
+        one.timezone,
+        " ".join(listed.follows),
+        _iso(one.confirmed_at),
+        json.dumps(one.consent, ensure_ascii=False) if one.consent else "",
+        as_cell(one.reason),
+        _iso(one.created_at),
+        _iso(one.ended_at),
+        one.quiet_from.isoformat("minutes") if one.quiet_from else "",
+        one.quiet_until.isoformat("minutes") if one.quiet_until else "",
+        _iso(one.paused_until),
+        "true" if one.shared else "",
+        write_settings(listed.followed),
+    )
+
+
+def _iso(moment: datetime | None) -> str:
+    return moment.isoformat(timespec="seconds") if moment else ""
