@@ -166,10 +166,13 @@ class Site:
 
 
 class Editor:
-    """Posts by the desk's form; a post that is not answered is sent again, as it was."""
+    """Posts by the desk's form; a post that is not answered is sent again, as it was.
 
-    def __init__(self, site: Site, stream: str = "floods") -> None:
-        self._site, self._stream = site, stream
+    ``patient``: so is one that is answered by 503, which says that the database is busy.
+    """
+
+    def __init__(self, site: Site, stream: str = "floods", *, patient: bool = False) -> None:
+        self._site, self._stream, self._patient = site, stream, patient
         self._session = requests.Session()
         site.do("account", "add", "editor@example.org")
         link = site.do("account", "login-link", "editor@example.org")
@@ -189,9 +192,12 @@ class Editor:
                 answer = requests.post(
                     f"{self._site.base_url}/desk/post", form, cookies=self._session.cookies, allow_redirects=False, timeout=PATIENCE
                 )
-            except requests.ConnectionError:
+            except (requests.ConnectionError, requests.Timeout):
                 with self._lock:
                     self.repeated += 1
+                continue
+            if self._patient and answer.status_code == 503:
+                time.sleep(0.2)
                 continue
             assert answer.status_code == 303, answer.text
             with self._lock:
