@@ -13,6 +13,7 @@ from models.entries import get_entry, list_entries
 from models.pictures import add_picture
 from models.pinning import pin, unpin
 from models.posting import UNPUBLISHED, Release, add_entry, post_draft, save_draft
+from models.purging import purge_pictures
 from models.revising import Change, restore, retract, revise
 from models.streams import get_stream
 from models.texts import EntryText, PictureText
@@ -213,6 +214,22 @@ def restore_(uid: str, as_json: bool) -> None:
         now = get_entry(tx, uid)
     restore(door.db, door.actor, uid, now.version, Change(RevisionKind.RESTORE))
     _say(door, uid, as_json)
+
+
+@entry.command("delete-pictures")
+@click.argument("uid")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
+    """Delete the pictures of a retracted entry for good, from all its earlier texts, too.
+
+    Pictures that another entry or story shows stay.  Caches in front of the service keep what they have: purge them, too.
+    """
+    if not yes:
+        click.confirm(f"Delete all pictures of entry {uid} for good?", abort=True)
+    door = open_door()
+    deleted = purge_pictures(door.db, door.actor, uid)
+    show({"deleted": deleted}, f"Pictures deleted: {len(deleted)}.", as_json=as_json)
 
 
 @entry.command("list")

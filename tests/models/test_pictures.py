@@ -8,10 +8,11 @@ from sqlalchemy import func, select
 
 from models import KeptForm, Picture, PictureFile, RevisionKind, Role
 from models.clock import now
-from models.errors import Invalid, NotFound
+from models.errors import Conflict, Forbidden, Invalid, NotFound
 from models.pictures import UNUSED, add_picture, get_file, remove_unused
 from models.posting import Release, post_draft, save_draft
-from models.revising import Change, apply_due, revise
+from models.purging import purge_pictures
+from models.revising import Change, apply_due, former_text, restore, retract, revise
 from models.streams import StreamText, edit_stream, get_stream
 from models.texts import EntryText, PictureText
 from tests.conftest import Newsroom, StandingClock
@@ -174,3 +175,27 @@ def test_a_file_is_found_by_its_whole_name_only(newsroom: Newsroom) -> None:
         for sha256, extension in ((name, "png"), ("0" * 64, "jpg")):
             with pytest.raises(NotFound):
                 get_file(tx, sha256, extension)
+
+
+def test_all_pictures_that_a_retracted_entry_ever_showed_can_be_deleted_for_good(newsroom: Newsroom, clock: StandingClock) -> None:
+    first, second, shared = (newsroom.picture(photo(ground=colour)) for colour in ("blue", "green", "white"))
+    newsroom.post(title="Other", pictures=(PictureText(shared, "A wall"),))
+    entry = newsroom.post(pictures=(PictureText(first, "Blue"), PictureText(shared, "A wall")))
+    now_shown = EntryText("River rising", pictures=(PictureText(second, "Green"),))
+    revise(newsroom.db, newsroom.actor, entry.uid, entry.version, now_shown, Change())
+    with pytest.raises(Conflict, match="Retract it first"):
+        purge_pictures(newsroom.db, newsroom.actor, entry.uid)
+    retract(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version, Change(RevisionKind.RETRACTION))
+    with pytest.raises(Forbidden):
+        purge_pictures(newsroom.db, newsroom.account(Role.EDITOR), entry.uid)
+    before = newsroom.entry(entry.uid).version
+    assert purge_pictures(newsroom.db, newsroom.actor, entry.uid) == sorted([first, second])
+    assert purge_pictures(newsroom.db, newsroom.actor, entry.uid) == []
+    assert kept(newsroom) == [shared]
+    with newsroom.db.read() as tx:
+        assert not tx.scalars(select(PictureFile.sha256).where(PictureFile.sha256.in_([first, second]))).all()
+    found = newsroom.entry(entry.uid)
+    assert shown(newsroom, entry.uid) == () and found.version > before
+    restore(newsroom.db, newsroom.actor, entry.uid, found.version, Change(RevisionKind.RESTORE))
+    with newsroom.db.read() as tx:
+        assert former_text(tx, newsroom.entry(entry.uid), 1).pictures == (PictureText(shared, "A wall"),)
