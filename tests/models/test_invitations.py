@@ -1,6 +1,9 @@
 """Who comes to work here, who forgot the password, and who leaves."""
 
+from collections import Counter
+
 import pytest
+from sqlalchemy import event
 
 from models import Role, accounts
 from models.accounts import add_account, log_in, make_login_link, use_login_link
@@ -123,6 +126,24 @@ def test_an_address_gets_five_resets_a_day_whoever_asks_and_as_many_in_a_browser
     clock.forward(days=1)
     ask_reset(db, keys, ADDRESS, "192.0.2.1")
     assert len(mailed(newsroom, keys)) == 11
+
+
+def test_asking_for_a_reset_costs_the_same_statements_whoever_has_the_address(db, newsroom, keys, mara):
+    kinds: list[str] = []
+
+    @event.listens_for(db.engine, "before_cursor_execute")
+    def _note(connection, cursor, statement, *_):
+        kinds.append(statement.split()[0])
+
+    found = []
+    for address in (ADDRESS, "nobody@example.org") * 2:
+        kinds.clear()
+        ask_reset(db, keys, address, "192.0.2.1")
+        found.append(Counter(kind for kind in kinds if kind in {"SELECT", "INSERT", "UPDATE", "DELETE"}))
+    assert found[2] == found[3], "once the first mail has made a recipient"
+    assert len(mailed(newsroom, keys)) == 2
+    with db.read() as tx:
+        assert tx.query(LoginLink).count() == 2, "nothing is left of what was taken back"
 
 
 @pytest.mark.parametrize("password", ["short", PASSWORD])
