@@ -4,7 +4,7 @@ from lxml.etree import Element, SubElement, _Element
 
 from feeds.content import link_of
 from feeds.document import FeedDocument, FeedEntry, Format, Source
-from feeds.namespaces import TOMBSTONES, XML_BASE, XML_LANG, add_comment, add_history, add_media, links, prefixes
+from feeds.namespaces import TOMBSTONES, XML_LANG, add_comment, add_history, add_media, links, prefixes
 
 
 class AtomHead:
@@ -17,7 +17,6 @@ class AtomHead:
 
     def extend_atom(self, feed: _Element) -> _Element:
         add_comment(feed, self.document)
-        feed.set(XML_BASE, self.document.page_url)
         for link in links(self.document, Format.ATOM):
             SubElement(feed, "link", link)
         add_history(feed, self.document)

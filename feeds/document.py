@@ -45,15 +45,22 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A public note on a published entry: ``label`` says what it is ("Correction"), ``text`` is plain."""
+    """A public note on a published entry: ``label`` says what it is ("Correction", "Update"), ``text`` is plain."""
 
     label: str
     text: str
 
 
 @dataclass(frozen=True, slots=True)
+class Thumbnail:
+    url: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Image:
-    """A picture of an entry, at an absolute address; ``length`` in bytes."""
+    """A picture of an entry, at an absolute address; ``length`` in bytes, ``thumbnail`` its smallest size."""
 
     url: str
     media_type: str
@@ -62,6 +69,7 @@ class Image:
     height: int
     alt: str = ""
     credit: str = ""
+    thumbnail: Thumbnail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class FeedEntry:
     tags: tuple[Tag, ...] = ()
     importance: str = "normal"
     link: str | None = None  # the page elsewhere that the entry is about
-    note: Note | None = None
+    notes: tuple[Note, ...] = ()
     images: tuple[Image, ...] = ()
     stream: str = ""  # id of the stream's own feed
     beginning: str = ""  # of the content, as plain text on one line; where pictures have no dek beside them

@@ -10,13 +10,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, selectinload
 
 from config.settings import Settings
-from feeds.content import beginning
-from feeds.document import FeedEntry, Image, Note, Tag
+from feeds.content import beginning, for_readers
+from feeds.document import FeedEntry, Image, Note, Tag, Thumbnail
 from feeds.scope import person
 from feeds.words import words
 from models import Entry, EntryPicture, FeedText, Revision, RevisionKind, RevisionState
 from models.entries import entries
-from models.markdown import with_absolute_links
 
 SHARE = 0.125  # of the memory that is set for feeds, in characters of kept HTML; what stands around them takes as much
 
@@ -65,9 +64,11 @@ class EntryReader:
             dek, html = self._text(entry)
             authors = tuple(person(self._settings, who) for who in entry.byline)
             tags = tuple(Tag(tag.slug, tag.label, f"{self._settings.base_url}/tags/{quote(tag.slug, safe='')}") for tag in entry.tags)
-            note = Note(words(entry.stream.language).correction, notes[entry.id]) if entry.id in notes else None
+            spoken = words(entry.stream.language)
+            labels = {RevisionKind.CORRECTION: spoken.correction, RevisionKind.UPDATE: spoken.update}
+            told = tuple(Note(labels[kind], text) for kind, text in notes.get(entry.id, {}).items())
             images = tuple(_image(self._settings, shown) for shown in entry.pictures)
-            said: dict[str, Any] = {"dek": dek, "content_html": html, "authors": authors, "tags": tags, "note": note, "images": images}
+            said: dict[str, Any] = {"dek": dek, "content_html": html, "authors": authors, "tags": tags, "notes": told, "images": images}
             if images and not entry.dek:
                 said["beginning"] = beginning(entry.body)
             yield entry.id, self._entry(entry, title=entry.title, importance=entry.importance.value, link=entry.link or None, **said)
@@ -75,7 +76,7 @@ class EntryReader:
     def _text(self, entry: Entry) -> tuple[str, str]:
         """Dek and body; where the stream gives summaries no body, and its beginning where there is no dek."""
         if entry.stream.feed_text is FeedText.FULL:
-            return entry.dek, with_absolute_links(entry.body_html, self._url(entry))
+            return entry.dek, for_readers(entry.body_html, self._url(entry))
         return entry.dek or beginning(entry.body), ""
 
     def _entry(self, entry: Entry, *, title: str, **said: Any) -> FeedEntry:
@@ -106,12 +107,19 @@ class EntryReader:
 
 
 def _image(settings: Settings, shown: EntryPicture) -> Image:
-    file = shown.picture.largest
-    return Image(settings.base_url + file.path, file.media_type, file.length, file.width, file.height, shown.alt, shown.credit)
+    file, small = shown.picture.largest, shown.picture.smallest
+    thumbnail = Thumbnail(settings.base_url + small.path, small.width, small.height)
+    url = settings.base_url + file.path
+    return Image(url, file.media_type, file.length, file.width, file.height, shown.alt, shown.credit, thumbnail)
 
 
-def _notes(tx: Session, ids: Sequence[int]) -> dict[int, str]:
-    """The public note of each entry's latest applied correction that has one."""
-    told = (Revision.kind == RevisionKind.CORRECTION, Revision.state == RevisionState.APPLIED, Revision.note != "")
-    query = select(Revision.entry_id, Revision.note).where(Revision.entry_id.in_(ids), *told).order_by(Revision.no)
-    return dict(tx.execute(query).all())
+def _notes(tx: Session, ids: Sequence[int]) -> dict[int, dict[RevisionKind, str]]:
+    """The public notes of each entry's latest applied correction and of its latest update, the later one last."""
+    told = (Revision.kind.in_([RevisionKind.CORRECTION, RevisionKind.UPDATE]), Revision.state == RevisionState.APPLIED)
+    query = select(Revision.entry_id, Revision.kind, Revision.note).where(Revision.entry_id.in_(ids), Revision.note != "", *told)
+    notes: dict[int, dict[RevisionKind, str]] = {}
+    for entry_id, kind, note in tx.execute(query.order_by(Revision.no)):
+        of_entry = notes.setdefault(entry_id, {})
+        of_entry.pop(kind, None)  # so that the order is that of the latest ones
+        of_entry[kind] = note
+    return notes

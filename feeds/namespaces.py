@@ -18,7 +18,6 @@ MEDIA = "http://search.yahoo.com/mrss/"
 SYNDICATION = "http://purl.org/rss/1.0/modules/syndication/"
 TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"  # RFC 6721
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-XML_BASE = "{http://www.w3.org/XML/1998/namespace}base"
 
 PREFIXES = {"atom": ATOM, "content": CONTENT, "dc": DC, "fh": HISTORY, "media": MEDIA, "sy": SYNDICATION, "at": TOMBSTONES}
 
@@ -67,3 +66,5 @@ def add_media(entry: _Element, images: Iterable[Image]) -> None:
             SubElement(content, f"{{{MEDIA}}}description", type="plain").text = image.alt
         if image.credit:
             SubElement(content, f"{{{MEDIA}}}credit").text = image.credit
+        if small := image.thumbnail:
+            SubElement(content, f"{{{MEDIA}}}thumbnail", url=small.url, width=str(small.width), height=str(small.height))

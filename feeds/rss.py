@@ -5,7 +5,7 @@ from email.utils import format_datetime
 from lxml.etree import Element, SubElement, _Element
 
 from feeds.document import FeedDocument, FeedEntry, Format, Source
-from feeds.namespaces import ATOM, DC, SYNDICATION, XML_BASE, add_comment, add_history, add_media, links, prefixes
+from feeds.namespaces import ATOM, DC, SYNDICATION, add_comment, add_history, add_media, links, prefixes
 
 # Seconds; the longest of them is also said of longer ones.
 _PERIODS = {"hourly": 3_600, "daily": 86_400, "weekly": 7 * 86_400, "monthly": 30 * 86_400, "yearly": 365 * 86_400}
@@ -21,7 +21,6 @@ class RssHead:
 
     def extend_rss(self, rss: _Element) -> _Element:
         add_comment(rss, self.document)
-        rss.set(XML_BASE, self.document.page_url)
         channel = rss[0]
         for link in links(self.document, Format.RSS):
             SubElement(channel, f"{{{ATOM}}}link", link)

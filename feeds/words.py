@@ -8,6 +8,7 @@ class Words:
     """``key`` and ``new`` follow the title of a feed, behind a dash."""
 
     correction: str
+    update: str
     withdrawn: str
     withdrawn_without_note: str
     key: str
@@ -18,6 +19,7 @@ class Words:
 _WORDS = {
     "en": Words(
         "Correction",
+        "Update",
         "Withdrawn",
         "This entry was withdrawn.",
         "key entries",
@@ -26,6 +28,7 @@ _WORDS = {
     ),
     "de": Words(
         "Korrektur",
+        "Aktualisierung",
         "Zurückgezogen",
         "Dieser Beitrag wurde zurückgezogen.",
         "Wichtiges",

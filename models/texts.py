@@ -5,11 +5,11 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 from models.errors import Invalid
 from models.markdown import to_html, to_text
 from models.stories import Entry, Importance
+from models.uris import to_uri
 
 TITLE, DEK, NOTE, BODY, LINK, NAME, TAG = 300, 1_000, 1_000, 100_000, 2_000, 100, 60  # characters at most
 TAG_SLUG = 80
@@ -29,6 +29,7 @@ _OPENS = dict.fromkeys("\u202a\u202b", "\u202c") | dict.fromkeys("\u2066\u2067\u
 
 _RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+WEB = ("http://", "https://")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -84,19 +85,15 @@ def _closed(value: str) -> str:
 
 
 def web_link(field: str, value: str) -> str:
-    """An absolute http or https URL, or nothing."""
+    """An absolute http or https address as a URI, which every feed can carry, or nothing."""
     value = line(field, value, LINK)
     if not value:
         return ""
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable = False
+    uri = to_uri(value)
     # Browsers read a backslash as a slash, so that they would go elsewhere than the host that is shown.
-    if not usable or not value.isprintable() or " " in value or "\\" in value:
+    if uri is None or not uri.startswith(WEB) or not value.isprintable() or " " in value or "\\" in value:
         raise Invalid(field, "write a whole web address, such as https://example.org/page.")
-    return value
+    return _short(field, uri, LINK)
 
 
 def language_tag(field: str, value: str) -> str:

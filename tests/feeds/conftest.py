@@ -74,7 +74,15 @@ def documents(make_document: MakeDocument, make_entry: MakeEntry) -> dict[str, F
     bridge = Image("https://news.example/media/a.jpeg", "image/jpeg", 81_234, 1200, 800, 'The "old" bridge', "Ines & <Co>")
     bare = Image("https://news.example/media/b.png?a=1&b=2", "image/png", 0, 1, 1)
     said = {"dek": "Less < more", "content_html": '<p>First <a href="https://x.example/?a=1&amp;b=2">a</a>.</p>', "authors": people}
-    rich = make_entry("e2", **said, tags=tags, importance="key", link="https://x.example/", note=Note("Correction", "1 < 2"), language="uk")
+    rich = make_entry(
+        "e2",
+        **said,
+        tags=tags,
+        importance="key",
+        link="https://x.example/",
+        notes=(Note("Correction", "1 < 2"), Note("Update", "2 > 1")),
+        language="uk",
+    )
     hostile = {"title": "]]> <b>&amp; \x00\ud800\ufffe نهر", "dek": "<script>alert(1)</script>", "content_html": "<p>]]&gt; \x1b 🌊</p>"}
     source = Source("tag:news.example,2026:flood", "Flood & fire", "https://news.example/streams/flood", NOON)
     pictured = make_entry("e3", **said, images=(bridge, bare), stream=source.id)

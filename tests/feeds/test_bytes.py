@@ -141,7 +141,7 @@ def test_whatever_an_entry_holds_the_feed_stays_readable(make_document, make_ent
         content_html=text,
         link="https://x.example/" + text,
         authors=(Person("A" + text),),
-        note=Note("N", text),
+        notes=(Note("N", text),),
     )
     document = make_document(make_entry("good", title="Good"), replace(bad, tags=(Tag("t", text, "https://news.example/tags/t"),)))
     atom = etree.fromstring(render(document, Format.ATOM))
@@ -164,9 +164,9 @@ def test_every_other_character_stays(good):
 
 
 def test_cleaning_reaches_every_text_and_leaves_the_rest_alone(make_document, make_entry):
-    dirty = make_entry(title="a\x00", authors=(Person("b\x01", "https://x.example/\x02"),), note=Note("c\x03", "d\ud800"))
+    dirty = make_entry(title="a\x00", authors=(Person("b\x01", "https://x.example/\x02"),), notes=(Note("c\x03", "d\ud800"),))
     entry = cleaned(make_document(dirty)).entries[0]
-    assert (entry.title, entry.authors, entry.note) == ("a", (Person("b", "https://x.example/"),), Note("c", "d"))
+    assert (entry.title, entry.authors, entry.notes) == ("a", (Person("b", "https://x.example/"),), (Note("c", "d"),))
     assert entry.link is None
 
 

@@ -102,7 +102,7 @@ def test_an_entry_comes_with_all_that_it_says(load, newsroom):
         Tag("the-flats", "The Flats", "https://news.example.org/tags/the-flats"),
         Tag("évacuation", "Évacuation", "https://news.example.org/tags/%C3%A9vacuation"),
     )
-    assert (found.importance, found.published, found.updated, found.note) == ("breaking", START, START, None)
+    assert (found.importance, found.published, found.updated, found.notes) == ("breaking", START, START, ())
 
 
 def test_only_what_is_out_is_in_the_feed(load, newsroom, clock):
@@ -280,26 +280,28 @@ def test_an_update_or_correction_moves_updated_and_never_published(load, newsroo
     assert document.updated == load().updated == later
 
 
-def test_the_latest_correction_is_noted_until_the_end(load, newsroom, clock, change):
+def test_the_latest_notes_of_a_correction_and_an_update_stay_until_the_end(load, newsroom, clock, change):
     entry = newsroom.post()
     change(entry, RevisionKind.CORRECTION, "It was the other bank.", title="A")
-    assert load("floods").entries[0].note == Note("Correction", "It was the other bank.")
+    assert load("floods").entries[0].notes == (Note("Correction", "It was the other bank."),)
     change(entry, RevisionKind.CORRECTION, "It was both banks.", title="B")
     change(entry, RevisionKind.CORRECTION, "", title="C")
     change(entry, RevisionKind.UPDATE, "More people.", title="D")
-    assert load("floods").entries[0].note == Note("Correction", "It was both banks.")
+    assert load("floods").entries[0].notes == (Note("Correction", "It was both banks."), Note("Update", "More people."))
+    change(entry, RevisionKind.CORRECTION, "No, the other one.", title="E")
+    assert load("floods").entries[0].notes == (Note("Update", "More people."), Note("Correction", "No, the other one."))
 
 
 def test_a_correction_that_waits_or_was_undone_is_nowhere(load, newsroom, clock, change):
     entry = newsroom.post()
     change(entry, RevisionKind.CORRECTION, "Wrong bank.", title="New words", delay=HELD)
     before = load("floods")
-    assert (titles(before), before.entries[0].note) == (["River rising"], None)
+    assert (titles(before), before.entries[0].notes) == (["River rising"], ())
     undo(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version)
     assert load("floods").entries == before.entries
     change(entry, RevisionKind.CORRECTION, "Wrong bank.", title="New words", delay=HELD)
     apply_now(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version)
-    assert load("floods").entries[0].note == Note("Correction", "Wrong bank.")
+    assert load("floods").entries[0].notes == (Note("Correction", "Wrong bank."),)
 
 
 def test_a_retracted_entry_leaves_and_no_date_of_the_feed_goes_back(load, newsroom, clock, change):

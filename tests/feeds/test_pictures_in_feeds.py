@@ -32,9 +32,9 @@ def fed(newsroom):
     return lambda fmt: Renderer()(loader.load(Topic(Scope.STREAM, "floods")), fmt), urls, lengths
 
 
-def lead(html):
-    (figure,) = lxml.html.fromstring(f"<div>{html}</div>").iter("figure")
-    return figure[0].get("src"), figure[0].get("alt"), figure.text_content()
+def figures(html):
+    found = lxml.html.fromstring(f"<div>{html}</div>").iter("figure")
+    return [(figure[0].get("src"), figure[0].get("alt"), figure.text_content()) for figure in found]
 
 
 @pytest.mark.parametrize("fmt", [Format.ATOM, Format.RSS])
@@ -49,7 +49,9 @@ def test_xml_carries_each_picture_with_address_type_length_size_and_words(fed, f
     assert enclosed == (all_ if fmt is Format.ATOM else all_[:1])
     assert b'Brown water &amp; a "gauge" &lt;6 m&gt;</media:description>' in render(fmt)
     (content,) = entry.content
-    assert lead(content["value"]) == (urls[0], ALT, CREDIT)
+    assert figures(content["value"]) == [(urls[0], ALT, CREDIT), (urls[1], "A wall", "")], "few readers show the others elsewhere"
+    small = [(one["width"], one["height"]) for one in entry.media_thumbnail]
+    assert small == [("480", "240"), ("480", "320")]
     assert entry.summary == "Text.", "and not what the picture shows"
 
 
@@ -59,7 +61,7 @@ def test_json_carries_the_same(fed):
     assert item["image"] == urls[0]
     first = {"url": urls[0], "mime_type": "image/jpeg", "size_in_bytes": lengths[0], "title": ALT, "_storywire": {"credit": CREDIT}}
     assert item["attachments"] == [first, {"url": urls[1], "mime_type": "image/png", "size_in_bytes": lengths[1], "title": "A wall"}]
-    assert lead(item["content_html"]) == (urls[0], ALT, CREDIT)
+    assert figures(item["content_html"]) == [(urls[0], ALT, CREDIT), (urls[1], "A wall", "")]
 
 
 def test_a_feed_of_summaries_carries_pictures_too(fed, newsroom):
