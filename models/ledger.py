@@ -317,6 +317,8 @@ class Tally(Base):
     lane: Mapped[Lane] = mapped_column(primary_key=True)
     state: Mapped[DeliveryState] = mapped_column(primary_key=True)  # queued: owed in all
     number: Mapped[int] = mapped_column(BigInteger, default=0)
+    # Of those, how many left the state again by a retry: a counter must never fall.
+    taken_back: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
 class DailySum(Base):

@@ -5,7 +5,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from models.database import driver_text
@@ -31,6 +31,10 @@ def tally(tx: Session, changes: Mapping[Change, int]) -> None:
     """
     if rows := tally_rows(changes):
         tx.connection().exec_driver_sql(driver_text(tx.connection(), ADD), rows)
+    for (alert_id, lane, state), number in sorted(changes.items(), key=lambda change: change[0][0]):
+        if number < 0:
+            mine = (Tally.alert_id == alert_id, Tally.worker == WORKER, Tally.lane == lane, Tally.state == state)
+            tx.execute(update(Tally).where(*mine).values(taken_back=Tally.taken_back - number))
 
 
 def tally_rows(changes: Mapping[Change, int]) -> list[tuple[Any, ...]]:
@@ -49,7 +53,20 @@ def tallied(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[DeliverySta
 
 def condense(tx: Session, alert_id: int) -> None:
     """One row for each lane and state, whoever counted: for an alert to which nothing is added any more."""
-    query = select(Tally.lane, Tally.state, func.sum(Tally.number)).where(Tally.alert_id == alert_id).group_by(Tally.lane, Tally.state)
-    sums = tx.execute(query).all()
+    sums = tx.execute(
+        select(Tally.lane, Tally.state, func.sum(Tally.number), func.sum(Tally.taken_back))
+        .where(Tally.alert_id == alert_id)
+        .group_by(Tally.lane, Tally.state)
+    ).all()
     tx.execute(delete(Tally).where(Tally.alert_id == alert_id))
-    tx.add_all(Tally(alert_id=alert_id, worker="", lane=lane, state=state, number=int(number)) for lane, state, number in sums)
+    tx.add_all(
+        Tally(
+            alert_id=alert_id,
+            worker="",
+            lane=lane,
+            state=state,
+            number=int(number),
+            taken_back=int(taken_back),
+        )
+        for lane, state, number, taken_back in sums
+    )

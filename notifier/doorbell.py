@@ -2,12 +2,15 @@
 
 import atexit
 import logging
+import socket
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import dramatiq
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.errors import BrokerConnectionError
+from pika import URLParameters  # type: ignore[import-untyped]
 
 from config.settings import Settings
 from notifier.station import STOP_CHECK_MS
@@ -82,6 +85,16 @@ def try_broker(broker_url: str) -> None:
         broker.channel.basic_qos(prefetch_count=1)
     finally:
         broker.close()
+
+
+def broker_answers(broker_url: str, *, seconds: float = 1.0) -> bool:
+    """Whether any host of ``broker_url`` takes a connection within ``seconds``; no log-in is tried."""
+    for url in broker_url.split(";"):
+        where = URLParameters(url)
+        with suppress(OSError):
+            socket.create_connection((where.host, where.port), timeout=seconds).close()
+            return True
+    return False
 
 
 def make_doorbell(settings: Settings) -> Ring:

@@ -10,49 +10,82 @@ from sqlalchemy.orm import Session
 from models import Alert, Delivery, DeliveryState, Lane, Pause, Recipient, RecipientState, Site, Tally
 from models.alerts import DIGEST, NORMAL, URGENT
 from models.clock import now
+from models.heartbeats import workers
 from notifier.report import ENDED
 
 Values = dict[tuple[str, ...], float]
 DAY = timedelta(days=1)
-NAMES = {DeliveryState.QUEUED: "owed"} | {state: state.value for state in ENDED}
 
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """One thing that is measured, with a number for each set of labels."""
+    """One thing that is measured, with a number for each set of labels.
+
+    No value of a label is a sum of the others, so whoever adds them up counts nothing twice.
+    ``counter``: the number never falls, and its samples end in ``_total``.
+    """
 
     name: str
     about: str
     labels: tuple[str, ...] = ()
     values: Mapping[tuple[str, ...], float] = field(default_factory=dict)
+    counter: bool = False
 
 
 def gauges(tx: Session) -> Iterator[Gauge]:
     """All of them."""
-    yield _deliveries(tx)
+    yield from _deliveries(tx)
     yield _of_the_day(tx)
     yield from _due(tx)
     yield from _channels(tx)
     yield from _standstills(tx)
+    yield from _workers(tx)
 
 
-def _deliveries(tx: Session) -> Gauge:
+def _deliveries(tx: Session) -> Iterator[Gauge]:
     """From all tallies, which are some for each alert: filtered in one pass, a third of the time of groups."""
-    which = [(lane, state) for lane in Lane for state in NAMES]
-    sums = [func.sum(Tally.number).filter(Tally.lane == lane, Tally.state == state) for lane, state in which]
-    numbers = tx.execute(select(*sums)).one()
-    found: Values = {(lane.value, NAMES[state]): number or 0 for (lane, state), number in zip(which, numbers, strict=True)}
-    return Gauge("storywire_deliveries", "Deliveries of all alerts ever, by what they came to; owed: in all", ("lane", "state"), found)
+    every = (DeliveryState.QUEUED, *ENDED)
+    which = [(lane, state) for lane in Lane for state in every]
+    ever, present = Tally.number + Tally.taken_back, Tally.number
+    sums = [func.sum(number).filter(Tally.lane == lane, Tally.state == state) for number in (ever, present) for lane, state in which]
+    numbers = [float(number or 0) for number in tx.execute(select(*sums)).one()]
+    counted = dict(zip(which, numbers[: len(which)], strict=True))
+    now_in = dict(zip(which, numbers[len(which) :], strict=True))
+    yield Gauge(
+        "storywire_enqueued_deliveries",
+        "Deliveries that alerts were expanded to",
+        ("lane",),
+        {(lane.value,): counted[lane, DeliveryState.QUEUED] for lane in Lane},
+        counter=True,
+    )
+    yield Gauge(
+        "storywire_deliveries",
+        "Deliveries that came to an end, by what it was; one that is sent again ends again",
+        ("lane", "state"),
+        {(lane.value, state.value): counted[lane, state] for lane in Lane for state in ENDED},
+        counter=True,
+    )
+    yield Gauge(
+        "storywire_pending_deliveries",
+        "Deliveries that have not come to an end yet",
+        ("lane",),
+        {(lane.value,): now_in[lane, DeliveryState.QUEUED] - sum(now_in[lane, state] for state in ENDED) for lane in Lane},
+    )
 
 
 def _of_the_day(tx: Session) -> Gauge:
     """Bulk is mail, which is tallied; deliveries to channels are looked up from the channels on, as there are few."""
-    found: Values = {("bulk", "mail", name): 0.0 for name in NAMES.values()}
+    names = ["pending", *(state.value for state in ENDED)]
+    found: Values = {("bulk", "mail", name): 0.0 for name in names}
     older = tx.scalar(select(Alert.id).where(Alert.created_at <= now(tx) - DAY).order_by(Alert.id.desc()).limit(1))
     recent = select(Alert.id).where(Alert.id > (older or 0), Alert.revision_id.is_not(None))
     mails = select(Tally.state, func.sum(Tally.number)).where(Tally.alert_id.in_(recent), Tally.lane == Lane.BULK).group_by(Tally.state)
     for state, number in tx.execute(mails):
-        found["bulk", "mail", NAMES[state]] = float(number)
+        if state is DeliveryState.QUEUED:  # of a tally: all that were owed
+            found["bulk", "mail", "pending"] += float(number)
+        else:
+            found["bulk", "mail", state.value] = float(number)
+            found["bulk", "mail", "pending"] -= float(number)
     channels = (
         select(Recipient.service, Delivery.state, func.count())
         .join(Delivery, Delivery.recipient_id == Recipient.id)
@@ -60,10 +93,9 @@ def _of_the_day(tx: Session) -> Gauge:
         .group_by(Recipient.service, Delivery.state)
     )
     for service, state, number in tx.execute(channels):
-        found["urgent", service, "owed"] = found.get(("urgent", service, "owed"), 0.0) + number
-        if state in ENDED:
-            found["urgent", service, state.value] = float(number)
-    about = "Deliveries of the alerts of entries of the last 24 hours, by what they came to; owed: in all"
+        name = state.value if state in ENDED else "pending"
+        found["urgent", service, name] = found.get(("urgent", service, name), 0.0) + number
+    about = "Deliveries of the alerts of entries of the last 24 hours, by what they came to so far"
     return Gauge("storywire_day_deliveries", about, ("lane", "service", "state"), found)
 
 
@@ -112,3 +144,19 @@ def _standstills(tx: Session) -> Iterator[Gauge]:
     if site.heartbeat_at is not None:
         beat = (now(tx) - site.heartbeat_at).total_seconds()
         yield Gauge("storywire_heartbeat_age_seconds", "Seconds since a worker said that it runs; up to 30 are usual", values={(): beat})
+
+
+def _workers(tx: Session) -> Iterator[Gauge]:
+    found = workers(tx)
+    yield Gauge(
+        "storywire_workers",
+        "Workers that run",
+        values={(): sum(worker.runs for worker in found)},
+    )
+    ages: Values = {(worker.name,): worker.age.total_seconds() for worker in found}
+    yield Gauge(
+        "storywire_worker_heartbeat_age_seconds",
+        "Seconds since this worker said that it runs; gone when it ends as it should",
+        ("worker",),
+        ages,
+    )

@@ -22,6 +22,7 @@ from web.metrics import metrics
 from web.passwords import passwords
 from web.preferences import preferences
 from web.public import public
+from web.request_metrics import RequestMetrics, note_routes
 from web.robots import robots
 from web.search import finder
 from web.security import most_bytes, protect
@@ -49,6 +50,9 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
     app.wsgi_app = BodyInTime(app.wsgi_app, threads=settings.web_threads, most_bytes=most_bytes)  # type: ignore[method-assign]
     app.wsgi_app = ShelfLayer(app.wsgi_app, shelf)  # type: ignore[method-assign]
+    app.wsgi_app = RequestMetrics(app.wsgi_app)  # type: ignore[method-assign]
+    app.extensions["request_metrics"] = app.wsgi_app
+    note_routes(app)
     protect(app, settings)
     set_up_login(app)
     csrf.init_app(app)

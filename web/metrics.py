@@ -2,15 +2,17 @@
 
 import hmac
 from collections.abc import Iterator
+from importlib.metadata import version
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, current_app, request
 from flask.typing import ResponseReturnValue
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Metric, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
 
-from feeds.shelf import Shelf
+from notifier.doorbell import broker_answers
 from notifier.gauges import Gauge, gauges
 from web.context import service
 
@@ -22,7 +24,7 @@ _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 @metrics.get("/metrics")
 def show() -> ResponseReturnValue:
-    """What the ledger and the shelf of this process say; who may ask is a setting."""
+    """What the ledger and this process say; who may ask is a setting."""
     token = service().settings.metrics_token.get_secret_value()
     if token and not _bears(token):
         return _refused(401, "Send the value of STORYWIRE_METRICS_TOKEN as `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"})
@@ -32,11 +34,21 @@ def show() -> ResponseReturnValue:
             "Set STORYWIRE_METRICS_TOKEN and send it; without one only a site whose BASE_URL is local shows them, to its own machine.",
             {},
         )
-    with service().db.read() as tx:
-        found = _Found([*gauges(tx)], service().shelf)
     registry = CollectorRegistry()
-    registry.register(found)
+    registry.register(_Found(*_ledger()))
+    registry.register(_BuildInfo())
+    registry.register(current_app.extensions["request_metrics"].histogram)
+    ProcessCollector(registry=registry)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"})
+
+
+def _ledger() -> tuple[list[Gauge], bool]:
+    """What the database says, and whether it does: a scrape must not fail while it is away."""
+    try:
+        with service().db.read() as tx:
+            return [*gauges(tx)], True
+    except SQLAlchemyError:
+        return [], False
 
 
 def _bears(token: str) -> bool:
@@ -59,15 +71,29 @@ def _refused(status: int, sentence: str, headers: dict[str, str]) -> Response:
 class _Found(Collector):
     """What one scrape found."""
 
-    def __init__(self, ledger: list[Gauge], shelf: Shelf) -> None:
-        self._ledger, self._shelf = ledger, shelf
+    def __init__(self, ledger: list[Gauge], database_up: bool) -> None:
+        self._ledger, self._database_up = ledger, database_up
 
     def collect(self) -> Iterator[Metric]:
         for gauge in self._ledger:
-            family = GaugeMetricFamily(gauge.name, gauge.about, labels=gauge.labels)
+            kind = CounterMetricFamily if gauge.counter else GaugeMetricFamily
+            family = kind(gauge.name, gauge.about, labels=gauge.labels)
             for labels, value in gauge.values.items():
                 family.add_metric(labels, value)
             yield family
-        yield GaugeMetricFamily("storywire_shelf_documents", "Finished documents that this process keeps", len(self._shelf))
-        yield GaugeMetricFamily("storywire_shelf_bytes", "Bytes that they take", self._shelf.bytes)
-        yield CounterMetricFamily("storywire_shelf_faults", "Documents that this process could not make", self._shelf.faults)
+        up = "1 while the database answers this process"
+        yield GaugeMetricFamily("storywire_database_up", up, self._database_up)
+        if broker_url := service().settings.broker_url:
+            up = "1 while the broker takes connections of this process"
+            yield GaugeMetricFamily("storywire_broker_up", up, broker_answers(broker_url))
+        shelf = service().shelf
+        yield GaugeMetricFamily("storywire_shelf_documents", "Finished documents that this process keeps", len(shelf))
+        yield GaugeMetricFamily("storywire_shelf_bytes", "Bytes that they take", shelf.bytes)
+        yield CounterMetricFamily("storywire_shelf_faults", "Documents that this process could not make", shelf.faults)
+
+
+class _BuildInfo(Collector):
+    """Which version answers."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("storywire_build", "Version of this node", {"version": version("storywire")})

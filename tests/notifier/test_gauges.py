@@ -37,16 +37,19 @@ def test_monitoring_is_told_what_waits_for_how_long_and_why(
     with newsroom.db.begin() as tx:
         tx.execute(update(Recipient).where(Recipient.address == "room").values(sick_since=clock.now))
     found = measured(newsroom.db)
-    mail = {"owed": 3, "sent": 2, "failed": 1, "unknown": 0, "skipped": 0}
+    mail = {"sent": 2, "failed": 1, "unknown": 0, "skipped": 0}
     assert {name.removeprefix("bulk "): value for name, value in found["deliveries"].items() if name.startswith("bulk")} == mail
-    assert found["day_deliveries"] == {f"bulk mail {name}": value for name, value in mail.items()} | {"urgent webhook owed": 1}
+    assert found["enqueued_deliveries"] == {"bulk": 3, "urgent": 1}
+    assert found["pending_deliveries"] == {"bulk": 0, "urgent": 1}
+    of_the_day = {f"bulk mail {name}": value for name, value in mail.items()}
+    assert found["day_deliveries"] == of_the_day | {"bulk mail pending": 0, "urgent webhook pending": 1}
     assert found["oldest_due_seconds"] == {"bulk mail": 0, "urgent webhook": 30}
     assert (found["channels"], found["sick_channels"]) == ({"webhook": 1}, {"webhook": 1})
     assert (found["sending_paused"], found["sending_held"], found["target_away"]) == ({"": True}, {"": False}, {"mail": 1})
     clock.forward(days=2)
     found = measured(newsroom.db)
-    assert found["day_deliveries"]["bulk mail owed"] == 0
-    assert found["deliveries"]["bulk owed"] == 3
+    assert found["day_deliveries"]["bulk mail sent"] == 0
+    assert found["enqueued_deliveries"]["bulk"] == 3
 
 
 def test_no_question_of_monitoring_or_of_the_desk_walks_the_ledger(sqlite_db: Database) -> None:

@@ -138,14 +138,14 @@ def app(
     bare_app: Flask, settings: Settings, keys: Keys, db: Database, newsroom: Newsroom, rings: list[None], clock: StandingClock
 ) -> Flask:
     """Nobody watches its shelf, so each request for a document looks for changes itself."""
-    begin_anew(bare_app, Service(settings, keys, db, lambda: rings.append(None), bare_app.wsgi_app.shelf), clock)
+    begin_anew(bare_app, Service(settings, keys, db, lambda: rings.append(None), bare_app.wsgi_app.app.shelf), clock)
     return bare_app
 
 
 def begin_anew(app: Flask, parts: Service, clock: StandingClock) -> None:
     """Let the application run with these parts, and an empty shelf."""
     documents = make_shelf(parts.settings, parts.db, partial(Flask.wsgi_app, app), lambda: clock.now.timestamp())
-    app.wsgi_app.shelf = documents
+    app.wsgi_app.app.shelf = documents
     app.extensions["storywire"] = replace(parts, shelf=documents)
 
 

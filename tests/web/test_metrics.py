@@ -1,22 +1,168 @@
 """Who may read `/metrics`, and that Prometheus can."""
 
+import re
+import socket
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
+from sqlalchemy import update
+
+import models
+from models import DeliveryState, Lane, WorkerHeartbeat
+from models.clock import now
+from models.database import open_database
+from models.heartbeats import record_heartbeat
+from models.holds import pause_sending
+from models.tallies import WORKER, condense, tally
+from notifier.expand import expand_all
+from tests.web.conftest import begin_anew
 
 HERE = "http://127.0.0.1:8000"
 
 
-def test_prometheus_reads_what_the_ledger_and_the_shelf_say(reader, change_settings):
+@pytest.fixture
+def scrape(reader, change_settings):
+    """A function that asks /metrics; families by name, as Prometheus's own parser reads them."""
     change_settings(base_url=HERE)
+
+    def ask():
+        answer = reader.get("/metrics")
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, "no-store")
+        return {family.name: family for family in text_string_to_metric_families(answer.text)}
+
+    return ask
+
+
+def value(family, **labels):
+    """The number of the one sample with these labels."""
+    (found,) = [sample.value for sample in family.samples if sample.labels == labels]
+    return found
+
+
+def test_each_family_keeps_the_conventions(scrape, reader):
     reader.get("/atom.xml")
-    answer = reader.get("/metrics")
-    assert answer.headers["Cache-Control"] == "no-store"
-    found = {family.name: family for family in text_string_to_metric_families(answer.text)}
-    assert {name for name in found if not name.startswith("storywire_")} == set()
-    assert {tuple(sample.labels.values()) for sample in found["storywire_deliveries"].samples} >= {("bulk", "sent"), ("urgent", "failed")}
-    assert found["storywire_shelf_documents"].samples[0].value >= 1
-    assert found["storywire_shelf_faults"].samples[0].name == "storywire_shelf_faults_total"
+    for family in scrape().values():
+        assert re.fullmatch(r"(storywire|process)_[a-z_]+", family.name)
+        assert family.type in {"counter", "gauge", "histogram"}, "each has a # TYPE"
+        assert family.documentation, "and a # HELP"
+        assert not re.search(r"(milliseconds|minutes|kilobytes|megabytes|percent)", family.name)
+        if family.type == "counter":
+            assert {sample.name for sample in family.samples} == {f"{family.name}_total"}
+        else:
+            assert not family.name.endswith("_total")
+        assert not {"total", "all", "owed", "sum"} & {label for sample in family.samples for label in sample.labels.values()}
+
+
+def test_no_label_value_is_the_sum_of_its_siblings(scrape, newsroom):
+    newsroom.subscribe_many(5)
+    newsroom.post()
+    expand_all(newsroom.db, go_on=lambda: True, ring=lambda lane: None)
+    states = [DeliveryState.SENT, DeliveryState.SENT, DeliveryState.FAILED]
+    with newsroom.db.begin() as tx:
+        tally(tx, Counter((1, Lane.BULK, state) for state in states))
+    found = scrape()
+    ended = {state: value(found["storywire_deliveries"], lane="bulk", state=state) for state in ("sent", "failed", "unknown", "skipped")}
+    assert ended == {"sent": 2, "failed": 1, "unknown": 0, "skipped": 0}
+    assert value(found["storywire_pending_deliveries"], lane="bulk") == 2
+    assert value(found["storywire_enqueued_deliveries"], lane="bulk") == 5
+    day = {sample.labels["state"]: sample.value for sample in found["storywire_day_deliveries"].samples}
+    assert day == {"pending": 2, "sent": 2, "failed": 1, "unknown": 0, "skipped": 0}
+    assert sum(day.values()) == 5
+
+
+def test_a_counter_never_falls_when_a_delivery_is_sent_again(scrape, newsroom):
+    newsroom.post()
+    failed = (1, Lane.BULK, DeliveryState.FAILED)
+    for change, number, pending in ((3, 3, -3), (-2, 3, -1), (2, 5, -3)):
+        with newsroom.db.begin() as tx:
+            tally(tx, {failed: change})
+        found = scrape()
+        assert value(found["storywire_deliveries"], lane="bulk", state="failed") == number
+        assert value(found["storywire_pending_deliveries"], lane="bulk") == pending
+    with newsroom.db.begin() as tx:
+        condense(tx, 1)
+    assert value(scrape()["storywire_deliveries"], lane="bulk", state="failed") == 5
+
+
+def test_a_dead_worker_among_several_shows(scrape, newsroom, clock):
+    assert value(scrape()["storywire_workers"]) == 0
+    record_heartbeat(newsroom.db, Lane)
+    with newsroom.db.begin() as tx:
+        long_ago = clock.now - timedelta(minutes=5)
+        row = {"worker": "node2.example:7", "lanes": "bulk"}
+        tx.add(WorkerHeartbeat(**row, started_at=long_ago, beat_at=long_ago))
+    found = scrape()
+    assert value(found["storywire_workers"]) == 1
+    ages = found["storywire_worker_heartbeat_age_seconds"]
+    assert value(ages, worker="node2.example:7") == 300
+    assert value(ages, worker=WORKER) == 0
+
+
+def test_requests_are_counted_and_timed_by_bounded_labels(app, scrape, reader):
+    reader.get("/atom.xml")
+    for path in ("/streams/floods", "/streams/no-such-story", "/login", "/no/such/page", "/wp-admin"):
+        reader.get(path)
+    app.test_client().open("/login", method="PROPFIND")
+    family = scrape()["storywire_http_request_duration_seconds"]
+    counts = {
+        (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
+        for sample in family.samples
+        if sample.name.endswith("_count")
+    }
+    assert counts["GET", "cached", "2xx"] >= 2
+    assert counts["GET", "/login", "2xx"] >= 1
+    assert counts["GET", "unmatched", "4xx"] >= 2
+    assert counts["other", "unmatched", "4xx"] >= 1, "no view takes that method"
+    assert not [route for _, route, _ in counts if "no-such" in route or "wp-admin" in route]
+    buckets = [sample for sample in family.samples if sample.name.endswith("_bucket")]
+    assert {sample.labels["le"] for sample in buckets} >= {"0.005", "10.0", "+Inf"}
+
+
+def test_a_database_that_is_away_is_a_number_and_no_failed_scrape(app, scrape, clock):
+    assert value(scrape()["storywire_database_up"]) == 1
+    parts = app.extensions["storywire"]
+    away = open_database("sqlite:////nowhere/at/all.sqlite3")
+    begin_anew(app, replace(parts, db=away), clock)
+    found = scrape()
+    assert value(found["storywire_database_up"]) == 0
+    assert "storywire_deliveries" not in found
+    assert found["process_cpu_seconds"].samples[0].value > 0
+
+
+def test_a_broker_that_is_away_shows_where_one_is_set(scrape, change_settings):
+    assert "storywire_broker_up" not in scrape()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"amqp://guest:guest@127.0.0.1:{listener.getsockname()[1]}"
+        change_settings(base_url=HERE, broker_url=url)
+        assert value(scrape()["storywire_broker_up"]) == 1
+    assert value(scrape()["storywire_broker_up"]) == 0
+
+
+def test_build_info_names_the_version(scrape):
+    assert value(scrape()["storywire_build_info"], version=version("storywire")) == 1
+
+
+def test_the_documentation_lists_what_is_exported_and_nothing_else(scrape, newsroom, change_settings):
+    record_heartbeat(newsroom.db, Lane)
+    pause_sending(newsroom.db, newsroom.actor)
+    change_settings(base_url=HERE, broker_url="amqp://guest:guest@127.0.0.1:9")
+    with newsroom.db.begin() as tx:
+        tx.execute(update(models.Site).values(heartbeat_at=now(tx)))
+    exported = {f"{name}_total" if family.type == "counter" else name for name, family in scrape().items()}
+    text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
+    section = text[text.index("## Watching it") : text.index("## The log")]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    listed = {f"storywire_{name}" for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
+    assert {name for name in exported if name.startswith("storywire_")} == listed
+    named = set(re.findall(r"storywire_[a-z_]+", section))
+    suffixes = ("_count", "_bucket", "_sum")
+    assert {name for name in named if not name.endswith(suffixes)} <= listed | {"storywire_"}
 
 
 @pytest.mark.parametrize(
