@@ -1,7 +1,8 @@
 """What stands around the words that were found, for people: pieces of text, and which of them to mark."""
 
-import re
 from collections.abc import Iterator, Sequence
+
+import regex
 
 from models.folding import Term, fold
 from models.markdown import to_text
@@ -9,7 +10,7 @@ from models.shortening import cluster_start
 from models.stories import Entry
 
 _LOOKED_AT, _BEFORE, _SHOWN = 5_000, 60, 240  # characters
-_WORD = re.compile(r"(?:\w[\u0300-\u036f]*)+")
+_WORD = regex.compile(r"[\w\p{M}]+")
 
 Piece = tuple[str, bool]
 
@@ -37,5 +38,12 @@ def snippet(entry: Entry, terms: Sequence[Term]) -> list[Piece]:
 
 def _found(text: str, terms: Sequence[Term]) -> Iterator[tuple[int, int]]:
     for word in _WORD.finditer(text):
-        if any(term.meets(part) for part in fold(word[0]) for term in terms):
+        parts = fold(word[0])
+        if any(term.meets(parts[0]) if len(parts) == 1 else _holds(parts, term) for term in terms if parts):
             yield word.span()
+
+
+def _holds(signs: Sequence[str], term: Term) -> bool:
+    """Whether a run of signs without spaces holds those of a term one after the other."""
+    length = len(term.words)
+    return any(tuple(signs[at : at + length]) == term.words for at in range(len(signs) - length + 1))

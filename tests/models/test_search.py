@@ -1,8 +1,12 @@
 """The search finds the same on both databases, whatever is typed."""
 
 from datetime import timedelta
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, text
@@ -11,6 +15,7 @@ from models import Entry, EntryState, RevisionKind, StreamState
 from models.database import Database
 from models.folding import fold, terms
 from models.indexing import fill, write
+from models.migrations import versions
 from models.posting import Release
 from models.revising import Change, retract, revise
 from models.search import PAGE, search
@@ -67,6 +72,51 @@ def test_words_are_found_however_they_are_written(newsroom, typed, titles):
     assert found(newsroom, typed) == titles
 
 
+# What somebody types, by the title that it must find: as PostgreSQL's `unaccent` folds, or within a script without spaces.
+FOLDED = {
+    "Wahl in Łódź": ["Lodz", "lodz", "łódź"],
+    "Fire in Tromsø": ["Tromso", "TROMSØ"],
+    "Đà Nẵng floods": ["Da Nang", "đà nẵng"],
+    "Işık kesildi": ["ışık", "isik", "IŞIK"],
+    "Æsir and þorn, Ðuro": ["aesir", "thorn", "duro"],
+    "œuvre of Hawaiʻi": ["oeuvre", "OEUVRE", "Hawai'i"],
+    "Ħal Għaxaq, Ŋgoma": ["hal ghaxaq", "ngoma"],
+    "ᾳδης": ["αδης"],
+    "น้ำท่วมหนักในเชียงใหม่วันนี้": ["เชียงใหม่", "น้ำท่วม"],
+    "ខ្មែរទឹកជំនន់": ["ទឹកជំនន់"],
+    "မြန်မာရေကြီး": ["ရေကြီး"],
+    "ນ້ຳຖ້ວມຢູ່ວຽງຈັນ": ["ວຽງຈັນ"],
+    "大阪で洪水警報": ["洪水", "警報"],
+}
+
+
+def test_letters_are_found_by_plain_ones_and_words_within_scripts_without_spaces(newsroom):
+    for title in FOLDED:
+        newsroom.post(title=title)
+    for title, queries in FOLDED.items():
+        assert [found(newsroom, typed) for typed in queries] == [[title]] * len(queries)
+    for absent in ("ใหม่เชียง", "警洪", "ကြီးရေ", "Lodzx", "aesirs"):
+        assert found(newsroom, absent) == []
+
+
+@pytest.mark.parametrize(
+    ("letters", "plain"),
+    [  # unaccent.rules of PostgreSQL 15
+        ("øđħıłŧŋƀɓƈɖɗƌƒɠɨɩƙƚɲƞƥƫƭʈʋƴƶǥȡȥȴȵȶⱥȼⱦȿɀɇɉɍɏ", "odhiltnbbcdddfgiikl" + "nnptttvyzgdzlntactszejry"),
+        ("ØĐĦŁŦŊƁɃƇƉƊƋƑƓƗƘȽƝƤƬƮƲƳƵǤȺȻȾɆɈɌɎ", "odhltnbbcdddfgiklnpttvyzgactejry"),
+        ("ĸɛɡʉðÐÆæŒœÞþßẞﬁĳǆ", "qegud" + "daeaeoeoeththssssfiijdz"),
+        ("äéñçşžğőůẵệơưåÅ", "aencszgouaeouaa"),
+    ],
+)
+def test_letters_are_folded_as_unaccent_folds_them(letters, plain):
+    assert fold(letters) == [plain]
+
+
+def test_an_entry_is_found_by_the_numbers_of_its_lists(newsroom):
+    newsroom.post(title="Dyke", body="12. April: *broken*")
+    assert found(newsroom, '"12 April broken"') == ["Dyke"]
+
+
 HOSTILE = [
     "'", '"', '"""', "\\", "' OR 1=1 --", "'); DROP TABLE entry;--", "NOT", "a AND", "NEAR(a b, 2)", "words:river", "river*", "-river",
     "^river", "(river", "river)", "a & | !b", "a <-> b", ":*", "%s", "%(x)s", ":wanted", "?", "\x00", "\ud800", "\u202e", "ﷺ" * 200,
@@ -88,7 +138,7 @@ def test_signs_of_a_query_language_are_no_more_than_signs(newsroom):
 
 
 def test_whatever_an_entry_says_can_be_looked_for(newsroom):
-    for typed in (one for one in HOSTILE if one not in {"\x00", "\ud800"} and len(one) < 300):
+    for typed in (one for one in HOSTILE if one not in {"\x00", "\ud800", "\u202e"} and len(one) < 300):
         entry = newsroom.post(title=f"Ends with {typed}", body=typed * 20)
         words = " ".join(fold(entry.title))
         assert found(newsroom, f'"{words}"')[:1] == [entry.title]
@@ -189,3 +239,13 @@ def test_entries_from_before_the_search_are_found_after_the_migration(newsroom: 
         fill(connection)
     assert found(newsroom, "river") == ["Ελλάς ПОТОП", "River rising"]
     assert found(newsroom, "angstrom flood") == ["River rising"]
+
+
+def test_an_upgrade_lets_the_search_find_earlier_entries_anew(newsroom: Newsroom, db: Database):
+    newsroom.post(title="Wahl in Łódź")
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM entry_search")
+    [name] = [module.name for module in iter_modules(versions.__path__) if module.name.endswith("search_of_all_scripts")]
+    with db.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+        import_module(f"{versions.__name__}.{name}").upgrade()
+    assert found(newsroom, "lodz") == ["Wahl in Łódź"]
