@@ -122,7 +122,12 @@ class Shelved:
     def _date(self, modified: datetime | None) -> None:
         self.modified = modified
         # Of a 304, by tag: a reader may have any copy, also one that another process made.
-        self.unchanged = {tag: [*response_headers(tag, modified, self._freshness).items(), *self._after] for tag in self.tags.values()}
+        # nginx takes no new fields from a 304: what it kept without a date would stay so, and readers that compare dates alone
+        # would get it whole each time.
+        undated = [("X-Accel-Expires", "0")] if self.changed and not modified else []
+        self.unchanged = {
+            tag: [*response_headers(tag, modified, self._freshness).items(), *undated, *self._after] for tag in self.tags.values()
+        }
         for coding, copy in self.copies.items():
             copy.headers = self._whole(coding, copy)
 

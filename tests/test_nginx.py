@@ -1,6 +1,5 @@
 """The nginx file that we ship, under Debian's nginx, in front of the application."""
 
-import gzip
 import os
 import shutil
 import socket
@@ -8,17 +7,24 @@ import subprocess
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from requests.adapters import HTTPAdapter
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from config.keys import Keys
 from config.settings import load_settings
 from models.database import Database
-from tests.conftest import Newsroom, missing
+from tests.conftest import Newsroom, StandingClock, missing
 from tests.service import eventually, free_port
 from web import create_app
 
@@ -31,13 +37,12 @@ pid {folder}/pid;
 error_log {folder}/error.log;
 events {{}}
 http {{
-    access_log off;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    include {folder}/storywire.conf;
+    include {folder}/conf.d/*.conf;
 }}
 """
 
@@ -79,39 +84,104 @@ def behind(sqlite_db: Database, tmp_path: Path) -> Iterator[Behind]:
     behind.stop()
 
 
+class Nginx:
+    """nginx with our file for one or several sites, laid out as Debian does; a site is asked by its name, over TLS."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ports: dict[str, int] = {}
+        for made in ("lib", "log", "conf.d"):  # what Debian's package brings
+            (folder / made).mkdir()
+
+    def add(self, name: str, behind: int) -> None:
+        """Our file under another name, as its first lines say, and with what a machine may differ in."""
+        plain, tls = free_port(), free_port()
+        certificate(self.folder, name)
+        text = SHIPPED.read_text("utf-8").replace("news.example.org", name)
+        for shipped, here, times in (
+            ("listen 80;", f"listen 127.0.0.1:{plain};", 1),
+            ("listen [::]:80;", "", 1),
+            ("listen 443 ssl http2;", f"listen 127.0.0.1:{tls} ssl http2;", 1),
+            ("listen [::]:443 ssl http2;", "", 1),
+            ("server 127.0.0.1:8000;", f"server 127.0.0.1:{behind};", 1),
+            ("/var/lib/nginx/", f"{self.folder}/lib/", 1),
+            ("/var/log/nginx/", f"{self.folder}/log/", 3),
+            ("/etc/letsencrypt/live/", f"{self.folder}/live/", 2),
+        ):
+            assert text.count(shipped) == times, shipped
+            text = text.replace(shipped, here)
+        (self.folder / "conf.d" / f"{name}.conf").write_text(text)
+        self.ports[name], self.ports[f"http://{name}"] = tls, plain
+
+    def start(self) -> None:
+        nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or missing("nginx")
+        main = self.folder / "nginx.conf"
+        main.write_text(MAIN.format(folder=self.folder, user="user root;" if os.geteuid() == 0 else ""))
+        self._process = subprocess.Popen([nginx, "-c", str(main), "-p", str(self.folder), "-e", str(self.folder / "error.log")])
+        eventually(self._listens, what="nginx's start")
+
+    def _listens(self) -> bool:
+        assert self._process.poll() is None, (self.folder / "error.log").read_text()
+        found = []
+        for port in self.ports.values():
+            with socket.socket() as probe:
+                found.append(probe.connect_ex(("127.0.0.1", port)) == 0)
+        return all(found)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+    def get(self, path: str, name: str = "news.example.org", **headers: str) -> requests.Response:
+        """GET over TLS, whose certificate must be the site's."""
+        given = {"Accept-Encoding": "identity", "Host": name} | {key.replace("_", "-"): value for key, value in headers.items()}
+        with requests.Session() as session:
+            session.mount("https://", Named(name))
+            url, trusted = f"https://127.0.0.1:{self.ports[name]}{path}", str(self.folder / "live" / name / "fullchain.pem")
+            return session.get(url, headers=given, timeout=10, allow_redirects=False, verify=trusted)
+
+
+class Named(HTTPAdapter):
+    """Asks a server for the certificate of that name, whatever its address."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **given: Any) -> None:
+        super().init_poolmanager(*args, **given, server_hostname=self._name, assert_hostname=self._name)  # type: ignore[no-untyped-call]
+
+
+def certificate(folder: Path, name: str) -> None:
+    """One that signs itself, where certbot puts its own."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    made = made.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
+    made = made.not_valid_after(now + timedelta(days=1)).add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    place = folder / "live" / name
+    place.mkdir(parents=True)
+    (place / "fullchain.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    (place / "privkey.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
 @pytest.fixture
-def get(behind: Behind, tmp_path: Path) -> Iterator[Callable[..., requests.Response]]:
+def nginx(behind: Behind, tmp_path: Path) -> Iterator[Nginx]:
+    """Two sites on one machine: one that the application serves, and one behind which nothing is."""
+    (tmp_path / "nginx").mkdir()
+    server = Nginx(tmp_path / "nginx")
+    server.add("news.example.org", behind.port)
+    server.add("other.example.net", free_port())
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def get(nginx: Nginx) -> Callable[..., requests.Response]:
     """GET through nginx."""
-    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or missing("nginx")
-    port = free_port()
-    text = SHIPPED.read_text("utf-8")
-    for shipped, here in (
-        ("listen 80;", f"listen 127.0.0.1:{port};"),
-        ("server 127.0.0.1:8000;", f"server 127.0.0.1:{behind.port};"),
-        ("/var/cache/nginx/storywire", str(tmp_path / "cache")),
-    ):
-        assert text.count(shipped) == 1
-        text = text.replace(shipped, here)
-    (tmp_path / "storywire.conf").write_text(text)
-    main = tmp_path / "nginx.conf"
-    main.write_text(MAIN.format(folder=tmp_path, user="user root;" if os.geteuid() == 0 else ""))
-    process = subprocess.Popen([nginx, "-c", str(main), "-p", str(tmp_path), "-e", str(tmp_path / "error.log")])
-
-    def listens() -> bool:
-        assert process.poll() is None, (tmp_path / "error.log").read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
-    def get(path: str, **headers: str) -> requests.Response:
-        given = {"Accept-Encoding": "identity"} | {name.replace("_", "-"): value for name, value in headers.items()}
-        return requests.get(f"http://127.0.0.1:{port}{path}", headers=given, timeout=10, allow_redirects=False)
-
-    try:
-        eventually(listens, what="nginx's start")
-        yield get
-    finally:
-        process.terminate()
-        process.wait(10)
+    return nginx.get
 
 
 def test_nginx_keeps_feeds_for_a_second_and_for_as_long_as_the_service_is_down(
@@ -135,15 +205,17 @@ def test_nginx_keeps_feeds_for_a_second_and_for_as_long_as_the_service_is_down(
         assert get(FEED, Accept_Encoding=sent).headers["Content-Encoding"] == coding
     assert behind.asked[FEED] == 3
     assert "Content-Encoding" not in get(FEED, Accept_Encoding="gzip;q=0, br;q=0.0").headers
-    with requests.get(get(FEED).url, headers={"Accept-Encoding": "gzip"}, stream=True, timeout=10) as zipped:
-        assert gzip.decompress(zipped.raw.read(decode_content=False)) == first.content
+    assert get(FEED, Accept_Encoding="gzip").content == first.content
 
     newsroom.post(title="River rising")
     eventually(lambda: "River rising" in get(FEED).text, within=5, what="the post at the edge")
+    eventually(lambda: "River rising" in get("/streams/floods").text, within=5, what="the page at the edge")
     behind.stop()
     eventually(lambda: get(FEED).headers["X-Cache"] == "STALE", within=5, what="an old copy")
     assert "River rising" in get(FEED).text
-    assert get("/").status_code == 502
+    eventually(lambda: get("/streams/floods").headers["X-Cache"] == "STALE", within=5, what="an old page")
+    assert "River rising" in get("/streams/floods").text
+    assert get("/").status_code == 502, "what nobody asked for before is not there"
 
 
 def test_nginx_keeps_nothing_of_the_desk(behind: Behind, get: Callable[..., requests.Response], sqlite_db: Database) -> None:
@@ -161,3 +233,53 @@ def test_no_other_spelling_of_an_address_and_nobodys_cookie_spoils_what_nginx_ke
     assert get("/streams//floods/atom.xml", Cookie="storywire=an-editor").status_code == 404
     assert get(FEED).status_code == 200
     assert behind.cookies == {None}
+
+
+def test_a_feed_fetched_in_the_second_of_its_change_gets_its_date_through_nginx(
+    get: Callable[..., requests.Response], sqlite_db: Database, clock: StandingClock
+) -> None:
+    newsroom = Newsroom(sqlite_db)
+    newsroom.stream()
+    clock.now = datetime.now(UTC) + timedelta(seconds=1)
+    newsroom.post(title="River rising")
+    first = get(FEED)
+    assert "River rising" in first.text
+    assert "Last-Modified" not in first.headers
+    eventually(lambda: "Last-Modified" in get(FEED).headers, within=10, what="the date")
+    since = get(FEED).headers["Last-Modified"]
+    assert get(FEED).headers["X-Cache"] == "HIT"
+    assert get(FEED, If_Modified_Since=since).status_code == 304
+
+
+def test_no_log_holds_the_token_of_a_link(nginx: Nginx, sqlite_db: Database) -> None:
+    Newsroom(sqlite_db)
+    token = "t0ken" * 8
+    paths = ["/login/", "/login/password/", "/p/", "/p/move/", "/u/", "/subscribe/", "/hooks/"]
+    for name in ("news.example.org", "other.example.net"):  # one answers, the other says 502, which goes into the log of errors
+        for path in paths:
+            nginx.get(f"{path}{token}?a={token}", name)
+            nginx.get(f"/static/x.css?a={token}", name, Referer=f"https://{name}{path}{token}")
+    nginx.stop()
+    nginx.start()
+    logs = {path.name: path.read_text() for path in [*(nginx.folder / "log").iterdir(), nginx.folder / "error.log"]}
+    assert not [name for name, text in logs.items() if "t0ken" in text]
+    logged = logs["news.example.org.access.log"]
+    for path in paths:
+        assert f'"GET {path}[cut] HTTP/1.1"' in logged
+    assert '"GET /static/x.css HTTP/1.1"' in logged
+
+
+def test_two_sites_stand_on_one_machine_over_tls(nginx: Nginx, sqlite_db: Database) -> None:
+    Newsroom(sqlite_db)
+    assert nginx.get("/").status_code == 200
+    assert nginx.get("/", "other.example.net").status_code == 502
+    plain = requests.get(
+        f"http://127.0.0.1:{nginx.ports['http://news.example.org']}/x?a=1",
+        headers={"Host": "news.example.org"},
+        timeout=10,
+        allow_redirects=False,
+    )
+    assert (plain.status_code, plain.headers["Location"]) == (301, "https://news.example.org/x?a=1")
+    assert plain.headers["Server"] == nginx.get("/").headers["Server"] == "nginx", "and no version"
+    assert (nginx.folder / "lib" / "news.example.org").is_dir()
+    assert (nginx.folder / "lib" / "other.example.net").is_dir()
