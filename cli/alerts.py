@@ -72,7 +72,7 @@ def resume_one(name: str, as_json: bool) -> None:
 
 @alert.command("retry")
 @click.argument("name")
-@click.option("--unknown", is_flag=True, help="Also to those of whom nobody knows whether it arrived; some may be told twice.")
+@click.option("--unknown", is_flag=True, help="Also retry deliveries with unknown outcome; some people may get it twice.")
 @json_option
 def retry(name: str, unknown: bool, as_json: bool) -> None:
     """Send an alert to those who missed it: those for whom it failed."""
@@ -85,7 +85,7 @@ def retry(name: str, unknown: bool, as_json: bool) -> None:
 @click.command()
 @json_option
 def pause(as_json: bool) -> None:
-    """Let no alert go out, on no node, until `storywire resume`.  Posting goes on, and what is owed waits."""
+    """Pause all sending on all nodes until `storywire resume`.  Posting goes on, and alerts wait."""
     door = open_door()
     pause_sending(door.db, door.actor)
     show({"paused": True}, "Nothing is sent any more. `storywire resume` lets it go on.", as_json=as_json)

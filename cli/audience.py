@@ -18,7 +18,7 @@ def subscriber() -> None:
 @subscriber.command("add")
 @click.argument("email")
 @click.option("--stream", metavar="SLUG", help="The story that it follows; all if left out.")
-@click.option("--language", help="Of what is said around the stories; the site's if left out.")
+@click.option("--language", help="Language of the mails; default: the site's.")
 @click.option("--confirmed", is_flag=True, help="You know that the owner of the address wants this.")
 @json_option
 def add_two(email: str, stream: str | None, language: str | None, confirmed: bool, as_json: bool) -> None:

@@ -185,7 +185,7 @@ def pin_(uid: str, as_json: bool) -> None:
 @click.argument("uid")
 @json_option
 def unpin_(uid: str, as_json: bool) -> None:
-    """Let it stand in its place in time only."""
+    """Unpin an entry."""
     door = open_door()
     unpin(door.db, door.actor, uid)
     _say(door, uid, as_json)

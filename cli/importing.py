@@ -26,7 +26,7 @@ from models.list_rows import read_row
 @click.command("import")
 @click.argument("file", metavar="FILE.csv")
 @click.option("--stream", metavar="SLUG", help="The story that they follow; all if left out.")
-@click.option("--language", help="Of what is said around the stories, where a column `language` says nothing else; the site's if left out.")
+@click.option("--language", help="Language of the mails where a column `language` gives none; default: the site's.")
 @click.option("--consent", default="", metavar="TEXT", help="What proves it, kept with each, where a column `consent` says nothing else.")
 @click.option("--confirmed", is_flag=True, help="You know that the owners of the addresses want this.")
 @click.option("--dry-run", is_flag=True, help="Change nothing; only say what would be.")

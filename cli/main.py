@@ -31,7 +31,7 @@ def main() -> None:
 
     To look at it, run `storywire demo`. To set up a site of your own, run `storywire init`, make an account with
     `storywire account add`, and start it with `storywire serve`. Settings are environment variables or lines of
-    storywire.toml; `storywire doctor` shows them all and checks what can be checked.
+    storywire.toml; `storywire doctor` prints them all and checks whether the site can do its work.
     """
     for output in (sys.stdout, sys.stderr):
         if hasattr(output, "reconfigure"):
@@ -47,7 +47,7 @@ COMMANDS = (
     ("doctor", "cli.doctor", "Print every setting, and check whether the site can do its work."),
     ("entry", "cli.entries", "Dated items of a story."),
     ("init", "cli.operating", "Set a site up, or bring its database up to date."),
-    ("pause", "cli.alerts", "Let no alert go out, on no node, until `storywire resume`."),
+    ("pause", "cli.alerts", "Pause all sending on all nodes until `storywire resume`."),
     ("resume", "cli.alerts", "Let alerts go out again after a pause or a hold, and say how many wait."),
     ("serve", "cli.serve", "Run the site until Ctrl+C or SIGTERM: the web server and the worker that sends alerts."),
     ("stream", "cli.streams", "Running stories."),

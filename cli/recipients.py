@@ -26,4 +26,4 @@ def remove(kind: RecipientKind, address: str, as_json: bool) -> None:
     """End a recipient, and say so."""
     door = open_door()
     found = remove_recipient(door.db, door.actor, kind, address, "removed")
-    show(recipient_json(found), f"{found.address} is told nothing more.", as_json=as_json)
+    show(recipient_json(found), f"{found.address} gets no more alerts.", as_json=as_json)

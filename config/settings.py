@@ -114,10 +114,8 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the web server listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port that the web server listens on.")
     web_threads: int = Field(2, ge=1, le=4, description="Blocking threads of the web server.")
-    shelf_megabytes: int = Field(
-        64, ge=1, le=65_536, description="Memory for feeds, finished and in parts; what nobody asked for the longest leaves."
-    )
-    proxies: int = Field(0, ge=0, le=5, description="Proxies in front that append to X-Forwarded-For, so that throttles see who calls.")
+    shelf_megabytes: int = Field(64, ge=1, le=65_536, description="Cache size in MB; the least recently used is evicted.")
+    proxies: int = Field(0, ge=0, le=5, description="Number of reverse proxies in front of Storywire that set X-Forwarded-For.")
     undo_seconds: int = Field(10, ge=0, le=600, description="Seconds that a post from the desk waits, so that it can be undone.")
     confirm_above: int = Field(1000, ge=0, description="More recipients than this, or a breaking entry, ask again before the alert.")
     breaking_needs_second_editor: bool = Field(

@@ -59,3 +59,57 @@ def test_commands_in_the_readme_are_commands():
             assert word in command.commands, f"storywire {words}"
             command = command.commands[word]
             command = command.load() if isinstance(command, LazyCommand) else command
+
+
+def all_commands(group, path=()):
+    """Every command that can be run, as its words, and the command."""
+    import click  # noqa: PLC0415
+
+    from cli.lazy import LazyCommand  # noqa: PLC0415
+
+    for name, found in group.commands.items():
+        command = found.load() if isinstance(found, LazyCommand) else found
+        if command.hidden:
+            continue
+        is_group = isinstance(command, click.Group)
+        if not is_group or command.invoke_without_command:
+            yield " ".join((*path, name)), command
+        if is_group:
+            yield from all_commands(command, (*path, name))
+
+
+def test_every_command_is_in_the_list_of_commands_and_no_other():
+    from cli.main import main  # noqa: PLC0415
+
+    text = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    assert re.findall(r"^\| `([a-z -]+)` \|", text, re.M) == sorted(dict(all_commands(main)))
+
+
+def test_each_option_of_a_command_in_the_documents_is_one_of_its_options():
+    from cli.main import main  # noqa: PLC0415
+
+    commands = dict(all_commands(main))
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    for line in re.findall(r"`storywire ([^`\n]+)`|^ *storywire (.+)$", text, re.M):
+        words = " ".join(line).split()
+        name = next((" ".join(words[:n]) for n in (3, 2, 1) if " ".join(words[:n]) in commands), None)
+        if name is None:
+            continue
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        named = {word.rstrip(".,;:") for word in words if re.fullmatch(r"--[a-z-]+[.,;:]?", word)}
+        assert named <= known | {"--help"}, f"storywire {' '.join(words)}"
+
+
+def test_each_setting_in_the_documents_is_a_setting():
+    from config.settings import Settings  # noqa: PLC0415
+
+    known = {name.upper() for name in Settings.model_fields} | {"CONFIG"}
+    for page in [*PAGES, ROOT / "CHANGELOG.md", ROOT / "config" / "deploy" / "nginx.conf"]:
+        for name in re.findall(r"STORYWIRE_([A-Z_]+[A-Z])", page.read_text("utf-8")):
+            assert name in known or name.startswith(("TEST_", "REQUIRE_")), f"{page.name}: {name}"
+
+
+def test_each_health_check_is_explained():
+    text = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    for address in ("/healthz", "/readyz", "/metrics"):
+        assert f"`{address}`" in text
