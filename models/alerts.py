@@ -31,6 +31,7 @@ def owe(tx: Session, revision: Revision, entry: Entry) -> None:
         kind=AlertKind.REVISION,
         revision=revision,
         seq=entry.stream.seq,
+        public_seq=entry.stream.seq,
         priority=URGENT if entry.importance is Importance.BREAKING else NORMAL,
         created_at=now(tx),
         waits_for=why_wait(tx, revision, entry),

@@ -211,24 +211,25 @@ class Topic:
     correction: bool  # an update or correction of what was told before
 
 
-def owed(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, Lane, int]:
+def owed(topic: Topic, *, confirmed_by: datetime | None = None, before_seq: int | None = None) -> Select[int, Lane, int]:
     """A query for (recipient_id, lane, subscription_id): each recipient that is owed an alert at once, one row each.
 
     A digest's subscription counts where the entry matters so much that it does not wait for one.  ``confirmed_by`` leaves
-    out who came later: nobody is alerted of what was out before they followed.
+    out who came later: nobody is alerted of what was out before they followed.  ``before_seq``: the site's counter when
+    it came out, which decides in place of the clock for subscriptions that know theirs.
     """
-    return wanting(topic, confirmed_by=confirmed_by).where(at_once(topic))
+    return wanting(topic, confirmed_by=confirmed_by, before_seq=before_seq).where(at_once(topic))
 
 
-def wanting(topic: Topic, *, confirmed_by: datetime | None = None) -> Select[int, Lane, int]:
+def wanting(topic: Topic, *, confirmed_by: datetime | None = None, before_seq: int | None = None) -> Select[int, Lane, int]:
     """The same of each who wants it, at once or in a digest."""
     kind = Subscription.corrections if topic.correction else Subscription.news
-    return _followers(topic, confirmed_by).where(kind)
+    return _followers(topic, confirmed_by, before_seq).where(kind)
 
 
-def digested(topic: Topic, seq: int, *, confirmed_by: datetime) -> Select[int, Lane, int]:
+def digested(topic: Topic, seq: int, *, confirmed_by: datetime, before_seq: int | None) -> Select[int, Lane, int]:
     """The same of who may have been told in a digest of what came out when the counter was ``seq``."""
-    return _followers(topic, confirmed_by).where(or_(Subscription.cadence != Cadence.AT_ONCE, Subscription.digested_seq >= seq))
+    return _followers(topic, confirmed_by, before_seq).where(or_(Subscription.cadence != Cadence.AT_ONCE, Subscription.digested_seq >= seq))
 
 
 def at_once(topic: Topic) -> ColumnElement[bool]:
@@ -241,7 +242,18 @@ def _up_to(importance: Importance) -> list[Importance]:
     return grades[: grades.index(importance) + 1]
 
 
-def _followers(topic: Topic, confirmed_by: datetime | None) -> Select[int, Lane, int]:
+def started_before(moment: datetime, seq: int | None) -> ColumnElement[bool]:
+    """Whether a subscription began before something that came out at ``moment``, when the site's counter became ``seq``.
+
+    The counter decides where both know it: it never goes back, as a clock may.
+    """
+    by_clock = and_(Recipient.confirmed_at <= moment, Subscription.created_at <= moment)
+    if seq is None:
+        return by_clock
+    return or_(Subscription.started_seq < seq, and_(Subscription.started_seq.is_(None), by_clock))
+
+
+def _followers(topic: Topic, confirmed_by: datetime | None, before_seq: int | None) -> Select[int, Lane, int]:
     """Whose choice of stories, tags and importance a topic meets."""
     tagged = select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == Subscription.id)
     left_out = select(SubscriptionExcept.stream_id).where(
@@ -264,7 +276,7 @@ def _followers(topic: Topic, confirmed_by: datetime | None) -> Select[int, Lane,
         .group_by(Recipient.id, Recipient.lane)
     )
     if confirmed_by is not None:
-        query = query.where(Recipient.confirmed_at <= confirmed_by, Subscription.created_at <= confirmed_by)
+        query = query.where(started_before(confirmed_by, before_seq))
     return query
 
 

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from models.audience import Topic
@@ -37,6 +37,7 @@ class Wanted:
     corrections: bool = True
     cadence: Cadence = Cadence.AT_ONCE
     at_once_from: Importance | None = None  # of a digest: what matters so much does not wait for it
+    started_seq: int | None = None  # the site's counter when it began
     ended_at: datetime | None = None
 
 
@@ -46,6 +47,7 @@ class News:
 
     topic: Topic
     created_at: datetime
+    public_seq: int | None = None  # the site's counter when it came out
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ def decide(reader: Reader, wanted: Wanted, news: News, now: datetime) -> Decisio
         return Skip(SkipReason.SUPPRESSED if reader.state is RecipientState.SUPPRESSED else SkipReason.CANCELLED)
     if wanted.ended_at is not None:
         return Skip(SkipReason.CANCELLED)
-    if not is_about(wanted, news.topic) or max(reader.confirmed_at, wanted.created_at) > news.created_at:
+    began = replace(wanted, created_at=max(reader.confirmed_at, wanted.created_at))
+    if not is_about(wanted, news.topic) or not began_before(began, news.created_at, news.public_seq):
         return Skip(SkipReason.FILTER)
     if reader.paused_until is not None and now < reader.paused_until:
         return Skip(SkipReason.QUIET)
@@ -120,6 +123,13 @@ def quiet_until(reader: Reader, now: datetime) -> datetime | None:
     day = local.date() if clock < end else local.date() + timedelta(days=1)
     ends = datetime.combine(day, end, reader.timezone)
     return (ends if ends.timestamp() > now.timestamp() else ends.replace(fold=1)).astimezone(now.tzinfo)
+
+
+def began_before(wanted: Wanted, moment: datetime, seq: int | None) -> bool:
+    """Whether a subscription began before something came out, as `models.audience.started_before` says it."""
+    if wanted.started_seq is not None and seq is not None:
+        return wanted.started_seq < seq
+    return wanted.created_at <= moment
 
 
 def is_about(wanted: Wanted, topic: Topic) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from models.audience import Topic
-from models.deciding import Wanted, is_about
+from models.deciding import Wanted, began_before, is_about
 from models.stories import RevisionKind
 
 
@@ -19,6 +19,7 @@ class News:
     kind: RevisionKind
     note: str
     topic: Topic
+    public_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,5 +77,6 @@ def _brings(served: Served, one: News, upto: int) -> bool:
 
 def _knows(one: News, served: Sequence[Served], had: Collection[int]) -> bool:
     return one.alert_id in had or any(
-        each.digested_seq >= one.seq and each.wanted.created_at <= one.created_at and is_about(each.wanted, one.topic) for each in served
+        each.digested_seq >= one.seq and began_before(each.wanted, one.created_at, one.public_seq) and is_about(each.wanted, one.topic)
+        for each in served
     )

@@ -12,5 +12,5 @@ def owe_ending(tx: Session, stream: Stream) -> None:
 
     May be owed again when it was opened meanwhile: who was told and heard of no entry since is not told twice.
     """
-    alert = Alert(kind=AlertKind.ENDING, stream_id=stream.id, seq=stream.seq, priority=1, created_at=now(tx))
+    alert = Alert(kind=AlertKind.ENDING, stream_id=stream.id, seq=stream.seq, public_seq=stream.seq, priority=1, created_at=now(tx))
     tx.add_all([alert, *(Fanout(alert=alert, lane=lane) for lane in Lane)])

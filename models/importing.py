@@ -29,6 +29,7 @@ from models.people import Role
 from models.preferences import Follow
 from models.restoring import LEFT, Decision, follows_of, refused, restore, story_ids
 from models.restoring import Outcome as Outcome
+from models.stories import Site
 from models.streams import get_stream
 from models.suppression import any_hidden
 from models.texts import language_tag, line
@@ -275,7 +276,12 @@ def _statements(dialect: str) -> tuple[sqlite.Insert | postgresql.Insert, ...]:
     recipients = insert(cast(Table, Recipient.__table__)).from_select(list(recipient), select(*recipient.values()).where(true()))
     unique, pending = [Recipient.kind, Recipient.address], Recipient.state == RecipientState.PENDING
     again = confirmed | {"consent": recipients.excluded.consent}
-    following = {"recipient_id": Recipient.id, "stream_id": bindparam("stream", type_=BigInteger()), "created_at": moment}
+    following = {
+        "recipient_id": Recipient.id,
+        "stream_id": bindparam("stream", type_=BigInteger()),
+        "created_at": moment,
+        "started_seq": select(Site.seq).scalar_subquery(),
+    }
     # By address: a bare state would lead SQLite through the index of states, where nearly everybody is.
     state = func.coalesce(Recipient.state, _constant(Recipient.state, RecipientState.PENDING))
     allowed = (

@@ -140,6 +140,7 @@ class Subscription(Base):
     digest_time: Mapped[time | None]  # of a daily or weekly one, in the recipient's zone
     digest_day: Mapped[int | None]  # of a weekly one; Monday is 0
     next_digest_at: Mapped[datetime | None]
+    started_seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it began: a clock may be put back
     digested_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # entries up to there were told, or out before
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -190,6 +191,7 @@ class Alert(Base):
     revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id", ondelete="CASCADE"), unique=True)
     stream_id: Mapped[int | None] = mapped_column(BigInteger)  # of an ending
     seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it was owed; a digest tells what came up to there
+    public_seq: Mapped[int | None] = mapped_column(BigInteger)  # the counter when its cause became public; who followed later is not told
     slot: Mapped[str | None] = mapped_column(String(40))
     cadence: Mapped[Cadence | None]
     notice: Mapped[dict[str, Any] | None]  # the name of a notice and its values

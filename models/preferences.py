@@ -145,10 +145,12 @@ def set_follow(tx: Session, recipient: Recipient, follow: Follow, *, moved: bool
     same = Subscription.stream_id.is_not_distinct_from(follow.stream_id)
     subscription = tx.scalar(select(Subscription).where(Subscription.recipient_id == recipient.id, same))
     if subscription is None:
-        subscription = Subscription(recipient_id=recipient.id, stream_id=follow.stream_id, cadence=Cadence.AT_ONCE, created_at=now(tx))
+        subscription = Subscription(recipient_id=recipient.id, stream_id=follow.stream_id, cadence=Cadence.AT_ONCE)
+        subscription.created_at, subscription.started_seq = now(tx), current_seq(tx)
         tx.add(subscription)
     elif subscription.ended_at is not None:
-        subscription.ended_at, subscription.created_at, subscription.next_digest_at = None, now(tx), None
+        subscription.ended_at, subscription.next_digest_at = None, None
+        subscription.created_at, subscription.started_seq = now(tx), current_seq(tx)
     subscription.least_importance = follow.least_importance
     subscription.news, subscription.corrections = follow.news, follow.corrections
     _set_rhythm(tx, subscription, follow.rhythm, recipient.timezone, moved=moved)

@@ -320,7 +320,7 @@ def _still_owed(tx: Session, one: About, rows: Sequence[Any]) -> set[int]:
     doubtful = [row.recipient_id for row in rows if row.alert_id == one.alert_id and not row.subscribed]
     if not doubtful:
         return set()
-    query = owed(one.topic(tx), confirmed_by=one.created_at).where(among(tx, Recipient.id, doubtful))
+    query = owed(one.topic(tx), confirmed_by=one.created_at, before_seq=one.public_seq).where(among(tx, Recipient.id, doubtful))
     return {row.recipient_id for row in tx.execute(query)}
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from models import Alert, Cadence, Delivery, DeliveryState, Entry, RevisionKind, SkipReason, Stream, Subscription
 from models.clock import now
 from models.database import Database
+from models.deciding import began_before
 from models.digesting import Happened, Line, Served, line_of
 from models.entries import entries
 from models.slots import next_slot
@@ -103,9 +104,13 @@ class Reading:
         since = min((one.digested_seq for all_ in served.values() for one in all_ if one.due), default=upto)
         news = happened(self._tx, since, upto)
         had = _had(self._tx, news, [message.recipient_id for message in messages])
-        oldest = min((one.created_at for entry in news for one in entry.news), default=now(self._tx))
+        told = [one for entry in news for one in entry.news]
+        oldest = min((one.created_at for one in told), default=now(self._tx))
+        first = min((one.public_seq for one in told if one.public_seq is not None), default=None)
         lines = {
-            message.id: self._told(news, [_before(one, oldest) for one in served[message.id]], had.get(message.recipient_id, frozenset()))
+            message.id: self._told(
+                news, [_before(one, oldest, first) for one in served[message.id]], had.get(message.recipient_id, frozenset())
+            )
             for message in messages
         }
         stories = _stories(self._tx, {line for each in lines.values() for line in each})
@@ -138,10 +143,12 @@ class Reading:
         return Written(serving, self._digests[key] if told else None, scope)
 
 
-def _before(served: Served, oldest: datetime) -> Served:
+def _before(served: Served, oldest: datetime, first: int | None) -> Served:
     """The same for all who followed before any of it, so that what one makes of it need not be decided for the next."""
     wanted = served.wanted
-    return replace(served, wanted=replace(wanted, created_at=oldest)) if wanted.created_at < oldest else served
+    if wanted.created_at > oldest or not began_before(wanted, oldest, first):
+        return served
+    return replace(served, wanted=replace(wanted, created_at=oldest, started_seq=None))
 
 
 def _had(tx: Session, news: Sequence[Happened], recipient_ids: Sequence[int]) -> dict[int, frozenset[int]]:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Select, and_, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from models import Alert, AlertKind, Delivery, DeliveryState, Entry, Lane, Recipient, RecipientState, SkipReason, Subscription
+from models.audience import started_before
 from models.clock import now
 from models.tallies import Change
 from notifier.lease import skipped
@@ -34,8 +35,7 @@ def owed_ending(alert: Alert, lane: Lane) -> Select[*tuple[Any, ...]]:
         .where(
             Recipient.lane == lane,
             Recipient.state == RecipientState.CONFIRMED,
-            Recipient.confirmed_at <= alert.created_at,
-            Subscription.created_at <= alert.created_at,
+            started_before(alert.created_at, alert.public_seq),
             Subscription.ended_at.is_(None),
             ~told,
         )

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from config.keys import Keys
 from config.settings import Settings
 from models import Lane
+from models.clock_jump import mend_backward_jump
 from models.database import Database
 from models.heartbeats import record_heartbeat, remove_heartbeat
 from models.holds import watch
@@ -46,6 +47,7 @@ def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Eve
     set_up_apprise(settings.allow_private_hosts)
     if db.embedded and (released := patiently(lambda: release_all(db))):
         log.info("released %d claims of an earlier worker", released)
+    patiently(lambda: mend_backward_jump(db))  # before the heartbeat, by which it is seen, is made anew
     if reason := patiently(lambda: watch(db, settings.base_url, starting=True)):
         log.warning(HELD, reason)
     worker = _Worker(settings, keys, db, stop, lanes)

@@ -140,7 +140,9 @@ def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
         changes = _replace(tx, about, lane, part, SkipReason.RETRACTED)
         made = owe_to(tx, about.alert_id, about.priority, _told(tx, about, lane, part))
     else:
-        found = owed(about.topic(tx), confirmed_by=about.created_at).where(Recipient.lane == lane, part.holds(Recipient.id))
+        found = owed(about.topic(tx), confirmed_by=about.created_at, before_seq=about.public_seq).where(
+            Recipient.lane == lane, part.holds(Recipient.id)
+        )
         made = owe_to(tx, about.alert_id, about.priority, found)
         changes = _replace(tx, about, lane, part, SkipReason.SUPERSEDED)
     if about.importance is not Importance.BREAKING:

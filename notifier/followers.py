@@ -25,6 +25,7 @@ COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
     Subscription.next_digest_at,
     Subscription.digested_seq,
     Subscription.created_at,
+    Subscription.started_seq,
 )
 
 
@@ -39,6 +40,7 @@ def wanted_by(tx: Session, subscriptions: Sequence[Any]) -> dict[int, Wanted]:
     return {
         one.id: Wanted(
             created_at=one.created_at,
+            started_seq=one.started_seq,
             stream_id=one.stream_id,
             least_importance=one.least_importance,
             left_out=frozenset(left_out.get(one.id, ())),

@@ -29,6 +29,7 @@ def happened(tx: Session, since: int, upto: int, *, hidden: bool = False) -> lis
             Alert.id,
             Alert.seq,
             Alert.created_at,
+            Alert.public_seq,
             Revision.kind,
             Revision.note,
             Entry.id.label("entry_id"),
@@ -48,7 +49,7 @@ def happened(tx: Session, since: int, upto: int, *, hidden: bool = False) -> lis
     found: dict[int, list[News]] = {id_: [] for id_ in ids}
     for row in tx.execute(alerts.where(Entry.id.in_(ids)).order_by(Revision.no)):
         topic = Topic(row.stream_id, row.importance, tuple(tags.get(row.entry_id, ())), row.kind is not RevisionKind.PUBLISH)
-        found[row.entry_id].append(News(row.id, row.seq or 0, row.created_at, row.kind, row.note, topic))
+        found[row.entry_id].append(News(row.id, row.seq or 0, row.created_at, row.kind, row.note, topic, row.public_seq))
     return [Happened(id_, tuple(news)) for id_, news in found.items()]
 
 

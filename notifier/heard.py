@@ -21,14 +21,16 @@ def heard(tx: Session, about: About) -> Select[*tuple[Any, ...]] | None:
     Told is who follows the entry in digests and had one that reaches so far and was read before the entry was hidden.
     None where no digest reaches so far.
     """
-    earlier = select(func.min(Alert.id), func.min(Alert.seq), func.min(Alert.created_at)).where(Alert.id.in_(about.earlier))
-    first_id, first_seq, out_at = tx.execute(earlier).one() if about.earlier else (None, None, None)
+    earlier = select(func.min(Alert.id), func.min(Alert.seq), func.min(Alert.created_at), func.min(Alert.public_seq)).where(
+        Alert.id.in_(about.earlier)
+    )
+    first_id, first_seq, out_at, public_seq = tx.execute(earlier).one() if about.earlier else (None, None, None, None)
     if first_id is None or first_seq is None or out_at is None:  # nothing was told, or before there were digests
         return None
     reaches = (Alert.kind == AlertKind.DIGEST, Alert.seq >= first_seq)
     if tx.scalar(select(Alert.id).where(*reaches).limit(1)) is None:
         return None
-    followers = digested(about.topic(tx), first_seq, confirmed_by=out_at).subquery()
+    followers = digested(about.topic(tx), first_seq, confirmed_by=out_at, before_seq=public_seq).subquery()
     query = (
         select(followers.c.recipient_id, followers.c.lane, followers.c.subscription_id, Delivery.state)
         .join(Delivery, Delivery.recipient_id == followers.c.recipient_id)

@@ -5,13 +5,14 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from models import Alert, Delivery, DeliveryState, Entry, EntryState, Fanout, Lane, Revision, RevisionState, Subscription
 from models.clock import now
+from models.clock_jump import TOLERANCE, mend_backward_jump, mend_forward_jump
 from models.daily import note_day
 from models.database import ChangeWatch, Database
 from models.heartbeats import HEARTBEAT_SECONDS, record_heartbeat
@@ -24,7 +25,7 @@ from models.signup import forget_unanswered
 from models.streams import quiet_streams
 from notifier import pause
 from notifier.digest_run import digests_due
-from notifier.lease import release_expired
+from notifier.lease import LEASE, release_expired
 from notifier.retention import finish_ended, fold_old
 from notifier.troubles import Troubles
 
@@ -52,7 +53,10 @@ class Ticker:
         max_delay: timedelta = MAX_PUBLICATION_DELAY,
         ring_expand: Callable[[], None],
         ring_lane: Callable[[Lane], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
+        self._clock_seen: tuple[datetime, float] | None = None
         self._keep, self._lanes, self._max_delay = keep, lanes, max_delay
         self._db, self._base_url, self._ring_expand, self._ring_lane = db, base_url, ring_expand, ring_lane
         self._troubles = Troubles(log)
@@ -75,7 +79,8 @@ class Ticker:
             watch.close()
 
     def tick(self) -> None:
-        """Do what is due: leave heartbeats or hold, publish, apply, release, ring."""
+        """Do what is due: mind the clock, leave heartbeats or hold, publish, apply, release, ring."""
+        self._mind_clock()
         if reason := watch(self._db, self._base_url):
             log.warning(HELD, reason)
         if time.monotonic() >= self._beat_at:
@@ -94,6 +99,16 @@ class Ticker:
             fold_old(self._db, self._keep)
             note_day(self._db)
         self.look()
+
+    def _mind_clock(self) -> None:
+        """Mend what a jump of the clock has left, before anything is decided by it."""
+        with self._db.read() as tx:
+            seen, self._clock_seen = self._clock_seen, (now(tx), self._monotonic())
+        passed = timedelta(seconds=self._clock_seen[1] - seen[1]) if seen else timedelta(0)
+        if seen and self._clock_seen[0] - seen[0] - passed > TOLERANCE:
+            log.warning("the clock jumped ahead; claims are kept")
+            mend_forward_jump(self._db, LEASE)
+        mend_backward_jump(self._db)
 
     def look(self) -> None:
         """Ring where work waits.  Reads only."""

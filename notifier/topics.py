@@ -28,6 +28,7 @@ class About:
     alert_id: int
     priority: int
     created_at: datetime
+    public_seq: int | None  # the site's counter when it came out
     stopped_at: datetime | None
     held_at: datetime | None
     waits: bool  # on the desk
@@ -96,6 +97,7 @@ def abouts(tx: Session, alert_ids: Iterable[int]) -> dict[int, About]:
             alert_id=alert.id,
             priority=alert.priority,
             created_at=alert.created_at,
+            public_seq=alert.public_seq,
             stopped_at=alert.stopped_at,
             held_at=alert.held_at,
             waits=alert.waits_for is not None,

@@ -1,0 +1,95 @@
+"""Mending what a clock that jumped has left: due times, leases and rests that are hours ahead, or a silence that was none.
+
+What comes first is decided by the site's counter.  But when something is due is a matter of the clock, so where it is put back
+everything that waits would wait until it has caught up.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Interval, and_, func, literal, select, type_coerce, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from models.base import UtcDateTime
+from models.clock import now
+from models.database import Database
+from models.holds import HEARTBEAT
+from models.ledger import HELD, Delivery, DeliveryState, Pause, Recipient
+from models.people import Throttle
+from models.stories import Entry, EntryState, Revision, RevisionState, Site
+
+log = logging.getLogger(__name__)
+
+TOLERANCE = timedelta(seconds=30)
+"""A jump that is no longer is waited out."""
+
+
+def mend_backward_jump(db: Database) -> timedelta | None:
+    """Bring nearer what a clock that was put back has moved away; by how much, or None where it was not put back.
+
+    The last heartbeat of any worker tells: it lies in the future then.  Any number of nodes may call it at once; one mends.
+    """
+    with db.read() as tx:
+        if _ahead(tx, tx.scalar(select(Site.heartbeat_at))) is None:
+            return None
+    with db.begin() as tx:
+        site = tx.scalars(select(Site).with_for_update()).one()
+        back = _ahead(tx, site.heartbeat_at)
+        if back is None:
+            return None
+        back += HEARTBEAT  # which is how old the heartbeat may have been
+        for column, which in _shifted(now(tx)):
+            _shift(tx, column, which, back)
+        site.heartbeat_at = now(tx)
+    log.warning("the clock was put back by about %s; what waits was brought nearer by as much", back)
+    return back
+
+
+def mend_forward_jump(db: Database, lease: timedelta) -> None:
+    """Give every claim a whole ``lease`` from now on, and the site a heartbeat: to be called where the clock jumped ahead.
+
+    Otherwise claims that are worked on would be given to others, and a silence be seen that was none.
+    """
+    with db.begin() as tx:
+        site = tx.scalars(select(Site).with_for_update()).one()
+        if site.heartbeat_at is not None and site.heartbeat_at < now(tx):
+            site.heartbeat_at = now(tx)
+        claimed = update(Delivery).where(Delivery.state == DeliveryState.CLAIMED, Delivery.lease_until < now(tx) + lease)
+        tx.execute(claimed.values(lease_until=now(tx) + lease).execution_options(synchronize_session=False))
+
+
+def _ahead(tx: Session, beat: datetime | None) -> timedelta | None:
+    ahead = beat - now(tx) if beat is not None else timedelta(0)
+    return ahead if ahead > TOLERANCE else None
+
+
+_Shift = tuple[InstrumentedAttribute[Any], ColumnElement[bool]]
+
+
+def _shifted(moment: datetime) -> Sequence[_Shift]:
+    """Times that were reckoned from the clock's former now.  Those that a person chose are left as they are."""
+    undo_time = Entry.publish_at.is_distinct_from(Entry.dated_at)
+    return [
+        (Delivery.due_at, and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at > moment, Delivery.due_at < HELD)),
+        (Delivery.lease_until, and_(Delivery.state == DeliveryState.CLAIMED, Delivery.lease_until > moment)),
+        (Recipient.next_at, Recipient.next_at > moment),
+        (Recipient.failing_since, Recipient.failing_since > moment),
+        (Throttle.window_at, Throttle.window_at > moment),
+        (Pause.until, and_(Pause.until > moment, Pause.until < HELD)),
+        (Revision.apply_at, and_(Revision.state == RevisionState.PENDING, Revision.apply_at > moment)),
+        (Entry.publish_at, and_(Entry.state == EntryState.SCHEDULED, Entry.publish_at > moment, undo_time)),
+    ]
+
+
+def _shift(tx: Session, column: InstrumentedAttribute[Any], which: ColumnElement[bool], back: timedelta) -> None:
+    earlier: ColumnElement[Any]
+    if tx.get_bind().dialect.name == "sqlite":
+        # Written as SQLAlchemy stores a moment, in microseconds, since it is compared as text.
+        text = func.strftime("%Y-%m-%d %H:%M:%f", column, f"-{back.total_seconds():.3f} seconds")
+        earlier = type_coerce(text.concat("000"), UtcDateTime())
+    else:
+        earlier = column - literal(back, Interval())
+    values = {column.key: earlier}
+    tx.execute(update(column.class_).where(which).values(values).execution_options(synchronize_session=False))
