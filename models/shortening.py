@@ -26,6 +26,11 @@ def cut(text: str, fits: int | Callable[[str], bool]) -> str:
     return part.rstrip(" \n\t,;:–—-") + "…"
 
 
+def clusters(text: str) -> list[str]:
+    """``text`` in what people see as its characters."""
+    return _CLUSTER.findall(text)
+
+
 def cluster_start(text: str, place: int) -> int:
     """The last place up to ``place`` that lies between two characters as people see them.
 

@@ -9,14 +9,14 @@ import secrets
 import string
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.header import Header
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, formataddr
+from email.utils import format_datetime
 
 from email_validator import EmailNotValidError, validate_email
 
 from config.mail import ADDRESS, sender_of
+from notifier import headers
 
 TOKEN = "{token}"  # noqa: S105  a placeholder
 
@@ -31,10 +31,11 @@ MARK = secret_mark()
 
 _MARK_ENCODED = re.compile(b"(?:=\r\n)?".join(bytes([letter]) for letter in MARK.encode()))
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_TOKEN = re.compile(r"[A-Za-z0-9_.~-]{1,500}")
+_MAX_TOKEN = 500
+_TOKEN = re.compile(rf"[A-Za-z0-9_.~-]{{1,{_MAX_TOKEN}}}")
 _UID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _POLICY = SMTP.clone(max_line_length=76)  # RFC 2045 section 6.7 for quoted-printable; Python's own is 78
-_MAX_LINE = 990  # RFC 5322 section 2.1.1 allows 998; some room for the header's name
+_MAX_LINE = 960  # RFC 5322 section 2.1.1 allows 998; some room for the header's name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +55,14 @@ class MailBatch:
     unsubscribe_mailto: str = ""  # an address, with or without ?subject=
 
     def __post_init__(self) -> None:
-        headers = (self.subject, self.from_, self.list_id, self.unsubscribe_url, self.unsubscribe_mailto, *self.references)
-        if any(ord(c) < 32 or ord(c) == 127 for value in headers for c in value):
+        names = (self.subject, self.from_)
+        ids = (self.list_id, self.unsubscribe_url, self.unsubscribe_mailto, *self.references)
+        if any(ord(c) < 32 or ord(c) == 127 for value in (*names, *ids) for c in value):
             raise ValueError("A mail header cannot hold a line break or control character.")
-        if any(not value.isascii() or len(value) > _MAX_LINE for value in headers[2:]):
-            raise ValueError("Links and ids in mail headers are ASCII and at most 990 characters long.")
-        if any(_SURROGATE.search(value) for value in (*headers, self.html, self.text)):
+        longest = "t" * _MAX_TOKEN
+        if any(not value.isascii() or len(value.replace(TOKEN, longest)) > _MAX_LINE for value in ids):
+            raise ValueError("Links and ids in mail headers are ASCII and at most 960 characters long.")
+        if any(_SURROGATE.search(value) for value in (*names, *ids, self.html, self.text)):
             raise ValueError("The mail's text is not Unicode.")
 
 
@@ -127,8 +130,8 @@ def render(batch: MailBatch, mail_from: str, now: datetime | None = None) -> Mai
     mime_head, _, body = mail.as_bytes().partition(b"\r\n\r\n")
     lines = [
         f"Date: {format_datetime(now or datetime.now(UTC))}",
-        f"From: {formataddr((name, sender))}",
-        f"Subject: {_unstructured(batch.subject)}",
+        headers.from_(name, sender),
+        headers.subject(batch.subject),
         "Auto-Submitted: auto-generated",  # RFC 3834: no holiday notices in return
         *_thread(batch.references),
     ]
@@ -137,12 +140,6 @@ def render(batch: MailBatch, mail_from: str, now: datetime | None = None) -> Mai
     head = "".join(f"{line}\r\n" for line in lines).encode() + mime_head + b"\r\n"
     one_click = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if batch.unsubscribe_url else ""
     return MailForm(head, _unsubscribe(batch), one_click, tuple(_MARK_ENCODED.split(body)), domain)
-
-
-def _unstructured(text: str) -> str:
-    text = " ".join(text.split())
-    plain = text.isascii() and len(text) < 66 and "=?" not in text
-    return text if plain else Header(text, "utf-8", header_name="Subject").encode(linesep="\r\n")
 
 
 def _thread(references: tuple[str, ...]) -> list[str]:
