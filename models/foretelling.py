@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.audience import Topic, at_once, owed, wanting
 from models.clock import now
-from models.ledger import Alert, Delivery, DeliveryState, Recipient, RecipientKind
+from models.ledger import MAY_HAVE_BEEN_TOLD, Alert, Delivery, Recipient, RecipientKind
 from models.stories import Entry, Revision
 
 _NOBODY = dict.fromkeys(RecipientKind, 0)
@@ -44,10 +44,9 @@ def forecast(tx: Session, topic: Topic) -> Forecast:
 
 def forecast_retraction(tx: Session, entry: Entry) -> Forecast:
     """Of a retraction: those who were told of the entry are told of that."""
-    reached = Delivery.state.in_([DeliveryState.SENT, DeliveryState.CLAIMED, DeliveryState.UNKNOWN])
     query = select(Recipient.kind, func.count(Delivery.recipient_id.distinct())).join(Delivery, Delivery.recipient_id == Recipient.id)
     query = query.join(Alert, Alert.id == Delivery.alert_id).join(Revision, Revision.id == Alert.revision_id)
-    rows = tx.execute(query.where(Revision.entry_id == entry.id, reached).group_by(Recipient.kind)).all()
+    rows = tx.execute(query.where(Revision.entry_id == entry.id, MAY_HAVE_BEEN_TOLD).group_by(Recipient.kind)).all()
     return Forecast(_NOBODY | {kind: number for kind, number in rows})  # noqa: C416  rows are no pairs to the type checker
 
 

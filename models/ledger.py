@@ -4,7 +4,21 @@ import enum
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, String, Text, UniqueConstraint, and_, false, text, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    and_,
+    case,
+    false,
+    literal,
+    text,
+    true,
+)
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -301,12 +315,28 @@ class Delivery(Base):
     lease_until: Mapped[datetime | None]
     lost_leases: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # in a row that ran out before anything was sent
     claim_token: Mapped[str | None] = mapped_column(String(32))
-    started_at: Mapped[datetime | None]  # chat: the attempt began, so the message may be out
+    started_at: Mapped[datetime | None]  # the attempt began, so the message may be out
+    # When an attempt may first have delivered it without an answer that says so.  It outlives all
+    # that becomes of the row: what may have arrived is told of a retraction.
+    may_have_arrived_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
     last_reply: Mapped[str | None] = mapped_column(String(500))
     folded_into: Mapped[int | None] = mapped_column(BigInteger)  # told inside the message of that delivery, to the same channel
     alert: Mapped[Alert] = relationship(lazy="raise")
     recipient: Mapped[Recipient] = relationship(lazy="raise")
+
+
+TOLD_STATE = case(
+    (
+        and_(Delivery.may_have_arrived_at.is_not(None), Delivery.state != DeliveryState.CLAIMED),
+        literal(DeliveryState.UNKNOWN, Delivery.__table__.c.state.type),
+    ),
+    else_=Delivery.state,
+)
+"""State of a delivery as far as its recipient's knowledge goes: unknown where an earlier attempt
+may have arrived, whatever became of the row since."""
+MAY_HAVE_BEEN_TOLD = TOLD_STATE.in_([DeliveryState.SENT, DeliveryState.CLAIMED, DeliveryState.UNKNOWN])
+"""The recipient of a delivery may know what it tells."""
 
 
 class Tally(Base):

@@ -27,6 +27,7 @@ from models import (
 from models.audience import owed
 from models.clock import now
 from models.database import Database
+from models.ledger import TOLD_STATE
 from models.tallies import tally
 from notifier import pause
 from notifier.heard import heard
@@ -294,7 +295,7 @@ def _others(tx: Session, one: About, rows: Sequence[Any]) -> dict[int, tuple[lis
         for recipient_id, state in tx.execute(select(told.c.recipient_id, told.c.state).where(among(tx, told.c.recipient_id, recipients))):
             found.setdefault(recipient_id, ([], []))[0].append(state)
     own = {row.id for row in rows}
-    query = select(Delivery.id, Delivery.recipient_id, Delivery.alert_id, Delivery.state).where(
+    query = select(Delivery.id, Delivery.recipient_id, Delivery.alert_id, TOLD_STATE).where(
         Delivery.alert_id.in_([*one.earlier, *later]), among(tx, Delivery.recipient_id, recipients)
     )
     for id_, recipient_id, alert_id, state in tx.execute(query):

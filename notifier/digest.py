@@ -14,6 +14,7 @@ from models.database import Database
 from models.deciding import began_before
 from models.digesting import Happened, Line, Served, line_of
 from models.entries import entries
+from models.ledger import MAY_HAVE_BEEN_TOLD
 from models.slots import next_slot
 from models.tallies import tally
 from models.tokens import ALL
@@ -26,7 +27,6 @@ from notifier.story import Digest, Story
 
 MOST_STORIES = 60
 """Entries in one digest, the latest: a mail of more is cut by those that show it."""
-_HAS = (DeliveryState.SENT, DeliveryState.UNKNOWN, DeliveryState.CLAIMED, DeliveryState.QUEUED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,8 @@ def _before(served: Served, oldest: datetime, first: int | None) -> Served:
 def _had(tx: Session, news: Sequence[Happened], recipient_ids: Sequence[int]) -> dict[int, frozenset[int]]:
     """Which of these alerts each recipient got at once or will, or did not want in its pause."""
     alert_ids = [one.alert_id for entry in news for one in entry.news]
-    has = or_(Delivery.state.in_(_HAS), and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.QUIET))
+    will = Delivery.state == DeliveryState.QUEUED
+    has = or_(MAY_HAVE_BEEN_TOLD, will, and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.QUIET))
     query = select(Delivery.recipient_id, Delivery.alert_id).where(Delivery.alert_id.in_(alert_ids), has)
     found: dict[int, set[int]] = {}
     for recipient_id, alert_id in tx.execute(query.where(among(tx, Delivery.recipient_id, recipient_ids))):

@@ -12,15 +12,23 @@ from sqlalchemy.orm import Session
 from models import Alert, AlertKind, Delivery, DeliveryState, Entry, Lane, Recipient, RecipientState, SkipReason, Subscription
 from models.audience import started_before
 from models.clock import now
+from models.ledger import MAY_HAVE_BEEN_TOLD
 from models.tallies import Change
 from notifier.lease import skipped
 
-_TOLD = (DeliveryState.SENT, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
-
 
 def replace_earlier(tx: Session, alert: Alert, lane: Lane, part: ColumnElement[bool]) -> Counter[Change]:
-    """Skip what is queued of an earlier last word; ``part`` is about the recipients of deliveries."""
-    queued = (Delivery.alert_id.in_(_earlier(alert)), Delivery.lane == lane, Delivery.state == DeliveryState.QUEUED, part)
+    """Skip what is queued of an earlier last word; ``part`` is about the recipients of deliveries.
+
+    One that may have arrived is sent again as it is, with the Message-ID by which mailboxes drop a double.
+    """
+    queued = (
+        Delivery.alert_id.in_(_earlier(alert)),
+        Delivery.lane == lane,
+        Delivery.state == DeliveryState.QUEUED,
+        Delivery.may_have_arrived_at.is_(None),
+        part,
+    )
     skip = update(Delivery).where(*queued).values(skipped(SkipReason.SUPERSEDED, now(tx))).returning(Delivery.alert_id)
     ids = tx.scalars(skip.execution_options(synchronize_session=False))
     return Counter((alert_id, lane, DeliveryState.SKIPPED) for alert_id in ids)
@@ -28,7 +36,7 @@ def replace_earlier(tx: Session, alert: Alert, lane: Lane, part: ColumnElement[b
 
 def owed_ending(alert: Alert, lane: Lane) -> Select[*tuple[Any, ...]]:
     """A query for (recipient_id, lane, subscription_id): who is owed it and has not been told."""
-    told = exists().where(Delivery.alert_id.in_(_earlier(alert)), Delivery.recipient_id == Recipient.id, Delivery.state.in_(_TOLD))
+    told = exists().where(Delivery.alert_id.in_(_earlier(alert)), Delivery.recipient_id == Recipient.id, MAY_HAVE_BEEN_TOLD)
     return (
         select(Recipient.id.label("recipient_id"), Recipient.lane, Subscription.id.label("subscription_id"))
         .join(Subscription, and_(Subscription.recipient_id == Recipient.id, Subscription.stream_id == alert.stream_id))

@@ -13,6 +13,7 @@ from models.audience import owed
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
+from models.ledger import MAY_HAVE_BEEN_TOLD
 from models.tallies import Change, tally
 from notifier.ending import owed_ending, replace_earlier
 from notifier.heard import heard
@@ -182,8 +183,7 @@ def _replace(tx: Session, about: About, lane: Lane, part: _Range, reason: SkipRe
 
 def _told(tx: Session, about: About, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
     """Who has, or may have, what is now withdrawn, be it by itself or in a digest."""
-    told = Delivery.state.in_([DeliveryState.SENT, DeliveryState.CLAIMED, DeliveryState.UNKNOWN])
-    here = (Delivery.alert_id.in_(about.earlier), told, Delivery.lane == lane, part.holds(Delivery.recipient_id))
+    here = (Delivery.alert_id.in_(about.earlier), MAY_HAVE_BEEN_TOLD, Delivery.lane == lane, part.holds(Delivery.recipient_id))
     found: Any = select(Delivery.recipient_id, Delivery.lane, Delivery.subscription_id).where(*here)
     if (by_digest := heard(tx, about)) is not None:
         one = by_digest.subquery()

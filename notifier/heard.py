@@ -3,16 +3,16 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, or_, select, true
+from sqlalchemy import Select, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from models import Alert, AlertKind, Delivery, DeliveryState, Revision, RevisionKind
 from models.audience import digested
+from models.ledger import MAY_HAVE_BEEN_TOLD, TOLD_STATE
 from notifier.topics import About
 
 READ_AHEAD = timedelta(seconds=30)
 """How long before it is settled a digest may have been read: of one that was read before an entry was hidden, the entry is told."""
-_MAY_HAVE = (DeliveryState.SENT, DeliveryState.UNKNOWN, DeliveryState.CLAIMED)
 
 
 def heard(tx: Session, about: About) -> Select[*tuple[Any, ...]] | None:
@@ -32,13 +32,16 @@ def heard(tx: Session, about: About) -> Select[*tuple[Any, ...]] | None:
         return None
     followers = digested(about.topic(tx), first_seq, confirmed_by=out_at, before_seq=public_seq).subquery()
     query = (
-        select(followers.c.recipient_id, followers.c.lane, followers.c.subscription_id, Delivery.state)
+        select(followers.c.recipient_id, followers.c.lane, followers.c.subscription_id, TOLD_STATE.label("state"))
         .join(Delivery, Delivery.recipient_id == followers.c.recipient_id)
         .join(Alert, Alert.id == Delivery.alert_id)
-        .where(Delivery.priority == literal_column("2"), Delivery.alert_id > first_id, *reaches, Delivery.state.in_(_MAY_HAVE))
+        .where(Delivery.priority == literal_column("2"), Delivery.alert_id > first_id, *reaches, MAY_HAVE_BEEN_TOLD)
     )
     hidden_at = _hidden_at(tx, about)
-    return query.where(true() if hidden_at is None else or_(Delivery.settled_at.is_(None), Delivery.settled_at <= hidden_at + READ_AHEAD))
+    if hidden_at is None:
+        return query
+    arrived_at = func.coalesce(Delivery.may_have_arrived_at, Delivery.settled_at)
+    return query.where(or_(Delivery.state == DeliveryState.CLAIMED, arrived_at <= hidden_at + READ_AHEAD))
 
 
 def _hidden_at(tx: Session, about: About) -> datetime | None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select, true, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Delivery, DeliveryState, Recipient, SkipReason, Subscription
+from models import Alert, AlertKind, Delivery, DeliveryState, Lane, Recipient, SkipReason, Subscription
 from models.clock import now
 from models.database import Database
 from models.tallies import tally
@@ -64,14 +64,19 @@ class Lease:
         return held
 
 
-def give_back(db: Database, token: str, *, but: Iterable[int] = ()) -> int:
-    """Put what is left of a claim back in the queue, untried; returns how many.  ``but``: rows that are being sent."""
-    return patiently(lambda: _give_back(db, token, list(but)))
+def give_back(db: Database, token: str, *, but: Iterable[int] = (), begun: bool = False) -> int:
+    """Put what is left of a claim back in the queue, untried; returns how many.
+
+    ``but``: rows that are being sent.  ``begun``: also rows that say so, since the caller knows that they are not.
+    """
+    return patiently(lambda: _give_back(db, token, list(but), begun))
 
 
-def _give_back(db: Database, token: str, but: Sequence[int]) -> int:
+def _give_back(db: Database, token: str, but: Sequence[int], begun: bool) -> int:
     with db.begin() as tx:
-        untried = and_(_of(token), Delivery.started_at.is_(None), Delivery.id.not_in(but))
+        untried = and_(_of(token), Delivery.id.not_in(but))
+        if not begun:
+            untried = and_(untried, Delivery.started_at.is_(None))
         return changed(tx, update(Delivery).where(untried).values(attempts=Delivery.attempts - 1, **QUEUED))
 
 
@@ -92,15 +97,33 @@ def release_all(db: Database) -> int:
 
 
 def _release(tx: Session, which: ColumnElement[bool]) -> int:
-    """Queued again, unless the attempt had begun and the receiver would see a double: then it is unknown."""
+    """Queued again, unless the attempt had begun and the receiver would see a double: then it is unknown.
+
+    Of both it is kept that they may have arrived; a mail is sent again with its own Message-ID.
+    """
     claimed = and_(Delivery.state == DeliveryState.CLAIMED, which)
     unseen = select(Recipient.id).where(Recipient.service.in_(_drop_doubles()))
-    again = Delivery.started_at.is_(None) | Delivery.recipient_id.in_(unseen)
+    unmarked = select(Recipient.id).where(Recipient.service.in_(_unmarked()))
+    begun_at = case((Delivery.recipient_id.in_(unmarked) & (Delivery.attempts == 1), now(tx)))
+    arrived = func.coalesce(Delivery.may_have_arrived_at, Delivery.started_at, begun_at)
+    again = or_(
+        Delivery.started_at.is_(None),
+        Delivery.lane == Lane.BULK,
+        Delivery.recipient_id.in_(unseen),
+    )
     lost_again = and_(Delivery.started_at.is_(None), Delivery.lost_leases >= MAX_LOST_LEASES - 1)
     released = _give_up(tx, and_(claimed, lost_again))
-    released += changed(tx, update(Delivery).where(claimed, again).values(**QUEUED, lost_leases=Delivery.lost_leases + 1))
+    requeued = {**QUEUED, "lost_leases": Delivery.lost_leases + 1, "may_have_arrived_at": arrived}
+    released += changed(tx, update(Delivery).where(claimed, again).values(requeued))
     words = "The worker ended while this was being sent; it may have arrived."
-    unknown = {"state": DeliveryState.UNKNOWN, "claim_token": None, "lease_until": None, "settled_at": now(tx), "last_reply": words}
+    unknown = {
+        "state": DeliveryState.UNKNOWN,
+        "claim_token": None,
+        "lease_until": None,
+        "settled_at": now(tx),
+        "may_have_arrived_at": arrived,
+        "last_reply": words,
+    }
     ended = update(Delivery).where(claimed).values(**unknown).returning(Delivery.alert_id, Delivery.lane, Delivery.recipient_id)
     lost = tx.execute(ended.execution_options(synchronize_session=False)).all()
     _digested(tx, [(row.alert_id, row.recipient_id) for row in lost])
@@ -133,6 +156,10 @@ def _digested(tx: Session, lost: Sequence[tuple[int, int]]) -> None:
 
 def _drop_doubles() -> Iterable[str]:
     return [service.name for service in SERVICES.values() if service.retry_unknown]
+
+
+def _unmarked() -> Iterable[str]:
+    return [service.name for service in SERVICES.values() if service.unmarked]
 
 
 def _of(token: str) -> ColumnElement[bool]:

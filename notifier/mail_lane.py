@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import timedelta
+from itertools import pairwise
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,7 +25,7 @@ from notifier.pacing import Share
 from notifier.pause import Brake, server_away, server_back
 from notifier.render import Sender
 from notifier.render_limit import RenderLimit
-from notifier.settle import LeaseLost, Settler
+from notifier.settle import LeaseLost, Settler, begin_mail
 from notifier.smtp import blames_us
 
 log = logging.getLogger(__name__)
@@ -61,12 +62,14 @@ class MailLane:
             return 0
         batch = _Batch(self, claimed, began + PASS_SECONDS)
         try:
-            for letter in self._letters(claimed, batch):
+            letters_ = self._letters(claimed, batch)
+            batch.order([message for letter in letters_ for message, _ in letter.to])
+            for letter in letters_:
                 if not self._send_letter(letter, batch):
                     break
         finally:
             if batch.settled < len(claimed.messages):
-                give_back(self._db, claimed.lease.token)
+                give_back(self._db, claimed.lease.token, but=batch.in_flight(), begun=True)
         self._share.learn(batch.settled, time.monotonic() - began)
         return claimed.taken
 
@@ -130,13 +133,24 @@ class _Batch:
     def __init__(self, lane: MailLane, claimed: Claim, deadline: float) -> None:
         self._lane, self._claim, self._deadline = lane, claimed, deadline
         self._open: dict[str, Message] = {}
-        self._current: MailJob | None = None
+        self._next: dict[str, Message] = {}  # the mail behind each
+        self._begun: int | None = None  # the delivery whose attempt is noted in the ledger
+        self._current: MailJob | None = None  # allowed, and not settled yet
+        self._answer: Sent | SendError | None = None  # to that one
         self._brake = Brake(lane._db, (message.alert_id for message in claimed.messages))
         self._stopped = False
         self._paused = False
         self._look_at = time.monotonic() + LOOK_SECONDS
         self._last: Sent | SendError | None = None
         self.settled = 0
+
+    def order(self, messages: Sequence[Message]) -> None:
+        """All mails of the claim in the order in which they are sent."""
+        self._next = {message.uid: after for message, after in pairwise(messages)}
+
+    def in_flight(self) -> list[int]:
+        """The mail that was allowed and never settled: it may have left."""
+        return [] if self._current is None else [self._open[self._current.uid].id]
 
     def expect(self, messages: Sequence[Message]) -> None:
         """These come next."""
@@ -146,9 +160,16 @@ class _Batch:
         """Asked before each message."""
         going = not self._stopped and not self._lane._stop.is_set() and time.monotonic() < self._deadline
         going = going and not self._brake.pulled() and not self._gives_way(self._open[job.uid].priority)
-        self._stopped = not (going and self._claim.lease.held())
-        self._current = job
+        self._stopped = not (going and self._claim.lease.held() and self._begins(self._open[job.uid]))
+        self._current = None if self._stopped else job
+        self._answer = None
         return not self._stopped
+
+    def _begins(self, message: Message) -> bool:
+        """Whether the ledger knows that its attempt begins, as it does since the mail before was settled."""
+        if self._begun != message.id and begin_mail(self._lane._db, message, self._claim.lease.token):
+            self._begun = message.id
+        return self._begun == message.id
 
     def _gives_way(self, priority: int) -> bool:
         if priority == 0 or time.monotonic() < self._look_at:
@@ -162,8 +183,8 @@ class _Batch:
 
     def settle(self, job: MailJob, outcome: Sent | SendError) -> None:
         """Called right after each answer."""
-        message = self._open.pop(job.uid)
-        self._last = outcome
+        message, after = self._open[job.uid], self._next.get(job.uid)
+        self._last = self._answer = outcome
         try:
             self._lane._settler.settle(
                 message,
@@ -172,19 +193,23 @@ class _Batch:
                 max_age=self._lane._max_age,
                 tries_if_unknown=TRIES_IF_UNKNOWN,
                 server_shared=True,
+                next_id=after.id if after is not None else None,
             )
             self.settled += 1
+            self._begun = after.id if after is not None else None
         except LeaseLost:
             log.warning("delivery %s was no longer ours when it was settled", message.uid)
             self._stopped = True
+        del self._open[job.uid]
+        self._current = None
         if self._lane._no_use(job, outcome, probe=self._claim.probe):
             server_away(self._lane._db, f"The mail server refuses our mail: {outcome}", probe=self._claim.probe)
             self._stopped = self._paused = True
 
     def settle_current(self, outcome: SendError) -> None:
-        """For the message that was last allowed, where it broke off without an answer."""
-        if self._current is not None and self._current.uid in self._open:
-            self.settle(self._current, outcome)
+        """For the message that was last allowed, where it broke off; an answer that came counts."""
+        if self._current is not None:
+            self.settle(self._current, self._answer or outcome)
 
     def concluded(self) -> bool:
         """After a kind's mails: whether to go on.  Mails that the sender left by itself mean that the server is away."""

@@ -16,7 +16,6 @@ from models import (
     Alert,
     Contributor,
     Delivery,
-    DeliveryState,
     Entry,
     Importance,
     Recipient,
@@ -31,6 +30,7 @@ from models.audience import Topic, owed
 from models.clock import now
 from models.entries import entries
 from models.errors import Conflict
+from models.ledger import MAY_HAVE_BEEN_TOLD
 from models.markdown import bare_text
 from models.texts import EntryText, packed_pictures, tag_slug
 from notifier.mime import TOKEN
@@ -154,10 +154,9 @@ def _people(condition: ColumnElement[bool]) -> Select[Contributor]:
 def _told(tx: Session, revision: Revision, recipient: Recipient) -> bool:
     if recipient.id is None:
         return True
-    told = Delivery.state.in_([DeliveryState.SENT, DeliveryState.UNKNOWN])
     earlier = select(Delivery.id).join(Alert, Alert.id == Delivery.alert_id).join(Revision, Revision.id == Alert.revision_id)
     same = (Revision.entry_id == revision.entry_id, Revision.no < revision.no, Delivery.recipient_id == recipient.id)
-    return tx.scalar(earlier.where(*same, told).limit(1)) is not None
+    return tx.scalar(earlier.where(*same, MAY_HAVE_BEEN_TOLD).limit(1)) is not None
 
 
 def _follows_all(tx: Session, story: Story, stream_id: int, recipient: Recipient) -> bool:

@@ -25,6 +25,7 @@ _WELL = """(lane = 'bulk' OR EXISTS (
 """Of a channel that failed before there is more to write down."""
 _SENT = "state = 'sent', claim_token = NULL, lease_until = NULL"
 _EACH = f"UPDATE delivery SET {_SENT}, settled_at = ?, last_reply = ? WHERE id = ? AND claim_token = ? AND {_WELL}"  # noqa: S608  fixed words
+_NEXT = "UPDATE delivery SET started_at = ? WHERE id = ? AND claim_token = ?"
 _DIGESTED = "UPDATE subscription SET digested_seq = ? WHERE id = ? AND digested_seq < ?"
 _ALL = f"""
     WITH told AS (
@@ -32,6 +33,10 @@ _ALL = f"""
         FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS given (id, token, reply)
         WHERE delivery.id = given.id AND claim_token = given.token AND {_WELL}
         RETURNING delivery.id, alert_id, lane
+    ), next AS (
+        UPDATE delivery SET started_at = coalesce(%s, clock_timestamp())
+        FROM unnest(%s::bigint[], %s::text[]) AS begun (id, token)
+        WHERE delivery.id = begun.id AND claim_token = begun.token
     ), digested AS (
         UPDATE subscription SET digested_seq = served.upto
         FROM told JOIN unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS served (told_id, id, upto) ON served.told_id = told.id
@@ -46,11 +51,12 @@ _ALL = f"""
 
 
 class Told(NamedTuple):
-    """A message that was taken, by whose claim, and what its receiver said to it."""
+    """A message that was taken, by whose claim, what its receiver said to it, and the delivery that is begun next."""
 
     message: Message
     token: str
     reply: str
+    next_id: int | None = None
 
 
 class SentWriter:
@@ -101,6 +107,7 @@ class SentWriter:
         moment = self._stamp(self._db.clock(self._asks))
         written = [one for one in told if cursor.execute(_EACH, (moment, one.reply, one.message.id, one.token)).rowcount]
         messages = [one.message for one in written]
+        cursor.executemany(_NEXT, [(moment, one.next_id, one.token) for one in told if one.next_id is not None])
         cursor.executemany(_DIGESTED, [(one.upto, subscription, one.upto) for one in messages for subscription in one.serves])
         cursor.executemany(ADD, tally_rows(Counter((one.alert_id, one.lane, DeliveryState.SENT) for one in messages)))
         cursor.execute("COMMIT")
@@ -110,6 +117,8 @@ class SentWriter:
         """One statement, so one round trip and a transaction by itself."""
         moment = None if self._db.clock is database_clock else self._db.clock(self._asks)  # its own clock it reads by itself
         given = [[one.message.id for one in told], [one.token for one in told], [one.reply for one in told]]
+        begun = [(one.next_id, one.token) for one in told if one.next_id is not None]
         served = [(one.message.id, subscription, one.message.upto) for one in told for subscription in one.message.serves]
-        values = (moment, *given, *([row[column] for row in served] for column in range(3)), WORKER)
+        columns = [[row[column] for row in begun] for column in range(2)]
+        values = (moment, *given, moment, *columns, *([row[column] for row in served] for column in range(3)), WORKER)
         return {row[0] for row in driver.execute(_ALL, values, prepare=True)}

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Table, bindparam, case, or_, select, update
+from sqlalchemy import Table, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import Update
 
@@ -38,7 +38,12 @@ log = logging.getLogger(__name__)
 _delivery = cast(Table, Delivery.__table__)
 _recipient = cast(Table, Recipient.__table__)
 _ours = update(_delivery).where(_delivery.c.id == bindparam("row"), _delivery.c.claim_token == bindparam("token"))
+_arrived = func.coalesce(
+    _delivery.c.may_have_arrived_at,
+    bindparam("arrived", type_=_delivery.c.may_have_arrived_at.type),
+)
 _SETTLED = _ours.values(
+    may_have_arrived_at=_arrived,
     state=bindparam("new_state"),
     claim_token=None,
     lease_until=None,
@@ -46,6 +51,7 @@ _SETTLED = _ours.values(
     last_reply=bindparam("reply"),
 )
 _AGAIN = _ours.values(
+    may_have_arrived_at=_arrived,
     state=DeliveryState.QUEUED,
     claim_token=None,
     lease_until=None,
@@ -68,6 +74,7 @@ _DIGESTED = (
     .where(Subscription.id == bindparam("served"), Subscription.digested_seq < bindparam("upto"))
     .values(digested_seq=bindparam("upto"))
 )
+_NEXT = _ours.values(started_at=bindparam("moment"))
 _STARTED = _ours.values(started_at=bindparam("moment"), lease_until=bindparam("until"))
 _APART = update(_delivery).where(_delivery.c.id == bindparam("target")).values(folded_into=None)
 _HOLD = update(_recipient).where(_recipient.c.id == bindparam("target")).values(next_at=bindparam("until"))
@@ -93,6 +100,7 @@ class _Settlement:
     max_age: timedelta
     rules: dict[str, Any]
     carried: Sequence[Message] = ()  # others that were told in the same message
+    next_id: int | None = None  # the delivery whose attempt begins as this one ends
     follows: Next | None = None
     error: Exception | None = None
 
@@ -116,14 +124,23 @@ class Settler:
         self._adding, self._writing = threading.Lock(), threading.Lock()
 
     def settle(
-        self, message: Message, token: str, outcome: Sent | SendError, *, max_age: timedelta, carried: Sequence[Message] = (), **rules: Any
+        self,
+        message: Message,
+        token: str,
+        outcome: Sent | SendError,
+        *,
+        max_age: timedelta,
+        carried: Sequence[Message] = (),
+        next_id: int | None = None,
+        **rules: Any,
     ) -> Next:
         """Settle an attempt and say what follows; raises LeaseLost.
 
-        ``carried`` were told in the same message, and are settled in the same transaction.  ``rules`` are `Attempt`'s
+        ``carried`` were told in the same message, and are settled in the same transaction, which also notes that the
+        attempt of the delivery ``next_id``, of the same claim, begins.  ``rules`` are `Attempt`'s
         ``tries_if_unknown`` and ``server_shared``.
         """
-        own = _Settlement(message, token, outcome, max_age, rules, carried)
+        own = _Settlement(message, token, outcome, max_age, rules, carried, next_id)
         return patiently(lambda: self._try(own))
 
     def _try(self, own: _Settlement) -> Next:
@@ -158,7 +175,7 @@ class Settler:
         """What nearly all come to; one that is no longer ours, or of which more is to be written, is left as it is."""
         if not sent:
             return
-        told = [Told(one.message, one.token, cast(Sent, one.outcome).reply[:REPLY]) for one in sent]
+        told = [Told(one.message, one.token, cast(Sent, one.outcome).reply[:REPLY], one.next_id) for one in sent]
         written = self._sent.write(told)
         for one, its in zip(sent, told, strict=True):
             if its.message.id in written:
@@ -174,6 +191,8 @@ class Settler:
         jitter = random.random()  # noqa: S311  it spreads load and guards nothing
         with self._courtesy.writing(), self._db.begin() as tx:
             follows = [_settle(tx, one, message, jitter) for message in one.told]
+            if one.next_id is not None:
+                _changed(tx, _NEXT, {"row": one.next_id, "token": one.token, "moment": now(tx)})
             ended = ((message.alert_id, message.lane, each.state) for message, each in zip(one.told, follows, strict=True))
             tally(tx, Counter(end for end in ended if end[2] is not DeliveryState.QUEUED))
         one.follows = follows[0]
@@ -189,13 +208,19 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
     follows = decide_after(one.outcome, attempt)
     if _left_behind(tx, message):
         follows = replace(follows, reply="", suppress=False)
+    arrived = moment if isinstance(one.outcome, Unknown) else None
     if follows.state is DeliveryState.QUEUED:
-        again = {"due": moment + follows.wait, "returned": 0 if follows.counted else 1, "reply": follows.reply}
+        again = {
+            "due": moment + follows.wait,
+            "returned": 0 if follows.counted else 1,
+            "reply": follows.reply,
+            "arrived": arrived,
+        }
         _write(tx, message, one.token, _AGAIN, again)
         if one.carried and not isinstance(one.outcome, Unknown):
             _changed(tx, _APART, {"target": message.id})
     else:
-        settled = {"new_state": follows.state, "moment": moment, "reply": follows.reply}
+        settled = {"new_state": follows.state, "moment": moment, "reply": follows.reply, "arrived": arrived}
         _write(tx, message, one.token, _SETTLED, settled)
         if follows.state is not DeliveryState.FAILED:
             _digested(tx, message)
@@ -226,6 +251,12 @@ def put_off(db: Database, message: Message, token: str, until: datetime) -> None
     spread = timedelta(seconds=random.uniform(0.0, 0.05))  # noqa: S311  so that a target's rows do not come back as one
     with db.begin() as tx:
         _write(tx, message, token, _PUT_OFF, {"due": until + spread})
+
+
+def begin_mail(db: Database, message: Message, token: str) -> bool:
+    """Note that the attempt of a mail begins, where no settlement did so; False where its lease is lost."""
+    with db.begin() as tx:
+        return _changed(tx, _NEXT, {"row": message.id, "token": token, "moment": now(tx)}) == 1
 
 
 def begin_attempt(tx: Session, message: Message, token: str, pace: timedelta) -> datetime | None:
