@@ -1,5 +1,6 @@
 """Claiming: rows become one worker's for a while, and are looked at once more before anything is sent."""
 
+import random
 import secrets
 import time
 from collections import Counter
@@ -41,6 +42,10 @@ _URGENT_FIRST = (Delivery.priority, Delivery.due_at, Delivery.id)
 _SHORT = timedelta(seconds=1)
 LEAST = 10
 """Rows that are not worth sharing: a claim costs as much as some ten mails."""
+
+
+PROBED_AMONG = 1_000
+"""Due rows of which one is tried while the mail server is said to refuse."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +104,18 @@ def claim(db: Database, lane: Lane, limit: int, *, sharers: int = 1, monotonic: 
         gate = pause.gate(tx, lane, lock=True)
         if gate is pause.Gate.SHUT:
             return None
-        limit = 1 if gate is pause.Gate.PROBE else _share(tx, lane, limit, sharers)
-        ids = _take(tx, _due(tx, lane).order_by(*_URGENT_FIRST).limit(limit), token)
+        probe = gate is pause.Gate.PROBE
+        skip = _anyone(tx, lane) if probe else 0
+        limit = 1 if probe else _share(tx, lane, limit, sharers)
+        ids = _take(tx, _due(tx, lane).order_by(*_URGENT_FIRST).offset(skip).limit(limit), token)
         if not ids:
             return None
         if len(ids) > 1:
             ids = _alone_if_suspect(tx, ids)
         messages = _wanted(tx, lane, ids)
-        if gate is pause.Gate.PROBE and messages:
+        if probe and messages:
             pause.probing(tx)
-        return Claim(lease, messages, len(ids), gate is pause.Gate.PROBE)
+        return Claim(lease, messages, len(ids), probe)
 
 
 def more_urgent_due(db: Database, lane: Lane, priority: int) -> bool:
@@ -120,8 +127,17 @@ def more_urgent_due(db: Database, lane: Lane, priority: int) -> bool:
 def _share(tx: Session, lane: Lane, limit: int, sharers: int) -> int:
     if limit <= LEAST or sharers == 1:
         return limit
-    due = tx.scalar(select(func.count()).select_from(_due(tx, lane).limit(limit * sharers).subquery())) or 0
+    due = _count(tx, lane, limit * sharers)
     return min(limit, max(LEAST, -(-due // sharers)))
+
+
+def _anyone(tx: Session, lane: Lane) -> int:
+    """How many due rows a probe passes over: the first ones may be those whose own servers refuse."""
+    return random.randrange(max(1, _count(tx, lane, PROBED_AMONG)))  # noqa: S311  it guards nothing
+
+
+def _count(tx: Session, lane: Lane, most: int) -> int:
+    return tx.scalar(select(func.count()).select_from(_due(tx, lane).limit(most).subquery())) or 0
 
 
 def _due(tx: Session, lane: Lane) -> Select[int]:

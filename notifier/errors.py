@@ -59,7 +59,10 @@ class Refused(SendError):
 
 
 class Unavailable(SendError):
-    """Worth another try.  ``ours``: the answer blames this installation (policy, log-in, configuration), not the recipient."""
+    """Worth another try.  ``ours``: the answer blames this installation (policy, log-in, configuration), not the recipient.
+
+    ``no_session``: the mail server gave no session for it, or ended a fresh one before any recipient was named.
+    """
 
     def __init__(
         self,
@@ -70,10 +73,12 @@ class Unavailable(SendError):
         enhanced: str | None = None,
         retry_after: float = 0.0,
         ours: bool = False,
+        no_session: bool = False,
     ) -> None:
         super().__init__(reason, stage=stage, code=code, enhanced=enhanced)
         self.retry_after = clamp_wait(retry_after)
         self.ours = ours
+        self.no_session = no_session
 
 
 class RenderError(SendError):

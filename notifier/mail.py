@@ -100,6 +100,11 @@ class Mailer:
         if plugin.crash is not None:
             raise plugin.crash
 
+    @property
+    def connected(self) -> bool:
+        """Whether a session is kept."""
+        return not self._connection.lost
+
     def close(self) -> None:
         """End the session; the next ``send`` opens another."""
         self._connection.close()

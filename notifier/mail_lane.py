@@ -15,6 +15,7 @@ from models import AlertKind, Lane
 from models.database import Database
 from models.tokens import leave_token
 from notifier.claim import Claim, Message, claim, more_urgent_due
+from notifier.connection_limit import ConnectionLimit
 from notifier.digest import read_digests, skip_empty
 from notifier.errors import RenderError, SendError, Sent, Unavailable
 from notifier.lease import give_back
@@ -23,18 +24,16 @@ from notifier.mail import Mailer
 from notifier.mime import MailJob
 from notifier.pacing import Share
 from notifier.pause import Brake, server_away, server_back
+from notifier.refusals import RefusalRun
 from notifier.render import Sender
 from notifier.render_limit import RenderLimit
 from notifier.settle import LeaseLost, Settler, begin_mail
-from notifier.smtp import blames_us
 
 log = logging.getLogger(__name__)
 
 PASS_SECONDS = 5.0
 LOOK_SECONDS = 0.5
 """How often a batch looks whether something more urgent is due, and gives way."""
-RUN = 3
-"""Mails running that are refused because of us, on all connections together, after which mail waits: the next fare no better."""
 TRIES_IF_UNKNOWN = 5
 """A mail keeps its Message-ID, so mailboxes can drop a double; a server that breaks off each time must not make many."""
 
@@ -51,16 +50,30 @@ class MailLane:
         self._settler = Settler(db)
         self._limit = RenderLimit()
         self._sharers = 2 * settings.mail_connections  # a second node may be there
-        self._refused: set[str] = set()  # mails since the last one that the server took
+        self._refusals = RefusalRun()
+        self._connections = ConnectionLimit(settings.mail_connections)
+        self._sending: set[_Batch] = set()
         self._own = threading.local()
 
     def send_pass(self) -> int:
         """Send one claim's worth of due mail, at most 5 s; returns how many rows were taken, 0 if none may be sent."""
+        if not self._connections.enter():
+            return 0
+        try:
+            return self._send_claim()
+        finally:
+            if not self._mailer().connected:
+                self._connections.leave()
+
+    def _send_claim(self) -> int:
         began = time.monotonic()
         claimed = claim(self._db, Lane.BULK, self._share.size, sharers=self._sharers)
         if claimed is None:
+            if not self._sending and self._refusals.nobody_taken():
+                server_away(self._db, "The mail server refuses our mail to every recipient.", probe=False)
             return 0
         batch = _Batch(self, claimed, began + PASS_SECONDS)
+        self._sending.add(batch)
         try:
             letters_ = self._letters(claimed, batch)
             batch.order([message for letter in letters_ for message, _ in letter.to])
@@ -68,6 +81,7 @@ class MailLane:
                 if not self._send_letter(letter, batch):
                     break
         finally:
+            self._sending.discard(batch)
             if batch.settled < len(claimed.messages):
                 give_back(self._db, claimed.lease.token, but=batch.in_flight(), begun=True)
         self._share.learn(batch.settled, time.monotonic() - began)
@@ -78,6 +92,7 @@ class MailLane:
         mailer: Mailer | None = getattr(self._own, "mailer", None)
         if mailer is not None:
             mailer.close()
+        self._connections.leave()
         self._settler.close()
 
     def _mailer(self) -> Mailer:
@@ -117,14 +132,23 @@ class MailLane:
             return True
         return batch.concluded()
 
-    def _no_use(self, job: MailJob, outcome: Sent | SendError, *, probe: bool) -> bool:
-        """True where the server refuses mail because of us, not of one recipient: several times running, or when tried again."""
+    def _no_use(self, message: Message, outcome: Sent | SendError, *, probe: bool) -> bool:
+        """True where the server refuses mail because of us, and takes no other."""
         if isinstance(outcome, Sent):
-            self._refused.clear()
-        elif blames_us(outcome):
-            self._refused.add(job.uid)
-            return probe or len(self._refused) >= RUN
-        return False
+            self._refusals.taken()
+            return False
+        again = message.attempts > 1
+        ours = self._refusals.add(message.uid, message.address, outcome, again=again)
+        return ours and self._refusals.stops_mail(outcome, probe=probe)
+
+    def _full(self, outcome: Sent | SendError) -> bool:
+        """Whether the server takes no connection more while others are held; this thread gives up its own then."""
+        turned_away = isinstance(outcome, Unavailable) and outcome.no_session
+        if not turned_away or not self._connections.refused():
+            return False
+        self._mailer().close()
+        log.info("the mail server takes %d connections at a time", self._connections.allowed)
+        return True
 
 
 class _Batch:
@@ -140,6 +164,7 @@ class _Batch:
         self._brake = Brake(lane._db, (message.alert_id for message in claimed.messages))
         self._stopped = False
         self._paused = False
+        self._full = False
         self._look_at = time.monotonic() + LOOK_SECONDS
         self._last: Sent | SendError | None = None
         self.settled = 0
@@ -184,6 +209,9 @@ class _Batch:
     def settle(self, job: MailJob, outcome: Sent | SendError) -> None:
         """Called right after each answer."""
         message, after = self._open[job.uid], self._next.get(job.uid)
+        if full := self._lane._full(outcome):
+            reason = outcome.reason if isinstance(outcome, SendError) else ""
+            outcome = Unavailable(reason, stage="connect")  # no fault of this mail, which is not tried
         self._last = self._answer = outcome
         try:
             self._lane._settler.settle(
@@ -202,7 +230,9 @@ class _Batch:
             self._stopped = True
         del self._open[job.uid]
         self._current = None
-        if self._lane._no_use(job, outcome, probe=self._claim.probe):
+        if full:
+            self._stopped = self._full = True
+        elif self._lane._no_use(message, outcome, probe=self._claim.probe):
             server_away(self._lane._db, f"The mail server refuses our mail: {outcome}", probe=self._claim.probe)
             self._stopped = self._paused = True
 
@@ -213,6 +243,8 @@ class _Batch:
 
     def concluded(self) -> bool:
         """After a kind's mails: whether to go on.  Mails that the sender left by itself mean that the server is away."""
+        if self._full:
+            return False
         away = isinstance(self._last, Unavailable) and self._last.stage == "connect"
         if away or (self._open and not self._stopped):
             reason = self._last.reason if isinstance(self._last, SendError) else "the mail server broke off"

@@ -27,6 +27,7 @@ from notifier.alert_failure import tell_operators_once
 from notifier.attempts import log_attempt
 from notifier.breaker import feel, note
 from notifier.claim import Message
+from notifier.ended_addresses import disabled_for_long, hold_instead
 from notifier.errors import RenderError, SendError, Sent, Unknown
 from notifier.lease import LEASE
 from notifier.patience import patiently
@@ -208,6 +209,10 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
     follows = decide_after(one.outcome, attempt)
     if _left_behind(tx, message):
         follows = replace(follows, reply="", suppress=False)
+    elif disabled_for_long(tx, message, one.outcome):
+        follows = replace(follows, suppress=True)
+    if follows.suppress and hold_instead(tx, message, follows.reply):
+        follows = Next(state=DeliveryState.QUEUED, reply=follows.reply, counted=False)
     arrived = moment if isinstance(one.outcome, Unknown) else None
     if follows.state is DeliveryState.QUEUED:
         again = {

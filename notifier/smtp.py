@@ -20,9 +20,30 @@ TIMEOUT_SECONDS = 30.0
 """For one message, a new session included: half of a lease, which a sender renews when half of it is over."""
 
 _AGREED: dict[Stage, tuple[int, ...]] = {"mail": (250,), "rcpt": (250, 251), "data": (354,)}
-_ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
-_MAILBOX = re.compile(r"(?i)\b(user|mailbox|recipient|account|address|addressee)\b")
-_POLICY = re.compile(r"(?i)relay|spam|block|blacklist|denied|policy|reputation|spf|dkim|dmarc|rate|authenticat|sender|full|quota|\bip\b")
+_STATUS = re.compile(r"(?<![\w.])(5\.\d{1,3}\.\d{1,3})(?!\.?\w)")
+_RECIPIENT_STATUSES = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
+"""Those of RFC 3463 section 3.2 and RFC 7505 that say something final of the recipient's address."""
+_SENDER_STATUSES = {"5.1.7", "5.1.8"}
+_VAGUE_STATUS = re.compile(r"5\.(0\.0|1\.0|5\.\d+)")
+"""Their words say more than they do."""
+_NO_MAILBOX = re.compile(
+    r"(?ix) \b(?:no\ such | unknown | invalid | non-?existent)\ (?:local\ )?(?:user|mailbox|recipient|account|address|alias|local\ part)\b"
+    r"| \b(?:user|mailbox|recipient|account|addressee|address|alias)\ (?:is\ |was\ )?"
+    r"(?:unknown | invalid | not\ found | not\ known | nicht\ bekannt | unbekannt | (?:does\ not | doesn't)\ exist)\b"
+    r"| \bno\ mailbox\ (?:here\ )?by\ that\ name\b | \bnot\ a\ (?:known|valid)\ (?:user|mailbox|recipient)\b"
+)
+"""Clear words for a mailbox that is not there; what 550 is said to mean, "mailbox unavailable", is none (RFC 5321 section 4.2.3)."""
+_NO_END = re.compile(r"(?i)\b(full|quota|storage|disabled|inactive|suspended|locked|deactivated)\b|https?://postmaster\.")
+"""A mailbox that is there, and the page of a provider's postmaster, where the true reason is explained."""
+_POLICY = re.compile(
+    r"(?ix) \b(?: polic(?:y|ies) | spam\w* | unsolicited | bulk | abus\w+ | reputation | relay\w* | sender | envelope-from | spoof\w*"
+    r"| spf | dkim | dmarc | \w*authenticat\w* | authoriz\w* | unauthorized | (?:not|isn't)\ (?:allowed|permitted|accepted) | denied"
+    r"| block(?:ed|ing|s)? | \w*(?:block|black|deny)[-\ ]?list\w* | banned | dnsbl | rbl | listed\ (?:in|on|by|at)"
+    r"| client\ host | (?:your|sending|the|originating)\ ip | ip\ address | ip= | reverse\ dns | rdns | ptr | helo | ehlo | tls"
+    r"| (?:bad|invalid)\ dns | resource\ record | rate | too\ many | virus | content | verif\w+\ failed )"
+)
+"""Words of a refusal that is about this installation, whatever else it says."""
+_LATER = re.compile(r"(?i)\b(try again|later|temporar\w+)\b")
 
 
 class NoServer(Exception):
@@ -70,6 +91,8 @@ class MailConnection:
         outcome = self._transact(self._session(), sender, recipient, message)
         if kept and self._smtp is None and isinstance(outcome, Unavailable) and outcome.stage == "mail":
             outcome = self._transact(self._session(), sender, recipient, message)
+        if isinstance(outcome, Unavailable) and outcome.stage == "mail" and not outcome.ours:
+            outcome.no_session = self._messages == 1
         return outcome
 
     def check_sender(self, sender: str) -> Sent | SendError:
@@ -120,12 +143,20 @@ class MailConnection:
             _shut(smtp)
             # The server turns us away before any recipient is named, so none of them is to blame.
             raise NoServer(
-                Unavailable(_words(exc.smtp_code, exc.smtp_error), stage="connect", code=exc.smtp_code, ours=exc.smtp_code >= 500)
+                Unavailable(
+                    _words(exc.smtp_code, exc.smtp_error),
+                    stage="connect",
+                    code=exc.smtp_code,
+                    ours=exc.smtp_code >= 500,
+                    no_session=exc.smtp_code < 500,
+                )
             ) from exc
         except OSError as exc:
             _shut(smtp)
             ours = isinstance(exc, smtplib.SMTPNotSupportedError)  # it offers no STARTTLS or log-in
-            raise NoServer(Unavailable(f"the mail server cannot be reached: {_why(exc)}", stage="connect", ours=ours)) from exc
+            raise NoServer(
+                Unavailable(f"the mail server cannot be reached: {_why(exc)}", stage="connect", ours=ours, no_session=not ours)
+            ) from exc
         return smtp
 
     def _transact(self, smtp: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> Sent | SendError:
@@ -138,10 +169,12 @@ class MailConnection:
         try:
             if talk.agree(f"MAIL FROM:<{sender}>{options}\r\n", f"RCPT TO:<{recipient}>\r\n"):
                 talk.hand_over(message)
-        except OSError as exc:
+        except Exception as exc:
             self._drop()
             if talk.sent:
                 return Unknown(f"the mail server took the message and broke off: {_why(exc)}", stage="data")
+            if not isinstance(exc, OSError):
+                raise
             return Unavailable(f"the mail server broke off: {_why(exc)}", stage=talk.stage)
         finally:
             self._used_at = time.monotonic()
@@ -215,29 +248,25 @@ class _Talk:
 
 
 def judge(stage: Stage, code: int, words: str) -> SendError:
-    """What a reply other than "done" means for the message and the address.
+    """What a reply other than "done" means for the message and the address; ``words`` may have several lines.
 
-    4yz waits.  5.7.x (policy), 5.3.x (system) and 5.1.7, 5.1.8 (our sender address) are this installation's to mend.
-    An address ends only at RCPT, by 5.1.x or by 550 and 553 that speak of a mailbox; any other 5yz fails the message.
+    4yz waits.  5.7.x (policy), 5.3.x (system), 5.1.7 and 5.1.8 (our sender address) are this installation's to mend, on
+    whichever line they stand: the last one may hold the reason.  So are words of policy where no status says otherwise.
+    An address ends only at RCPT: by a status that speaks of it (RFC 3463 section 3.2), or, where there is no status, by
+    550 and 553 with clear words that there is no such mailbox.  Any other 5yz fails the message.
     """
-    found = _ENHANCED.match(words)
-    enhanced = found[1] if found else None
+    statuses: list[str] = _STATUS.findall(words) if code >= 500 else re.findall(r"^\s*(4\.\d+\.\d+)\b", words)
+    enhanced = statuses[0] if statuses else None
     reason = _words(code, words)
-    kind = enhanced or ""
-    if not 500 <= code < 600:
-        return Unavailable(reason, stage=stage, code=code, enhanced=enhanced)
-    if kind.startswith(("5.7.", "5.3.")) or kind in {"5.1.7", "5.1.8"}:
-        return Unavailable(reason, stage=stage, code=code, enhanced=enhanced, ours=True)
-    named = not enhanced and code in {550, 553} and bool(_MAILBOX.search(words)) and not _POLICY.search(words)
-    ends = stage == "rcpt" and (kind.startswith("5.1.") or named)
+    vague = enhanced is None or bool(_VAGUE_STATUS.fullmatch(enhanced))
+    ours = any(status.startswith(("5.7.", "5.3.")) or status in _SENDER_STATUSES for status in statuses)
+    if vague or enhanced in _RECIPIENT_STATUSES:
+        ours = ours or bool(_POLICY.search(words))
+    if not 500 <= code < 600 or ours or (vague and _LATER.search(words)):
+        return Unavailable(reason, stage=stage, code=code, enhanced=enhanced, ours=ours)
+    named = enhanced is None and code in {550, 553} and bool(_NO_MAILBOX.search(words)) and not _NO_END.search(words)
+    ends = stage == "rcpt" and (enhanced in _RECIPIENT_STATUSES or named)
     return Refused(reason, stage=stage, code=code, enhanced=enhanced, ends_address=ends)
-
-
-def blames_us(outcome: SendError) -> bool:
-    """The server refuses us, our sender or what we say, so mail to others would fare no better."""
-    if isinstance(outcome, Unavailable):
-        return outcome.ours and outcome.stage != "connect"
-    return isinstance(outcome, Refused) and outcome.stage in ("mail", "data")
 
 
 def _shut(smtp: smtplib.SMTP | None) -> None:

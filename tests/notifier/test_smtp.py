@@ -1,6 +1,10 @@
 """MAIL_URL, and what a mail server's replies mean."""
 
+from pathlib import Path
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from config.mail import MailServer, parse_mail_url
 from notifier.errors import Refused, Unavailable
@@ -72,8 +76,6 @@ def test_a_reply_that_names_the_mailbox_at_rcpt_ends_the_address(code: int, word
         (550, "5.2.1 mailbox disabled"),
         (552, "5.2.2 mailbox full"),
         (550, "mailbox full, quota exceeded"),
-        (550, "relaying denied for this recipient"),
-        (550, "user unknown to our reputation service, your IP is on a blacklist"),
         (554, "no such user"),
         (550, "go away"),
     ],
@@ -93,6 +95,30 @@ def test_policy_system_and_sender_faults_are_ours_and_may_pass(stage: str, words
     assert isinstance(outcome, Unavailable)
     assert outcome.ours
     assert outcome.enhanced == words.split()[0]
+
+
+ROWS = (Path(__file__).parent / "smtp_replies.txt").read_text("utf-8").splitlines()[1:]
+REPLIES = [row.replace("\\n", "\n").split("\t") for row in ROWS]
+
+
+def meaning(outcome: object) -> str:
+    if isinstance(outcome, Unavailable):
+        return "our problem" if outcome.ours else "wait"
+    assert isinstance(outcome, Refused)
+    return "ends address" if outcome.ends_address else "fails message"
+
+
+@pytest.mark.parametrize(("means", "who", "code", "lines"), REPLIES)
+def test_what_real_servers_say_at_rcpt_means_what_it_speaks_of(means: str, who: str, code: str, lines: str) -> None:
+    assert meaning(judge("rcpt", int(code), lines)) == means, who
+    assert meaning(judge("rcpt", int(code), lines.replace("\n", "\r\n"))) == means
+    assert meaning(judge("data", int(code), lines)) == means.replace("ends address", "fails message")
+
+
+@given(st.sampled_from(REPLIES).filter(lambda row: row[0] == "our problem"), st.sampled_from(REPLIES))
+def test_no_reply_with_words_about_us_on_any_line_ends_an_address(ours: list[str], other: list[str]) -> None:
+    for lines in (f"{ours[3]}\n{other[3]}", f"{other[3]}\n{ours[3]}"):
+        assert meaning(judge("rcpt", 550, lines)) != "ends address"
 
 
 @pytest.mark.parametrize("stage", ["mail", "data"])

@@ -1,0 +1,124 @@
+"""Refusals that speak of a recipient's address: when they end it, and when they are doubted."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import and_, func, select, update
+from sqlalchemy.orm import Session
+
+from models import Alert, AlertKind, Delivery, DeliveryState, Recipient, RecipientState
+from models.clock import now
+from models.holds import hold
+from models.stories import Site
+from models.tallies import tallied, tally
+from notifier.claim import Message
+from notifier.errors import Refused, SendError, Sent
+from notifier.sql import among, changed
+
+log = logging.getLogger(__name__)
+
+MAILBOX_DISABLED = "5.2.1"
+DISABLED_TIMES, DISABLED_DAYS = 3, 7
+"""Alerts running that a disabled mailbox refused, and days since the first, after which it ends.
+
+RFC 3463 section 3.3: it may be enabled again, or never.
+"""
+ALIKE_ADDRESSES, ALIKE_DOMAINS = 3, 2
+"""Addresses of one alert, and domains, that are refused with the same words before that is doubted."""
+DOUBTED_SHARE = 10
+"""One in so many of an alert's answers: senders of bulk mail are stopped at 10 % of hard bounces."""
+_LOOKED_AT = 200
+"""Addresses that an alert ended, the latest: more change nothing."""
+
+
+def disabled_for_long(tx: Session, message: Message, outcome: Sent | SendError) -> bool:
+    """Whether ``outcome`` is one of several running, over days, that call the mailbox disabled."""
+    if not isinstance(outcome, Refused) or outcome.stage != "rcpt":
+        return False
+    if outcome.enhanced != MAILBOX_DISABLED:
+        return False
+    reply = func.coalesce(Delivery.last_reply, "")
+    disabled = and_(Delivery.state == DeliveryState.FAILED, reply.like(f"5__ {MAILBOX_DISABLED} %"))
+    ended = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN)
+    settled = and_(Delivery.recipient_id == message.recipient_id, Delivery.state.in_(ended))
+    last_other = select(func.coalesce(func.max(Delivery.id), 0)).where(settled, ~disabled)
+    run = select(func.count(), func.min(Delivery.settled_at)).where(settled, disabled, Delivery.id > last_other.scalar_subquery())
+    times, first_at = tx.execute(run).one()
+    long_ago = first_at is not None and now(tx) - first_at >= timedelta(days=DISABLED_DAYS)
+    return times + 1 >= DISABLED_TIMES and long_ago
+
+
+def hold_instead(tx: Session, message: Message, reply: str) -> bool:
+    """Whether ``reply``, which would end an address, is doubted; all sending is held then.
+
+    A mail server that says of several addresses of several domains that they do not exist is
+    likely misconfigured.  Those that it ended in this alert are subscribed again, and their mails
+    wait.  Once an operator has let the alert go on, what the server says is believed.
+    """
+    alert = tx.get_one(Alert, message.alert_id)
+    if alert.kind is AlertKind.NOTICE or alert.resumed_at is not None:
+        return False
+    if tx.scalars(select(Site.held_reason)).one() is not None:
+        return True
+    ended = _ended_alike(tx, message, reply)
+    domains = {address.rpartition("@")[2] for address in [message.address, *ended.values()]}
+    number = 1 + len(ended)
+    if number < ALIKE_ADDRESSES or len(domains) < ALIKE_DOMAINS:
+        return False
+    sent = tallied(tx, [message.alert_id]).get(message.alert_id, {}).get(DeliveryState.SENT, 0)
+    if number * DOUBTED_SHARE < number + sent:
+        return False
+    _take_back(tx, message.alert_id, list(ended))
+    refusal = f"refuses {number} addresses of {len(domains)} domains with the same words"
+    hold(
+        tx,
+        f"The mail server {refusal} ({reply[:100]}). Nobody was unsubscribed. Check the mail server, then resume.",
+    )
+    log.warning("sending is held until `storywire resume`: the mail server %s", refusal)
+    return True
+
+
+def _ended_alike(tx: Session, message: Message, reply: str) -> dict[int, str]:
+    """Deliveries of the same alert that ended their recipients by the same words, and the addresses."""
+    query = (
+        select(Delivery.id, Delivery.last_reply, Recipient.address)
+        .join(Recipient, Recipient.id == Delivery.recipient_id)
+        .where(
+            Delivery.alert_id == message.alert_id,
+            Delivery.state == DeliveryState.FAILED,
+            Recipient.state == RecipientState.SUPPRESSED,
+            Recipient.reason == Delivery.last_reply,
+        )
+        .order_by(Delivery.id.desc())
+        .limit(_LOOKED_AT)
+    )
+    words = _without_address(reply, message.address)
+    rows = tx.execute(query).all()
+    return {id_: to for id_, said, to in rows if _without_address(said or "", to) == words}
+
+
+def _take_back(tx: Session, alert_id: int, delivery_ids: Sequence[int]) -> None:
+    """Subscribe the recipients of these deliveries again, and let their mails wait."""
+    waiting: dict[str, Any] = {
+        "state": DeliveryState.QUEUED,
+        "attempts": Delivery.attempts - 1,
+        "due_at": now(tx),
+        "settled_at": None,
+    }
+    back = update(Delivery).where(among(tx, Delivery.id, delivery_ids)).values(waiting)
+    back = back.returning(Delivery.recipient_id, Delivery.lane)
+    rows = tx.execute(back.execution_options(synchronize_session=False)).all()
+    recipients = update(Recipient).where(among(tx, Recipient.id, [row.recipient_id for row in rows]))
+    changed(tx, recipients.values(state=RecipientState.CONFIRMED, reason="", ended_at=None))
+    failed = Counter((alert_id, row.lane, DeliveryState.FAILED) for row in rows)
+    tally(tx, {change: -number for change, number in failed.items()})
+
+
+def _without_address(reply: str, address: str) -> list[str]:
+    """The words of ``reply`` that are no address, name of a host, number or id."""
+    local = address.rpartition("@")[0].lower()
+    words = (word.strip(".,:;!()<>[]'\"") for word in reply.lower().split())
+    return [word for word in words if word.isalpha() and word != local]
