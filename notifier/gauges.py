@@ -15,6 +15,7 @@ from notifier.report import ENDED
 
 Values = dict[tuple[str, ...], float]
 DAY = timedelta(days=1)
+OLDEST_DUE = "storywire_oldest_due_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _due(tx: Session) -> Iterator[Gauge]:
     oldest |= {("urgent", service): moment for service, moment in tx.execute(by_service)}
     ages: Values = {labels: (now(tx) - moment).total_seconds() if moment is not None else 0.0 for labels, moment in oldest.items()}
     about = "Seconds since the oldest delivery that is due should have gone out; 0: none waits"
-    yield Gauge("storywire_oldest_due_seconds", about, ("lane", "service"), ages)
+    yield Gauge(OLDEST_DUE, about, ("lane", "service"), ages)
 
 
 def _channels(tx: Session) -> Iterator[Gauge]:

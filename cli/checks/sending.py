@@ -9,10 +9,13 @@ from cli.checks.checkup import CheckResult, Checkup, fault
 from cli.worker_lock import is_worker_running
 from models import Alert, Entry, Lane, Pause, Recipient, Site
 from models.clock import now
+from models.database import Database
 from models.heartbeats import any_worker_runs, workers
+from notifier.gauges import OLDEST_DUE, gauges
 
 _START_A_WORKER = "Start `storywire serve`, or `storywire worker` on one of the nodes."
 _SHOWN_CHANNELS = 5
+_LATE_SECONDS = 300.0
 
 
 def check_workers(checkup: Checkup) -> Iterator[CheckResult]:
@@ -71,6 +74,20 @@ def check_sending(checkup: Checkup) -> Iterator[CheckResult]:
         )
     for reason in waits:
         yield fault(reason, "Mail is tried again by itself; see the check `mail`.")
+    if not (site.sending_paused or site.held_reason is not None or waits):
+        yield from _overdue(checkup.db)
+
+
+def _overdue(db: Database) -> Iterator[CheckResult]:
+    """Messages that are late although nothing holds them."""
+    with db.read() as tx:
+        ages = next(gauge.values for gauge in gauges(tx) if gauge.name == OLDEST_DUE)
+    for (_, service), seconds in ages.items():
+        if seconds > _LATE_SECONDS:
+            yield fault(
+                f"Messages by {service} wait: the oldest for {_duration(timedelta(seconds=seconds))}.",
+                "Check that enough workers run, and look at their log.",
+            )
 
 
 def check_channels(checkup: Checkup) -> Iterator[CheckResult]:

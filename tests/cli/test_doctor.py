@@ -19,10 +19,11 @@ from cli.checks.sending import check_workers
 from cli.doctor import CHECKS
 from cli.worker_lock import worker_lock
 from config.settings import load_settings
-from models import Alert, Lane, Pause, Recipient, WorkerHeartbeat
+from models import Alert, Delivery, Lane, Pause, Recipient, WorkerHeartbeat
 from models.clock import now
 from models.database import open_database
 from models.heartbeats import SILENT_AFTER, record_heartbeat
+from notifier.expand import expand_all
 from tests.broker import URL, Broker
 from tests.conftest import missing
 from tests.notifier.conftest import Inbox
@@ -121,6 +122,18 @@ def test_what_waits_for_a_person_is_found(story, ledger, change, check, says, ad
         tx.execute(change)
     ((status, problem, advice),) = findings(story, check)
     assert (status, says in problem, advises in advice) == ("fault", True, True), (problem, advice)
+
+
+def test_messages_that_are_late_though_nothing_holds_them_are_found(story, ledger):
+    story("channel", "add", "room", "--url", "json://127.0.0.1:9/hook")
+    story("entry", "add", "floods", "--title", "River rising")
+    expand_all(ledger, go_on=lambda: True, ring=lambda lane: None)
+    assert findings(story, "sending") == []
+    with ledger.begin() as tx:
+        tx.execute(update(Delivery).values(due_at=now(tx) - timedelta(minutes=10)))
+    ((status, problem, advice),) = findings(story, "sending")
+    assert (status, problem) == ("fault", "Messages by webhook wait: the oldest for 10 minutes.")
+    assert "workers run" in advice
 
 
 def test_a_mail_server_that_is_away_is_found(story, ledger):
