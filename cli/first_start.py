@@ -46,4 +46,6 @@ def _missing_database(settings: Settings) -> Path | None:
     if not settings.embedded:
         return None
     path = sqlite_path(settings.resolved_database_url)
-    return None if path is None or path.exists() else path
+    if path is None or (path.exists() and path.stat().st_size):
+        return None
+    return path

@@ -45,6 +45,8 @@ def worker(lanes: tuple[str, ...]) -> None:
             synchronous="NORMAL",
             gates=Gates.of(settings),
             mark_path=settings.data_dir / "send-mark",
+            connections=settings.database_connections,
+            process="worker",
         )
         run_worker(settings, door.keys, db, stop, frozenset(map(Lane, lanes)) or frozenset(Lane))
         db.engine.dispose()

@@ -74,6 +74,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(Path("var"), description="Folder for the SQLite database, keys and lock files; made if missing.")
     database_url: str = Field("", repr=False, description="PostgreSQL as postgresql://user@host/name; empty: SQLite in DATA_DIR.")
+    database_connections: int = Field(6, ge=3, le=100, description="PostgreSQL connections that one process opens at most.")
     broker_url: Annotated[str, AfterValidator(check_broker_url)] = Field(
         "", repr=False, description="RabbitMQ as amqp://user:pass@host; empty: no broker, the database alone is polled."
     )

@@ -1,6 +1,7 @@
 """Opening the database: SQLite with the pragmas and locks that it needs, or PostgreSQL."""
 
 import os
+import platform
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -8,11 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, CursorResult, Delete, Engine, Insert, Update, create_engine, event, make_url
+from sqlalchemy import Connection, CursorResult, Delete, Engine, ExceptionContext, Insert, Update, create_engine, event, make_url
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.clock import Clock, database_clock
+from models.connection_pool import KEPT_IDLE, WAIT_SECONDS, WaitingPool
+from models.database_file import DatabaseFile, DatabaseFileFault
 from models.gates import OPEN, Gates
 from models.mark_file import MarkFile
 
@@ -48,10 +51,11 @@ class Database(sessionmaker[Session]):
     and then writes fails when another wrote in between, however long it would wait.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, gates: Gates, mark_file: MarkFile) -> None:
+    def __init__(self, engine: Engine, clock: Clock, gates: Gates, mark_file: MarkFile, file: DatabaseFile | None = None) -> None:
         super().__init__(bind=engine, expire_on_commit=False, info={"clock": clock, "gates": gates})
         self.engine, self.clock = engine, clock
         self.mark_file, self.sends = mark_file, SendActivity()
+        self.file = file  # None on PostgreSQL and in memory
         # SQLite reads one moment by itself; PostgreSQL must be asked to.
         one_moment = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
         self._reader = engine.execution_options(**{_READ: True}, **one_moment)
@@ -61,6 +65,12 @@ class Database(sessionmaker[Session]):
         """A transaction that sees one moment of the database and writes nothing."""
         with self(bind=self._reader) as tx:
             yield tx
+
+    @property
+    def short_of_connections(self) -> bool:
+        """Whether PostgreSQL refused a connection a short while ago, so none should be kept that is not needed."""
+        pool = self.engine.pool
+        return isinstance(pool, WaitingPool) and pool.short
 
     @property
     def embedded(self) -> bool:
@@ -75,22 +85,26 @@ def open_database(
     clock: Clock = database_clock,
     gates: Gates = OPEN,
     mark_path: Path | None = None,
+    connections: int = 6,
+    process: str = "command",
 ) -> Database:
     """The database at ``url``, which need not have its tables yet; ``gates`` hold for whatever is posted through it.
 
     ``mark_path``: where a worker keeps the send mark of a PostgreSQL database; on SQLite it is beside the file.
+    ``connections``: how many PostgreSQL connections this process may have; ``process`` names them there.
 
     ``synchronous`` counts on SQLite only: FULL survives a power loss after each commit; NORMAL may lose the last
     commits then (never at a mere crash), which the worker accepts because it can only repeat a message.
     Errors leave out the values of their statement: those are addresses, hashes and drafts, and errors are logged.
     """
     if not url.startswith("sqlite"):
-        patience = {name: value for name, value in _PATIENCE.items() if name not in make_url(url).query}
-        pool = {"pool_pre_ping": True, "pool_size": 8, "max_overflow": 8}
-        engine = create_engine(url, hide_parameters=True, connect_args=patience, **pool)
-        return Database(engine, clock, gates, MarkFile(mark_path))
+        return Database(_postgresql(url, connections, process), clock, gates, MarkFile(mark_path))
+    path = sqlite_path(url)
+    file = None if path is None else DatabaseFile(path)
     engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 5})
-    make_private(engine.url.database or "")
+    if file is not None:
+        make_private(file.path)
+        _watch_file(engine, file)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001
@@ -104,9 +118,48 @@ def open_database(
         options: dict[str, Any] = dict(connection.get_execution_options())
         connection.exec_driver_sql("BEGIN" if options.get(_READ) else "BEGIN IMMEDIATE")
 
-    path = sqlite_path(url)
     beside = None if path is None else path.with_name(f"{path.name}.send-mark")
-    return Database(engine, clock, gates, MarkFile(beside))
+    return Database(engine, clock, gates, MarkFile(beside), file)
+
+
+def _postgresql(url: str, connections: int, process: str) -> Engine:
+    name = f"storywire {process} {platform.node()}:{os.getpid()}"
+    usual = {**_PATIENCE, "application_name": name[:63]}  # PostgreSQL cuts longer ones
+    query = make_url(url).query
+    return create_engine(
+        url,
+        hide_parameters=True,
+        connect_args={key: value for key, value in usual.items() if key not in query},
+        poolclass=WaitingPool,
+        pool_pre_ping=True,
+        pool_size=min(KEPT_IDLE, connections),
+        max_overflow=max(connections - KEPT_IDLE, 0),
+        pool_timeout=WAIT_SECONDS,
+        pool_use_lifo=True,
+    )
+
+
+def _watch_file(engine: Engine, file: DatabaseFile) -> None:
+    """Let no connection and no transaction begin on a file that is gone, is another one, or is damaged."""
+
+    @event.listens_for(engine, "do_connect")
+    def _on_open(dialect: object, record: object, args: Any, options: dict[str, Any]) -> sqlite3.Connection:  # noqa: ARG001
+        connection: sqlite3.Connection = sqlite3.connect(file.uri, uri=True, **options)
+        try:
+            file.note_opened()
+        except DatabaseFileFault:
+            connection.close()
+            raise
+        return connection
+
+    @event.listens_for(engine, "begin", insert=True)
+    def _on_begin(connection: Connection) -> None:  # noqa: ARG001
+        file.check()
+
+    @event.listens_for(engine, "handle_error")
+    def _on_error(context: ExceptionContext) -> None:
+        if fault := file.note_error(context.original_exception):
+            raise fault from context.original_exception
 
 
 def sqlite_path(url: str) -> Path | None:

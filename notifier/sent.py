@@ -78,12 +78,15 @@ class SentWriter:
         try:
             with self._courtesy.writing():
                 driver = connection.connection.driver_connection
-                return self._write_each(driver, told) if self._db.embedded else self._write_all(driver, told)
+                written = self._write_each(driver, told) if self._db.embedded else self._write_all(driver, told)
         except BaseException:
             self._connection = None
             connection.invalidate()
             connection.close()
             raise
+        if self._db.short_of_connections:  # other threads and nodes wait for one
+            self.close()
+        return written
 
     def _connect(self) -> Connection:
         connection = self._db.engine.connect()

@@ -35,6 +35,7 @@ HELD = "sending is held until `storywire resume`: %s"
 LEAST, MOST = 0.6, 1.0  # seconds between two ticks: jittered, so that nodes do not tick together
 WATCH_SECONDS = 0.05
 QUIET_SECONDS = 60.0
+LOOK_INSIDE_SECONDS = 0.25
 
 
 class Ticker:
@@ -91,6 +92,8 @@ class Ticker:
         release_expired(self._db)
         if time.monotonic() >= self._quiet_at:
             self._quiet_at = time.monotonic() + QUIET_SECONDS  # first: what fails here must not keep each tick from what is due
+            if self._db.file is not None:
+                self._db.file.look_inside(seconds=LOOK_INSIDE_SECONDS)
             quiet_streams(self._db)
             forget_unanswered(self._db)
             forget_kept(self._db)

@@ -4,7 +4,7 @@ import atexit
 import logging
 
 from config.keys import load_keys
-from config.settings import load_settings
+from config.settings import BadSettings, load_settings
 from feeds.watcher import Watcher
 from models.database import open_database
 from models.gates import Gates
@@ -13,7 +13,14 @@ from notifier.troubles import Troubles
 from web import create_app
 
 _settings = load_settings()
-_db = open_database(_settings.resolved_database_url, gates=Gates.of(_settings))
+if _settings.lacks_database:  # deleted since `serve` looked: a new, empty one must not take its place
+    raise BadSettings(f"There is no database in {_settings.data_dir.absolute()}. Bring it back from a backup.")
+_db = open_database(
+    _settings.resolved_database_url,
+    gates=Gates.of(_settings),
+    connections=_settings.database_connections,
+    process="web",
+)
 _flask = create_app(_settings, load_keys(_settings), _db, ring=make_doorbell(_settings))
 _watcher = Watcher(_db, _flask.extensions["storywire"].shelf, Troubles(logging.getLogger("web.shelf")))
 _watcher.start()

@@ -6,6 +6,7 @@ from cli.checks.checkup import CheckResult, Checkup, fault
 from config.keys import load_keys
 from config.settings import BadSettings, Settings
 from models.database import Database
+from models.database_file import DatabaseFileFault
 from models.site_key import check_key
 from models.upgrade_copies import find_lost_rows
 
@@ -16,6 +17,7 @@ def check_database(checkup: Checkup) -> Iterator[CheckResult]:
         yield checkup.unusable_database
     if checkup.db is not None:
         yield from _check_key(checkup.settings, checkup.db)
+        yield from _check_file(checkup.db)
     if checkup.db is not None and (lost := find_lost_rows(checkup.db)):
         yield fault(
             lost.sentence,
@@ -28,3 +30,13 @@ def _check_key(settings: Settings, db: Database) -> Iterator[CheckResult]:
         check_key(db, load_keys(settings))
     except BadSettings as exc:
         yield fault(str(exc), "Until then `storywire serve` does not start.")
+
+
+def _check_file(db: Database) -> Iterator[CheckResult]:
+    """Have SQLite read the whole structure of its file."""
+    if db.file is None:
+        return
+    try:
+        db.file.look_inside()
+    except DatabaseFileFault as exc:
+        yield fault(str(exc), "Restore it from a backup (docs/upgrading.md says how a copy is put in its place).")

@@ -9,9 +9,10 @@ from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
-from models import Account, Role
+from models import Account, Lane, Role
 from models.clock import now
 from models.database import Database, open_database
+from models.heartbeats import record_heartbeat
 from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, Person
 from web.context import Service
@@ -61,6 +62,7 @@ def test_the_style_is_kept_for_a_year_under_an_address_that_changes_with_it(read
 
 
 def test_health_is_said_without_a_database_and_readiness_not(app: Flask, reader: Person) -> None:
+    record_heartbeat(app.extensions["storywire"].db, Lane)
     assert (reader.get("/healthz").status_code, reader.get("/readyz").status_code) == (200, 200)
     service: Service = app.extensions["storywire"]
     app.extensions["storywire"] = replace(service, db=open_database("sqlite://"))

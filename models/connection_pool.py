@@ -1,0 +1,105 @@
+"""PostgreSQL connections: few a process, and threads wait where the server takes no more."""
+
+import logging
+import random
+import re
+import threading
+import time
+from typing import Any
+
+import psycopg
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.util.queue import Empty
+
+log = logging.getLogger(__name__)
+
+KEPT_IDLE = 2
+"""Connections that a process keeps while it has nothing to do: a role's limit is shared by all of them."""
+WAIT_SECONDS = 20.0
+"""How long a thread waits for a connection before its work fails, to be tried again later."""
+_SHORT_SECONDS = 30.0
+"""After a refusal a process keeps no more than one idle connection for so long: others need them."""
+# What PostgreSQL says has no SQLSTATE where a connection is refused (53300); PgBouncer has words of its own.
+_REFUSED = re.compile(r"too many connections|too many clients|connection slots|no more connections")
+
+
+class ConnectionsUsedUp(OperationalError):
+    """No connection came free in time."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("", None, psycopg.OperationalError(sentence))
+
+
+class WaitingPool(QueuePool):
+    """A bounded pool.  A thread waits for one of the process's own, or for the server to take one more."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._refused_at = float("-inf")  # monotonic seconds
+        self._saying = threading.Lock()
+        self._said = False
+
+    @property
+    def most(self) -> int:
+        """How many connections there may be."""
+        return self.size() + self._max_overflow
+
+    @property
+    def short(self) -> bool:
+        """Whether the server refused a connection a short while ago."""
+        return time.monotonic() - self._refused_at < _SHORT_SECONDS
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        until = time.monotonic() + self._timeout
+        while True:
+            try:
+                entry = super()._do_get()
+            except PoolTimeoutError as exc:
+                raise ConnectionsUsedUp(f"All {self.most} connections of this process are in use.") from exc
+            except Exception as exc:
+                if not _REFUSED.search(str(exc)):
+                    raise
+                self._note_refusal(exc)
+                if time.monotonic() >= until:
+                    raise ConnectionsUsedUp(f"PostgreSQL takes no further connections: {_first_line(exc)}") from exc
+                try:  # one of our own may come back sooner than the server has room
+                    return self._pool.get(True, random.uniform(0.2, 1.0))  # noqa: S311  it spreads load
+                except Empty:
+                    continue
+            self._note_success()
+            return entry
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        if self.short and self._pool.qsize():
+            try:
+                record.close()
+            finally:
+                self._dec_overflow()
+        else:
+            super()._do_return_conn(record)
+
+    def _note_refusal(self, exc: Exception) -> None:
+        self._refused_at = time.monotonic()
+        with self._saying:
+            said, self._said = self._said, True
+        if not said:
+            log.warning(
+                "PostgreSQL takes no further connections, so threads wait for them (this process has %d, and may have %d). "
+                "Raise the limit of the role or the server, or lower STORYWIRE_DATABASE_CONNECTIONS: %s",
+                self.checkedin() + self.checkedout(),
+                self.most,
+                _first_line(exc),
+            )
+
+    def _note_success(self) -> None:
+        if self._said and not self.short:
+            with self._saying:
+                said, self._said = self._said, False
+            if said:
+                log.warning("PostgreSQL takes connections again")
+
+
+def _first_line(exc: Exception) -> str:
+    return str(exc).strip().partition("\n")[0]
