@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 from cli import web_server
 from cli.door import Door
 from cli.first_start import refuse_accidental_site, refuse_lost_site
+from cli.health_check import HealthCheck
 from cli.lifeline import GRACE_SECONDS
 from cli.listener import listen
 from cli.operating import prepare
@@ -82,7 +83,7 @@ def start(settings: Settings, listener: socket.socket, extra: Sequence[ChildSpec
     """Supervise the site's processes and ``extra`` ones until they are asked to stop; returns the exit code."""
     set_up_logging(settings, "serve")
     environment = settings.environment()
-    children = [*extra, ChildSpec("web", python_module("cli.main", "web"), environment, listener)]
+    children = [*extra, ChildSpec("web", python_module("cli.main", "web"), environment, listener, HealthCheck())]
     if not web_only:
         children.append(ChildSpec("worker", python_module("cli.main", "worker"), environment))
     return supervise(children, log=logging.getLogger("storywire"))

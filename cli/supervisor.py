@@ -1,4 +1,4 @@
-"""The parent of the service's processes: starts them, restarts one that dies, drains all when asked to stop."""
+"""The parent of the service's processes: starts them, restarts one that dies or freezes, drains all when asked to stop."""
 
 import logging
 import os
@@ -10,9 +10,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from cli import lifeline, listener
+from cli.health_check import HealthCheck, Watch
 
 DRAIN_SECONDS = 30.0
 _LONGEST_WAIT = 30.0  # seconds before a restart, however often a child has died
@@ -28,6 +30,7 @@ class ChildSpec:
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     listener: socket.socket | None = None
+    health: HealthCheck | None = None  # asked through the listener: a process that no longer answers is killed, and starts again
     stop_last: bool = False  # others need it to drain: it is asked to stop only when they have ended
 
 
@@ -50,6 +53,12 @@ def restart_delay(deaths: int) -> float:
     return float(min(2.0 ** min(deaths - 1, 10), _LONGEST_WAIT))
 
 
+def local_address(listening: socket.socket) -> tuple[str, int]:
+    """Where this machine reaches a listening socket; one that listens on all addresses is reached by loopback."""
+    host, port = listening.getsockname()[:2]
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104  looked up, not listened on
+
+
 class _Child:
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
@@ -57,12 +66,13 @@ class _Child:
         self.started_at = 0.0
         self.deaths = 0
         self.restart_at = 0.0
+        self.watch: Watch | None = None
 
     @property
     def alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def start(self, pipe: int) -> None:
+    def start(self, pipe: int, log: logging.Logger) -> None:
         """Start it in a session of its own, so that Ctrl+C in a terminal reaches the supervisor alone and drains once."""
         env = {**os.environ, **self.spec.env, lifeline.VARIABLE: str(pipe)}
         descriptors = [pipe]
@@ -71,6 +81,18 @@ class _Child:
             env[listener.VARIABLE] = str(self.spec.listener.fileno())
         self.process = subprocess.Popen(self.spec.argv, env=env, pass_fds=descriptors, stdin=subprocess.DEVNULL, start_new_session=True)
         self.started_at = time.monotonic()
+        if self.spec.health is not None and self.spec.listener is not None:
+            address = local_address(self.spec.listener)
+            self.watch = Watch(self.spec.health, address, partial(self._kill_frozen, self.process, self.spec.health, log))
+
+    def _kill_frozen(self, process: subprocess.Popen[bytes], health: HealthCheck, log: logging.Logger) -> None:
+        """Not SIGTERM: a process that no longer answers would not drain either."""
+        log.error("%s did not answer %s %d times running; it is killed", self.spec.name, health.path, health.failures)
+        process.send_signal(signal.SIGKILL)
+
+    def stop_watching(self) -> None:
+        if self.watch is not None:
+            self.watch.end()
 
     def send(self, number: signal.Signals) -> None:
         if self.process is not None:
@@ -79,6 +101,7 @@ class _Child:
     def bury(self) -> tuple[int, float]:
         """Take note of its death: the exit code (a signal's number, negative, if one ended it) and seconds until the restart."""
         assert self.process is not None
+        self.stop_watching()
         code, self.process = self.process.returncode, None
         now = time.monotonic()
         self.deaths = 1 if now - self.started_at >= _STEADY_AFTER else self.deaths + 1
@@ -116,7 +139,7 @@ class _Supervisor:
                         return code
                     self._log.error("%s ended with %d; it starts again in %.0f s", child.spec.name, code, delay)
                 if child.process is None and child.restart_at <= time.monotonic():
-                    child.start(self._pipe)
+                    child.start(self._pipe, self._log)
             waiting = [child.restart_at for child in self._children if child.process is None]
             received = self._next_signal(min(waiting) - time.monotonic() if waiting else None)
         return 0
@@ -124,6 +147,7 @@ class _Supervisor:
     def _drain(self) -> int:
         deadline = time.monotonic() + self._drain_seconds
         for child in self._children:
+            child.stop_watching()
             if child.spec.listener is not None:
                 child.spec.listener.close()  # A new caller is refused now instead of waiting for nobody.
         for last in (False, True):

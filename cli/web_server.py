@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from granian._granian import SocketHolder
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import MPServer
 
@@ -22,8 +23,11 @@ Application = Callable[..., Iterable[bytes]]
 
 # Open connections, idle ones included.  Above any proxy's pool, and below the 1,024 descriptors that a process commonly may open.
 _CONNECTIONS = 512
-# Threads beside the application's own, which begin where needed: each waits for one caller's body to arrive (`web.body`).
-_WAITING = 16
+# Threads beside the application's own, which begin where needed: most wait for a client's body to arrive (`web.body` says how
+# many may), the others answer from memory.
+_WAITING = 32
+# Bytes of a request's head, or of a body on its way: half a head from each connection must fit in memory.
+_BUFFER_BYTES = 65_536
 
 
 class _OneProcess(MPServer):
@@ -59,6 +63,7 @@ def run(settings: Settings, target: str) -> None:
         blocking_threads=settings.web_threads,
         backlog=BACKLOG,
         backpressure=_CONNECTIONS,
+        http1_settings=HTTP1Settings(max_buffer_size=_BUFFER_BYTES),
         log_level=LogLevels.warning,
         log_dictconfig={"incremental": True, "handlers": {}, "loggers": {}},  # the handlers are ours already
     )

@@ -25,9 +25,9 @@ ENDED = "(all processes have ended)"
 class Service:
     """``tiny_service.py`` with its children, followed by the lines that they say."""
 
-    def __init__(self, data_dir, gate, port=0, drain_seconds=30):
+    def __init__(self, data_dir, gate, port=0, drain_seconds=30, health_seconds=10):
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("tiny_service.py")), "serve", str(drain_seconds)],
+            [sys.executable, str(Path(__file__).with_name("tiny_service.py")), "serve", str(drain_seconds), str(health_seconds)],
             env=os.environ
             | {"STORYWIRE_DATA_DIR": str(data_dir), "STORYWIRE_SECRET_KEY": "k" * 32, "TINY_GATE": str(gate), "TINY_PORT": str(port)},
             stdout=subprocess.PIPE,

@@ -138,6 +138,20 @@ def test_a_killed_web_process_is_replaced_and_callers_wait_meanwhile(start_servi
 
 
 @pytest.mark.processes
+def test_a_frozen_web_process_is_replaced_on_the_same_port_and_callers_wait_meanwhile(start_service):
+    service = start_service(health_seconds=2)
+    service.started()
+    first = service.get()["pid"]
+    os.kill(first, signal.SIGSTOP)
+    second = service.get()["pid"]
+    assert second != first
+    service.send(signal.SIGTERM)
+    code, said = service.result()
+    assert code == 0
+    assert said.startswith("web did not answer /healthz 3 times running; it is killed\nweb ended with -9; it starts again in 1 s\n")
+
+
+@pytest.mark.processes
 def test_a_killed_worker_is_replaced_and_gets_its_lock(start_service):
     service = start_service()
     first = service.started()["worker"]

@@ -10,6 +10,7 @@ import threading
 
 from cli import web_server
 from cli.errors import CannotStart
+from cli.health_check import HealthCheck
 from cli.lifeline import on_stop
 from cli.listener import listen
 from cli.supervisor import ChildSpec, supervise
@@ -21,11 +22,12 @@ def say(text):
     os.write(1, f"{text}\n".encode())
 
 
-def serve(settings, drain_seconds="30"):
+def serve(settings, drain_seconds="30", health_seconds="10"):
+    health = HealthCheck(interval=float(health_seconds) / 10, timeout=float(health_seconds))
     listener = listen(settings.host, int(os.environ["TINY_PORT"]))
     say(f"port {listener.getsockname()[1]}")
     children = [
-        ChildSpec("web", [sys.executable, __file__, "web"], settings.environment(), listener),
+        ChildSpec("web", [sys.executable, __file__, "web"], settings.environment(), listener, health),
         ChildSpec("worker", [sys.executable, __file__, "worker"], settings.environment()),
         ChildSpec("catcher", [sys.executable, __file__, "catcher"], settings.environment(), stop_last=True),
     ]
