@@ -21,7 +21,7 @@ def main(data_dir: str, streams: str) -> None:
     """Ask for each stream's feeds, as readers do, and look at this process."""
     settings = load_settings(data_dir=Path(data_dir))
     db = open_database(settings.resolved_database_url)
-    shelf = create_app(settings, Keys("of a benchmark, which signs nothing"), db, ring=lambda: None).wsgi_app.shelf
+    shelf = create_app(settings, Keys("of a benchmark, which signs nothing"), db, ring=lambda: None).extensions["storywire"].shelf
     shelf.find("/atom.xml")
     before = psutil.Process().memory_info().rss
     for number in range(int(streams)):

@@ -1,18 +1,19 @@
 """The web door: public pages, feeds, the desk.  `create_app` composes it; `wsgi.py` holds the one that a server runs."""
 
 from collections.abc import Callable
+from functools import partial
 
 from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from config.keys import Keys
 from config.settings import Settings
 from models.database import Database
-from web.body import BodyInTime
+from web.body import BodyInTime, Reads
 from web.context import Service
 from web.desk import desk
 from web.desk.guard import csrf
 from web.errors import add_error_pages
+from web.front import FrontLayer
 from web.health import health
 from web.language import set_up_languages
 from web.leave import leave
@@ -21,11 +22,12 @@ from web.media import media
 from web.metrics import metrics
 from web.passwords import passwords
 from web.preferences import preferences
+from web.proxies import ForwardedFor
 from web.public import public
 from web.request_metrics import RequestMetrics, note_routes
 from web.robots import robots
 from web.search import finder
-from web.security import most_bytes, protect
+from web.security import max_bytes, protect
 from web.shelf import ShelfLayer, make_shelf
 from web.subscribe import subscribe
 from web.templating import set_up_templates
@@ -46,12 +48,15 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     # The router's own redirects are made from the Host header, which anybody can write.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
+    reads = app.extensions["reads"] = Reads()
+    app.wsgi_app = BodyInTime(  # type: ignore[method-assign]
+        app.wsgi_app, threads=settings.web_threads, max_bytes=partial(max_bytes, app), reads=reads
+    )
     if settings.proxies:  # one more than there are would let anybody write the address that the throttles count
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=0)  # type: ignore[method-assign]
-    app.wsgi_app = BodyInTime(app.wsgi_app, threads=settings.web_threads, most_bytes=most_bytes)  # type: ignore[method-assign]
-    app.wsgi_app = ShelfLayer(app.wsgi_app, shelf)  # type: ignore[method-assign]
-    app.wsgi_app = RequestMetrics(app.wsgi_app)  # type: ignore[method-assign]
-    app.extensions["request_metrics"] = app.wsgi_app
+        app.wsgi_app = ForwardedFor(app.wsgi_app, settings.proxies)  # type: ignore[method-assign]
+    layer = app.extensions["shelf_layer"] = ShelfLayer(app.wsgi_app, shelf)
+    front = FrontLayer(layer, https=settings.base_url.startswith("https:"))
+    app.wsgi_app = app.extensions["request_metrics"] = RequestMetrics(front)  # type: ignore[method-assign]
     note_routes(app)
     protect(app, settings)
     set_up_login(app)

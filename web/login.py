@@ -20,6 +20,7 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user, logout_user  # type: ignore[import-untyped]
+from markupsafe import escape
 
 from models.accounts import log_in, use_login_link
 from models.actor import Actor
@@ -36,6 +37,10 @@ login = Blueprint("login", __name__)
 BROWSER_LIFE = timedelta(days=365)
 """How long a browser counts as known to the account that logged in by it: guesses of others do not hold it up."""
 KEPT = "kept."  # before the names of fields that were sent while nobody was logged in
+_SHOWN = ("title", "dek", "body", "overview", "note")
+MAX_EMAIL = 320  # characters: RFC 3696 section 3 (64 of the local part, @, 255 of the domain)
+# Quotation marks are five bytes in HTML and three in a form, or one: so much longer may a page be than the form that it gives back.
+_MAX_GROWTH_BYTES = 16_384
 _DESK_PATH = re.compile(r"/desk(?:/[A-Za-z0-9_-]+)*(?:\?[A-Za-z0-9_=&-]*)?")
 
 
@@ -156,7 +161,7 @@ def leave_desk() -> ResponseReturnValue:
 
 def send_again(path: str, fields: dict[str, str], message: str) -> Response:
     """A page that shows what a form had sent, with a button that sends it once more."""
-    shown = {name: value for name, value in fields.items() if name in {"title", "dek", "body", "overview", "note"} and value}
+    shown = {name: value for name, value in fields.items() if name in _SHOWN and value}
     return _no_store(make_response(render_template("desk/again.html", path=path, fields=fields, shown=shown, message=message)))
 
 
@@ -196,7 +201,13 @@ def begin_session(token: str) -> None:
 
 
 def _form(status: int, *, next_path: str, message: str = "", email: str = "", kept: dict[str, str] | None = None) -> Response:
-    page = render_template("login.html", next_path=desk_path(next_path), message=message, email=email, kept=kept or {})
+    """The page with what a form had sent, unless that would be much longer than it came: anybody may ask for this page."""
+    kept = kept or {}
+    if sum(len(escape(name)) + len(escape(value)) for name, value in kept.items()) > (request.content_length or 0) + _MAX_GROWTH_BYTES:
+        kept = {}
+        message = "Your log-in has ended, and this text is too unusual to be carried on. Log in, go back, and send it again."
+    next_path, email = desk_path(next_path), email[:MAX_EMAIL]
+    page = render_template("login.html", next_path=next_path, message=message, email=email, kept=kept, shown=_SHOWN)
     return _no_store(make_response(page, status))
 
 

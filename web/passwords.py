@@ -8,7 +8,7 @@ from models.invitations import ask_reset, choose_password, who_chooses
 from web.answer import unshared
 from web.context import service
 from web.errors import show_again
-from web.login import begin_session, known_browser, this_browser
+from web.login import MAX_EMAIL, begin_session, known_browser, this_browser
 
 passwords = Blueprint("passwords", __name__)
 
@@ -22,7 +22,7 @@ def forgotten() -> ResponseReturnValue:
 @passwords.post("/login/forgotten")
 def send() -> ResponseReturnValue:
     """Mail a link to that address if an account has it; the answer is the same if none has."""
-    email = request.form.get("email", "")
+    email = request.form.get("email", "")[: MAX_EMAIL + 1]  # the page gives it back
     show_again(lambda error: _ask(email, error))
     client = request.remote_addr or ""
     ask_reset(service().db, service().keys, email, client, known_browser=known_browser(email))

@@ -1,17 +1,26 @@
 """What every answer says to browsers, and which requests are refused before anything else is looked at."""
 
 import re
+from typing import TYPE_CHECKING
 
-from flask import Flask, Response, abort, request
+from flask import Flask, Request, Response, abort, request
+from werkzeug.datastructures import ImmutableMultiDict, MultiDict
+from werkzeug.utils import cached_property
 
 from config.settings import Settings
 from models import drawing
 from models.sessions import SESSION_LIFE
 from web.context import service
+from web.front import NO_SNIFFING
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 MOST_BYTES = 4 * 1024 * 1024  # of a form: 100,000 characters of any script, percent-encoded, with room
 MOST_WITH_PICTURES = MOST_BYTES + drawing.MOST_BYTES
 MOST_FIELDS = 200
+MAX_PUBLIC_BYTES = 64 * 1024  # of a form outside the desk: an address and some choices
+MAX_STRANGER_BYTES = 300_000  # of a form of the desk from somebody whose log-in has ended, and of the log-in that carries it on
 
 # The forms of the desk that may bring a picture.
 _WITH_PICTURES = re.compile(r"/desk/(?:pictures|post|entries/[0-9a-z]+/(?:draft|revise)|streams/[a-z0-9-]+(?:/edit)?)")
@@ -24,14 +33,49 @@ POLICY = (
 )
 
 
-def most_bytes(path: str, content_type: str) -> int:
-    """How much a request to that path may send."""
-    brings = content_type.startswith("multipart/form-data") and _WITH_PICTURES.fullmatch(path)
-    return MOST_WITH_PICTURES if brings else MOST_BYTES
+class RequestWithoutNul(Request):
+    """A request whose fields hold U+FFFE for each NUL, which PostgreSQL can neither store nor compare.
+
+    No text or name may hold either, so what refuses the one refuses the other.
+    """
+
+    @cached_property
+    def args(self) -> MultiDict[str, str]:
+        """The fields of the query."""
+        return _without_nul(super().args)
+
+    def _load_form_data(self) -> None:
+        super()._load_form_data()
+        self.__dict__["form"] = _without_nul(self.__dict__["form"])
+
+
+def _without_nul(fields: MultiDict[str, str]) -> MultiDict[str, str]:
+    if not any("\x00" in text for pair in fields.items(multi=True) for text in pair):
+        return fields
+    return ImmutableMultiDict([(name.replace("\x00", "\ufffe"), text.replace("\x00", "\ufffe")) for name, text in fields.items(multi=True)])
+
+
+def max_bytes(app: Flask, environ: "WSGIEnvironment") -> int:
+    """How much a request may send: little outside the desk, and at the desk as much as it takes from those logged in there."""
+    path = environ["PATH_INFO"]
+    at_desk = path == "/desk" or path.startswith("/desk/")
+    if not at_desk and path != "/login":
+        return MAX_PUBLIC_BYTES
+    if not at_desk or not _has_log_in(app, environ):
+        return MAX_STRANGER_BYTES
+    brings_picture = environ.get("CONTENT_TYPE", "").startswith("multipart/form-data") and _WITH_PICTURES.fullmatch(path)
+    return MOST_WITH_PICTURES if brings_picture else MOST_BYTES
+
+
+def _has_log_in(app: Flask, environ: "WSGIEnvironment") -> bool:
+    """Whether the request bears a session cookie that a log-in here has signed, which may have ended since."""
+    session = app.session_interface.open_session(app, app.request_class(environ))
+    return session is not None and "_user_id" in session
 
 
 def protect(app: Flask, settings: Settings) -> None:
     """Give ``app`` its headers, limits and cookie rules."""
+    app.request_class = RequestWithoutNul
     https = settings.base_url.startswith("https:")
     app.config.update(
         # The prefix makes browsers refuse a cookie of that name from a neighbouring host (RFC 6265bis section 4.1.3.2).
@@ -50,17 +94,16 @@ def protect(app: Flask, settings: Settings) -> None:
     )
     headers = {
         "Content-Security-Policy": POLICY,
-        "X-Content-Type-Options": "nosniff",
+        NO_SNIFFING[0]: NO_SNIFFING[1],
         "Referrer-Policy": "same-origin",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
-    if https:
-        headers["Strict-Transport-Security"] = "max-age=31536000"
 
     @app.before_request
     def _refuse() -> None:
-        request.max_content_length = most_bytes(request.path, request.content_type or "")
+        if request.content_length:
+            request.max_content_length = max_bytes(app, request.environ)
         if request.method not in _SAFE_METHODS and request.blueprint != "leave" and sent_from_elsewhere():
             abort(403, "This form was sent from another site. Open it here and send it again.")
         if request.mimetype == "application/x-www-form-urlencoded" and request.get_data().count(b"&") >= MOST_FIELDS:

@@ -45,8 +45,8 @@ def make_shelf(settings: Settings, db: Database, pages: "WSGIApplication", clock
 class ShelfLayer:
     """Answers what a shelf knows, and hands everything else to the application.
 
-    A query makes no other feed: readers that put a number behind the address, to get past caches, get the same bytes.  Of a
-    page it may ask for another part.  The last part of a feed's address has a dot, that of a page has none.
+    A query makes no other feed or page: readers that put a number behind the address, to get past caches, get the same bytes.
+    Only ``before`` asks for another part of a page.  The last part of a feed's address has a dot, that of a page has none.
     """
 
     def __init__(self, app: "WSGIApplication", shelf: Shelf) -> None:
@@ -57,7 +57,8 @@ class ShelfLayer:
         """What nearly all readers ask, in as few steps as there can be: the whole document, or whether theirs is the present one."""
         path = environ["PATH_INFO"]
         kept = self.shelf.ready(path)
-        if environ.get("QUERY_STRING") and "." not in path:
+        query = environ.get("QUERY_STRING")
+        if query and "." not in path and _asks_for_part(query):
             return self._app(environ, start_response)
         if kept is not None and environ["REQUEST_METHOD"] == "GET":
             tag = environ.get("HTTP_IF_NONE_MATCH")
@@ -90,6 +91,11 @@ class ShelfLayer:
         return copy.chunks if method == "GET" else []
 
 
+def _asks_for_part(query: str) -> bool:
+    """Whether a query asks for an older part of a page."""
+    return any(field.startswith("before=") for field in query.split("&"))
+
+
 def _unchanged(found: Shelved, coding: str, environ: "WSGIEnvironment") -> HeaderList | None:
     """The fields of a 304 to a reader who has the document, in whatever coding; None where it has to be sent."""
     tags, since = environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MODIFIED_SINCE")
@@ -103,7 +109,7 @@ def _unchanged(found: Shelved, coding: str, environ: "WSGIEnvironment") -> Heade
 def _answer(answer: Answer, method: str, start_response: "StartResponse") -> Iterable[bytes]:
     body = f"{answer.text}\n".encode() if answer.text else b""
     fields = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))] if body else []
-    start_response(answer.status, [*fields, ("X-Content-Type-Options", "nosniff"), *answer.headers])
+    start_response(answer.status, [*fields, *answer.headers])
     return [body] if method != "HEAD" else []
 
 

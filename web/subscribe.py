@@ -11,6 +11,7 @@ from web.answer import answer, unshared
 from web.context import service
 from web.errors import show_again
 from web.language import speak
+from web.login import MAX_EMAIL
 
 subscribe = Blueprint("subscribe", __name__)
 
@@ -39,7 +40,7 @@ def send() -> ResponseReturnValue:
         language=settings.site_language,
         timezone=settings.site_timezone,
     )
-    address = wish.email
+    address = wish.email[:MAX_EMAIL]
     if not request.form.get("website"):
         address = ask(service().db, service().keys, wish, blocked=settings.blocked_mail_domains)
         service().ring()

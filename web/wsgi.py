@@ -11,6 +11,7 @@ from models.gates import Gates
 from notifier.doorbell import make_doorbell
 from notifier.troubles import Troubles
 from web import create_app
+from web.connections import MAX_PER_ADDRESS, ConnectionGuard
 
 _settings = load_settings()
 if _settings.lacks_database:  # deleted since `serve` looked: a new, empty one must not take its place
@@ -25,4 +26,8 @@ _flask = create_app(_settings, load_keys(_settings), _db, ring=make_doorbell(_se
 _watcher = Watcher(_db, _flask.extensions["storywire"].shelf, Troubles(logging.getLogger("web.shelf")))
 _watcher.start()
 atexit.register(_watcher.close)
+# A proxy's connections are those of all clients together.
+_guard = ConnectionGuard(_flask.extensions["reads"], max_per_address=None if _settings.proxies else MAX_PER_ADDRESS)
+_guard.start()
+atexit.register(_guard.close)
 app = _flask.wsgi_app

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ import lxml.html
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from config.keys import Keys
 from config.settings import Settings, load_settings
 from models import EntryState, Role
 from models.accounts import make_login_link
+from models.clock import database_clock
 from models.database import Database, open_database
 from models.entries import list_entries
 from models.gates import OPEN
@@ -102,10 +105,32 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
     shelf.db.engine.dispose()
 
 
+class TickingClock:
+    """The product's clock on PostgreSQL, asked by the product's query, set to the day of the tests' clock and moved with that."""
+
+    def __init__(self, standing: StandingClock) -> None:
+        self._standing = standing
+        self._began: datetime | None = None
+
+    def __call__(self, tx: Session) -> datetime:
+        read = database_clock(tx)
+        self._began = self._began or read
+        return self._standing.now + (read - self._began)
+
+
+both_databases = pytest.mark.parametrize("db", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True)
+"""For tests of what pages save: on PostgreSQL too, with the clock that the product has there."""
+
+
 @pytest.fixture
-def db(shelf: Shelf, sqlite_template: Path, clock: StandingClock) -> Database:
-    """The pages ask the models, which have their tests on both databases."""
-    return shelf.fresh(sqlite_template, clock)
+def db(request: pytest.FixtureRequest, shelf: Shelf, sqlite_template: Path, clock: StandingClock) -> Database:
+    """On SQLite, but for `both_databases`: pages ask the models, which have their tests on both."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return shelf.fresh(sqlite_template, clock)
+    found: Database = request.getfixturevalue("postgres_db")
+    found.clock = TickingClock(clock)
+    found.configure(info={**found.kw["info"], "clock": found.clock})
+    return found
 
 
 @pytest.fixture
@@ -138,14 +163,14 @@ def app(
     bare_app: Flask, settings: Settings, keys: Keys, db: Database, newsroom: Newsroom, rings: list[None], clock: StandingClock
 ) -> Flask:
     """Nobody watches its shelf, so each request for a document looks for changes itself."""
-    begin_anew(bare_app, Service(settings, keys, db, lambda: rings.append(None), bare_app.wsgi_app.app.shelf), clock)
+    begin_anew(bare_app, Service(settings, keys, db, lambda: rings.append(None), bare_app.extensions["shelf_layer"].shelf), clock)
     return bare_app
 
 
 def begin_anew(app: Flask, parts: Service, clock: StandingClock) -> None:
     """Let the application run with these parts, and an empty shelf."""
     documents = make_shelf(parts.settings, parts.db, partial(Flask.wsgi_app, app), lambda: clock.now.timestamp())
-    app.wsgi_app.app.shelf = documents
+    app.extensions["shelf_layer"].shelf = documents
     app.extensions["storywire"] = replace(parts, shelf=documents)
 
 

@@ -28,8 +28,8 @@ def test_a_page_has_the_fields_that_the_application_gives_it_whether_sent_or_con
     path: str, newsroom: Newsroom, reader: Person, app: Flask
 ) -> None:
     path = path.format(uid=post(newsroom))
-    kept, own = reader.get(path), reader.get(f"{path}?a=1")
-    assert len(app.wsgi_app.app.shelf) == 1
+    kept, own = reader.get(path), reader.get(f"{path}?before=")
+    assert len(app.extensions["shelf_layer"].shelf) == 1
     assert kept.data == own.data
     assert dict(kept.headers) == dict(own.headers) | {"Vary": "Accept-Encoding"}
     head = reader.client.head(path, base_url=BASE_URL)
@@ -63,7 +63,7 @@ def test_another_part_of_a_page_is_asked_of_the_application(newsroom: Newsroom, 
     assert "Entry 50<" in newest and "Entry 0<" not in newest
     older = reader.get(re.search(r'href="([^"]+before=[^"]+)"', newest)[1])
     assert "Entry 50<" not in older.text and "Entry 0<" in older.text
-    assert len(app.wsgi_app.app.shelf) == 1
+    assert len(app.extensions["shelf_layer"].shelf) == 1
 
 
 def test_while_the_database_is_away_pages_that_were_read_stay(newsroom: Newsroom, reader: Person) -> None:
@@ -87,7 +87,7 @@ def test_what_is_gone_or_moved_is_told_by_the_application(newsroom: Newsroom, re
     assert reader.get(f"/streams/other/entries/{newsroom.post().uid}").status_code == 301
     set_stream_state(newsroom.db, newsroom.actor, "floods", StreamState.HIDDEN)
     assert reader.get("/streams/floods").status_code == 404
-    assert len(app.wsgi_app.app.shelf) == 0
+    assert len(app.extensions["shelf_layer"].shelf) == 0
 
 
 def test_a_page_takes_no_form_and_a_file_says_that_it_can_only_be_read(reader: Person, newsroom: Newsroom) -> None:

@@ -1,0 +1,45 @@
+"""A web process for the tests of requests that never end: the real server, layers and guard of connections, with short times."""
+
+import json
+import os
+import threading
+
+from cli import web_server
+from config.settings import load_settings
+from web.body import BodyInTime, Reads
+from web.connections import ConnectionGuard
+from web.front import FrontLayer
+from web.proxies import ForwardedFor
+
+BIG = 8_000_000
+MAX_BYTES = 16_384
+MAX_PER_ADDRESS = 40
+
+released = threading.Event()
+
+
+def answer(environ, start_response):
+    """Say what came; `/held` waits for `/release`."""
+    path = environ["PATH_INFO"]
+    if path == "/held":
+        released.wait(60)
+    if path == "/release":
+        released.set()
+    body = b"x" * BIG
+    if path != "/big":
+        seen = {"sent": environ["wsgi.input"].read().decode(), "client": environ["REMOTE_ADDR"], "pid": os.getpid()}
+        body = json.dumps(seen).encode()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+reads = Reads()
+app = FrontLayer(
+    ForwardedFor(BodyInTime(answer, threads=2, max_bytes=lambda environ: MAX_BYTES, reads=reads, base_seconds=0.3), proxies=1), https=True
+)
+
+
+def main():
+    ConnectionGuard(reads, max_per_address=MAX_PER_ADDRESS, look_seconds=0.05, read_seconds=0.5).start()
+    web_server.run(load_settings(), "small_service:app")
+    web_server.end_process()
