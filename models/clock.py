@@ -20,6 +20,8 @@ def database_clock(tx: Session) -> datetime:
 def now(tx: Session) -> datetime:
     """This transaction's moment, in UTC."""
     if "now" not in tx.info:
-        tx.info["now"] = tx.info["clock"](tx)
+        # To ask PostgreSQL is a query, before which the session would write what was added to it, perhaps half filled in.
+        with tx.no_autoflush:
+            tx.info["now"] = tx.info["clock"](tx)
     moment: datetime = tx.info["now"]
     return moment

@@ -1,5 +1,6 @@
 """Errors as pages: one handler per family, so that views need no `try`."""
 
+import sqlite3
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -7,7 +8,7 @@ from http import HTTPStatus
 from flask import Flask, Response, current_app, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext  # type: ignore[import-untyped]
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from models.errors import Conflict, Forbidden, Gone, Invalid, NotFound, ServiceError, TooMany
@@ -62,6 +63,7 @@ def add_error_pages(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(OperationalError, _database_away)
     app.register_error_handler(IntegrityError, _met_another)
+    app.register_error_handler(DataError, _not_storable)
 
 
 def error_page(status: int, sentence: str) -> Response:
@@ -107,6 +109,25 @@ def _database_away(error: OperationalError) -> ResponseReturnValue:
 
 
 def _met_another(error: IntegrityError) -> ResponseReturnValue:
-    """Two requests that make the same thing met on PostgreSQL; the other won, and this one changed nothing."""
+    """Two requests that make the same thing met on PostgreSQL; the other won, and this one changed nothing.
+
+    Any other broken constraint is a fault of ours: it is logged with its trace, and answered with 500.
+    """
+    if not _is_unique_violation(error):
+        raise error
     current_app.logger.warning("two requests met: %s", str(error.orig).partition("\n")[0])
     return _service_error(Conflict("Somebody else made the same at the same moment. Look, and send it again."))
+
+
+def _is_unique_violation(error: IntegrityError) -> bool:
+    if isinstance(error.orig, sqlite3.IntegrityError):
+        return error.orig.sqlite_errorcode in {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
+    return getattr(error.orig, "sqlstate", None) == "23505"  # unique_violation, PostgreSQL appendix A
+
+
+def _not_storable(error: DataError) -> ResponseReturnValue:
+    """A value that the database cannot hold, such as a number out of its range: nothing of that name is there, or can be."""
+    current_app.logger.warning("a value was refused by the database: %s", str(error.orig).partition("\n")[0])
+    if request.method in {"GET", "HEAD"}:
+        return error_page(404, gettext(_SENTENCES[404]))
+    return _service_error(Invalid("form", "a value in it cannot be stored. Go back, change it and send it again."))

@@ -4,7 +4,9 @@ import pytest
 
 from models import EntryState
 from tests.conftest import Newsroom
-from tests.web.conftest import BASE_URL, HERE, Person, titles
+from tests.web.conftest import BASE_URL, HERE, Person, both_databases, titles
+
+pytestmark = both_databases
 
 MEGABYTE = "x" * 1_000_000
 NESTED = "[" * 20_000 + "]" * 20_000
@@ -153,3 +155,51 @@ def test_nobody_logs_in_by_a_strange_address(email: str, reader: Person) -> None
 def test_a_method_that_an_address_does_not_take_is_said_to_be_none(reader: Person) -> None:
     answer = reader.client.put("/streams/floods", base_url=BASE_URL)
     assert answer.status_code == 405 and "GET" in answer.headers["Allow"]
+
+
+POSTS = [
+    ("/desk/preview", ("entry", "title", "stream", "request_key", "window", "place")), ("/desk/account/sessions/end", ("session",)),
+    ("/desk/post", ("entry", "stream", "request_key", "window", "at", "kept", "seen")), ("/desk/streams/new", ("slug", "title")),
+    ("/desk/kept/new/drop", ("place",)), ("/desk/account", ("name",)), ("/subscribe", ("email", "stream", "page", "choice")),
+    ("/login", ("email", "next", "kept.title")), ("/login/forgotten", ("email",)), ("/desk/channels/new", ("name", "url")),
+    ("/desk/subscribers/suppress", ("email", "reason")), ("/desk/accounts/invite", ("email", "name", "role")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "fields"), POSTS)
+def test_a_nul_in_any_field_is_a_clear_error(path: str, fields: tuple[str, ...], admin: Person) -> None:
+    sound = admin.form(admin.get("/desk/post"))[1] | {"stream": "floods", "title": "River"}
+    for field in fields:
+        for value in ("\x00", "a\x00b"):
+            assert admin.post(path, sound | {field: value}).status_code < 500, field
+            assert admin.post(path, sound | {f"a{value}": "x"}).status_code < 500
+
+
+QUERIES = [
+    "/search?q=a%00b",
+    "/search?q=x&stream=%00",
+    "/desk/entries?q=%00",
+    "/desk/entries?stream=%00&state=%00",
+    "/desk/post?kept=%00",
+    "/desk/post?stream=%00",
+    "/desk/people?q=%00&stream=%00",
+    "/desk/subscribers?q=%00",
+    "/login?next=%00",
+    "/streams/%00",
+    "/tags/%00",
+    "/u/%00",
+    "/streams/floods?before=%00",
+]
+
+
+@pytest.mark.parametrize("path", QUERIES)
+def test_a_nul_in_any_query_or_path_is_a_clear_error(path: str, admin: Person) -> None:
+    assert admin.get(path).status_code < 500
+
+
+@pytest.mark.parametrize(
+    "seen", ["0001-01-01T00:00", "0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31", "x", "2026-03-14T08:00"]
+)
+def test_whatever_a_form_says_was_seen_it_is_shown(seen: str, editor: Person) -> None:
+    assert editor.write(do="preview", seen=seen).status_code == 200
+    assert editor.write(title="", seen=seen).status_code == 422

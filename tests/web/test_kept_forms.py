@@ -12,7 +12,9 @@ from models.kept import LONGEST
 from models.posting import save_draft
 from models.texts import EntryText
 from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import Person, titles
+from tests.web.conftest import Person, both_databases, titles
+
+pytestmark = both_databases
 
 
 def type_into(person: Person, page: TestResponse, **changed: str) -> TestResponse:

@@ -14,7 +14,7 @@ from models.clock import now
 from models.database import Database, open_database
 from models.heartbeats import record_heartbeat
 from tests.conftest import Newsroom
-from tests.web.conftest import BASE_URL, Person
+from tests.web.conftest import BASE_URL, Person, both_databases
 from web.context import Service
 
 PATHS = ["/", "/streams/floods", "/login", "/nothing", "/healthz", "/static/storywire.css", "/u/x", "/desk"]
@@ -90,6 +90,7 @@ def test_a_bug_is_an_apology_and_no_traceback(app: Flask, newsroom: Newsroom, mo
     assert "Something went wrong here" in answer.text and "secret" not in answer.text and "Traceback" not in answer.text
 
 
+@both_databases
 def test_two_requests_that_meet_are_a_conflict_with_the_text_kept(
     newsroom: Newsroom, editor: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +102,43 @@ def test_two_requests_that_meet_are_a_conflict_with_the_text_kept(
     answer = editor.write(title="River rising fast")
     assert answer.status_code == 409
     assert "at the same moment" in answer.text and "River rising fast" in answer.text
+
+
+@both_databases
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO account (name, role) VALUES ('a', NULL)",
+        "INSERT INTO kept_form (account_id, place, fields, saved_at) VALUES (999, 'a', '{}', '2026-03-14 08:00:00')",
+    ],
+)
+def test_a_constraint_that_we_break_is_our_fault_and_no_meeting(
+    statement: str, app: Flask, editor: Person, newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
+
+    def broken(*_: object, **__: object) -> None:
+        with newsroom.db.begin() as tx:
+            tx.execute(text(statement))
+
+    monkeypatch.setattr(sys.modules["web.desk.post"], "add_entry", broken)
+    assert editor.write().status_code == 500
+    assert "Traceback" in caplog.text
+
+
+@both_databases
+def test_a_number_that_the_database_cannot_hold_is_a_clear_error(editor: Person, newsroom: Newsroom, app: Flask) -> None:
+    def asked() -> str:
+        with newsroom.db.read() as tx:
+            tx.execute(text("SELECT id FROM account WHERE id = CAST(:id AS INTEGER)"), {"id": 2**40}).all()
+        return "fine"
+
+    before = app.view_functions["public.index"]
+    app.view_functions["public.index"] = asked
+    try:
+        assert editor.get("/?before=1").status_code in ({200} if newsroom.db.embedded else {404})
+    finally:
+        app.view_functions["public.index"] = before
 
 
 def test_an_error_of_the_database_holds_none_of_the_values(db: Database) -> None:

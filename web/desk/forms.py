@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Self, TypeVar
 
@@ -150,9 +150,10 @@ class EntryForm:
     def seen_at(self) -> datetime | None:
         """The moment up to which this page knows what is kept."""
         try:
-            return datetime.fromisoformat(self.seen) if self.seen else None
-        except ValueError:
+            seen = datetime.fromisoformat(self.seen).astimezone(UTC) if self.seen else None
+        except (ValueError, OverflowError):
             return None
+        return seen if seen and 2000 < seen.year < 9000 else None  # what else it says was never kept, and no zone may show it
 
     def version_number(self) -> int:
         """The version that was edited; raises Invalid."""
