@@ -46,7 +46,11 @@ HARMFUL = [NESTED, "(" * 20_000, "> " * 5_000, "*" * 20_000, "`" * 20_000, "<scr
 
 @pytest.mark.parametrize("body", HARMFUL, ids=lambda body: body[:8])
 def test_a_body_that_means_harm_becomes_harmless_html(body: str, newsroom: Newsroom, editor: Person) -> None:
-    assert editor.write(do="preview", body=body).status_code == 200
+    shown = editor.write(do="preview", body=body)
+    if shown.status_code == 422:  # it would take too long to render
+        assert editor.write(body=body).status_code == 422
+        return
+    assert shown.status_code == 200
     uid = editor.uid(editor.write(body=body))
     assert "<script" not in newsroom.entry(uid).body_html
 
