@@ -5,7 +5,7 @@ from html import escape, unescape
 
 from feeds.document import FeedEntry, Image
 from models.markdown import joined, to_text
-from models.shortening import cluster_start
+from models.shortening import cluster_start, one_line
 from models.uris import to_uri
 
 SUMMARY = 300
@@ -25,7 +25,7 @@ def link_of(entry: FeedEntry) -> str | None:
 
 def beginning(text: str) -> str:
     """The first words of Markdown, on one line."""
-    line = " ".join(to_text(text).split())
+    line = one_line(to_text(text))
     return line if len(line) <= SUMMARY else line[: cluster_start(line, SUMMARY)].rsplit(" ", 1)[0].rstrip(",;:–-") + " …"
 
 

@@ -29,6 +29,7 @@ from models.people import Role
 from models.preferences import Follow
 from models.restoring import LEFT, Decision, follows_of, refused, restore, story_ids
 from models.restoring import Outcome as Outcome
+from models.shortening import one_line
 from models.stories import Site
 from models.streams import get_stream
 from models.suppression import any_hidden
@@ -185,7 +186,7 @@ class _Importing:
 
     def _subscriber(self, address: str, row: Row) -> tuple[str, str, str]:
         """Address, language and consent: what the row says, where that can be taken; lists from elsewhere may mean something else."""
-        said = "".join(c for c in " ".join(row.consent.split()) if c.isprintable())[:PROOF]
+        said = one_line(row.consent)[:PROOF]
         try:
             language = language_of(row.language) if row.language else self._default.language
         except Invalid:

@@ -1,10 +1,18 @@
-"""Texts cut short: at a word, and never within what people see as one character."""
+"""Texts made short: on one line, and cut at a word, never within what people see as one character."""
 
+import re
 from collections.abc import Callable
 
 import regex
 
 _CLUSTER = regex.compile(r"\X")  # an extended grapheme cluster (UAX #29 section 3)
+_LINE_ENDS = re.compile("[ \t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
+_CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]")  # with what would mirror the text behind it
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks, control characters and runs of spaces; joiners and other spaces are part of words."""
+    return _CONTROLS.sub("", _LINE_ENDS.sub(" ", text)).strip()
 
 
 def cut(text: str, fits: int | Callable[[str], bool]) -> str:

@@ -8,12 +8,11 @@ from typing import Literal
 
 from models.bare_addresses import addresses_in
 from models.shortening import cut as cut
+from models.shortening import one_line as one_line
 from notifier.words import words
 
 Event = Literal["publish", "update", "correction", "retraction", "notice", "test", "digest", "ending"]
 
-_LINE_ENDS = re.compile("[ \t\n\v\f\r\x1c-\x1e\x85\u2028\u2029]+")
-_CONTROLS = re.compile("[\0-\x1f\x7f-\x9f\u202d\u202e\ud800-\udfff]")  # with what would mirror the text behind it
 _EVERYBODY = re.compile(r"@(?=(?:all|channel|everyone|here|room)\b|\*)", re.IGNORECASE)
 
 WORD_JOINER = "\u2060"
@@ -109,11 +108,6 @@ def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
         importance=max((message.importance for message in messages), key=_WEIGHT.index),
         lines=tuple(Line(message.headline, message.url) for message in messages),
     )
-
-
-def one_line(text: str) -> str:
-    """``text`` without line breaks, control characters and runs of spaces; joiners and other spaces are part of words."""
-    return _CONTROLS.sub("", _LINE_ENDS.sub(" ", text)).strip()
 
 
 def calm(text: str) -> str:

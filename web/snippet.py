@@ -6,7 +6,7 @@ import regex
 
 from models.folding import Term, fold
 from models.markdown import to_text
-from models.shortening import cluster_start
+from models.shortening import cluster_start, one_line
 from models.stories import Entry
 
 _LOOKED_AT, _BEFORE, _SHOWN = 5_000, 60, 240  # characters
@@ -27,7 +27,7 @@ def marked(text: str, terms: Sequence[Term]) -> list[Piece]:
 
 def snippet(entry: Entry, terms: Sequence[Term]) -> list[Piece]:
     """A part of what an entry says below its title, around the first word that was looked for; the beginning where none is there."""
-    text = " ".join(f"{entry.dek} {to_text(entry.body[:_LOOKED_AT])}".split())
+    text = one_line(f"{entry.dek} {to_text(entry.body[:_LOOKED_AT])}")
     first = next(_found(text, terms), (0, 0))[0]
     start = text.rfind(" ", 0, max(0, first - _BEFORE)) + 1
     stop = len(text) if len(text) <= start + _SHOWN else text.rfind(" ", start, start + _SHOWN)

@@ -6,6 +6,7 @@ as the service counts it.  Editors' text can neither alert anybody nor become ma
 
 import html
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -137,11 +138,11 @@ class Dialect:
     def _list(self, message: ChannelMessage, fits: Callable[[str], bool]) -> str:
         """As many lines as fit, and how many do not."""
         rows = [f"• {self._linked(line.title, line.url)}" for line in message.lines]
-        for left_out in range(len(rows)):
-            text = self.newline.join([*rows[: len(rows) - left_out], *([f"… +{left_out}"] if left_out else [])])
-            if fits(text):
-                return text
-        return f"… +{len(rows)}"
+
+        def without(number: int) -> str:
+            return self.newline.join([*rows[: len(rows) - number], *([f"… +{number}"] if number else [])])
+
+        return without(bisect_left(range(len(rows)), True, key=lambda number: fits(without(number))))
 
     def _linked(self, text: str, url: str) -> str:
         short = cut(text, HEADLINE_LIMIT)

@@ -1,6 +1,7 @@
 """Microsoft Teams, by the web address of a workflow: an Adaptive Card."""
 
 import json
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -74,8 +75,9 @@ def _format(message: ChannelMessage) -> Formatted:
         return len(payload(middle)) <= LIMIT
 
     if message.lines:
-        count = next(n for n in range(len(message.lines), -1, -1) if not n or fits(_list(message, n)))
-        return "", payload(_list(message, count)), None
+        count = len(message.lines)
+        left_out = bisect_left(range(count), True, key=lambda number: fits(_list(message, count - number)))
+        return "", payload(_list(message, count - left_out)), None
     note = cut(message.note.strip()[:LIMIT], lambda text: fits(_texts(text)))
     summary = cut(message.summary.strip()[:LIMIT], lambda text: fits(_texts(note, text)))
     return "", payload(_texts(note, summary)), None

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from models.errors import Invalid
 from models.markdown import to_html, to_text
+from models.shortening import one_line
 from models.texts import BODY, TITLE, EntryText, PictureText, block, slugify
-from notifier.message import one_line
 
 
 @pytest.mark.parametrize(

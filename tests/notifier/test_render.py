@@ -2,6 +2,9 @@
 
 import re
 from datetime import UTC, datetime
+from email.header import decode_header, make_header
+from email.parser import BytesParser
+from email.policy import compat32
 
 import lxml.html
 import pytest
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 
 from models import Importance, RevisionKind
 from models.markdown import to_html
-from notifier.message import WORD_JOINER
+from notifier.message import WORD_JOINER, one_line
 from notifier.mime import MARK, MailJob, render, secret_mark, wire_address
 from notifier.render import LONGEST_BODY, Sender, render_chat, render_mail
 from notifier.story import Story
@@ -158,3 +161,12 @@ def test_links_of_a_text_lead_somewhere_from_wherever_they_are_read() -> None:
     for text in (mail.text, render_chat(given, SENDER, "d1").body_text):
         assert f"map ({SENDER.base_url}/maps/1), level ({page}#l), call (+4930)" in text
     assert "map, level, call" in mail.html.partition("</div>")[0]  # the preheader names no address
+
+
+@given(st.text(st.sampled_from("aß é日\u00a0\u3000\u202f\u200c\u200dक्षि👩👧🇺🇦e\u0301שלום\u0e33\u00ad=?_\t"), min_size=1, max_size=120))
+def test_a_subject_comes_back_as_it_was_written(title: str) -> None:
+    """RFC 2047: whatever the script; only what ends a line and runs of spaces are squeezed."""
+    batch = render_mail(story(title=f"x{title}x"), SENDER, follows_all=False)
+    raw = render(batch, SENDER.mail_from).fill(MailJob("d1", "a@example.org", "t"), "a@example.org")
+    subject = BytesParser(policy=compat32).parsebytes(raw)["Subject"]
+    assert str(make_header(decode_header(subject.replace("\n", "")))) == one_line(f"x{title}x")
