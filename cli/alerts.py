@@ -1,9 +1,12 @@
 """`storywire alert`, `storywire pause` and `storywire resume`: seeing what is told, and steering it."""
 
+from typing import Any
+
 import click
 
-from cli.door import Door, json_option, open_door, show, table
+from cli.door import Door, confirm, count, json_option, open_door, show
 from cli.lazy import LazyCommand, LazyGroup
+from cli.listing import ListOptions, list_options, print_list, walk
 from models.holds import Waiting, pause_sending, resume_sending, waiting
 from models.steering import find_alert, resume_alert, retry_alert, stop_alert
 from notifier.report import alert_sums, why_waiting
@@ -23,18 +26,29 @@ alert.add_command(
 )
 
 
+_COLUMNS = ("id", "kind", "title", "owed", "sent", "failed", "unknown", "skipped", "created_at")
+
+
 @alert.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
-@json_option
-def list_alerts(limit: int, as_json: bool) -> None:
+@list_options(50)
+def list_alerts(options: ListOptions) -> None:
     """List alerts, newest first: how many are owed, sent, failed, unknown, skipped."""
-    with open_door().db.read() as tx:
-        found, reasons = alert_sums(tx, limit), why_waiting(tx)
-    columns = ("id", "kind", "title", "owed", "sent", "failed", "unknown", "skipped", "created_at")
-    rows = [(*(one[name] for name in columns), _standing(one)) for one in found]
-    show(found, table([(*columns, ""), *rows] if rows else [], empty="Nothing was alerted yet."), as_json=as_json)
+    db = open_door().db
+
+    def read(last: dict[str, Any] | None, size: int) -> list[dict[str, Any]]:
+        with db.read() as tx:
+            return alert_sums(tx, size, before=last["id"] if last else None)
+
+    rows = walk(read, options)
+    print_list(rows, options, value=dict, cells=_cells, header=(*_COLUMNS, ""), empty="Nothing was alerted yet.")
+    with db.read() as tx:
+        reasons = why_waiting(tx)
     for reason in reasons:
         click.echo(reason, err=True)
+
+
+def _cells(one: dict[str, Any]) -> tuple[object, ...]:
+    return (*(one[name] for name in _COLUMNS), _standing(one))
 
 
 def _standing(one: dict[str, object]) -> str:
@@ -105,15 +119,16 @@ def resume(yes: bool, as_json: bool) -> None:
     with door.db.read() as tx:
         reasons, found = why_waiting(tx), waiting(tx)
     said = _said(found)
-    if not yes and (found.mails or found.channels or found.finding):
-        click.confirm("\n".join([*reasons, said, "Let it go out?"]), abort=True, err=True)
+    if found.mails or found.channels or found.finding:
+        confirm("\n".join([*reasons, said, "Let it go out?"]), yes=yes)
     resume_sending(door.db, door.actor)
     value = {"reasons": reasons, "mails": found.mails, "channels": found.channels, "finding": found.finding}
     show(value, f"Sending goes on. {said}", as_json=as_json)
 
 
 def _said(found: Waiting) -> str:
-    parts = [f"{found.mails:,} mails and {found.channels:,} other messages wait"]
+    verb = "waits" if found.mails + found.channels == 1 else "wait"
+    parts = [f"{count(found.mails, 'mail')} and {count(found.channels, 'other message')} {verb}"]
     parts += [f"the oldest since {found.oldest:%Y-%m-%d %H:%M} UTC"] if found.oldest else []
-    parts += [f"recipients of {found.finding:,} alerts are still to be found"] if found.finding else []
+    parts += [f"recipients of {count(found.finding, 'alert')} are still to be found"] if found.finding else []
     return ", ".join(parts) + "."

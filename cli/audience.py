@@ -4,6 +4,7 @@ import click
 
 from cli.door import json_option, open_door, show
 from cli.importing import import_list
+from cli.listing import ListOptions, list_options
 from cli.lists import erase, export_list, show_one, suppress, unsuppress
 from cli.recipients import recipient_json, remove, show_recipients
 from models import RecipientKind
@@ -34,12 +35,11 @@ def add_two(email: str, stream: str | None, language: str | None, confirmed: boo
 
 
 @subscriber.command("list")
-@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
 @click.option("--after", type=click.IntRange(0), default=0, metavar="ID", help="Go on after the one with that id, as --json tells it.")
-@json_option
-def list_subscribers(limit: int, after: int, as_json: bool) -> None:
+@list_options(1000)
+def list_subscribers(after: int, options: ListOptions) -> None:
     """List subscribers, the first that came first."""
-    show_recipients(RecipientKind.MAIL, limit, as_json, "No subscribers yet: `storywire subscriber add`.", after)
+    show_recipients(RecipientKind.MAIL, options, "No subscribers yet: `storywire subscriber add`.", after)
 
 
 @subscriber.command("remove")

@@ -3,6 +3,7 @@
 import click
 
 from cli.door import json_option, open_door, read_text, show
+from cli.listing import ListOptions, list_options
 from cli.recipients import recipient_json, remove, show_recipients
 from models import RecipientKind
 from models.audience import Target, add_channel, signing_secret
@@ -41,11 +42,10 @@ def add_one(name: str, url: str, stream: str | None, tags: tuple[str, ...], lang
 
 
 @channel.command("list")
-@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="At most so many.")
-@json_option
-def list_channels(limit: int, as_json: bool) -> None:
+@list_options(1000)
+def list_channels(options: ListOptions) -> None:
     """List all channels, their URLs masked."""
-    show_recipients(RecipientKind.CHANNEL, limit, as_json, "No channels yet: `storywire channel add`.")
+    show_recipients(RecipientKind.CHANNEL, options, "No channels yet: `storywire channel add`.")
 
 
 @channel.command("remove")

@@ -79,12 +79,32 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
 
 
+def yes_option(command: F) -> F:
+    """Give a command `--yes`."""
+    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something that cannot be undone; without a terminal, ``yes`` must have been given."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.ClickException(f"{question}\nThere is no terminal to ask on. Add --yes to go on.")
+    click.confirm(question, abort=True, err=True)
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun: 1 mail, 2 mails."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def show(value: Any, text: str, *, as_json: bool) -> None:
     """Print ``value`` as JSON, or else ``text``."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain) if as_json else text)
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=plain) if as_json else text)
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """A value as JSON has it; raises TypeError."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, Enum):

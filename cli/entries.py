@@ -1,20 +1,23 @@
 """`storywire entry`."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import click
 
-from cli.door import Door, F, json_option, open_door, read_picture, read_text, show, table
-from models import Entry, EntryState, Importance, RevisionKind
+from cli.door import Door, F, confirm, json_option, open_door, read_picture, read_text, show, table, yes_option
+from cli.listing import ListOptions, list_options, print_list
+from cli.people import contributor_json
+from models import Entry, EntryPicture, EntryState, Importance, Revision, RevisionKind
 from models.approving import approve, return_entry
-from models.entries import get_entry, list_entries
+from models.entries import entries_by_id, entry_ids, get_entry
 from models.pictures import add_picture
 from models.pinning import pin, unpin
 from models.posting import UNPUBLISHED, Release, add_entry, post_draft, save_draft
 from models.purging import purge_pictures
-from models.revising import Change, restore, retract, revise
+from models.revising import Change, restore, retract, revise, revisions
 from models.streams import get_stream
 from models.texts import EntryText, PictureText
 from models.times import parse_time
@@ -194,12 +197,15 @@ def unpin_(uid: str, as_json: bool) -> None:
 @entry.command("retract")
 @click.argument("uid")
 @click.option("--note", default="", help="Why; readers and those who were alerted are told.")
+@yes_option
 @json_option
-def retract_(uid: str, note: str, as_json: bool) -> None:
-    """Take a published entry off every page, and tell those who were alerted of it."""
+def retract_(uid: str, note: str, yes: bool, as_json: bool) -> None:
+    """Take a published entry off every page, and tell those who were alerted of it.  Asks first on a terminal."""
     door = open_door()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
+    # Scripts retract without --yes, and what is retracted can be restored.
+    confirm(f"Retract {now.title!r:.100}, and tell those who were alerted of it?", yes=yes or not sys.stdin.isatty())
     retract(door.db, door.actor, uid, now.version, Change(RevisionKind.RETRACTION, note))
     _say(door, uid, as_json)
 
@@ -218,15 +224,14 @@ def restore_(uid: str, as_json: bool) -> None:
 
 @entry.command("delete-pictures")
 @click.argument("uid")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@yes_option
 @json_option
 def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
     """Delete the pictures of a retracted entry for good, from all its earlier texts, too.
 
     Pictures that another entry or story shows stay.  Caches in front of the service keep what they have: purge them, too.
     """
-    if not yes:
-        click.confirm(f"Delete all pictures of entry {uid} for good?", abort=True)
+    confirm(f"Delete all pictures of entry {uid} for good?", yes=yes)
     door = open_door()
     deleted = purge_pictures(door.db, door.actor, uid)
     show({"deleted": deleted}, f"Pictures deleted: {len(deleted)}.", as_json=as_json)
@@ -235,16 +240,64 @@ def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
 @entry.command("list")
 @click.argument("slug", required=False)
 @click.option("--state", "states", multiple=True, type=click.Choice([state.value for state in EntryState]), help="Repeatable.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="At most so many.")
-@json_option
-def list_(slug: str | None, states: tuple[str, ...], limit: int, as_json: bool) -> None:
+@list_options(50)
+def list_(slug: str | None, states: tuple[str, ...], options: ListOptions) -> None:
     """List entries, of the story SLUG or of all, those last changed first."""
     door = open_door()
     with door.db.read() as tx:
         stream_id = get_stream(tx, slug).id if slug else None
-        found = list_entries(tx, *map(EntryState, states), stream_id=stream_id, limit=limit, whole=True)
-    rows = [(one.uid, "late" if one.late else one.state, one.published_at or one.publish_at, one.stream.slug, one.title) for one in found]
-    show([_entry(door, one) for one in found], table(rows, empty="No entries."), as_json=as_json)
+        ids = entry_ids(tx, *map(EntryState, states), stream_id=stream_id)
+    rows = _entries(door, ids, options.page)
+    print_list(rows, options, value=lambda found: _entry(door, found), cells=_cells, empty="No entries.")
+
+
+def _entries(door: Door, ids: Sequence[int], page: int) -> Iterator[Entry]:
+    for first in range(0, len(ids), page):
+        with door.db.read() as tx:
+            found = entries_by_id(tx, ids[first : first + page])
+        yield from found
+
+
+def _cells(found: Entry) -> tuple[object, ...]:
+    return found.uid, found.state, found.published_at or found.publish_at, found.stream.slug, found.title
+
+
+@entry.command("show")
+@click.argument("uid")
+@json_option
+def show_(uid: str, as_json: bool) -> None:
+    """Show an entry with its text, its contributors and what was changed.
+
+    Example: storywire entry show kz7w2mq
+    """
+    door = open_door()
+    with door.db.read() as tx:
+        found = get_entry(tx, uid)
+        history = revisions(tx, found)
+    value = {
+        **_entry(door, found),
+        "link": found.link,
+        "body": found.body,
+        "contributors": [contributor_json(door, person) for person in found.byline],
+        "pictures": [_picture(door, shown) for shown in found.pictures],
+        "revisions": [_revision(revision) for revision in history],
+    }
+    names = ("url", "state", "stream", "published_at", "updated_at", "importance", "link", "guid", "version")
+    rows = [(name, value[name]) for name in names if value[name]]
+    rows += [("by", ", ".join(person.name for person in found.byline))] if found.byline else []
+    rows += [("tags", ", ".join(tag.label for tag in found.tags))] if found.tags else []
+    changes = [(revision.no, revision.kind, revision.state, revision.applied_at, revision.note) for revision in history]
+    parts = [found.title, found.dek, table(rows, empty=""), found.body, table(changes, empty="")]
+    show(value, "\n\n".join(part for part in parts if part), as_json=as_json)
+
+
+def _picture(door: Door, shown: EntryPicture) -> dict[str, object]:
+    return {"url": door.page(shown.picture.largest.path), "alt": shown.alt, "credit": shown.credit}
+
+
+def _revision(revision: Revision) -> dict[str, object]:
+    names = ("no", "kind", "state", "note", "alerts", "created_at", "applied_at")
+    return {name: getattr(revision, name) for name in names}
 
 
 def _say(door: Door, uid: str, as_json: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 import click
 
-from cli.door import json_option, open_door, show, table
+from cli.door import confirm, json_option, open_door, show, table, yes_option
 from models import Recipient, RecipientKind, RecipientState
 from models.addresses import normal_address
 from models.audience import find, followed
@@ -29,7 +29,8 @@ def show_one(email: str, limit: int, as_json: bool) -> None:
         if found is None:
             raise NotFound("subscriber", email)
         _, follows = followed(tx, found.uid)
-        sent = told(tx, found.id, limit=limit)
+        sent = told(tx, found.id, limit=limit + 1)
+    more, sent = len(sent) > limit, sent[:limit]
     value: dict[str, Any] = {
         **_subscriber(found),
         "language": found.language,
@@ -41,6 +42,8 @@ def show_one(email: str, limit: int, as_json: bool) -> None:
     lines = [(name, value[name] if name != "follows" else ", ".join(value["follows"]) or "nothing") for name in value if name != "sent"]
     rows = [(one.created_at, one.state, _what(one), one.reason or one.last_reply) for one in sent]
     show(value, f"{table(lines, empty='')}\n{table(rows, empty='Nothing was sent yet.')}", as_json=as_json)
+    if more:
+        click.echo(f"Only the last {limit:,} of what was sent are shown, and there are more: --limit.", err=True)
 
 
 @click.command("suppress")
@@ -73,10 +76,15 @@ def unsuppress(email: str, as_json: bool) -> None:
 
 @click.command("erase")
 @click.argument("email")
+@yes_option
 @json_option
-def erase(email: str, as_json: bool) -> None:
+def erase(email: str, yes: bool, as_json: bool) -> None:
     """Forget EMAIL: only numbers of what was sent are left, and of a suppressed address a hash, so that it stays so."""
     door = open_door()
+    with door.db.read() as tx:
+        known = find(tx, RecipientKind.MAIL, normal_address(email))
+    if known is not None:
+        confirm(f"Forget {known.address} for good?", yes=yes)
     erase_address(door.db, door.actor, email)
     show({"erased": True}, "Nothing is known of this address any more.", as_json=as_json)
 
@@ -92,8 +100,9 @@ def erase(email: str, as_json: bool) -> None:
     default=("confirmed",),
     help="Repeatable; confirmed if none is named.",
 )
+@yes_option
 @json_option
-def export_list(file: str, stream: str | None, states: tuple[str, ...], as_json: bool) -> None:
+def export_list(file: str, stream: str | None, states: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Write subscribers to a CSV file that only you may read, with the proof of their consent; - writes to standard output.
 
     It may be as long as you like, and the service goes on meanwhile.
@@ -102,6 +111,8 @@ def export_list(file: str, stream: str | None, states: tuple[str, ...], as_json:
     """
     door = open_door()
     parts = as_csv(export(door.db, stream, states=[RecipientState(state) for state in states]))
+    if file != "-" and Path(file).exists():
+        confirm(f"Overwrite {file}?", yes=yes)
     first = next(parts)  # what cannot be read is said before the file is made
     with _opened(file) as out:
         out.writelines(chain([first], parts))

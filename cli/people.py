@@ -1,8 +1,11 @@
 """`storywire account` and `storywire contributor`."""
 
+from urllib.parse import quote
+
 import click
 
-from cli.door import json_option, open_door, show, table
+from cli.door import Door, json_option, open_door, show, table
+from cli.passwords import password_stdin_option, read_password
 from models import Account, Contributor, Role
 from models.accounts import add_account, list_accounts, make_login_link, set_password
 from models.contributors import add_contributor, list_contributors
@@ -27,14 +30,15 @@ def _account(found: Account) -> dict[str, object]:
 @click.option("--name", help="Shown on the desk; the address if left out.")
 @click.option("--role", type=_ROLES, default="editor", show_default=True, help="author: writes; editor: publishes; admin: all.")
 @click.option("--password", "ask", is_flag=True, help="Ask for a password; without one, log in by `account login-link`.")
+@password_stdin_option
 @json_option
-def add(email: str, name: str | None, role: str, ask: bool, as_json: bool) -> None:
+def add(email: str, name: str | None, role: str, ask: bool, password_stdin: bool, as_json: bool) -> None:
     """Let EMAIL log in.
 
     Example: storywire account add mara@example.org --name "Mara Eskelund" --role editor --password
     """
     door = open_door()
-    password = click.prompt("Password", hide_input=True, confirmation_prompt=True) if ask else None
+    password = read_password(from_stdin=password_stdin) if ask or password_stdin else None
     found = add_account(door.db, door.actor, email, name or email, Role(role), password=password)
     show(_account(found), f"{found.email} may log in as {found.role.value}.", as_json=as_json)
 
@@ -68,18 +72,15 @@ def list_(as_json: bool) -> None:
 
 @account.command("password")
 @click.argument("email")
-@click.option(
-    "--password",
-    prompt=True,
-    hide_input=True,
-    confirmation_prompt=True,
-    help="Asked for if left out, which keeps it out of your shell's history.",
-)
+@password_stdin_option
 @json_option
-def password(email: str, password: str, as_json: bool) -> None:
-    """Give EMAIL a new password, and log it out everywhere."""
+def password(email: str, password_stdin: bool, as_json: bool) -> None:
+    """Give EMAIL a new password, and log it out everywhere.  Asks for the password on a terminal.
+
+    Example: pass show storywire/mara | storywire account password mara@example.org --password-stdin
+    """
     door = open_door()
-    found = set_password(door.db, door.actor, email, password)
+    found = set_password(door.db, door.actor, email, read_password(from_stdin=password_stdin))
     show(_account(found), f"{found.email} has a new password.", as_json=as_json)
 
 
@@ -141,6 +142,11 @@ def contributor() -> None:
 
 def _contributor(found: Contributor) -> dict[str, object]:
     return {"slug": found.slug, "name": found.name, "url": found.url}
+
+
+def contributor_json(door: Door, found: Contributor) -> dict[str, object]:
+    """A contributor as entries and stories show them: with their page here and their own."""
+    return {"name": found.name, "slug": found.slug, "url": door.page(f"/contributors/{quote(found.slug)}"), "own_url": found.url}
 
 
 @contributor.command("add")

@@ -1,6 +1,9 @@
 """What `storywire channel` and `storywire subscriber` do alike."""
 
-from cli.door import open_door, show, table
+from collections.abc import Sequence
+
+from cli.door import open_door, show
+from cli.listing import ListOptions, print_list, walk
 from models import Recipient, RecipientKind
 from models.audience import list_recipients, remove_recipient
 
@@ -14,12 +17,20 @@ def recipient_json(found: Recipient) -> dict[str, object]:
     return {"name": found.address, "service": found.service, "url": found.masked_url, **failing, **shown}
 
 
-def show_recipients(kind: RecipientKind, limit: int, as_json: bool, empty: str, after: int = 0) -> None:
+def show_recipients(kind: RecipientKind, options: ListOptions, empty: str, after: int = 0) -> None:
     """Print recipients of a kind, those after the id ``after``."""
-    with open_door().db.read() as tx:
-        found = list_recipients(tx, kind, limit=limit, after=after)
-    rows = [(one.address, "failing" if one.failing else one.state, one.service, one.masked_url, one.reason) for one in found]
-    show([recipient_json(one) for one in found], table(rows, empty=empty), as_json=as_json)
+    db = open_door().db
+
+    def read(last: Recipient | None, size: int) -> Sequence[Recipient]:
+        with db.read() as tx:
+            return list_recipients(tx, kind, limit=size, after=last.id if last else after)
+
+    print_list(walk(read, options), options, value=recipient_json, cells=_cells, empty=empty)
+
+
+def _cells(found: Recipient) -> tuple[object, ...]:
+    state = "failing" if found.failing else found.state
+    return found.address, state, found.service, found.masked_url, found.reason
 
 
 def remove(kind: RecipientKind, address: str, as_json: bool) -> None:

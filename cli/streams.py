@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from cli.door import Door, F, json_option, open_door, read_picture, read_text, show, table
+from cli.door import Door, F, confirm, json_option, open_door, read_picture, read_text, show, table, yes_option
+from cli.people import contributor_json
 from models import FeedText, Stream, StreamState
 from models.pictures import add_picture
 from models.streams import StreamText, add_stream, edit_stream, get_stream, list_streams, set_stream_state
@@ -118,12 +119,42 @@ def list_(as_json: bool) -> None:
     show([_stream(door, one) for one in found], table(rows, empty="No stories yet: `storywire stream add`."), as_json=as_json)
 
 
+@stream.command("show")
+@click.argument("slug")
+@json_option
+def show_(slug: str, as_json: bool) -> None:
+    """Show the story SLUG with its overview and its contributors.
+
+    Example: storywire stream show tarrow-rises
+    """
+    door = open_door()
+    with door.db.read() as tx:
+        found = get_stream(tx, slug)
+    people = found.contributors
+    value = {
+        **_stream(door, found),
+        "overview": found.overview,
+        "contributors": [contributor_json(door, person) for person in people],
+        "entries": found.published,
+    }
+    names = ("url", "state", "language", "timezone", "feed_text", "last_entry_at", "entries", "guid")
+    rows = [(name, value[name]) for name in names if value[name]]
+    rows += [("by", ", ".join(person.name for person in people))] if people else []
+    parts = [found.title, found.dek, table(rows, empty=""), found.overview]
+    show(value, "\n\n".join(part for part in parts if part), as_json=as_json)
+
+
 @stream.command("state")
 @click.argument("slug")
 @click.argument("state", type=click.Choice([state.value for state in StreamState]))
+@yes_option
 @json_option
-def state(slug: str, state: str, as_json: bool) -> None:
-    """Hide, open (live), end or delete the story SLUG."""
+def state(slug: str, state: str, yes: bool, as_json: bool) -> None:
+    """Hide, open (live), end or delete the story SLUG.  Asks before it deletes."""
     door = open_door()
+    if StreamState(state) is StreamState.DELETED:
+        with door.db.read() as tx:
+            title = get_stream(tx, slug).title
+        confirm(f"Delete the story {title!r:.100}? Its pages and feeds will say that it is gone.", yes=yes)
     found = set_stream_state(door.db, door.actor, slug, StreamState(state))
     show(_stream(door, found), f"{found.slug} is {found.state.value}.", as_json=as_json)

@@ -213,10 +213,15 @@ def _by_email(tx: Session, email: str) -> Account:
     return account
 
 
-def hashed_password(password: str) -> str:
-    """What is stored of a password; raises Invalid for one that is too short or too long."""
+def check_password(password: str) -> None:
+    """Raise Invalid for a password that is too short or too long."""
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise Invalid("password", f"use {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+
+
+def hashed_password(password: str) -> str:
+    """What is stored of a password; raises Invalid for one that is too short or too long."""
+    check_password(password)
     try:
         return _hasher.hash(password)
     except UnicodeEncodeError as exc:

@@ -97,6 +97,22 @@ def list_entries(
     return tx.scalars(query).all()
 
 
+def entry_ids(tx: Session, *states: EntryState, stream_id: int | None = None) -> Sequence[int]:
+    """The ids of all entries, those last changed first: what changes while a long list is read is neither missed nor there twice."""
+    query = select(Entry.id).order_by(Entry.changed_at.desc(), Entry.id.desc())
+    if states:
+        query = query.where(Entry.state.in_(states))
+    if stream_id is not None:
+        query = query.where(Entry.stream_id == stream_id)
+    return tx.scalars(query).all()
+
+
+def entries_by_id(tx: Session, ids: Sequence[int]) -> list[Entry]:
+    """These entries in the order of their ids' list, with byline, tags and pictures; those that are gone are left out."""
+    found = {entry.id: entry for entry in tx.scalars(entries().where(Entry.id.in_(ids)))}
+    return [found[id_] for id_ in ids if id_ in found]
+
+
 def packed(tx: Session, text: EntryText) -> dict[str, Any]:
     """A cleaned text as a revision keeps it; contributors that it names for the first time are made.  Invalid where a picture is gone."""
     use_pictures(tx, [shown.sha256 for shown in text.pictures])

@@ -130,9 +130,9 @@ def _differences(
     differences = []
     for name, number in sorted(before.items()):
         if name not in meant and after.get(name, 0) != number:
-            differences.append(f"{name}: {number} rows before, {after.get(name, 0)} after")
+            differences.append(f"{name}: {number} {'row' if number == 1 else 'rows'} before, {after.get(name, 0)} after")
     broken = _broken_references(connection) - broken_before
-    differences += [f"{name}: {broken[name]} rows refer to none" for name in sorted(broken)]
+    differences += [f"{name}: {broken[name]} {'row refers' if broken[name] == 1 else 'rows refer'} to none" for name in sorted(broken)]
     return "; ".join(differences)
 
 

@@ -33,8 +33,8 @@ class DeliveryLine:
     settled_at: datetime | None
 
 
-def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None) -> list[dict[str, Any]]:
-    """The latest alerts, newest first, or that one.
+def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None, before: int | None = None) -> list[dict[str, Any]]:
+    """The latest alerts, newest first, those older than the id ``before``, or that one.
 
     ``kind`` is the revision's, or else the alert's; ``owed`` counts every delivery, also those skipped; ``queued`` those not settled yet;
     ``expanded`` is False while recipients are still being found.
@@ -49,6 +49,8 @@ def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None) -> list[
     )
     if alert_id is not None:
         latest = latest.where(Alert.id == alert_id)
+    if before is not None:
+        latest = latest.where(Alert.id < before)
     found = tx.execute(latest).all()
     ids = [alert.id for alert, *_ in found]
     sums = tallied(tx, ids)

@@ -149,10 +149,13 @@ def test_who_is_removed_is_told_nothing_more_and_may_be_added_again(story):
     assert "There is no channel" in story("channel", "remove", "nowhere", code=1).stderr
 
 
-def test_a_new_password_is_asked_for(story):
-    story("account", "add", "mara@example.org")
-    story("account", "password", "mara@example.org", input="a river of words\na river of words\n")
-    assert "use 10 to 1000" in story("account", "password", "mara@example.org", input="short\nshort\n", code=1).stderr
+def test_a_password_comes_from_standard_input_and_never_from_an_argument(story):
+    story("account", "add", "mara@example.org", "--password-stdin", input="a river of words\n")
+    story("account", "password", "mara@example.org", "--password-stdin", input="another river\n")
+    short = story("account", "password", "mara@example.org", "--password-stdin", input="short\n", code=1)
+    assert "use 10 to 1000" in short.stderr
+    assert "--password-stdin" in story("account", "password", "mara@example.org", input="a river of words\n", code=1).stderr
+    assert "No such option" in story("account", "password", "mara@example.org", "--password", "a river of words", code=2).stderr
 
 
 @pytest.mark.parametrize(
@@ -281,7 +284,8 @@ def test_a_person_stops_pauses_and_lets_go(story):
     story("pause")
     assert story("alert", "list").stderr == "Sending is paused for the whole site.\n"
     asked = story("resume", input="n\n", code=1).stderr
-    assert "0 mails and 0 other messages wait, recipients of 1 alerts are still to be found." in asked
+    assert "0 mails and 0 other messages wait, recipients of 1 alert are still to be found." in asked
+    assert "Add --yes" in asked
     story("resume", "--yes")
     assert story("alert", "list").stderr == ""
 

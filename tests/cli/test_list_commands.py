@@ -43,6 +43,7 @@ def test_one_subscriber_is_shown_suppressed_let_go_and_forgotten(story):
     assert told(story, "suppress", "ann@example.org", "--reason", "asked us")["state"] == "suppressed"
     assert "asked us" in story("subscriber", "add", "ann@example.org", "--confirmed", code=1).stderr
     assert told(story, "unsuppress", "ann@example.org")["state"] == "confirmed"
-    assert told(story, "erase", "ann@example.org") == {"erased": True}
+    assert "Add --yes" in story("subscriber", "erase", "ann@example.org", code=1).stderr
+    assert told(story, "erase", "ann@example.org", "--yes") == {"erased": True}
     for command in ("show", "unsuppress", "erase"):
         assert "no subscriber" in story("subscriber", command, "ann@example.org", code=1).stderr

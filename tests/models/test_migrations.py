@@ -143,7 +143,7 @@ def test_foreign_keys_are_on_again_after_an_upgrade(tmp_path: Path) -> None:
     [
         ("DELETE FROM entry WHERE id = 1", "entry: 3 rows before, 2 after"),
         ("DROP TABLE throttle", "throttle: 3 rows before, 0 after"),
-        ("UPDATE entry SET stream_id = 99 WHERE id = 1", "entry: 1 rows refer to none"),
+        ("UPDATE entry SET stream_id = 99 WHERE id = 1", "entry: 1 row refers to none"),
     ],
 )
 def test_an_upgrade_that_loses_rows_is_taken_back_and_says_so(
