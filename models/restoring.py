@@ -172,7 +172,7 @@ def _insert(tx: Session, new: list[tuple[Recipient, tuple[Follow, ...]]]) -> Non
     timezones = {recipient.id: recipient.timezone for recipient, _ in new}
     followed = [(_subscription(recipient, follow), follow) for recipient, follows in new for follow in follows]
     for subscription, follow in followed:
-        subscription.created_at = moment
+        subscription.created_at, subscription.started_seq = moment, seq
         subscription.next_digest_at = follow.rhythm.next_slot(timezones[subscription.recipient_id], moment)
         if follow.rhythm.cadence is not Cadence.AT_ONCE:
             subscription.digested_seq = seq
