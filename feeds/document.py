@@ -132,6 +132,8 @@ class FeedDocument:
     updated: datetime  # the latest of the entries' `updated`, never the present moment
     site: Person
     dek: str = ""
+    rights: str = ""  # who publishes it, plain text
+    logo_url: str = ""  # the picture of a stream
     contributors: tuple[Person, ...] = ()
     entries: tuple[FeedEntry, ...] = ()
     sources: tuple[Source, ...] = ()  # the streams that the entries come from, where they are several
@@ -149,6 +151,10 @@ class FeedDocument:
     def self_url(self, fmt: Format) -> str:
         """The one canonical address of this feed in that format, without a query."""
         return self.folder_url + fmt.file_name
+
+    def icon_url(self, pixels: int) -> str:
+        """The site's icon, a square PNG of that size."""
+        return f"{self.site.url}icon-{pixels}.png"
 
     def previous_url(self, fmt: Format) -> str | None:
         """The address of the archive before this document."""

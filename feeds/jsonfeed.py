@@ -40,11 +40,14 @@ def _head(document: FeedDocument) -> dict[str, Any]:
             "description": document.dek,
             "user_comment": words(document.language).about,
             "next_url": document.previous_url(Format.JSON),
+            "icon": document.icon_url(512),
+            "favicon": document.icon_url(64),
             "language": document.language,
             "authors": _persons(document.contributors or (document.site,)),
             "hubs": [{"type": "WebSub", "url": hub} for hub in document.hubs],
             "_storywire": _said(
                 {
+                    "rights": document.rights,
                     "archive": document.archive,
                     "complete": document.complete,
                     "current_url": document.current_url(Format.JSON),

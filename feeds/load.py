@@ -94,6 +94,8 @@ class FeedLoader:
             updated=updated,
             changed=scope.changed_at,
             site=scope.site,
+            rights=scope.rights,
+            logo_url=scope.logo_url,
             contributors=scope.contributors,
             entries=_in_order(shown),
             sources=_sources(tx, self._settings, shown) if topic.scope is not Scope.STREAM else (),

@@ -13,7 +13,7 @@ from feeds.http import cache_control
 from feeds.load import FeedLoader, Moved
 from feeds.render import Renderer
 from feeds.shelf import Make
-from feeds.shelved import MINUTE, NOT_FOUND, SAFE, Answer, Made
+from feeds.shelved import ANY_ORIGIN, MINUTE, NOT_FOUND, SAFE, Answer, Made
 from models.database import Database
 from models.errors import Gone, NotFound
 from models.errors import Moved as Elsewhere
@@ -74,5 +74,5 @@ def _made(topic: Topic, document: FeedDocument, fmt: Format, render: Callable[[]
         stamp=document.stamp,
         stream=topic.name if topic.scope is Scope.STREAM else None,
         valid_until=document.valid_until,
-        headers=(*SAFE, ("Link", ", ".join(links))),
+        headers=(*SAFE, ANY_ORIGIN, ("Link", ", ".join(links))),
     )

@@ -28,8 +28,7 @@ def prefixes(document: FeedDocument, fmt: Format) -> dict[str, str]:
     if fmt is Format.ATOM:
         used["at"] = bool(document.tombstones)
     else:
-        named = any(entry.authors or entry.language != document.language for entry in document.entries)
-        used |= {"sy": True, "dc": named or bool(document.contributors)}
+        used |= {"sy": True, "dc": bool(document.entries or document.contributors)}
     return {prefix: PREFIXES[prefix] for prefix, is_used in used.items() if is_used}
 
 

@@ -4,7 +4,7 @@ from email.utils import format_datetime
 
 from lxml.etree import Element, SubElement, _Element
 
-from feeds.document import FeedDocument, FeedEntry, Format, Source
+from feeds.document import FeedDocument, FeedEntry, Format, Person, Source
 from feeds.namespaces import ATOM, DC, SYNDICATION, add_comment, add_history, add_media, links, prefixes
 
 # Seconds; the longest of them is also said of longer ones.
@@ -35,16 +35,17 @@ class RssHead:
 
 
 class RssItem:
-    """An extension of feedgen's entry; ``entry`` and ``language``, the document's, are set before feedgen writes."""
+    """An extension of feedgen's entry; ``entry``, the document's ``language`` and the ``site`` are set before feedgen writes."""
 
     entry: FeedEntry
     language: str
+    site: Person
 
     def extend_rss(self, item: _Element) -> _Element:
         """Dates, bylines without e-mail (RSS's own author demands one), the entry's language, and its pictures."""
         SubElement(item, "pubDate").text = format_datetime(self.entry.published)
         SubElement(item, f"{{{ATOM}}}updated").text = self.entry.updated.isoformat()
-        for person in self.entry.authors:
+        for person in self.entry.authors or (self.site,):
             SubElement(item, f"{{{DC}}}creator").text = person.name
         if self.entry.language != self.language:
             SubElement(item, f"{{{DC}}}language").text = self.entry.language

@@ -41,12 +41,15 @@ class ScopeFound:
     changed_at: datetime
     stamp: int
     dek: str = ""
+    rights: str = ""
+    logo_url: str = ""
     contributors: tuple[Person, ...] = ()
 
     @property
     def head(self) -> tuple[Any, ...]:
         """What the head of each of its documents says, whichever entries it shows."""
-        return self.site, self.guid, self.title, self.dek, self.page_url, self.language, self.contributors
+        head = (self.site, self.guid, self.title, self.dek, self.page_url, self.language, self.contributors)
+        return *head, self.rights, self.logo_url
 
 
 def person(settings: Settings, contributor: Contributor) -> Person:
@@ -70,6 +73,8 @@ def _stream(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
         site=_site(settings),
         guid=_guid(stream.guid, topic.flavour.value),
         title=_title(stream.title, topic, stream.language),
+        rights=settings.site_imprint,
+        logo_url=settings.base_url + stream.picture.largest.path if stream.picture else "",
         dek=stream.dek,
         page_url=f"{settings.base_url}/streams/{stream.slug}",
         language=stream.language,
@@ -92,6 +97,7 @@ def _across(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
     folder = Topic(topic.scope, topic.name).folder.rstrip("/")
     return ScopeFound(
         site=_site(settings),
+        rights=settings.site_imprint,
         guid=_guid(_site_guid(site, folder.strip("/") or "all"), topic.flavour.value),
         title=_title(f"{settings.site_name}: {named}" if named else settings.site_name, topic, settings.site_language),
         page_url=settings.base_url + (folder or "/"),

@@ -12,6 +12,7 @@ from feeds.http import etag, last_modified, response_headers
 OVERHEAD = 6_000  # bytes of a document on the shelf beside its bodies
 
 HeaderList = list[tuple[str, str]]
+ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")  # readers that run in a browser may read what everybody may
 SAFE = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'"))  # a browser only shows the text
 
 

@@ -4,6 +4,7 @@ feedgen writes the head and each entry by itself, so that an entry need not be w
 """
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import Any
 
 from feedgen.entry import FeedEntry as Item  # type: ignore[import-untyped]
@@ -16,7 +17,8 @@ from feeds.document import FeedDocument, FeedEntry, Format, Person, Source, Tag
 from feeds.namespaces import PREFIXES
 from feeds.rss import RssHead, RssItem, rss_source
 
-GENERATOR = "Storywire"
+GENERATOR, VERSION = "Storywire", version("storywire")
+ICON_PIXELS = 144  # the widest that RSS allows
 # Not a page: a name that is the same on every site, so that one rule of a reader fits all.
 IMPORTANCE_SCHEME = "urn:x-storywire:importance"
 
@@ -26,7 +28,7 @@ class AtomWriter:
 
     end = b"  </entry>\n"
 
-    def entry(self, entry: FeedEntry, language: str, site: Person) -> bytes:  # noqa: ARG002  # only JSON names the site in each
+    def entry(self, entry: FeedEntry, language: str, site: Person) -> bytes:  # noqa: ARG002  # Atom names the site in the head
         """An entry of a document in ``language``, without its end."""
         item = _item(entry, AtomEntry, language)
         item.published(entry.published)
@@ -47,9 +49,11 @@ class RssWriter:
 
     end = b"    </item>\n"
 
-    def entry(self, entry: FeedEntry, language: str, site: Person) -> bytes:  # noqa: ARG002
+    def entry(self, entry: FeedEntry, language: str, site: Person) -> bytes:
         """An item of a document in ``language``, without its end."""
-        return _written(_item(entry, RssItem, language).rss_entry(), "rss", "channel").removesuffix(self.end)
+        item = _item(entry, RssItem, language)
+        item.story.site = site
+        return _written(item.rss_entry(), "rss", "channel").removesuffix(self.end)
 
     def source(self, source: Source) -> bytes:
         """What comes before the end of that stream's items."""
@@ -74,13 +78,25 @@ def _feed(document: FeedDocument, fmt: Format, extension: type) -> Any:
     feed.subtitle(document.dek or document.title)  # RSS refuses a channel without a description
     feed.language(document.language)
     feed.updated(document.updated)  # feedgen's default is now, and no ETag would hold
-    feed.generator(GENERATOR)
+    if document.rights:
+        feed.rights(document.rights)
     feed.ttl(max(1, document.max_age // 60))  # minutes
     feed.author(_person(document.site))  # the author of entries without a byline (RFC 4287 section 4.1.2)
     if document.contributors:
         feed.contributor([_person(person) for person in document.contributors])
-    feed.link(href=document.self_url(fmt), rel="self", type=fmt.media_type)
-    feed.link(href=document.page_url, rel="alternate", type="text/html")  # last: RSS's own link is whichever came last
+    own = {"href": document.self_url(fmt), "rel": "self", "type": fmt.media_type}
+    page = {"href": document.page_url, "rel": "alternate", "type": "text/html"}
+    icon = document.icon_url(ICON_PIXELS)
+    if fmt is Format.ATOM:
+        feed.generator(GENERATOR, version=VERSION)
+        feed.icon(icon)
+        feed.logo(document.logo_url or document.icon_url(512))
+        feed.link([page, own])  # some readers take the first link for the page
+    else:
+        feed.generator(f"{GENERATOR} {VERSION}")
+        # Title and link are the channel's (RSS 2.0, image).
+        feed.image(icon, document.title, document.page_url, str(ICON_PIXELS), str(ICON_PIXELS))
+        feed.link([own, page])  # last: RSS's own link is whichever came last
     return feed
 
 
@@ -126,4 +142,5 @@ def _person(person: Person) -> dict[str, str]:
 
 
 def _category(tag: Tag) -> dict[str, str]:
-    return {"term": tag.slug, "scheme": tag.url, "label": tag.label}
+    # Several readers show the term of Atom, and RSS has nothing but the label; all tags are of one scheme.
+    return {"term": tag.label, "scheme": tag.url.rpartition("/")[0] + "/", "label": tag.label}

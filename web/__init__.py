@@ -15,6 +15,7 @@ from web.desk.guard import csrf
 from web.errors import add_error_pages
 from web.front import FrontLayer
 from web.health import health
+from web.icons import icons
 from web.language import set_up_languages
 from web.leave import leave
 from web.login import login, set_up_login
@@ -65,6 +66,6 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     set_up_templates(app, settings)
     set_up_languages(app)
     add_error_pages(app)
-    for blueprint in (public, robots, finder, media, theme, subscribe, leave, preferences, health, metrics, login, passwords, desk):
+    for blueprint in (public, robots, finder, media, theme, icons, subscribe, leave, preferences, health, metrics, login, passwords, desk):
         app.register_blueprint(blueprint)
     return app

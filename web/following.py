@@ -2,12 +2,15 @@
 
 from flask import Blueprint, redirect, render_template
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext  # type: ignore[import-untyped]
+from sqlalchemy import select
 
 from feeds.address import Scope, Topic
 from feeds.document import Format
 from feeds.http import cache_control
-from feeds.opml import CONTENT_TYPE, Outline, opml
-from models.stories import Stream, StreamState
+from feeds.opml import CONTENT_TYPE, Folder, Outline, opml
+from feeds.shelved import ANY_ORIGIN
+from models.stories import Site, Stream, StreamState
 from models.streams import get_stream, list_streams
 from web.answer import answer
 from web.context import service
@@ -17,7 +20,7 @@ from web.links import feed_url, page_url
 following = Blueprint("following", __name__)
 
 _OPML_MAX_AGE = 900  # seconds
-_GUESSES = {"feed": Format.ATOM, "atom": Format.ATOM, "rss": Format.RSS, "index.xml": Format.RSS}
+_GUESSES = {"feed": Format.ATOM, "atom": Format.ATOM, "rss": Format.RSS, "index.xml": Format.RSS, "feed.xml": Format.RSS}
 _ANY = f"<any({', '.join(repr(guess) for guess in _GUESSES)}):guess>"
 
 
@@ -43,13 +46,22 @@ def all_feeds() -> ResponseReturnValue:
     """The feeds of all stories, in a file that readers import."""
     with service().db.read() as tx:
         streams = list_streams(tx, public=True)
-    body = opml(service().settings.site_name, [_outline(stream) for stream in streams])
-    return answer(body, content_type=CONTENT_TYPE, cache_control=cache_control(_OPML_MAX_AGE))
+        site = tx.scalars(select(Site)).one()
+    settings = service().settings
+    whole = Outline(settings.site_name, settings.site_language, feed_url(Topic(), Format.ATOM), page_url(Topic()), site.created_at)
+    running = [_outline(stream) for stream in streams if stream.state is not StreamState.ENDED]
+    ended = [_outline(stream) for stream in streams if stream.state is StreamState.ENDED]
+    folder = [Folder(gettext("Ended"), ended)] if ended else []
+    modified = max([site.created_at, *(stream.changed_at for stream in streams)])
+    body = opml(settings.site_name, page_url(Topic()), modified, [whole, *running, *folder])
+    response = answer(body, content_type=CONTENT_TYPE, cache_control=cache_control(_OPML_MAX_AGE))
+    response.headers.set(*ANY_ORIGIN)
+    return response
 
 
 def _outline(stream: Stream) -> Outline:
     topic = Topic(Scope.STREAM, stream.slug)
-    return Outline(stream.title, stream.language, feed_url(topic, Format.ATOM), page_url(topic))
+    return Outline(stream.title, stream.language, feed_url(topic, Format.ATOM), page_url(topic), stream.created_at)
 
 
 @following.get(f"/{_ANY}")

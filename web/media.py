@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, request
 
 from feeds.http import conditional
+from feeds.shelved import ANY_ORIGIN
 from models.pictures import get_file
 from web.context import service
 
@@ -21,4 +22,5 @@ def picture(sha256: str, extension: str) -> Response:
     response = Response(found.data if status == 200 else b"", status, content_type=found.media_type)
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = _FOR_GOOD
+    response.headers.set(*ANY_ORIGIN)
     return response

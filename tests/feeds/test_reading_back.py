@@ -105,12 +105,12 @@ def test_tags_and_importance_can_be_told_apart(make_document, make_entry, parsed
     document = make_document(make_entry(tags=(Tag("key", "Key facts", "https://news.example/tags/key"),), importance="key"))
     atom = parsed(document, Format.ATOM).entries[0].tags
     assert [(tag.term, tag.scheme, tag.label) for tag in atom] == [
-        ("key", "https://news.example/tags/key", "Key facts"),
+        ("Key facts", "https://news.example/tags/", "Key facts"),
         ("key", "urn:x-storywire:importance", None),
     ]
     rss = parsed(document, Format.RSS).entries[0].tags
     assert [(tag.term, tag.scheme) for tag in rss] == [
-        ("Key facts", "https://news.example/tags/key"),
+        ("Key facts", "https://news.example/tags/"),
         ("key", "urn:x-storywire:importance"),
     ]
     item = json.loads(render(document, Format.JSON))["items"][0]

@@ -48,6 +48,7 @@ NOT_PAGES = {
     "static", "media.picture", "theme.stylesheet", "theme.logo", "public.following.all_feeds", "public.following.guessed",
     "preferences.data", "health.alive", "health.ready", "metrics.show", "desk.caught.html", "desk.kept.mail", "desk.kept.people",
     "desk.subscribers.download", "desk.pictures.show", "robots.where", "robots.index", "robots.of_stories", "robots.of_entries",
+    "icons.favicon", "icons.touch_icon", "icons.icon",
 }  # fmt: skip
 ONLY_ONCE = {"login.link", "passwords.form", "preferences.look_at_move"}  # their links are in mails to others; tests of their own open them
 MAIL = "desk.caught.mail"

@@ -1,5 +1,6 @@
 """The ways to follow, as pages, as a file, and behind addresses that people guess."""
 
+from email.utils import parsedate_to_datetime
 from urllib.parse import unquote
 
 import lxml.html
@@ -53,15 +54,25 @@ def test_every_page_names_four_feeds_to_programs_by_four_titles(newsroom: Newsro
 
 def test_readers_import_the_feeds_of_all_stories(newsroom: Newsroom, reader: Person) -> None:
     newsroom.stream("duerre", title="Dürre <im> Osten & Süden", language="de")
-    newsroom.stream("secret")
-    set_stream_state(newsroom.db, newsroom.actor, "secret", StreamState.HIDDEN)
+    for slug, state in (("secret", StreamState.HIDDEN), ("old", StreamState.ENDED)):
+        newsroom.stream(slug)
+        set_stream_state(newsroom.db, newsroom.actor, slug, state)
     first = reader.get("/opml.xml")
     assert first.headers["Content-Type"] == "text/x-opml; charset=utf-8"
     assert first.headers["Cache-Control"].startswith("public, max-age=900")
     root = etree.fromstring(first.data)
     assert (root.tag, root.get("version"), root.findtext("head/title")) == ("opml", "2.0", "The Courier")
-    outlines = {outline.get("text"): dict(outline.attrib) for outline in root.iter("outline")}
-    assert set(outlines) == {"The floods", "Dürre <im> Osten & Süden"}
+    assert (root.findtext("head/ownerName"), root.findtext("head/ownerId")) == ("The Courier", f"{BASE_URL}/")
+    assert parsedate_to_datetime(root.findtext("head/dateModified") or "").tzinfo
+    outlines = {outline.get("text"): dict(outline.attrib) for outline in root.iterfind("body/outline")}
+    assert set(outlines) == {"The Courier", "The floods", "Dürre <im> Osten & Süden", "Ended"}
+    assert next(iter(outlines)) == "The Courier"
+    assert outlines["The Courier"]["xmlUrl"] == f"{BASE_URL}/atom.xml"
+    assert [outline.get("text") for outline in root.iterfind("body/outline/outline")] == ["The old"]
+    assert all(parsedate_to_datetime(outline.attrib.pop("created")).tzinfo for outline in root.iter("outline") if outline.get("type"))
+    assert parsedate_to_datetime(outlines["The Courier"].pop("created")) == parsedate_to_datetime(
+        outlines["Dürre <im> Osten & Süden"].pop("created")
+    )
     assert outlines["Dürre <im> Osten & Süden"] == {
         "type": "rss",
         "text": "Dürre <im> Osten & Süden",
@@ -75,7 +86,9 @@ def test_readers_import_the_feeds_of_all_stories(newsroom: Newsroom, reader: Per
 
 
 @pytest.mark.parametrize("folder", ["", "/streams/floods"])
-@pytest.mark.parametrize(("guess", "name"), [("feed", "atom.xml"), ("atom", "atom.xml"), ("rss", "rss.xml"), ("index.xml", "rss.xml")])
+@pytest.mark.parametrize(
+    ("guess", "name"), [("feed", "atom.xml"), ("atom", "atom.xml"), ("rss", "rss.xml"), ("index.xml", "rss.xml"), ("feed.xml", "rss.xml")]
+)
 def test_an_address_that_people_guess_leads_to_the_feed(folder: str, guess: str, name: str, newsroom: Newsroom, reader: Person) -> None:
     for slash in ("", "/"):
         moved = reader.client.get(f"{folder}/{guess}{slash}", base_url="https://evil.example")
