@@ -17,6 +17,7 @@ REFUSED = [
     ("dek", MEGABYTE), ("dek", "\x0b"), ("body", MEGABYTE), ("body", "\x1b[31m"), ("body", "\ufffe"),
     ("byline", "x" * 200), ("byline", ",".join(f"P{n}" for n in range(30))), ("byline", "a\x00b"),
     ("tags", "x" * 100), ("tags", ",".join(f"t{n}" for n in range(30))),
+    ("tags", "floods, \U0001f30a"), ("tags", "River level, River-Level"),
     ("link", "javascript:alert(1)"), ("link", "//evil.example"), ("link", "http://[::1"), ("link", "https://a b"), ("link", MEGABYTE),
     ("importance", "URGENT"), ("importance", ""), ("alert", "everybody"), ("stream", "nothing"), ("stream", "a\x00b"), ("stream", ""),
     ("at", "tomorrow"), ("at", "2026-02-30T10:00"), ("at", "0001-01-01T00:00"), ("at", "9999-12-31T23:59"), ("at", "2026-03-14T25:00"),
