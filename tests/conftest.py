@@ -18,6 +18,7 @@ import pytest
 import requests
 import urllib3.util.connection
 from argon2 import PasswordHasher
+from hypothesis import settings
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.orm import Session
 from sqlalchemy.util import LRUCache
@@ -38,6 +39,10 @@ from models.site import found_site
 from models.streams import StreamText, add_stream
 from models.texts import EntryText
 from tests.picture_files import photo
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 _KEPT = ("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_")
 for _name in [name for name in os.environ if name.startswith("STORYWIRE_") and not name.startswith(_KEPT)]:
