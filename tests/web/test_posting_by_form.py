@@ -12,7 +12,9 @@ from models.publishing import publish_due
 from models.streams import get_stream, set_stream_state
 from models.texts import EntryText
 from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import Person, titles
+from tests.web.conftest import Person, both_databases, titles
+
+pytestmark = both_databases
 
 
 def test_a_post_waits_to_be_undone_and_then_goes_out(newsroom: Newsroom, editor: Person, reader: Person, clock: StandingClock) -> None:

@@ -8,7 +8,9 @@ from models.audience import add_subscriber
 from models.revising import apply_due, revisions
 from models.tallies import tally
 from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import Person
+from tests.web.conftest import Person, both_databases
+
+pytestmark = both_databases
 
 
 def kinds(newsroom: Newsroom, uid: str) -> list[tuple[RevisionKind, RevisionState]]:

@@ -6,7 +6,9 @@ from sqlalchemy import func, select
 from models import Alert, Recipient, RecipientState
 from models.audience import add_subscriber, followed
 from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import BASE_URL, Person
+from tests.web.conftest import BASE_URL, Person, both_databases
+
+pytestmark = both_databases
 
 
 def notices(newsroom: Newsroom) -> list[dict[str, dict[str, str]]]:
