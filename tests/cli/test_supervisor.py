@@ -4,12 +4,14 @@ import signal
 import socket
 import sys
 
+import psutil
 import pytest
 
 from cli.errors import CannotStart
 from cli.listener import listen
 from cli.supervisor import ChildSpec, restart_delay, supervise
 from cli.worker_lock import worker_lock
+from tests.service import eventually
 
 ENDED = "(all processes have ended)"
 
@@ -143,6 +145,7 @@ def test_a_frozen_web_process_is_replaced_on_the_same_port_and_callers_wait_mean
     service.started()
     first = service.get()["pid"]
     os.kill(first, signal.SIGSTOP)
+    eventually(lambda: psutil.Process(first).status() == psutil.STATUS_STOPPED, what="the stop of all threads")
     second = service.get()["pid"]
     assert second != first
     service.send(signal.SIGTERM)
