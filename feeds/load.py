@@ -64,7 +64,9 @@ class FeedLoader:
             return replace(document, entries=_as_first_out(rows, document.entries))
         older = self._archives.newest(tx, topic, scope, NEWEST) if len(rows) == NEWEST else None
         if older is not None:
-            rows = [*(row for row in rows if row.seq > older.upto), *_last_dated(tx, scope, NEWEST, older)]
+            unarchived = [row for row in rows if row.seq > older.upto]
+            withdrawn = sum(row.state is EntryState.RETRACTED for row in unarchived)  # they keep their place
+            rows = [*unarchived, *_last_dated(tx, scope, NEWEST - withdrawn, older)]
         document = self._document(tx, topic, scope, rows, older, updated)
         return self._with_noticed(tx, scope, replace(document, complete=older is None), rows)
 
