@@ -180,6 +180,7 @@ def test_the_command_looks_at_a_whole_site_and_remembers(front, tmp_path, monkey
     monkeypatch.setenv("STORYWIRE_DATA_DIR", str(tmp_path))
     monkeypatch.setenv("STORYWIRE_DATABASE_URL", str(front.db.engine.url))
     monkeypatch.setenv("STORYWIRE_BASE_URL", front.url)
+    monkeypatch.setenv("STORYWIRE_SECRET_KEY", "k" * 32)
 
     def run(*arguments, code=0):
         done = CliRunner().invoke(main, ["doctor", "feeds", *arguments])
