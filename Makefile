@@ -31,6 +31,10 @@ test: .venv/test.done ## All tests but the slow ones; COVER=1 measures branch co
 test-slow: .venv/test.done ## The slow tests: crashes, whole installations
 	$(BIN)/pytest -m slow
 
+.PHONY: chaos
+chaos: .venv/test.done ## Random kills for two minutes; CHAOS_SECONDS and CHAOS_SEED may be set
+	$(BIN)/pytest -m slow tests/test_chaos.py
+
 .PHONY: bench
 bench: .venv/test.done ## Speed as ratios against peers and limits; `make bench feeds`, `alerts` or `audience` for one
 	$(BIN)/python -m benchmarks $(filter-out bench,$(MAKECMDGOALS))

@@ -105,7 +105,7 @@ class Site:
     def start(self, *arguments: str) -> Self:
         """Start ``storywire ARGUMENTS``, `serve` if there are none, and wait until it is ready."""
         self.spawn(*(arguments or ("serve",)))
-        eventually(self._ready, what="the service's start")
+        eventually(self._ready, within=2 * PATIENCE, what="the service's start")
         return self
 
     def spawn(self, *arguments: str) -> subprocess.Popen[str]:
@@ -120,8 +120,8 @@ class Site:
     def _ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()
-        with contextlib.suppress(requests.ConnectionError):
-            return self.get("/readyz").status_code == 200
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+            return requests.get(f"{self.base_url}/readyz", timeout=5).status_code == 200
         return False
 
     def get(self, path: str, **options: Any) -> requests.Response:

@@ -211,6 +211,11 @@ class Told:
     entry: int
     no: int
     kind: RevisionKind
+    reason: Any
+
+    def __str__(self) -> str:
+        reason = f" ({self.reason.value})" if self.reason else ""
+        return f"{self.no} {self.kind.value} {self.state.value}{reason}"
 
 
 @dataclass
@@ -229,13 +234,14 @@ class Findings:
 def reconcile(chaos: Chaos) -> Findings:
     """Compare what arrived with what the rules owe, as entries, revisions and subscriptions tell it."""
     found = Findings()
+    rows: dict[tuple[str, int], list[Told]] = defaultdict(list)
     arrived = Counter([*chaos.sink.arrived, *(one for hook in chaos.hooks for one in hook.arrived)])
     mails = Counter(chaos.sink.arrived)
     found.doubled = mails.total() - len(mails)
     found.doubled_in_channels = arrived.total() - len(arrived) - found.doubled
     with chaos.nodes[0].db.read() as tx:
         query = (
-            select(Delivery.uid, Recipient.address, Delivery.state, Revision.entry_id, Revision.no, Revision.kind)
+            select(Delivery.uid, Recipient.address, Delivery.state, Revision.entry_id, Revision.no, Revision.kind, Delivery.reason)
             .join(Recipient, Recipient.id == Delivery.recipient_id)
             .join(Alert, Alert.id == Delivery.alert_id)
             .join(Revision, Revision.id == Alert.revision_id)
@@ -254,6 +260,7 @@ def reconcile(chaos: Chaos) -> Findings:
             continue
         told[address, ledger[uid].entry].add(ledger[uid].no)
     for uid, row in ledger.items():
+        rows[row.address, row.entry].append(row)
         if row.state not in ENDED or (row.state is DeliveryState.SENT and (row.address, uid) not in arrived):
             found.lost.append(f"{row.address}: revision {row.no} of entry {row.entry} is {row.state.value}")
     by_entry: dict[int, list[tuple[int, RevisionKind, datetime]]] = defaultdict(list)
@@ -261,7 +268,11 @@ def reconcile(chaos: Chaos) -> Findings:
         by_entry[entry].append((no, kind, at))
     for entry, history in by_entry.items():
         last_no, last_kind, _ = max(history)
+        before = len(found.wrongly_told)
         _compare(found, told, entry, last_no, last_kind, steady)
+        for number, sentence in enumerate(found.wrongly_told[before:], before):
+            address = sentence.partition(" ")[0]
+            found.wrongly_told[number] += f"; ledger: {', '.join(map(str, rows[address, entry]))}"
         first_no, _, published_at = min(history)
         _look_for_strangers(found, told, entry, first_no, published_at, followers)
     return found
@@ -361,7 +372,7 @@ def test_kills_on_sqlite_lose_double_and_tell_nobody_wrongly_and_a_restored_copy
             with site.db.read() as tx:
                 return tx.scalar(select(SiteRow.held_reason)) is not None
 
-        eventually(held, what="the hold")
+        eventually(held, within=RESTS_WITHIN, what="the hold")
         site.do("entry", "add", "floods", "--title", "After the restore")
         assert site.stop() == 0
         assert len(chaos.sink.arrived) == before
