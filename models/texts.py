@@ -153,12 +153,12 @@ def _labels(tags: Iterable[str]) -> tuple[str, ...]:
     """Tags as they are stored, none twice; a later one that only differs in case is the first one."""
     labels: dict[str, str] = {}
     for tag in tags:
-        label = line("tags", tag, TAG)
-        if not label:
+        if not tag.strip():
             continue
+        label = line("tags", tag, TAG)
         slug = tag_slug(label)
         if not slug:
-            raise Invalid("tags", f"{label!r:.80} has no letter or digit. Write a word, or remove it.")
+            raise Invalid("tags", f"{(label or tag)!r:.80} has no letter or digit. Write a word, or remove it.")
         if len(slug) > TAG_SLUG:
             raise Invalid("tags", f"shorten {label!r:.80}.")
         first = labels.setdefault(slug, label)

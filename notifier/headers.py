@@ -33,8 +33,9 @@ def from_(name: str, address: str) -> str:
 
 def _clean(text: str) -> str:
     """``text`` in one line: what would turn the words behind it or cannot be shown is left out."""
-    line = _SPACE.sub(" ", text).strip(" ")
-    return "".join(c for c in line if unicodedata.category(c) != "Cc" and unicodedata.bidirectional(c) not in _BIDI)
+    line = _SPACE.sub(" ", text)
+    shown = (c for c in line if unicodedata.category(c) != "Cc" and unicodedata.bidirectional(c) not in _BIDI)
+    return " ".join(word for word in "".join(shown).split(" ") if word)
 
 
 def _folded(header: str, plain: list[str], text: str, *, tail: str) -> str:

@@ -242,7 +242,9 @@ def test_a_file_without_end_is_not_read_to_its_end(story):
 
 def test_a_file_that_is_no_database_is_one_sentence(story, tmp_path):
     (tmp_path / "var" / "storywire.sqlite3").write_text("something else entirely")
-    assert "The database cannot be used: file is not a database" in story("entry", "list", code=os.EX_UNAVAILABLE).stderr
+    refused = story("entry", "list", code=os.EX_UNAVAILABLE).stderr
+    assert refused.startswith("Error: The database cannot be used: ") and refused.count("\n") == 1
+    assert "file is not a database" in refused
     assert "file is not a database" in story("doctor", code=1).output
 
 

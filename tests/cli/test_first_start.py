@@ -23,7 +23,7 @@ def run(*arguments: str, code: int = os.EX_CONFIG) -> str:
     """What a command says on both outputs, in one line where it is refused."""
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == code, (result.output, result.exception)
-    if code:
+    if code and arguments != ("doctor",):  # which adds what to do
         assert result.output.count("\n") == 1
     return result.output
 

@@ -144,7 +144,8 @@ def test_the_schedule_shows_what_comes_next_first_and_a_time_can_be_changed(news
         reschedule(db, newsroom.actor, moved.uid, made["soon"].version, hours["late"])
     with pytest.raises(Forbidden):
         reschedule(db, newsroom.account(Role.AUTHOR), moved.uid, moved.version, hours["late"])
-    clock.forward(hours=7)
-    assert publish_due(db) == 2
+    for hours in (5, 1):
+        clock.forward(hours=hours)
+        assert publish_due(db) == 1
     with pytest.raises(AlreadyOut):
         reschedule(db, newsroom.actor, moved.uid, moved.version, clock.now + timedelta(hours=1))

@@ -45,8 +45,9 @@ titles = st.lists(
 
 def shown(text: str) -> str:
     """What of a title is to arrive: on one line, and nothing that turns what stands behind it."""
-    text = re.sub("[ \u2028\u2029]+", " ", text).strip(" ")
-    return "".join(c for c in text if unicodedata.bidirectional(c) not in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+    text = re.sub("[ \u2028\u2029]+", " ", text)
+    kept = "".join(c for c in text if unicodedata.bidirectional(c) not in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+    return re.sub(" +", " ", kept).strip(" ")
 
 
 def must_hold(header: str) -> None:

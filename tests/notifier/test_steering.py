@@ -11,7 +11,7 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import delete, update
 
 from config.keys import Keys
-from models import Alert, Delivery, DeliveryState, Entry, EntryState, Lane, Revision, RevisionKind, Role
+from models import Alert, Delivery, DeliveryState, Entry, EntryState, Lane, Recipient, Revision, RevisionKind, Role
 from models.actor import SYSTEM, Actor
 from models.database import open_database
 from models.errors import Conflict, Forbidden
@@ -106,7 +106,10 @@ def test_what_may_have_arrived_is_sent_again_only_where_that_is_asked_for(
     assert found is not None
     with office.db.begin() as tx:
         tx.execute(update(Delivery).values(attempts=2, started_at=entry.published_at))
+        tx.execute(update(Recipient).values(service="ntfy"))  # which does not drop doubles
     release_all(office.db)
+    with office.db.begin() as tx:
+        tx.execute(update(Recipient).values(service="webhook"))
     with office.db.read() as tx:
         alert = find_alert(tx, entry.uid)
     assert office.ledger() == [("room", "unknown")]
