@@ -10,6 +10,8 @@ from config.settings import Settings
 
 _NAMES_SOMEBODY = re.compile(r"(?<!\S)\S+@\S+|(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://\S+")
 
+_POOL = "models.connection_pool.WaitingPool"  # by which SQLAlchemy tells of each pool that it opens and closes
+
 
 def set_up_logging(settings: Settings, process: str) -> None:
     """Log as ``process`` from ``settings.log_level`` up, as text or JSON.
@@ -22,7 +24,8 @@ def set_up_logging(settings: Settings, process: str) -> None:
     else:
         handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {process} %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for quiet in ("apprise", "dramatiq", "urllib3", "mail.log", "alembic", "_granian"):
+    quiet_loggers = ("apprise", "dramatiq", "urllib3", "mail.log", "alembic", "_granian", _POOL)
+    for quiet in quiet_loggers:
         logging.getLogger(quiet).setLevel(logging.WARNING)
     silence_pika()
 

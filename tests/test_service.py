@@ -280,7 +280,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"web_threads": "99"}, "STORYWIRE_WEB_THREADS: input should be less than or equal to 4."),
+        ({"web_threads": "99"}, "STORYWIRE_WEB_THREADS: write a whole number from 1 to 4."),
         ({"mail_url": "mail.example.org"}, "STORYWIRE_MAIL_URL begins with smtp://, smtps:// or smtp+starttls://."),
     ],
     ids=str,
