@@ -131,10 +131,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         for node in nodes:
             at_end.callback(node.close)
         nodes[0].do("init")
+        for node in nodes[2:]:  # first: a site without a worker is not ready
+            node.spawn("worker")
         for node in nodes[:2]:
             node.start("serve", "--web-only")
-        for node in nodes[2:]:
-            node.spawn("worker")
         db = open_database(f"postgresql+psycopg://postgres:@/storywire?{urlsplit(postgres.get_uri()).query}")
         at_end.callback(db.engine.dispose)
         yield Cluster(postgres, database, broker, own_broker, sink, nodes[:2], nodes[2:], db)
