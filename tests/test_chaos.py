@@ -248,6 +248,7 @@ def reconcile(chaos: Chaos) -> Findings:
         )
         ledger = {uid: Told(address, *rest) for uid, address, *rest in tx.execute(query)}
         applied = (Revision.state == RevisionState.APPLIED, Revision.alerts)
+        retracted = set(tx.scalars(select(Entry.id).where(Entry.state == EntryState.RETRACTED)))
         revisions = tx.execute(select(Revision.entry_id, Revision.no, Revision.kind, Revision.applied_at).where(*applied)).all()
         followers = tx.execute(
             select(Recipient.address, Subscription.created_at, Subscription.ended_at).join(Subscription).order_by(Subscription.id)
@@ -267,14 +268,16 @@ def reconcile(chaos: Chaos) -> Findings:
     for entry, no, kind, at in revisions:
         by_entry[entry].append((no, kind, at))
     for entry, history in by_entry.items():
+        first_no, _, published_at = min(history)
+        _look_for_strangers(found, told, entry, first_no, published_at, followers)
         last_no, last_kind, _ = max(history)
+        if last_kind is RevisionKind.RETRACTION and entry not in retracted:
+            continue  # it was restored, about which nobody is told; its retraction is told or cancelled
         before = len(found.wrongly_told)
         _compare(found, told, entry, last_no, last_kind, steady)
         for number, sentence in enumerate(found.wrongly_told[before:], before):
             address = sentence.partition(" ")[0]
             found.wrongly_told[number] += f"; ledger: {', '.join(map(str, rows[address, entry]))}"
-        first_no, _, published_at = min(history)
-        _look_for_strangers(found, told, entry, first_no, published_at, followers)
     return found
 
 
