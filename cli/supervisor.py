@@ -179,8 +179,11 @@ class _Supervisor:
 @contextmanager
 def _caught(numbers: set[signal.Signals], into: SimpleQueue[int]) -> Iterator[None]:
     before = {number: signal.signal(number, lambda received, _frame: into.put(received)) for number in numbers}
+    # Whoever started this process may have blocked them, and children inherit that: none would ever end when asked to.
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in before.items():
             signal.signal(number, handler)

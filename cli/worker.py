@@ -30,12 +30,13 @@ def worker(lanes: tuple[str, ...]) -> None:
 
     `storywire serve` starts one by itself. On SQLite there can be only one; on PostgreSQL any number, on any node.
     """
-    stop = threading.Event()
-    on_stop(stop.set)
     door = open_door()
     settings = door.settings
     set_up_logging(settings, "worker")
     door.db.engine.dispose()  # opened to refuse a database that waits for its migrations
+    keys = door.keys
+    stop = threading.Event()
+    on_stop(stop.set)
     with suppress(BadSettings):  # a node on PostgreSQL can do without, but a restored database may go unnoticed then
         make_data_dir(settings)
     with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1) if settings.embedded else nullcontext():
@@ -48,5 +49,5 @@ def worker(lanes: tuple[str, ...]) -> None:
             connections=settings.database_connections,
             process="worker",
         )
-        run_worker(settings, door.keys, db, stop, frozenset(map(Lane, lanes)) or frozenset(Lane))
+        run_worker(settings, keys, db, stop, frozenset(map(Lane, lanes)) or frozenset(Lane))
         db.engine.dispose()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import uuid
@@ -89,6 +90,13 @@ def _nothing_stays_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
 def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shipped cost of a hash is measured by nobody here; `tests/models/test_accounts.py` looks at it once."""
     monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture(autouse=True)
+def _signals_stay_open() -> Iterator[None]:
+    """A test that leaves signals blocked would stop every service that a later test starts from hearing them."""
+    yield
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 
 
 class StandingClock:

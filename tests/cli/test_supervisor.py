@@ -194,7 +194,15 @@ def test_requests_do_not_carry_the_settings(start_service):
     assert not [name for name in names if name.startswith(("STORYWIRE_", "_STORYWIRE_"))]
 
 
+@pytest.fixture
+def signals_blocked_by_whoever_started_us():
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD})
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
 @pytest.mark.processes
+@pytest.mark.usefixtures("signals_blocked_by_whoever_started_us")
 def test_a_child_that_dies_young_is_started_until_it_stays(tmp_path):
     """In this process: the first two deaths are counted, the third start asks the supervisor to stop."""
     script = f"""
