@@ -36,13 +36,15 @@ _NO_MAILBOX = re.compile(
 _NO_END = re.compile(r"(?i)\b(full|quota|storage|disabled|inactive|suspended|locked|deactivated)\b|https?://postmaster\.")
 """A mailbox that is there, and the page of a provider's postmaster, where the true reason is explained."""
 _POLICY = re.compile(
-    r"(?ix) \b(?: polic(?:y|ies) | spam\w* | unsolicited | bulk | abus\w+ | reputation | relay\w* | sender | envelope-from | spoof\w*"
+    r"(?ix) \b(?: polic(?:y|ies) | spam\w* | unsolicited | bulk | abus\w+ | reputation | relay(?!\ recipient\ table)\w* | sender"
+    r"| envelope-from | spoof\w*"
     r"| spf | dkim | dmarc | \w*authenticat\w* | authoriz\w* | unauthorized | (?:not|isn't)\ (?:allowed|permitted|accepted) | denied"
     r"| block(?:ed|ing|s)? | \w*(?:block|black|deny)[-\ ]?list\w* | banned | dnsbl | rbl | listed\ (?:in|on|by|at)"
     r"| client\ host | (?:your|sending|the|originating)\ ip | ip\ address | ip= | reverse\ dns | rdns | ptr | helo | ehlo | tls"
     r"| (?:bad|invalid)\ dns | resource\ record | rate | too\ many | virus | content | verif\w+\ failed )"
 )
-"""Words of a refusal that is about this installation, whatever else it says."""
+"""Words of a refusal that is about this installation, whatever else it says; Postfix's table of recipients is none."""
+_ADDRESS = re.compile(r"[^\s<>@]{1,64}@[\w.-]*")
 _LATER = re.compile(r"(?i)\b(try again|later|temporar\w+)\b")
 
 
@@ -178,8 +180,11 @@ class MailConnection:
             return Unavailable(f"the mail server broke off: {_why(exc)}", stage=talk.stage)
         finally:
             self._used_at = time.monotonic()
-        if talk.sent and talk.code == 250:
+        if talk.sent and 200 <= talk.code < 300:
             return Sent(_words(talk.code, talk.words))
+        if talk.sent and not 400 <= talk.code < 600:  # no reply of RFC 5321: nobody knows what comes next
+            self._drop()
+            return Unknown(f"the mail server took the message and said: {_words(talk.code, talk.words)}", stage="data")
         self._recover(smtp, talk.code)
         return judge(talk.stage, talk.code, talk.words.decode("utf-8", "replace"))
 
@@ -261,7 +266,7 @@ def judge(stage: Stage, code: int, words: str) -> SendError:
     vague = enhanced is None or bool(_VAGUE_STATUS.fullmatch(enhanced))
     ours = any(status.startswith(("5.7.", "5.3.")) or status in _SENDER_STATUSES for status in statuses)
     if vague or enhanced in _RECIPIENT_STATUSES:
-        ours = ours or bool(_POLICY.search(words))
+        ours = ours or bool(_POLICY.search(_ADDRESS.sub("", words)))  # a reader's own address may hold any word
     if not 500 <= code < 600 or ours or (vague and _LATER.search(words)):
         return Unavailable(reason, stage=stage, code=code, enhanced=enhanced, ours=ours)
     named = enhanced is None and code in {550, 553} and bool(_NO_MAILBOX.search(words)) and not _NO_END.search(words)

@@ -292,6 +292,16 @@ def test_a_drop_after_the_message_was_handed_over_is_unknown(mailer: Mailer, inb
     assert isinstance(sent, Sent)
 
 
+@pytest.mark.parametrize(("reply", "means"), [("200 taken", Sent), ("259 taken", Sent), ("taken", Unknown), ("354 go on", Unknown)])
+def test_any_reply_to_a_whole_message_that_is_no_refusal_may_mean_that_it_was_taken(
+    reply: str, means: type, mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
+    inbox.replies["data"] = [reply]
+    outcome, sent = ledger.send(mailer, job("ann"), job("bo"))
+    assert isinstance(outcome, means)
+    assert isinstance(sent, Sent)
+
+
 def test_a_kept_connection_that_died_meanwhile_costs_no_attempt(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
     ledger.send(mailer, job("ann"))
     inbox.replies["mail"] = [DROP]
