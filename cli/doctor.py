@@ -19,8 +19,8 @@ from cli.checks.host import (
 )
 from cli.checks.mail import check_mail, check_templates
 from cli.checks.sending import check_channels, check_sending, check_workers
-from cli.doctor_feeds import feeds
 from cli.door import json_option, show, table
+from cli.lazy import LazyCommand, LazyGroup
 from config.settings import BadSettings, load_settings
 
 # By the key that each has in --json; a key may have several checks.
@@ -39,7 +39,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
 )
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=LazyGroup, invoke_without_command=True)
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
@@ -71,7 +71,9 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-doctor.add_command(feeds)
+doctor.add_command(
+    LazyCommand("feeds", "cli.doctor_feeds:feeds", "Fetch the site's feeds as readers do, and say what they would stumble over.")
+)
 
 Results = list[tuple[str, list[CheckResult]]]
 

@@ -15,11 +15,11 @@ import click
 
 from config.keys import Keys, load_keys
 from config.settings import BadSettings, Settings, load_settings
-from models import drawing
 from models.accounts import command_line_account
 from models.actor import Actor
 from models.database import Database, open_database
 from models.gates import Gates
+from models.media import MAX_PICTURE_BYTES
 from models.schema_version import known_revisions, pending_migrations
 from models.site import is_founded
 from models.site_key import check_key
@@ -130,7 +130,7 @@ def read_picture(path: str) -> bytes:
     """The bytes of a file; of one that is too large as many as show that."""
     try:
         with Path(path).open("rb") as file:
-            return file.read(drawing.MOST_BYTES + 1)
+            return file.read(MAX_PICTURE_BYTES + 1)
     except OSError as exc:
         raise click.ClickException(f"{path} cannot be read: {exc.strerror}.") from exc
 

@@ -2,8 +2,7 @@
 
 import hashlib
 import re
-
-from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
+from functools import cache
 
 from models.errors import Invalid
 from models.texts import line
@@ -11,7 +10,6 @@ from models.texts import line
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PLAIN = re.compile(rf"(?=.{{1,254}}\Z){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+([A-Za-z]{{2,63}})")
-_SPECIAL = frozenset(SPECIAL_USE_DOMAIN_NAMES)
 _GMAIL = ("gmail.com", "googlemail.com")
 
 HIDDEN = "sha256:"
@@ -21,15 +19,24 @@ LAST = "\U0010ffff"  # comes after every character that an address can have
 def normal_address(value: str) -> str:
     """An e-mail address in the one form in which addresses are compared; raises Invalid."""
     plain = _PLAIN.fullmatch(value)
-    if plain and plain[1].lower() not in _SPECIAL:
+    if plain and plain[1].lower() not in _special_domains():
         return value.lower()  # what the library would say, at a thirtieth of the time: a long list is nearly all such addresses
     if "\ufffd" in value:
         raise Invalid("e-mail", "it holds a character that could not be read; write it, or save the list, in UTF-8.")
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415  few commands need it
+
     try:
         found = validate_email(line("e-mail", value, 320), check_deliverability=False, allow_quoted_local=False)
     except EmailNotValidError as exc:
         raise Invalid("e-mail", "%(value)s is not an address. %(why)s", value=f"{value!r:.80}", why=str(exc)) from exc
     return found.normalized.lower()  # casefold would make another domain of one with ß
+
+
+@cache
+def _special_domains() -> frozenset[str]:
+    from email_validator import SPECIAL_USE_DOMAIN_NAMES  # noqa: PLC0415
+
+    return frozenset(SPECIAL_USE_DOMAIN_NAMES)
 
 
 def mailbox(address: str) -> str:

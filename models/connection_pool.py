@@ -7,7 +7,6 @@ import threading
 import time
 from typing import Any
 
-import psycopg
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
@@ -29,7 +28,7 @@ class ConnectionsUsedUp(OperationalError):
     """No connection came free in time."""
 
     def __init__(self, sentence: str) -> None:
-        super().__init__("", None, psycopg.OperationalError(sentence))
+        super().__init__("", None, TimeoutError(sentence))
 
 
 class WaitingPool(QueuePool):

@@ -14,8 +14,8 @@ from typing import Any
 from PIL import Image, ImageChops, ImageCms, ImageOps, ImageSequence, UnidentifiedImageError, features
 
 from models.errors import Invalid
+from models.media import MAX_PICTURE_BYTES
 
-MOST_BYTES = 12 * 1024 * 1024
 MOST_PIXELS, MOST_OF_JPEG = 25_000_000, 50_000_000  # a JPEG is decoded no larger than it is needed
 MAX_JPEG_SCANS = 100
 """A scan of 81 bytes makes the decoder go over all pixels once more; cameras and browsers write ten or fewer."""
@@ -55,8 +55,9 @@ def draw(sent: bytes) -> list[Drawn]:
 
     The same bytes come to the same sizes.  An animation stays one, as WebP.
     """
-    if len(sent) > MOST_BYTES:
-        raise Invalid("picture", f"send a smaller file: this one has {len(sent) / 1048576:.1f} MB, {MOST_BYTES // 1048576} are taken.")
+    if len(sent) > MAX_PICTURE_BYTES:
+        most = MAX_PICTURE_BYTES // 1048576
+        raise Invalid("picture", f"send a smaller file: this one has {len(sent) / 1048576:.1f} MB, {most} are taken.")
     if sent.startswith(_JPEG_START) and sent.count(_JPEG_SCAN) > MAX_JPEG_SCANS:
         raise Invalid("picture", f"save it again as an ordinary JPEG: this one has more than {MAX_JPEG_SCANS} scans.")
     with _one_at_a_time:

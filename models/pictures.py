@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Text, cast, delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -10,12 +11,14 @@ from sqlalchemy.orm import Session, selectinload, undefer
 from models.actor import Actor
 from models.clock import now
 from models.database import Database, rows_changed
-from models.drawing import Drawn, draw
 from models.errors import Invalid, NotFound
 from models.keeping import KeptForm
 from models.media import EXTENSIONS, Picture, PictureFile
 from models.people import Role
 from models.stories import EntryPicture, Revision, Stream
+
+if TYPE_CHECKING:
+    from models.drawing import Drawn
 
 UNUSED = timedelta(days=7)
 """So long a picture that nothing shows is kept: somebody may still be writing about it."""
@@ -24,6 +27,8 @@ _AT_ONCE = 20  # looked at in one pass
 
 def add_picture(db: Database, actor: Actor, sent: bytes) -> Picture:
     """Keep a picture in its sizes; one that is here already is found, and no copy made.  Raises Invalid for what is no picture."""
+    from models.drawing import draw  # noqa: PLC0415  Pillow, which most commands do without
+
     actor.must_be(Role.AUTHOR)
     sizes = draw(sent)  # before the transaction: it may take a second
     try:
@@ -37,7 +42,7 @@ def add_picture(db: Database, actor: Actor, sent: bytes) -> Picture:
         return first
 
 
-def _add(tx: Session, actor: Actor, sizes: Sequence[Drawn]) -> Picture:
+def _add(tx: Session, actor: Actor, sizes: "Sequence[Drawn]") -> Picture:
     files = [
         PictureFile(sha256=one.sha256, media_type=one.media_type, width=one.width, height=one.height, length=len(one.data), data=one.data)
         for one in reversed(sizes)

@@ -8,7 +8,7 @@ from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.utils import cached_property
 
 from config.settings import Settings
-from models import drawing
+from models.media import MAX_PICTURE_BYTES
 from models.sessions import SESSION_LIFE
 from web.context import service
 from web.front import NO_SNIFFING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 MOST_BYTES = 4 * 1024 * 1024  # of a form: 100,000 characters of any script, percent-encoded, with room
-MOST_WITH_PICTURES = MOST_BYTES + drawing.MOST_BYTES
+MOST_WITH_PICTURES = MOST_BYTES + MAX_PICTURE_BYTES
 MOST_FIELDS = 200
 MAX_PUBLIC_BYTES = 64 * 1024  # of a form outside the desk: an address and some choices
 MAX_STRANGER_BYTES = 300_000  # of a form of the desk from somebody whose log-in has ended, and of the log-in that carries it on

@@ -2,16 +2,8 @@
 
 from collections.abc import Iterator
 
-from pika.exceptions import (  # type: ignore[import-untyped]
-    AMQPError,
-    ConnectionClosedByBroker,
-    ProbableAuthenticationError,
-)
-
 from cli.checks.checkup import CheckResult, Checkup, fault
 from config.logging import silence_pika
-from notifier.doorbell import try_broker
-from notifier.troubles import reason
 
 
 def check_broker(checkup: Checkup) -> Iterator[CheckResult]:
@@ -19,6 +11,16 @@ def check_broker(checkup: Checkup) -> Iterator[CheckResult]:
     url = checkup.settings.broker_url
     if not url:
         return
+    # Not imported for the many sites without a broker: it takes as long as all other checks.
+    from pika.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
+        AMQPError,
+        ConnectionClosedByBroker,
+        ProbableAuthenticationError,
+    )
+
+    from notifier.doorbell import try_broker  # noqa: PLC0415
+    from notifier.troubles import reason  # noqa: PLC0415
+
     silence_pika()
     try:
         try_broker(url)

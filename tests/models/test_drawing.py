@@ -11,6 +11,7 @@ from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 from models import drawing
 from models.drawing import draw
 from models.errors import Invalid
+from models.media import MAX_PICTURE_BYTES
 from tests.picture_files import bomb, photo
 
 
@@ -224,7 +225,7 @@ def test_a_page_behind_a_picture_is_dropped():
 
 def test_too_large_a_file_is_not_looked_at():
     with pytest.raises(Invalid, match=r"12\.0 MB, 12 are taken"):
-        draw(bytes(drawing.MOST_BYTES + 1))
+        draw(bytes(MAX_PICTURE_BYTES + 1))
 
 
 def test_the_same_bytes_come_to_the_same_names():

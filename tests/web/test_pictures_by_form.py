@@ -9,7 +9,7 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
 from models import EntryState
-from models.drawing import MOST_BYTES
+from models.media import MAX_PICTURE_BYTES
 from models.revising import Change, revise
 from models.streams import get_stream
 from models.texts import EntryText, PictureText
@@ -61,7 +61,7 @@ def test_a_picture_that_is_sent_ahead_is_answered_by_its_name(author: Person, ne
         (b"<!DOCTYPE html><script>alert(1)</script>", "send a JPEG"),
         (bomb(10_000, 10_000), "at most 25 megapixels"),
         (BLUE[: len(BLUE) // 2], "damaged"),
-        (bytes(MOST_BYTES + 1), "send a smaller file"),
+        (bytes(MAX_PICTURE_BYTES + 1), "send a smaller file"),
     ],
     ids=["svg", "html", "bomb", "cut off", "too large"],
 )

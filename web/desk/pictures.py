@@ -6,8 +6,8 @@ from flask import Blueprint, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
-from models.drawing import MOST_BYTES
 from models.errors import Invalid, NotFound
+from models.media import MAX_PICTURE_BYTES
 from models.people import Role
 from models.pictures import add_picture, pictures_named
 from web.context import service
@@ -60,4 +60,4 @@ def sent_files() -> list[FileStorage]:
 
 
 def _keep(file: FileStorage) -> str:
-    return add_picture(service().db, current_actor(), file.stream.read(MOST_BYTES + 1)).sha256
+    return add_picture(service().db, current_actor(), file.stream.read(MAX_PICTURE_BYTES + 1)).sha256
