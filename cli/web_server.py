@@ -23,9 +23,9 @@ Application = Callable[..., Iterable[bytes]]
 
 # Open connections, idle ones included.  Above any proxy's pool, and below the 1,024 descriptors that a process commonly may open.
 _CONNECTIONS = 512
-# Threads beside the application's own, which begin where needed: most wait for a client's body to arrive (`web.body` says how
-# many may), the others answer from memory.
-_WAITING = 32
+# Threads beside the application's own, which begin where needed: most wait for a client's body to arrive or for their turn
+# (`web.overload` says how many may), the others answer from memory.
+_WAITING = 416
 # Bytes of a request's head, or of a body on its way: half a head from each connection must fit in memory.
 _BUFFER_BYTES = 65_536
 

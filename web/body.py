@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 BASE_SECONDS = 10.0
 SECONDS_PER_MEBIBYTE = 5.0  # the largest body needs 1.6 Mbit/s
 MAX_READS = 24
-"""Bodies being read at once, each in a thread of the server: below the threads that it has beside the application's own, so
-that feeds, pages and `/healthz` always find a free one."""
+"""Bodies being read at once, each in a thread of the server: few of those that `web.overload` lets wait."""
 MAX_READS_PER_CLIENT = 8
 
 

@@ -16,6 +16,7 @@ from feeds.shelf import AWAY, Make, Shelf
 from feeds.shelved import Answer, HeaderList, Shelved
 from models.database import Database
 from notifier.troubles import Troubles
+from web.overload import OverloadLayer
 from web.page_maker import ELSEWHERE, PageMaker
 
 if TYPE_CHECKING:
@@ -51,16 +52,14 @@ class ShelfLayer:
 
     def __init__(self, app: "WSGIApplication", shelf: Shelf) -> None:
         self._app = app
+        self._slow_way = OverloadLayer(self._by_all_rules)
         self.shelf = shelf
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """What nearly all readers ask, in as few steps as there can be: the whole document, or whether theirs is the present one."""
         path = environ["PATH_INFO"]
         kept = self.shelf.ready(path)
-        query = environ.get("QUERY_STRING")
-        if query and "." not in path and _asks_for_part(query):
-            return self._app(environ, start_response)
-        if kept is not None and environ["REQUEST_METHOD"] == "GET":
+        if kept is not None and environ["REQUEST_METHOD"] == "GET" and not _asks_for_part(environ):
             tag = environ.get("HTTP_IF_NONE_MATCH")
             if tag is not None:
                 if unchanged := kept.unchanged.get(tag):
@@ -69,10 +68,12 @@ class ShelfLayer:
             elif "HTTP_IF_MODIFIED_SINCE" not in environ and (copy := kept.copies.get(choose(environ.get("HTTP_ACCEPT_ENCODING")))):
                 start_response("200 OK", copy.headers)
                 return copy.chunks
-        return self._by_all_rules(environ, start_response)
+        return self._slow_way(environ, start_response)
 
     def _by_all_rules(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if _asks_for_part(environ):
+            return self._app(environ, start_response)
         is_page = "." not in path
         found = self.shelf.find(path) if method in {"GET", "HEAD"} or not is_page else None
         if found is None or found is ELSEWHERE or (found is AWAY and is_page):
@@ -91,9 +92,10 @@ class ShelfLayer:
         return copy.chunks if method == "GET" else []
 
 
-def _asks_for_part(query: str) -> bool:
-    """Whether a query asks for an older part of a page."""
-    return any(field.startswith("before=") for field in query.split("&"))
+def _asks_for_part(environ: "WSGIEnvironment") -> bool:
+    """Whether a request asks for an older part of a page."""
+    query = environ.get("QUERY_STRING") or ""
+    return "before=" in query and "." not in environ["PATH_INFO"] and any(field.startswith("before=") for field in query.split("&"))
 
 
 def _unchanged(found: Shelved, coding: str, environ: "WSGIEnvironment") -> HeaderList | None:

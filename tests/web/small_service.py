@@ -9,21 +9,24 @@ from config.settings import load_settings
 from web.body import BodyInTime, Reads
 from web.connections import ConnectionGuard
 from web.front import FrontLayer
+from web.overload import OverloadLayer
 from web.proxies import ForwardedFor
 
 BIG = 8_000_000
 MAX_BYTES = 16_384
-MAX_PER_ADDRESS = 40
+MAX_PER_ADDRESS = 430
 
 released = threading.Event()
 
 
 def answer(environ, start_response):
-    """Say what came; `/held` waits for `/release`."""
+    """Say what came; from `/hold` on, `/held` waits until `/healthz` is asked for with the query `release`."""
     path = environ["PATH_INFO"]
+    if path == "/hold":
+        released.clear()
     if path == "/held":
         released.wait(60)
-    if path == "/release":
+    if environ["QUERY_STRING"] == "release":
         released.set()
     body = b"x" * BIG
     if path != "/big":
@@ -35,7 +38,10 @@ def answer(environ, start_response):
 
 reads = Reads()
 app = FrontLayer(
-    ForwardedFor(BodyInTime(answer, threads=2, max_bytes=lambda environ: MAX_BYTES, reads=reads, base_seconds=0.3), proxies=1), https=True
+    OverloadLayer(
+        ForwardedFor(BodyInTime(answer, threads=2, max_bytes=lambda environ: MAX_BYTES, reads=reads, base_seconds=0.3), proxies=1)
+    ),
+    https=True,
 )
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from types import SimpleNamespace
 
 import brotli
 import pytest
@@ -15,6 +16,7 @@ from models.streams import set_stream_state
 from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, Person
 from web.answer import answer
+from web.overload import OverloadLayer
 
 PAGES = ["/", "/streams/floods", "/streams/floods/entries/{uid}", "/tags/überflutung", "/contributors/jory-pell"]
 
@@ -54,6 +56,22 @@ def test_a_page_that_nothing_changed_is_made_once(newsroom: Newsroom, reader: Pe
     assert reader.get("/streams/floods").data == first, "another story moved"
     newsroom.post("floods")
     assert reader.get("/streams/floods").text == "made again"
+
+
+def test_while_too_many_wait_what_is_in_memory_is_sent_and_the_rest_refused(
+    newsroom: Newsroom, reader: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer = app.extensions["shelf_layer"]
+    layer.shelf.watcher = SimpleNamespace(is_alive=lambda: True, wake=lambda: None)
+    kept = {path: reader.get(path).data for path in ("/streams/floods", "/streams/floods/atom.xml")}
+    others = ["/login", "/atom.xml", "/", "/streams/floods?before=5"]
+    assert 503 not in {reader.get(path).status_code for path in ["/login", "/streams/floods?before=5"]}
+    monkeypatch.setattr(layer, "_slow_way", OverloadLayer(layer._by_all_rules, max_waiting=0))
+    assert {path: reader.get(path).data for path in kept} == kept
+    assert reader.get("/healthz").text == "ok\n"
+    for path in others:
+        refused = reader.get(path)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5"), path
 
 
 def test_another_part_of_a_page_is_asked_of_the_application(newsroom: Newsroom, reader: Person, app: Flask) -> None:
