@@ -19,7 +19,7 @@ from models.database import Database
 from models.errors import Conflict, Invalid, NotFound
 from models.ledger import Cadence, Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept, SubscriptionTag
 from models.people import Role
-from models.preferences import Follow, set_follow
+from models.preferences import LEFT, Follow, set_follow
 from models.stories import Importance, Stream
 from models.streams import get_stream
 from models.texts import NAME, language_tag, line
@@ -165,7 +165,7 @@ def leave(db: Database, recipient_uid: str, scope: str) -> None:
                 _leave_out(tx, subscription, scope)
         tx.flush()
         if not followed(tx, recipient_uid)[1] and recipient.state is RecipientState.CONFIRMED:
-            recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, "left", now(tx)
+            recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, LEFT, now(tx)
 
 
 def left_out(tx: Session, subscription: Subscription) -> Sequence[Stream]:

@@ -18,6 +18,9 @@ from models.stories import Importance
 from models.texts import MOST_TAGS, TAG, TAG_SLUG, language_tag, line, tag_slug
 from models.times import zone_name
 
+LEFT = "left"
+"""Why a recipient is ended that asked for nothing more."""
+
 LEAST_MINUTES, MOST_MINUTES = 5, 1440
 _DAYS = 7
 
@@ -187,7 +190,7 @@ def _end_others(tx: Session, recipient: Recipient, present: Sequence[Subscriptio
         if subscription.ended_at is None and subscription.stream_id not in kept:
             subscription.ended_at, subscription.next_digest_at = now(tx), None
     if not wanted and recipient.state is RecipientState.CONFIRMED:
-        recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, "left", now(tx)
+        recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, LEFT, now(tx)
 
 
 def _tag(label: str) -> str:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Delivery, DeliveryState, Recipient, RecipientState
+from models import Alert, AlertKind, Delivery, DeliveryState, Recipient, RecipientState, Subscription
 from models.clock import now
 from models.holds import hold
+from models.preferences import LEFT
 from models.stories import Site
 from models.tallies import tallied, tally
 from notifier.claim import Message
@@ -28,10 +29,12 @@ RFC 3463 section 3.3: it may be enabled again, or never.
 """
 ALIKE_ADDRESSES, ALIKE_DOMAINS = 3, 2
 """Addresses of one alert, and domains, that are refused with the same words before that is doubted."""
+ALIKE_RUNNING = 20
+"""Of so many, the latest, it is also asked what else was answered meanwhile: a server may break down in the middle of an alert."""
 DOUBTED_SHARE = 10
 """One in so many of an alert's answers: senders of bulk mail are stopped at 10 % of hard bounces."""
 _LOOKED_AT = 200
-"""Addresses that an alert ended, the latest: more change nothing."""
+"""Addresses that an alert ended, the latest: sending is held long before there are more, unless they are few among many."""
 
 
 def disabled_for_long(tx: Session, message: Message, outcome: Sent | SendError) -> bool:
@@ -58,7 +61,8 @@ def hold_instead(tx: Session, message: Message, reply: str) -> bool:
     likely misconfigured.  Those that it ended in this alert are subscribed again, and their mails
     wait.  Once an operator has let the alert go on, what the server says is believed.
     """
-    alert = tx.get_one(Alert, message.alert_id)
+    # Locked, since what another worker ends at this moment is to be taken back, too.
+    alert = tx.get_one(Alert, message.alert_id, with_for_update=True)
     if alert.kind is AlertKind.NOTICE or alert.resumed_at is not None:
         return False
     if tx.scalars(select(Site.held_reason)).one() is not None:
@@ -69,7 +73,7 @@ def hold_instead(tx: Session, message: Message, reply: str) -> bool:
     if number < ALIKE_ADDRESSES or len(domains) < ALIKE_DOMAINS:
         return False
     sent = tallied(tx, [message.alert_id]).get(message.alert_id, {}).get(DeliveryState.SENT, 0)
-    if number * DOUBTED_SHARE < number + sent:
+    if _is_small_share(number, sent) and not _breaks_down(tx, message, ended):
         return False
     _take_back(tx, message.alert_id, list(ended))
     refusal = f"refuses {number} addresses of {len(domains)} domains with the same words"
@@ -100,6 +104,21 @@ def _ended_alike(tx: Session, message: Message, reply: str) -> dict[int, str]:
     return {id_: to for id_, said, to in rows if _without_address(said or "", to) == words}
 
 
+def _is_small_share(number: int, sent: int) -> bool:
+    return number * DOUBTED_SHARE < number + sent
+
+
+def _breaks_down(tx: Session, message: Message, ended: dict[int, str]) -> bool:
+    """Whether few mails of the alert were taken while the latest ALIKE_RUNNING were refused alike, however many were before."""
+    latest = sorted([message.id, *ended])[-ALIKE_RUNNING:]
+    if len(latest) < ALIKE_RUNNING:
+        return False
+    meanwhile = (Delivery.alert_id == message.alert_id, Delivery.id.between(latest[0], latest[-1]), Delivery.state == DeliveryState.SENT)
+    enough = select(Delivery.id).where(*meanwhile).order_by(Delivery.id).limit(ALIKE_RUNNING * DOUBTED_SHARE).subquery()
+    sent = tx.scalar(select(func.count()).select_from(enough)) or 0
+    return not _is_small_share(ALIKE_RUNNING, sent)
+
+
 def _take_back(tx: Session, alert_id: int, delivery_ids: Sequence[int]) -> None:
     """Subscribe the recipients of these deliveries again, and let their mails wait."""
     waiting: dict[str, Any] = {
@@ -112,7 +131,9 @@ def _take_back(tx: Session, alert_id: int, delivery_ids: Sequence[int]) -> None:
     back = back.returning(Delivery.recipient_id, Delivery.lane)
     rows = tx.execute(back.execution_options(synchronize_session=False)).all()
     recipients = update(Recipient).where(among(tx, Recipient.id, [row.recipient_id for row in rows]))
-    changed(tx, recipients.values(state=RecipientState.CONFIRMED, reason="", ended_at=None))
+    follows = exists().where(Subscription.recipient_id == Recipient.id, Subscription.ended_at.is_(None))
+    changed(tx, recipients.where(~follows).values(state=RecipientState.ENDED, reason=LEFT))  # while their mail was on its way
+    changed(tx, recipients.where(follows).values(state=RecipientState.CONFIRMED, reason="", ended_at=None))
     failed = Counter((alert_id, row.lane, DeliveryState.FAILED) for row in rows)
     tally(tx, {change: -number for change, number in failed.items()})
 

@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from models import Pause, RecipientState
+from models import Alert, DeliveryState, Entry, Lane, Pause, RecipientState, Revision
 from models.actor import SYSTEM
 from models.holds import resume_sending
 from models.stories import Site
-from notifier import refusals
+from models.tallies import tally
+from notifier import ended_addresses, refusals
+from notifier.claim import Message
 from notifier.pause import MAIL
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
@@ -38,6 +41,14 @@ def paused(office: Office) -> bool:
 def held(office: Office) -> str | None:
     with office.db.read() as tx:
         return tx.scalars(select(Site.held_reason)).one()
+
+
+def sent_before(office: Office, entry: Entry, number: int) -> None:
+    """So many more mails of its alert count as sent."""
+    with office.db.begin() as tx:
+        revision = select(Revision.id).where(Revision.entry_id == entry.id)
+        alert_id = tx.scalars(select(Alert.id).where(Alert.revision_id.in_(revision))).one()
+        tally(tx, {(alert_id, Lane.BULK, DeliveryState.SENT): number})
 
 
 @one_database
@@ -142,6 +153,62 @@ def test_a_server_that_knows_nobody_of_several_domains_ends_nobody_and_asks_the_
     office.send()
     assert sorted(inbox.addresses) == readers
     assert Counter(row.attempts for row in office.deliveries()) == {1: 6}
+
+
+def test_a_server_that_breaks_down_in_the_middle_of_a_long_alert_ends_nobody(
+    newsroom: Newsroom, new_office: Callable[..., Office], sink: MailSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_addresses, "ALIKE_RUNNING", 5)
+    office = new_office()
+    taken, readers = [f"taken{n}@example.org" for n in range(4)], [f"reader{n}@place{n % 3}.example" for n in range(9)]
+    office.subscribe(*taken, *readers)
+    sink.faults = {one: "rcpt " + NOBODY.format(one) for one in readers}
+    entry = newsroom.post()
+    office.expand()
+    sent_before(office, entry, 100_000)
+    office.send()
+    assert [to for to, _ in sink.arrived] == taken
+    assert all(confirmed(office, readers))
+    assert "with the same words" in (held(office) or "")
+    sent_before(office, entry, -100_000)
+
+
+@one_database
+def test_addresses_that_are_gone_here_and_there_in_a_long_alert_end(
+    newsroom: Newsroom, new_office: Callable[..., Office], sink: MailSink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ended_addresses, "ALIKE_RUNNING", 5)
+    gone = [f"gone{n}@gone{n}.example" for n in range(6)]
+    office = new_office()
+    for one in gone:
+        office.subscribe(*[f"{number}.{one}" for number in range(12)], one)
+    sink.faults = {one: "rcpt " + NOBODY.format(one) for one in gone}
+    entry = newsroom.post()
+    office.expand()
+    sent_before(office, entry, 1_000)
+    office.send()
+    assert not any(confirmed(office, gone))
+    assert held(office) is None
+    sent_before(office, entry, -1_000)
+
+
+def test_who_left_while_their_mail_was_refused_is_not_subscribed_again(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    readers = [f"reader{n}@place{n}.example" for n in range(3)]
+    office.subscribe(*readers)
+    newsroom.post()
+    inbox.replies["rcpt"] = [NOBODY.format(one) for one in readers]
+    office.expand()
+    settle = office.mail._settler.settle
+
+    def leave_first(message: Message, *args: Any, **rules: Any) -> Any:
+        if message.address == readers[0]:
+            office.leave(readers[0])
+        return settle(message, *args, **rules)
+
+    office.mail._settler.settle = leave_first  # type: ignore[method-assign]
+    office.send()
+    assert held(office) is not None
+    assert [office.recipient(one).state.value for one in readers] == ["ended", "confirmed", "confirmed"]
 
 
 @one_database
