@@ -85,15 +85,6 @@ def _headings_below_the_title(state: StateCore) -> None:
             token.tag = f"h{min(int(token.tag[1]) + 3, 6)}"
 
 
-# Raw HTML is shown as text.  Pictures are stored and checked apart from the text, so none is fetched from elsewhere.
-_markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"]).disable("image")
-_markdown.core.ruler.push("links", _bounded_links)
-_markdown.core.ruler.push("headings", _headings_below_the_title)
-_markdown.block.ruler.before("table", "bounds", _bounded_block, {"alt": ["paragraph", "reference", "blockquote", "list"]})
-_markdown.block.ruler.at("table", _bounded_table, {"alt": ["paragraph", "reference"]})
-_markdown.inline.ruler.before("text", "bounds", _bounded_inline)
-
-
 def _numbers_as_written(state: StateCore) -> None:
     """Let the items of a list have the numbers that were typed, if no two of them are alike.
 
