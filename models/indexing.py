@@ -16,9 +16,11 @@ TABLES = ("entry_search", "entry_search_config", "entry_search_content", "entry_
 """What a comparison with the models must leave out: the table, and those that FTS5 keeps behind it."""
 
 _SOME = text("SELECT id, title, dek, body FROM entry WHERE id > :last ORDER BY id LIMIT 500")
+_OF_THESE = "WHERE entry_id BETWEEN :first AND :last ORDER BY entry_id, position"
 _OTHERS = (
-    text("SELECT entry_id, name FROM entry_contributor JOIN contributor ON id = contributor_id WHERE entry_id BETWEEN :first AND :last"),
-    text("SELECT entry_id, label FROM entry_tag WHERE entry_id BETWEEN :first AND :last"),
+    text(f"SELECT entry_id, name FROM entry_contributor JOIN contributor ON id = contributor_id {_OF_THESE}"),  # noqa: S608  fixed words
+    text(f"SELECT entry_id, label FROM entry_tag {_OF_THESE}"),  # noqa: S608
+    text(f"SELECT entry_id, alt FROM entry_picture {_OF_THESE}"),  # noqa: S608
 )
 
 
