@@ -186,37 +186,34 @@ def _accepted() -> Iterator[Connection]:
         key = _socket_key(int(name))
         if not key:
             continue
-        with _borrowed(int(name)) as sock:
-            try:
-                state, unacked, sent, received, acked, received_bytes, unsent, segments = _TCP_INFO.unpack(
-                    sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        with suppress(OSError, struct.error), _borrowed(int(name)) as sock:  # no TCP socket, or one that has just ended
+            state, unacked, sent, received, acked, received_bytes, unsent, segments = _TCP_INFO.unpack(
+                sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+            )
+            port = sock.getsockname()[1]
+            if state == _LISTEN:
+                ports.add(port)
+            elif state in {_ESTABLISHED, _CLOSE_WAIT}:
+                address = client_key(sock.getpeername()[0])
+                connection = Connection(
+                    key=key,
+                    descriptor=int(name),
+                    address=address,
+                    sent_age=sent / 1000,
+                    received_age=received / 1000,
+                    acked=acked,
+                    received=received_bytes,
+                    answered=segments > 0,
+                    pending=bool(unsent or unacked),
                 )
-                port = sock.getsockname()[1]
-                if state == _LISTEN:
-                    ports.add(port)
-                elif state in {_ESTABLISHED, _CLOSE_WAIT}:
-                    address = client_key(sock.getpeername()[0])
-                    connection = Connection(
-                        key=key,
-                        descriptor=int(name),
-                        address=address,
-                        sent_age=sent / 1000,
-                        received_age=received / 1000,
-                        acked=acked,
-                        received=received_bytes,
-                        answered=segments > 0,
-                        pending=bool(unsent or unacked),
-                    )
-                    found.append((port, connection))
-            except (OSError, struct.error):  # no TCP socket, or one that has just ended
-                continue
+                found.append((port, connection))
     return (connection for port, connection in found if port in ports)
 
 
 def _shut(connection: Connection, how: int) -> None:
     """Shut a connection down, if its descriptor is still its own; the server sees it end, and closes it."""
     if _socket_key(connection.descriptor) == connection.key:
-        with _borrowed(connection.descriptor) as sock, suppress(OSError):  # it may have ended by itself
+        with suppress(OSError), _borrowed(connection.descriptor) as sock:  # it may have ended by itself
             sock.shutdown(how)
 
 
