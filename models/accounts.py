@@ -140,9 +140,13 @@ def log_in(db: Database, email: str, password: str, network: str, browser: str =
         return None
     # The network's count stays: who has one account could clear the way to guess at others.
     forgive(db, [next(iter(limits))])
-    log.info("log-in of account %s from %s", account.id, network)
     with db.begin() as tx:
-        return open_session(tx, account.id, browser, password_hash=known)
+        token = open_session(tx, account.id, browser, password_hash=known)
+    if token is None:
+        log.warning("log-in failed from %s", network)
+    else:
+        log.info("log-in of account %s from %s", account.id, network)
+    return token
 
 
 def make_login_link(db: Database, actor: Actor, email: str, kind: LinkKind = LinkKind.LOGIN) -> str:
@@ -176,9 +180,10 @@ def use_login_link(db: Database, token: str, browser: str = "") -> str | None:
     """The token of a new session; None where the link is unknown, was used or is too old."""
     with db.begin() as tx:
         account = take_link(tx, token, LinkKind.LOGIN)
-        if account is not None:
+        opened = open_session(tx, account.id, browser) if account is not None else None
+        if account is not None and opened is not None:
             log.info("log-in of account %s by a link", account.id)
-        return open_session(tx, account.id, browser) if account is not None else None
+        return opened
 
 
 def _login_limits(email: str, network: str, known_browser: str) -> dict[str, int]:

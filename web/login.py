@@ -24,7 +24,7 @@ from markupsafe import escape
 
 from models.accounts import log_in, use_login_link
 from models.actor import Actor
-from models.errors import Gone
+from models.errors import Conflict, Gone
 from models.people import Account, Role
 from models.sessions import log_out, session_account
 from models.tokens import browser_token, is_browser_of
@@ -185,7 +185,8 @@ def begin_session(token: str) -> None:
     session.clear()  # nothing of an earlier session lives on, its CSRF token neither
     session.permanent = True
     account = session_account(service().db, token)
-    assert account is not None  # the token was made a moment ago
+    if account is None:  # a new password or the end of the account has ended it meanwhile
+        raise Conflict("This account was changed at the same moment. Log in again.")
     login_user(LoggedIn(account, token))
     email = account.email or ""
     if known_browser(email):

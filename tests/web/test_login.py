@@ -1,5 +1,7 @@
 """Logging in and out."""
 
+from importlib import import_module
+
 import pytest
 from flask import Flask
 
@@ -78,6 +80,12 @@ def test_nobody_is_led_to_another_site(path: str, mara: None, reader: Person) ->
     page = reader.get("/login", query_string={"next": path})
     assert reader.form(page)[1]["next"] == "/desk"
     assert enter(reader, next=path).location == "/desk"
+
+
+def test_a_session_that_ends_while_it_begins_is_told_so(mara: None, reader: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("web.login"), "log_in", lambda *_, **__: "ended meanwhile")
+    answer = enter(reader)
+    assert answer.status_code == 409 and "Log in again" in answer.text
 
 
 def test_the_page_that_was_wanted_comes_after_the_log_in(mara: None, reader: Person) -> None:
