@@ -95,7 +95,7 @@ class BodyInTime:
             return self._app(environ, start_response)
         refusal = self._read(environ)
         if refusal is not None:
-            return refuse_request(start_response, *refusal)
+            return refuse_request(environ, start_response, *refusal)
         with self._working:
             return self._app(environ, start_response)
 

@@ -33,5 +33,5 @@ class FrontLayer:
         host = environ.get("HTTP_HOST")
         alone = "," not in host if host else environ["SERVER_PROTOCOL"] in _WITHOUT_HOST  # granian joins several by commas
         if not alone:
-            return refuse_request(start, "400 Bad Request", "Send the request with one Host.")
+            return refuse_request(environ, start, "400 Bad Request", "Send the request with one Host.")
         return self._app(environ, start)

@@ -26,7 +26,9 @@ class OverloadLayer:
         if environ["PATH_INFO"] == "/healthz":
             return self._app(environ, start_response)
         if not self._free.acquire(blocking=False):
-            return refuse_request(start_response, "503 Service Unavailable", "Too many requests are waiting. Try again in a moment.")
+            return refuse_request(
+                environ, start_response, "503 Service Unavailable", "Too many requests are waiting. Try again in a moment."
+            )
         try:
             return self._app(environ, start_response)
         finally:

@@ -30,7 +30,7 @@ class ForwardedFor:
         if len(values) >= self._proxies and values != [""]:
             trusted = [_address(value) for value in values[-self._proxies :]]
             if None in trusted:
-                return refuse_request(start_response, "400 Bad Request", "X-Forwarded-For holds something that is no address.")
+                return refuse_request(environ, start_response, "400 Bad Request", "X-Forwarded-For holds something that is no address.")
             environ[_PEER], environ["REMOTE_ADDR"] = environ["REMOTE_ADDR"], trusted[0]
         return self._app(environ, start_response)
 

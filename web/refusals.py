@@ -4,11 +4,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+ROUTE = "storywire.route"
+"""Where a request keeps which route answered it, for `web.request_metrics`."""
 
 
-def refuse_request(start_response: "StartResponse", status: str, sentence: str) -> Iterable[bytes]:
+def refuse_request(environ: "WSGIEnvironment", start_response: "StartResponse", status: str, sentence: str) -> Iterable[bytes]:
     """Answer with ``status`` and end the connection, because nobody reads what else was sent on it."""
+    environ[ROUTE] = "refused"
     body = f"{sentence}\n".encode()
     headers = [
         ("Content-Type", "text/plain; charset=utf-8"),

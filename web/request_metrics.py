@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, Response, request
 from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics
 
+from web.refusals import ROUTE
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks
 
-_ROUTE = "storywire.route"
 _METHODS = {"GET", "HEAD", "POST", "OPTIONS"}  # others are counted as one: anybody can invent them
 _BUCKETS_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
@@ -20,8 +21,8 @@ _BUCKETS_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 class RequestMetrics:
     """WSGI middleware that measures each request by method, route and class of status.
 
-    A route is the pattern of a view, such as /streams/<slug:slug>; ``cached`` for what the response
-    cache answers, ``unmatched`` where no view is.  So the number of series is bounded.
+    A route is the pattern of a view, such as /streams/<slug:slug>; ``cached`` for what the response cache
+    answers, ``unmatched`` where no view is, ``refused`` before any is looked for.  So the number of series is bounded.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
@@ -50,7 +51,7 @@ class RequestMetrics:
             method = environ["REQUEST_METHOD"]
             key = (
                 method if method in _METHODS else "other",
-                environ.get(_ROUTE, "cached"),
+                environ.get(ROUTE, "cached"),
                 status,
             )
             observe = self._series.get(key)
@@ -65,5 +66,5 @@ def note_routes(app: Flask) -> None:
     @app.after_request
     def note(response: Response) -> Response:
         rule = request.url_rule
-        request.environ[_ROUTE] = rule.rule if rule is not None else "unmatched"
+        request.environ[ROUTE] = rule.rule if rule is not None else "unmatched"
         return response

@@ -109,6 +109,8 @@ def test_requests_are_counted_and_timed_by_bounded_labels(app, scrape, reader):
     for path in ("/streams/floods", "/streams/no-such-story", "/login", "/no/such/page", "/wp-admin"):
         reader.get(path)
     app.test_client().open("/login", method="PROPFIND")
+    reader.get("/login", headers={"Host": "a, b"})
+    reader.client.post("/login", headers={"Transfer-Encoding": "chunked"})
     family = scrape()["storywire_http_request_duration_seconds"]
     counts = {
         (sample.labels["method"], sample.labels["route"], sample.labels["status"]): sample.value
@@ -119,6 +121,8 @@ def test_requests_are_counted_and_timed_by_bounded_labels(app, scrape, reader):
     assert counts["GET", "/login", "2xx"] >= 1
     assert counts["GET", "unmatched", "4xx"] >= 2
     assert counts["other", "unmatched", "4xx"] >= 1, "no view takes that method"
+    assert (counts["GET", "refused", "4xx"], counts["POST", "refused", "4xx"]) == (1, 1), "before any view"
+    assert ("GET", "cached", "4xx") not in counts
     assert not [route for _, route, _ in counts if "no-such" in route or "wp-admin" in route]
     buckets = [sample for sample in family.samples if sample.name.endswith("_bucket")]
     assert {sample.labels["le"] for sample in buckets} >= {"0.005", "10.0", "+Inf"}
