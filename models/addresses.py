@@ -13,6 +13,7 @@ _PLAIN = re.compile(rf"(?=.{{1,254}}\Z){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+([A-
 _GMAIL = ("gmail.com", "googlemail.com")
 
 HIDDEN = "sha256:"
+_HIDDEN = re.compile(rf"{HIDDEN}[0-9a-f]{{64}}")
 LAST = "\U0010ffff"  # comes after every character that an address can have
 
 
@@ -58,4 +59,4 @@ def hidden(address: str) -> str:
 
 def is_hidden(address: str) -> bool:
     """Whether this stands in the place of an address."""
-    return address.startswith(HIDDEN)
+    return _HIDDEN.fullmatch(address) is not None

@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import Any, cast
 
@@ -22,12 +23,12 @@ from models.courtesy import Courtesy
 from models.database import Database
 from models.errors import Invalid
 from models.ledger import Lane, Recipient, RecipientKind, RecipientState, Subscription
-from models.list_columns import language_of
+from models.list_columns import CONFIRMED, language_of
 from models.list_rows import Row as Row
 from models.list_settings import FollowedStory
 from models.people import Role
 from models.preferences import Follow
-from models.restoring import LEFT, Decision, follows_of, refused, restore, story_ids
+from models.restoring import LEFT, OUT, Decision, follows_of, refused, restore, story_ids
 from models.restoring import Outcome as Outcome
 from models.shortening import one_line
 from models.stories import Site
@@ -78,7 +79,8 @@ def import_subscribers(
     """Subscribe confirmed addresses to a stream, or to all; a list that is imported again changes nothing.
 
     People who refused mail before or left stay away: a list is older than their word.  Rows whose own
-    words say that somebody left, is blocked or never confirmed are kept out as well.  Rows of an
+    words say that somebody left, is blocked or never confirmed are kept out as well; of rows with one
+    address the first counts, but one that says that its owner left or is blocked comes before it.  Rows of an
     export of ours come back as they were, with what they follow, unless ``stream`` is given.
     ``consent``: what proves that they want it, of rows that say nothing of their own.
     ``dry_run``: only say what would be.
@@ -100,12 +102,16 @@ class _Importing:
     def __init__(self, db: Database, stream_id: int | None, default: Row, *, hashes: bool = False, dry_run: bool = False) -> None:
         self._db, self._stream_id, self._default, self._hashes, self._dry_run = db, stream_id, default, hashes, dry_run
         self._courtesy, self._seen, self._added = Courtesy(db), _Seen(), 0
+        self._since: datetime | None = None
         self._size = SLICE if db.embedded else MOST_SLICE
         self.stories: dict[str, int] = {}
         self.slug: str | None = None
 
     def take(self, chunk: Sequence[Row]) -> Progress:
         progress = Progress()
+        if self._since is None:
+            with self._db.read() as tx:
+                self._since = now(tx)
         addresses = self._addresses(chunk, progress)
         todo = deque(sorted(address for address, row in addresses.items() if row.plain))
         while todo:
@@ -124,8 +130,8 @@ class _Importing:
                 tx.execute(text("ANALYZE recipient, subscription"))
 
     def _addresses(self, chunk: Sequence[Row], progress: Progress) -> dict[str, Row]:
-        """The rows that hold an address for the first time, by that address."""
-        found = {}
+        """The row that counts of each address; what earlier chunks made of an address may have to be undone."""
+        found: dict[str, Row] = {}
         for row in chunk:
             if row.problem:
                 progress.refuse(Outcome.INVALID, row, row.problem)
@@ -137,6 +143,10 @@ class _Importing:
                 continue
             first = self._seen.first_line(address, row.line)
             if first == row.line:
+                found[address] = row
+            elif row.wanted.stricter_than(found[address].wanted if address in found else CONFIRMED) and row.wanted.state in OUT:
+                if address in found:
+                    progress.refuse(Outcome.DUPLICATE, found[address], f"line {row.line} says {row.wanted.word!r:.60} of the same address")
                 found[address] = row
             else:
                 progress.refuse(Outcome.DUPLICATE, row, f"the same address as in line {first}")
@@ -171,7 +181,7 @@ class _Importing:
             except Invalid as exc:
                 progress.refuse(Outcome.INVALID, row, str(exc))
         with self._courtesy.writing(), self._db.read() if self._dry_run else self._db.begin() as tx:
-            decisions = restore(tx, wanted, self._default.language, write=not self._dry_run)
+            decisions = restore(tx, wanted, self._default.language, self._since, write=not self._dry_run)
         for address, (outcome, reason) in decisions.items():
             if reason:
                 progress.refuse(outcome, rows[address], reason)

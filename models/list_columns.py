@@ -101,6 +101,10 @@ class Wanted:
     state: RecipientState
     word: str = ""
 
+    def stricter_than(self, other: "Wanted") -> bool:
+        """Whether this one counts where the two disagree."""
+        return _STRICTNESS.index(self.state) > _STRICTNESS.index(other.state)
+
 
 CONFIRMED = Wanted(RecipientState.CONFIRMED)
 

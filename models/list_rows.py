@@ -62,6 +62,8 @@ def read_row(columns: Columns, line: int, row: Sequence[str]) -> Row:
         wanted = columns.wanted(cells)
         if not columns.ours:
             return Row(line, email, cells.get("language", ""), cells.get("consent", ""), wanted)
+        if damaged := next((name for name, cell in cells.items() if "\0" in cell), ""):
+            raise Invalid(damaged, "remove the control character U+0000.")
         kept = _kept(cells)
         if is_hidden(email) and wanted.state is not RecipientState.SUPPRESSED:
             raise Invalid("e-mail", "only a suppressed address may be hidden.")
@@ -95,7 +97,8 @@ def _consent(cell: str) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(cell)
-    except ValueError:
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):  # or characters that no export could hold
         value = None
     return value if isinstance(value, dict) else {"how": "import", "said": cell[:500]}
 

@@ -85,7 +85,7 @@ def read_settings(follows: str, settings: str) -> tuple[FollowedStory, ...]:
     try:
         values = json.loads(settings) if settings else {}
         return tuple(_read(name, values.get(name, {})) for name in dict.fromkeys(follows.split()))
-    except (ValueError, TypeError, AttributeError, KeyError) as exc:
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as exc:
         raise Invalid("settings", f"{settings!r:.80} cannot be read. Use the cell as it was exported, or empty it.") from exc
 
 

@@ -6,6 +6,7 @@ A list never makes anybody confirmed who was not, and never undoes what somebody
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -41,7 +42,7 @@ Decision = tuple[Outcome, str]
 """What becomes of a row, and why it is not taken; without a reason it is."""
 
 LEFT: Decision = (Outcome.LEFT, "left before; `storywire subscriber add` would bring it back")
-_OUT = (RecipientState.ENDED, RecipientState.SUPPRESSED)
+OUT = (RecipientState.ENDED, RecipientState.SUPPRESSED)
 
 
 def refused(reason: str) -> Decision:
@@ -69,8 +70,18 @@ def _follow(one: FollowedStory, stories: Mapping[str, int]) -> Follow:
     return replace(one.follow, stream_id=stream_id, left_out=tuple(stories[slug] for slug in one.left_out))
 
 
-def restore(tx: Session, rows: Mapping[str, tuple[Row, tuple[Follow, ...]]], language: str, *, write: bool) -> dict[str, Decision]:
-    """Take rows by their addresses, in their order, each with what it follows; without ``write`` only say what would be."""
+def restore(
+    tx: Session,
+    rows: Mapping[str, tuple[Row, tuple[Follow, ...]]],
+    language: str,
+    since: datetime | None,
+    *,
+    write: bool,
+) -> dict[str, Decision]:
+    """Take rows by their addresses, in their order, each with what it follows; without ``write`` only say what would be.
+
+    ``since``: when this import began, since what it did itself is no newer than its rows.
+    """
     if write:
         make_alone(tx)
     names = {name: address for address in rows for name in (address, hidden(address))}
@@ -87,7 +98,7 @@ def restore(tx: Session, rows: Mapping[str, tuple[Row, tuple[Follow, ...]]], lan
                 new.append((_recipient(tx, address, row, language), follows))
         else:
             missing = _missing(tx, recipient, follows)
-            decisions[address] = _decide_known(row, recipient, missing)
+            decisions[address] = _decide_known(row, recipient, missing, since)
             if write:
                 _apply(tx, recipient, row, decisions[address], missing)
     if write and new:
@@ -99,13 +110,13 @@ def _decide_unknown(row: Row) -> Decision:
     state = row.wanted.state
     if state is RecipientState.CONFIRMED:
         return Outcome.ADDED, ""
-    if state in _OUT:
+    if state in OUT:
         return Outcome.KEPT_OUT, ""
     reason = "" if row.kept else f"not confirmed in the list ({row.wanted.word}); they can sign up here"
     return Outcome.UNCONFIRMED, reason
 
 
-def _decide_known(row: Row, recipient: Recipient, missing: tuple[Follow, ...]) -> Decision:
+def _decide_known(row: Row, recipient: Recipient, missing: tuple[Follow, ...], since: datetime | None) -> Decision:
     wanted, state = row.wanted.state, recipient.state
     if wanted is RecipientState.CONFIRMED:
         if state is RecipientState.SUPPRESSED:
@@ -113,16 +124,23 @@ def _decide_known(row: Row, recipient: Recipient, missing: tuple[Follow, ...]) -
         if state is RecipientState.ENDED:
             return LEFT
         return (Outcome.ADDED if missing or state is RecipientState.PENDING else Outcome.ALREADY), ""
-    if wanted in _OUT and state is RecipientState.CONFIRMED:
+    if wanted in OUT and state is RecipientState.CONFIRMED:
+        if _imported_since(recipient, since):
+            return Outcome.KEPT_OUT, ""
         return Outcome.CONFIRMED_HERE, f"{row.wanted.word} in the list, but confirmed here, and not changed"
     if wanted is RecipientState.SUPPRESSED and state is not RecipientState.SUPPRESSED and recipient.reason != ONLY_NOTICES:
         return Outcome.KEPT_OUT, ""
     return Outcome.ALREADY, ""
 
 
+def _imported_since(recipient: Recipient, since: datetime | None) -> bool:
+    confirmed_at, how = recipient.confirmed_at, (recipient.consent or {}).get("how")
+    return since is not None and confirmed_at is not None and confirmed_at >= since and how == "import"
+
+
 def _apply(tx: Session, recipient: Recipient, row: Row, decision: Decision, missing: tuple[Follow, ...]) -> None:
     if decision[0] is Outcome.KEPT_OUT:
-        recipient.state, recipient.reason, recipient.ended_at = RecipientState.SUPPRESSED, _reason(row), now(tx)
+        recipient.state, recipient.reason, recipient.ended_at = row.wanted.state, _reason(row), now(tx)
     elif decision[0] is Outcome.ADDED:
         if recipient.state is RecipientState.PENDING:
             recipient.state, recipient.confirmed_at = RecipientState.CONFIRMED, now(tx)
@@ -150,9 +168,9 @@ def _recipient(tx: Session, address: str, row: Row, language: str) -> Recipient:
         lane=Lane.BULK,
         language=(row.language if kept else "") or language,
         state=state,
-        reason=_reason(row) if state in _OUT else "",
+        reason=_reason(row) if state in OUT else "",
         created_at=moment,
-        ended_at=moment if state in _OUT else None,
+        ended_at=moment if state in OUT else None,
     )
     if kept:
         recipient.created_at = kept.created_at or kept.confirmed_at or moment

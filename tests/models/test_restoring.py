@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from models import Cadence, Importance, Recipient, RecipientKind, RecipientState, Subscription
+from models import Cadence, Importance, Recipient, RecipientKind, RecipientState, Subscription, importing
 from models.addresses import hidden
 from models.audience import add_subscriber, remove_recipient
 from models.base import new_uid
@@ -19,7 +19,7 @@ from models.importing import import_subscribers
 from models.ledger import Lane
 from models.list_columns import Columns
 from models.list_rows import read_row
-from models.lists import as_csv, export
+from models.lists import COLUMNS, as_csv, export
 from models.preferences import Follow, Rhythm, set_follow
 from models.suppression import suppress_address
 from tests.conftest import Newsroom
@@ -147,6 +147,49 @@ def test_nobody_is_confirmed_who_is_not_so_in_the_list(db, newsroom):
     later = "email\nbob@example.org\neve@example.org\n"
     assert bring(db, later) == {"left": 1, "suppressed": 1}, "a list that says less brings nobody back"
     assert states(db) == wanted
+
+
+@pytest.mark.parametrize("chunk", [1, 100])
+@pytest.mark.parametrize(
+    ("words", "state"),
+    [
+        (["enabled", "disabled"], RecipientState.ENDED),
+        (["disabled", "enabled"], RecipientState.ENDED),
+        (["enabled", "disabled", "blocklisted", "enabled"], RecipientState.SUPPRESSED),
+        (["blocklisted", "disabled"], RecipientState.SUPPRESSED),
+    ],
+)
+def test_a_row_that_says_no_counts_wherever_it_stands_in_the_list(db, newsroom, monkeypatch, words, state, chunk):
+    monkeypatch.setattr(importing, "CHUNK", chunk)
+    add_subscriber(db, newsroom.actor, "here@example.org")
+    rows = [f"{name}@example.org,{word}\n" for word in words for name in ("ann", "here")]
+    text = "email,status\n" + "".join(rows)
+    for dry_run in (True, False):
+        counts = bring(db, text, dry_run=dry_run)
+        assert counts["kept_out"] >= 1 and sum(counts.values()) == len(rows)
+    assert states(db) == {"here": RecipientState.CONFIRMED, "ann": state}
+
+
+HOSTILE = st.sampled_from(
+    ["\0", "a\0b", "[" * 9_000, '{"said": "\\ud800"}', "9" * 5000, "é" * 5000, "1e999", "0001-01-01", "9999-12-31T23:59:59Z",
+     "24:00", "22:00+23:59", "sha256:" + "f" * 400, "sha256:", '{"*": {"cadence": "interval", "minutes": Infinity}}',
+     '{"*": {"time": 5, "tags": {"a": 1}}}', "../../etc/passwd", "* floods *", "=1+1"]
+)  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cells=st.dictionaries(st.sampled_from(COLUMNS), HOSTILE | st.text(max_size=20), max_size=4))
+def test_a_row_of_whatever_cells_keeps_out_none_of_the_others(db, newsroom, cells):
+    with db.begin() as tx:
+        tx.execute(delete(Recipient))
+    usual = {"email": "odd@example.org", "state": "suppressed", "timezone": "UTC", "follows": "*"}
+    out = io.StringIO(newline="")
+    write = csv.writer(out)
+    write.writerows([COLUMNS, [(usual | cells).get(name, "") for name in COLUMNS]])
+    write.writerow([(usual | {"email": "good@example.org", "state": "confirmed"}).get(name, "") for name in COLUMNS])
+    bring(db, out.getvalue())
+    assert states(db)["good"] is RecipientState.CONFIRMED
+    assert "good@example.org" in exported(db).encode().decode()
 
 
 def test_a_dry_run_says_what_would_be_and_changes_nothing(db, newsroom):
