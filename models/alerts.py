@@ -16,6 +16,8 @@ from models.stories import Entry, Importance, Revision, RevisionKind, StreamStat
 from models.tallies import tallied, tally
 
 URGENT, NORMAL, DIGEST = 0, 1, 2  # priorities within a lane
+OF_HOLD = -1
+"""Priority of a notice that tells operators why all sending is held: it alone goes out meanwhile."""
 
 
 def owe(tx: Session, revision: Revision, entry: Entry) -> None:
@@ -63,13 +65,13 @@ def wait_again(tx: Session, entry: Entry) -> None:
             one.waits_for = SECOND
 
 
-def owe_notice(tx: Session, recipient: Recipient, name: str, values: Mapping[str, Any]) -> Alert:
+def owe_notice(tx: Session, recipient: Recipient, name: str, values: Mapping[str, Any], *, priority: int = URGENT) -> Alert:
     """Owe one recipient what no subscription brings: a question, an operator's warning.  It goes before all alerts.
 
     ``name`` is a folder of `notifier/templates/mail/notice`, ``values`` are its words, kept as JSON.  Whether it follows
     anything or has confirmed is not asked; only a suppressed address gets nothing.
     """
-    alert = Alert(kind=AlertKind.NOTICE, notice={"name": name, "values": dict(values)}, priority=URGENT, created_at=now(tx))
+    alert = Alert(kind=AlertKind.NOTICE, notice={"name": name, "values": dict(values)}, priority=priority, created_at=now(tx))
     tx.add(alert)
     tx.flush()
     delivery = Delivery(
@@ -77,7 +79,7 @@ def owe_notice(tx: Session, recipient: Recipient, name: str, values: Mapping[str
         alert_id=alert.id,
         recipient_id=recipient.id,
         lane=Lane.URGENT,
-        priority=URGENT,
+        priority=priority,
         created_at=now(tx),
         due_at=now(tx),
     )
@@ -93,19 +95,19 @@ def forget_words(alert: Alert) -> None:
         alert.notice = {"name": alert.notice["name"], "values": {}}
 
 
-def tell_operators(tx: Session, name: str, values: Mapping[str, Any]) -> None:
+def tell_operators(tx: Session, name: str, values: Mapping[str, Any], *, priority: int = URGENT) -> None:
     """Owe every admin who has an address a notice."""
     admins = select(Account).where(Account.role == Role.ADMIN, Account.ended_at.is_(None), Account.email.is_not(None))
     for admin in tx.scalars(admins.order_by(Account.id)).all():
-        tell_account(tx, admin, name, values)
+        tell_account(tx, admin, name, values, priority=priority)
 
 
-def tell_account(tx: Session, account: Account, name: str, values: Mapping[str, Any]) -> bool:
+def tell_account(tx: Session, account: Account, name: str, values: Mapping[str, Any], *, priority: int = URGENT) -> bool:
     """Owe an account a notice, which makes it no subscriber; False where it has no address, or one that refuses mail."""
     if account.email is None:
         return False
     recipient = reachable(tx, account.email)
     if recipient.state is RecipientState.SUPPRESSED:
         return False
-    owe_notice(tx, recipient, name, values)
+    owe_notice(tx, recipient, name, values, priority=priority)
     return True

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from config.settings import is_local
 from models.actor import Actor
+from models.alerts import OF_HOLD, URGENT
 from models.clock import now
 from models.database import Database
 from models.ledger import HELD, Alert, Delivery, DeliveryState, Fanout, Lane
@@ -58,8 +59,14 @@ class Waiting:
 
 def may_send(tx: Session) -> bool:
     """Whether anything may be claimed: all sending is neither paused nor held, nor due to be looked at after a silence."""
-    paused, held, beat = tx.execute(select(Site.sending_paused, Site.held_reason, Site.heartbeat_at)).one_or_none() or (False, None, None)
-    return not paused and held is None and not _silent(tx, beat)
+    held = tx.scalar(select(Site.held_reason))
+    return held is None and may_tell_of_hold(tx)
+
+
+def may_tell_of_hold(tx: Session) -> bool:
+    """Whether notices of `OF_HOLD` may be claimed: nobody paused all sending, nor is it due to be looked at after a silence."""
+    paused, beat = tx.execute(select(Site.sending_paused, Site.heartbeat_at)).one_or_none() or (False, None)
+    return not paused and not _silent(tx, beat)
 
 
 def hold(tx: Session, reason: str) -> None:
@@ -92,6 +99,9 @@ def watch(db: Database, base_url: str, *, starting: bool = False) -> str | None:
         )
         if (reason := next(filter(None, reasons), None)) is not None:
             hold(tx, reason)
+            # A notice of an earlier hold, which the copied database still owes, is no copy's to send.
+            of_hold = (Delivery.lane == Lane.URGENT, Delivery.priority == OF_HOLD, Delivery.state == DeliveryState.QUEUED)
+            tx.execute(update(Delivery).where(*of_hold).values(priority=URGENT).execution_options(synchronize_session=False))
         tx.refresh(site, ["held_reason"])
         site.fingerprint, site.heartbeat_at = site.fingerprint or here, now(tx)
         number = advance_mark(tx, beyond=known)

@@ -209,7 +209,7 @@ class Alert(Base):
     slot: Mapped[str | None] = mapped_column(String(40))
     cadence: Mapped[Cadence | None]
     notice: Mapped[dict[str, Any] | None]  # the name of a notice and its values
-    priority: Mapped[int] = mapped_column(default=1)  # 0 breaking and notices, 1 normal, 2 digest
+    priority: Mapped[int] = mapped_column(default=1)  # -1 of a hold, 0 breaking and notices, 1 normal, 2 digest
     created_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
     waits_for: Mapped[str | None] = mapped_column(String(16))  # why it waits on the desk for an editor: second, or most

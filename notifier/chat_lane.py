@@ -87,7 +87,7 @@ class ChatLane:
                 claimed = claim(self._db, Lane.URGENT, MOST)
             if claimed is None:
                 return sum(self._work(batch) for batch in list(self._open))
-            brake = Brake(self._db, (message.alert_id for message in claimed.messages))
+            brake = Brake(self._db, (message.alert_id for message in claimed.messages), of_hold=claimed.of_hold)
             batch = _Batch(claimed, stand_in, lambda: not self._stop.is_set() and not brake.pulled())
             try:
                 self._load(claimed.messages, batch)

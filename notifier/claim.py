@@ -25,6 +25,7 @@ from models import (
     Subscription,
     SubscriptionExcept,
 )
+from models.alerts import OF_HOLD
 from models.audience import owed
 from models.clock import now
 from models.database import Database
@@ -84,12 +85,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Rows that are ours until the lease is lost.  ``probe``: one row, to see whether the mail server is back."""
+    """Rows that are ours until the lease is lost.
+
+    ``probe``: one row, to see whether the mail server is back.  ``of_hold``: while all sending is held, notices that say so.
+    """
 
     lease: Lease
     messages: Sequence[Message]
     taken: int  # rows looked at, those that nobody wants any more included
     probe: bool = False
+    of_hold: bool = False
 
 
 def claim(db: Database, lane: Lane, limit: int, *, sharers: int = 1, monotonic: Callable[[], float] = time.monotonic) -> Claim | None:
@@ -107,7 +112,7 @@ def claim(db: Database, lane: Lane, limit: int, *, sharers: int = 1, monotonic: 
         probe = gate is pause.Gate.PROBE
         skip = _anyone(tx, lane) if probe else 0
         limit = 1 if probe else _share(tx, lane, limit, sharers)
-        ids = _take(tx, _due(tx, lane).order_by(*_URGENT_FIRST).offset(skip).limit(limit), token)
+        ids = _take(tx, _due(tx, lane, gate).order_by(*_URGENT_FIRST).offset(skip).limit(limit), token)
         if not ids:
             return None
         if len(ids) > 1:
@@ -115,7 +120,13 @@ def claim(db: Database, lane: Lane, limit: int, *, sharers: int = 1, monotonic: 
         messages = _wanted(tx, lane, ids)
         if probe and messages:
             pause.probing(tx)
-        return Claim(lease, messages, len(ids), probe)
+        return Claim(lease, messages, len(ids), probe, of_hold=gate is pause.Gate.OF_HOLD)
+
+
+def may_claim(tx: Session, lane: Lane) -> bool:
+    """Whether a claim would find a row; reads only."""
+    gate = pause.gate(tx, lane)
+    return gate is not pause.Gate.SHUT and tx.scalar(_due(tx, lane, gate).limit(1)) is not None
 
 
 def more_urgent_due(db: Database, lane: Lane, priority: int) -> bool:
@@ -140,9 +151,10 @@ def _count(tx: Session, lane: Lane, most: int) -> int:
     return tx.scalar(select(func.count()).select_from(_due(tx, lane).limit(most).subquery())) or 0
 
 
-def _due(tx: Session, lane: Lane) -> Select[int]:
+def _due(tx: Session, lane: Lane, gate: pause.Gate = pause.Gate.OPEN) -> Select[int]:
     due = (Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane, Delivery.due_at <= now(tx))
-    return select(Delivery.id).where(*due)
+    query = select(Delivery.id).where(*due)
+    return query.where(Delivery.priority == OF_HOLD) if gate is pause.Gate.OF_HOLD else query
 
 
 def claim_also(tx: Session, lane: Lane, which: Select[int], token: str) -> list[Message]:

@@ -9,7 +9,8 @@ from typing import Any
 from sqlalchemy import and_, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Delivery, DeliveryState, Recipient, RecipientState, Subscription
+from models import Alert, Delivery, DeliveryState, Recipient, RecipientState, Subscription
+from models.alerts import OF_HOLD, tell_operators
 from models.clock import now
 from models.holds import hold
 from models.preferences import LEFT
@@ -33,6 +34,7 @@ ALIKE_RUNNING = 20
 """Of so many, the latest, it is also asked what else was answered meanwhile: a server may break down in the middle of an alert."""
 DOUBTED_SHARE = 10
 """One in so many of an alert's answers: senders of bulk mail are stopped at 10 % of hard bounces."""
+NOTICE = "held"
 _LOOKED_AT = 200
 """Addresses that an alert ended, the latest: sending is held long before there are more, unless they are few among many."""
 
@@ -54,8 +56,13 @@ def disabled_for_long(tx: Session, message: Message, outcome: Sent | SendError) 
     return times + 1 >= DISABLED_TIMES and long_ago
 
 
+def refusals_are_doubted(tx: Session) -> bool:
+    """Whether no refusal ends an address at present: operators are to look first, and their own addresses may be refused, too."""
+    return tx.scalars(select(Site.held_reason)).one() is not None
+
+
 def hold_instead(tx: Session, message: Message, reply: str) -> bool:
-    """Whether ``reply``, which would end an address, is doubted; all sending is held then.
+    """Whether ``reply``, which would end an address, is doubted; all sending is held then, and operators are told.
 
     A mail server that says of several addresses of several domains that they do not exist is
     likely misconfigured.  Those that it ended in this alert are subscribed again, and their mails
@@ -63,9 +70,9 @@ def hold_instead(tx: Session, message: Message, reply: str) -> bool:
     """
     # Locked, since what another worker ends at this moment is to be taken back, too.
     alert = tx.get_one(Alert, message.alert_id, with_for_update=True)
-    if alert.kind is AlertKind.NOTICE or alert.resumed_at is not None:
+    if alert.resumed_at is not None:
         return False
-    if tx.scalars(select(Site.held_reason)).one() is not None:
+    if refusals_are_doubted(tx):
         return True
     ended = _ended_alike(tx, message, reply)
     domains = {address.rpartition("@")[2] for address in [message.address, *ended.values()]}
@@ -81,6 +88,7 @@ def hold_instead(tx: Session, message: Message, reply: str) -> bool:
         tx,
         f"The mail server {refusal} ({reply[:100]}). Nobody was unsubscribed. Check the mail server, then resume.",
     )
+    tell_operators(tx, NOTICE, {"number": number, "domains": len(domains), "words": reply}, priority=OF_HOLD)
     log.warning("sending is held until `storywire resume`: the mail server %s", refusal)
     return True
 

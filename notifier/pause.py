@@ -13,7 +13,7 @@ from config.logging import discreet
 from models import Alert, DeliveryState, Lane, Pause
 from models.clock import now
 from models.database import Database, rows_changed
-from models.holds import may_send
+from models.holds import may_send, may_tell_of_hold
 from models.tallies import tallied
 from notifier.lease import LEASE
 from notifier.topics import About
@@ -31,17 +31,21 @@ NO_MAIL_URL = "STORYWIRE_MAIL_URL is not set, so mail waits."
 
 
 class Gate(enum.Enum):
-    """Whether a lane may be claimed now; PROBE: one row, to see whether the server is back."""
+    """Whether a lane may be claimed now.
+
+    PROBE: one row, to see whether the server is back.  OF_HOLD: only notices that tell operators why all sending is held.
+    """
 
     OPEN = "open"
     SHUT = "shut"
     PROBE = "probe"
+    OF_HOLD = "of hold"
 
 
 def gate(tx: Session, lane: Lane, *, lock: bool = False) -> Gate:
     """Ask before a claim, in its transaction and with ``lock``, so that one worker probes."""
     if not may_send(tx):
-        return Gate.SHUT
+        return Gate.OF_HOLD if lane is Lane.URGENT and may_tell_of_hold(tx) else Gate.SHUT
     found = tx.get(Pause, MAIL, with_for_update=lock) if lane is Lane.BULK else None
     if found is None:
         return Gate.OPEN
@@ -49,9 +53,15 @@ def gate(tx: Session, lane: Lane, *, lock: bool = False) -> Gate:
 
 
 class Brake:
-    """Asked before each message of a claim, so that a stop or a pause ends it in the middle; looks every LOOK_SECONDS at most."""
+    """Asked before each message of a claim, so that a stop or a pause ends it in the middle; looks every LOOK_SECONDS at most.
 
-    def __init__(self, db: Database, alert_ids: Iterable[int], *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    ``of_hold``: the claim was made at Gate.OF_HOLD.
+    """
+
+    def __init__(
+        self, db: Database, alert_ids: Iterable[int], *, of_hold: bool = False, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._may_go_on = may_tell_of_hold if of_hold else may_send
         self._db, self._alert_ids, self._monotonic = db, sorted(set(alert_ids)), monotonic
         self._look_at = monotonic() + LOOK_SECONDS
         self._pulled = False
@@ -62,7 +72,7 @@ class Brake:
             with self._db.read() as tx:
                 ended = or_(Alert.stopped_at.is_not(None), Alert.held_at.is_not(None), Alert.waits_for.is_not(None))
                 stopped = select(Alert.id).where(Alert.id.in_(self._alert_ids), ended).limit(1)
-                self._pulled = not may_send(tx) or tx.scalar(stopped) is not None
+                self._pulled = not self._may_go_on(tx) or tx.scalar(stopped) is not None
             self._look_at = self._monotonic() + LOOK_SECONDS
         return self._pulled
 

@@ -73,6 +73,7 @@ NOTICES = (
     Notice("healed", _CHANNEL),
     Notice("late-entries", {"number": 21, "titles": ["Trams turn back", "Vote put off"]}),
     Notice("alert-failed", {"alert": 7, "title": "Trams turn back", "words": "Rendering failed: TypeError"}),
+    Notice("held", {"number": 3, "domains": 2, "words": "550 5.1.1 User unknown"}),
     Notice("confirm", _ASKED),
     Notice("confirm", {**_ASKED, "story": ""}),
     Notice("preferences", _ASKED),

@@ -27,7 +27,7 @@ from notifier.alert_failure import tell_operators_once
 from notifier.attempts import log_attempt
 from notifier.breaker import feel, note
 from notifier.claim import Message
-from notifier.ended_addresses import disabled_for_long, hold_instead
+from notifier.ended_addresses import disabled_for_long, hold_instead, refusals_are_doubted
 from notifier.errors import RenderError, SendError, Sent, Unknown
 from notifier.lease import LEASE
 from notifier.patience import patiently
@@ -211,8 +211,7 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
         follows = replace(follows, reply="", suppress=False)
     elif disabled_for_long(tx, message, one.outcome):
         follows = replace(follows, suppress=True)
-    if follows.suppress and hold_instead(tx, message, follows.reply):
-        follows = Next(state=DeliveryState.QUEUED, reply=follows.reply, counted=False)
+    follows = _unless_doubted(tx, message, follows)
     arrived = moment if isinstance(one.outcome, Unknown) else None
     if follows.state is DeliveryState.QUEUED:
         again = {
@@ -236,6 +235,17 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
     if follows.hold_target:
         _changed(tx, _HOLD, {"target": message.recipient_id, "until": moment + follows.hold_target})
     note(tx, message, pulse, follows.reply)
+    return follows
+
+
+def _unless_doubted(tx: Session, message: Message, follows: Next) -> Next:
+    """``follows``, unless it ends an address by words that are doubted: then a mail waits, and a notice fails alone."""
+    if not follows.suppress:
+        return follows
+    if message.notice:
+        return replace(follows, suppress=not refusals_are_doubted(tx))
+    if hold_instead(tx, message, follows.reply):
+        return Next(state=DeliveryState.QUEUED, reply=follows.reply, counted=False)
     return follows
 
 

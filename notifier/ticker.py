@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select
 
-from models import Alert, Delivery, DeliveryState, Entry, EntryState, Fanout, Lane, Revision, RevisionState, Subscription
+from models import Alert, Entry, EntryState, Fanout, Lane, Revision, RevisionState, Subscription
 from models.clock import now
 from models.clock_jump import TOLERANCE, mend_backward_jump, mend_forward_jump
 from models.daily import note_day
@@ -23,7 +22,7 @@ from models.publishing import MAX_PUBLICATION_DELAY, publish_due
 from models.revising import apply_due
 from models.signup import forget_unanswered
 from models.streams import quiet_streams
-from notifier import pause
+from notifier.claim import may_claim
 from notifier.digest_run import digests_due
 from notifier.lease import LEASE, release_expired
 from notifier.retention import finish_ended, fold_old
@@ -123,7 +122,7 @@ class Ticker:
             )
             if waiting or digests_due(tx):
                 self._ring_expand()
-            lanes = [lane for lane in Lane if _has_due(tx, lane) and pause.gate(tx, lane) is not pause.Gate.SHUT]
+            lanes = [lane for lane in Lane if may_claim(tx, lane)]
         for lane in lanes:
             self._ring_lane(lane)
 
@@ -145,8 +144,3 @@ class Ticker:
             nearest = [found for found in map(tx.scalar, (scheduled, pending, digest)) if found is not None]
         usual = random.uniform(LEAST, MOST)  # noqa: S311  it spreads load and guards nothing
         return min([usual, *((found - moment).total_seconds() for found in nearest)])
-
-
-def _has_due(tx: Session, lane: Lane) -> bool:
-    due = exists().where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane, Delivery.due_at <= now(tx))
-    return bool(tx.scalar(select(due)))

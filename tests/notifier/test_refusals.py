@@ -2,22 +2,24 @@
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from models import Alert, DeliveryState, Entry, Lane, Pause, RecipientState, Revision
+from models import Alert, DeliveryState, Entry, Lane, Pause, Recipient, RecipientState, Revision, Role
 from models.actor import SYSTEM
-from models.holds import resume_sending
+from models.alerts import tell_operators
+from models.holds import pause_sending, resume_sending, watch
 from models.stories import Site
 from models.tallies import tally
 from notifier import ended_addresses, refusals
-from notifier.claim import Message
-from notifier.pause import MAIL
+from notifier.claim import Message, may_claim
+from notifier.pause import MAIL, Brake
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
-from tests.notifier.office import Office, one_database
+from tests.notifier.office import BASE_URL, Office, one_database
 from tests.sink import MailSink
 
 NOBODY = "550 5.1.1 <{}>: Recipient address rejected: User unknown"
@@ -209,6 +211,85 @@ def test_who_left_while_their_mail_was_refused_is_not_subscribed_again(newsroom:
     office.send()
     assert held(office) is not None
     assert [office.recipient(one).state.value for one in readers] == ["ended", "confirmed", "confirmed"]
+
+
+HELD_NOTICE = "Nothing is sent until you have checked the mail server"
+
+
+def hold_by_refusals(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    """Three readers are refused alike; a fourth waits."""
+    newsroom.account(Role.ADMIN)
+    readers = [f"reader{n}@place{n}.example" for n in range(3)]
+    office.subscribe(*readers)
+    newsroom.post()
+    inbox.replies["rcpt"] = [NOBODY.format(one) for one in readers]
+    office.expand()
+    office.mail.send_pass()
+    assert held(office) is not None
+
+
+def test_operators_are_told_of_such_a_hold_by_mail_once_and_by_nothing_else_meanwhile(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
+    hold_by_refusals(newsroom, office, inbox)
+    newsroom.post()
+    with office.db.begin() as tx:
+        tell_operators(tx, "password", {"account": "Ann"})
+    for _ in range(3):
+        office.run()
+        clock.forward(minutes=5)
+    assert [mail["Subject"] for mail in inbox.mails] == [HELD_NOTICE]
+    assert "3 addresses at 3 domains" in inbox.mails[0].get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+def test_a_refusal_of_that_notice_ends_no_operator_s_address(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    hold_by_refusals(newsroom, office, inbox)
+    inbox.replies["rcpt"] = [NOBODY.format("you")]
+    assert office.chat.send_pass() == 1
+    with office.db.read() as tx:
+        assert not tx.scalars(select(Recipient.id).where(Recipient.state == RecipientState.SUPPRESSED)).all()
+
+
+@one_database
+@pytest.mark.parametrize("why", ["paused by a person", "a copy"])
+def test_that_notice_waits_where_nothing_at_all_may_go_out(newsroom: Newsroom, office: Office, inbox: Inbox, why: str) -> None:
+    hold_by_refusals(newsroom, office, inbox)
+    if why == "a copy":
+        with office.db.begin() as tx:
+            tx.execute(update(Site).values(fingerprint="url=0 host=0 file=0"))
+        watch(office.db, BASE_URL, starting=True)
+    else:
+        pause_sending(office.db, SYSTEM)
+    with office.db.read() as tx:
+        assert not may_claim(tx, Lane.URGENT)
+    office.run()
+    assert inbox.mails == []
+    resume_sending(office.db, SYSTEM)
+    with office.db.read() as tx:
+        assert may_claim(tx, Lane.URGENT)
+    office.run()
+    assert HELD_NOTICE in [mail["Subject"] for mail in inbox.mails]
+
+
+@one_database
+def test_a_worker_is_woken_for_that_notice_alone(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    hold_by_refusals(newsroom, office, inbox)
+    with office.db.read() as tx:
+        assert [lane for lane in Lane if may_claim(tx, lane)] == [Lane.URGENT]
+    office.chat.send_pass()
+    with office.db.begin() as tx:
+        tell_operators(tx, "password", {"account": "Ann"})
+    with office.db.read() as tx:
+        assert not [lane for lane in Lane if may_claim(tx, lane)]
+
+
+@one_database
+def test_a_pause_in_the_middle_of_a_claim_stops_that_notice_and_the_hold_does_not(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+    hold_by_refusals(newsroom, office, inbox)
+    brake = Brake(office.db, [], of_hold=True, monotonic=count(0.0).__next__)
+    assert not brake.pulled()
+    pause_sending(office.db, SYSTEM)
+    assert brake.pulled()
 
 
 @one_database
