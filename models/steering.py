@@ -154,6 +154,7 @@ def _owe_slice(tx: Session, alert_id: int, part: ColumnElement[bool], which: dic
         "state": DeliveryState.QUEUED,
         "reason": None,
         "attempts": 0,
+        "lost_leases": 0,
         "created_at": now(tx),  # from now on it has its full age once more
         "due_at": now(tx),
         "settled_at": None,

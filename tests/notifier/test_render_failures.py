@@ -8,8 +8,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from models import Delivery, DeliveryState, Lane, Role
+from models.actor import SYSTEM
 from models.alerts import owe_notice
 from models.audience import reachable
+from models.steering import retry_alert
 from notifier import chat_lane, letters
 from notifier.claim import claim
 from notifier.errors import RenderError, Sent
@@ -184,6 +186,9 @@ def test_a_row_that_outlasts_its_lease_each_time_is_claimed_alone_and_given_up(
     assert all(row.state is DeliveryState.SENT for id_, row in rows.items() if id_ != bad)
     office.run()
     assert "An alert could not be prepared: River rising" in [mail["Subject"] for mail in inbox.mails]
+    retry_alert(office.db, SYSTEM, rows[bad].alert_id)
+    work()
+    assert ("reader3@example.org", "queued") in office.ledger(), "it has all its tries again"
 
 
 def test_a_worker_that_is_killed_now_and_then_gives_up_nothing(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
