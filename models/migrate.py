@@ -153,8 +153,15 @@ def _copy(db: Database, revision: str) -> Path | None:
         unfinished = path.with_name(f"{kept.name}.unfinished")
         unfinished.unlink(missing_ok=True)
         make_private(unfinished)
-        with closing(sqlite3.connect(unfinished)) as copy:
-            source.backup(copy)
+        try:
+            with closing(sqlite3.connect(unfinished)) as copy:
+                source.backup(copy)
+        except sqlite3.Error as exc:
+            unfinished.unlink(missing_ok=True)
+            raise BadSettings(
+                f"The database was not upgraded, because the copy that is made before cannot be written to {path.parent} ({exc}). "
+                f"Make room for {path.stat().st_size / 1_000_000:,.0f} MB there."
+            ) from exc
         return unfinished.replace(_free_name(kept))
 
 

@@ -1,5 +1,6 @@
 """The tables as migrations make them are the tables as the models declare them."""
 
+import resource
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,6 +166,22 @@ def test_an_upgrade_that_loses_rows_is_taken_back_and_says_so(
     with db.engine.connect() as connection:
         assert rows_of(connection) == before
     assert not list(tmp_path.glob("*before*")), "a start that is tried again and again fills no disk"
+    db.engine.dispose()
+
+
+def test_a_disk_without_room_for_the_copy_is_said_and_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "site.sqlite3"
+    _filled(path, REVISIONS[-2]).engine.dispose()
+    db = open_database(f"sqlite:///{path}")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size // 2, hard))
+    try:
+        with pytest.raises(BadSettings, match=r"was not upgraded.*Make room"):
+            migrate(db)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not list(tmp_path.glob("*before*"))
+    assert migrate(db).revisions == REVISIONS[-1:]
     db.engine.dispose()
 
 
