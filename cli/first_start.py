@@ -1,9 +1,13 @@
 """When a new site may be made: never by accident in the place of one whose data is elsewhere or lost."""
 
+import re
 from pathlib import Path
 
 from config.settings import TOML_FILE, BadSettings, Settings
 from models.database import sqlite_path
+
+# What stands beside a database, behind its name; other files may begin like it.
+_TRACE = re.compile(r"-wal|-shm|-journal|\.send-mark|\.before-.*")
 
 
 def refuse_lost_site(settings: Settings) -> None:
@@ -11,7 +15,9 @@ def refuse_lost_site(settings: Settings) -> None:
     path = _missing_database(settings)
     if path is None:
         return
-    traces = sorted(path.parent.glob(f"{path.name}?*"))
+    if not path.parent.is_dir():
+        return
+    traces = sorted(file for file in path.parent.iterdir() if _TRACE.fullmatch(file.name.removeprefix(path.name)))
     if traces:
         raise BadSettings(
             f"There was a site in {path.parent}: {traces[0].name} is there, but {path.name} is missing. "

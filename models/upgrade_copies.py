@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 from models.database import Database
@@ -50,7 +51,7 @@ def find_lost_rows(db: Database) -> UpgradeCopy | None:
     if not db.embedded:
         return None
     path = Path(db.engine.url.database or "").absolute()
-    found = [copy for file in sorted(path.parent.glob(f"{path.name}.before-*")) if (copy := _compare(path, file))]
+    found = [copy for file in sorted(path.parent.glob(f"{escape(path.name)}.before-*")) if (copy := _compare(path, file))]
     return max(found, key=lambda copy: (copy.lost_entries, copy.lost_subscriptions), default=None)
 
 

@@ -92,6 +92,12 @@ def test_no_new_site_is_made_where_the_database_of_one_is_missing(folder, monkey
     assert not (folder / "storywire.sqlite3").exists()
 
 
+def test_other_files_that_begin_like_the_database_are_no_traces_of_one(folder, monkeypatch):
+    monkeypatch.setenv("STORYWIRE_DATABASE_URL", f"sqlite:///{folder / 'storywire'}")
+    (folder / "storywire.toml").touch()
+    run("init", code=0)
+
+
 def test_a_key_without_its_database_is_no_first_start_but_init_may_use_it(folder, monkeypatch):
     monkeypatch.setenv("STORYWIRE_DATA_DIR", str(folder))
     run("init", code=0)
