@@ -4,7 +4,6 @@ To ask whether any worker runs: ``any_worker_runs(tx)``.
 """
 
 import os
-import platform
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +15,7 @@ from models.clock import now
 from models.database import Database
 from models.ledger import Lane, WorkerHeartbeat
 from models.stories import Site
-from models.tallies import WORKER
+from models.tallies import WORKER, worker_name
 
 HEARTBEAT_SECONDS = 30.0
 SILENT_AFTER = timedelta(minutes=2)
@@ -101,11 +100,11 @@ def _forget_replaced(tx: Session, *, embedded: bool) -> None:
 
 def _is_gone(worker: str) -> bool:
     """Whether ``worker`` was a process of this machine that has ended."""
-    host, _, pid = worker.rpartition(":")
-    if not platform.node().endswith(host):  # the name was cut from the left
+    pid = int(worker.rpartition(":")[2])
+    if worker != worker_name(pid):
         return False
     try:
-        os.kill(int(pid), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:

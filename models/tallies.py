@@ -14,7 +14,13 @@ from models.ledger import DeliveryState, Lane, Tally
 Change = tuple[int, Lane, DeliveryState]
 """Alert, lane, and the state that its deliveries came to; QUEUED stands for all that were owed."""
 
-WORKER = f"{platform.node()}:{os.getpid()}"[-64:]
+
+def worker_name(pid: int) -> str:
+    """The name of a process of this machine, of 64 characters at most."""
+    return f"{platform.node()}:{pid}"[-64:]
+
+
+WORKER = worker_name(os.getpid())
 """Each process adds to rows of its own, so none waits for another's commit."""
 
 
