@@ -52,13 +52,17 @@ def migrate(db: Database, target: str = "head") -> Upgrade:
         return Upgrade([])
     if db.embedded:
         return _migrate_sqlite(db, target)
-    with db.engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+    # The lock has a transaction of its own: each migration has one (see env.py), since it keeps every
+    # table that it changes from the nodes until it ends.
+    with db.engine.begin() as lock, db.engine.connect() as connection:
+        lock.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         return Upgrade(_apply(connection, target))
 
 
 def _apply(connection: Connection, target: str) -> list[str]:
     pending = missing_revisions(connection)  # read again under the lock: another process may have been first
+    if connection.dialect.name == "postgresql":
+        connection.commit()  # the reading, or Alembic would take it for a transaction that is ours to end
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, target)

@@ -18,6 +18,12 @@ def _plain_type(kind: str, item: object, _: AutogenContext) -> str | Literal[Fal
 connection = context.config.attributes.get("connection")
 if connection is None:  # `make migration` compares against a database of its own
     connection = create_engine(context.config.get_main_option("sqlalchemy.url", "sqlite://")).connect()
-context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True, render_item=_plain_type)
+context.configure(
+    connection=connection,
+    target_metadata=Base.metadata,
+    render_as_batch=True,
+    render_item=_plain_type,
+    transaction_per_migration=connection.dialect.name == "postgresql",
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from config.settings import BadSettings
+from models import indexing
 from models import migrate as migrating
 from models.base import Base
 from models.database import Database, open_database
@@ -120,6 +121,27 @@ def test_an_upgrade_keeps_every_row_of_a_filled_database(empty_db: Database, rev
     for name, columns in shared.items():
         kept = sorted(({column: row[column] for column in columns} for row in before[name]), key=repr)
         assert after[name] == kept or name in meant, name
+
+
+@pytest.mark.postgresql
+def test_nodes_go_on_while_the_search_is_filled_anew(postgres_site_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    db = open_database("postgresql+psycopg://" + postgres_site_url.split("://", 1)[1])
+    migrate(db, "0004")
+    with db.engine.begin() as connection:
+        fill_every_table(connection)
+    filled = []
+
+    def fill_while_nodes_work(connection: object) -> None:
+        with db.engine.begin() as node:
+            node.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
+            for table in ("alert", "delivery", "entry", "recipient", "site", "subscription", "tally"):
+                node.exec_driver_sql(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")  # as every statement that writes does
+        filled.append(connection)
+
+    monkeypatch.setattr(indexing, "fill", fill_while_nodes_work)
+    migrate(db)
+    assert filled and pending_migrations(db) == []
+    db.engine.dispose()
 
 
 def _filled(path: Path, revision: str) -> Database:
