@@ -35,9 +35,11 @@ def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime)
         return entry
 
 
-def schedule(tx: Session, *, until: datetime | None = None, limit: int = 200) -> Sequence[Entry]:
-    """What is to go out, the next first; ``until`` that moment."""
+def schedule(tx: Session, *, until: datetime | None = None, late: bool | None = None, limit: int = 200) -> Sequence[Entry]:
+    """What is to go out, the next first; ``until`` that moment; only what is late, or is not."""
     waits = select(Entry.id).join(Entry.stream).where(Entry.state == EntryState.SCHEDULED, Stream.state != StreamState.DELETED)
     if until is not None:
         waits = waits.where(Entry.publish_at < until)
+    if late is not None:
+        waits = waits.where(Entry.late if late else ~Entry.late)
     return tx.scalars(headlines().where(Entry.id.in_(waits)).order_by(Entry.publish_at, Entry.id).limit(limit)).all()

@@ -12,6 +12,21 @@ from models import Alert, Delivery, DeliveryState, Entry, Fanout, Pause, Recipie
 from models.clock import now
 from models.tallies import tallied
 
+NOTICE_TITLES = {
+    "alert-failed": "An alert could not be prepared",
+    "confirm": "Please confirm",
+    "fresh-link": "A fresh link",
+    "healed": "A channel takes messages again",
+    "invitation": "Invitation to the desk",
+    "late-entries": "Entries are late",
+    "password": "Your password was changed",
+    "preferences": "Link to the settings",
+    "reset": "Link for a new password",
+    "sick": "A channel is failing",
+    "test": "Test message",
+}
+"""What lists call a notice, by its name."""
+
 ENDED = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, DeliveryState.SKIPPED)
 
 
@@ -59,7 +74,7 @@ def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None, before: 
         {
             "id": alert.id,
             "kind": kind.value if kind else alert.kind.value,
-            "title": title or ended or alert.slot or (alert.notice or {}).get("name", ""),
+            "title": title or ended or alert.slot or notice_title((alert.notice or {}).get("name", "")),
             "entry_uid": uid or "",
             "created_at": alert.created_at,
             "stopped_at": alert.stopped_at,
@@ -70,6 +85,11 @@ def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None, before: 
         }
         for alert, kind, title, uid, ended in found
     ]
+
+
+def notice_title(name: str) -> str:
+    """What lists call the notice of that name; a name that is no longer used stays as it is."""
+    return NOTICE_TITLES.get(name, name)
 
 
 def why_waiting(tx: Session, *, alerts: bool = True) -> list[str]:

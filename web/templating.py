@@ -13,6 +13,7 @@ from config.settings import Settings
 from models.ledger import DeliveryState
 from models.markdown import with_absolute_links
 from models.stories import Entry, EntryState, Importance
+from notifier.report import notice_title
 from web import dates, diff, machines
 from web.desk.caught import caught_folder
 from web.language import page_language, reason, said, written
@@ -59,6 +60,7 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         digest=digest,
         entry_html=entry_html,
         link_host=link_host,
+        notice_title=notice_title,
         reason=reason,
         said=said,
         sentence=sentence,

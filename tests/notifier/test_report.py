@@ -1,15 +1,18 @@
 """What people see of the ledger."""
 
 from collections.abc import Callable
+from importlib.resources import files
 
 from pytest_httpserver import HTTPServer
 from sqlalchemy import event
 
-from models import SkipReason
+from models import Role, SkipReason
+from models.alerts import tell_operators
+from models.channels import TEST
 from models.database import Database
 from notifier.pause import say_whether_mail_is_set_up
 from notifier.reach import reach
-from notifier.report import alert_sums, why_waiting
+from notifier.report import NOTICE_TITLES, alert_sums, why_waiting
 from tests.conftest import Newsroom
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database
@@ -101,3 +104,17 @@ def counted(db: Database, call: Callable[[], object]) -> int:
     finally:
         event.remove(db.engine, "before_cursor_execute", count)
     return len(seen)
+
+
+def test_every_notice_has_a_title_for_people() -> None:
+    folders = [folder for folder in files("notifier").joinpath("templates/mail/notice").iterdir() if folder.is_dir()]
+    assert set(NOTICE_TITLES) == {folder.name for folder in folders} | {TEST}
+    assert all(title[0].isupper() and "-" not in title for title in NOTICE_TITLES.values())
+
+
+def test_a_notice_is_listed_by_its_title(newsroom: Newsroom) -> None:
+    newsroom.account(Role.ADMIN)
+    with newsroom.db.begin() as tx:
+        tell_operators(tx, "late-entries", {"number": 1, "titles": ["Trams"]})
+    with newsroom.db.read() as tx:
+        assert [told["title"] for told in alert_sums(tx, 1)] == ["Entries are late"]

@@ -61,8 +61,8 @@ def _waiting(tx: Session) -> dict[str, Any]:
     me = current_actor().account_id
     submitted = list_entries(tx, EntryState.SUBMITTED, limit=_LISTED)
     drafts = list_entries(tx, EntryState.DRAFT, account_id=me, limit=_LISTED)
-    today = schedule(tx, until=_midnight(now(tx)), limit=_LISTED)
-    late = [entry for entry in today if entry.late]  # the earliest, so they come first
+    late = schedule(tx, late=True, limit=_LISTED)
+    today = schedule(tx, until=_midnight(now(tx)), late=False, limit=_LISTED)
     on_desk = waiting_alerts(tx, limit=_LISTED) if may_publish() else []
     people = [*(entry.submitted_by or entry.account_id for entry in submitted), *(entry.account_id for entry in today)]
     names = account_names(tx, [*people, *(one.account_id for one in on_desk)])
@@ -70,7 +70,7 @@ def _waiting(tx: Session) -> dict[str, Any]:
     return {
         "submitted": sorted(submitted, key=lambda entry: entry.changed_at),
         "drafts": sorted(drafts, key=lambda entry: not entry.remark),
-        "today": today[len(late) :],
+        "today": today,
         "late": late,
         "on_desk": on_desk,
         "names": names,
