@@ -16,6 +16,7 @@ NOTICE_TITLES = {
     "alert-failed": "An alert could not be prepared",
     "confirm": "Please confirm",
     "fresh-link": "A fresh link",
+    "held": "All sending is held",
     "healed": "A channel takes messages again",
     "invitation": "Invitation to the desk",
     "late-entries": "Entries are late",
