@@ -16,8 +16,9 @@ from models.base import UtcDateTime
 from models.clock import now
 from models.database import Database
 from models.holds import HEARTBEAT
-from models.ledger import HELD, Delivery, DeliveryState, Pause, Recipient
+from models.ledger import HELD, Alert, AlertKind, Delivery, DeliveryState, Pause, Recipient, Subscription
 from models.people import Throttle
+from models.slots import next_slot, repeated_name, slot_name
 from models.stories import Entry, EntryState, Revision, RevisionState, Site
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def mend_backward_jump(db: Database) -> timedelta | None:
         back += HEARTBEAT  # which is how old the heartbeat may have been
         for column, which in _shifted(now(tx)):
             _shift(tx, column, which, back)
+        _mend_digests(tx)
         site.heartbeat_at = now(tx)
     log.warning("the clock was put back by about %s; what waits was brought nearer by as much", back)
     return back
@@ -63,6 +65,26 @@ def mend_forward_jump(db: Database, lease: timedelta) -> None:
 def _ahead(tx: Session, beat: datetime | None) -> timedelta | None:
     ahead = beat - now(tx) if beat is not None else timedelta(0)
     return ahead if ahead > TOLERANCE else None
+
+
+def _mend_digests(tx: Session) -> None:
+    """Bring digests back into their rhythm, and let them be made for moments that come a second time.
+
+    A digest that is due within two of its periods keeps its time: a daily one that has come today does not come again.
+    """
+    again = select(Alert).where(Alert.kind == AlertKind.DIGEST, Alert.slot > slot_name(now(tx)))
+    for alert in tx.scalars(again):
+        alert.slot = repeated_name(alert.slot or "", alert.id)
+    rhythm = (Subscription.cadence, Subscription.every_minutes, Subscription.digest_time, Subscription.digest_day, Recipient.timezone)
+    waits = (Subscription.ended_at.is_(None), Subscription.next_digest_at > now(tx))
+    query = select(*rhythm).join(Recipient, Recipient.id == Subscription.recipient_id).where(*waits)
+    for row in tx.execute(query.distinct()).all():
+        first = next_slot(*row, now(tx))
+        second = next_slot(*row, first)
+        same = [column.is_not_distinct_from(value) for column, value in zip(rhythm[:-1], row[:-1], strict=True)]
+        there = Subscription.recipient_id.in_(select(Recipient.id).where(Recipient.timezone == row.timezone))
+        far = update(Subscription).where(*same, there, Subscription.ended_at.is_(None), Subscription.next_digest_at > second)
+        tx.execute(far.values(next_digest_at=first).execution_options(synchronize_session=False))
 
 
 _Shift = tuple[InstrumentedAttribute[Any], ColumnElement[bool]]

@@ -11,6 +11,22 @@ MORNING = time(8)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def slot_name(slot: datetime) -> str:
+    """How an alert names the moment for which a digest was made."""
+    return slot.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def repeated_name(name: str, number: int) -> str:
+    """A name for a moment that comes a second time, ``number`` telling it from others; it sorts and reads as the moment does."""
+    moment = datetime.fromisoformat(name)
+    return moment.replace(microsecond=1 + number % 999_999).isoformat(timespec="microseconds")
+
+
+def named_slot(name: str) -> datetime:
+    """The moment for which a digest of that name was made."""
+    return datetime.fromisoformat(name).replace(microsecond=0)
+
+
 def next_slot(cadence: Cadence, every_minutes: int | None, at: time | None, day: int | None, zone: str, after: datetime) -> datetime:
     """The first moment later than ``after`` at which such a digest is due, in UTC.
 

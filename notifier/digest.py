@@ -15,7 +15,7 @@ from models.deciding import began_before
 from models.digesting import Happened, Line, Served, line_of
 from models.entries import entries
 from models.ledger import MAY_HAVE_BEEN_TOLD
-from models.slots import next_slot
+from models.slots import named_slot, next_slot
 from models.tallies import tally
 from models.tokens import ALL
 from notifier.claim import Message
@@ -89,7 +89,7 @@ class Reading:
 
     def __init__(self, tx: Session, alert: Any, following: Mapping[int, Sequence[tuple[Any, Served]]]) -> None:
         self._tx, self._alert, self._following = tx, alert, following
-        self._slot = datetime.fromisoformat(alert.slot)
+        self._slot = named_slot(alert.slot)
         self._hits: dict[tuple[Any, ...], bool] = {}
         self._lines: dict[object, tuple[Line, ...]] = {}
         self._digests: dict[object, Digest] = {}

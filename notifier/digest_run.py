@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time
+from datetime import datetime, time
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, literal_column, select, text, update
@@ -17,7 +17,7 @@ from models.courtesy import Courtesy
 from models.database import Database
 from models.digesting import Happened, Served, is_served
 from models.site import current_seq
-from models.slots import next_slot
+from models.slots import next_slot, slot_name
 from models.tallies import Change, tally
 from notifier.expand import ANALYZE_FROM
 from notifier.followers import COLUMNS, wanted_by
@@ -146,11 +146,6 @@ def _alert(tx: Session, slot: datetime, cadence: Cadence, seq: int) -> int:
 
 def _is(slot: datetime, cadence: Cadence) -> ColumnElement[bool]:
     return and_(Alert.slot == slot_name(slot), Alert.cadence == cadence)
-
-
-def slot_name(slot: datetime) -> str:
-    """How an alert names the moment for which it was made."""
-    return slot.astimezone(UTC).isoformat(timespec="seconds")
 
 
 def _owe(tx: Session, alert_id: int, cadence: Cadence, lane: Lane, rows: Sequence[Any], changes: Counter[Change]) -> int:

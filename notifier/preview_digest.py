@@ -9,10 +9,10 @@ from models import Lane, Recipient, RecipientKind, Subscription
 from models.clock import now
 from models.errors import Conflict
 from models.site import current_seq
+from models.slots import slot_name
 from models.tokens import ALL
 from notifier.claim import Message
 from notifier.digest import Reading, Written, following
-from notifier.digest_run import slot_name
 from notifier.mime import TOKEN
 from notifier.preview import NOT_YET, Preview
 from notifier.render import Sender, render_digest

@@ -6,11 +6,12 @@ import pytest
 from pytest_httpserver import HTTPServer
 from sqlalchemy import select, update
 
-from models import Delivery, DeliveryState, Lane, Recipient, RevisionKind
+from models import Cadence, Delivery, DeliveryState, Lane, Recipient, RevisionKind, Subscription
 from models.clock_jump import TOLERANCE, mend_backward_jump
 from models.ledger import HELD
 from models.people import Throttle
 from models.posting import Release
+from models.preferences import Rhythm
 from models.revising import Change, retract
 from models.stories import EntryState, RevisionState, Site
 from notifier.claim import claim
@@ -21,6 +22,7 @@ from notifier.ticker import Ticker
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import BASE_URL, Office
+from tests.notifier.test_digests import Audience
 
 AHEAD, BACK = timedelta(hours=2), -timedelta(hours=2)
 
@@ -185,6 +187,80 @@ def test_a_withdrawal_and_a_post_that_may_be_undone_go_on_after_their_seconds_an
     assert newsroom.entry(planned.uid).publish_at == planned.publish_at
     with office.db.read() as tx:
         assert tx.get_one(type(revision), revision.id).state is RevisionState.APPLIED
+
+
+RHYTHMS = {
+    "every quarter of an hour": Rhythm(cadence=Cadence.INTERVAL, every_minutes=15),
+    "hourly": Rhythm(cadence=Cadence.HOURLY),
+    "daily": Rhythm(cadence=Cadence.DAILY),
+    "weekly": Rhythm(cadence=Cadence.WEEKLY, digest_day=0),
+}
+
+
+def digests(inbox: Inbox) -> list[str]:
+    """The titles that each digest tells, each once."""
+    texts = [mail.get_body(("plain",)).get_content() for mail in inbox.mails]  # type: ignore[union-attr]
+    return [", ".join(title for title in ("Before", "Meanwhile", "Since") if title in text) for text in texts]
+
+
+@pytest.mark.parametrize("rhythm", RHYTHMS)
+@pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(days=400)])
+def test_digests_go_on_in_their_rhythm_after_a_clock_was_ahead_for_a_while(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, worker: Worker, rhythm: str, ahead: timedelta
+) -> None:
+    chosen = RHYTHMS[rhythm]
+    Audience(office, inbox, clock).reads(rhythm=chosen)
+    newsroom.post(title="Before")
+    worker.later(1, ahead)
+    office.run()
+    newsroom.post(title="Meanwhile")
+    worker.later(1800)
+    office.run()
+    worker.later(1, -ahead)
+    newsroom.post(title="Since")
+    office.run()
+    with office.db.read() as tx:
+        due = tx.scalars(select(Subscription.next_digest_at)).one()
+    assert due is not None
+    period = {"every quarter of an hour": 15, "hourly": 60, "daily": 1440, "weekly": 10_080}[rhythm]
+    assert due - clock.now <= timedelta(minutes=period)
+    worker.later((due - clock.now).total_seconds())
+    office.run()
+    assert ", ".join(digests(inbox)).split(", ") == ["Before", "Meanwhile", "Since"]
+
+
+def test_a_digest_comes_at_a_moment_that_comes_a_second_time(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, worker: Worker
+) -> None:
+    Audience(office, inbox, clock).reads(rhythm=RHYTHMS["every quarter of an hour"])
+    newsroom.post(title="Before")
+    office.expand()
+    worker.later(905)  # it is 08:15:05
+    office.run()
+    worker.later(60, -timedelta(minutes=31))
+    for title in ("Meanwhile", "Since"):
+        newsroom.post(title=title)
+        office.expand()
+        worker.later(900)  # to 08:00:05, and to 08:15:05 again
+        office.run()
+    assert digests(inbox) == ["Before", "Meanwhile", "Since"]
+
+
+def test_a_daily_digest_does_not_come_again_where_the_clock_is_put_back_before_its_hour(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, worker: Worker
+) -> None:
+    Audience(office, inbox, clock).reads(rhythm=RHYTHMS["daily"])
+    newsroom.post(title="Before")
+    worker.later(1, timedelta(days=1))
+    office.run()
+    worker.later(1, BACK)
+    newsroom.post(title="Since")
+    worker.later(1, AHEAD)
+    office.run()
+    assert digests(inbox) == ["Before"]
+    worker.later(1, timedelta(days=1))
+    office.run()
+    assert digests(inbox) == ["Before", "Since"]
 
 
 def test_a_clock_that_is_put_back_between_two_runs_is_noticed_at_the_start(
