@@ -22,13 +22,13 @@ from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
 from models.errors import Invalid
-from models.ledger import Lane, Recipient, RecipientKind, RecipientState, Subscription
+from models.ledger import Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept
 from models.list_columns import CONFIRMED, language_of
 from models.list_rows import Row as Row
 from models.list_settings import FollowedStory
 from models.people import Role
 from models.preferences import Follow
-from models.restoring import LEFT, OUT, Decision, follows_of, refused, restore, story_ids
+from models.restoring import LEFT, OUT, Decision, Followed, by_ids, refused, restore, story_ids
 from models.restoring import Outcome as Outcome
 from models.shortening import one_line
 from models.stories import Site
@@ -171,13 +171,17 @@ class _Importing:
 
     def _restore_slice(self, rows: dict[str, Row], progress: Progress) -> None:
         """Rows that bring more than an address, in their order: the export of an import is the same list."""
-        wanted: dict[str, tuple[Row, tuple[Follow, ...]]] = {}
+        wanted: dict[str, tuple[Row, Followed]] = {}
         for address, row in rows.items():
             followed = row.kept.follows if row.kept else ()
-            if followed and self._stream_id is not None:
-                followed = (FollowedStory(self.slug, Follow()),)
+            if self._stream_id is not None:
+                left = {slug for one in followed for slug in (*one.left_out, one.story if one.left else None) if slug is not None}
+                if self._stream_id in {self.stories.get(slug) for slug in left}:
+                    progress.refuse(LEFT[0], row, LEFT[1])
+                    continue
+                followed = (FollowedStory(self.slug, Follow()),) if any(not one.left for one in followed) else ()
             try:
-                wanted[address] = row, follows_of(followed, self.stories)
+                wanted[address] = row, by_ids(followed, self.stories)
             except Invalid as exc:
                 progress.refuse(Outcome.INVALID, row, str(exc))
         with self._courtesy.writing(), self._db.read() if self._dry_run else self._db.begin() as tx:
@@ -237,6 +241,12 @@ def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict
             found[address] = LEFT
         elif state is RecipientState.CONFIRMED and subscription_id is not None:
             found[address] = Outcome.ALREADY, ""
+    if stream_id is not None:
+        of_these = (Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(addresses)))
+        left_out = select(Recipient.address).join(Subscription).join(SubscriptionExcept)
+        left_out = left_out.where(*of_these, Subscription.ended_at.is_(None), SubscriptionExcept.stream_id == stream_id)
+        for address in tx.scalars(left_out):
+            found.setdefault(address, LEFT)
     return found
 
 

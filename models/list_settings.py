@@ -6,24 +6,29 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, selectinload
 
 from models.errors import Invalid
 from models.ledger import Cadence, Subscription, SubscriptionExcept, SubscriptionTag
 from models.preferences import Follow, Rhythm
-from models.stories import Importance, Stream
+from models.stories import Importance, Stream, StreamState
 
 ALL_STORIES = "*"
+_IS_THERE = or_(Stream.id.is_(None), Stream.state != StreamState.DELETED)
 
 
 @dataclass(frozen=True)
 class FollowedStory:
-    """A subscription by the story's slug; None for all stories.  ``left_out`` are slugs, too."""
+    """A subscription by the story's slug; None for all stories.  ``left_out`` are slugs, too.
+
+    ``left``: it has ended, and is kept so that no list brings it back.
+    """
 
     story: str | None
     follow: Follow
     left_out: tuple[str, ...] = ()
+    left: bool = False
 
     @property
     def name(self) -> str:
@@ -32,19 +37,23 @@ class FollowedStory:
 
 
 def followed_stories(tx: Session, recipient_ids: Sequence[int]) -> dict[int, list[FollowedStory]]:
-    """What these recipients follow now, by their ids."""
-    running = select(Subscription).where(Subscription.recipient_id.in_(recipient_ids), Subscription.ended_at.is_(None))
-    subscriptions = tx.scalars(running.options(selectinload(Subscription.stream)).order_by(Subscription.id)).all()
+    """What these recipients follow now or have left, by their ids; of stories that were deleted nothing is said."""
+    query = select(Subscription).outerjoin(Subscription.stream).where(Subscription.recipient_id.in_(recipient_ids), _IS_THERE)
+    subscriptions = tx.scalars(query.options(selectinload(Subscription.stream)).order_by(Subscription.id)).all()
     ids = [subscription.id for subscription in subscriptions]
     tags: dict[int, list[str]] = {}
     for tag in tx.scalars(select(SubscriptionTag).where(SubscriptionTag.subscription_id.in_(ids)).order_by(SubscriptionTag.slug)):
         tags.setdefault(tag.subscription_id, []).append(tag.slug)
     left_out: dict[int, list[str]] = {}
     excepted = select(SubscriptionExcept.subscription_id, Stream.slug).join(Stream, Stream.id == SubscriptionExcept.stream_id)
-    for subscription_id, slug in tx.execute(excepted.where(SubscriptionExcept.subscription_id.in_(ids)).order_by(Stream.slug)):
+    for subscription_id, slug in tx.execute(excepted.where(SubscriptionExcept.subscription_id.in_(ids), _IS_THERE).order_by(Stream.slug)):
         left_out.setdefault(subscription_id, []).append(slug)
     found: dict[int, list[FollowedStory]] = {}
     for one in subscriptions:
+        story = one.stream.slug if one.stream else None
+        if one.ended_at is not None:
+            found.setdefault(one.recipient_id, []).append(FollowedStory(story, Follow(), left=True))
+            continue
         follow = Follow(
             tags=tuple(tags.get(one.id, ())),
             least_importance=one.least_importance,
@@ -52,8 +61,9 @@ def followed_stories(tx: Session, recipient_ids: Sequence[int]) -> dict[int, lis
             corrections=one.corrections,
             rhythm=Rhythm.of(one),
         )
-        story = one.stream.slug if one.stream else None
         found.setdefault(one.recipient_id, []).append(FollowedStory(story, follow, tuple(left_out.get(one.id, ()))))
+    for stories in found.values():
+        stories.sort(key=lambda one: one.left)  # as an import adds them
     return found
 
 
@@ -65,6 +75,8 @@ def write_settings(followed: Iterable[FollowedStory]) -> str:
 
 def _changed(one: FollowedStory) -> dict[str, Any]:
     """What differs from the usual."""
+    if one.left:
+        return {"left": True}
     follow, rhythm = one.follow, one.follow.rhythm
     values: dict[str, Any] = {
         "without": list(one.left_out),
@@ -84,9 +96,15 @@ def read_settings(follows: str, settings: str) -> tuple[FollowedStory, ...]:
     """What the cells `follows` and `settings` say; raises Invalid."""
     try:
         values = json.loads(settings) if settings else {}
-        return tuple(_read(name, values.get(name, {})) for name in dict.fromkeys(follows.split()))
+        names = dict.fromkeys(follows.split())
+        left = [name for name, value in values.items() if name not in names and value.get("left")]
+        return tuple(_read(name, values.get(name, {})) for name in names) + tuple(_left(name) for name in left)
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as exc:
         raise Invalid("settings", f"{settings!r:.80} cannot be read. Use the cell as it was exported, or empty it.") from exc
+
+
+def _left(name: str) -> FollowedStory:
+    return FollowedStory(None if name == ALL_STORIES else name, Follow(), left=True)
 
 
 def _read(name: str, values: Mapping[str, Any]) -> FollowedStory:

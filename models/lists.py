@@ -132,7 +132,7 @@ class Listed:
     @property
     def follows(self) -> tuple[str, ...]:
         """Slugs, or `*` for all stories."""
-        return tuple(one.name for one in self.followed)
+        return tuple(one.name for one in self.followed if not one.left)
 
 
 def export(db: Database, stream: str | None = None, *, states: Sequence[RecipientState] = (RecipientState.CONFIRMED,)) -> Iterator[Listed]:

@@ -7,6 +7,7 @@ import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -57,9 +58,19 @@ def story_ids(tx: Session) -> dict[str, int]:
     return {row.slug: row[1] for row in (*former, *present)}
 
 
-def follows_of(followed: Iterable[FollowedStory], stories: Mapping[str, int]) -> tuple[Follow, ...]:
-    """What a row follows, by ids; raises Invalid for a story that is not here."""
-    return tuple(_follow(one, stories) for one in followed)
+class Followed(NamedTuple):
+    """What a row follows, and the ids of the stories that its owner left; None for all stories."""
+
+    follows: tuple[Follow, ...]
+    left: tuple[int | None, ...]
+
+
+def by_ids(followed: Iterable[FollowedStory], stories: Mapping[str, int]) -> Followed:
+    """What a row follows and left, by ids; raises Invalid for a story that is followed and not here."""
+    followed = tuple(followed)
+    left = (one.story for one in followed if one.left)
+    follows = tuple(_follow(one, stories) for one in followed if not one.left)
+    return Followed(follows, tuple(stories.get(slug) if slug else None for slug in left if slug is None or slug in stories))
 
 
 def _follow(one: FollowedStory, stories: Mapping[str, int]) -> Follow:
@@ -72,7 +83,7 @@ def _follow(one: FollowedStory, stories: Mapping[str, int]) -> Follow:
 
 def restore(
     tx: Session,
-    rows: Mapping[str, tuple[Row, tuple[Follow, ...]]],
+    rows: Mapping[str, tuple[Row, Followed]],
     language: str,
     since: datetime | None,
     *,
@@ -90,15 +101,15 @@ def restore(
         for recipient in tx.scalars(select(Recipient).where(Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(names))))
     }
     decisions, new = {}, []
-    for address, (row, follows) in rows.items():
+    for address, (row, followed) in rows.items():
         recipient = known.get(address)
         if recipient is None:
             decisions[address] = _decide_unknown(row)
             if decisions[address][1] == "":
-                new.append((_recipient(tx, address, row, language), follows))
+                new.append((_recipient(tx, address, row, language), followed))
         else:
-            missing = _missing(tx, recipient, follows)
-            decisions[address] = _decide_known(row, recipient, missing, since)
+            missing = _missing(tx, recipient, followed)
+            decisions[address] = _decide_known(row, recipient, missing.follows, since)
             if write:
                 _apply(tx, recipient, row, decisions[address], missing)
     if write and new:
@@ -138,21 +149,25 @@ def _imported_since(recipient: Recipient, since: datetime | None) -> bool:
     return since is not None and confirmed_at is not None and confirmed_at >= since and how == "import"
 
 
-def _apply(tx: Session, recipient: Recipient, row: Row, decision: Decision, missing: tuple[Follow, ...]) -> None:
+def _apply(tx: Session, recipient: Recipient, row: Row, decision: Decision, missing: Followed) -> None:
     if decision[0] is Outcome.KEPT_OUT:
         recipient.state, recipient.reason, recipient.ended_at = row.wanted.state, _reason(row), now(tx)
     elif decision[0] is Outcome.ADDED:
         if recipient.state is RecipientState.PENDING:
             recipient.state, recipient.confirmed_at = RecipientState.CONFIRMED, now(tx)
             recipient.consent = (row.kept.consent if row.kept else None) or recipient.consent
-        for follow in missing:
+        for follow in missing.follows:
             set_follow(tx, recipient, follow)
+        tx.add_all(_ended(recipient, stream_id, now(tx), current_seq(tx)) for stream_id in missing.left)
 
 
-def _missing(tx: Session, recipient: Recipient, follows: tuple[Follow, ...]) -> tuple[Follow, ...]:
-    """What a recipient does not follow and never left."""
+def _missing(tx: Session, recipient: Recipient, followed: Followed) -> Followed:
+    """What of it a recipient neither follows nor left here."""
     known = set(tx.scalars(select(Subscription.stream_id).where(Subscription.recipient_id == recipient.id)))
-    return tuple(follow for follow in follows if follow.stream_id not in known)
+    left_out = select(SubscriptionExcept.stream_id).join(Subscription, Subscription.id == SubscriptionExcept.subscription_id)
+    known |= set(tx.scalars(left_out.where(Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None))))
+    follows = tuple(follow for follow in followed.follows if follow.stream_id not in known)
+    return Followed(follows, tuple(stream_id for stream_id in followed.left if stream_id not in known))
 
 
 def _reason(row: Row) -> str:
@@ -182,23 +197,31 @@ def _recipient(tx: Session, address: str, row: Row, language: str) -> Recipient:
     return recipient
 
 
-def _insert(tx: Session, new: list[tuple[Recipient, tuple[Follow, ...]]]) -> None:
+def _insert(tx: Session, new: list[tuple[Recipient, Followed]]) -> None:
     """Insert recipients with what they follow: table by table, since a statement for each row would take ten times as long."""
     tx.add_all(recipient for recipient, _ in new)
     tx.flush()
     moment, seq = now(tx), current_seq(tx)
     timezones = {recipient.id: recipient.timezone for recipient, _ in new}
-    followed = [(_subscription(recipient, follow), follow) for recipient, follows in new for follow in follows]
+    followed = [(_subscription(recipient, follow), follow) for recipient, of_it in new for follow in of_it.follows]
     for subscription, follow in followed:
         subscription.created_at, subscription.started_seq = moment, seq
         subscription.next_digest_at = follow.rhythm.next_slot(timezones[subscription.recipient_id], moment)
         if follow.rhythm.cadence is not Cadence.AT_ONCE:
             subscription.digested_seq = seq
     tx.add_all(subscription for subscription, _ in followed)
+    tx.flush()  # in this order, which is that of an export
+    tx.add_all(_ended(recipient, stream_id, moment, seq) for recipient, of_it in new for stream_id in of_it.left)
     tx.flush()
     for subscription, follow in followed:
         tx.add_all(SubscriptionTag(subscription_id=subscription.id, slug=slug) for slug in follow.tags)
         tx.add_all(SubscriptionExcept(subscription_id=subscription.id, stream_id=id_) for id_ in follow.left_out)
+
+
+def _ended(recipient: Recipient, stream_id: int | None, moment: datetime, seq: int) -> Subscription:
+    ended = _subscription(recipient, Follow(stream_id=stream_id))
+    ended.created_at, ended.started_seq, ended.ended_at = moment, seq, moment
+    return ended
 
 
 def _subscription(recipient: Recipient, follow: Follow) -> Subscription:

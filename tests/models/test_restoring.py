@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from models import Cadence, Importance, Recipient, RecipientKind, RecipientState, Subscription, importing
+from models import Cadence, Importance, Recipient, RecipientKind, RecipientState, StreamState, Subscription, importing
 from models.addresses import hidden
-from models.audience import add_subscriber, remove_recipient
+from models.audience import add_subscriber, leave, remove_recipient
 from models.base import new_uid
 from models.database import Database, open_database
 from models.importing import import_subscribers
@@ -21,6 +21,7 @@ from models.list_columns import Columns
 from models.list_rows import read_row
 from models.lists import COLUMNS, as_csv, export
 from models.preferences import Follow, Rhythm, set_follow
+from models.streams import get_stream, set_stream_state
 from models.suppression import suppress_address
 from tests.conftest import Newsroom
 
@@ -57,7 +58,8 @@ SUBSCRIBERS = st.fixed_dictionaries(
         "quiet": st.none() | st.tuples(TIMES, TIMES),
         "paused_until": st.none() | MOMENTS,
         "shared": st.booleans(),
-        "follows": st.lists(FOLLOWS, max_size=2, unique_by=lambda follow: follow.stream_id),
+        "follows": st.lists(FOLLOWS, max_size=3, unique_by=lambda follow: follow.stream_id),
+        "left": st.sets(st.sampled_from([None, 1, 2])),
     }
 )
 FIELDS = ("state", "language", "timezone", "consent", "created_at", "paused_until", "shared")
@@ -96,7 +98,9 @@ def make(db: Database, subscribers: list[dict]) -> None:
             tx.add(recipient)
             tx.flush()
             for follow in given_["follows"] if state in {RecipientState.CONFIRMED, RecipientState.SUPPRESSED} else ():
-                set_follow(tx, recipient, follow)
+                subscription = set_follow(tx, recipient, follow)
+                if follow.stream_id in given_["left"]:
+                    subscription.ended_at = given_["created_at"]
 
 
 def exported(db: Database) -> str:
@@ -212,6 +216,49 @@ def test_what_somebody_said_here_is_newer_than_a_list(db, newsroom):
 def test_a_row_that_follows_a_story_that_is_not_here_is_refused(db, newsroom):
     assert bring(db, "email,state,follows\nann@example.org,confirmed,floods gone\n") == {"invalid": 1}
     assert states(db) == {}
+
+
+def test_who_left_a_story_is_brought_back_to_it_by_no_list(origin, db):
+    Newsroom(db).stream("floods")
+    add_subscriber(origin, Newsroom(origin).actor, "ann@example.org", stream="floods")
+    ann = add_subscriber(origin, Newsroom(origin).actor, "ann@example.org")
+    with origin.read() as tx:
+        floods = get_stream(tx, "floods")
+    leave(origin, ann.uid, floods.uid)
+    text = exported(origin)
+    assert bring(db, text, stream="floods") == {"left": 1}
+    assert bring(db, text) == {"added": 1}
+    assert bring(db, "email\nann@example.org\n", stream="floods") == {"left": 1}
+
+
+def test_who_left_a_story_out_of_all_is_brought_back_to_it_by_no_list(origin, db):
+    for site in (origin, db):
+        room = Newsroom(site)
+        if site is db:
+            room.stream("floods")
+        ann = add_subscriber(site, room.actor, "ann@example.org")
+        with site.read() as tx:
+            floods = get_stream(tx, "floods")
+        leave(site, ann.uid, floods.uid)
+    assert bring(db, "email\nann@example.org\n", stream="floods") == {"left": 1}
+    assert bring(db, "email,state,follows\nann@example.org,confirmed,floods\n") == {"already": 1}
+    text = exported(origin)
+    with db.begin() as tx:
+        tx.execute(delete(Recipient))
+    assert bring(db, text, stream="floods") == {"left": 1}
+
+
+def test_a_story_that_was_deleted_keeps_no_reader_out(origin, db):
+    Newsroom(db).stream("drought")
+    actor = Newsroom(origin).actor
+    add_subscriber(origin, actor, "ann@example.org", stream="floods")
+    with origin.begin() as tx:
+        everything = Follow(left_out=(1,)).cleaned()
+        set_follow(tx, tx.scalars(select(Recipient).where(Recipient.kind == RecipientKind.MAIL)).one(), everything)
+    set_stream_state(origin, actor, "floods", StreamState.DELETED)
+    text = exported(origin)
+    assert bring(db, text) == {"added": 1}
+    assert exported(db) == text
 
 
 def test_an_old_export_of_fewer_columns_still_says_what_is_followed(db, newsroom):
