@@ -177,8 +177,12 @@ BODIES: dict[str, Callable[[dict[str, str]], dict[str, str]]] = {
 }
 
 
+REFUSED = {A: None, E: A, D: E}
+"""The next lower role: it sees most of what a form that is read too early gives away, so it alone sends other bodies than good ones."""
+
+
 @pytest.mark.parametrize("body", BODIES)
-@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("role", REFUSED.values())
 def test_each_button_is_refused_to_all_others_whatever_is_sent(
     role: Role | None, body: str, newsroom: Newsroom, values: dict[str, str], reader: Person, log_in: Callable[[Role], Person]
 ) -> None:
@@ -186,8 +190,10 @@ def test_each_button_is_refused_to_all_others_whatever_is_sent(
     for rule, least, entry, fields in CHANGE:
         if role is not None and role.includes(least):
             continue
+        if body != "good" and role is not REFUSED[least]:
+            continue
         button = rule, least, entry, BODIES[body](fields)
-        for token in {role is not None, False}:
+        for token in {role is not None, role is not None and body != "good"}:
             answer = press(person, newsroom, values, button, token=token)
             assert answer.status_code == (401 if role is None else 403), (rule, token)
             assert role is None or SECRETS.isdisjoint(answer.text.split()), rule
