@@ -105,6 +105,7 @@ class Dialect:
     escape: Callable[[str], str] = calm
     address: Callable[[str], str] = str  # a web address within a text
     link: Callable[[str, str], str] = plain_link  # of an escaped text and a URL as it is
+    links_hold_addresses: bool = False  # the text of a link may hold a web address, which stays text
     strong: Callable[[str], str] | None = None  # the headline's style; None: the service has a title of its own
     newline: str = "\n"
     gap: str = "\n"  # between the parts
@@ -146,12 +147,14 @@ class Dialect:
 
     def _linked(self, text: str, url: str) -> str:
         short = cut(text, HEADLINE_LIMIT)
-        if not url or self.strong is None:
+        if not url or self.strong is None or self.links_hold_addresses:
             shown = self._shown(short)
-            return self.link(shown, url) if url else shown
-        shown = self.escape(short)
-        # A web address inside a link would become one of its own, or, in Discord, undo the outer one.
-        return self.link(shown.replace("://", f":{WORD_JOINER}//"), url) if shown else ""
+        else:
+            # A web address inside a link would become one of its own, or, in Discord, undo the outer one.
+            shown = self.escape(short).replace("://", f":{WORD_JOINER}//")
+        if not url:
+            return shown
+        return self.link(shown, url) if shown or self.strong is None else ""
 
     def _shown(self, text: str) -> str:
         return outside_addresses(text, self.escape, self.address).replace("\n", self.newline)

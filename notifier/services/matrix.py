@@ -33,13 +33,14 @@ class Matrix(NotifyMatrix):  # type: ignore[no-untyped-call]
         return sent
 
 
-PLAIN = Dialect(limit=16_000, size=utf8, strong=str)
+PLAIN = Dialect(limit=16_000, size=utf8, links_hold_addresses=True, strong=str)
 HTML = Dialect(
     limit=40_000,  # bytes; an event of both may have 65,536 with its envelope
     size=utf8,
     escape=markup,
     address=html.escape,
     link=html_link,
+    links_hold_addresses=True,
     strong=lambda text: f"<strong>{text}</strong>",
     newline="<br>",
     gap="<br>",

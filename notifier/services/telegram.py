@@ -36,6 +36,7 @@ DIALECT = Dialect(
     escape=markup,
     address=html.escape,
     link=html_link,
+    links_hold_addresses=True,
     strong=lambda text: f"<b>{text}</b>",
     newline="<br>",
     gap="<br>",

@@ -291,6 +291,16 @@ def test_web_addresses_in_a_text_stay_as_they_are(everywhere: HTTPServer, name: 
         assert re.search(rf"[\s<]{re.escape(address)}(?=[>.])", text), address
 
 
+@pytest.mark.parametrize("name", ["matrix", "telegram", "telegram-group"])
+def test_web_addresses_in_a_headline_stay_as_they_are_where_links_hold_any_text(everywhere: HTTPServer, name: str) -> None:
+    title = "See https://example.org/@anna/_x_?a=1&b=2 soon"
+    request = told(everywhere, name, replace(MESSAGE, title=title, label=""))
+    texts = [value for value in request.get_json().values() if isinstance(value, str)] if request.is_json else [request.form["text"]]
+    said = [html.unescape(text) for text in texts if "soon" in text]
+    assert said
+    assert all(title in text for text in said)
+
+
 def test_an_address_alerts_nobody_either() -> None:
     for word in ("all", "channel", "everyone", "here", "room", "**all**/"):
         assert outside_addresses(f"https://example.org/@{word}", str) == f"https://example.org/%40{word}"
