@@ -14,6 +14,7 @@ from cli.checks.database import check_database
 from cli.checks.host import (
     check_data_dir,
     check_disk,
+    check_proxies,
     check_settings,
     check_web,
 )
@@ -31,6 +32,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("database", check_database),
     ("broker", check_broker),
     ("web", check_web),
+    ("web", check_proxies),
     ("workers", check_workers),
     ("sending", check_sending),
     ("mail", check_mail),

@@ -87,6 +87,32 @@ def check_web(checkup: Checkup) -> Iterator[CheckResult]:
             yield fault(f"{problem}.", advice[:1].upper() + advice[1:])
 
 
+def check_proxies(checkup: Checkup) -> Iterator[CheckResult]:
+    """The proxies remove X_Forwarded_For, by which a client could choose the address that counts for it."""
+    settings = checkup.settings
+    # The web server refuses a value that is no address, so the second answer tells whether it came through.
+    if settings.proxies and _status(settings.base_url, {}) == 200 and _status(settings.base_url, {"X_Forwarded_For": "unknown"}) == 400:
+        yield warning(
+            "The proxy in front passes the header X_Forwarded_For on, by which clients can choose the address "
+            "that limits and proofs of consent name.",
+            "Let it remove headers whose names have an underscore (docs/operating.md has a line for each proxy).",
+        )
+
+
+def _status(base_url: str, headers: dict[str, str]) -> int | None:
+    """What `/healthz` answers by way of the proxies; None where this machine cannot reach it."""
+    url = urlsplit(base_url)
+    make = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    connection = make(url.hostname or "", url.port, timeout=5)
+    try:
+        connection.request("GET", "/healthz", headers=headers)
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
 def _is_storywire(host: str, port: int) -> bool:
     connection = http.client.HTTPConnection(_ANY_ADDRESS.get(host, host), port, timeout=5)
     try:

@@ -4,6 +4,8 @@ import json
 import os
 from contextlib import ExitStack
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import psycopg
 import pytest
@@ -13,7 +15,7 @@ from sqlalchemy import update
 import models
 from cli.checks.broker import check_broker
 from cli.checks.checkup import Checkup
-from cli.checks.host import FULL_BYTES, NEARLY_FULL_BYTES, check_data_dir, check_settings, check_web, judge_disk
+from cli.checks.host import FULL_BYTES, NEARLY_FULL_BYTES, check_data_dir, check_proxies, check_settings, check_web, judge_disk
 from cli.checks.mail import check_mail
 from cli.checks.sending import check_workers
 from cli.doctor import CHECKS
@@ -330,6 +332,26 @@ def test_a_public_site_without_a_proxy_is_warned_of(monkeypatch):
     monkeypatch.setenv("STORYWIRE_PROXIES", "1")
     monkeypatch.setenv("STORYWIRE_MAIL_FROM", "News <news@example.org>")
     assert found_by(check_settings) == []
+
+
+@pytest.mark.parametrize(("passes_on", "found"), [(True, ["warning"]), (False, [])])
+def test_a_proxy_that_lets_clients_choose_their_address_is_warned_of(monkeypatch, passes_on, found):
+    class Proxy(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(400 if passes_on and "X_Forwarded_For" in self.headers else 200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        Thread(target=proxy.serve_forever, daemon=True).start()
+        monkeypatch.setenv("STORYWIRE_BASE_URL", f"http://127.0.0.1:{proxy.server_port}")
+        assert found_by(check_proxies) == [], "there is none"
+        monkeypatch.setenv("STORYWIRE_PROXIES", "1")
+        assert [status for status, *_ in found_by(check_proxies)] == found
+        proxy.shutdown()
+    assert found_by(check_proxies) == [], "it does not answer this machine"
 
 
 def test_a_warning_alone_is_no_fault(story, ledger, monkeypatch, plain_server):
