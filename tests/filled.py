@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Connection, MetaData, Table, inspect, select
+from sqlalchemy import Column, Connection, MetaData, Table, inspect
 from sqlalchemy.types import TypeEngine
 
 from models.base import Base
@@ -26,26 +26,22 @@ def reflect(connection: Connection) -> MetaData:
 
 
 def fill_every_table(connection: Connection) -> None:
-    """Insert ROWS_PER_TABLE rows into each table, with a value in every column."""
-    for table in reflect(connection).sorted_tables:
+    """Leave ROWS_PER_TABLE rows in each table, with a value in every column."""
+    tables = reflect(connection).sorted_tables
+    for table in reversed(tables):
+        connection.execute(table.delete())
+    for table in tables:
         allowed = _allowed_values(connection, table)
         for number in range(1, ROWS_PER_TABLE + 1):
             row = {column.name: _value(column, number, allowed) for column in table.columns}
             connection.execute(table.insert().values(row))
 
 
-def rows_of(connection: Connection, columns: Mapping[str, list[str]] | None = None) -> Rows:
-    """All rows; with ``columns`` only of those tables and columns, by name of the table."""
-    found: Rows = {}
-    for name, table in reflect(connection).tables.items():
-        if columns is not None and name not in columns:
-            continue
-        wanted = list(table.columns)
-        if columns is not None:
-            wanted = [table.columns[column] for column in columns[name]]
-        rows = [dict(row) for row in connection.execute(select(*wanted)).mappings()]
-        found[name] = sorted(rows, key=repr)
-    return found
+def rows_of(connection: Connection) -> Rows:
+    """All rows as the driver gives them, by name of the table."""
+    names = set(inspect(connection).get_table_names()) - _LEFT_OUT
+    found = {name: connection.exec_driver_sql(f'SELECT * FROM "{name}"').mappings() for name in names}
+    return {name: sorted(map(dict, rows), key=repr) for name, rows in found.items()}
 
 
 def _allowed_values(connection: Connection, table: Table) -> dict[str, list[str]]:

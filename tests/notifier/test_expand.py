@@ -160,8 +160,9 @@ def test_postgresql_looks_at_the_table_again_after_a_big_fan_out(
     office = Office(postgres_db, keys, "smtp://127.0.0.1:1")
     office.subscribe("a@example.org", "b@example.org")
     room.post()
+    before = rows_known()
     assert office.expand() == 2
-    assert rows_known() == -1
+    assert rows_known() == before
     office.subscribe("c@example.org")
     room.post(title="Next")
     assert office.expand() == 3
