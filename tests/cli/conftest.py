@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import queue
+import shutil
 import signal
 import socket
 import subprocess
@@ -169,11 +170,22 @@ def held_call(gate):
     return hold
 
 
+@pytest.fixture(scope="session")
+def fresh_data_dir(tmp_path_factory):
+    """What `storywire init` leaves."""
+    folder = tmp_path_factory.mktemp("fresh")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert CliRunner().invoke(main, ["init"]).exit_code == 0
+    return folder / "var"
+
+
 @pytest.fixture
-def site(tmp_path, monkeypatch):
+def site(tmp_path, monkeypatch, fresh_data_dir):
     """A function that runs a command on a fresh site."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("STORYWIRE_ALLOW_PRIVATE_HOSTS", "127.0.0.1:9")
+    shutil.copytree(fresh_data_dir, "var")
 
     def run(*args: str, input: str | bytes | None = None, code: int = 0) -> Result:
         result = CliRunner().invoke(main, args, input=input)
@@ -181,7 +193,6 @@ def site(tmp_path, monkeypatch):
         assert "Traceback" not in result.output
         return result
 
-    run("init")
     return run
 
 
