@@ -14,6 +14,7 @@ _START = re.compile(r"(?<![A-Za-z0-9])https?://", re.IGNORECASE)
 _AFTER_IT = frozenset("?!.,:;'\"”’“»…")
 _EMPHASIS = frozenset("*_~")
 _CLOSING = {")": "(", "]": "["}
+_LONGEST_ENTITY = 40  # characters, with room to spare; looked for without an end, each ";" of a long text would cost its length
 
 
 def address_at(text: str, start: int, *, marks: frozenset[str] = frozenset()) -> str:
@@ -53,7 +54,7 @@ def _length(url: str, after_it: frozenset[str]) -> int:
         last = url[end - 1]
         if unopened.get(last, 0) > 0:
             unopened[last] -= 1
-        elif last == ";" and url[(entity := url.rfind("&", 0, end)) + 1 : end - 1].isalnum() and entity >= 0:
+        elif last == ";" and url[(entity := url.rfind("&", max(0, end - _LONGEST_ENTITY), end)) + 1 : end - 1].isalnum() and entity >= 0:
             end = entity + 1
         elif last not in after_it:
             break
