@@ -33,14 +33,14 @@ class Watch:
         self._end.set()
 
     def _run(self) -> None:
-        # A starting process answers the first question once it is there: the question waits in the socket's queue.
-        silences = 0 if self._answers(self._check.start_seconds) else self._check.failures
+        silences = 0
+        timeout = self._check.start_seconds  # a starting process answers the first question once it is there
         while silences < self._check.failures:
+            silences = 0 if self._answers(timeout) else silences + 1
+            timeout = self._check.timeout
             if self._end.wait(self._check.interval):
                 return
-            silences = 0 if self._answers(self._check.timeout) else silences + 1
-        if not self._end.is_set():
-            self._frozen()
+        self._frozen()
 
     def _answers(self, timeout: float) -> bool:
         connection = http.client.HTTPConnection(*self._address, timeout=timeout)

@@ -11,8 +11,10 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner, Result
 
@@ -92,7 +94,10 @@ class Service:
         return self.process.wait(PATIENCE), self.process.stderr.read()
 
     def close(self):
-        """Kill what is left, as killing the supervisor does, and wait for it."""
+        """Kill what is left and wait for it; a child that a test has stopped would not end with the supervisor."""
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children():
+                child.kill()
         self.send(signal.SIGKILL)
         self.process.wait()
         self._reader.join(PATIENCE)  # its children have ended too

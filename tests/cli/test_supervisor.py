@@ -143,6 +143,7 @@ def test_a_killed_web_process_is_replaced_and_callers_wait_meanwhile(start_servi
 def test_a_frozen_web_process_is_replaced_on_the_same_port_and_callers_wait_meanwhile(start_service):
     service = start_service(health_seconds=2)
     service.started()
+    eventually(lambda: service.get()["asked"] > 0, what="an answer to the question that may take as long as a start")
     first = service.get()["pid"]
     os.kill(first, signal.SIGSTOP)
     eventually(lambda: psutil.Process(first).status() == psutil.STATUS_STOPPED, what="the stop of all threads")
