@@ -57,6 +57,17 @@ def missing(part: str) -> None:
     pytest.skip(f"{part} is not on this machine")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a table of cases PostgreSQL takes the first among the fast tests and the others among the slow ones: SQLite takes all."""
+    seen = set()
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.callspec.params.get("db") == "postgresql":
+            table = (item.path, item.originalname)
+            if table in seen:
+                item.add_marker(pytest.mark.slow)
+            seen.add(table)
+
+
 _COMPILED: dict[str, Any] = defaultdict(lambda: LRUCache(5_000))
 
 
