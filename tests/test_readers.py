@@ -20,7 +20,7 @@ from models.posting import Release, add_entry
 from models.texts import EntryText
 from tests.conftest import missing
 
-pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("readers")]
+pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.xdist_group("readers")]
 
 READERS = {"feedparser": FeedParser, "newsboat": Newsboat, "reader": Reader, "rss2email": Rss2Email}
 FILES = ["atom.xml", "rss.xml"]

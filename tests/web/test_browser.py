@@ -89,6 +89,7 @@ def test_the_page_turns_by_itself_when_the_wait_is_over(script: bool, open_windo
     assert time.monotonic() - began >= UNDO_SECONDS, "it waited"
 
 
+@pytest.mark.slow
 def test_without_script_everything_works_and_no_text_is_lost(open_window: OpenWindow) -> None:
     editor = open_window(script=False)
     page: Page = editor.page
@@ -118,6 +119,7 @@ def test_without_script_everything_works_and_no_text_is_lost(open_window: OpenWi
     editor.complaints = [complaint for complaint in editor.complaints if "422" not in complaint]  # asked for above
 
 
+@pytest.mark.slow
 def test_a_picture_is_pasted_described_and_posted(open_window: OpenWindow) -> None:
     editor = open_window()
     page: Page = editor.page
@@ -170,6 +172,7 @@ def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window: O
     assert 10_000 < request.value.sizes()["requestBodySize"] < len(large) / 2, "it was sent no larger than it is kept"
 
 
+@pytest.mark.slow
 def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_asks(open_window: OpenWindow, site: Site) -> None:
     page: Page = open_window(viewport=PHONE).page
     page.emulate_media(reduced_motion="reduce")  # else it is on its way for a second
