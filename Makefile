@@ -17,7 +17,7 @@ run: .venv/run.done ## Set up, and start the service with a demo story and a mai
 	@$(BIN)/storywire demo
 
 .PHONY: check
-check: .venv/test.done ## Lint, types and the fast tests, in under a minute
+check: .venv/test.done ## Lint, types, and the tests that need neither PostgreSQL nor whole services
 	$(BIN)/ruff check $(TESTED)
 	$(BIN)/ruff format --check $(TESTED)
 	$(BIN)/mypy

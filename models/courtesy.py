@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from models.database import Database
 
-_AFTER, _PAUSE = 0.010, 0.002  # seconds
+AFTER_SECONDS, _PAUSE_SECONDS = 0.010, 0.002
 
 
 class Courtesy:
@@ -26,6 +26,6 @@ class Courtesy:
         yield
         took = time.monotonic() - began
         self._written += took
-        if self._needed and self._written >= _AFTER:
+        if self._needed and self._written >= AFTER_SECONDS:
             self._written = 0.0
-            time.sleep(took if self._half else _PAUSE)
+            time.sleep(took if self._half else _PAUSE_SECONDS)

@@ -1,6 +1,7 @@
 """Fixtures that all tests share: a database of each kind, a clock that stands still, a newsroom to work in."""
 
 import gc
+import math
 import os
 import shutil
 import signal
@@ -27,7 +28,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util import LRUCache
 
 from config.keys import Keys
-from models import Account, Entry, Role, Stream, accounts
+from models import Account, Entry, Role, Stream, accounts, courtesy
 from models.accounts import command_line_account
 from models.actor import Actor
 from models.base import Base
@@ -113,6 +114,12 @@ def _nothing_stays_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
 def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     """The shipped cost of a hash is measured by nobody here; `tests/models/test_accounts.py` looks at it once."""
     monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@pytest.fixture(autouse=True)
+def _no_courtesy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test's writers need no rest for others; `tests/models/test_courtesy.py` looks at it."""
+    monkeypatch.setattr(courtesy, "AFTER_SECONDS", math.inf)
 
 
 @pytest.fixture(autouse=True)

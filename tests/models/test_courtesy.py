@@ -3,7 +3,7 @@
 import pytest
 
 from models import courtesy
-from models.courtesy import Courtesy
+from models.courtesy import AFTER_SECONDS, Courtesy
 from models.database import Database
 
 
@@ -33,6 +33,7 @@ def test_after_ten_milliseconds_of_writing_others_have_two_or_as_long_as_the_las
 ) -> None:
     watch = Watch()
     monkeypatch.setattr(courtesy, "time", watch)
+    monkeypatch.setattr(courtesy, "AFTER_SECONDS", AFTER_SECONDS)
     one = Courtesy(sqlite_db, half=half)
     for took in writes:
         with one.writing():
@@ -43,6 +44,7 @@ def test_after_ten_milliseconds_of_writing_others_have_two_or_as_long_as_the_las
 def test_postgresql_needs_no_rest(postgres_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch()
     monkeypatch.setattr(courtesy, "time", watch)
+    monkeypatch.setattr(courtesy, "AFTER_SECONDS", AFTER_SECONDS)
     with Courtesy(postgres_db, half=True).writing():
         watch.now += 1
     assert watch.rests == []
