@@ -59,14 +59,21 @@ class Waiting:
 
 def may_send(tx: Session) -> bool:
     """Whether anything may be claimed: all sending is neither paused nor held, nor due to be looked at after a silence."""
-    held = tx.scalar(select(Site.held_reason))
-    return held is None and may_tell_of_hold(tx)
+    paused, held, beat = _how_sending_stands(tx)
+    return not paused and held is None and not _silent(tx, beat)
 
 
 def may_tell_of_hold(tx: Session) -> bool:
     """Whether notices of `OF_HOLD` may be claimed: nobody paused all sending, nor is it due to be looked at after a silence."""
-    paused, beat = tx.execute(select(Site.sending_paused, Site.heartbeat_at)).one_or_none() or (False, None)
+    paused, _, beat = _how_sending_stands(tx)
     return not paused and not _silent(tx, beat)
+
+
+def _how_sending_stands(tx: Session) -> tuple[bool, str | None, datetime | None]:
+    """Whether a person paused it, why it is held, and the last heartbeat of a worker."""
+    columns = select(Site.sending_paused, Site.held_reason, Site.heartbeat_at)
+    paused, held, beat = tx.execute(columns).one_or_none() or (False, None, None)
+    return paused, held, beat
 
 
 def hold(tx: Session, reason: str) -> None:
