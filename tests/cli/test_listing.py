@@ -88,7 +88,9 @@ def test_on_a_terminal_the_answer_counts(story, tmp_path):
     uid = story("entry", "add", "floods", "--title", "A").output.strip()
     for command, answer, code in (
         (("subscriber", "erase", "ann@example.org"), b"n\n", 1),
+        (("entry", "retract", uid), b"n\n", 1),
         (("entry", "retract", uid), b"y\n", 0),
+        (("subscriber", "erase", "ann@example.org"), b"y\n", 0),
     ):
         ours, theirs = os.openpty()
         os.write(ours, answer)
@@ -98,4 +100,4 @@ def test_on_a_terminal_the_answer_counts(story, tmp_path):
         os.close(theirs)
         assert (result.returncode, "[y/N]" in result.stderr) == (code, True), result.stderr
     assert json.loads(story("entry", "list", "--json").stdout)[0]["state"] == "retracted"
-    story("subscriber", "show", "ann@example.org")
+    assert "no subscriber" in story("subscriber", "show", "ann@example.org", code=1).stderr
