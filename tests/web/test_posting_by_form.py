@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from models import EntryState, FeedText, Importance, Role, StreamState
+from models import EntryState, FeedText, Importance, RevisionKind, Role, StreamState
 from models.audience import add_subscriber
 from models.posting import save_draft
 from models.publishing import publish_due
+from models.revising import Change, restore, retract, revise
 from models.streams import get_stream, set_stream_state
 from models.texts import EntryText
 from tests.conftest import Newsroom, StandingClock
@@ -57,6 +58,32 @@ def test_a_double_tap_makes_one_entry(newsroom: Newsroom, editor: Person) -> Non
     first, second = (editor.send(page, stream="floods", title="River rising", do="post") for _ in range(2))
     assert editor.uid(first) == editor.uid(second)
     assert titles(newsroom) == ["River rising"]
+
+
+@pytest.mark.parametrize("kinds", [["update"], ["correction", "silent"], ["retraction"], ["retraction", "restore"]], ids=" ".join)
+def test_a_post_that_is_sent_again_after_others_changed_the_entry_leads_to_it(
+    newsroom: Newsroom, editor: Person, clock: StandingClock, kinds: list[str]
+) -> None:
+    page = editor.get("/desk/post")
+    fields = {"stream": "floods", "title": "River rising", "byline": "Jory Pell", "body": "Six metres.", "do": "post"}
+    uid = editor.uid(editor.send(page, **fields))
+    clock.forward(seconds=10)
+    assert publish_due(newsroom.db) == 1
+    for kind in map(RevisionKind, kinds):
+        version, change = newsroom.entry(uid).version, Change(kind, "It was not so.")
+        if kind is RevisionKind.RETRACTION:
+            retract(newsroom.db, newsroom.actor, uid, version, change)
+        elif kind is RevisionKind.RESTORE:
+            restore(newsroom.db, newsroom.actor, uid, version, change)
+        else:
+            revise(newsroom.db, newsroom.actor, uid, version, EntryText("River falling", byline=("Ines Valbrook",)), change)
+    before = newsroom.entry(uid)
+    again = editor.send(page, **fields)  # as after an answer that never came
+    assert again.status_code == 303 and editor.uid(again) == uid
+    other = editor.send(page, **fields | {"title": "Another river"})
+    assert other.status_code == 409 and "Another river" in other.text, "what was typed since is not lost"
+    after = newsroom.entry(uid)
+    assert (after.version, after.title, after.state) == (before.version, before.title, before.state)
 
 
 def test_a_draft_that_is_posted_from_the_form_that_saved_it_is_posted(newsroom: Newsroom, editor: Person) -> None:

@@ -9,7 +9,8 @@ from models.entries import get_entry, is_own_draft
 from models.errors import Conflict, Invalid, KeyUsed
 from models.kept import drop_kept, kept_form
 from models.people import Role
-from models.posting import Release, add_entry, post_draft, save_draft
+from models.posting import UNPUBLISHED, Release, add_entry, post_draft, save_draft
+from models.revising import former_text
 from models.stories import Entry, EntryState, Stream
 from models.streams import find_stream
 from models.texts import EntryText, slugify
@@ -101,9 +102,12 @@ def _change(uid: str, version: int, text: EntryText, release: Release, posts: bo
 def _differs(entry: Entry, text: EntryText, release: Release, posts: bool) -> bool:
     if (entry.state is EntryState.DRAFT) is posts or (entry.alerts, entry.dated_at) != (release.alerts, release.at):
         return True
-    by = {key for person in entry.byline for key in (person.slug, slugify(person.name))}
-    unknown = {slugify(name) for name in text.byline} - by
     found = EntryText.of(entry)
+    if entry.state not in UNPUBLISHED:  # what others made of it since it came out is no difference
+        with service().db.read() as tx:
+            found = former_text(tx, entry, 1)
+    by = {key for person in entry.byline for key in (person.slug, slugify(person.name))} | {slugify(name) for name in found.byline}
+    unknown = {slugify(name) for name in text.byline} - by
     return bool(unknown) or len(found.byline) != len(text.byline) or replace(found, byline=()) != replace(text, byline=())
 
 
