@@ -56,8 +56,14 @@ def free_port() -> int:
 
 
 def gone(processes: Iterable[psutil.Process]) -> bool:
-    """Whether all of these processes have ended; one that nobody has waited for has, too."""
-    return not [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
+    """Whether all of these processes have ended; one that nobody has waited for has, too, once its last thread has."""
+    return not any(_lives(process) for process in processes)
+
+
+def _lives(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
+    return False
 
 
 @dataclass(frozen=True)
@@ -133,8 +139,9 @@ class Site:
         assert self.process is not None
         found = {}
         for child in psutil.Process(self.process.pid).children():
-            if name := re.search(r"cli\.(?:main (web|worker)|(mail_catcher))", " ".join(child.cmdline())):
-                found[name[1] or name[2]] = child
+            with contextlib.suppress(psutil.NoSuchProcess):  # it ends at this moment
+                if name := re.search(r"cli\.(?:main (web|worker)|(mail_catcher))", " ".join(child.cmdline())):
+                    found[name[1] or name[2]] = child
         return found
 
     def stop(self) -> int:

@@ -84,6 +84,7 @@ def test_a_kill_while_mails_are_sent_loses_none(tmp_path, say, killed):
             supervisor, children = psutil.Process(site.process.pid), site.children().values()
             for process in (supervisor, *(children if killed == "everything" else ())):
                 process.kill()
+            site.process.wait()
             # By then the mails that are held had no time to time out.
             eventually(
                 lambda: gone([supervisor, *children]), within=5 * GRACE_SECONDS, what="the end of what was killed and of its orphans"
