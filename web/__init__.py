@@ -13,7 +13,7 @@ from web.context import Service
 from web.desk import desk
 from web.desk.guard import csrf
 from web.errors import add_error_pages
-from web.front import FrontLayer
+from web.front import FrontLayer, always_sent
 from web.health import health
 from web.icons import icons
 from web.language import set_up_languages
@@ -21,6 +21,7 @@ from web.leave import leave
 from web.login import login, set_up_login
 from web.media import media
 from web.metrics import metrics
+from web.overload import OverloadLayer
 from web.passwords import passwords
 from web.preferences import preferences
 from web.proxies import ForwardedFor
@@ -29,7 +30,7 @@ from web.request_metrics import RequestMetrics, note_routes
 from web.robots import robots
 from web.search import finder
 from web.security import max_bytes, protect
-from web.shelf import ShelfLayer, make_shelf
+from web.shelf import MemoryLayer, ShelfLayer, make_shelf
 from web.subscribe import subscribe
 from web.templating import set_up_templates
 from web.theme import read_logo, theme
@@ -56,8 +57,10 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     if settings.proxies:  # one more than there are would let anybody write the address that the throttles count
         app.wsgi_app = ForwardedFor(app.wsgi_app, settings.proxies)  # type: ignore[method-assign]
     layer = app.extensions["shelf_layer"] = ShelfLayer(app.wsgi_app, shelf)
-    front = FrontLayer(layer, https=settings.base_url.startswith("https:"))
-    app.wsgi_app = app.extensions["request_metrics"] = RequestMetrics(front)  # type: ignore[method-assign]
+    overload = app.extensions["overload"] = OverloadLayer(layer)
+    front = FrontLayer(overload, always_sent(settings.base_url))
+    measured = app.extensions["request_metrics"] = RequestMetrics(front)
+    app.wsgi_app = app.extensions["memory"] = MemoryLayer(measured, shelf)  # type: ignore[method-assign]
     note_routes(app)
     protect(app, settings)
     set_up_login(app)

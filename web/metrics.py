@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from notifier.doorbell import broker_answers
 from notifier.gauges import Gauge, gauges
 from web.context import service
+from web.shelf import MemoryLayer
 
 metrics = Blueprint("metrics", __name__)
 
@@ -89,6 +90,11 @@ class _Found(Collector):
         shelf = service().shelf
         yield GaugeMetricFamily("storywire_shelf_documents", "Finished documents that this process keeps", len(shelf))
         yield GaugeMetricFamily("storywire_shelf_bytes", "Bytes that they take", shelf.bytes)
+        memory: MemoryLayer = current_app.extensions["memory"]
+        hits = CounterMetricFamily("storywire_http_memory_hits", "Answers sent from memory as they stand there", labels=["status"])
+        hits.add_metric(["2xx"], memory.sent.read())
+        hits.add_metric(["3xx"], memory.unchanged.read())
+        yield hits
         yield CounterMetricFamily("storywire_shelf_faults", "Documents that this process could not make", shelf.faults)
 
 

@@ -1,4 +1,4 @@
-"""How many requests are answered, how fast: measured outermost, so the response cache counts too."""
+"""How many requests are answered, how fast.  What `web.shelf.MemoryLayer` answers never comes here: it counts by itself."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -21,8 +21,9 @@ _BUCKETS_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 class RequestMetrics:
     """WSGI middleware that measures each request by method, route and class of status.
 
-    A route is the pattern of a view, such as /streams/<slug:slug>; ``cached`` for what the response cache
-    answers, ``unmatched`` where no view is, ``refused`` before any is looked for.  So the number of series is bounded.
+    A route is the pattern of a view, such as /streams/<slug:slug>; ``cached`` for a document that the response cache had
+    to look at or make, ``unmatched`` where no view is, ``refused`` before any is looked for.  So the number of series is
+    bounded.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:

@@ -170,7 +170,7 @@ def app(
 def begin_anew(app: Flask, parts: Service, clock: StandingClock) -> None:
     """Let the application run with these parts, and an empty shelf."""
     documents = make_shelf(parts.settings, parts.db, partial(Flask.wsgi_app, app), lambda: clock.now.timestamp())
-    app.extensions["shelf_layer"].shelf = documents
+    app.extensions["memory"].shelf = app.extensions["shelf_layer"].shelf = documents
     app.extensions["storywire"] = replace(parts, shelf=documents)
 
 

@@ -8,7 +8,7 @@ from cli import web_server
 from config.settings import load_settings
 from web.body import BodyInTime, Reads
 from web.connections import ConnectionGuard
-from web.front import FrontLayer
+from web.front import FrontLayer, always_sent
 from web.overload import OverloadLayer
 from web.proxies import ForwardedFor
 
@@ -41,7 +41,7 @@ app = FrontLayer(
     OverloadLayer(
         ForwardedFor(BodyInTime(answer, threads=2, max_bytes=lambda environ: MAX_BYTES, reads=reads, base_seconds=0.3), proxies=1)
     ),
-    https=True,
+    always_sent("https://news.example"),
 )
 
 

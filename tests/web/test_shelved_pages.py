@@ -2,6 +2,8 @@
 
 import gzip
 import re
+from concurrent.futures import ThreadPoolExecutor
+from threading import BoundedSemaphore
 from types import SimpleNamespace
 
 import brotli
@@ -13,10 +15,10 @@ from models import RevisionKind, StreamState
 from models.contributors import add_contributor
 from models.revising import Change, retract
 from models.streams import set_stream_state
-from tests.conftest import Newsroom
+from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
 from web.answer import answer
-from web.overload import OverloadLayer
+from web.shelf import Count
 
 PAGES = ["/", "/streams/floods", "/streams/floods/entries/{uid}", "/tags/überflutung", "/contributors/jory-pell"]
 
@@ -58,15 +60,52 @@ def test_a_page_that_nothing_changed_is_made_once(newsroom: Newsroom, reader: Pe
     assert reader.get("/streams/floods").text == "made again"
 
 
+def watch(app: Flask) -> None:
+    """From now on documents are sent from memory, without a look at the database."""
+    app.extensions["memory"].shelf.watcher = SimpleNamespace(is_alive=lambda: True, wake=lambda: None)
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/atom.xml", "/streams/floods/feed.json", "/streams/floods/live.json"])
+def test_what_is_sent_from_memory_is_what_was_made_and_is_counted(
+    path: str, newsroom: Newsroom, reader: Person, app: Flask, clock: StandingClock
+) -> None:
+    path = path.format(uid=post(newsroom))
+    clock.forward(seconds=2)  # then it has its Last-Modified
+    watch(app)
+    memory = app.extensions["memory"]
+    before = memory.sent.read(), memory.unchanged.read()
+    made, sent = reader.get(path), reader.get(path)
+    assert (sent.data, list(sent.headers)) == (made.data, list(made.headers))
+    assert sent.headers["Strict-Transport-Security"] == "max-age=31536000" and sent.headers["X-Content-Type-Options"] == "nosniff"
+    known = reader.get(path, headers={"If-None-Match": sent.headers["ETag"]})
+    assert known.status_code == 304 and known.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert (memory.sent.read(), memory.unchanged.read()) == (before[0] + 1, before[1] + 1)
+    assert len(sent.headers) == len({name for name, _ in sent.headers}), "each once"
+
+
+@pytest.mark.parametrize("host", ["a.example, b.example", ""])
+def test_from_memory_too_only_a_request_with_one_host_is_answered(newsroom: Newsroom, reader: Person, app: Flask, host: str) -> None:
+    watch(app)
+    assert {reader.get("/atom.xml").status_code for _ in range(2)} == {200}
+    assert reader.get("/atom.xml", headers={"Host": host}).status_code == 400
+
+
+def test_a_count_that_threads_add_to_misses_nothing() -> None:
+    number = Count()
+    with ThreadPoolExecutor(4) as threads:
+        for _ in threads.map(lambda _: [number.add() for _ in range(5_000)], range(8)):
+            assert number.read() >= 5_000
+    assert [number.read() for _ in range(3)] == [40_000] * 3
+
+
 def test_while_too_many_wait_what_is_in_memory_is_sent_and_the_rest_refused(
     newsroom: Newsroom, reader: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    layer = app.extensions["shelf_layer"]
-    layer.shelf.watcher = SimpleNamespace(is_alive=lambda: True, wake=lambda: None)
+    watch(app)
     kept = {path: reader.get(path).data for path in ("/streams/floods", "/streams/floods/atom.xml")}
     others = ["/login", "/atom.xml", "/", "/streams/floods?before=5"]
     assert 503 not in {reader.get(path).status_code for path in ["/login", "/streams/floods?before=5"]}
-    monkeypatch.setattr(layer, "_slow_way", OverloadLayer(layer._by_all_rules, max_waiting=0))
+    monkeypatch.setattr(app.extensions["overload"], "free", BoundedSemaphore(0))
     assert {path: reader.get(path).data for path in kept} == kept
     assert reader.get("/healthz").text == "ok\n"
     for path in others:
