@@ -27,7 +27,7 @@ from feeds.load import FeedLoader
 from feeds.maker import FeedMaker
 from feeds.shelf import Shelf
 from feeds.shelved import Shelved
-from models import Entry, Stream
+from models import Entry, Revision, Stream
 from models import Site as SiteRow
 from models.streams import StreamText, add_stream
 from web import create_app
@@ -140,22 +140,26 @@ def _seconds(job: Callable[[], object]) -> float:
 
 def _fill(found: Site, numbers: dict[str, int]) -> None:
     """Entries as the one that is there, in one transaction: one post each would take longer than all benchmarks."""
-    table = Entry.__table__
+    table, revisions = Entry.__table__, Revision.__table__
     with found.db.begin() as tx:
         seq = tx.scalar(select(SiteRow.seq)) or 0
         like = dict(tx.execute(select(table).where(Entry.seq.is_not(None)).order_by(Entry.id.desc()).limit(1)).mappings().one())
-        like.pop("id")
+        published = dict(tx.execute(select(revisions).where(revisions.c.entry_id == like.pop("id"), revisions.c.no == 1)).mappings().one())
+        published.pop("id")
         for slug, number in numbers.items():
             stream = tx.scalar(select(Stream.id).where(Stream.slug == slug))
             made = []
             for place in range(number):
                 moment = like["published_at"] - timedelta(seconds=number - place)
-                dates = dict.fromkeys(("published_at", "updated_at", "created_at", "changed_at"), moment)
+                moments = dict.fromkeys(("published_at", "updated_at", "created_at", "changed_at"), moment)
                 uid, html = uuid.uuid4().hex, f"<p>{' '.join(choices(WORDS, k=500))}</p>"
                 own = {"uid": uid[:12], "guid": f"urn:uuid:{uid}", "stream_id": stream, "seq": seq + place + 1, "body_html": html}
-                made.append({**like, **dates, **own})
+                made.append({**like, **moments, **own})
             seq += number
             tx.execute(insert(table), made)
+            ids = tx.execute(select(Entry.id, Entry.published_at).where(Entry.stream_id == stream).order_by(Entry.id).offset(1))
+            dates = ("created_at", "apply_at", "applied_at")
+            tx.execute(insert(revisions), [{**published, "entry_id": id_, **dict.fromkeys(dates, at)} for id_, at in ids])
             tx.execute(
                 update(Stream)
                 .where(Stream.id == stream)

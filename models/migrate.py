@@ -14,6 +14,7 @@ from sqlalchemy import Connection, func, inspect, select, table, text
 
 from config.settings import BadSettings
 from models.database import Database, make_private
+from models.index_order import order_indexes
 from models.indexing import TABLES as SEARCH_TABLES
 from models.schema_version import MIGRATIONS, missing_revisions, pending_migrations
 
@@ -77,6 +78,7 @@ def _migrate_sqlite(db: Database, target: str) -> Upgrade:
             before = _count_rows(connection)
             broken = _broken_references(connection)
             _apply(connection, target)
+            order_indexes(connection)
             if lost := _differences(connection, pending, before, broken):
                 raise BadSettings(
                     f"The upgrade was taken back, because rows would have been lost ({lost}). The database is as it was; "

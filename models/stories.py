@@ -179,7 +179,7 @@ class Entry(Base):
         Index("ix_entry_dated", "published_at", sqlite_where=text(_OUT), postgresql_where=text(_OUT)),
         Index("ix_entry_within", "stream_id", "state", sqlite_where=text(_WITHIN), postgresql_where=text(_WITHIN)),
         # A page shows on top what is pinned.
-        Index("ix_entry_pinned", "stream_id", sqlite_where=text(_PINNED), postgresql_where=text(_PINNED)),
+        Index("ix_entry_pinned", "stream_id", "pinned_at", sqlite_where=text(_PINNED), postgresql_where=text(_PINNED)),
         # The feed of key entries.
         Index("ix_entry_raised", "stream_id", "seq", sqlite_where=text(_RAISED), postgresql_where=text(_RAISED)),
     )
