@@ -5,8 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := cli config feeds models notifier web
 TESTED := $(SOURCES) tests benchmarks
-# Tests that share a running site stay together.
-SIDE_BY_SIDE := -n 2 --dist loadgroup
+# Three on two cores, because tests wait; those that share a running site stay together.
+SIDE_BY_SIDE := -n 3 --dist loadgroup
 
 .PHONY: help
 help: ## This list

@@ -91,7 +91,9 @@ def full(request: pytest.FixtureRequest) -> Iterator[Full]:
 
 
 @one_database
-@pytest.mark.parametrize("full", ["421", "ehlo", "mail", "drop"], indirect=True)
+@pytest.mark.parametrize(
+    "full", ["421", *(pytest.param(other, marks=pytest.mark.slow) for other in ("ehlo", "mail", "drop"))], indirect=True
+)
 def test_mail_goes_on_by_the_connections_that_a_server_takes(live: Newsroom, keys: Keys, full: Full) -> None:
     live.subscribe_many(READERS)
     with working(live.db, keys, mail_url=f"smtp://127.0.0.1:{full.port}", mail_connections=6):
