@@ -112,11 +112,10 @@ def claim(db: Database, lane: Lane, limit: int, *, sharers: int = 1, monotonic: 
         probe = gate is pause.Gate.PROBE
         skip = _anyone(tx, lane) if probe else 0
         limit = 1 if probe else _share(tx, lane, limit, sharers)
-        ids = _take(tx, _due(tx, lane, gate).order_by(*_URGENT_FIRST).offset(skip).limit(limit), token)
-        if not ids:
+        lost_leases = _take(tx, _due(tx, lane, gate).order_by(*_URGENT_FIRST).offset(skip).limit(limit), token)
+        if not lost_leases:
             return None
-        if len(ids) > 1:
-            ids = _alone_if_suspect(tx, ids)
+        ids = _alone_if_suspect(tx, lost_leases)
         messages = _wanted(tx, lane, ids)
         if probe and messages:
             pause.probing(tx)
@@ -159,11 +158,12 @@ def _due(tx: Session, lane: Lane, gate: pause.Gate = pause.Gate.OPEN) -> Select[
 
 def claim_also(tx: Session, lane: Lane, which: Select[int], token: str) -> list[Message]:
     """Take more rows into a claim that is under way: those queued ones that ``which`` picks and that are still wanted."""
-    ids = _take(tx, which.where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane), token)
-    return _wanted(tx, lane, ids) if ids else []
+    taken_ = _take(tx, which.where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane), token)
+    return _wanted(tx, lane, list(taken_)) if taken_ else []
 
 
-def _take(tx: Session, due: Select[int], token: str) -> Sequence[int]:
+def _take(tx: Session, due: Select[int], token: str) -> dict[int, int]:
+    """The rows by their ids, with how many leases of each were lost."""
     claimed: dict[str, Any] = {
         "state": DeliveryState.CLAIMED,
         "claim_token": token,
@@ -171,20 +171,21 @@ def _take(tx: Session, due: Select[int], token: str) -> Sequence[int]:
         "attempts": Delivery.attempts + 1,
         "started_at": None,
     }
-    take = update(Delivery).where(taken(tx, Delivery.id, due)).values(claimed).returning(Delivery.id)
-    return tx.scalars(take.execution_options(synchronize_session=False)).all()
+    take = update(Delivery).where(taken(tx, Delivery.id, due)).values(claimed).returning(Delivery.id, Delivery.lost_leases)
+    return {row.id: row.lost_leases for row in tx.execute(take.execution_options(synchronize_session=False))}
 
 
-def _alone_if_suspect(tx: Session, ids: Sequence[int]) -> Sequence[int]:
+def _alone_if_suspect(tx: Session, lost_leases: dict[int, int]) -> Sequence[int]:
     """These rows, or one of them alone that may be what ended its workers; the others go back then, untried."""
-    suspect = (among(tx, Delivery.id, ids), Delivery.lost_leases >= SUSPECT_AFTER_LOST_LEASES)
+    suspects = [(lost, id_) for id_, lost in lost_leases.items() if lost >= SUSPECT_AFTER_LOST_LEASES]
+    if not suspects:
+        return list(lost_leases)
     # The one that lost the fewest first: what was only near the one that ends its workers must not wait for that.
-    first = tx.scalar(select(Delivery.id).where(*suspect).order_by(Delivery.lost_leases, Delivery.id).limit(1))
-    if first is None:
-        return ids
-    others = [id_ for id_ in ids if id_ != first]
-    back = update(Delivery).where(among(tx, Delivery.id, others))
-    changed(tx, back.values(**QUEUED, attempts=Delivery.attempts - 1))
+    _, first = min(suspects)
+    others = [id_ for id_ in lost_leases if id_ != first]
+    if others:
+        back = update(Delivery).where(among(tx, Delivery.id, others))
+        changed(tx, back.values(**QUEUED, attempts=Delivery.attempts - 1))
     return [first]
 
 
@@ -198,6 +199,7 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     others = {alert_id: _others(tx, one, rows) for alert_id, one in about.items()}
     left = _left_out(tx, rows)
     again = {alert_id: _still_owed(tx, one, rows) for alert_id, one in about.items()}
+    standing = {alert_id: _standing(one, held=alert_id in held) for alert_id, one in about.items()}
     wanted: list[Message] = []
     unwanted: dict[Skip | Wait, list[Any]] = {}
     for row in rows:
@@ -206,7 +208,7 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
             earlier, later = others[one.alert_id].get(row.recipient_id, ([], []))
             subscribed = (row.subscribed and (row.subscription_id, one.stream_id) not in left) or row.recipient_id in again[one.alert_id]
             wish = _wish(row, now(tx), subscribed=subscribed, earlier=earlier, later=later, hush=one.importance is not Importance.BREAKING)
-            verdict = judge(_standing(one, held=one.alert_id in held), wish, now(tx))
+            verdict = judge(standing[one.alert_id], wish, now(tx))
         else:
             kind = occasion[row.alert_id].kind
             verdict = _judge_occasion(occasion[row.alert_id], row, busy.get(row.id), now(tx))

@@ -1,6 +1,6 @@
 """What alerts are about, as the ledger's rules need it: the revision, its entry as it stands, and the entry's other alerts."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -75,8 +75,10 @@ class Occasion:
     stream_state: StreamState | None  # of the story that has ended
 
 
-def occasions(tx: Session, alert_ids: Iterable[int]) -> dict[int, Occasion]:
+def occasions(tx: Session, alert_ids: Collection[int]) -> dict[int, Occasion]:
     """Each of these alerts by its id."""
+    if not alert_ids:
+        return {}
     query = select(Alert.id, Alert.kind, Alert.stopped_at, Stream.state).outerjoin(Stream, Stream.id == Alert.stream_id)
     rows = tx.execute(query.where(Alert.id.in_(list(alert_ids))))
     return {id_: Occasion(alert_id=id_, kind=kind, stopped=at is not None, stream_state=state) for id_, kind, at, state in rows}
