@@ -1,6 +1,8 @@
 """Bringing the tables up to date, without losing a row."""
 
+import logging
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,6 +13,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, func, inspect, select, table, text
+from sqlalchemy.exc import OperationalError
 
 from config.settings import BadSettings
 from models.database import Database, make_private
@@ -18,8 +21,13 @@ from models.index_order import order_indexes
 from models.indexing import TABLES as SEARCH_TABLES
 from models.schema_version import MIGRATIONS, missing_revisions, pending_migrations
 
+log = logging.getLogger(__name__)
+
 _LOCK = 0x53544F52  # "STOR": every node asks PostgreSQL for the same advisory lock
 _VERSION_TABLE = "alembic_version"
+_LOCK_NOT_AVAILABLE = "55P03"  # https://www.postgresql.org/docs/current/errcodes-appendix.html
+_LOCK_MILLISECONDS = 2_000
+_BUSY_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,32 @@ def migrate(db: Database, target: str = "head") -> Upgrade:
     # table that it changes from the nodes until it ends.
     with db.engine.begin() as lock, db.engine.connect() as connection:
         lock.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        return Upgrade(_apply(connection, target))
+        return Upgrade(_apply_between_others(connection, target))
+
+
+def _apply_between_others(connection: Connection, target: str) -> list[str]:
+    """Apply what is pending, and give each migration up for a while where another transaction holds a table that it changes.
+
+    Every statement of the nodes would wait behind a migration that waits for, say, a dump's end.
+    """
+    connection.execute(text(f"SET lock_timeout = {_LOCK_MILLISECONDS}"))
+    connection.commit()
+    pending, give_up_at = missing_revisions(connection), time.monotonic() + _BUSY_SECONDS
+    while True:
+        try:
+            _apply(connection, target)
+            return pending
+        except OperationalError as exc:
+            connection.rollback()
+            if getattr(exc.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            if time.monotonic() > give_up_at:
+                raise BadSettings(
+                    "The upgrade is not complete, because other transactions hold tables that it changes, such as a dump. What is "
+                    "done stays. Run `storywire init` again when they have ended (`SELECT * FROM pg_stat_activity` shows them)."
+                ) from exc
+            log.warning("the upgrade waits for another transaction, such as a dump, that holds a table; trying again")
+            time.sleep(_LOCK_MILLISECONDS / 1000)
 
 
 def _apply(connection: Connection, target: str) -> list[str]:

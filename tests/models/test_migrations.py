@@ -2,7 +2,9 @@
 
 import resource
 import shutil
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -134,6 +136,34 @@ def test_nodes_go_on_while_the_search_is_filled_anew(postgres_site_url: str, mon
     monkeypatch.setattr(indexing, "fill", fill_while_nodes_work)
     migrate(db)
     assert filled and pending_migrations(db) == []
+    db.engine.dispose()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_upgrade_never_lets_nodes_wait_behind_it_for_another_transaction(
+    postgres_site_url: str, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    db = open_database("postgresql+psycopg://" + postgres_site_url.split("://", 1)[1])
+    monkeypatch.setattr(migrating, "_LOCK_MILLISECONDS", 50)
+    monkeypatch.setattr(migrating, "_BUSY_SECONDS", 60.0 if ends else 0.0)
+    migrate(db, "0016")
+    waits = threading.Semaphore(0)
+    monkeypatch.setattr(migrating.log, "warning", lambda *_: waits.release())
+    with ThreadPoolExecutor(1) as other, db.engine.connect() as dump:
+        dump.exec_driver_sql("LOCK TABLE entry IN ACCESS SHARE MODE")
+        upgrade = other.submit(migrate, db)
+        if ends:
+            assert waits.acquire(timeout=30), "it has given up once"
+            with db.engine.begin() as node:
+                node.exec_driver_sql("SET LOCAL lock_timeout = '10s'")
+                node.exec_driver_sql("LOCK TABLE entry IN ROW EXCLUSIVE MODE")
+            dump.rollback()
+            upgrade.result(30)
+        else:
+            with pytest.raises(BadSettings, match="Run `storywire init` again"):
+                upgrade.result(30)
+    assert (pending_migrations(db) == []) is ends
     db.engine.dispose()
 
 
