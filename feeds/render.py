@@ -1,6 +1,7 @@
 """The one way from a document to bytes."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
 from feeds.clean import cleaned
@@ -42,4 +43,10 @@ class Renderer:
     def _entry(self, entry: FeedEntry, fmt: Format, language: str, site: Person) -> bytes:
         """All that it looks like depends on is in the key, and nothing that changes with other entries."""
         key = (entry, fmt, language, site)
-        return self._memory.get(key, lambda: _WRITERS[fmt].entry(cleaned(entry), language, site))
+        return self._memory.get(key, lambda: _WRITERS[fmt].entry(_cleaned(entry), language, site))
+
+
+@lru_cache(maxsize=64)
+def _cleaned(entry: FeedEntry) -> FeedEntry:
+    """Once for all formats: a tenth of what writing an entry takes."""
+    return cleaned(entry)
