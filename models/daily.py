@@ -5,11 +5,11 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from models.clock import now
 from models.database import Database
+from models.inserting import dialect_of, insert_into
 from models.ledger import DailySum, DeliveryState, Recipient, RecipientKind, RecipientState, Tally
 
 SENT, FAILED, CONFIRMED = "sent", "failed", "confirmed"
@@ -33,7 +33,7 @@ def note_day(db: Database) -> bool:
             return False
         standing = _standing(tx)
     with db.begin() as tx:
-        insert = (sqlite if db.embedded else postgresql).insert(DailySum)
+        insert = insert_into(dialect_of(tx), DailySum)
         rows = [{"day": yesterday, "name": name, "number": number} for name, number in standing.items()]
         tx.execute(insert.on_conflict_do_nothing(), rows)
     return True

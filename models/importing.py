@@ -9,10 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import JSON, BigInteger, BindParameter, Table, and_, bindparam, column, func, literal, select, text, true
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import JSON, BigInteger, BindParameter, Insert, and_, bindparam, column, func, literal, select, text, true
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.actor import Actor
@@ -22,6 +21,7 @@ from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
 from models.errors import Invalid
+from models.inserting import dialect_of, insert_into
 from models.ledger import Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept
 from models.list_columns import CONFIRMED, language_of
 from models.list_rows import Row as Row
@@ -268,17 +268,17 @@ def _subscribe(tx: Session, subscribers: Iterable[tuple[str, str, str]], stream_
         [near + secrets.token_hex(12), address, language, address.partition("@")[2], proof | ({"said": said} if said else {})]
         for address, language, said in subscribers
     ]
-    for statement in _statements(tx.get_bind().dialect.name):
+    for statement in _statements(dialect_of(tx)):
         tx.connection().execute(statement, {"rows": rows, "moment": now(tx), "stream": stream_id})
 
 
 @functools.cache
-def _statements(dialect: str) -> tuple[sqlite.Insert | postgresql.Insert, ...]:
+def _statements(dialect: str) -> tuple[Insert, ...]:
     """For recipients, then for what they follow; built once, since that costs more than a hundred rows.
 
     The rows go as one value, which costs a tenth of a parameter for each of their columns.
     """
-    insert, each = (sqlite.insert, func.json_each) if dialect == "sqlite" else (postgresql.insert, func.json_array_elements)
+    each = func.json_each if dialect == "sqlite" else func.json_array_elements
     row = each(bindparam("rows", type_=JSON)).table_valued(column("value", JSON)).c.value
     moment = bindparam("moment", type_=UtcDateTime())
     confirmed = {"state": _constant(Recipient.state, RecipientState.CONFIRMED), "confirmed_at": moment}
@@ -294,7 +294,7 @@ def _statements(dialect: str) -> tuple[sqlite.Insert | postgresql.Insert, ...]:
         "consent": row[4],
     }
     # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
-    recipients = insert(cast(Table, Recipient.__table__)).from_select(list(recipient), select(*recipient.values()).where(true()))
+    recipients = insert_into(dialect, Recipient).from_select(list(recipient), select(*recipient.values()).where(true()))
     unique, pending = [Recipient.kind, Recipient.address], Recipient.state == RecipientState.PENDING
     again = confirmed | {"consent": recipients.excluded.consent}
     following = {
@@ -310,7 +310,7 @@ def _statements(dialect: str) -> tuple[sqlite.Insert | postgresql.Insert, ...]:
         Recipient.address.in_(select(row[1].as_string())),
         state == _constant(Recipient.state, RecipientState.CONFIRMED),
     )
-    subscriptions = insert(cast(Table, Subscription.__table__)).from_select(list(following), select(*following.values()).where(*allowed))
+    subscriptions = insert_into(dialect, Subscription).from_select(list(following), select(*following.values()).where(*allowed))
     return (
         recipients.on_conflict_do_update(index_elements=unique, set_=again, where=pending),
         subscriptions.on_conflict_do_nothing(),

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from ipaddress import ip_address, ip_network
 
 from sqlalchemy import case, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from models.clock import now
 from models.database import Database
 from models.errors import TooMany
+from models.inserting import dialect_of, insert_into
 from models.people import Throttle
 
 WINDOW = timedelta(minutes=15)
@@ -56,7 +56,7 @@ def tries_today(tx: Session, key: str) -> int:
 def _count(tx: Session, key: str, moment: datetime, window: timedelta) -> tuple[int, datetime]:
     """One more try for that key, in one statement, so that the first two of a window may come at once."""
     tx.execute(delete(Throttle).where(Throttle.window_at < moment - DAY))
-    insert = (sqlite if tx.get_bind().dialect.name == "sqlite" else postgresql).insert(Throttle)
+    insert = insert_into(dialect_of(tx), Throttle)
     row = insert.values(key=key, window_at=moment, tries=1)
     is_over = Throttle.window_at < moment - window
     counted = row.on_conflict_do_update(

@@ -7,7 +7,6 @@ from datetime import datetime, time
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, literal_column, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from models import Alert, AlertKind, Cadence, Delivery, DeliveryState, Fanout, Lane, Recipient, RecipientState, SkipReason, Subscription
@@ -16,6 +15,7 @@ from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
 from models.digesting import Happened, Served, is_served
+from models.inserting import dialect_of, insert_into
 from models.site import current_seq
 from models.slots import next_slot, slot_name
 from models.tallies import Change, tally
@@ -25,7 +25,7 @@ from notifier.happened import happened
 from notifier.lease import skipped
 from notifier.owing import owe_to
 from notifier.quiet import put_off
-from notifier.sql import among, changed, on_postgresql
+from notifier.sql import among, changed
 
 SLICE, SLICE_OF_SQLITE = 2_000, 100
 """Subscriptions of one transaction; fewer on SQLite, where nobody else writes meanwhile: half the time of a slice of an alert."""
@@ -139,7 +139,7 @@ def _begun(tx: Session, slot: datetime, cadence: Cadence, seq: int) -> _Run:
 
 def _alert(tx: Session, slot: datetime, cadence: Cadence, seq: int) -> int:
     values = {"kind": AlertKind.DIGEST, "slot": slot_name(slot), "cadence": cadence, "seq": seq, "priority": DIGEST, "created_at": now(tx)}
-    insert = (postgresql if on_postgresql(tx) else sqlite).insert(Alert).values(values)
+    insert = insert_into(dialect_of(tx), Alert).values(values)
     tx.execute(insert.on_conflict_do_nothing())
     return tx.execute(select(Alert.id).where(_is(slot, cadence))).scalar_one()
 

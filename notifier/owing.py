@@ -3,14 +3,13 @@
 from typing import Any
 
 from sqlalchemy import Select, literal, select, true
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from models import Delivery, DeliveryState
 from models.base import random_uid
 from models.clock import now
 from models.database import rows_changed
-from notifier.sql import on_postgresql
+from models.inserting import dialect_of, insert_into
 
 
 def owe_to(tx: Session, alert_id: int, priority: int, recipients: Select[*tuple[Any, ...]]) -> int:
@@ -34,6 +33,5 @@ def owe_to(tx: Session, alert_id: int, priority: int, recipients: Select[*tuple[
     }
     # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
     rows = select(*values.values()).where(true()).order_by(found.c.recipient_id)
-    dialect = postgresql if on_postgresql(tx) else sqlite
-    insert = dialect.insert(table).from_select(list(values), rows).on_conflict_do_nothing()
+    insert = insert_into(dialect_of(tx), table).from_select(list(values), rows).on_conflict_do_nothing()
     return rows_changed(tx, insert.execution_options(preserve_rowcount=True))
