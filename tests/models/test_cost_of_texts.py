@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from models import markdown
+from models import markdown_parser
 from models.errors import Invalid
-from models.markdown import MAX_LINK_CHARACTERS, MAX_NESTING, MAX_TABLE_COLUMNS, to_html
+from models.markdown import to_html
+from models.markdown_parser import MAX_LINK_CHARACTERS, MAX_NESTING, MAX_TABLE_COLUMNS
 from models.posting import Release, add_entry, post_draft, save_draft
 from models.revising import Change, RevisionKind, revise
 from models.streams import StreamText, add_stream, edit_stream
@@ -47,7 +48,7 @@ def test_a_text_of_twice_the_length_costs_twice_as_much(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["opening brackets", "points", "quotation continued", "table of short rows", *STAIRS])
 def test_the_longest_text_is_rendered_or_refused_for_a_bounded_cost(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(markdown, "MAX_STEPS", 5_000)  # a tenth, to be quick
+    monkeypatch.setattr(markdown_parser, "MAX_STEPS", 5_000)  # a tenth, to be quick
     text = {**SHAPES, **STAIRS}[name](BODY)[:BODY].strip()
     calls = 0
 
