@@ -65,7 +65,10 @@ def migrate(db: Database, target: str = "head") -> Upgrade:
     # table that it changes from the nodes until it ends.
     with db.engine.begin() as lock, db.engine.connect() as connection:
         lock.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        return Upgrade(_apply_between_others(connection, target))
+        try:
+            return Upgrade(_apply_between_others(connection, target))
+        finally:
+            connection.invalidate()  # never back into the pool with its lock_timeout
 
 
 def _apply_between_others(connection: Connection, target: str) -> list[str]:

@@ -164,6 +164,10 @@ def test_an_upgrade_never_lets_nodes_wait_behind_it_for_another_transaction(
             with pytest.raises(BadSettings, match="Run `storywire init` again"):
                 upgrade.result(30)
     assert (pending_migrations(db) == []) is ends
+    with db.engine.connect() as one, db.engine.connect() as other_one:
+        assert {connection.exec_driver_sql("SHOW lock_timeout").scalar() for connection in (one, other_one)} == {"0"}, (
+            "none is kept with ours"
+        )
     db.engine.dispose()
 
 
