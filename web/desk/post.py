@@ -102,13 +102,18 @@ def _change(uid: str, version: int, text: EntryText, release: Release, posts: bo
 def _differs(entry: Entry, text: EntryText, release: Release, posts: bool) -> bool:
     if (entry.state is EntryState.DRAFT) is posts or (entry.alerts, entry.dated_at) != (release.alerts, release.at):
         return True
-    found = EntryText.of(entry)
-    if entry.state not in UNPUBLISHED:  # what others made of it since it came out is no difference
-        with service().db.read() as tx:
-            found = former_text(tx, entry, 1)
-    by = {key for person in entry.byline for key in (person.slug, slugify(person.name))} | {slugify(name) for name in found.byline}
-    unknown = {slugify(name) for name in text.byline} - by
-    return bool(unknown) or len(found.byline) != len(text.byline) or replace(found, byline=()) != replace(text, byline=())
+    if not _says_else(EntryText.of(entry), entry, text):
+        return False
+    if entry.state in UNPUBLISHED:
+        return True
+    with service().db.read() as tx:  # what others made of it since it came out is no difference
+        return _says_else(former_text(tx, entry, 1), entry, text)
+
+
+def _says_else(earlier: EntryText, entry: Entry, text: EntryText) -> bool:
+    known = {key for person in entry.byline for key in (person.slug, slugify(person.name))} | {slugify(name) for name in earlier.byline}
+    unknown = {slugify(name) for name in text.byline} - known
+    return bool(unknown) or len(earlier.byline) != len(text.byline) or replace(earlier, byline=()) != replace(text, byline=())
 
 
 def _stream(slug: str) -> Stream:
