@@ -158,8 +158,8 @@ def _due(tx: Session, lane: Lane, gate: pause.Gate = pause.Gate.OPEN) -> Select[
 
 def claim_also(tx: Session, lane: Lane, which: Select[int], token: str) -> list[Message]:
     """Take more rows into a claim that is under way: those queued ones that ``which`` picks and that are still wanted."""
-    taken_ = _take(tx, which.where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane), token)
-    return _wanted(tx, lane, list(taken_)) if taken_ else []
+    lost_leases = _take(tx, which.where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane), token)
+    return _wanted(tx, lane, list(lost_leases)) if lost_leases else []
 
 
 def _take(tx: Session, due: Select[int], token: str) -> dict[int, int]:

@@ -20,16 +20,16 @@ class OverloadLayer:
 
     def __init__(self, app: "WSGIApplication", max_waiting: int = MAX_WAITING) -> None:
         self._app = app
-        self.free = threading.BoundedSemaphore(max_waiting)
+        self._free = threading.BoundedSemaphore(max_waiting)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/healthz":
             return self._app(environ, start_response)
-        if not self.free.acquire(blocking=False):
+        if not self._free.acquire(blocking=False):
             return refuse_request(
                 environ, start_response, "503 Service Unavailable", "Too many requests are waiting. Try again in a moment."
             )
         try:
             return self._app(environ, start_response)
         finally:
-            self.free.release()
+            self._free.release()

@@ -73,7 +73,7 @@ class MemoryLayer:
 
 
 class Count:
-    """A number that any number of threads add one to, without a lock: a third of the time of an answer."""
+    """A counter that any number of threads add to without a lock, which each answer would have to wait for."""
 
     def __init__(self) -> None:
         self._numbers = count()
@@ -82,7 +82,7 @@ class Count:
         self._readings = 0
 
     def read(self) -> int:
-        """How often one was added; to look at the next number takes it."""
+        """How often `add` was called.  Reading takes a number itself, so the readings are subtracted."""
         with self._lock:
             self._readings += 1
             return self.add() - self._readings + 1

@@ -105,7 +105,7 @@ def test_while_too_many_wait_what_is_in_memory_is_sent_and_the_rest_refused(
     kept = {path: reader.get(path).data for path in ("/streams/floods", "/streams/floods/atom.xml")}
     others = ["/login", "/atom.xml", "/", "/streams/floods?before=5"]
     assert 503 not in {reader.get(path).status_code for path in ["/login", "/streams/floods?before=5"]}
-    monkeypatch.setattr(app.extensions["overload"], "free", BoundedSemaphore(0))
+    monkeypatch.setattr(app.extensions["overload"], "_free", BoundedSemaphore(0))
     assert {path: reader.get(path).data for path in kept} == kept
     assert reader.get("/healthz").text == "ok\n"
     for path in others:
