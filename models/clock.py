@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from models.dialects import dialect_of
+
 Clock = Callable[[Session], datetime]
 
 
 def database_clock(tx: Session) -> datetime:
     """The database's time on PostgreSQL, where nodes may disagree; the machine's on SQLite."""
-    if tx.get_bind().dialect.name == "postgresql":
+    if dialect_of(tx) == "postgresql":
         moment: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
         return moment.astimezone(UTC)
     return datetime.now(UTC)

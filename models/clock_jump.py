@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from models.base import UtcDateTime
 from models.clock import now
 from models.database import Database
+from models.dialects import dialect_of
 from models.holds import HEARTBEAT
 from models.ledger import HELD, Alert, AlertKind, Delivery, DeliveryState, Pause, Recipient, Subscription
 from models.people import Throttle
@@ -107,7 +108,7 @@ def _shifted(moment: datetime) -> Sequence[_Shift]:
 
 def _shift(tx: Session, column: InstrumentedAttribute[Any], which: ColumnElement[bool], back: timedelta) -> None:
     earlier: ColumnElement[Any]
-    if tx.get_bind().dialect.name == "sqlite":
+    if dialect_of(tx) == "sqlite":
         # Written as SQLAlchemy stores a moment, in microseconds, since it is compared as text.
         text = func.strftime("%Y-%m-%d %H:%M:%f", column, f"-{back.total_seconds():.3f} seconds")
         earlier = type_coerce(text.concat("000"), UtcDateTime())

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.clock import now
 from models.database import Database
-from models.inserting import dialect_of, insert_into
+from models.dialects import dialect_of, insert_into
 from models.ledger import DailySum, DeliveryState, Recipient, RecipientKind, RecipientState, Tally
 
 SENT, FAILED, CONFIRMED = "sent", "failed", "confirmed"

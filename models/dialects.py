@@ -1,4 +1,4 @@
-"""INSERT ... ON CONFLICT, for which SQLAlchemy has a statement of each database's own."""
+"""Which dialect a database speaks, and INSERT ... ON CONFLICT, for which SQLAlchemy has a statement of each."""
 
 from typing import Any
 

@@ -19,6 +19,7 @@ from models.actor import Actor
 from models.alerts import OF_HOLD, URGENT
 from models.clock import now
 from models.database import Database
+from models.dialects import dialect_of
 from models.ledger import HELD, Alert, Delivery, DeliveryState, Fanout, Lane
 from models.people import Role
 from models.send_mark import (
@@ -158,7 +159,7 @@ def place(tx: Session, base_url: str) -> str:
     Addresses of the machine itself are all alike, since a link to them leads no reader astray.
     """
     parts = {"url": "local" if is_local(base_url) else base_url}
-    if tx.get_bind().dialect.name == "sqlite":
+    if dialect_of(tx) == "sqlite":
         file = str(tx.connection().engine.url.database)
         parts |= {"host": _host(), "file": str(os.stat(file).st_ino)}  # noqa: PTH116  never opened: that would drop SQLite's locks
     else:

@@ -20,8 +20,8 @@ from models.base import UtcDateTime
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
+from models.dialects import dialect_of, insert_into
 from models.errors import Invalid
-from models.inserting import dialect_of, insert_into
 from models.ledger import Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept
 from models.list_columns import CONFIRMED, language_of
 from models.list_rows import Row as Row

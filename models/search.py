@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnClause, Select, column, select, table, text, true
 from sqlalchemy.orm import Session
 
+from models.dialects import dialect_of
 from models.entries import entries
 from models.folding import Term, terms
 from models.stories import CLOSED, Entry, EntryState, Stream
@@ -45,7 +46,7 @@ def _matching(tx: Session, wanted: Sequence[Term], stream: Stream | None, public
         shown = shown.where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
     if stream is not None:
         shown = shown.where(Entry.stream_id == stream.id)
-    of_index = _by_fts5 if tx.get_bind().dialect.name == "sqlite" else _by_vector
+    of_index = _by_fts5 if dialect_of(tx) == "sqlite" else _by_vector
     return of_index(shown, wanted, before if before is not None else _ABOVE_ALL).limit(PAGE + 1)
 
 

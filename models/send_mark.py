@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from models.clock import now
 from models.database import Database
+from models.dialects import dialect_of
 from models.ledger import SendMark
 from models.stories import Site
 
@@ -78,7 +79,7 @@ def mark_sends(db: Database, *, durable: bool = False) -> None:
 
 def advance_mark(tx: Session, *, beyond: int = 0) -> int:
     """Let the mark in the database grow, to more than ``beyond``; returns it."""
-    embedded = tx.get_bind().dialect.name == "sqlite"
+    embedded = dialect_of(tx) == "sqlite"
     statement = _ADVANCE_SQLITE if embedded else _ADVANCE_POSTGRESQL
     return int(tx.execute(statement, {"least": beyond + 1}).scalar_one())
 
@@ -118,7 +119,7 @@ def follow_mark(db: Database, site: Site, number: int) -> None:
 
 def why_restored(tx: Session, known: int, heartbeat_at: datetime | None) -> str | None:
     """Why the database seems to have been put back, as a sentence; None where it does not."""
-    embedded = tx.get_bind().dialect.name == "sqlite"
+    embedded = dialect_of(tx) == "sqlite"
     row = tx.execute(_READ_SQLITE if embedded else _READ_POSTGRESQL).one_or_none()
     number = row.number if row is not None else 0
     if number < known:

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from models.clock import now
 from models.database import Database
+from models.dialects import dialect_of, insert_into
 from models.errors import TooMany
-from models.inserting import dialect_of, insert_into
 from models.people import Throttle
 
 WINDOW = timedelta(minutes=15)

@@ -14,8 +14,8 @@ from models.alerts import DIGEST
 from models.clock import now
 from models.courtesy import Courtesy
 from models.database import Database
+from models.dialects import dialect_of, insert_into
 from models.digesting import Happened, Served, is_served
-from models.inserting import dialect_of, insert_into
 from models.site import current_seq
 from models.slots import next_slot, slot_name
 from models.tallies import Change, tally

@@ -9,7 +9,7 @@ from models import Delivery, DeliveryState
 from models.base import random_uid
 from models.clock import now
 from models.database import rows_changed
-from models.inserting import dialect_of, insert_into
+from models.dialects import dialect_of, insert_into
 
 
 def owe_to(tx: Session, alert_id: int, priority: int, recipients: Select[*tuple[Any, ...]]) -> int:

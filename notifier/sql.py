@@ -7,6 +7,7 @@ from sqlalchemy import ARRAY, BigInteger, ColumnElement, Select, Update, any_, f
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.database import rows_changed
+from models.dialects import dialect_of
 
 # Word for word as in the index that holds them: SQLite uses one only where it sees its condition.
 IN_TROUBLE = text("delivery.state IN ('failed', 'unknown')")
@@ -14,7 +15,7 @@ IN_TROUBLE = text("delivery.state IN ('failed', 'unknown')")
 
 def on_postgresql(tx: Session) -> bool:
     """True on PostgreSQL."""
-    return tx.get_bind().dialect.name == "postgresql"
+    return dialect_of(tx) == "postgresql"
 
 
 def among(
