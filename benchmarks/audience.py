@@ -14,10 +14,10 @@ from benchmarks.process import core, started
 from benchmarks.site import Site, site
 from benchmarks.table import Row, ratios
 from models import Cadence, Importance, Lane, Recipient, Subscription, SubscriptionTag
-from models.clock import now
-from models.preferences import MORNING
-from models.site import current_seq
-from notifier.expand import expand_all
+from models.db.clock import now
+from models.db.site import current_seq
+from models.recipients.preferences import MORNING
+from notifier.ledger.fan_out import expand_all
 
 ROUNDS, ENTRIES = 3, 20
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from feedgen.feed import FeedGenerator
 
-from feeds.document import FeedDocument, FeedEntry, Format, Image, Person, Source, Tag
-from feeds.render import Renderer
+from feeds.cache.renderer import Renderer
+from feeds.document.feed_document import FeedDocument, FeedEntry, Format, Image, Person, Source, Tag
 
 ENTRIES, CHARACTERS, ROUNDS = 50, 3_000, 15
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)

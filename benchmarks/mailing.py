@@ -18,10 +18,10 @@ from benchmarks.process import core, started
 from benchmarks.site import Site, site
 from benchmarks.table import Row
 from models import Alert
-from notifier.mime import MailBatch, MailJob, render
-from notifier.render import Sender, render_mail
-from notifier.report import alert_sums
-from notifier.story import load_story
+from notifier.content.entry import load_story
+from notifier.content.render import Sender, render_mail
+from notifier.reports.delivery_report import alert_sums
+from notifier.transport.mime import MailBatch, MailJob, render
 
 ROUNDS, CONNECTIONS = 3, 4
 STOCK_READERS = 100  # a round: at some 20 ms each

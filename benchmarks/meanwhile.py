@@ -14,10 +14,10 @@ from benchmarks.mailing import CONNECTIONS, wait_until
 from benchmarks.process import free_port, output, started
 from benchmarks.site import BODY, STREAM, Site, site
 from benchmarks.table import Row
-from models.accounts import add_account, make_login_link
-from models.people import Role
-from models.streams import StreamText, add_stream
-from notifier.report import alert_sums
+from models.accounts.accounts import add_account, make_login_link
+from models.streams.streams import StreamText, add_stream
+from models.tables.people import Role
+from notifier.reports.delivery_report import alert_sums
 
 ASIDE = "aside"
 """A story that nobody follows: who posts there waits for the same database."""

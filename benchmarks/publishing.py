@@ -19,17 +19,17 @@ from benchmarks.process import core, free_port, output, started
 from benchmarks.site import STREAM, Site, site
 from benchmarks.table import Row
 from config.keys import Keys
-from feeds.address import Scope, Topic
-from feeds.changes import read_moves
-from feeds.document import Format
-from feeds.encodings import CODINGS
-from feeds.load import FeedLoader
-from feeds.maker import FeedMaker
-from feeds.shelf import Shelf
-from feeds.shelved import Shelved
+from feeds.cache.cached_response import Shelved
+from feeds.cache.changes import read_moves
+from feeds.cache.encodings import CODINGS
+from feeds.cache.feed_maker import FeedMaker
+from feeds.cache.response_cache import Shelf
+from feeds.document.feed_address import Scope, Topic
+from feeds.document.feed_document import Format
+from feeds.document.load import FeedLoader
 from models import Entry, Revision, Stream
 from models import Site as SiteRow
-from models.streams import StreamText, add_stream
+from models.streams.streams import StreamText, add_stream
 from web import create_app
 
 POSTS, FEW, MANY = 15, 100, 100_000

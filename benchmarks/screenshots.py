@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks.process import CHECKOUT, PATIENCE, forget_settings, free_port
 from cli.demo import ADMIN
-from cli.supervisor import python_module
+from cli.process.supervisor import python_module
 
 CHROMIUM = os.environ.get("STORYWIRE_TEST_CHROMIUM", "/usr/bin/chromium")
 BASE_URL = "http://courier.example.org"  # what pictures show; the browser is told where it really is

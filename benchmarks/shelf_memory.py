@@ -11,9 +11,9 @@ import psutil
 
 from config.keys import Keys
 from config.settings import load_settings
-from feeds.document import Format
-from feeds.shelved import Shelved
-from models.database import open_database
+from feeds.cache.cached_response import Shelved
+from feeds.document.feed_document import Format
+from models.db.database import open_database
 from web import create_app
 
 

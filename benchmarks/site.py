@@ -7,17 +7,17 @@ from pathlib import Path
 
 from sqlalchemy import insert, literal, select, text
 
-from cli.operating import prepare
+from cli.init_command import prepare
 from config.settings import Settings, load_settings
 from models import Entry, Lane, Recipient, RecipientKind, RecipientState, Subscription
-from models.accounts import command_line_account
-from models.actor import Actor
-from models.base import UtcDateTime
-from models.clock import now
-from models.database import Database
-from models.posting import Release, add_entry
-from models.streams import StreamText, add_stream, get_stream
-from models.texts import EntryText
+from models.accounts.accounts import command_line_account
+from models.db.clock import now
+from models.db.database import Database
+from models.publishing.posting import Release, add_entry
+from models.streams.streams import StreamText, add_stream, get_stream
+from models.tables.base import UtcDateTime
+from models.text.actor import Actor
+from models.text.texts import EntryText
 
 STREAM = "x"
 BODY = """

@@ -2,7 +2,7 @@
 
 import sys
 
-from cli import web_server
+from cli.process import web_server
 from config.logging import set_up_logging
 from config.settings import load_settings
 

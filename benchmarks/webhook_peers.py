@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 from apprise import Apprise
 
-from notifier import channels
-from notifier.apprise_setup import set_up_apprise
-from notifier.chat_lane import CHAT_THREADS
-from notifier.message import ChannelMessage
+from notifier.message.channel_message import ChannelMessage
+from notifier.transport import channel_sender
+from notifier.transport.apprise_setup import set_up_apprise
+from notifier.worker.chat_lane import CHAT_THREADS
 
 TITLE, TEXT = "River rising", "About thirty metres of the earth dyke behind the mill have slid into the river. " * 10
 
@@ -32,7 +32,7 @@ def adapter(url: str, number: int) -> None:
     set_up_apprise(frozenset({"localhost"}))
     message = ChannelMessage(event="publish", uid="d", guid="g", title=TITLE, body_text=TEXT, url="https://news.example.org/1")
     with ThreadPoolExecutor(CHAT_THREADS) as pool:
-        for _ in pool.map(lambda _: channels.send(url, message, secret=b"s" * 32), range(number)):
+        for _ in pool.map(lambda _: channel_sender.send(url, message, secret=b"s" * 32), range(number)):
             pass
 
 

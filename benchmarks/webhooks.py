@@ -18,10 +18,10 @@ from benchmarks.process import core, free_port, output, started
 from benchmarks.site import STREAM, Site, site
 from benchmarks.table import Row
 from config.keys import load_keys
-from models.audience import Target, add_channel
-from models.streams import StreamText, add_stream
-from notifier.channels import check_url
-from notifier.report import alert_sums
+from models.recipients.audience import Target, add_channel
+from models.streams.streams import StreamText, add_stream
+from notifier.reports.delivery_report import alert_sums
+from notifier.transport.channel_sender import check_url
 
 ROUNDS, STOCK_POSTS = 3, 60
 TARGETS, SILENT = 200, 20

@@ -12,20 +12,20 @@ from typing import Any
 
 import click
 
-from cli.listener import listen
-from cli.operating import prepare
-from cli.serve import start
-from cli.supervisor import ChildSpec, python_module
+from cli.init_command import prepare
+from cli.process.listener import listen
+from cli.process.serve import start
+from cli.process.supervisor import ChildSpec, python_module
 from config.settings import Settings, load_settings
 from models import Importance, Role
-from models.accounts import add_account, command_line_account, make_login_link
-from models.actor import Actor
-from models.audience import add_subscriber
-from models.database import Database
-from models.pictures import add_picture
-from models.posting import Release, add_entry
-from models.streams import StreamText, add_stream
-from models.texts import EntryText, PictureText
+from models.accounts.accounts import add_account, command_line_account, make_login_link
+from models.db.database import Database
+from models.publishing.posting import Release, add_entry
+from models.recipients.audience import add_subscriber
+from models.streams.pictures import add_picture
+from models.streams.streams import StreamText, add_stream
+from models.text.actor import Actor
+from models.text.texts import EntryText, PictureText
 
 ADMIN, READER, SENDER = "admin@example.org", "reader@example.org", "Tarrow Valley Courier <courier@example.org>"
 CATCHER_HOST = "127.0.0.1"
@@ -52,7 +52,8 @@ def _run(settings: Settings, mail: socket.socket, web: socket.socket) -> int:
     add_subscriber(db, actor, READER)
     click.echo(_welcome(settings, make_login_link(db, actor, ADMIN)))
     db.engine.dispose()
-    catcher = ChildSpec("mail catcher", python_module("cli.mail_catcher", str(settings.data_dir / "caught")), listener=mail, stop_last=True)
+    command = python_module("cli.process.mail_catcher", str(settings.data_dir / "caught"))
+    catcher = ChildSpec("mail catcher", command, listener=mail, stop_last=True)
     return start(settings, web, [catcher])
 
 

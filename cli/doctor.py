@@ -20,7 +20,7 @@ from cli.checks.host import (
 )
 from cli.checks.mail import check_mail, check_templates
 from cli.checks.sending import check_channels, check_sending, check_workers
-from cli.door import json_option, show, table
+from cli.command_context import json_option, show, table
 from cli.lazy import LazyCommand, LazyGroup
 from config.settings import BadSettings, load_settings
 

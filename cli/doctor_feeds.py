@@ -13,14 +13,14 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.orm import Session
 
-from cli.door import json_option, open_door, show
+from cli.command_context import json_option, open_door, show
 from cli.feed_visit import MOST_ARCHIVES, Report, Visit
-from feeds.address import Flavour, Scope, Topic
-from feeds.doctor import Level, Seen
-from feeds.document import Format
+from feeds.cache.feed_check import Level, Seen
+from feeds.document.feed_address import Flavour, Scope, Topic
+from feeds.document.feed_document import Format
 from models import EntryState
-from models.entries import list_entries
-from models.streams import get_stream, list_streams
+from models.streams.entries import list_entries
+from models.streams.streams import get_stream, list_streams
 
 COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
 

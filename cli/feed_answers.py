@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import click
 import requests
 
-from feeds.doctor import Finding, bad, warn
-from feeds.document import Format
+from feeds.cache.feed_check import Finding, bad, warn
+from feeds.document.feed_document import Format
 
 TIMEOUT = 10.0  # seconds
 

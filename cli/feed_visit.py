@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli.feed_answers import Asker, check_answers, max_age
-from feeds.address import Topic
-from feeds.doctor import REPORT, Finding, Level, Seen, bad, check_document, check_seen, check_waits
-from feeds.document import Format
-from feeds.reading import ReadFeed, Unreadable, read_feed
+from feeds.cache.feed_check import REPORT, Finding, Level, Seen, bad, check_document, check_seen, check_waits
+from feeds.document.feed_address import Topic
+from feeds.document.feed_document import Format
+from feeds.formats.parse_feed import ReadFeed, Unreadable, read_feed
 
 MOST_ARCHIVES = 20  # older documents of a feed
 MOST_PAGES = 10  # permalinks of a feed

@@ -7,7 +7,7 @@ import click
 
 
 class LazyCommand(click.Command):
-    """Entry for a command in its group's help; ``target`` is where the command is, as in `cli.entries:entry`.
+    """Entry for a command in its group's help; ``target`` is where the command is, as in `cli.entry_commands:entry`.
 
     ``summary`` is the first sentence of the command's own help.
     """

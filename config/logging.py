@@ -10,7 +10,7 @@ from config.settings import Settings
 
 _NAMES_SOMEBODY = re.compile(r"(?<!\S)\S+@\S+|(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://\S+")
 
-_POOL = "models.connection_pool.WaitingPool"  # by which SQLAlchemy tells of each pool that it opens and closes
+_POOL = "models.db.connection_pool.WaitingPool"  # by which SQLAlchemy tells of each pool that it opens and closes
 
 
 def set_up_logging(settings: Settings, process: str) -> None:

@@ -1,7 +1,7 @@
 """The newsroom: its tables, and every rule by which they change.  Importing it registers all tables."""
 
-from models.keeping import KeptForm
-from models.ledger import (
+from models.tables.autosaves import KeptForm
+from models.tables.ledger import (
     Alert,
     AlertKind,
     Cadence,
@@ -22,9 +22,9 @@ from models.ledger import (
     Tally,
     WorkerHeartbeat,
 )
-from models.media import Picture, PictureFile
-from models.people import Account, Contributor, LinkKind, LoginLink, LoginSession, Role, Throttle
-from models.stories import (
+from models.tables.media import Picture, PictureFile
+from models.tables.people import Account, Contributor, LinkKind, LoginLink, LoginSession, Role, Throttle
+from models.tables.stories import (
     Entry,
     EntryContributor,
     EntryPicture,

@@ -28,20 +28,22 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util import LRUCache
 
 from config.keys import Keys
-from models import Account, Entry, Role, Stream, accounts, courtesy
-from models.accounts import command_line_account
-from models.actor import Actor
-from models.base import Base
-from models.database import Database, open_database
-from models.entries import get_entry
-from models.gates import Gates
-from models.importing import Row, import_subscribers
-from models.migrate import migrate
-from models.pictures import add_picture
-from models.posting import Release, add_entry
-from models.site import found_site
-from models.streams import StreamText, add_stream
-from models.texts import EntryText
+from models import Account, Entry, Role, Stream
+from models.accounts import accounts
+from models.accounts.accounts import command_line_account
+from models.db import write_throttle
+from models.db.approval_rules import Gates
+from models.db.database import Database, open_database
+from models.db.migrate import migrate
+from models.db.site import found_site
+from models.membership.importing import Row, import_subscribers
+from models.publishing.posting import Release, add_entry
+from models.streams.entries import get_entry
+from models.streams.pictures import add_picture
+from models.streams.streams import StreamText, add_stream
+from models.tables.base import Base
+from models.text.actor import Actor
+from models.text.texts import EntryText
 from tests.picture_files import photo
 
 # How long an example takes says more of the machine than of the code.
@@ -119,7 +121,7 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_courtesy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's writers need no rest for others; `tests/models/test_courtesy.py` looks at it."""
-    monkeypatch.setattr(courtesy, "AFTER_SECONDS", math.inf)
+    monkeypatch.setattr(write_throttle, "AFTER_SECONDS", math.inf)
 
 
 @pytest.fixture(autouse=True)
@@ -302,7 +304,7 @@ class Newsroom:
         return addresses
 
     def agree(self, **gates: Any) -> None:
-        """Have the rules of `models.gates` hold from now on."""
+        """Have the rules of `models.db.approval_rules` hold from now on."""
         self.db.configure(info={**self.db.kw["info"], "gates": Gates(**gates)})
 
     def entry(self, uid: str) -> Entry:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from models import Delivery, DeliveryState, Recipient
-from models.database import Database
+from models.db.database import Database
 
 UNFINISHED = {DeliveryState.QUEUED, DeliveryState.CLAIMED}
 

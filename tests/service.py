@@ -28,8 +28,8 @@ from click.testing import CliRunner
 
 from cli.main import main
 from config.settings import load_settings
-from models.database import Database, open_database
-from notifier.report import alert_sums
+from models.db.database import Database, open_database
+from notifier.reports.delivery_report import alert_sums
 
 T = TypeVar("T")
 

@@ -25,15 +25,15 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
 from models import Delivery, DeliveryState, Recipient
-from models.audience import add_subscriber, leave
-from models.errors import ServiceError
-from models.ledger import Alert, Fanout
-from models.publishing import Entry
-from models.revising import REVISING, Change, restore, retract, revise
-from models.stories import EntryState, Revision, RevisionKind, RevisionState
-from models.stories import Site as SiteRow
-from models.texts import EntryText
-from models.tokens import ALL
+from models.publishing.publishing import Entry
+from models.publishing.revising import REVISING, Change, restore, retract, revise
+from models.recipients.audience import add_subscriber, leave
+from models.tables.ledger import Alert, Fanout
+from models.tables.stories import EntryState, Revision, RevisionKind, RevisionState
+from models.tables.stories import Site as SiteRow
+from models.text.errors import ServiceError
+from models.text.texts import EntryText
+from models.text.tokens import ALL
 from tests.conftest import Newsroom
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

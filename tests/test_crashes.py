@@ -15,7 +15,7 @@ from service import Editor, Site, eventually, gone
 from sink import MailSink, mail_sink
 from sqlalchemy import func, select, update
 
-from cli.lifeline import GRACE_SECONDS
+from cli.process.parent_watch import GRACE_SECONDS
 from models import Delivery, DeliveryState
 from tests.conftest import Newsroom
 

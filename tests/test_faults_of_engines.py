@@ -20,7 +20,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import DBAPIError
 
 from models import Alert, Delivery, Recipient
-from models.database import Database, open_database
+from models.db.database import Database, open_database
 from tests.broker import Broker, OwnBroker, broker_server
 from tests.conftest import Newsroom, missing, postgres_server
 from tests.proxy import Mode, Proxy, proxy

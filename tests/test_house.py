@@ -14,6 +14,14 @@ BELOW = {
     "web": {"config", "models", "feeds", "notifier"},
     "cli": {"config", "models", "feeds", "notifier", "web"},
 }
+# Within a package: each folder may import those named before it.
+FOLDERS = {
+    "models": ("tables", "text", "db", "streams", "recipients", "alerts", "publishing", "membership", "accounts"),
+    "notifier": ("message", "services", "ledger", "transport", "content", "worker"),
+    "feeds": ("document", "formats", "cache"),
+}
+# Shown by the desk and the command line; nothing that sends imports it.
+BESIDE = {"reports": ("message", "services", "ledger")}
 
 
 def imported(path: Path) -> set[str]:
@@ -35,6 +43,33 @@ def test_imports_run_downwards_only(package):
     for path in modules:
         above = (imported(path) & set(BELOW)) - BELOW[package] - {package}
         assert not above, f"{path.relative_to(ROOT)} imports {above}"
+
+
+def folders_imported(path: Path, package: str) -> set[str]:
+    """The folders of ``package`` that a module imports from."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    parts = [name.split(".") for name in names]
+    return {part[1] for part in parts if part[0] == package and len(part) > 1}
+
+
+@pytest.mark.parametrize(
+    ("package", "folder"), [(package, folder) for package, folders in FOLDERS.items() for folder in (*folders, *BESIDE)]
+)
+def test_folders_of_a_package_import_only_those_below_them(package, folder):
+    folders = FOLDERS[package]
+    allowed = {folder, *(folders[: folders.index(folder)] if folder in folders else BESIDE[folder])}
+    for path in sorted((ROOT / package / folder).rglob("*.py")):
+        above = (folders_imported(path, package) & {*folders, *BESIDE}) - allowed
+        assert not above, f"{path.relative_to(ROOT)} imports {above}"
+
+
+@pytest.mark.parametrize("package", FOLDERS)
+def test_every_folder_of_a_package_has_its_place(package):
+    folders = {path.name for path in (ROOT / package).iterdir() if any(path.glob("*.py"))}
+    assert folders - {"migrations"} <= {*FOLDERS[package], *BESIDE}
 
 
 @pytest.mark.parametrize("package", ["feeds", "notifier", "models", "config"])

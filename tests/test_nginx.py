@@ -23,7 +23,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from config.keys import Keys
 from config.settings import load_settings
-from models.database import Database
+from models.db.database import Database
 from tests.conftest import Newsroom, StandingClock, missing
 from tests.service import eventually, free_port
 from web import create_app

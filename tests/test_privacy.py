@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import models  # noqa: F401  every table
-from models.base import Base
+from models.tables.base import Base
 
 PAGE = Path(__file__).parents[1] / "docs" / "privacy.md"
 

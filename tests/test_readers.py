@@ -14,10 +14,10 @@ import pytest
 from readers import FeedParser, Key, Newsboat, Proxy, Reader, Rss2Email, Shown
 from service import Site, eventually, mail_server
 
-from models.accounts import command_line_account
-from models.actor import Actor
-from models.posting import Release, add_entry
-from models.texts import EntryText
+from models.accounts.accounts import command_line_account
+from models.publishing.posting import Release, add_entry
+from models.text.actor import Actor
+from models.text.texts import EntryText
 from tests.conftest import missing
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.xdist_group("readers")]

@@ -7,33 +7,33 @@ from flask import Flask
 
 from config.keys import Keys
 from config.settings import Settings
-from models.database import Database
-from web.body import BodyInTime, Reads
+from models.db.database import Database
 from web.context import Service
 from web.desk import desk
 from web.desk.guard import csrf
-from web.errors import add_error_pages
-from web.front import FrontLayer, always_sent
+from web.error_pages import add_error_pages
 from web.health import health
-from web.icons import icons
 from web.language import set_up_languages
-from web.leave import leave
 from web.login import login, set_up_login
-from web.media import media
 from web.metrics import metrics
-from web.overload import OverloadLayer
+from web.middleware.cache_layer import MemoryLayer, ShelfLayer, make_shelf
+from web.middleware.front import FrontLayer, always_sent
+from web.middleware.overload import OverloadLayer
+from web.middleware.proxies import ForwardedFor
+from web.middleware.request_body import BodyInTime, Reads
+from web.middleware.request_metrics import RequestMetrics, note_routes
 from web.passwords import passwords
-from web.preferences import preferences
-from web.proxies import ForwardedFor
-from web.public import public
-from web.request_metrics import RequestMetrics, note_routes
-from web.robots import robots
-from web.search import finder
+from web.public.icons import icons
+from web.public.leave import leave
+from web.public.media_files import media
+from web.public.pages import public
+from web.public.preference_pages import preferences
+from web.public.robots import robots
+from web.public.search_page import finder
+from web.public.subscribe import subscribe
+from web.public.theme import read_logo, theme
 from web.security import max_bytes, protect
-from web.shelf import MemoryLayer, ShelfLayer, make_shelf
-from web.subscribe import subscribe
 from web.templating import set_up_templates
-from web.theme import read_logo, theme
 
 
 def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[], None]) -> Flask:

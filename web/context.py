@@ -7,9 +7,9 @@ from flask import current_app
 
 from config.keys import Keys
 from config.settings import Settings
-from feeds.shelf import Shelf
-from models.database import Database
-from web.recent import Recent
+from feeds.cache.response_cache import Shelf
+from models.db.database import Database
+from web.recent_reads import Recent
 
 
 @dataclass(frozen=True)

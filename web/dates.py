@@ -16,9 +16,9 @@ from babel.dates import get_day_names, get_month_names
 from markupsafe import Markup
 
 from config.settings import zone
-from models.stories import Entry
-from models.times import iso_time
-from notifier.words import words
+from models.tables.stories import Entry
+from models.text.times import iso_time
+from notifier.message.words import words
 from web.language import page_language
 
 

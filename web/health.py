@@ -6,10 +6,10 @@ from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
-from models.database import Database
-from models.database_file import DatabaseFileFault
-from models.heartbeats import any_worker_runs
-from models.site import current_seq
+from models.db.database import Database
+from models.db.database_file import DatabaseFileFault
+from models.db.heartbeats import any_worker_runs
+from models.db.site import current_seq
 from web.context import service
 
 health = Blueprint("health", __name__)

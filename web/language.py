@@ -15,9 +15,9 @@ from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, Domain, gettext  # type: ignore[import-untyped]
 from markupsafe import Markup
 
-from models.errors import Invalid, ServiceError
-from models.texts import direction
-from notifier.words import LANGUAGES, spoken
+from models.text.errors import Invalid, ServiceError
+from models.text.texts import direction
+from notifier.message.words import LANGUAGES, spoken
 from web.context import service
 
 FOLDER = Path(__file__).parent / "translations"
@@ -28,7 +28,7 @@ def mark(text: str) -> str:
     return text
 
 
-# What `models.errors` says, and the fields that its errors name.
+# What `models.text.errors` says, and the fields that its errors name.
 _ELSEWHERE = (
     mark("There is no %(kind)s %(name)s."), mark("This %(kind)s was withdrawn."),
     mark("This link is not whole. Open it in the mail again, or copy all of it."),

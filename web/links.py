@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from feeds.address import Flavour, Scope, Topic
-from feeds.document import Format
+from feeds.document.feed_address import Flavour, Scope, Topic
+from feeds.document.feed_document import Format
 from web.context import service
 
 _NAMES = {Format.ATOM: "Atom", Format.RSS: "RSS", Format.JSON: "JSON"}

@@ -22,15 +22,15 @@ from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, current_user, login_user, logout_user  # type: ignore[import-untyped]
 from markupsafe import escape
 
-from models.accounts import log_in, use_login_link
-from models.actor import Actor
-from models.errors import Conflict, Gone
-from models.people import Account, Role
-from models.sessions import log_out, session_account
-from models.tokens import browser_token, is_browser_of
-from web.browsers import browser_name
+from models.accounts.accounts import log_in, use_login_link
+from models.accounts.sessions import log_out, session_account
+from models.tables.people import Account, Role
+from models.text.actor import Actor
+from models.text.errors import Conflict, Gone
+from models.text.tokens import browser_token, is_browser_of
 from web.context import service
-from web.sent import once
+from web.form_values import once
+from web.middleware.browsers import browser_name
 
 login = Blueprint("login", __name__)
 

@@ -12,10 +12,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from notifier.doorbell import broker_answers
-from notifier.gauges import Gauge, gauges
+from notifier.reports.gauges import Gauge, gauges
+from notifier.worker.wakeup import broker_answers
 from web.context import service
-from web.shelf import MemoryLayer
+from web.middleware.cache_layer import MemoryLayer
 
 metrics = Blueprint("metrics", __name__)
 

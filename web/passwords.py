@@ -3,12 +3,12 @@
 from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from models.errors import Invalid, ServiceError
-from models.invitations import ask_reset, choose_password, who_chooses
-from web.answer import unshared
+from models.accounts.invitations import ask_reset, choose_password, who_chooses
+from models.text.errors import Invalid, ServiceError
 from web.context import service
-from web.errors import show_again
+from web.error_pages import show_again
 from web.login import MAX_EMAIL, begin_session, known_browser, this_browser
+from web.private_response import unshared
 
 passwords = Blueprint("passwords", __name__)
 

@@ -8,10 +8,10 @@ from werkzeug.datastructures import ImmutableMultiDict, MultiDict
 from werkzeug.utils import cached_property
 
 from config.settings import Settings
-from models.media import MAX_PICTURE_BYTES
-from models.sessions import SESSION_LIFE
+from models.accounts.sessions import SESSION_LIFE
+from models.tables.media import MAX_PICTURE_BYTES
 from web.context import service
-from web.front import NO_SNIFFING
+from web.middleware.front import NO_SNIFFING
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

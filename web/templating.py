@@ -10,17 +10,17 @@ from flask import Flask, url_for
 from markupsafe import Markup
 
 from config.settings import Settings
-from models.ledger import DeliveryState
-from models.markdown import with_absolute_links
-from models.stories import Entry, EntryState, Importance
-from notifier.report import notice_title
-from web import dates, diff, machines
-from web.desk.caught import caught_folder
+from models.tables.ledger import DeliveryState
+from models.tables.stories import Entry, EntryState, Importance
+from models.text.markdown import with_absolute_links
+from notifier.reports.delivery_report import notice_title
+from web import dates, diff, structured_data
+from web.desk.test_inbox import caught_folder
 from web.language import page_language, reason, said, written
 from web.links import entry_url, feeds_of, page_url, site_url
 from web.login import current_account, may_publish
-from web.routing import CONVERTERS
-from web.theme import theme_url
+from web.public.theme import theme_url
+from web.url_converters import CONVERTERS
 
 _YEAR = 365 * 24 * 3600  # seconds
 
@@ -46,7 +46,7 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         feeds_of=feeds_of,
         page_url=page_url,
         site_url=site_url,
-        machines=machines,
+        machines=structured_data,
         theme_url=theme_url,
         logo=app.extensions["logo"],
         dates=dates,

@@ -5,13 +5,13 @@ import logging
 
 from config.keys import load_keys
 from config.settings import BadSettings, load_settings
-from feeds.watcher import Watcher
-from models.database import open_database
-from models.gates import Gates
-from notifier.doorbell import make_doorbell
-from notifier.troubles import Troubles
+from feeds.cache.change_watcher import Watcher
+from models.db.approval_rules import Gates
+from models.db.database import open_database
+from notifier.worker.log_once import Troubles
+from notifier.worker.wakeup import make_doorbell
 from web import create_app
-from web.connections import MAX_PER_ADDRESS, ConnectionGuard
+from web.middleware.connections import MAX_PER_ADDRESS, ConnectionGuard
 
 _settings = load_settings()
 if _settings.lacks_database:  # deleted since `serve` looked: a new, empty one must not take its place
@@ -23,7 +23,7 @@ _db = open_database(
     process="web",
 )
 _flask = create_app(_settings, load_keys(_settings), _db, ring=make_doorbell(_settings))
-_watcher = Watcher(_db, _flask.extensions["storywire"].shelf, Troubles(logging.getLogger("web.shelf")))
+_watcher = Watcher(_db, _flask.extensions["storywire"].shelf, Troubles(logging.getLogger("web.middleware.cache_layer")))
 _watcher.start()
 atexit.register(_watcher.close)
 # A proxy's connections are those of all clients together.

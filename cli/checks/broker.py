@@ -18,8 +18,8 @@ def check_broker(checkup: Checkup) -> Iterator[CheckResult]:
         ProbableAuthenticationError,
     )
 
-    from notifier.doorbell import try_broker  # noqa: PLC0415
-    from notifier.troubles import reason  # noqa: PLC0415
+    from notifier.worker.log_once import reason  # noqa: PLC0415
+    from notifier.worker.wakeup import try_broker  # noqa: PLC0415
 
     silence_pika()
     try:

@@ -8,9 +8,9 @@ from functools import cached_property
 from sqlalchemy.exc import DBAPIError
 
 from config.settings import BadSettings, Settings
-from models.database import Database, open_database
-from models.schema_version import known_revisions, pending_migrations
-from models.site import is_founded
+from models.db.database import Database, open_database
+from models.db.schema_version import known_revisions, pending_migrations
+from models.db.site import is_founded
 
 
 class Status(enum.Enum):

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from cli.checks.checkup import CheckResult, Checkup, fault
 from config.keys import load_keys
 from config.settings import BadSettings, Settings
-from models.database import Database
-from models.database_file import DatabaseFileFault
-from models.site_key import check_key
-from models.upgrade_copies import find_lost_rows
+from models.db.database import Database
+from models.db.database_file import DatabaseFileFault
+from models.db.site_key import check_key
+from models.db.upgrade_copies import find_lost_rows
 
 
 def check_database(checkup: Checkup) -> Iterator[CheckResult]:

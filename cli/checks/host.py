@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cli.checks.checkup import CheckResult, Checkup, fault, warning
-from cli.errors import CannotStart
-from cli.listener import listen
+from cli.command_errors import CannotStart
+from cli.process.listener import listen
 
 _MB = 1_000_000
 FULL_BYTES, NEARLY_FULL_BYTES = 100 * _MB, 500 * _MB

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from cli.checks.checkup import CheckResult, Checkup, fault
 from config.mail import MailServer, parse_mail_url, sender_of
-from notifier.errors import SendError
-from notifier.smtp import MailConnection, NoServer
+from notifier.message.send_errors import SendError
+from notifier.transport.smtp import MailConnection, NoServer
 
 _TIMEOUT_SECONDS = 10.0
 _URL = "STORYWIRE_MAIL_URL"
@@ -47,7 +47,7 @@ def check_templates(checkup: Checkup) -> Iterator[CheckResult]:
     """Templates of your own can be rendered."""
     if not (checkup.settings.data_dir / "templates").is_dir():
         return
-    from notifier.samples import template_faults  # noqa: PLC0415  it imports every chat service
+    from notifier.content.template_samples import template_faults  # noqa: PLC0415  it imports every chat service
 
     for problem in template_faults(checkup.settings):
         yield fault(problem, "Correct the file, or delete it to use the built-in one.")

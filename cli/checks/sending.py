@@ -6,12 +6,12 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from cli.checks.checkup import CheckResult, Checkup, fault
-from cli.worker_lock import is_worker_running
+from cli.process.worker_lock import is_worker_running
 from models import Alert, Entry, Lane, Pause, Recipient, Site
-from models.clock import now
-from models.database import Database
-from models.heartbeats import any_worker_runs, workers
-from notifier.gauges import OLDEST_DUE, gauges
+from models.db.clock import now
+from models.db.database import Database
+from models.db.heartbeats import any_worker_runs, workers
+from notifier.reports.gauges import OLDEST_DUE, gauges
 
 _START_A_WORKER = "Start `storywire serve`, or `storywire worker` on one of the nodes."
 _SHOWN_CHANNELS = 5

@@ -1,4 +1,4 @@
-"""Run by Alembic: migrates over the connection that `models.migrate` hands in, or writes a new migration."""
+"""Run by Alembic: migrates over the connection that `models.db.migrate` hands in, or writes a new migration."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import create_engine
 
 import models  # noqa: F401  registers the tables
-from models.base import Base, UtcDateTime
+from models.tables.base import Base, UtcDateTime
 
 
 def _plain_type(kind: str, item: object, _: AutogenContext) -> str | Literal[False]:

@@ -7,7 +7,7 @@ from typing import Any
 from apprise.common import NotifyFormat
 from apprise.plugins.base import NotifyBase
 
-from notifier.message import ChannelMessage
+from notifier.message.channel_message import ChannelMessage
 
 Formatted = tuple[str, str, NotifyFormat | None]
 """Title, body, and the body's format; None: Apprise passes it on as it is."""
@@ -47,7 +47,7 @@ class Service:
     pace_seconds: float  # least time between two messages to one target
     retry_unknown: bool  # the receiver drops a double, so a message that may have arrived is sent again
     host: Host = own_host  # that is connected to
-    folds: bool = True  # whether several owed messages may be told as one, by `notifier.message.folded`
+    folds: bool = True  # whether several owed messages may be told as one, by `notifier.message.channel_message.folded`
     parameters: frozenset[str] = frozenset()  # what may stand behind ``?``
     extras: str = ""  # of ``+`` for headers and ``-`` for the target's own parameters
     takes: Callable[[Parsed], bool] = lambda _parsed: True  # where two services share a scheme: whether it is this one

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from notifier.message import WORD_JOINER, ChannelMessage, calm, cut, outside_addresses
+from notifier.message.channel_message import WORD_JOINER, ChannelMessage, calm, cut, outside_addresses
 from notifier.services.base import Formatted
 
 HEADLINE_LIMIT = 250

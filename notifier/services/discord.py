@@ -5,7 +5,7 @@ from typing import Any
 
 from apprise.plugins.discord import NotifyDiscord
 
-from notifier.message import ChannelMessage
+from notifier.message.channel_message import ChannelMessage
 from notifier.services.base import Formatted, Service, fixed_host
 from notifier.services.dialect import Dialect, angle_address, backslashes, markdown_link, utf16
 

@@ -3,7 +3,7 @@
 from apprise.common import NotifyFormat
 from apprise.plugins.gotify import GotifyPriority, NotifyGotify
 
-from notifier.message import ChannelMessage, cut
+from notifier.message.channel_message import ChannelMessage, cut
 from notifier.services.base import Formatted, Service
 from notifier.services.dialect import HEADLINE_LIMIT, Dialect
 

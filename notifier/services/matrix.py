@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from apprise.plugins.matrix import NotifyMatrix
 
-from notifier.message import ChannelMessage
+from notifier.message.channel_message import ChannelMessage
 from notifier.services.base import Formatted, Parsed, Service
 from notifier.services.dialect import Dialect, html_link, markup, utf8
 

@@ -6,7 +6,7 @@ from typing import Any
 from apprise.common import NotifyFormat
 from apprise.plugins.ntfy import NotifyNtfy, NtfyMode, NtfyPriority
 
-from notifier.message import ChannelMessage, calm, cut, outside_addresses
+from notifier.message.channel_message import ChannelMessage, calm, cut, outside_addresses
 from notifier.services.base import Formatted, Parsed, Service, own_host
 from notifier.services.dialect import Dialect, utf8
 

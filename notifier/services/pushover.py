@@ -6,7 +6,7 @@ from typing import Any
 from apprise.common import NotifyFormat
 from apprise.plugins.pushover import NotifyPushover, PushoverPriority
 
-from notifier.message import ChannelMessage, cut
+from notifier.message.channel_message import ChannelMessage, cut
 from notifier.services.base import Formatted, Service, fixed_host
 from notifier.services.dialect import Dialect
 

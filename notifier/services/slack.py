@@ -4,7 +4,7 @@ from typing import Any
 
 from apprise.plugins.slack import NotifySlack, SlackMode
 
-from notifier.message import calm
+from notifier.message.channel_message import calm
 from notifier.services.base import Service, fixed_host
 from notifier.services.dialect import Dialect, angle_address, angle_link, without_styles
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from apprise.plugins.workflows import NotifyWorkflows
 
-from notifier.message import ChannelMessage, cut, one_line
+from notifier.message.channel_message import ChannelMessage, cut, one_line
 from notifier.services.base import Formatted, Service
 
 LIMIT = 24_000

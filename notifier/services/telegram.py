@@ -8,7 +8,7 @@ from typing import Any
 from apprise.common import NotifyFormat
 from apprise.plugins.telegram import NotifyTelegram
 
-from notifier.message import ChannelMessage
+from notifier.message.channel_message import ChannelMessage
 from notifier.services.base import Formatted, Parsed, Service, fixed_host
 from notifier.services.dialect import Dialect, html_link, markup, utf16
 

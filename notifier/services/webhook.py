@@ -10,7 +10,7 @@ from typing import Any
 import requests
 from apprise.plugins.custom_json import NotifyJSON
 
-from notifier.message import ChannelMessage, cut, one_line
+from notifier.message.channel_message import ChannelMessage, cut, one_line
 from notifier.services.base import Formatted, Service
 
 VERSION = "1"

@@ -4,7 +4,7 @@ from typing import Any
 
 from apprise.plugins.zulip import NotifyZulip
 
-from notifier.message import ChannelMessage, cut, one_line
+from notifier.message.channel_message import ChannelMessage, cut, one_line
 from notifier.services.base import Formatted, Parsed, Service
 from notifier.services.dialect import Dialect, lookalikes, markdown_link
 

@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from cli.lazy import LazyCommand
 from cli.main import main
 from models import EntryState
-from models.database import open_database
-from models.entries import list_entries
+from models.db.database import open_database
+from models.streams.entries import list_entries
 from tests.picture_files import photo
 
 

@@ -19,13 +19,13 @@ from cli.checks.host import FULL_BYTES, NEARLY_FULL_BYTES, check_data_dir, check
 from cli.checks.mail import check_mail
 from cli.checks.sending import check_workers
 from cli.doctor import CHECKS
-from cli.worker_lock import worker_lock
+from cli.process.worker_lock import worker_lock
 from config.settings import load_settings
 from models import Alert, Delivery, Lane, Pause, Recipient, WorkerHeartbeat
-from models.clock import now
-from models.database import open_database
-from models.heartbeats import SILENT_AFTER, record_heartbeat
-from notifier.expand import expand_all
+from models.db.clock import now
+from models.db.database import open_database
+from models.db.heartbeats import SILENT_AFTER, record_heartbeat
+from notifier.ledger.fan_out import expand_all
 from tests.broker import URL, Broker
 from tests.conftest import missing
 from tests.notifier.conftest import Inbox

@@ -16,11 +16,11 @@ from cli.feed_visit import Visit
 from cli.main import main
 from config.keys import Keys
 from config.settings import load_settings
-from feeds.address import Scope, Topic
-from feeds.document import Format
+from feeds.document.feed_address import Scope, Topic
+from feeds.document.feed_document import Format
 from models import RevisionKind
-from models.database import open_database
-from models.revising import Change, retract
+from models.db.database import open_database
+from models.publishing.revising import Change, retract
 from tests.conftest import Newsroom, StandingClock
 from web import create_app
 
@@ -69,7 +69,7 @@ def _front(sqlite_template, tmp_path_factory):
     shutil.copy(sqlite_template, path)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("feeds.load.NEWEST", 2)
+        patch.setattr("feeds.document.load.NEWEST", 2)
         front = Front(path)
         yield front
         front.close()

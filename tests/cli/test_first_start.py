@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from cli.first_start import refuse_accidental_site, refuse_lost_site
 from cli.main import main
-from cli.serve import start_report
+from cli.process.first_start import refuse_accidental_site, refuse_lost_site
+from cli.process.serve import start_report
 from config.settings import load_settings
 from tests.service import free_port
 

@@ -3,7 +3,7 @@
 import socket
 import threading
 
-from cli.health_check import HealthCheck, Watch
+from cli.process.health_check import HealthCheck, Watch
 from tests.service import eventually
 
 

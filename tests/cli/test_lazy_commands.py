@@ -7,7 +7,7 @@ import sys
 import pytest
 from click.shell_completion import ShellComplete
 
-from cli.alerts import alert
+from cli.alert_commands import alert
 from cli.doctor import doctor
 from cli.lazy import LazyCommand
 from cli.main import main

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from cli import listing
+from cli import list_output
 
 
 def fill(story, number=5):
@@ -20,7 +20,7 @@ def fill(story, number=5):
 
 @pytest.mark.parametrize("page", [2, 1000])
 def test_a_list_says_when_it_is_cut_and_can_be_read_whole(story, monkeypatch, page):
-    monkeypatch.setattr(listing, "PAGE", page)
+    monkeypatch.setattr(list_output, "PAGE", page)
     fill(story)
     for noun in ("subscriber", "channel", "entry", "alert"):
         cut = story(noun, "list", "--limit", "3")

@@ -6,9 +6,9 @@ from email.message import EmailMessage
 
 import pytest
 
-from cli.listener import VARIABLE, listen
-from cli.mail_catcher import SIZE_LIMIT
-from notifier.caught import caught, read_caught
+from cli.process.listener import VARIABLE, listen
+from cli.process.mail_catcher import SIZE_LIMIT
+from web.dev_mailbox import caught, read_caught
 
 pytestmark = pytest.mark.processes
 
@@ -19,7 +19,7 @@ class Catcher:
         with listen("127.0.0.1", 0) as listener:  # open from now on, so a sender can come before the process is up
             self.port = listener.getsockname()[1]
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "cli.mail_catcher", str(folder)],
+                [sys.executable, "-m", "cli.process.mail_catcher", str(folder)],
                 env=os.environ | {VARIABLE: str(listener.fileno())},
                 pass_fds=[listener.fileno()],
             )

@@ -12,9 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from cli.main import main
-from cli.worker_lock import FILE, worker_lock
-from models.database import open_database
-from models.schema_version import pending_migrations
+from cli.process.worker_lock import FILE, worker_lock
+from models.db.database import open_database
+from models.db.schema_version import pending_migrations
 
 PATIENCE = 90.0  # seconds that a start or an end may take on a busy machine
 pytestmark = [pytest.mark.processes, pytest.mark.timeout(300)]

@@ -7,10 +7,10 @@ import sys
 import psutil
 import pytest
 
-from cli.errors import CannotStart
-from cli.listener import listen
-from cli.supervisor import ChildSpec, restart_delay, supervise
-from cli.worker_lock import worker_lock
+from cli.command_errors import CannotStart
+from cli.process.listener import listen
+from cli.process.supervisor import ChildSpec, restart_delay, supervise
+from cli.process.worker_lock import worker_lock
 from tests.service import eventually
 
 ENDED = "(all processes have ended)"

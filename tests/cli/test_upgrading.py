@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from models.database import open_database
-from models.migrate import migrate
+from models.db.database import open_database
+from models.db.migrate import migrate
 
 
 @pytest.fixture

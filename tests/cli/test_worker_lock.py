@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
-from cli.errors import CannotStart
-from cli.worker_lock import FILE, worker_lock
+from cli.command_errors import CannotStart
+from cli.process.worker_lock import FILE, worker_lock
 
 
 def test_a_second_worker_is_refused_naming_the_first(tmp_path):

@@ -8,13 +8,13 @@ import os
 import sys
 import threading
 
-from cli import web_server
-from cli.errors import CannotStart
-from cli.health_check import HealthCheck
-from cli.lifeline import on_stop
-from cli.listener import listen
-from cli.supervisor import ChildSpec, supervise
-from cli.worker_lock import worker_lock
+from cli.command_errors import CannotStart
+from cli.process import web_server
+from cli.process.health_check import HealthCheck
+from cli.process.listener import listen
+from cli.process.parent_watch import on_stop
+from cli.process.supervisor import ChildSpec, supervise
+from cli.process.worker_lock import worker_lock
 from config.settings import load_settings
 
 

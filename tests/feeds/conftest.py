@@ -7,8 +7,8 @@ from typing import Any
 import feedparser
 import pytest
 
-from feeds.document import FeedDocument, FeedEntry, Format, Image, Note, Person, Source, Tag, Tombstone
-from feeds.render import Renderer
+from feeds.cache.renderer import Renderer
+from feeds.document.feed_document import FeedDocument, FeedEntry, Format, Image, Note, Person, Source, Tag, Tombstone
 
 render = Renderer()
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from feeds.content import for_readers
-from feeds.document import Format, Image, Person, Tag, Thumbnail
-from feeds.render import Renderer
-from models.errors import Invalid
-from models.markdown import to_html
-from models.texts import EntryText, slugify, web_link
-from models.uris import to_uri
+from feeds.cache.renderer import Renderer
+from feeds.document.entry_content import for_readers
+from feeds.document.feed_document import Format, Image, Person, Tag, Thumbnail
+from models.text.errors import Invalid
+from models.text.markdown import to_html
+from models.text.texts import EntryText, slugify, web_link
+from models.text.uris import to_uri
 
 render = Renderer()
 PAGE = "https://news.example/streams/flood/entries/e1"

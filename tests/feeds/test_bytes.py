@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from lxml import etree
 from pydantic_core import from_json  # not the library that writes
 
-from feeds.clean import clean_text, cleaned
-from feeds.content import content_html
-from feeds.document import Format, Note, Person, Tag
-from feeds.memory import Memory
-from feeds.render import Renderer
-from models.errors import Invalid
-from models.markdown import to_html, with_absolute_links
-from models.texts import EntryText, slugify
+from feeds.cache.byte_cache import Memory
+from feeds.cache.renderer import Renderer
+from feeds.document.clean import clean_text, cleaned
+from feeds.document.entry_content import content_html
+from feeds.document.feed_document import Format, Note, Person, Tag
+from models.text.errors import Invalid
+from models.text.markdown import to_html, with_absolute_links
+from models.text.texts import EntryText, slugify
 
 render = Renderer()
 
@@ -182,8 +182,8 @@ def test_an_entry_without_title_borrows_one(make_document, make_entry, blank, de
 RENDER_ONE = """
 import sys
 from datetime import UTC, datetime
-from feeds.document import FeedDocument, FeedEntry, Format, Person, Tag
-from feeds.render import Renderer
+from feeds.document.feed_document import FeedDocument, FeedEntry, Format, Person, Tag
+from feeds.cache.renderer import Renderer
 moment = datetime(2026, 3, 14, 12, tzinfo=UTC)
 entry = FeedEntry("urn:uuid:1", "https://x.example/1", "One", moment, moment, "en", "Dek", "<p>Body</p>", (Person("A"), Person("B")),
                   (Tag("a", "A", "https://x.example/tags/a"), Tag("b", "B", "https://x.example/tags/b")), "breaking")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from feeds.http import cache_control, conditional, etag, last_modified, response_headers
+from feeds.cache.validators import cache_control, conditional, etag, last_modified, response_headers
 
 TAG = '"abc"'
 NOON = datetime(2026, 3, 14, 12, 0, 0, tzinfo=UTC)

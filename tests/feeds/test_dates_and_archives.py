@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from config.settings import Settings
-from feeds.address import Flavour, Scope, Topic, read_address
-from feeds.document import Format
-from feeds.load import ARCHIVE_MAX_AGE, FeedLoader, Moved
+from feeds.document.feed_address import Flavour, Scope, Topic, read_address
+from feeds.document.feed_document import Format
+from feeds.document.load import ARCHIVE_MAX_AGE, FeedLoader, Moved
 from models import Entry, EntryState, FeedText, Importance, RevisionKind, StreamState
-from models.database import open_database
-from models.entries import entries
-from models.errors import Gone, NotFound, ServiceError
-from models.posting import Release
-from models.revising import Change, restore, retract, revise, undo
-from models.streams import StreamText, edit_stream, get_stream, set_stream_state
-from models.texts import EntryText
+from models.db.database import open_database
+from models.publishing.posting import Release
+from models.publishing.revising import Change, restore, retract, revise, undo
+from models.streams.entries import entries
+from models.streams.streams import StreamText, edit_stream, get_stream, set_stream_state
+from models.text.errors import Gone, NotFound, ServiceError
+from models.text.texts import EntryText
 from tests.conftest import Newsroom, StandingClock
 
 SITE = "https://news.example.org"
@@ -177,7 +177,7 @@ def ids_in(topic, published):
 @pytest.fixture(scope="module")
 def small_windows():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("feeds.load.NEWEST", WINDOW)
+        patch.setattr("feeds.document.load.NEWEST", WINDOW)
         yield
 
 
@@ -211,7 +211,7 @@ def test_each_change_keeps_dates_and_archives(sqlite_template):
 
 
 def test_a_former_address_of_an_archive_leads_to_the_present_one(monkeypatch, sqlite_template, tmp_path):
-    monkeypatch.setattr("feeds.load.NEWEST", WINDOW)
+    monkeypatch.setattr("feeds.document.load.NEWEST", WINDOW)
     shutil.copy(sqlite_template, tmp_path / "db.sqlite3")
     site = Site(tmp_path / "db.sqlite3")
     site.post(5, **RICH)

@@ -42,7 +42,7 @@ def test_entry_links_lose_what_they_are(feed, entry):
 
 
 def test_the_last_feed_link_becomes_the_link_of_rss(feed):
-    """feeds.xml gives the alternate last."""
+    """feeds.formats.xml_writer gives the alternate last."""
     feed.link(href="https://hub.example/", rel="hub")
     assert etree.fromstring(feed.rss_str()).findtext("channel/link") == "https://hub.example/"
 
@@ -55,7 +55,7 @@ def test_rss_drops_all_links_but_one(feed):
 
 
 def test_updated_is_now_unless_it_is_set():
-    """feeds.xml sets it for the feed and each entry."""
+    """feeds.formats.xml_writer sets it for the feed and each entry."""
     before = datetime.now(UTC)
     made = FeedGenerator()
     assert made.updated() >= before
@@ -76,20 +76,20 @@ def test_rss_has_no_contributors(feed):
 
 
 def test_cdata_becomes_a_type_that_atom_does_not_know(feed, entry):
-    """feeds.xml gives content as type html."""
+    """feeds.formats.xml_writer gives content as type html."""
     entry.content("<p>Body</p>", type="CDATA")
     assert b'type="CDATA"' in feed.atom_str()
 
 
 def test_content_without_a_type_is_text_in_atom(feed, entry):
-    """feeds.xml gives content as type html."""
+    """feeds.formats.xml_writer gives content as type html."""
     entry.content("<p>Body</p>")
     assert b"<content>&lt;p&gt;" in feed.atom_str()
 
 
 @pytest.mark.parametrize("bad", ["\x00", "\ufffe", "\ud800"])
 def test_one_bad_character_kills_the_whole_feed_and_only_at_the_end(feed, entry, bad):
-    """feeds.clean leaves such characters out."""
+    """feeds.document.clean leaves such characters out."""
     entry.title(f"a{bad}b")
     with pytest.raises(ValueError):  # UnicodeEncodeError is one
         feed.atom_str()
@@ -98,33 +98,33 @@ def test_one_bad_character_kills_the_whole_feed_and_only_at_the_end(feed, entry,
 
 
 def test_an_empty_title_kills_the_whole_feed(feed, entry):
-    """feeds.content.title_of makes one."""
+    """feeds.document.entry_content.title_of makes one."""
     entry.title("")
     with pytest.raises(ValueError, match="Required fields not set"):
         feed.atom_str()
 
 
 def test_rss_refuses_a_channel_without_description(feed):
-    """feeds.xml gives the title where there is no dek."""
+    """feeds.formats.xml_writer gives the title where there is no dek."""
     feed.subtitle("")
     with pytest.raises(ValueError, match="description"):
         feed.rss_str()
 
 
 def test_microseconds_come_out_in_atom(feed, entry):
-    """feeds.clean cuts them off."""
+    """feeds.document.clean cuts them off."""
     entry.updated(NOON.replace(microsecond=5))
     assert b"12:00:00.000005+00:00" in feed.atom_str()
 
 
 def test_a_naive_date_is_refused(entry):
-    """feeds.clean refuses it in every format, and says which."""
+    """feeds.document.clean refuses it in every format, and says which."""
     with pytest.raises(ValueError, match="timezone"):
         entry.updated(NOON.replace(tzinfo=None))
 
 
 def test_an_offset_keeps_its_seconds_which_neither_format_knows(feed, entry):
-    """feeds.clean writes UTC: the local mean times of old zones have such offsets."""
+    """feeds.document.clean writes UTC: the local mean times of old zones have such offsets."""
     entry.updated(NOON.astimezone(timezone(timedelta(minutes=53, seconds=28))))
     assert b"+00:53:28</updated>" in feed.atom_str()
 
@@ -136,37 +136,37 @@ def test_a_year_before_1000_loses_its_nought_in_rss(feed, entry):
 
 
 def test_a_feed_without_any_author_is_not_noticed(feed, entry):
-    """feeds.xml gives the site for those who have no byline (RFC 4287 section 4.1.1)."""
+    """feeds.formats.xml_writer gives the site for those who have no byline (RFC 4287 section 4.1.1)."""
     assert b"<author>" not in feed.atom_str()
 
 
 def test_a_label_of_none_leaves_a_category_of_rss_empty(feed, entry):
-    """feeds.xml leaves out the label of what has none."""
+    """feeds.formats.xml_writer leaves out the label of what has none."""
     entry.category(term="key", label=None)
     assert b"<category/>" in feed.rss_str()
 
 
 def test_a_new_entry_stands_before_the_others(feed, entry):
-    """feeds.xml writes each entry by itself, and sets them in order."""
+    """feeds.formats.xml_writer writes each entry by itself, and sets them in order."""
     first = feed.add_entry()
     assert feed.entry() == [first, entry]
 
 
 def test_the_caller_s_dictionaries_are_changed(entry):
-    """feeds.xml makes new ones for each call."""
+    """feeds.formats.xml_writer makes new ones for each call."""
     link = {"href": "https://news.example/1"}
     entry.link(link)
     assert link == {"href": "https://news.example/1", "rel": "alternate"}
 
 
 def test_an_empty_summary_leaves_an_empty_element(feed, entry):
-    """feeds.xml sets only what is there."""
+    """feeds.formats.xml_writer sets only what is there."""
     entry.summary("", type="html")
     assert b'<summary type="html"/>' in feed.atom_str()
 
 
 def test_any_scheme_passes_as_a_link(feed, entry):
-    """feeds.content.link_of lets web addresses through."""
+    """feeds.document.entry_content.link_of lets web addresses through."""
     entry.link(href="javascript:alert(1)", rel="related")
     assert b"javascript:alert(1)" in feed.atom_str()
 
@@ -196,34 +196,34 @@ def test_a_date_of_rss_cannot_be_left_out_but_in_private(feed):
 
 
 def test_pictures_have_no_words(entry):
-    """feeds.namespaces.add_media writes them with description and credit."""
+    """feeds.formats.namespaces.add_media writes them with description and credit."""
     entry.load_extension("media")
     with pytest.raises(ValueError, match="invalid keys"):
         entry.media.content(url="https://news.example/a.jpeg", description="A bridge")
 
 
 def test_a_picture_is_wrapped_in_a_group(feed, entry):
-    """feeds.namespaces.add_media puts each into the entry, as they are no versions of one."""
+    """feeds.formats.namespaces.add_media puts each into the entry, as they are no versions of one."""
     entry.load_extension("media")
     entry.media.content(url="https://news.example/a.jpeg")
     assert etree.fromstring(feed.rss_str()).find("channel/item/{*}group") is not None
 
 
 def test_an_unknown_length_is_written_as_none(feed, entry):
-    """feeds.xml gives it as a text, and always knows it."""
+    """feeds.formats.xml_writer gives it as a text, and always knows it."""
     entry.enclosure("https://news.example/a.jpeg", None, "image/jpeg")
     assert b'length="None"' in feed.rss_str()
 
 
 def test_rss_has_the_last_enclosure_alone(feed, entry):
-    """feeds.xml gives one."""
+    """feeds.formats.xml_writer gives one."""
     for name in ("a", "b"):
         entry.enclosure(f"https://news.example/{name}.jpeg", "1", "image/jpeg")
     assert b"a.jpeg" not in feed.rss_str()
 
 
 def test_a_source_of_atom_lacks_id_and_date(feed, entry):
-    """feeds.atom.atom_source writes it."""
+    """feeds.formats.atom.atom_source writes it."""
     entry.source("https://news.example/streams/flood", "Flood")
     source = etree.fromstring(feed.atom_str()).find("{*}entry/{*}source")
     assert [child.tag.rpartition("}")[2] for child in source] == ["title", "link"]

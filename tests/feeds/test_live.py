@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from feeds.live import LiveMaker
-from feeds.shelved import Answer, Made
+from feeds.cache.cached_response import Answer, Made
+from feeds.cache.live import LiveMaker
 from models import RevisionKind, StreamState
-from models.database import Database
-from models.revising import Change, retract
-from models.streams import set_stream_state
+from models.db.database import Database
+from models.publishing.revising import Change, retract
+from models.streams.streams import set_stream_state
 from tests.conftest import Newsroom
 
 

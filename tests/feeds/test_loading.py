@@ -7,17 +7,17 @@ import pytest
 from sqlalchemy import event, select
 
 from config.settings import Settings
-from feeds.address import Archive, Flavour, Scope, Topic, read_address
-from feeds.document import Format, Note, Person, Tag, Tombstone
-from feeds.load import NEWEST, FeedLoader, Moved
-from feeds.render import Renderer
+from feeds.cache.renderer import Renderer
+from feeds.document.feed_address import Archive, Flavour, Scope, Topic, read_address
+from feeds.document.feed_document import Format, Note, Person, Tag, Tombstone
+from feeds.document.load import NEWEST, FeedLoader, Moved
 from models import FeedText, Importance, RevisionKind, Site, Stream, StreamState
-from models.errors import Gone, NotFound
-from models.posting import Release
-from models.revising import Change, apply_now, restore, retract, revise, undo
-from models.site import found_site
-from models.streams import quiet_streams, set_stream_state
-from models.texts import EntryText, PictureText
+from models.db.site import found_site
+from models.publishing.posting import Release
+from models.publishing.revising import Change, apply_now, restore, retract, revise, undo
+from models.streams.streams import quiet_streams, set_stream_state
+from models.text.errors import Gone, NotFound
+from models.text.texts import EntryText, PictureText
 from tests.picture_files import photo
 
 render = Renderer()
@@ -42,7 +42,7 @@ def load(db, newsroom):
 @pytest.fixture
 def window(monkeypatch):
     """Documents of that many entries."""
-    return lambda size: monkeypatch.setattr("feeds.load.NEWEST", size)
+    return lambda size: monkeypatch.setattr("feeds.document.load.NEWEST", size)
 
 
 def archive_of(document):

@@ -7,14 +7,14 @@ import lxml.html
 import pytest
 
 from config.settings import Settings
-from feeds.address import Scope, Topic
-from feeds.document import Format
-from feeds.load import FeedLoader
-from feeds.render import Renderer
+from feeds.cache.renderer import Renderer
+from feeds.document.feed_address import Scope, Topic
+from feeds.document.feed_document import Format
+from feeds.document.load import FeedLoader
 from models import FeedText
-from models.pictures import get_file
-from models.streams import StreamText, edit_stream
-from models.texts import PictureText
+from models.streams.pictures import get_file
+from models.streams.streams import StreamText, edit_stream
+from models.text.texts import PictureText
 from tests.picture_files import photo
 
 ALT, CREDIT = 'Brown water & a "gauge" <6 m>', "Drawing: Hedda Voß"

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from lxml import etree
 
-from feeds.content import for_readers
-from feeds.document import Format, Note, Person, Tag
-from feeds.render import Renderer
+from feeds.cache.renderer import Renderer
+from feeds.document.entry_content import for_readers
+from feeds.document.feed_document import Format, Note, Person, Tag
 
 render = Renderer()
 

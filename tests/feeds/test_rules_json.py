@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from feeds.document import Format
-from feeds.render import Renderer
+from feeds.cache.renderer import Renderer
+from feeds.document.feed_document import Format
 from tests.feeds.breaking import twice
 
 render = Renderer()

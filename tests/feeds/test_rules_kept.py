@@ -7,13 +7,13 @@ import pytest
 from lxml import etree
 
 from config.settings import Settings
-from feeds.address import Flavour, Scope, Topic, read_address
-from feeds.document import Format
-from feeds.load import FeedLoader
-from feeds.render import Renderer
+from feeds.cache.renderer import Renderer
+from feeds.document.feed_address import Flavour, Scope, Topic, read_address
+from feeds.document.feed_document import Format
+from feeds.document.load import FeedLoader
 from models import Importance, RevisionKind
-from models.revising import Change, retract, revise
-from models.texts import EntryText
+from models.publishing.revising import Change, retract, revise
+from models.text.texts import EntryText
 from tests.feeds import test_rules_atom, test_rules_json, test_rules_rss
 from tests.feeds.breaking import find
 
@@ -40,7 +40,7 @@ def topics(loader):
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_what_the_newsroom_holds_keeps_the_rules(monkeypatch, db, newsroom, clock):
-    monkeypatch.setattr("feeds.load.NEWEST", 3)
+    monkeypatch.setattr("feeds.document.load.NEWEST", 3)
     newsroom.stream("ice", title="Ice ]]>", language="uk")
     said = {"title": "1 < 2 & <b>", "body": "[a](/b)", "byline": ("Ines", "Jory"), "tags": ("The Flats",), "importance": Importance.KEY}
     posts = [newsroom.post("ice" if number % 3 == 1 else "floods", dek="Dek" * (number % 2), **said) for number in range(10)]

@@ -8,8 +8,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 from lxml import etree
 
-from feeds.document import Format
-from feeds.render import Renderer
+from feeds.cache.renderer import Renderer
+from feeds.document.feed_document import Format
 from tests.feeds.breaking import Element, add, again, change, drop, find, twice
 
 render = Renderer()

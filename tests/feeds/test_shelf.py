@@ -12,13 +12,13 @@ import psycopg
 import pytest
 
 from config.settings import load_settings
-from feeds.changes import read_moves
-from feeds.encodings import CODINGS, choose
-from feeds.maker import FeedMaker
-from feeds.shelf import AWAY, LATELY, RETRY, Moves, Shelf
-from feeds.shelved import OVERHEAD, Answer, Made, Shelved
-from feeds.watcher import Watcher
-from models.database import Database, open_database
+from feeds.cache.cached_response import OVERHEAD, Answer, Made, Shelved
+from feeds.cache.change_watcher import Watcher
+from feeds.cache.changes import read_moves
+from feeds.cache.encodings import CODINGS, choose
+from feeds.cache.feed_maker import FeedMaker
+from feeds.cache.response_cache import AWAY, LATELY, RETRY, Moves, Shelf
+from models.db.database import Database, open_database
 from tests.conftest import Newsroom, StandingClock
 
 PATIENCE = 10.0  # seconds that a thread may take on a busy machine
@@ -190,7 +190,7 @@ def test_what_cannot_be_made_leaves_the_last_good_one_and_is_said_and_counted(so
 def test_while_one_reader_waits_for_a_database_that_hangs_the_others_get_the_old_one(
     source: Source, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("feeds.shelf.PATIENCE", 0.001)
+    monkeypatch.setattr("feeds.cache.response_cache.PATIENCE", 0.001)
     source.shelf = source.another(threads=1)
     source.shelf.watcher = Alive()
     for path in (A, B):
@@ -317,7 +317,7 @@ def test_a_reader_may_take_an_old_document_in_another_coding_while_its_next_is_c
         source.shelf.copy(old, "gzip")
         return CODINGS["br"](body)
 
-    monkeypatch.setattr("feeds.shelved.CODINGS", {**CODINGS, "br": compress})
+    monkeypatch.setattr("feeds.cache.cached_response.CODINGS", {**CODINGS, "br": compress})
     source.change(A, "new")
     source.shelf.look()
     assert (source.serves(A), source.heard.reported) == ("new", [])

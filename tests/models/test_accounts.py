@@ -4,23 +4,16 @@ import argon2
 import pytest
 from sqlalchemy import select
 
-from models import Alert, Delivery, Recipient, Role, accounts
-from models.accounts import (
-    add_account,
-    change_own_password,
-    list_accounts,
-    log_in,
-    make_login_link,
-    set_password,
-    use_login_link,
-)
-from models.actor import Actor
-from models.errors import Forbidden, Invalid, NotFound, TooMany
-from models.invitations import choose_password, invite
-from models.people import LinkKind, LoginSession
-from models.sessions import log_out, session_account
-from models.staff import change_role, end_account, reopen_account
-from models.suppression import suppress_address
+from models import Alert, Delivery, Recipient, Role
+from models.accounts import accounts
+from models.accounts.accounts import add_account, change_own_password, list_accounts, log_in, make_login_link, set_password, use_login_link
+from models.accounts.invitations import choose_password, invite
+from models.accounts.sessions import log_out, session_account
+from models.accounts.staff import change_role, end_account, reopen_account
+from models.membership.suppression import suppress_address
+from models.tables.people import LinkKind, LoginSession
+from models.text.actor import Actor
+from models.text.errors import Forbidden, Invalid, NotFound, TooMany
 
 PASSWORD = "a river of words"
 SHIPPED = accounts._hasher  # before a fixture puts a quick one in its place

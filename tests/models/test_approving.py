@@ -6,13 +6,13 @@ from datetime import timedelta
 import pytest
 
 from models import Entry, EntryState, Importance, Role
-from models.approving import approve, return_entry, take_back
-from models.errors import AlreadyOut, Conflict, Forbidden, Invalid, StaleVersion
-from models.posting import Release, add_entry, post_draft, save_draft
-from models.publishing import publish_due
-from models.revising import undo
-from models.scheduling import reschedule, schedule
-from models.texts import EntryText
+from models.publishing.approving import approve, return_entry, take_back
+from models.publishing.posting import Release, add_entry, post_draft, save_draft
+from models.publishing.publishing import publish_due
+from models.publishing.revising import undo
+from models.publishing.scheduling import reschedule, schedule
+from models.text.errors import AlreadyOut, Conflict, Forbidden, Invalid, StaleVersion
+from models.text.texts import EntryText
 from tests.conftest import Newsroom
 
 BREAKING = EntryText("Dyke breaks", importance=Importance.BREAKING)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from models import Importance, RecipientKind, RecipientState, Role
-from models.audience import (
+from models.recipients.audience import (
     Target,
     Topic,
     add_channel,
@@ -19,10 +19,10 @@ from models.audience import (
     signing_secret,
     suppress,
 )
-from models.errors import Conflict, Forbidden, Invalid, NotFound
-from models.foretelling import forecast
-from models.streams import get_stream
-from models.tokens import ALL, leave_token, read_leave_token
+from models.recipients.forecast import forecast
+from models.streams.streams import get_stream
+from models.text.errors import Conflict, Forbidden, Invalid, NotFound
+from models.text.tokens import ALL, leave_token, read_leave_token
 
 HOOK = "jsons://hooks.example.org/T0PSECRET/path"
 

@@ -3,10 +3,10 @@
 import pytest
 
 from models import StreamState
-from models.actor import SYSTEM
-from models.database import Database
-from models.reading import board
-from models.streams import StreamText, add_stream, set_stream_state
+from models.db.database import Database
+from models.streams.page_queries import board
+from models.streams.streams import StreamText, add_stream, set_stream_state
+from models.text.actor import SYSTEM
 from tests.conftest import Newsroom, StandingClock
 from tests.models.test_reading import counted
 

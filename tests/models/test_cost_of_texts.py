@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from models import markdown_parser
-from models.errors import Invalid
-from models.markdown import to_html
-from models.markdown_parser import MAX_LINK_CHARACTERS, MAX_NESTING, MAX_TABLE_COLUMNS
-from models.posting import Release, add_entry, post_draft, save_draft
-from models.revising import Change, RevisionKind, revise
-from models.streams import StreamText, add_stream, edit_stream
-from models.texts import BODY, EntryText
+from models.publishing.posting import Release, add_entry, post_draft, save_draft
+from models.publishing.revising import Change, RevisionKind, revise
+from models.streams.streams import StreamText, add_stream, edit_stream
+from models.text import markdown_parser
+from models.text.errors import Invalid
+from models.text.markdown import to_html
+from models.text.markdown_parser import MAX_LINK_CHARACTERS, MAX_NESTING, MAX_TABLE_COLUMNS
+from models.text.texts import BODY, EntryText
 from tests.conftest import Newsroom
 from tests.hostile_texts import SHAPES, STAIRS
 
@@ -120,8 +120,8 @@ def test_nothing_is_rendered_within_a_transaction(newsroom: Newsroom, monkeypatc
         rendered.append((text, inside))
         return to_html.__wrapped__(text, field)
 
-    monkeypatch.setattr("models.texts.to_html", watched)
-    monkeypatch.setattr("models.streams.to_html", watched)
+    monkeypatch.setattr("models.text.texts.to_html", watched)
+    monkeypatch.setattr("models.streams.streams.to_html", watched)
     db, actor = newsroom.db, newsroom.actor
     add_stream(db, actor, "slow", StreamText("Slow", overview="stream added"))
     edit_stream(db, actor, "slow", StreamText("Slow", overview="stream edited"))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from models import courtesy
-from models.courtesy import AFTER_SECONDS, Courtesy
-from models.database import Database
+from models.db import write_throttle
+from models.db.database import Database
+from models.db.write_throttle import AFTER_SECONDS, Courtesy
 
 
 class Watch:
@@ -32,8 +32,8 @@ def test_after_ten_milliseconds_of_writing_others_have_two_or_as_long_as_the_las
     sqlite_db: Database, monkeypatch: pytest.MonkeyPatch, half: bool, writes: list[float], rests: list[float]
 ) -> None:
     watch = Watch()
-    monkeypatch.setattr(courtesy, "time", watch)
-    monkeypatch.setattr(courtesy, "AFTER_SECONDS", AFTER_SECONDS)
+    monkeypatch.setattr(write_throttle, "time", watch)
+    monkeypatch.setattr(write_throttle, "AFTER_SECONDS", AFTER_SECONDS)
     one = Courtesy(sqlite_db, half=half)
     for took in writes:
         with one.writing():
@@ -43,8 +43,8 @@ def test_after_ten_milliseconds_of_writing_others_have_two_or_as_long_as_the_las
 
 def test_postgresql_needs_no_rest(postgres_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch()
-    monkeypatch.setattr(courtesy, "time", watch)
-    monkeypatch.setattr(courtesy, "AFTER_SECONDS", AFTER_SECONDS)
+    monkeypatch.setattr(write_throttle, "time", watch)
+    monkeypatch.setattr(write_throttle, "AFTER_SECONDS", AFTER_SECONDS)
     with Courtesy(postgres_db, half=True).writing():
         watch.now += 1
     assert watch.rests == []

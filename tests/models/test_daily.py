@@ -3,11 +3,11 @@
 from datetime import timedelta
 
 from models import DeliveryState, Lane
-from models.alerts import owe_notice
-from models.audience import find
-from models.daily import Day, last_days, note_day
-from models.ledger import RecipientKind
-from models.tallies import tally
+from models.alerts.alerts import owe_notice
+from models.alerts.daily_numbers import Day, last_days, note_day
+from models.db.tallies import tally
+from models.recipients.audience import find
+from models.tables.ledger import RecipientKind
 
 
 def test_an_evening_is_noted_once_and_days_are_the_difference_of_two(db, newsroom, clock):

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from models.database import Database, open_database
-from models.site import found_site
-from models.stories import Site
+from models.db.database import Database, open_database
+from models.db.site import found_site
+from models.tables.stories import Site
 
 WRITE = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('UPDATE site SET seq = seq + 1'); c.commit(); c.close()"
 

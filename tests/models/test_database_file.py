@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from models.database import Database, open_database
-from models.database_file import DatabaseFileFault
-from models.site import current_seq, found_site
+from models.db.database import Database, open_database
+from models.db.database_file import DatabaseFileFault
+from models.db.site import current_seq, found_site
 
 
 @pytest.fixture

@@ -21,9 +21,9 @@ from models import (
     SubscriptionExcept,
     SubscriptionTag,
 )
-from models.audience import Topic, owed
-from models.base import new_uid
-from models.deciding import Decision, Digest, Later, News, Reader, Send, Skip, Wanted, decide, most_immediate
+from models.recipients.audience import Topic, owed
+from models.recipients.deciding import Decision, Digest, Later, News, Reader, Send, Skip, Wanted, decide, most_immediate
+from models.tables.base import new_uid
 
 
 def utc(month: int, day: int, hour: int, minute: int = 0) -> datetime:

@@ -8,10 +8,10 @@ from io import BytesIO
 import pytest
 from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 
-from models import drawing
-from models.drawing import draw
-from models.errors import Invalid
-from models.media import MAX_PICTURE_BYTES
+from models.tables.media import MAX_PICTURE_BYTES
+from models.text import image_processing
+from models.text.errors import Invalid
+from models.text.image_processing import draw
 from tests.picture_files import bomb, photo
 
 
@@ -130,7 +130,7 @@ def test_an_animation_goes_on_moving(form):
         assert seen == [True, False, True]
 
 
-@pytest.mark.parametrize(("size", "frames"), [((1, 1), drawing.MAX_FRAMES + 1), ((3000, 3000), 3)])
+@pytest.mark.parametrize(("size", "frames"), [((1, 1), image_processing.MAX_FRAMES + 1), ((3000, 3000), 3)])
 def test_an_animation_of_too_many_pixels_in_all_is_refused(size, frames):
     colours = ("red", "blue") * (frames // 2) + ("red",) * (frames % 2)
     with pytest.raises(Invalid, match="300 frames at most"):
@@ -142,8 +142,8 @@ def progressive(scans: int) -> bytes:
     out = BytesIO()
     Image.new("L", (64, 64), 90).save(out, "JPEG", progressive=True)
     whole = out.getvalue()
-    start = whole.rindex(drawing._JPEG_SCAN)
-    return whole[:start] + whole[start:-2] * (scans - whole.count(drawing._JPEG_SCAN) + 1) + whole[-2:]
+    start = whole.rindex(image_processing._JPEG_SCAN)
+    return whole[:start] + whole[start:-2] * (scans - whole.count(image_processing._JPEG_SCAN) + 1) + whole[-2:]
 
 
 def test_a_picture_that_costs_more_than_it_shows_is_refused_before_it_is_decoded(monkeypatch):
@@ -161,7 +161,7 @@ def test_a_jpeg_whose_last_bytes_were_lost_is_taken(lost, more):
     out = BytesIO()
     noise.save(out, "JPEG", **more)
     (whole,), (drawn,) = draw(out.getvalue()), draw(out.getvalue()[:-lost])
-    top = (0, 0, 320, 200 - drawing.MAX_LOST_ROWS)
+    top = (0, 0, 320, 200 - image_processing.MAX_LOST_ROWS)
     differ = ImageChops.difference(opened(whole.data).crop(top), opened(drawn.data).crop(top))
     assert (drawn.width, drawn.height) == (320, 200) and differ.getbbox() is None
 

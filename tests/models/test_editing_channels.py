@@ -6,8 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from models import Delivery, DeliveryState, Role
-from models.audience import Target, add_channel, add_subscriber, open_url
-from models.channels import (
+from models.membership.channels import (
     edit_channel,
     followed_by,
     get_channel,
@@ -17,7 +16,8 @@ from models.channels import (
     send_test,
     try_again,
 )
-from models.errors import Conflict, Forbidden, Invalid, NotFound
+from models.recipients.audience import Target, add_channel, add_subscriber, open_url
+from models.text.errors import Conflict, Forbidden, Invalid, NotFound
 
 HOOK = Target("jsons://hooks.example.org/one", "webhook", "JSON webhook hooks.example.org …")
 OTHER = Target("jsons://hooks.example.org/two", "webhook", "JSON webhook hooks.example.org …")

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select, update
 
 from models import Cadence, Importance, Recipient, RecipientKind, Subscription
-from models.audience import Target, Topic, add_channel
-from models.contributors import suggest
-from models.foretelling import channels_owed, forecast
-from models.streams import get_stream
+from models.recipients.audience import Target, Topic, add_channel
+from models.recipients.forecast import channels_owed, forecast
+from models.streams.contributors import suggest
+from models.streams.streams import get_stream
 
 MAIL, CHANNEL = RecipientKind.MAIL, RecipientKind.CHANNEL
 

@@ -10,16 +10,9 @@ import pytest
 from sqlalchemy import select, update
 
 from models import Lane, Site, WorkerHeartbeat
-from models.database import Database
-from models.heartbeats import (
-    FORGET_AFTER,
-    SILENT_AFTER,
-    any_worker_runs,
-    record_heartbeat,
-    remove_heartbeat,
-    workers,
-)
-from models.tallies import WORKER
+from models.db.database import Database
+from models.db.heartbeats import FORGET_AFTER, SILENT_AFTER, any_worker_runs, record_heartbeat, remove_heartbeat, workers
+from models.db.tallies import WORKER
 from tests.conftest import Newsroom, StandingClock
 
 ELSEWHERE = "another.example:77"

@@ -5,12 +5,13 @@ import itertools
 import pytest
 from sqlalchemy import select, update
 
-from models import Recipient, RecipientState, Subscription, importing
-from models.audience import add_subscriber, leave, suppress
-from models.errors import Forbidden, Invalid, NotFound
-from models.importing import Outcome, Row, import_subscribers
-from models.people import Role
-from models.tokens import ALL
+from models import Recipient, RecipientState, Subscription
+from models.membership import importing
+from models.membership.importing import Outcome, Row, import_subscribers
+from models.recipients.audience import add_subscriber, leave, suppress
+from models.tables.people import Role
+from models.text.errors import Forbidden, Invalid, NotFound
+from models.text.tokens import ALL
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Index, create_engine, text
 
-from models.base import Base
-from models.index_order import order_indexes
+from models.db.index_order import order_indexes
+from models.tables.base import Base
 
 
 def partial_indexes() -> list[Index]:

@@ -5,18 +5,19 @@ from collections import Counter
 import pytest
 from sqlalchemy import event
 
-from models import Role, accounts
-from models.accounts import add_account, log_in, make_login_link, use_login_link
-from models.actor import Actor
-from models.audience import find, list_recipients
-from models.errors import Conflict, Forbidden, Gone, Invalid, TooMany
-from models.invitations import ask_reset, choose_password, invite, who_chooses
-from models.ledger import Alert, AlertKind, RecipientKind
-from models.people import Account, LinkKind, LoginLink
-from models.sessions import end_other_sessions, end_own_session, own_sessions, session_account
-from models.staff import change_role, end_account, find_account, reopen_account
-from models.suppression import suppress_address
-from models.tokens import unsealed
+from models import Role
+from models.accounts import accounts
+from models.accounts.accounts import add_account, log_in, make_login_link, use_login_link
+from models.accounts.invitations import ask_reset, choose_password, invite, who_chooses
+from models.accounts.sessions import end_other_sessions, end_own_session, own_sessions, session_account
+from models.accounts.staff import change_role, end_account, find_account, reopen_account
+from models.membership.suppression import suppress_address
+from models.recipients.audience import find, list_recipients
+from models.tables.ledger import Alert, AlertKind, RecipientKind
+from models.tables.people import Account, LinkKind, LoginLink
+from models.text.actor import Actor
+from models.text.errors import Conflict, Forbidden, Gone, Invalid, TooMany
+from models.text.tokens import unsealed
 from tests.conftest import Newsroom
 
 PASSWORD = "a river of words"

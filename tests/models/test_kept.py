@@ -3,10 +3,10 @@
 import pytest
 
 from models import Role
-from models.errors import Conflict, Invalid, KeptElsewhere, KeyUsed
-from models.kept import KEPT, LONGEST, MOST, drop_kept, forget_kept, keep, kept_form, unfinished
-from models.posting import add_entry
-from models.texts import EntryText
+from models.publishing.posting import add_entry
+from models.streams.autosave import KEPT, LONGEST, MOST, drop_kept, forget_kept, keep, kept_form, unfinished
+from models.text.errors import Conflict, Invalid, KeptElsewhere, KeyUsed
+from models.text.texts import EntryText
 
 
 def test_the_last_words_of_a_window_are_kept(newsroom, db, clock):

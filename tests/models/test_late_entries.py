@@ -6,15 +6,15 @@ import pytest
 from sqlalchemy import select
 
 from models import Alert, AlertKind, EntryState, Role, StreamState
-from models.actor import SYSTEM
-from models.database import Database
-from models.entries import list_entries
-from models.posting import Release, post_draft, save_draft
-from models.publishing import MAX_PUBLICATION_DELAY, publish_due, publish_now
-from models.revising import undo
-from models.scheduling import reschedule, schedule
-from models.streams import set_stream_state
-from models.texts import EntryText
+from models.db.database import Database
+from models.publishing.posting import Release, post_draft, save_draft
+from models.publishing.publishing import MAX_PUBLICATION_DELAY, publish_due, publish_now
+from models.publishing.revising import undo
+from models.publishing.scheduling import reschedule, schedule
+from models.streams.entries import list_entries
+from models.streams.streams import set_stream_state
+from models.text.actor import SYSTEM
+from models.text.texts import EntryText
 from tests.conftest import Newsroom, StandingClock
 
 SECOND = timedelta(seconds=1)

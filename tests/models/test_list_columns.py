@@ -3,8 +3,8 @@
 import pytest
 
 from models import RecipientState
-from models.errors import Invalid
-from models.list_columns import Columns, address_of, as_cell, of_cell
+from models.recipients.list_columns import Columns, address_of, as_cell, of_cell
+from models.text.errors import Invalid
 
 CONFIRMED, PENDING, ENDED, SUPPRESSED = (
     RecipientState.CONFIRMED,

@@ -13,14 +13,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from config.settings import BadSettings
-from models import indexing
-from models import migrate as migrating
-from models.base import Base
-from models.database import Database, open_database
-from models.indexing import TABLES
-from models.migrate import Upgrade, migrate
-from models.schema_version import known_revisions, pending_migrations
-from models.site import found_site
+from models.db import migrate as migrating
+from models.db.database import Database, open_database
+from models.db.migrate import Upgrade, migrate
+from models.db.schema_version import known_revisions, pending_migrations
+from models.db.site import found_site
+from models.tables.base import Base
+from models.text import search_index
+from models.text.search_index import TABLES
 from tests.filled import fill_every_table, rows_of
 
 SCRIPTS = ScriptDirectory.from_config(migrating._config())
@@ -133,7 +133,7 @@ def test_nodes_go_on_while_the_search_is_filled_anew(postgres_site_url: str, mon
                 node.exec_driver_sql(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")  # as every statement that writes does
         filled.append(connection)
 
-    monkeypatch.setattr(indexing, "fill", fill_while_nodes_work)
+    monkeypatch.setattr(search_index, "fill", fill_while_nodes_work)
     migrate(db)
     assert filled and pending_migrations(db) == []
     db.engine.dispose()

@@ -3,9 +3,9 @@
 import pytest
 
 from models import Stream
-from models.errors import Invalid, Moved, NotFound
-from models.stories import StreamState
-from models.streams import StreamText, edit_stream, get_stream, set_stream_state
+from models.streams.streams import StreamText, edit_stream, get_stream, set_stream_state
+from models.tables.stories import StreamState
+from models.text.errors import Invalid, Moved, NotFound
 from tests.conftest import Newsroom
 
 

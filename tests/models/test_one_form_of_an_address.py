@@ -4,8 +4,8 @@ from email_validator import EmailNotValidError, validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.addresses import normal_address
-from models.errors import Invalid
+from models.text.email_address import normal_address
+from models.text.errors import Invalid
 
 _PARTS = st.sampled_from(
     [*"aZ9.-_+@!'\"( ", "..", "--", "xn--", "ab--c", "local", ".test", ".ORG", ".com", "é", "İ", "\u212a", "\n", "b" * 62, "c" * 120]

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from models import Alert, RecipientKind, RecipientState
-from models.audience import ERASED, add_subscriber, find, followed, leave
-from models.errors import Invalid
-from models.own_data import ask_to_move, erase_me, move, owner, send_fresh_link, stored_about
-from models.tokens import ALL, leave_token
+from models.membership.own_data import ask_to_move, erase_me, move, owner, send_fresh_link, stored_about
+from models.recipients.audience import ERASED, add_subscriber, find, followed, leave
+from models.text.errors import Invalid
+from models.text.tokens import ALL, leave_token
 
 OLD, NEW = "hedda@post.example", "hedda@new.example"
 

@@ -7,14 +7,14 @@ import pytest
 from sqlalchemy import func, select
 
 from models import KeptForm, Picture, PictureFile, RevisionKind, Role
-from models.clock import now
-from models.errors import Conflict, Forbidden, Invalid, NotFound
-from models.pictures import UNUSED, add_picture, get_file, remove_unused
-from models.posting import Release, post_draft, save_draft
-from models.purging import purge_pictures
-from models.revising import Change, apply_due, former_text, restore, retract, revise
-from models.streams import StreamText, edit_stream, get_stream
-from models.texts import EntryText, PictureText
+from models.db.clock import now
+from models.publishing.posting import Release, post_draft, save_draft
+from models.publishing.purging import purge_pictures
+from models.publishing.revising import Change, apply_due, former_text, restore, retract, revise
+from models.streams.pictures import UNUSED, add_picture, get_file, remove_unused
+from models.streams.streams import StreamText, edit_stream, get_stream
+from models.text.errors import Conflict, Forbidden, Invalid, NotFound
+from models.text.texts import EntryText, PictureText
 from tests.conftest import Newsroom, StandingClock
 from tests.picture_files import photo
 
@@ -163,7 +163,7 @@ def test_a_picture_that_is_used_while_it_is_judged_stays(newsroom: Newsroom, clo
         newsroom.post(pictures=(PictureText(name, "A"),))
         return False
 
-    monkeypatch.setattr("models.pictures._is_used", used_meanwhile)
+    monkeypatch.setattr("models.streams.pictures._is_used", used_meanwhile)
     assert remove_unused(newsroom.db) == 0
     assert kept(newsroom) == [name]
 

@@ -3,11 +3,11 @@
 import pytest
 
 from models import RevisionKind, Role
-from models.errors import Conflict, Forbidden
-from models.pinning import pin, pinned, unpin
-from models.revising import Change, retract
-from models.site import current_seq
-from models.streams import get_stream
+from models.db.site import current_seq
+from models.publishing.revising import Change, retract
+from models.streams.pinning import pin, pinned, unpin
+from models.streams.streams import get_stream
+from models.text.errors import Conflict, Forbidden
 
 
 def on_top(newsroom) -> list[str]:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.bare_addresses import addresses_in
-from models.errors import Invalid
-from models.markdown import to_html, to_text, with_absolute_links
-from models.texts import EntryText
+from models.text.bare_addresses import addresses_in
+from models.text.errors import Invalid
+from models.text.markdown import to_html, to_text, with_absolute_links
+from models.text.texts import EntryText
 
 PAGE = "https://news.example.org/streams/x/entries/abc"
 

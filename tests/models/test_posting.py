@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import func, select
 
 from models import Alert, Contributor, Entry, EntryState, Fanout, Importance, Lane, Revision, RevisionKind, Role, StreamState
-from models.errors import AlreadyOut, Conflict, Forbidden, Gone, Invalid, NotFound, StaleVersion
-from models.posting import Release, add_entry, post_draft, save_draft
-from models.publishing import publish_due, publish_now
-from models.revising import undo
-from models.streams import get_stream, list_streams, quiet_streams, set_stream_state
-from models.texts import EntryText
+from models.publishing.posting import Release, add_entry, post_draft, save_draft
+from models.publishing.publishing import publish_due, publish_now
+from models.publishing.revising import undo
+from models.streams.streams import get_stream, list_streams, quiet_streams, set_stream_state
+from models.text.errors import AlreadyOut, Conflict, Forbidden, Gone, Invalid, NotFound, StaleVersion
+from models.text.texts import EntryText
 
 WAIT = Release(delay=timedelta(seconds=10))
 

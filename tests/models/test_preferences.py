@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from models import Cadence, Importance, RecipientState, Subscription, SubscriptionTag
-from models.audience import add_subscriber
-from models.errors import Invalid, NotFound
-from models.preferences import CHOICES, Follow, Preferences, Rhythm, set_preferences
-from models.site import current_seq
+from models.db.site import current_seq
+from models.recipients.audience import add_subscriber
+from models.recipients.preferences import CHOICES, Follow, Preferences, Rhythm, set_preferences
+from models.text.errors import Invalid, NotFound
 
 MORNING = datetime(2026, 11, 22, 7, tzinfo=UTC)
 

@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import select, text, update
 
 from models import Contributor, Entry, EntryState, Recipient, RevisionKind, SubscriptionExcept
-from models.audience import add_subscriber, followed, leave
-from models.database import Database
-from models.errors import StaleVersion, TooMany
-from models.posting import Release, post_draft, save_draft
-from models.revising import Change, apply_now, revise, undo
-from models.texts import EntryText
-from models.throttle import strike
+from models.db.database import Database
+from models.db.rate_limit import strike
+from models.publishing.posting import Release, post_draft, save_draft
+from models.publishing.revising import Change, apply_now, revise, undo
+from models.recipients.audience import add_subscriber, followed, leave
+from models.text.errors import StaleVersion, TooMany
+from models.text.texts import EntryText
 
 WAIT = timedelta(seconds=10)
 

@@ -9,14 +9,14 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from models import RevisionKind, StreamState
-from models.database import Database
-from models.errors import Gone, NotFound
-from models.listings import page_of_contributor, page_of_tag
-from models.posting import Release
-from models.reading import PAGE, board, front_page, page_of_entry, page_of_stream
-from models.revising import Change, apply_due, retract, revise, undo
-from models.streams import set_stream_state
-from models.texts import EntryText, PictureText
+from models.db.database import Database
+from models.publishing.posting import Release
+from models.publishing.revising import Change, apply_due, retract, revise, undo
+from models.streams.listings import page_of_contributor, page_of_tag
+from models.streams.page_queries import PAGE, board, front_page, page_of_entry, page_of_stream
+from models.streams.streams import set_stream_state
+from models.text.errors import Gone, NotFound
+from models.text.texts import EntryText, PictureText
 from tests.conftest import Newsroom, StandingClock
 
 

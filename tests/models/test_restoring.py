@@ -10,19 +10,20 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from models import Cadence, Importance, Recipient, RecipientKind, RecipientState, StreamState, Subscription, importing
-from models.addresses import hidden
-from models.audience import add_subscriber, leave, remove_recipient
-from models.base import new_uid
-from models.database import Database, open_database
-from models.importing import import_subscribers
-from models.ledger import Lane
-from models.list_columns import Columns
-from models.list_rows import read_row
-from models.lists import COLUMNS, as_csv, export
-from models.preferences import Follow, Rhythm, set_follow
-from models.streams import get_stream, set_stream_state
-from models.suppression import suppress_address
+from models import Cadence, Importance, Recipient, RecipientKind, RecipientState, StreamState, Subscription
+from models.db.database import Database, open_database
+from models.membership import importing
+from models.membership.importing import import_subscribers
+from models.membership.suppression import suppress_address
+from models.recipients.audience import add_subscriber, leave, remove_recipient
+from models.recipients.list_columns import Columns
+from models.recipients.list_rows import read_row
+from models.recipients.preferences import Follow, Rhythm, set_follow
+from models.recipients.subscriber_lists import COLUMNS, as_csv, export
+from models.streams.streams import get_stream, set_stream_state
+from models.tables.base import new_uid
+from models.tables.ledger import Lane
+from models.text.email_address import hidden
 from tests.conftest import Newsroom
 
 STORIES = ("floods", "drought")

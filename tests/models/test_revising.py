@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import func, select
 
 from models import Alert, Entry, EntryState, RevisionKind, RevisionState, Role
-from models.errors import AlreadyOut, Conflict, Forbidden, Invalid, StaleVersion
-from models.publishing import publish_now
-from models.revising import Change, apply_due, apply_now, restore, retract, revise, revisions, undo
-from models.texts import EntryText
+from models.publishing.publishing import publish_now
+from models.publishing.revising import Change, apply_due, apply_now, restore, retract, revise, revisions, undo
+from models.text.errors import AlreadyOut, Conflict, Forbidden, Invalid, StaleVersion
+from models.text.texts import EntryText
 
 WAIT = timedelta(seconds=10)
 

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from sqlalchemy import event, text
 
 from models import Entry, EntryState, RevisionKind, StreamState
-from models.database import Database
-from models.folding import fold, terms
-from models.indexing import fill, write
+from models.db.database import Database
 from models.migrations import versions
-from models.posting import Release
-from models.revising import Change, retract, revise
-from models.search import PAGE, search
-from models.streams import get_stream, set_stream_state
-from models.texts import EntryText, PictureText
+from models.publishing.posting import Release
+from models.publishing.revising import Change, retract, revise
+from models.streams.search import PAGE, search
+from models.streams.streams import get_stream, set_stream_state
+from models.text.normalize import fold, terms
+from models.text.search_index import fill, write
+from models.text.texts import EntryText, PictureText
 from tests.conftest import Newsroom
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from models import mark_file
-from models.actor import SYSTEM
-from models.database import Database, open_database
-from models.holds import resume_sending, watch
-from models.mark_file import MarkFile
-from models.send_mark import mark_sends, note_sends
-from models.site import found_site
+from models.alerts.send_hold import resume_sending, watch
+from models.alerts.send_mark import mark_sends, note_sends
+from models.db import mark_file
+from models.db.database import Database, open_database
+from models.db.mark_file import MarkFile
+from models.db.site import found_site
+from models.text.actor import SYSTEM
 from tests.conftest import StandingClock
 
 BASE_URL = "https://news.example.org"

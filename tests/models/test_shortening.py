@@ -5,8 +5,8 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.content import SUMMARY, beginning
-from models.shortening import cluster_start, cut, one_line
+from feeds.document.entry_content import SUMMARY, beginning
+from models.text.shortening import cluster_start, cut, one_line
 
 CLUSTERS = ["a", " ", "e\u0301\u0323", "👩\u200d👩\u200d👧\u200d👦", "🇺🇦", "👍🏽", "☀\ufe0f", "1\ufe0f\u20e3",
             "क\u094dष\u093f", "น\u0e49\u0e33",

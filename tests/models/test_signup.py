@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import select, update
 
 from models import Alert, Cadence, Delivery, Importance, Recipient, RecipientKind, RecipientState, Subscription
-from models.addresses import mailbox
-from models.audience import add_subscriber, find, followed, leave
-from models.database import ChangeWatch
-from models.errors import BadLink, Conflict, Gone, Invalid, NotFound, TooMany
-from models.own_data import send_fresh_link
-from models.signup import KEPT, LIFE, TRIES_OF_NETWORK, Wish, ask, confirm, forget_unanswered
-from models.streams import StreamState, set_stream_state
-from models.suppression import suppress_address
-from models.throttle import network_of
-from models.tokens import ALL, leave_token
+from models.db.database import ChangeWatch
+from models.db.rate_limit import network_of
+from models.membership.own_data import send_fresh_link
+from models.membership.signup import KEPT, LIFE, TRIES_OF_NETWORK, Wish, ask, confirm, forget_unanswered
+from models.membership.suppression import suppress_address
+from models.recipients.audience import add_subscriber, find, followed, leave
+from models.streams.streams import StreamState, set_stream_state
+from models.text.email_address import mailbox
+from models.text.errors import BadLink, Conflict, Gone, Invalid, NotFound, TooMany
+from models.text.tokens import ALL, leave_token
 
 HEDDA = "hedda@post.example"
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from models.ledger import Cadence
-from models.slots import next_slot
+from models.recipients.digest_times import next_slot
+from models.tables.ledger import Cadence
 
 
 def _utc(text: str) -> datetime:

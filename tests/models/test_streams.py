@@ -3,9 +3,9 @@
 import pytest
 
 from models import FeedText
-from models.database import Database
-from models.errors import Conflict, Invalid, NotFound
-from models.streams import StreamText, edit_stream, find_stream, get_stream, language_of
+from models.db.database import Database
+from models.streams.streams import StreamText, edit_stream, find_stream, get_stream, language_of
+from models.text.errors import Conflict, Invalid, NotFound
 from tests.conftest import Newsroom
 
 

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import text
 
 from models import RecipientState
-from models.importing import Row, import_subscribers
-from models.lists import browse, export, search
+from models.membership.importing import Row, import_subscribers
+from models.recipients.subscriber_lists import browse, export, search
 
 ADDRESSES = ["ann@example.org", "ann-marie@example.org", "anna@post.example", "Bob@Example.org", "ännchen@example.org"]
 

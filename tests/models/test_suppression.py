@@ -4,11 +4,11 @@ import pytest
 from sqlalchemy import select
 
 from models import Alert, Delivery, Recipient, RecipientKind, RecipientState, Role, Subscription
-from models.alerts import owe_notice
-from models.audience import add_subscriber, find, list_recipients, remove_recipient
-from models.errors import Conflict, Forbidden, Invalid, NotFound
-from models.importing import Row, import_subscribers
-from models.suppression import erase_address, lift, suppress_address
+from models.alerts.alerts import owe_notice
+from models.membership.importing import Row, import_subscribers
+from models.membership.suppression import erase_address, lift, suppress_address
+from models.recipients.audience import add_subscriber, find, list_recipients, remove_recipient
+from models.text.errors import Conflict, Forbidden, Invalid, NotFound
 
 ANN = "ann@example.org"
 

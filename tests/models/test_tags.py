@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from models import Cadence, Importance, SubscriptionTag
-from models.audience import Target, add_channel
-from models.contributors import resolve
-from models.errors import Invalid
-from models.preferences import Follow
-from models.texts import EntryText, is_words, slugify, tag_slug
+from models.recipients.audience import Target, add_channel
+from models.recipients.preferences import Follow
+from models.streams.contributors import resolve
+from models.text.errors import Invalid
+from models.text.texts import EntryText, is_words, slugify, tag_slug
 
 # Devanagari words that differ in their marks only (UAX #31: Mn and Mc are in XID_Continue).
 MARKED = ("\u0915\u0940", "\u0915\u093e", "\u0915\u0947")

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.errors import Invalid
-from models.markdown import to_html, to_text
-from models.shortening import one_line
-from models.texts import BODY, TITLE, EntryText, PictureText, block, slugify
+from models.text.errors import Invalid
+from models.text.markdown import to_html, to_text
+from models.text.shortening import one_line
+from models.text.texts import BODY, TITLE, EntryText, PictureText, block, slugify
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from models.errors import Invalid
-from models.times import iso_time, parse_time, zone_name
+from models.text.errors import Invalid
+from models.text.times import iso_time, parse_time, zone_name
 
 
 @pytest.mark.parametrize(

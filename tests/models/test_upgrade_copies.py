@@ -7,8 +7,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from models.database import Database
-from models.upgrade_copies import find_lost_rows
+from models.db.database import Database
+from models.db.upgrade_copies import find_lost_rows
 from tests.conftest import Newsroom
 
 

@@ -23,10 +23,10 @@ from cryptography.x509.oid import NameOID
 from pytest_httpserver import HTTPServer
 
 from config.keys import Keys
-from notifier import tap
-from notifier.apprise_setup import set_up_apprise
-from notifier.mail import Mailer
-from notifier.smtp import MailConnection
+from notifier.transport import outbound_http
+from notifier.transport.apprise_setup import set_up_apprise
+from notifier.transport.mailer import Mailer
+from notifier.transport.smtp import MailConnection
 from tests.conftest import Newsroom
 from tests.notifier.office import Office, counted, tallied
 from tests.sink import MailSink, mail_sink
@@ -208,7 +208,7 @@ def allow() -> Iterator[Callable[..., None]]:
 
     set_up()
     yield set_up
-    tap.close_session()
+    outbound_http.close_session()
     set_up()
 
 

@@ -10,17 +10,17 @@ from sqlalchemy import select
 from config.keys import Keys
 from config.settings import Settings
 from models import Delivery, DeliveryState, Entry, Recipient, RevisionKind, Tally
-from models.actor import SYSTEM
-from models.audience import Target, add_channel, add_subscriber, leave
-from models.database import Database
-from models.entries import get_entry
-from models.revising import Change, retract, revise
-from models.texts import EntryText
-from models.tokens import ALL
-from notifier.chat_lane import ChatLane
-from notifier.digest_run import make_digests
-from notifier.expand import expand_all
-from notifier.mail_lane import MailLane
+from models.db.database import Database
+from models.publishing.revising import Change, retract, revise
+from models.recipients.audience import Target, add_channel, add_subscriber, leave
+from models.streams.entries import get_entry
+from models.text.actor import SYSTEM
+from models.text.texts import EntryText
+from models.text.tokens import ALL
+from notifier.ledger.digest_run import make_digests
+from notifier.ledger.fan_out import expand_all
+from notifier.worker.chat_lane import ChatLane
+from notifier.worker.mail_lane import MailLane
 
 one_database = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 """For tests of what no database does differently: they need no second run on PostgreSQL."""

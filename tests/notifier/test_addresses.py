@@ -5,7 +5,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from notifier.addresses import PrivateAddress, connect, is_allowed, is_public, literal_address
+from notifier.transport.address_guard import PrivateAddress, connect, is_allowed, is_public, literal_address
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,14 @@ from apprise.plugins.zulip import NotifyZulip
 from pytest_httpserver import HTTPServer
 
 from config.mail import MailServer
-from notifier import tap
-from notifier.apprise_setup import ASSET, with_apprise
-from notifier.mail import StoryMail
 from notifier.services.matrix import Matrix
 from notifier.services.ntfy import Ntfy
 from notifier.services.slack import Slack
 from notifier.services.webhook import Webhook
-from notifier.smtp import MailConnection
+from notifier.transport import outbound_http
+from notifier.transport.apprise_setup import ASSET, with_apprise
+from notifier.transport.mailer import StoryMail
+from notifier.transport.smtp import MailConnection
 from tests.notifier.conftest import Certificate
 
 
@@ -153,7 +153,7 @@ def test_each_way_of_requests_comes_through_the_tap(httpserver: HTTPServer, allo
     allow(f"{httpserver.host}:{httpserver.port}")
     httpserver.expect_request("/").respond_with_data("ok")
     for call in (requests.get, requests.post, requests.put, lambda url: requests.request("POST", url)):
-        with tap.exchange() as seen:
+        with outbound_http.exchange() as seen:
             call(httpserver.url_for("/"))
         assert [answer.status for answer in seen.answers] == [200], (
             "tap.install replaces requests.api.request: find what the plugins call now"
@@ -163,7 +163,7 @@ def test_each_way_of_requests_comes_through_the_tap(httpserver: HTTPServer, allo
 
 def test_urllib3_connects_by_the_function_that_is_replaced(allow: Callable[..., None]) -> None:
     allow()
-    assert urllib3.util.connection.create_connection is tap.create_connection
+    assert urllib3.util.connection.create_connection is outbound_http.create_connection
     with pytest.raises(urllib3.exceptions.NewConnectionError, match="private address"):
         urllib3.connection.HTTPConnection("127.0.0.1", 9, timeout=1).connect()
     with pytest.raises(urllib3.exceptions.NewConnectionError, match="private address"):
@@ -202,9 +202,9 @@ def test_plugins_read_what_is_set_on_them(plugin: type, names: list[str], file: 
 def test_all_connections_share_one_context_that_still_looks_at_names(
     certificate: Certificate, allow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shared = tap.create_urllib3_context()
+    shared = outbound_http.create_urllib3_context()
     shared.load_verify_locations(certificate.path)
-    monkeypatch.setattr(tap, "_authorities", lambda: shared)
+    monkeypatch.setattr(outbound_http, "_authorities", lambda: shared)
     with HTTPServer("localhost", 0, ssl_context=certificate.server) as server:
         allow(f"localhost:{server.port}", f"127.0.0.1:{server.port}")
         server.expect_request("/").respond_with_data("ok")
@@ -214,4 +214,4 @@ def test_all_connections_share_one_context_that_still_looks_at_names(
         with pytest.raises(requests.exceptions.SSLError):
             requests.post(server.url_for("/"), verify=requests.utils.DEFAULT_CA_BUNDLE_PATH)
         assert requests.post(server.url_for("/")).ok, "tap.Adapter.cert_verify no longer keeps what one request trusts from the others"
-        tap.close_session()
+        outbound_http.close_session()

@@ -4,13 +4,13 @@ import re
 
 from sqlalchemy import update
 
-from models.actor import SYSTEM
-from models.audience import find, list_recipients
-from models.invitations import invite
-from models.ledger import Recipient, RecipientKind, RecipientState
-from models.people import Role
-from models.signup import Wish, ask, confirm
-from models.suppression import suppress_address
+from models.accounts.invitations import invite
+from models.membership.signup import Wish, ask, confirm
+from models.membership.suppression import suppress_address
+from models.recipients.audience import find, list_recipients
+from models.tables.ledger import Recipient, RecipientKind, RecipientState
+from models.tables.people import Role
+from models.text.actor import SYSTEM
 from tests.conftest import Newsroom
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import BASE_URL, Office, one_database

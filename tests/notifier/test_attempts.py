@@ -28,7 +28,7 @@ def test_each_attempt_is_logged_by_the_uid_of_its_delivery_and_never_by_whom_it_
     inbox.replies["rcpt"] = ["550 5.1.1 <gone@example.org> no such user"]
     office.run()
     found = {record.fields["delivery"]: (record.fields["service"], record.fields["state"], record.levelname)  # type: ignore[attr-defined]
-             for record in lines(caplog, "notifier.attempts")}  # fmt: skip
+             for record in lines(caplog, "notifier.ledger.attempt_log")}  # fmt: skip
     expected = {DeliveryState.SENT: "DEBUG", DeliveryState.FAILED: "INFO"}
     services = ["webhook", "mail", "mail"]
 
@@ -52,7 +52,7 @@ def test_a_target_that_fails_is_said_once_and_once_when_it_is_back(
         office.run()
         clock.forward(minutes=10)
     office.run()
-    assert [record.getMessage() for record in lines(caplog, "notifier.pause")] == [
+    assert [record.getMessage() for record in lines(caplog, "notifier.ledger.pause")] == [
         "mail waits, and is tried now and then: The mail server refuses our mail: 550 5.7.1 … is blocked",
         "mail goes out again",
     ]

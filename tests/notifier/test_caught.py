@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.errors import NotFound
-from notifier.caught import caught, read_caught, store
+from models.text.errors import NotFound
+from web.dev_mailbox import caught, read_caught, store
 
 NOON = datetime(2026, 3, 14, 12, 0, 0, 250_000, tzinfo=UTC)
 

@@ -9,10 +9,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from notifier import channels, tap
-from notifier.channels import check_url, mask, send
-from notifier.errors import Refused, SendError, Sent, Unavailable, Unknown
-from notifier.message import ChannelMessage
+from notifier.message.channel_message import ChannelMessage
+from notifier.message.send_errors import Refused, SendError, Sent, Unavailable, Unknown
+from notifier.transport import channel_sender, outbound_http
+from notifier.transport.channel_sender import check_url, mask, send
 from tests.notifier.conftest import BareServer
 
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7"
@@ -49,7 +49,7 @@ MESSAGE = ChannelMessage(event="publish", uid="d1", guid="tag:example.org,2026:1
     ],
 )
 def test_a_good_url_is_taken_and_masked(url: str, service: str, masked: str) -> None:
-    assert check_url(f" {url} ", NONE) == channels.CheckedChannel(service, masked)
+    assert check_url(f" {url} ", NONE) == channel_sender.CheckedChannel(service, masked)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +336,7 @@ def test_a_stored_url_is_checked_again_when_it_is_used(httpserver: HTTPServer, h
 
 def test_the_instance_is_clamped_whatever_its_url_says() -> None:
     url = "jsons://a.example/x?redirect=yes&verify=no&optional=yes&retry=10&wait=20&rto=99999&cto=99999&overflow=split&emojis=yes"
-    plugin = channels._plugin(channels._read(url), 10.0)
+    plugin = channel_sender._plugin(channel_sender._read(url), 10.0)
     assert plugin.verify_certificate is True
     assert plugin.redirects is False
     assert plugin.optional is False
@@ -375,7 +375,7 @@ def test_two_threads_do_not_see_each_others_answers(httpserver: HTTPServer, hook
         try:
             return send(f"{hook}-{number}", MESSAGE)
         finally:
-            tap.close_session()
+            outbound_http.close_session()
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(one, [1, 2] * 10)) == [Sent("200 one"), Sent("200 two")] * 10

@@ -14,10 +14,10 @@ from werkzeug import Request, Response
 
 from config.keys import Keys
 from models import DeliveryState, RevisionKind
-from models.audience import signing_secret
-from notifier.chat_lane import ChatLane
+from models.recipients.audience import signing_secret
 from notifier.services import SERVICES
 from notifier.services.webhook import signature
+from notifier.worker.chat_lane import ChatLane
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.office import Office, one_database
 
@@ -88,7 +88,7 @@ def test_what_is_left_when_a_pass_ends_goes_back_while_a_slow_one_still_waits(
         office.channel(name, hook)
     newsroom.post()
     office.expand()
-    monkeypatch.setattr("notifier.chat_lane.LONGEST_PASS_SECONDS", 60)
+    monkeypatch.setattr("notifier.worker.chat_lane.LONGEST_PASS_SECONDS", 60)
 
     def stand_in(first: Callable[[], object]) -> None:
         if reason == "stop":
@@ -259,7 +259,7 @@ def test_what_fails_before_it_leaves_goes_back_at_once_and_untried(
     newsroom.post()
     office.expand()
     with monkeypatch.context() as broken:
-        broken.setattr("notifier.chat_lane.begin", away)
+        broken.setattr("notifier.worker.chat_lane.begin", away)
         with pytest.raises(OperationalError):
             office.chat.send_pass()
     assert [(one.state, one.attempts, one.claim_token) for one in office.deliveries()] == [(DeliveryState.QUEUED, 0, None)]

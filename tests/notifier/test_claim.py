@@ -7,13 +7,13 @@ import pytest
 from sqlalchemy import event, select, update
 
 from models import Alert, Delivery, DeliveryState, Importance, Lane, Pause, RevisionKind, Site, StreamState
-from models.actor import SYSTEM
-from models.audience import add_subscriber, leave
-from models.revising import Change
-from models.streams import set_stream_state
-from notifier import pause
-from notifier.claim import Claim, claim
-from notifier.lease import LEASE, Lease, give_back, release_all, release_expired
+from models.publishing.revising import Change
+from models.recipients.audience import add_subscriber, leave
+from models.streams.streams import set_stream_state
+from models.text.actor import SYSTEM
+from notifier.ledger import pause
+from notifier.ledger.claim import Claim, claim
+from notifier.ledger.lease import LEASE, Lease, give_back, release_all, release_expired
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.office import Office, one_database
 

@@ -7,18 +7,18 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import select, update
 
 from models import Cadence, Delivery, DeliveryState, Lane, Recipient, RevisionKind, Subscription
-from models.clock_jump import TOLERANCE, mend_backward_jump
-from models.ledger import HELD
-from models.people import Throttle
-from models.posting import Release
-from models.preferences import Rhythm
-from models.revising import Change, retract
-from models.stories import EntryState, RevisionState, Site
-from notifier.claim import claim
-from notifier.expand import expand_all
-from notifier.lease import LEASE, release_expired
-from notifier.pause import server_away
-from notifier.ticker import Ticker
+from models.alerts.clock_jump import TOLERANCE, mend_backward_jump
+from models.publishing.posting import Release
+from models.publishing.revising import Change, retract
+from models.recipients.preferences import Rhythm
+from models.tables.ledger import HELD
+from models.tables.people import Throttle
+from models.tables.stories import EntryState, RevisionState, Site
+from notifier.ledger.claim import claim
+from notifier.ledger.fan_out import expand_all
+from notifier.ledger.lease import LEASE, release_expired
+from notifier.ledger.pause import server_away
+from notifier.worker.ticker import Ticker
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import BASE_URL, Office

@@ -11,8 +11,8 @@ from aiosmtpd.smtp import SMTP
 
 from config.keys import Keys
 from models import DeliveryState, Pause
-from notifier.connection_limit import GROW_SECONDS, ConnectionLimit
-from notifier.pause import MAIL
+from notifier.ledger.pause import MAIL
+from notifier.transport.connection_limit import GROW_SECONDS, ConnectionLimit
 from tests.conftest import Newsroom
 from tests.notifier.office import one_database
 from tests.notifier.test_engine import eventually, live, states, working

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from notifier.deadline import Watch
+from notifier.transport.deadline import Watch
 
 PATIENCE = 30.0
 

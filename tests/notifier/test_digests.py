@@ -8,20 +8,20 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import select, update
 
 from models import Alert, AlertKind, Cadence, Delivery, Importance, RevisionKind, Role, Subscription
-from models.database import Database, open_database
-from models.desk import waiting_alerts
-from models.errors import Conflict
-from models.preferences import Follow, Preferences, Rhythm, set_preferences
-from models.revising import Change, revise, undo
-from models.steering import resume_alert
-from models.streams import get_stream
-from models.texts import EntryText
-from notifier import digest_run
-from notifier.digest_run import make_digests, make_slice
-from notifier.expand import expand_all
-from notifier.preview_digest import preview_digest
-from notifier.render import Sender
-from notifier.report import alert_sums
+from models.alerts.alert_control import resume_alert
+from models.db.database import Database, open_database
+from models.publishing.revising import Change, revise, undo
+from models.recipients.preferences import Follow, Preferences, Rhythm, set_preferences
+from models.streams.review_queue import waiting_alerts
+from models.streams.streams import get_stream
+from models.text.errors import Conflict
+from models.text.texts import EntryText
+from notifier.content.preview_digest import preview_digest
+from notifier.content.render import Sender
+from notifier.ledger import digest_run
+from notifier.ledger.digest_run import make_digests, make_slice
+from notifier.ledger.fan_out import expand_all
+from notifier.reports.delivery_report import alert_sums
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database

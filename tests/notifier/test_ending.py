@@ -5,10 +5,10 @@ from datetime import timedelta
 from sqlalchemy import select, update
 
 from models import Cadence, Delivery, Importance, Recipient, StreamState
-from models.actor import SYSTEM
-from models.preferences import Follow, Preferences, Rhythm, set_preferences
-from models.streams import get_stream, set_stream_state
-from models.tokens import read_leave_token
+from models.recipients.preferences import Follow, Preferences, Rhythm, set_preferences
+from models.streams.streams import get_stream, set_stream_state
+from models.text.actor import SYSTEM
+from models.text.tokens import read_leave_token
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, lines, one_database

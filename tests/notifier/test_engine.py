@@ -17,16 +17,17 @@ from sqlalchemy import select
 
 from config.keys import Keys
 from models import Delivery, DeliveryState, Lane, Pause, Revision
-from models.actor import SYSTEM
-from models.audience import Target, add_channel, add_subscriber
-from models.database import Database, open_database
-from models.heartbeats import workers
-from models.posting import Release
-from notifier import channels, ticker
-from notifier.doorbell import BULK, EXPAND, RemoteBell, make_doorbell
-from notifier.engine import run_worker
-from notifier.pause import MAIL, NO_MAIL_URL
-from notifier.smtp import MailConnection
+from models.db.database import Database, open_database
+from models.db.heartbeats import workers
+from models.publishing.posting import Release
+from models.recipients.audience import Target, add_channel, add_subscriber
+from models.text.actor import SYSTEM
+from notifier.ledger.pause import MAIL, NO_MAIL_URL
+from notifier.transport import channel_sender
+from notifier.transport.smtp import MailConnection
+from notifier.worker import ticker
+from notifier.worker.engine import run_worker
+from notifier.worker.wakeup import BULK, EXPAND, RemoteBell, make_doorbell
 from tests.conftest import Newsroom, missing
 from tests.notifier.conftest import BareServer, Inbox
 from tests.notifier.office import one_database, settings
@@ -126,7 +127,7 @@ def test_targets_that_never_answer_hold_up_nobody_else(
     bare_server: Callable[..., BareServer],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(channels.send.__kwdefaults__, "timeout", 2 * PATIENCE)
+    monkeypatch.setitem(channel_sender.send.__kwdefaults__, "timeout", 2 * PATIENCE)
     httpserver.expect_request("/hook").respond_with_data("ok")
     ended = threading.Event()
     silent = f"127.0.0.1:{bare_server(lambda connection: ended.wait(PATIENCE)).port}"

@@ -7,13 +7,13 @@ from sqlalchemy import select, update
 
 from config.keys import Keys
 from models import Alert, Delivery, DeliveryState, EntryState, Fanout, Importance, Lane, RevisionKind, Subscription
-from models.actor import SYSTEM
-from models.database import Database
-from models.posting import Release, add_entry
-from models.tallies import tally
-from models.texts import EntryText
-from notifier import expand as expanding
-from notifier.expand import expand_slice
+from models.db.database import Database
+from models.db.tallies import tally
+from models.publishing.posting import Release, add_entry
+from models.text.actor import SYSTEM
+from models.text.texts import EntryText
+from notifier.ledger import fan_out as expanding
+from notifier.ledger.fan_out import expand_slice
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.office import Office, lines, one_database
 

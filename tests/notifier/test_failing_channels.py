@@ -8,15 +8,15 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from models import Recipient, Role
-from models.actor import SYSTEM
-from models.audience import remove_recipient
-from models.database import Database
-from models.ledger import RecipientKind
-from notifier.breaker import FAILURE_PATIENCE, FIRST_REST, LONGEST_REST, MAX_REFUSALS, Health
-from notifier.day import channels
-from notifier.errors import Refused, RenderError, SendError, Sent, Unavailable, Unknown
-from notifier.gauges import gauges
-from notifier.report import why_waiting
+from models.db.database import Database
+from models.recipients.audience import remove_recipient
+from models.tables.ledger import RecipientKind
+from models.text.actor import SYSTEM
+from notifier.ledger.breaker import FAILURE_PATIENCE, FIRST_REST, LONGEST_REST, MAX_REFUSALS, Health
+from notifier.message.send_errors import Refused, RenderError, SendError, Sent, Unavailable, Unknown
+from notifier.reports.delivery_report import why_waiting
+from notifier.reports.gauges import gauges
+from notifier.reports.last_day import channels
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import BareServer, Inbox
 from tests.notifier.office import Office, one_database

@@ -11,8 +11,9 @@ from werkzeug import Request, Response
 
 from config.keys import Keys
 from models import DeliveryState, RecipientState
-from notifier import channels, mail_lane
-from notifier.mail import Mailer
+from notifier.transport import channel_sender
+from notifier.transport.mailer import Mailer
+from notifier.worker import mail_lane
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import BareServer, Inbox
 from tests.notifier.office import Office, one_database
@@ -108,7 +109,7 @@ def test_each_fault_of_a_webhook_touches_that_channel_alone(
     monkeypatch: pytest.MonkeyPatch,
     say: Say,
 ) -> None:
-    monkeypatch.setitem(channels.send.__kwdefaults__, "timeout", 0.5)
+    monkeypatch.setitem(channel_sender.send.__kwdefaults__, "timeout", 0.5)
     began, gone_past = clock.now, []
     private = bare_server(lambda connection: gone_past.append(connection))
 

@@ -17,17 +17,17 @@ from werkzeug import Request, Response
 
 from config.keys import Keys
 from models import Delivery, DeliveryState, Entry, Recipient, RevisionKind
-from models.actor import SYSTEM
-from models.audience import leave
-from models.database import Database, open_database
-from models.holds import resume_sending
-from models.posting import Release
-from models.revising import Change, retract
-from models.steering import resume_alert, stop_alert
-from models.texts import BODY
-from models.tokens import ALL
-from notifier.lease import release_expired
-from notifier.report import alert_sums
+from models.alerts.alert_control import resume_alert, stop_alert
+from models.alerts.send_hold import resume_sending
+from models.db.database import Database, open_database
+from models.publishing.posting import Release
+from models.publishing.revising import Change, retract
+from models.recipients.audience import leave
+from models.text.actor import SYSTEM
+from models.text.texts import BODY
+from models.text.tokens import ALL
+from notifier.ledger.lease import release_expired
+from notifier.reports.delivery_report import alert_sums
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.office import Office, counted, one_database, tallied
 from tests.notifier.test_engine import eventually, states, working

@@ -8,12 +8,12 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import text
 
 from models import DeliveryState, Lane
-from models.actor import SYSTEM
-from models.holds import pause_sending, resume_sending
-from notifier import fold
-from notifier.claim import Message, claim
-from notifier.fold import FOLD_ABOVE, Begun, _owed, begin
-from notifier.lease import give_back, release_all
+from models.alerts.send_hold import pause_sending, resume_sending
+from models.text.actor import SYSTEM
+from notifier.content import merging
+from notifier.content.merging import FOLD_ABOVE, Begun, _owed, begin
+from notifier.ledger.claim import Message, claim
+from notifier.ledger.lease import give_back, release_all
 from notifier.services import SERVICES
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.office import Office, one_database
@@ -67,7 +67,7 @@ def test_five_are_told_one_by_one(newsroom: Newsroom, office: Office, room: str,
 def test_what_is_too_much_for_one_message_goes_into_the_next(
     newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fold, "MOST", 7)
+    monkeypatch.setattr(merging, "MOST", 7)
     posted(newsroom, office, 14)
     office.send()
     clock.forward(seconds=6)

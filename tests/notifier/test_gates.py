@@ -6,16 +6,16 @@ import pytest
 from sqlalchemy import select
 
 from models import Alert, EntryState, Importance, RevisionKind, Role
-from models.actor import SYSTEM
-from models.desk import waiting_alerts
-from models.errors import Conflict, Forbidden
-from models.gates import alerts_lately
-from models.holds import waiting, watch
-from models.revising import Change, revise
-from models.steering import resume_alert, retry_alert, stop_alert
-from models.texts import EntryText
-from notifier.expand import expand_all
-from notifier.report import alert_sums, why_waiting
+from models.alerts.alert_control import resume_alert, retry_alert, stop_alert
+from models.alerts.send_hold import waiting, watch
+from models.db.approval_rules import alerts_lately
+from models.publishing.revising import Change, revise
+from models.streams.review_queue import waiting_alerts
+from models.text.actor import SYSTEM
+from models.text.errors import Conflict, Forbidden
+from models.text.texts import EntryText
+from notifier.ledger.fan_out import expand_all
+from notifier.reports.delivery_report import alert_sums, why_waiting
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import BASE_URL, Office, lines

@@ -4,12 +4,12 @@ from sqlalchemy import event, update
 from sqlalchemy.orm import Session
 
 from models import Recipient
-from models.actor import SYSTEM
-from models.database import Database
-from models.holds import pause_sending
-from notifier.gauges import gauges
-from notifier.overview import overview
-from notifier.pause import server_away
+from models.alerts.send_hold import pause_sending
+from models.db.database import Database
+from models.text.actor import SYSTEM
+from notifier.ledger.pause import server_away
+from notifier.reports.alert_overview import overview
+from notifier.reports.gauges import gauges
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.shortening import clusters
-from notifier.headers import from_, subject
-from notifier.mime import MailBatch, MailJob, render
+from models.text.shortening import clusters
+from notifier.transport.mail_headers import from_, subject
+from notifier.transport.mime import MailBatch, MailJob, render
 
 WHOLE = [
     "👩\u200d👩\u200d👧\u200d👦",  # a family, joined by ZWJ

@@ -16,10 +16,10 @@ from aiosmtpd.smtp import AuthResult, LoginPassword
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier import smtp
-from notifier.errors import Refused, SendError, Sent, Unavailable, Unknown
-from notifier.mail import Mailer
-from notifier.mime import MARK, BadJob, MailBatch, MailJob, render, wire_address
+from notifier.message.send_errors import Refused, SendError, Sent, Unavailable, Unknown
+from notifier.transport import smtp
+from notifier.transport.mailer import Mailer
+from notifier.transport.mime import MARK, BadJob, MailBatch, MailJob, render, wire_address
 from tests.notifier.conftest import DROP, BareServer, Certificate, Inbox
 
 FROM = "Storywire <news@example.org>"

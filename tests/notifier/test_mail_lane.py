@@ -11,17 +11,18 @@ from sqlalchemy import select, update
 
 from config.keys import Keys
 from models import Delivery, DeliveryState, Importance, Lane, Pause, RecipientState, RevisionKind
-from models.actor import SYSTEM
-from models.audience import ERASED, followed, leave
-from models.suppression import erase_address
-from models.tokens import read_leave_token
-from notifier import letters, mail_lane
-from notifier.claim import claim
-from notifier.errors import Refused, SendError, Sent
-from notifier.lease import Lease, release_expired
-from notifier.pause import MAIL
-from notifier.settle import LeaseLost, Settler
-from notifier.smtp import MailConnection
+from models.membership.suppression import erase_address
+from models.recipients.audience import ERASED, followed, leave
+from models.text.actor import SYSTEM
+from models.text.tokens import read_leave_token
+from notifier.content import mail_groups
+from notifier.ledger.claim import claim
+from notifier.ledger.lease import Lease, release_expired
+from notifier.ledger.pause import MAIL
+from notifier.ledger.settle import LeaseLost, Settler
+from notifier.message.send_errors import Refused, SendError, Sent
+from notifier.transport.smtp import MailConnection
+from notifier.worker import mail_lane
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import DROP, Inbox
 from tests.notifier.office import BASE_URL, Office, lines, one_database
@@ -330,14 +331,14 @@ def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
     office.subscribe("one@example.org")
     newsroom.post(title="Bad")
     newsroom.post(title="Good")
-    render = letters.render_mail
+    render = mail_groups.render_mail
 
     def broken(story, *rest, **named):  # type: ignore[no-untyped-def]
         if story.title == "Bad":
             raise ZeroDivisionError
         return render(story, *rest, **named)
 
-    monkeypatch.setattr(letters, "render_mail", broken)
+    monkeypatch.setattr(mail_groups, "render_mail", broken)
     office.run()
     assert [mail["Subject"] for mail in inbox.mails] == ["Good"]
     assert office.deliveries()[0].last_reply == "Rendering failed: ZeroDivisionError"

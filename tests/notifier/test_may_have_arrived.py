@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from models import Entry, Lane
-from models.actor import SYSTEM
-from models.steering import retry_alert, stop_alert
-from notifier import mail_lane
-from notifier.claim import claim
-from notifier.lease import release_all, release_expired
+from models.alerts.alert_control import retry_alert, stop_alert
+from models.text.actor import SYSTEM
+from notifier.ledger.claim import claim
+from notifier.ledger.lease import release_all, release_expired
+from notifier.worker import mail_lane
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import DROP, BareServer, Inbox
 from tests.notifier.office import Office

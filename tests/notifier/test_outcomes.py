@@ -10,10 +10,10 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from notifier import tap
-from notifier.channels import send
-from notifier.errors import MAX_RETRY_AFTER_SECONDS, Refused, SendError, Unavailable, Unknown
+from notifier.message.send_errors import MAX_RETRY_AFTER_SECONDS, Refused, SendError, Unavailable, Unknown
 from notifier.services import SERVICES
+from notifier.transport import outbound_http
+from notifier.transport.channel_sender import send
 from tests.notifier.conftest import BareServer, Certificate
 from tests.notifier.test_services import MESSAGE, Elsewhere
 from tests.notifier.test_services_contract import CASES, everywhere  # noqa: F401  the fixture
@@ -158,11 +158,11 @@ def test_each_fault_of_a_connection_has_one_meaning_for_every_service(
 
 
 def _sent_to(base: str, name: str) -> SendError:
-    tap.session().mount("https://", Elsewhere(base))
+    outbound_http.session().mount("https://", Elsewhere(base))
     try:
         return outcome(name, timeout=0.5)
     finally:
-        tap.close_session()
+        outbound_http.close_session()
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,11 @@
 import pytest
 from pytest_httpserver import HTTPServer
 
-from models.actor import SYSTEM
-from models.errors import NotFound
-from models.steering import stop_alert
-from notifier.estimate import Estimate, Look, estimate
-from notifier.overview import overview
+from models.alerts.alert_control import stop_alert
+from models.text.actor import SYSTEM
+from models.text.errors import NotFound
+from notifier.reports.alert_overview import overview
+from notifier.reports.estimate import Estimate, Look, estimate
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office

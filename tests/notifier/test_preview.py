@@ -7,12 +7,12 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import select
 
 from models import Importance, Recipient, RecipientKind, Revision, RevisionKind
-from models.actor import SYSTEM
-from models.errors import Conflict
-from models.revising import Change, apply_due, revise
-from models.texts import EntryText
-from notifier.preview import NOT_YET, Preview, preview, preview_text
-from notifier.render import Sender
+from models.publishing.revising import Change, apply_due, revise
+from models.text.actor import SYSTEM
+from models.text.errors import Conflict
+from models.text.texts import EntryText
+from notifier.content.alert_preview import NOT_YET, Preview, preview, preview_text
+from notifier.content.render import Sender
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import update
 
 from models import DeliveryState, Importance, Recipient, SkipReason
-from models.database import Database
+from models.db.database import Database
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database

@@ -9,14 +9,15 @@ import pytest
 from sqlalchemy import select, update
 
 from models import Alert, DeliveryState, Entry, Lane, Pause, Recipient, RecipientState, Revision, Role
-from models.actor import SYSTEM
-from models.alerts import tell_operators
-from models.holds import pause_sending, resume_sending, watch
-from models.stories import Site
-from models.tallies import tally
-from notifier import ended_addresses, refusals
-from notifier.claim import Message, may_claim
-from notifier.pause import MAIL, Brake
+from models.alerts.alerts import tell_operators
+from models.alerts.send_hold import pause_sending, resume_sending, watch
+from models.db.tallies import tally
+from models.tables.stories import Site
+from models.text.actor import SYSTEM
+from notifier.ledger import ended_addresses
+from notifier.ledger.claim import Message, may_claim
+from notifier.ledger.pause import MAIL, Brake
+from notifier.worker import installation_refusals
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import BASE_URL, Office, one_database
@@ -114,7 +115,7 @@ def test_a_server_that_relays_for_nobody_pauses_mail_until_it_does(
 def test_many_refused_readers_of_many_domains_and_nobody_taken_pause_mail_before_all_are_tried(
     newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(refusals, "RUN_AT_RCPT", 10)
+    monkeypatch.setattr(installation_refusals, "RUN_AT_RCPT", 10)
     office.subscribe(*[f"reader{n}@reader{n}.example" for n in range(30)])
     newsroom.post()
     inbox.replies["rcpt"] = ["554 5.7.1 Relay access denied"] * 30

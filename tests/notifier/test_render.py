@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Importance, RevisionKind
-from models.markdown import to_html
-from notifier.message import WORD_JOINER, one_line
-from notifier.mime import MARK, MailJob, render, secret_mark, wire_address
-from notifier.render import LONGEST_BODY, Sender, render_chat, render_mail
-from notifier.story import Story
+from models.text.markdown import to_html
+from notifier.content.entry import Story
+from notifier.content.render import LONGEST_BODY, Sender, render_chat, render_mail
+from notifier.message.channel_message import WORD_JOINER, one_line
+from notifier.transport.mime import MARK, MailJob, render, secret_mark, wire_address
 
 SENDER = Sender(name="Courier", base_url="https://news.example.org", imprint="4 Quay Street", mail_from="Courier <news@courier.example>")
 

@@ -8,18 +8,19 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from models import Delivery, DeliveryState, Lane, Role
-from models.actor import SYSTEM
-from models.alerts import owe_notice
-from models.audience import reachable
-from models.steering import retry_alert
-from notifier import chat_lane, letters
-from notifier.claim import claim
-from notifier.errors import RenderError, Sent
-from notifier.lease import GIVEN_UP, LEASE, MAX_LOST_LEASES, SUSPECT_AFTER_LOST_LEASES, give_back, release_all, release_expired
-from notifier.overview import overview
-from notifier.render_limit import RenderLimit
-from notifier.retry import MAX_RENDER_TRIES
+from models.alerts.alert_control import retry_alert
+from models.alerts.alerts import owe_notice
+from models.recipients.audience import reachable
+from models.text.actor import SYSTEM
+from notifier.content import mail_groups
+from notifier.ledger.claim import claim
+from notifier.ledger.lease import GIVEN_UP, LEASE, MAX_LOST_LEASES, SUSPECT_AFTER_LOST_LEASES, give_back, release_all, release_expired
+from notifier.ledger.retry import MAX_RENDER_TRIES
+from notifier.message.send_errors import RenderError, Sent
+from notifier.reports.alert_overview import overview
 from notifier.services import SERVICES
+from notifier.worker import chat_lane
+from notifier.worker.render_limit import RenderLimit
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database
@@ -43,7 +44,7 @@ def rendering(fault: str, ended: threading.Event, original: Callable[..., Any]) 
 @pytest.fixture(params=[*FAULTS, "slow"])
 def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     ended = threading.Event()
-    monkeypatch.setattr(letters, "render_mail", rendering(request.param, ended, letters.render_mail))
+    monkeypatch.setattr(mail_groups, "render_mail", rendering(request.param, ended, mail_groups.render_mail))
     monkeypatch.setattr(chat_lane, "render_chat", rendering(request.param, ended, chat_lane.render_chat))
     yield request.param
     ended.set()
@@ -144,7 +145,7 @@ def test_nothing_is_rendered_while_the_database_is_locked(
 
         return render
 
-    for module, name in ((letters, "render_mail"), (chat_lane, "render_chat"), (chat_lane, "render_notice")):
+    for module, name in ((mail_groups, "render_mail"), (chat_lane, "render_chat"), (chat_lane, "render_notice")):
         monkeypatch.setattr(module, name, free(getattr(module, name)))
     office.subscribe("one@example.org")
     office.channel("room", hook)

@@ -7,12 +7,12 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import event
 
 from models import Role, SkipReason
-from models.alerts import tell_operators
-from models.channels import TEST
-from models.database import Database
-from notifier.pause import say_whether_mail_is_set_up
-from notifier.reach import reach
-from notifier.report import NOTICE_TITLES, alert_sums, why_waiting
+from models.alerts.alerts import tell_operators
+from models.db.database import Database
+from models.membership.channels import TEST
+from notifier.ledger.pause import say_whether_mail_is_set_up
+from notifier.reports.delivery_report import NOTICE_TITLES, alert_sums, why_waiting
+from notifier.reports.reach import reach
 from tests.conftest import Newsroom
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database

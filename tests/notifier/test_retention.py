@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from models import Alert, Delivery, Fanout, RevisionKind, Tally
-from models.alerts import owe_notice
-from notifier import retention
-from notifier.report import alert_sums
-from notifier.retention import finish_ended, fold_old
+from models.alerts.alerts import owe_notice
+from notifier.ledger import retention
+from notifier.ledger.retention import finish_ended, fold_old
+from notifier.reports.delivery_report import alert_sums
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database

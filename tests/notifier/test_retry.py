@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from models import DeliveryState
-from notifier.errors import Refused, RenderError, SendError, Sent, Unavailable, Unknown
-from notifier.retry import FIRST_WAIT, LONGEST_WAIT, REPLY, Attempt, Next, backoff, decide_after
+from notifier.ledger.retry import FIRST_WAIT, LONGEST_WAIT, REPLY, Attempt, Next, backoff, decide_after
+from notifier.message.send_errors import Refused, RenderError, SendError, Sent, Unavailable, Unknown
 
 SENT, QUEUED, FAILED, UNKNOWN = DeliveryState.SENT, DeliveryState.QUEUED, DeliveryState.FAILED, DeliveryState.UNKNOWN
 HOUR = timedelta(hours=1)

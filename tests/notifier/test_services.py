@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request
 
-from notifier import tap
-from notifier.channels import send
-from notifier.errors import Refused, Sent
-from notifier.message import WORD_JOINER, ChannelMessage, Line, calm, cut, one_line
+from notifier.message.channel_message import WORD_JOINER, ChannelMessage, Line, calm, cut, one_line
+from notifier.message.send_errors import Refused, Sent
 from notifier.services import SERVICES, slack, webhook
+from notifier.transport import outbound_http
+from notifier.transport.channel_sender import send
 
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7"
 MESSAGE = ChannelMessage(
@@ -43,7 +43,7 @@ MESSAGE = ChannelMessage(
 PINGS = "@everyone @here @channel <!channel> <!here|x> <@U123> <!subteam^S1> &lt;!channel&gt;"
 
 
-class Elsewhere(tap.Adapter):
+class Elsewhere(outbound_http.Adapter):
     """Stands for a service's real host: its requests arrive at the local server, otherwise unchanged."""
 
     def __init__(self, base: str) -> None:
@@ -59,9 +59,9 @@ class Elsewhere(tap.Adapter):
 def real_hosts(httpserver: HTTPServer, allow: Callable[..., None]) -> Iterator[None]:
     allow(f"{httpserver.host}:{httpserver.port}")
     for host in ("https://hooks.slack.com", "https://ntfy.sh"):
-        tap.session().mount(host, Elsewhere(httpserver.url_for("")))
+        outbound_http.session().mount(host, Elsewhere(httpserver.url_for("")))
     yield
-    tap.close_session()
+    outbound_http.close_session()
 
 
 def only_request(httpserver: HTTPServer) -> Request:

@@ -16,12 +16,12 @@ from markdown_it import MarkdownIt
 from pytest_httpserver import HTTPServer
 from werkzeug import Request
 
-from models.bare_addresses import addresses_in
-from notifier import tap
-from notifier.channels import check_url, send
-from notifier.errors import Sent, Unavailable
-from notifier.message import WORD_JOINER, ChannelMessage, folded, outside_addresses
+from models.text.bare_addresses import addresses_in
+from notifier.message.channel_message import WORD_JOINER, ChannelMessage, folded, outside_addresses
+from notifier.message.send_errors import Sent, Unavailable
 from notifier.services import SERVICES, dialect, discord
+from notifier.transport import outbound_http
+from notifier.transport.channel_sender import check_url, send
 from tests.notifier.test_services import MESSAGE, Elsewhere
 
 HOSTILE = (
@@ -179,9 +179,9 @@ def _from_chat(text: str) -> str:
 def everywhere(httpserver: HTTPServer, allow: Callable[..., None]) -> Iterator[HTTPServer]:
     """Every host is the local server, which takes what it gets."""
     allow(f"{httpserver.host}:{httpserver.port}")
-    tap.session().mount("https://", Elsewhere(httpserver.url_for("")))
+    outbound_http.session().mount("https://", Elsewhere(httpserver.url_for("")))
     yield httpserver
-    tap.close_session()
+    outbound_http.close_session()
 
 
 def told(server: HTTPServer, name: str, message: ChannelMessage) -> Request:

@@ -3,15 +3,15 @@
 from pytest_httpserver import HTTPServer
 
 from models import DeliveryState, Role
-from models.actor import SYSTEM
-from models.alerts import owe_notice
-from models.audience import list_recipients, reachable, remove_recipient
-from models.channels import send_test
-from models.ledger import RecipientKind
-from notifier.breaker import FIRST_REST, MAX_REFUSALS
-from notifier.render import Sender
-from notifier.report import why_waiting
-from notifier.trial import trial
+from models.alerts.alerts import owe_notice
+from models.membership.channels import send_test
+from models.recipients.audience import list_recipients, reachable, remove_recipient
+from models.tables.ledger import RecipientKind
+from models.text.actor import SYSTEM
+from notifier.content.channel_test import trial
+from notifier.content.render import Sender
+from notifier.ledger.breaker import FIRST_REST, MAX_REFUSALS
+from notifier.reports.delivery_report import why_waiting
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.mail import MailServer, parse_mail_url
-from notifier.errors import Refused, Unavailable
-from notifier.smtp import judge
+from notifier.message.send_errors import Refused, Unavailable
+from notifier.transport.smtp import judge
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,16 @@ from sqlalchemy import delete, update
 
 from config.keys import Keys
 from models import Alert, Delivery, DeliveryState, Entry, EntryState, Lane, Recipient, Revision, RevisionKind, Role
-from models.actor import SYSTEM, Actor
-from models.database import open_database
-from models.errors import Conflict, Forbidden
-from models.holds import hold, pause_sending, resume_sending, waiting, watch
-from models.send_mark import mark_sends
-from models.steering import find_alert, resume_alert, retry_alert, stop_alert
-from notifier import pause
-from notifier.claim import claim
-from notifier.lease import release_all
-from notifier.report import why_waiting
+from models.alerts.alert_control import find_alert, resume_alert, retry_alert, stop_alert
+from models.alerts.send_hold import hold, pause_sending, resume_sending, waiting, watch
+from models.alerts.send_mark import mark_sends
+from models.db.database import open_database
+from models.text.actor import SYSTEM, Actor
+from models.text.errors import Conflict, Forbidden
+from notifier.ledger import pause
+from notifier.ledger.claim import claim
+from notifier.ledger.lease import release_all
+from notifier.reports.delivery_report import why_waiting
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import BASE_URL, Office, lines, one_database

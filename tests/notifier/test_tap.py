@@ -12,8 +12,8 @@ import requests
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from notifier import tap
-from notifier.errors import MAX_RETRY_AFTER_SECONDS
+from notifier.message.send_errors import MAX_RETRY_AFTER_SECONDS
+from notifier.transport import outbound_http
 from tests.notifier.conftest import BareServer, Certificate, receive
 
 Start = Callable[[Callable[[socket.socket], None]], BareServer]
@@ -47,20 +47,20 @@ def url(httpserver: HTTPServer, allow: Callable[..., None]) -> str:
     ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds: float) -> None:
-    assert tap.retry_after(header, now=100.0) == seconds
+    assert outbound_http.retry_after(header, now=100.0) == seconds
 
 
 def test_an_exchange_says_what_was_answered(httpserver: HTTPServer, url: str) -> None:
     httpserver.expect_request("/hook").respond_with_data("slow\n  down\x00", status=429, headers={"Retry-After": "30"})
-    with tap.exchange() as seen:
+    with outbound_http.exchange() as seen:
         requests.post(url, data=b"x")
-    assert seen.answers == [tap.Answer("POST", f"{httpserver.host}:{httpserver.port}", 429, 30.0, "slow down")]
+    assert seen.answers == [outbound_http.Answer("POST", f"{httpserver.host}:{httpserver.port}", 429, 30.0, "slow down")]
     assert seen.request_left
 
 
 def test_a_redirect_is_an_answer_and_not_followed(httpserver: HTTPServer, url: str) -> None:
     httpserver.expect_request("/hook").respond_with_data(status=302, headers={"Location": "/elsewhere"})
-    with tap.exchange() as seen:
+    with outbound_http.exchange() as seen:
         assert requests.post(url, data=b"x", allow_redirects=True).status_code == 302
     assert [request.path for request, _ in httpserver.log] == ["/hook"]
     assert [answer.status for answer in seen.answers] == [302]
@@ -69,9 +69,9 @@ def test_a_redirect_is_an_answer_and_not_followed(httpserver: HTTPServer, url: s
 def test_sessions_are_shared_but_cookies_are_not_kept(httpserver: HTTPServer, url: str) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok", headers={"Set-Cookie": "who=channel-1"})
     requests.post(url, data=b"x")
-    session = tap.session()
+    session = outbound_http.session()
     requests.post(url, data=b"x")
-    assert tap.session() is session
+    assert outbound_http.session() is session
     assert all("Cookie" not in request.headers for request, _ in httpserver.log)
 
 
@@ -84,7 +84,7 @@ def test_a_proxy_in_the_environment_is_not_asked(httpserver: HTTPServer, url: st
 
 def test_a_long_answer_is_read_to_its_cap_only(httpserver: HTTPServer, url: str) -> None:
     httpserver.expect_request("/hook").respond_with_data(b"a" * 1_000_000)
-    assert len(requests.post(url, data=b"x").content) == tap.MAX_ANSWER_BYTES
+    assert len(requests.post(url, data=b"x").content) == outbound_http.MAX_ANSWER_BYTES
 
 
 def test_a_packed_answer_is_never_unpacked(httpserver: HTTPServer, url: str) -> None:
@@ -111,7 +111,7 @@ def test_a_server_that_drips_is_left_when_the_time_is_over(opening: bytes, bare_
     server = bare_server(drip)
     allow(f"127.0.0.1:{server.port}")
     began = time.monotonic()
-    with tap.exchange(0.4) as seen, suppress(requests.RequestException):
+    with outbound_http.exchange(0.4) as seen, suppress(requests.RequestException):
         requests.post(f"http://127.0.0.1:{server.port}/", data=b"x", timeout=5)
     stop.set()
     assert 0.3 < time.monotonic() - began < 3
@@ -122,7 +122,7 @@ def test_a_server_that_drips_is_left_when_the_time_is_over(opening: bytes, bare_
 def test_a_drop_before_the_answer_shows_that_the_request_had_left(bare_server: Start, allow: Callable[..., None]) -> None:
     server = bare_server(lambda connection: receive(connection) and None)
     allow(f"127.0.0.1:{server.port}")
-    with tap.exchange() as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.exchange() as seen, pytest.raises(requests.ConnectionError):
         requests.post(f"http://127.0.0.1:{server.port}/", data=b"x")
     assert seen.request_left
     assert seen.answers[0].status is None
@@ -132,7 +132,7 @@ def test_without_a_server_no_request_has_left(allow: Callable[..., None]) -> Non
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     allow(f"127.0.0.1:{port}")
-    with tap.exchange() as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.exchange() as seen, pytest.raises(requests.ConnectionError):
         requests.post(f"http://127.0.0.1:{port}/", data=b"x")
     assert not seen.request_left
     assert [answer.status for answer in seen.answers] == [None]
@@ -140,7 +140,7 @@ def test_without_a_server_no_request_has_left(allow: Callable[..., None]) -> Non
 
 def test_a_private_address_is_refused_at_connect(httpserver: HTTPServer, allow: Callable[..., None]) -> None:
     allow()
-    with tap.exchange() as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.exchange() as seen, pytest.raises(requests.ConnectionError):
         requests.get(httpserver.url_for("/"))
     assert seen.private
     assert httpserver.log == []
@@ -155,11 +155,11 @@ def test_a_host_that_is_no_longer_allowed_loses_its_open_connections(bare_server
     allow(f"127.0.0.1:{server.port}")
     url = f"http://127.0.0.1:{server.port}/"
     for _ in range(3):
-        with tap.exchange():
+        with outbound_http.exchange():
             assert requests.post(url, data=b"x").status_code == 204
     assert server.connections == 1
     allow()
-    with tap.exchange() as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.exchange() as seen, pytest.raises(requests.ConnectionError):
         requests.post(url, data=b"x")
     assert seen.private
 
@@ -176,7 +176,7 @@ def test_a_reused_connection_is_bounded_in_time_as_well(bare_server: Start, allo
     server = bare_server(answer_once)
     allow(f"127.0.0.1:{server.port}")
     requests.post(f"http://127.0.0.1:{server.port}/", data=b"x")
-    with tap.exchange(0.3) as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.exchange(0.3) as seen, pytest.raises(requests.ConnectionError):
         requests.post(f"http://127.0.0.1:{server.port}/", data=b"x", timeout=5)
     silent.set()
     assert server.connections == 1
@@ -196,7 +196,7 @@ def test_a_tls_handshake_that_drips_is_left_when_the_time_is_over(bare_server: S
     server = bare_server(drip)
     allow(f"127.0.0.1:{server.port}")
     began = time.monotonic()
-    with tap.exchange(0.4) as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.exchange(0.4) as seen, pytest.raises(requests.ConnectionError):
         requests.post(f"https://127.0.0.1:{server.port}/", data=b"x", timeout=5)
     stop.set()
     assert 0.3 < time.monotonic() - began < 3
@@ -208,10 +208,10 @@ def test_a_connection_with_tls_is_verified_kept_and_recorded(certificate: Certif
     with HTTPServer("localhost", 0, ssl_context=certificate.server) as server:
         allow(f"localhost:{server.port}")
         server.expect_request("/hook").respond_with_data("ok")
-        with tap.exchange() as seen:
+        with outbound_http.exchange() as seen:
             requests.post(server.url_for("/hook"), data=b"x", verify=str(certificate.path))
         assert (seen.answers[0].status, seen.request_left) == (200, True)
-        with tap.exchange() as seen, pytest.raises(requests.exceptions.SSLError):
+        with outbound_http.exchange() as seen, pytest.raises(requests.exceptions.SSLError):
             requests.post(server.url_for("/hook"), data=b"x", verify=True)
         assert not seen.request_left
-        tap.close_session()
+        outbound_http.close_session()

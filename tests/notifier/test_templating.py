@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from models import Importance
-from models.actor import SYSTEM
-from models.audience import add_subscriber
-from notifier.message import folded
-from notifier.render import Sender, render_chat, render_mail
-from notifier.samples import FULL, STORIES, sample_mails, template_faults
+from models.recipients.audience import add_subscriber
+from models.text.actor import SYSTEM
+from notifier.content.render import Sender, render_chat, render_mail
+from notifier.content.template_samples import FULL, STORIES, sample_mails, template_faults
+from notifier.message.channel_message import folded
+from notifier.message.mail_templates import SHIPPED, Templates
+from notifier.message.words import Words, words
 from notifier.services import SERVICES
-from notifier.templating import SHIPPED, Templates
-from notifier.words import Words, words
 from tests.conftest import Newsroom
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database, settings

@@ -9,7 +9,7 @@ from pika.exceptions import AMQPConnectionError, ConnectionClosedByBroker, Strea
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from notifier.troubles import Troubles
+from notifier.worker.log_once import Troubles
 
 OUTAGES = [
     OperationalError("SELECT 1", {}, sqlite3.OperationalError("disk I/O error\nsecond line")),

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models import DeliveryState, EntryState, RecipientState, RevisionKind, SkipReason, StreamState
-from notifier.verdict import Send, Skip, Standing, Wait, Wish, judge
+from notifier.ledger.verdict import Send, Skip, Standing, Wait, Wish, judge
 
 NOW = datetime(2026, 3, 14, 8, 0, tzinfo=UTC)
 CORRECTION, RETRACTION = RevisionKind.CORRECTION, RevisionKind.RETRACTION

@@ -18,16 +18,16 @@ from werkzeug.test import TestResponse
 from config.keys import Keys
 from config.settings import Settings, load_settings
 from models import EntryState, Role
-from models.accounts import make_login_link
-from models.clock import database_clock
-from models.database import Database, open_database
-from models.entries import list_entries
-from models.gates import OPEN
+from models.accounts.accounts import make_login_link
+from models.db.approval_rules import OPEN
+from models.db.clock import database_clock
+from models.db.database import Database, open_database
+from models.streams.entries import list_entries
 from tests.conftest import Newsroom, StandingClock
 from tests.web.browsing import browser, open_window, site  # noqa: F401  fixtures
 from web import create_app
 from web.context import Service
-from web.shelf import make_shelf
+from web.middleware.cache_layer import make_shelf
 
 BASE_URL = "https://news.example.org"
 SECRET = "a secret for tests that is long enough"

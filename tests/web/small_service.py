@@ -4,13 +4,13 @@ import json
 import os
 import threading
 
-from cli import web_server
+from cli.process import web_server
 from config.settings import load_settings
-from web.body import BodyInTime, Reads
-from web.connections import ConnectionGuard
-from web.front import FrontLayer, always_sent
-from web.overload import OverloadLayer
-from web.proxies import ForwardedFor
+from web.middleware.connections import ConnectionGuard
+from web.middleware.front import FrontLayer, always_sent
+from web.middleware.overload import OverloadLayer
+from web.middleware.proxies import ForwardedFor
+from web.middleware.request_body import BodyInTime, Reads
 
 BIG = 8_000_000
 MAX_BYTES = 16_384

@@ -9,13 +9,13 @@ from werkzeug.test import TestResponse
 
 from config.keys import Keys
 from models import Role
-from models.accounts import add_account
-from models.ledger import Alert
-from models.staff import find_account
-from models.tokens import unsealed
+from models.accounts.accounts import add_account
+from models.accounts.staff import find_account
+from models.tables.ledger import Alert
+from models.text.tokens import unsealed
 from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, Person
-from web.browsers import browser_name
+from web.middleware.browsers import browser_name
 
 ADDRESS, PASSWORD = "mara@example.org", "correct horse battery"
 FIREFOX = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}

@@ -6,14 +6,14 @@ import pytest
 from sqlalchemy import update
 
 from models import Alert, Delivery, DeliveryState, Role
-from models.actor import SYSTEM
-from models.audience import add_subscriber
-from models.database import Database
-from models.holds import hold
-from notifier.expand import expand_all
+from models.alerts.send_hold import hold
+from models.db.database import Database
+from models.recipients.audience import add_subscriber
+from models.text.actor import SYSTEM
+from notifier.ledger.fan_out import expand_all
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
-from web.desk.alerts import left
+from web.desk.alert_pages import left
 
 
 @pytest.fixture

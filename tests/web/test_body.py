@@ -18,12 +18,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_service import BIG, MAX_BYTES, MAX_PER_ADDRESS
 
-from cli import listener, web_server
+from cli.process import listener, web_server
 from tests.service import eventually
-from web.body import MAX_READS, MAX_READS_PER_CLIENT, Reads
-from web.connections import CROWDED
-from web.overload import MAX_WAITING
-from web.proxies import client_key
+from web.middleware.connections import CROWDED
+from web.middleware.overload import MAX_WAITING
+from web.middleware.proxies import client_key
+from web.middleware.request_body import MAX_READS, MAX_READS_PER_CLIENT, Reads
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("small_service")]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
-from notifier.caught import store
 from tests.web.conftest import Person
+from web.dev_mailbox import store
 
 HTML = "<html><head><style>p{color:red}</style></head><body><p onclick='x()'>Hello</p><script>alert(1)</script></body></html>"
 MAIL = (

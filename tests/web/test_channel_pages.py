@@ -6,13 +6,13 @@ from sqlalchemy import select, update
 
 from config.keys import Keys
 from models import Alert, Cadence, Delivery, DeliveryState, Importance, Recipient
-from models.audience import Target, add_channel, open_url, signing_secret
-from models.channels import list_channels, preferences_of
-from models.ledger import AlertKind
-from notifier.catalogue import catalogue
-from notifier.render import Sender, notice_to_channel
+from models.membership.channels import list_channels, preferences_of
+from models.recipients.audience import Target, add_channel, open_url, signing_secret
+from models.tables.ledger import AlertKind
+from notifier.content.entry import Notice
+from notifier.content.render import Sender, notice_to_channel
 from notifier.services import SERVICES
-from notifier.story import Notice
+from notifier.transport.service_catalogue import catalogue
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
 

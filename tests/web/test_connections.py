@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from web import connections
+from web.middleware import connections
 
 
 def test_a_connection_that_ends_while_it_is_looked_at_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

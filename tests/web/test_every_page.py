@@ -16,10 +16,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from models import Role
-from models.accounts import add_account
-from models.actor import Actor
-from models.posting import Release, add_entry
-from models.texts import EntryText
+from models.accounts.accounts import add_account
+from models.publishing.posting import Release, add_entry
+from models.text.actor import Actor
+from models.text.texts import EntryText
 from tests.conftest import Newsroom
 from tests.web.browsing import OpenWindow, Visitor
 

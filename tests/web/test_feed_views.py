@@ -6,10 +6,10 @@ import json
 import brotli
 import pytest
 
-from feeds.document import Format
-from feeds.reading import read_feed
+from feeds.document.feed_document import Format
+from feeds.formats.parse_feed import read_feed
 from models import StreamState
-from models.streams import set_stream_state
+from models.streams.streams import set_stream_state
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import lxml.etree
 
 from models import EntryState, Importance, Role, StreamState
-from models.audience import add_subscriber
-from models.posting import Release
-from models.publishing import publish_due
-from models.streams import set_stream_state
+from models.publishing.posting import Release
+from models.publishing.publishing import publish_due
+from models.recipients.audience import add_subscriber
+from models.streams.streams import set_stream_state
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
 from tests.web.test_subscribers import statements

@@ -7,10 +7,10 @@ import lxml.html
 import pytest
 from lxml import etree
 
-from feeds.address import Flavour, Scope, Topic, read_address
-from feeds.document import Format
+from feeds.document.feed_address import Flavour, Scope, Topic, read_address
+from feeds.document.feed_document import Format
 from models import StreamState
-from models.streams import set_stream_state
+from models.streams.streams import set_stream_state
 from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, Person
 

@@ -7,10 +7,10 @@ from werkzeug.test import TestResponse
 
 from config.keys import Keys
 from models import EntryState
-from models.audience import Target, add_channel, add_subscriber
-from models.kept import LONGEST
-from models.posting import save_draft
-from models.texts import EntryText
+from models.publishing.posting import save_draft
+from models.recipients.audience import Target, add_channel, add_subscriber
+from models.streams.autosave import LONGEST
+from models.text.texts import EntryText
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import Person, both_databases, titles
 

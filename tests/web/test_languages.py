@@ -10,11 +10,11 @@ from babel.messages.frontend import CommandLineInterface
 from babel.messages.pofile import read_po
 
 from config.keys import Keys
-from models.audience import add_subscriber
-from models.ledger import Recipient
-from models.preferences import Follow, Preferences, set_preferences
-from models.stories import Importance
-from models.tokens import ALL, leave_token
+from models.recipients.audience import add_subscriber
+from models.recipients.preferences import Follow, Preferences, set_preferences
+from models.tables.ledger import Recipient
+from models.tables.stories import Importance
+from models.text.tokens import ALL, leave_token
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
 from web.language import FOLDER

@@ -5,8 +5,8 @@ from sqlalchemy import select
 
 from config.keys import Keys
 from models import Alert, RecipientState
-from models.audience import add_subscriber, followed
-from models.tokens import ALL, leave_token
+from models.recipients.audience import add_subscriber, followed
+from models.text.tokens import ALL, leave_token
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
 

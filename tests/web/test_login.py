@@ -7,9 +7,10 @@ from flask import Flask
 
 from config.keys import Keys
 from config.settings import load_settings
-from models import Role, accounts
-from models.accounts import add_account, make_login_link
-from models.database import Database
+from models import Role
+from models.accounts import accounts
+from models.accounts.accounts import add_account, make_login_link
+from models.db.database import Database
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, HERE, Person, titles
 from web import create_app

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Importance, RevisionKind, StreamState
-from models.revising import Change, retract, revise
-from models.streams import StreamText, edit_stream, set_stream_state
-from models.texts import EntryText, PictureText
+from models.publishing.revising import Change, retract, revise
+from models.streams.streams import StreamText, edit_stream, set_stream_state
+from models.text.texts import EntryText, PictureText
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
-from web.machines import data_block, open_graph_locale
+from web.structured_data import data_block, open_graph_locale
 
 STREAM = f"{BASE_URL}/streams/floods"
 

@@ -1,6 +1,6 @@
 """Pictures as they are served."""
 
-from models.pictures import get_file
+from models.streams.pictures import get_file
 from tests.conftest import Newsroom
 from tests.picture_files import photo
 from tests.web.conftest import Person

@@ -15,12 +15,12 @@ from sqlalchemy import update
 
 import models
 from models import DeliveryState, Lane, WorkerHeartbeat
-from models.clock import now
-from models.database import open_database
-from models.heartbeats import record_heartbeat
-from models.holds import pause_sending
-from models.tallies import WORKER, condense, tally
-from notifier.expand import expand_all
+from models.alerts.send_hold import pause_sending
+from models.db.clock import now
+from models.db.database import open_database
+from models.db.heartbeats import record_heartbeat
+from models.db.tallies import WORKER, condense, tally
+from notifier.ledger.fan_out import expand_all
 from tests.web.conftest import begin_anew
 
 HERE = "http://127.0.0.1:8000"

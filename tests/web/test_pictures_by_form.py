@@ -9,10 +9,10 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
 from models import EntryState
-from models.media import MAX_PICTURE_BYTES
-from models.revising import Change, revise
-from models.streams import get_stream
-from models.texts import EntryText, PictureText
+from models.publishing.revising import Change, revise
+from models.streams.streams import get_stream
+from models.tables.media import MAX_PICTURE_BYTES
+from models.text.texts import EntryText, PictureText
 from tests.conftest import Newsroom
 from tests.picture_files import bomb, photo
 from tests.web.conftest import BASE_URL, HERE, Person, titles

@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 import pytest
 
 from models import EntryState, FeedText, Importance, RevisionKind, Role, StreamState
-from models.audience import add_subscriber
-from models.posting import save_draft
-from models.publishing import publish_due
-from models.revising import Change, restore, retract, revise
-from models.streams import get_stream, set_stream_state
-from models.texts import EntryText
+from models.publishing.posting import save_draft
+from models.publishing.publishing import publish_due
+from models.publishing.revising import Change, restore, retract, revise
+from models.recipients.audience import add_subscriber
+from models.streams.streams import get_stream, set_stream_state
+from models.text.texts import EntryText
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import Person, both_databases, titles
 

@@ -8,14 +8,14 @@ import lxml.html
 import pytest
 
 from config.settings import Settings
-from feeds.address import read_address
-from feeds.load import FeedLoader
+from feeds.document.feed_address import read_address
+from feeds.document.load import FeedLoader
 from models import RevisionKind, Role, StreamState
-from models.contributors import add_contributor
-from models.posting import Release
-from models.revising import Change, apply_due, retract, revise
-from models.streams import StreamText, edit_stream, set_stream_state
-from models.texts import EntryText, PictureText
+from models.publishing.posting import Release
+from models.publishing.revising import Change, apply_due, retract, revise
+from models.streams.contributors import add_contributor
+from models.streams.streams import StreamText, edit_stream, set_stream_state
+from models.text.texts import EntryText, PictureText
 from tests.conftest import Newsroom, StandingClock
 from tests.picture_files import photo
 from tests.web.conftest import BASE_URL, Person

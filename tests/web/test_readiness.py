@@ -11,9 +11,9 @@ from flask import Flask
 from sqlalchemy import update
 
 from models import Lane, Site, WorkerHeartbeat
-from models.clock import now
-from models.database import Database
-from models.heartbeats import SILENT_AFTER, record_heartbeat
+from models.db.clock import now
+from models.db.database import Database
+from models.db.heartbeats import SILENT_AFTER, record_heartbeat
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
 

@@ -4,9 +4,9 @@ import pytest
 from sqlalchemy import func, select
 
 from models import Alert, AlertKind, Delivery, DeliveryState, EntryState, Lane, RevisionKind, RevisionState, SkipReason
-from models.audience import add_subscriber
-from models.revising import apply_due, revisions
-from models.tallies import tally
+from models.db.tallies import tally
+from models.publishing.revising import apply_due, revisions
+from models.recipients.audience import add_subscriber
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import Person, both_databases
 

@@ -5,9 +5,10 @@ from urllib.robotparser import RobotFileParser
 import lxml.etree
 import pytest
 
-from models import RevisionKind, StreamState, sitemap
-from models.revising import Change, retract
-from models.streams import set_stream_state
+from models import RevisionKind, StreamState
+from models.publishing.revising import Change, retract
+from models.streams import sitemap
+from models.streams.streams import set_stream_state
 from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, Person
 

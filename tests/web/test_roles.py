@@ -11,19 +11,19 @@ from werkzeug.test import TestResponse
 from config.keys import Keys
 from config.settings import Settings
 from models import Importance, RevisionKind, Role
-from models.accounts import add_account, list_accounts
-from models.actor import Actor
-from models.audience import Target, add_channel
-from models.posting import Release, add_entry
-from models.revising import Change, retract
-from models.suppression import suppress_address
-from models.texts import EntryText
-from notifier.caught import store
+from models.accounts.accounts import add_account, list_accounts
+from models.membership.suppression import suppress_address
+from models.publishing.posting import Release, add_entry
+from models.publishing.revising import Change, retract
+from models.recipients.audience import Target, add_channel
+from models.text.actor import Actor
+from models.text.texts import EntryText
 from tests.conftest import Newsroom
 from tests.picture_files import photo
 from tests.web.conftest import Person
 from web.desk import board
 from web.desk.guard import requires
+from web.dev_mailbox import store
 
 A, E, D = Role.AUTHOR, Role.EDITOR, Role.ADMIN
 HOOK = Target("jsons://hooks.example.org/path", "webhook", "JSON webhook hooks.example.org …")

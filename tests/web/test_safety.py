@@ -10,9 +10,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from models import Account, Lane, Role
-from models.clock import now
-from models.database import Database, open_database
-from models.heartbeats import record_heartbeat
+from models.db.clock import now
+from models.db.database import Database, open_database
+from models.db.heartbeats import record_heartbeat
 from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, Person, both_databases
 from web.context import Service

@@ -5,12 +5,12 @@ import pytest
 from sqlalchemy import event
 
 from models import StreamState
-from models.folding import terms
-from models.search import PAGE
-from models.streams import set_stream_state
+from models.streams.search import PAGE
+from models.streams.streams import set_stream_state
+from models.text.normalize import terms
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
-from web.snippet import marked, snippet
+from web.public.highlight import marked, snippet
 
 
 def read(person: Person, query: dict[str, str]) -> lxml.html.HtmlElement:

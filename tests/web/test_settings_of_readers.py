@@ -9,9 +9,9 @@ from werkzeug.test import TestResponse
 
 from config.keys import Keys
 from models import Alert, Cadence, Delivery, Importance, Recipient, RecipientKind, RecipientState, StreamState, Subscription
-from models.audience import add_subscriber, find, followed, leave, left_out
-from models.streams import set_stream_state
-from models.tokens import leave_token
+from models.recipients.audience import add_subscriber, find, followed, leave, left_out
+from models.streams.streams import set_stream_state
+from models.text.tokens import leave_token
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import Person
 

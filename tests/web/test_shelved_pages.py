@@ -12,13 +12,13 @@ from flask import Flask
 from sqlalchemy import text
 
 from models import RevisionKind, StreamState
-from models.contributors import add_contributor
-from models.revising import Change, retract
-from models.streams import set_stream_state
+from models.publishing.revising import Change, retract
+from models.streams.contributors import add_contributor
+from models.streams.streams import set_stream_state
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
-from web.answer import answer
-from web.shelf import Count
+from web.middleware.cache_layer import Count
+from web.private_response import answer
 
 PAGES = ["/", "/streams/floods", "/streams/floods/entries/{uid}", "/tags/überflutung", "/contributors/jory-pell"]
 

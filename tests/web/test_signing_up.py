@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select
 
 from models import Alert, Recipient, RecipientState
-from models.audience import add_subscriber, followed
+from models.recipients.audience import add_subscriber, followed
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person, both_databases
 

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 from sqlalchemy import event, select, update
 
 from models import Delivery, DeliveryState, Recipient, RecipientKind, RecipientState
-from models.alerts import owe_notice
-from models.audience import add_subscriber, find
-from models.database import Database
-from models.importing import Row, import_subscribers
-from models.suppression import erase_address, suppress_address
-from notifier.expand import expand_all
+from models.alerts.alerts import owe_notice
+from models.db.database import Database
+from models.membership.importing import Row, import_subscribers
+from models.membership.suppression import erase_address, suppress_address
+from models.recipients.audience import add_subscriber, find
+from notifier.ledger.fan_out import expand_all
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
 

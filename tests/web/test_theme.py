@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from config.colors import PAPER_BY_DAY, PAPER_BY_NIGHT, accent, as_accent, contrast
 from config.keys import Keys
 from config.settings import load_settings
-from models.database import Database
-from models.streams import StreamText, edit_stream
+from models.db.database import Database
+from models.streams.streams import StreamText, edit_stream
 from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, SECRET, Person
 from web import create_app

@@ -2,11 +2,41 @@
 
 from flask import Blueprint
 
-from web.desk import account, accounts, alerts, board, caught, channels, entries, flow, kept, pictures, post, revise, streams, subscribers
+from web.desk import (
+    account_pages,
+    alert_pages,
+    autosave_forms,
+    board,
+    channel_pages,
+    entry_flow,
+    entry_pages,
+    own_account,
+    picture_pages,
+    post,
+    revise,
+    stream_pages,
+    subscribers,
+    test_inbox,
+)
 from web.desk.guard import guard, tell_workers
 
 desk = Blueprint("desk", __name__, url_prefix="/desk")
 desk.before_request(guard)
 desk.after_request(tell_workers)
-for part in (account, accounts, alerts, board, caught, channels, entries, flow, kept, pictures, post, revise, streams, subscribers):
+for part in (
+    own_account,
+    account_pages,
+    alert_pages,
+    board,
+    test_inbox,
+    channel_pages,
+    entry_pages,
+    entry_flow,
+    autosave_forms,
+    picture_pages,
+    post,
+    revise,
+    stream_pages,
+    subscribers,
+):
     desk.register_blueprint(part.bp)

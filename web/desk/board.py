@@ -7,26 +7,26 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from models.clock import now
-from models.desk import waiting_alerts
-from models.entries import list_entries
-from models.holds import may_send
-from models.kept import unfinished
-from models.people import Role
-from models.reading import account_names, board, confirmed_recipients
-from models.scheduling import schedule
-from models.search import search
-from models.stories import EntryState
-from models.streams import list_streams
-from notifier.day import channels, last_day
-from notifier.report import alert_sums, why_waiting
+from models.alerts.send_hold import may_send
+from models.db.clock import now
+from models.publishing.scheduling import schedule
+from models.streams.autosave import unfinished
+from models.streams.entries import list_entries
+from models.streams.page_queries import account_names, board, confirmed_recipients
+from models.streams.review_queue import waiting_alerts
+from models.streams.search import search
+from models.streams.streams import list_streams
+from models.tables.people import Role
+from models.tables.stories import EntryState
+from notifier.reports.delivery_report import alert_sums, why_waiting
+from notifier.reports.last_day import channels, last_day
 from web import plots
 from web.context import service
 from web.dates import local
 from web.desk.forms import choice
 from web.desk.guard import requires
 from web.login import current_actor, may_publish
-from web.routing import number
+from web.url_converters import number
 
 bp = Blueprint("board", __name__)
 

@@ -5,19 +5,19 @@ from dataclasses import replace
 from flask import render_template
 from sqlalchemy.orm import Session
 
-from models.entries import get_entry
-from models.errors import Invalid, ServiceError, StaleVersion
-from models.gates import agreed, alerts_lately, needs_second
-from models.keeping import KeptForm
-from models.kept import Unfinished, unfinished
-from models.ledger import RecipientKind
-from models.posting import UNPUBLISHED
-from models.stories import Entry, Importance, Stream, StreamState
-from models.streams import list_streams
-from models.texts import EntryText
+from models.db.approval_rules import agreed, alerts_lately, needs_second
+from models.publishing.posting import UNPUBLISHED
+from models.streams.autosave import Unfinished, unfinished
+from models.streams.entries import get_entry
+from models.streams.streams import list_streams
+from models.tables.autosaves import KeptForm
+from models.tables.ledger import RecipientKind
+from models.tables.stories import Entry, Importance, Stream, StreamState
+from models.text.errors import Invalid, ServiceError, StaleVersion
+from models.text.texts import EntryText
 from web.context import service
 from web.desk.forms import EntryForm
-from web.desk.look import Look, audience, look
+from web.desk.preview import Look, audience, look
 from web.login import current_actor, may_publish
 
 

@@ -8,17 +8,17 @@ from typing import Self, TypeVar
 
 from werkzeug.datastructures import MultiDict
 
-from models.base import new_uid
-from models.errors import Invalid
-from models.keeping import KeptForm
-from models.posting import UNPUBLISHED, Release
-from models.revising import Change
-from models.stories import Entry, Importance, RevisionKind
-from models.texts import EntryText, PictureText, shown_pictures
-from models.times import parse_time
+from models.publishing.posting import UNPUBLISHED, Release
+from models.publishing.revising import Change
+from models.tables.autosaves import KeptForm
+from models.tables.base import new_uid
+from models.tables.stories import Entry, Importance, RevisionKind
+from models.text.errors import Invalid
+from models.text.texts import EntryText, PictureText, shown_pictures
+from models.text.times import parse_time
 from web.dates import input_value
-from web.routing import number
-from web.sent import lines, once
+from web.form_values import lines, once
+from web.url_converters import number
 
 E = TypeVar("E", bound=Enum)
 

@@ -7,14 +7,14 @@ from flask import Response, current_app, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect  # type: ignore[import-untyped]
 
-from models.actor import Actor
-from models.entries import get_entry
-from models.people import Role
-from models.stories import Entry
+from models.streams.entries import get_entry
+from models.tables.people import Role
+from models.tables.stories import Entry
+from models.text.actor import Actor
 from web.context import service
+from web.form_values import once
 from web.login import ask_to_log_in, current_actor, logged_in, send_again
 from web.security import sent_from_here
-from web.sent import once
 
 View = Callable[..., ResponseReturnValue]
 Owns = Callable[[Entry, Actor], bool]

@@ -5,22 +5,22 @@ from dataclasses import replace
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.entries import get_entry, is_own_draft
-from models.errors import Conflict, Invalid, KeyUsed
-from models.kept import drop_kept, kept_form
-from models.people import Role
-from models.posting import UNPUBLISHED, Release, add_entry, post_draft, save_draft
-from models.revising import former_text
-from models.stories import Entry, EntryState, Stream
-from models.streams import find_stream
-from models.texts import EntryText, slugify
+from models.publishing.posting import UNPUBLISHED, Release, add_entry, post_draft, save_draft
+from models.publishing.revising import former_text
+from models.streams.autosave import drop_kept, kept_form
+from models.streams.entries import get_entry, is_own_draft
+from models.streams.streams import find_stream
+from models.tables.people import Role
+from models.tables.stories import Entry, EntryState, Stream
+from models.text.errors import Conflict, Invalid, KeyUsed
+from models.text.texts import EntryText, slugify
 from web.context import service
+from web.desk.autosave_forms import keep_typed
 from web.desk.form_page import confirm_page, edit_page, must_confirm, new_page
 from web.desk.forms import EntryForm
 from web.desk.guard import requires
-from web.desk.kept import keep_typed
-from web.desk.pictures import with_files
-from web.errors import show_again
+from web.desk.picture_pages import with_files
+from web.error_pages import show_again
 from web.login import current_actor
 
 bp = Blueprint("post", __name__)

@@ -6,21 +6,21 @@ from datetime import timedelta
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.entries import get_entry, is_own_draft
-from models.errors import Conflict, Invalid, ServiceError, StaleVersion
-from models.kept import drop_kept, kept_form
-from models.people import Role
-from models.revising import REVISING, Change, former_text, restore, retract, revise
-from models.stories import RevisionKind
+from models.publishing.revising import REVISING, Change, former_text, restore, retract, revise
+from models.streams.autosave import drop_kept, kept_form
+from models.streams.entries import get_entry, is_own_draft
+from models.tables.people import Role
+from models.tables.stories import RevisionKind
+from models.text.errors import Conflict, Invalid, ServiceError, StaleVersion
 from web.context import service
+from web.desk.autosave_forms import keep_typed
 from web.desk.form_page import confirm_page, edit_page, must_confirm
 from web.desk.forms import EntryForm, version_number
 from web.desk.guard import requires
-from web.desk.kept import keep_typed
-from web.desk.pictures import with_files
-from web.errors import show_again
+from web.desk.picture_pages import with_files
+from web.error_pages import show_again
 from web.login import current_actor
-from web.routing import number
+from web.url_converters import number
 
 bp = Blueprint("revise", __name__)
 

@@ -8,24 +8,24 @@ from flask import Blueprint, Response, redirect, render_template, request, url_f
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from models.audience import followed, remove_recipient
-from models.channels import followed_by, preferences_of
-from models.clock import now
-from models.daily import last_days
-from models.errors import Invalid, NotFound, ServiceError
-from models.ledger import Recipient, RecipientKind, RecipientState
-from models.lists import PAGE, Page, as_csv, browse, export, search, told
-from models.people import Role
-from models.streams import list_streams
-from models.suppression import erase_address, lift, suppress_address
+from models.alerts.daily_numbers import last_days
+from models.db.clock import now
+from models.membership.channels import followed_by, preferences_of
+from models.membership.suppression import erase_address, lift, suppress_address
+from models.recipients.audience import followed, remove_recipient
+from models.recipients.subscriber_lists import PAGE, Page, as_csv, browse, export, search, told
+from models.streams.streams import list_streams
+from models.tables.ledger import Recipient, RecipientKind, RecipientState
+from models.tables.people import Role
+from models.text.errors import Invalid, NotFound, ServiceError
 from web import plots
 from web.context import service
+from web.desk.delivery_fields import said
 from web.desk.forms import choice
 from web.desk.guard import requires
-from web.desk.recipients import said
-from web.errors import show_again
+from web.error_pages import show_again
 from web.login import current_account, current_actor
-from web.routing import number
+from web.url_converters import number
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from models.indexing import fill
+from models.text.search_index import fill
 
 revision = "0004"
 down_revision = "0003"

@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from models.indexing import fill
+from models.text.search_index import fill
 
 revision = "0014"
 down_revision = "0013"

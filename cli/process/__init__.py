@@ -1,0 +1,1 @@
+"""The processes of a site: supervisor, web server, worker and mail catcher."""

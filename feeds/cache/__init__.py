@@ -1,0 +1,1 @@
+"""The response cache: finished feeds and pages as bytes, renewed on change."""

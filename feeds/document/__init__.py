@@ -1,0 +1,1 @@
+"""Feed documents as plain values, loaded from the tables."""

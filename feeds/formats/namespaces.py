@@ -1,0 +1,69 @@
+"""What both XML formats take from elsewhere, written alike in each.
+
+feedgen's Atom elements have no namespace of lxml's (xmlns is a plain attribute), its RSS ones never had one.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from lxml.etree import Comment, SubElement, _Element
+
+from feeds.document.feed_document import FeedDocument, Format, Image
+from feeds.document.labels import words
+
+ATOM = "http://www.w3.org/2005/Atom"
+CONTENT = "http://purl.org/rss/1.0/modules/content/"
+DC = "http://purl.org/dc/elements/1.1/"
+HISTORY = "http://purl.org/syndication/history/1.0"  # RFC 5005
+MEDIA = "http://search.yahoo.com/mrss/"
+SYNDICATION = "http://purl.org/rss/1.0/modules/syndication/"
+TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"  # RFC 6721
+XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
+PREFIXES = {"atom": ATOM, "content": CONTENT, "dc": DC, "fh": HISTORY, "media": MEDIA, "sy": SYNDICATION, "at": TOMBSTONES}
+
+
+def prefixes(document: FeedDocument, fmt: Format) -> dict[str, str]:
+    """Those in use: validators warn of others."""
+    used = {"media": any(entry.images for entry in document.entries), "fh": document.archive or document.complete}
+    if fmt is Format.ATOM:
+        used["at"] = bool(document.tombstones)
+    else:
+        used |= {"sy": True, "dc": bool(document.entries or document.contributors)}
+    return {prefix: PREFIXES[prefix] for prefix, is_used in used.items() if is_used}
+
+
+def links(document: FeedDocument, fmt: Format) -> Iterator[dict[str, str]]:
+    """The head's links that feedgen leaves out of RSS: hubs, and the way through the archives (RFC 5005 section 4)."""
+    for hub in document.hubs:
+        yield {"rel": "hub", "href": hub}
+    older, newest = document.previous_url(fmt), document.current_url(fmt)
+    for rel, href in (("next", older), ("prev-archive", older), ("current", newest)):
+        if href:
+            yield {"rel": rel, "href": href, "type": fmt.media_type}
+
+
+def add_comment(root: _Element, document: FeedDocument) -> None:
+    """What a person who opens the address in a browser should know."""
+    root.addprevious(Comment(f" {words(document.language).about} "))
+
+
+def add_history(head: _Element, document: FeedDocument) -> None:
+    """Whether more belongs to the feed than this document shows (RFC 5005 sections 2 and 4)."""
+    if document.archive:
+        SubElement(head, f"{{{HISTORY}}}archive")
+    elif document.complete:
+        SubElement(head, f"{{{HISTORY}}}complete")
+
+
+def add_media(entry: _Element, images: Iterable[Image]) -> None:
+    """Each picture with what it shows and who made it (Media RSS); feedgen's own extension knows neither."""
+    for image in images:
+        content = SubElement(entry, f"{{{MEDIA}}}content", url=image.url, type=image.media_type, medium="image")
+        for name, size in (("fileSize", image.length), ("width", image.width), ("height", image.height)):
+            content.set(name, str(size))
+        if image.alt:
+            SubElement(content, f"{{{MEDIA}}}description", type="plain").text = image.alt
+        if image.credit:
+            SubElement(content, f"{{{MEDIA}}}credit").text = image.credit
+        if small := image.thumbnail:
+            SubElement(content, f"{{{MEDIA}}}thumbnail", url=small.url, width=str(small.width), height=str(small.height))

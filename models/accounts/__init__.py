@@ -1,0 +1,1 @@
+"""Accounts of the people who log in, their sessions and invitations."""

@@ -1,0 +1,240 @@
+"""Accounts: made, found, and logged in by password or by a link that works once."""
+
+import functools
+import logging
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import Session
+
+from models.accounts.sessions import digest, open_session
+from models.alerts.alerts import tell_account
+from models.db.clock import now
+from models.db.database import Database, rows_changed
+from models.db.rate_limit import forgive, strike
+from models.tables.people import Account, LinkKind, LoginLink, LoginSession, Role
+from models.text.actor import Actor
+from models.text.email_address import normal_address
+from models.text.errors import Invalid, NotFound, TooMany
+from models.text.texts import NAME, line
+
+log = logging.getLogger(__name__)
+
+LINK_LIFE = {LinkKind.LOGIN: timedelta(minutes=15), LinkKind.INVITATION: timedelta(days=7), LinkKind.RESET: timedelta(minutes=30)}
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 1_000
+TRIES = 10
+"""Wrong passwords within a window: for an address from one network, or in a browser that is known to it.
+
+Ten times as many are taken from one network, and for one address from all networks together: that holds up unknown browsers
+only, so nobody is kept out by the guesses of others.
+"""
+COMMAND_LINE = "Command line"
+
+_hasher = PasswordHasher()  # argon2id with the library's current parameters
+
+
+@functools.cache
+def _decoy() -> str:
+    """What an unknown address is checked against, so that it takes as long as a wrong password; made when first needed, at 0.2 s."""
+    return _hasher.hash(secrets.token_hex())
+
+
+def add_account(db: Database, actor: Actor, email: str, name: str, role: Role, *, password: str | None = None) -> Account:
+    """The account of that address, made if there is none; an existing one is returned as it is."""
+    actor.must_be(Role.ADMIN)
+    email, name = normal_address(email), line("name", name, NAME, required=True)
+    hashed = hashed_password(password) if password is not None else None
+    with db.begin() as tx:
+        account = tx.scalar(select(Account).where(Account.email == email))
+        if account is None:
+            account = Account(name=name, email=email, role=role, password_hash=hashed, created_at=now(tx))
+            tx.add(account)
+            tx.flush()
+            log.info("account %s added as %s by account %s", account.id, role.value, actor.account_id)
+        return account
+
+
+def set_password(db: Database, actor: Actor, email: str, password: str) -> Account:
+    """Give an account a new password and log it out everywhere; links made before log nobody in."""
+    hashed = hashed_password(password)
+    with db.begin() as tx:
+        account = _by_email(tx, email)
+        if actor.account_id != account.id:
+            actor.must_be(Role.ADMIN)
+        replace_password(tx, account, hashed)
+        return account
+
+
+def change_own_password(db: Database, actor: Actor, token: str, present: str, password: str) -> None:
+    """Give the actor's account a new password, and log it out everywhere but in the session of ``token``.
+
+    ``present`` must be the one that it has; of an account without one, which logs in by links, nothing is asked.  Raises
+    TooMany after ten that were wrong.
+    """
+    hashed, key = hashed_password(password), f"present password {actor.account_id}"
+    strike(db, {key: TRIES})
+    with db.read() as tx:
+        known = tx.get_one(Account, actor.account_id).password_hash
+    if known is not None and not _matches(known, present):
+        raise Invalid("present", "this is not the password that you have now.")
+    forgive(db, [key])
+    with db.begin() as tx:
+        replace_password(tx, tx.get_one(Account, actor.account_id), hashed, but=token)
+
+
+def replace_password(tx: Session, account: Account, hashed: str, *, but: str = "") -> None:
+    """Let an account have this password, and end its links and its sessions ``but`` the one of that token.
+
+    An account that had a password is told by mail: whoever set another one may not be its owner.
+    """
+    if account.password_hash is not None:
+        tell_account(tx, account, "password", {"account": account.name})
+    account.password_hash = hashed
+    log.info("account %s has a new password", account.id)
+    tx.execute(delete(LoginLink).where(LoginLink.account_id == account.id))
+    tx.execute(delete(LoginSession).where(LoginSession.account_id == account.id, LoginSession.token_hash != digest(but)))
+
+
+def command_line_account(db: Database) -> Account:
+    """The account whose changes are those made by commands; nobody can log in as it."""
+    with db.begin() as tx:
+        account = tx.scalar(select(Account).where(Account.email.is_(None), Account.name == COMMAND_LINE).order_by(Account.id))
+        if account is None:
+            account = Account(name=COMMAND_LINE, role=Role.ADMIN, created_at=now(tx))
+            tx.add(account)
+        return account
+
+
+def list_accounts(db: Database) -> Sequence[Account]:
+    """All that people can log in to, by name."""
+    with db.read() as tx:
+        return tx.scalars(select(Account).where(Account.email.is_not(None)).order_by(Account.name, Account.id)).all()
+
+
+def log_in(db: Database, email: str, password: str, network: str, browser: str = "", *, known_browser: str = "") -> str | None:
+    """The token of a new session, or None where address and password do not belong together.
+
+    ``network`` is the client's address, ``browser`` a short name of its program.  ``known_browser`` names a browser that has
+    logged in to this address before: its tries count by themselves.  Raises TooMany, see `TRIES`.
+    """
+    limits = _login_limits(email, network, known_browser)
+    try:
+        strike(db, limits)  # counted before the answer is known, so that parallel guesses cannot slip through
+    except TooMany:
+        log.warning("log-in refused from %s: too many tries", network)
+        raise
+    with db.read() as tx:
+        try:
+            account = _by_email(tx, email)
+        except (Invalid, NotFound):
+            account = None
+    known = account.password_hash if account is not None else None
+    if not _matches(known or _decoy(), password) or account is None or known is None:
+        log.warning("log-in failed from %s", network)
+        return None
+    # The network's count stays: who has one account could clear the way to guess at others.
+    forgive(db, [next(iter(limits))])
+    with db.begin() as tx:
+        token = open_session(tx, account.id, browser, password_hash=known)
+    if token is None:
+        log.warning("log-in failed from %s", network)
+    else:
+        log.info("log-in of account %s from %s", account.id, network)
+    return token
+
+
+def make_login_link(db: Database, actor: Actor, email: str, kind: LinkKind = LinkKind.LOGIN) -> str:
+    """A token that logs this account in once within 15 minutes, or lets it choose a password."""
+    actor.must_be(Role.ADMIN)
+    with db.begin() as tx:
+        return make_link(tx, _by_email(tx, email), kind)
+
+
+def make_link(tx: Session, account: Account, kind: LinkKind) -> str:
+    """The token of a new link, of which only the hash is kept."""
+    token, moment = secrets.token_urlsafe(24), now(tx)
+    tx.execute(delete(LoginLink).where(LoginLink.expires_at < moment))
+    tx.add(LoginLink(token_hash=digest(token), account_id=account.id, kind=kind, expires_at=moment + LINK_LIFE[kind]))
+    return token
+
+
+def link_account(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
+    """Whose link of one of these kinds this is; None where it is unknown, was used, is too old or its account has ended."""
+    holds = (LoginLink.kind.in_(kinds), LoginLink.expires_at > now(tx), Account.ended_at.is_(None))
+    return tx.scalar(select(Account).join(LoginLink, LoginLink.account_id == Account.id).where(_is_link(token), *holds))
+
+
+def take_link(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
+    """The same, once: of two that come at once one gets it."""
+    account = link_account(tx, token, *kinds)
+    return account if account is not None and rows_changed(tx, delete(LoginLink).where(_is_link(token))) == 1 else None
+
+
+def use_login_link(db: Database, token: str, browser: str = "") -> str | None:
+    """The token of a new session; None where the link is unknown, was used or is too old."""
+    with db.begin() as tx:
+        account = take_link(tx, token, LinkKind.LOGIN)
+        opened = open_session(tx, account.id, browser) if account is not None else None
+        if account is not None and opened is not None:
+            log.info("log-in of account %s by a link", account.id)
+        return opened
+
+
+def _login_limits(email: str, network: str, known_browser: str) -> dict[str, int]:
+    """The counts that a try adds to and their limits; a right password forgives the first.
+
+    Every way to write an address is one, and so is what one customer has of IPv6.
+    """
+    if known_browser:
+        return {f"log-in browser {digest(known_browser)}": TRIES}
+    try:
+        address = normal_address(email)
+    except Invalid:
+        address = email
+    with suppress(ValueError):
+        ip = ip_address(network)
+        network = str(ip_network((ip, 64), strict=False)) if ip.version == 6 and ip.ipv4_mapped is None else network
+    return {
+        f"log-in {digest(address)} from {network}"[:200]: TRIES,
+        f"log-in network {network}"[:200]: TRIES * 10,
+        f"log-in address {digest(address)}": TRIES * 10,
+    }
+
+
+def _is_link(token: str) -> ColumnElement[bool]:
+    return LoginLink.token_hash == digest(token)
+
+
+def _by_email(tx: Session, email: str) -> Account:
+    account = tx.scalar(select(Account).where(Account.email == normal_address(email), Account.ended_at.is_(None)))
+    if account is None:
+        raise NotFound("account", email)
+    return account
+
+
+def check_password(password: str) -> None:
+    """Raise Invalid for a password that is too short or too long."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise Invalid("password", f"use {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+
+
+def hashed_password(password: str) -> str:
+    """What is stored of a password; raises Invalid for one that is too short or too long."""
+    check_password(password)
+    try:
+        return _hasher.hash(password)
+    except UnicodeEncodeError as exc:
+        raise Invalid("password", "it holds characters that cannot be encoded.") from exc
+
+
+def _matches(hashed: str, password: str) -> bool:
+    try:
+        return _hasher.verify(hashed, password[:LONGEST_PASSWORD])
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
+        return False

@@ -1,0 +1,126 @@
+"""Links by mail that let an account choose a password: an invitation, or one that somebody asked for who forgot theirs."""
+
+import logging
+from dataclasses import dataclass
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from config.keys import Keys
+from models.accounts.accounts import hashed_password, link_account, make_link, replace_password, take_link
+from models.accounts.sessions import digest, open_session
+from models.alerts.alerts import tell_account
+from models.db.clock import now
+from models.db.database import Database
+from models.db.rate_limit import network_of, strike
+from models.db.site import make_alone
+from models.membership.signup import may_mail_today
+from models.tables.people import Account, LinkKind, LoginLink, Role
+from models.text.actor import Actor
+from models.text.email_address import hidden, normal_address
+from models.text.errors import Gone, Invalid
+from models.text.texts import NAME, line
+from models.text.tokens import sealed
+
+log = logging.getLogger(__name__)
+
+TRIES, TRIES_OF_NETWORK = 3, 30  # in each window of a throttle
+PASSWORD_LINKS = (LinkKind.INVITATION, LinkKind.RESET)
+
+
+@dataclass(frozen=True)
+class Invited:
+    """An account, and the token of the link by which it chooses a password; ``mailed`` is False where its address refuses mail."""
+
+    account: Account
+    token: str
+    mailed: bool
+
+
+def invite(db: Database, keys: Keys, actor: Actor, email: str, name: str, role: Role) -> Invited:
+    """Make an account, and mail it a link by which it chooses a password within seven days.
+
+    One that has not chosen any yet keeps its name and role and gets a new link, and the earlier ones end.  Raises Invalid
+    for one that has.
+    """
+    actor.must_be(Role.ADMIN)
+    email, name = normal_address(email), line("name", name, NAME, required=True)
+    with db.begin() as tx:
+        make_alone(tx)
+        account = tx.scalar(select(Account).where(Account.email == email))
+        if account is None:
+            account = Account(name=name, email=email, role=role, created_at=now(tx))
+            tx.add(account)
+            tx.flush()
+        if account.password_hash is not None or account.ended_at is not None:
+            raise Invalid("e-mail", f"{email} has an account, of {account.name}. Look for it in the list.")
+        tx.execute(delete(LoginLink).where(LoginLink.account_id == account.id, LoginLink.kind == LinkKind.INVITATION))
+        token = make_link(tx, account, LinkKind.INVITATION)
+        log.info("account %s invited as %s by account %s", account.id, account.role.value, actor.account_id)
+        return Invited(account, token, _mail(tx, keys, account, "invitation", token))
+
+
+def ask_reset(db: Database, keys: Keys, email: str, client: str, *, known_browser: str = "") -> None:
+    """Mail the account of that address a link by which it chooses a new password within half an hour.
+
+    Nobody is told whether there is one.  Raises TooMany for an address, known or not, from one network, or a network that
+    asks too often.  ``known_browser`` names a browser that has logged in to this address before: what others ask for
+    keeps no mail from it.
+    """
+    email = normal_address(email)
+    network = network_of(client)
+    if known_browser:
+        kind, limits = "reset by browser", {f"reset browser {digest(known_browser)}": TRIES}
+    else:
+        by_address = f"reset {hidden(email)} from {network}"
+        kind, limits = "reset", {f"reset network {network}": TRIES_OF_NETWORK, by_address: TRIES}
+    strike(db, limits)
+    with db.begin() as tx:
+        make_alone(tx)
+        active = select(Account).where(Account.email.is_not(None), Account.ended_at.is_(None))
+        account = tx.scalar(active.where(Account.email == email))
+        other = tx.scalar(active.order_by(Account.id).limit(1))
+        if may_mail_today(tx, kind, email) and other is not None:
+            with tx.begin_nested() as savepoint:
+                # For an address that nobody has the same is done and taken back: the time must not tell.
+                found = account or other
+                _mail(tx, keys, found, "reset", make_link(tx, found, LinkKind.RESET))
+                if account is None:
+                    savepoint.rollback()
+
+
+def who_chooses(tx: Session, token: str) -> Account:
+    """The account that chooses a password by this link; raises Gone where it holds no longer."""
+    return _found(link_account(tx, token, *PASSWORD_LINKS))
+
+
+def choose_password(db: Database, token: str, password: str, browser: str = "") -> str:
+    """Give the account of a link that password, end all its sessions and links, and return the token of a new session.
+
+    Raises Invalid for a password that cannot be taken, after which the link still holds, and Gone.
+    """
+    with db.read() as tx:
+        who_chooses(tx, token)  # a hash takes a tenth of a second and 64 MB: for nobody without a link
+    hashed = hashed_password(password)
+    with db.begin() as tx:
+        account = _found(take_link(tx, token, *PASSWORD_LINKS))
+        replace_password(tx, account, hashed)
+        opened = open_session(tx, account.id, browser)
+        if opened is None:
+            raise _gone()
+        return opened
+
+
+def _found(account: Account | None) -> Account:
+    if account is None:
+        raise _gone()
+    return account
+
+
+def _gone() -> Gone:
+    return Gone("link", "password", "This link was used or is too old. Ask for a new one on the log-in page.")
+
+
+def _mail(tx: Session, keys: Keys, account: Account, notice: str, token: str) -> bool:
+    """Owe an account the notice with its link, of which only what is sealed is stored."""
+    return tell_account(tx, account, notice, {"account": account.name, "sealed": sealed(keys, token)})

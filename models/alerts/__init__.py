@@ -1,0 +1,1 @@
+"""Alerts: creating, approving, holding, pausing and stopping them."""

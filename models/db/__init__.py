@@ -1,0 +1,1 @@
+"""The database: connections, migrations, clock, and state of the whole site."""

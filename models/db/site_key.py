@@ -1,0 +1,47 @@
+"""The site knows its key, so that a database without its key, or with another one, is noticed."""
+
+from cryptography.fernet import Fernet, InvalidToken
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from config.keys import KEY_LOST, Keys
+from config.settings import BadSettings
+from models.db.database import Database
+from models.tables.ledger import Recipient
+from models.tables.stories import Site
+
+
+def check_key(db: Database, keys: Keys) -> None:
+    """Raise BadSettings where the site was set up with another key than ``keys``."""
+    with db.read() as tx:
+        if not _belongs(tx, keys):
+            raise BadSettings(
+                "The site was set up with another key than the one in STORYWIRE_SECRET_KEY or secret.key. "
+                f"Bring back the key that belongs to this database. {KEY_LOST}"
+            )
+
+
+def remember_key(db: Database, keys: Keys) -> None:
+    """Store which key the site has from now on."""
+    with db.begin() as tx:
+        tx.execute(update(Site).values(key_check=_key_check(keys)))
+
+
+def _belongs(tx: Session, keys: Keys) -> bool:
+    stored: str | None = tx.scalar(select(Site.key_check))
+    if stored is not None:
+        return stored == _key_check(keys)
+    # A site of an earlier version: what its key encrypted tells.
+    sealed = tx.scalar(select(Recipient.sealed_url).where(Recipient.sealed_url.is_not(None)).order_by(Recipient.id.desc()).limit(1))
+    if sealed is None:
+        return True
+    try:
+        Fernet(keys.fernet("target")).decrypt(sealed.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
+def _key_check(keys: Keys) -> str:
+    """Derived like every key (RFC 5869), so it gives nothing away about the others."""
+    return keys.derive("key check").hex()

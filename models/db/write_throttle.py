@@ -1,0 +1,31 @@
+"""Letting others write: SQLite's write lock knows no queue, so who writes without a pause starves everybody else."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from models.db.database import Database
+
+AFTER_SECONDS, _PAUSE_SECONDS = 0.010, 0.002
+
+
+class Courtesy:
+    """For one loop in one thread: 2 ms of rest after every 10 ms of writing; on PostgreSQL nothing.
+
+    ``half``: as much rest as writing, for long transactions: who waits looks less often the longer it does.
+    """
+
+    def __init__(self, db: Database, *, half: bool = False) -> None:
+        self._needed, self._half = db.embedded, half
+        self._written = 0.0
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Wraps each write transaction."""
+        began = time.monotonic()
+        yield
+        took = time.monotonic() - began
+        self._written += took
+        if self._needed and self._written >= AFTER_SECONDS:
+            self._written = 0.0
+            time.sleep(took if self._half else _PAUSE_SECONDS)

@@ -1,0 +1,1 @@
+"""Sign-up, channels, imports, suppression, and what a reader may ask about stored data."""

@@ -1,0 +1,191 @@
+"""What only the owner of a mailbox may do: see what is stored, move to another address, be erased.
+
+The link in a mail can leave and choose, but mails are forwarded; for these a fresh link is sent to the address.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from config.keys import Keys
+from models.alerts.alerts import owe_notice
+from models.db.clock import now
+from models.db.database import Database
+from models.db.rate_limit import network_of
+from models.membership.signup import found_or_made, may_mail_today, refuse_blocked, strike_for
+from models.membership.suppression import erase
+from models.recipients.audience import ERASED, followed, left_out
+from models.recipients.preferences import Rhythm
+from models.tables.base import new_uid
+from models.tables.ledger import Alert, Delivery, Recipient, RecipientState, SubscriptionTag
+from models.tables.stories import Entry, Revision, Stream
+from models.text.email_address import normal_address
+from models.text.errors import BadLink, Conflict, Forbidden, Gone
+from models.text.tokens import read_leave_token, read_timed_token, timed_token
+
+LIFE = timedelta(minutes=30)
+_FRESH, _MOVE = "fresh", "move"
+_COLUMNS = (
+    "address", "state", "reason", "language", "timezone", "quiet_from", "quiet_until", "paused_until", "shared", "consent",
+    "created_at", "confirmed_at", "ended_at",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Who came by a link.  ``scope``: what the mail was about; ``fresh``: the link went to the address a moment ago."""
+
+    uid: str
+    scope: str
+    fresh: bool
+
+
+def read_pass(tx: Session, keys: Keys, token: str) -> Pass:
+    """Whose link that is; BadLink where it is not ours, Gone where it was fresh and is not any more."""
+    if read := read_timed_token(keys, _FRESH, token, 2):
+        (uid, scope), until = read
+        if until <= now(tx):
+            raise Gone("link", token, "This link was good for 30 minutes. Ask for a new one from the foot of any mail of ours.")
+        return Pass(uid, scope, fresh=True)
+    if found := read_leave_token(keys, token):
+        return Pass(*found, fresh=False)
+    raise BadLink
+
+
+def owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> Recipient:
+    """Who came by a fresh link; raises Forbidden for the link of a mail."""
+    came = read_pass(tx, keys, token)
+    query = select(Recipient).where(Recipient.uid == came.uid)
+    recipient = tx.scalar(query.with_for_update() if lock else query)
+    if not came.fresh:
+        raise Forbidden("This needs a fresh link. Open your settings by any mail of ours and ask for one there.")
+    if recipient is None:
+        raise BadLink
+    if recipient.reason == ERASED:
+        raise Gone("link", token, "Nothing is stored any more that this link could open.")
+    return recipient
+
+
+def send_fresh_link(db: Database, keys: Keys, token: str, client: str, purpose: str) -> None:
+    """Mail a fresh link to whom a link belongs; ``purpose``, "data" or "leave", is what its mail says.
+
+    Who got enough mails of this kind today gets no more, and is not told: whoever asks may not be the owner.
+    """
+    with db.read() as tx:
+        came = read_pass(tx, keys, token)
+        address = followed(tx, came.uid)[0].address
+    strike_for(db, address, client)
+    with db.begin() as tx:
+        recipient = followed(tx, came.uid)[0]
+        if recipient.state in (RecipientState.CONFIRMED, RecipientState.ENDED) and recipient.reason != ERASED:
+            link = timed_token(keys, _FRESH, now(tx) + LIFE, recipient.uid, came.scope)
+            _tell(tx, recipient, {"purpose": purpose, "link": f"/p/{link}"}, recipient.language)
+
+
+def set_shared(db: Database, keys: Keys, token: str, *, shared: bool) -> None:
+    """Say whether several people read that mailbox: nothing is changed then but by a fresh link, which all of them get."""
+    with db.begin() as tx:
+        owner(tx, keys, token, lock=True).shared = shared
+
+
+def ask_to_move(db: Database, keys: Keys, token: str, email: str, client: str, *, blocked: Collection[str] = ()) -> str:
+    """Mail a link to another address that moves everything there; what happens does not depend on whether that is known."""
+    address = normal_address(email)
+    refuse_blocked(address, blocked)
+    with db.read() as tx:
+        owner(tx, keys, token)
+    strike_for(db, address, client)
+    with db.begin() as tx:
+        recipient = owner(tx, keys, token)
+        there = found_or_made(tx, address, recipient)
+        link = timed_token(keys, _MOVE, now(tx) + LIFE, recipient.uid, there.uid)
+        _tell(tx, there, {"purpose": "move", "link": f"/p/move/{link}"}, recipient.language)
+    return address
+
+
+def move(db: Database, keys: Keys, token: str, client: str, *, look: bool = False) -> Recipient:
+    """Move to the address that the link went to; links in mails to the former one end.  ``look``: only say whether it can be.
+
+    Conflict where somebody follows by that address already.
+    """
+    read = read_timed_token(keys, _MOVE, token, 2)
+    if read is None:
+        raise BadLink
+    (uid, new), until = read
+    with db.begin() as tx:
+        here, there = (tx.scalar(select(Recipient).where(Recipient.uid == one).with_for_update()) for one in (uid, new))
+        if until <= now(tx) or here is None or there is None or here.reason == ERASED or here.state is RecipientState.SUPPRESSED:
+            raise Gone("link", token, "This link was used, or is older than 30 minutes.")
+        if there.state is RecipientState.CONFIRMED:
+            raise Conflict("This address follows already. Leave by a mail to the former one, and choose here what you want.")
+        if there.state is RecipientState.SUPPRESSED:
+            raise Gone("link", token, "This address refused our mail, so nothing can move to it.")
+        if not look:
+            address, moved = there.address, {"at": now(tx).isoformat(), "from": network_of(client)}
+            erase(tx, there)
+            tx.flush()
+            here.address, here.domain, here.uid = address, address.partition("@")[2], new_uid(16)
+            here.consent = {**(here.consent or {}), "moved": moved}
+        return here
+
+
+def erase_me(db: Database, keys: Keys, token: str) -> None:
+    """Forget whoever came by a fresh link."""
+    with db.begin() as tx:
+        erase(tx, owner(tx, keys, token, lock=True))
+
+
+def stored_about(tx: Session, recipient: Recipient) -> dict[str, Any]:
+    """All that is stored about a recipient, in values that JSON has: themselves, what they follow, what they were sent."""
+    return {
+        "recipient": {name: _plain(getattr(recipient, name)) for name in _COLUMNS},
+        "follows": [_follow(tx, one) for one in followed(tx, recipient.uid)[1]],
+        "mails": _mails(tx, recipient),
+    }
+
+
+def _follow(tx: Session, one: Any) -> dict[str, Any]:
+    names = ("least_importance", "news", "corrections", "created_at", "next_digest_at", *Rhythm.__dataclass_fields__)
+    return {
+        "story": _public_title(one.stream) if one.stream else None,
+        "but_not": [_public_title(stream) for stream in left_out(tx, one)],
+        "tags": list(tx.scalars(select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == one.id))),
+        **{name: _plain(getattr(one, name)) for name in names},
+    }
+
+
+def _mails(tx: Session, recipient: Recipient) -> list[dict[str, Any]]:
+    """The newest first; what a notice said is its name, and nothing of it is stored but links that have ended."""
+    moment = func.coalesce(Delivery.settled_at, Delivery.created_at)
+    query = (
+        select(moment, Entry.title, Alert.notice, Alert.kind, Delivery.state, Delivery.last_reply)
+        .join(Alert, Alert.id == Delivery.alert_id)
+        .outerjoin(Revision, Revision.id == Alert.revision_id)
+        .outerjoin(Entry, Entry.id == Revision.entry_id)
+        .where(Delivery.recipient_id == recipient.id)
+        .order_by(Delivery.id.desc())
+    )
+    return [
+        {"at": _plain(at), "what": title or (notice or {}).get("name") or kind.value, "state": state.value, "reply": reply}
+        for at, title, notice, kind, state, reply in tx.execute(query)
+    ]
+
+
+def _tell(tx: Session, recipient: Recipient, values: dict[str, str], language: str) -> None:
+    if may_mail_today(tx, "fresh-link", recipient.address):
+        owe_notice(tx, recipient, "fresh-link", {**values, "language": language})
+
+
+def _public_title(stream: Stream) -> str:
+    """The title, unless the story is hidden now: then not even those who follow it are told what it is called."""
+    return stream.title if stream.is_public else ""
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    return getattr(value, "value", value)

@@ -1,0 +1,1 @@
+"""Posting, scheduling, publishing, revising and deleting entries."""

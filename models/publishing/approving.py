@@ -1,0 +1,68 @@
+"""Approving: an author submits, an editor lets it out or returns it with a remark; what is breaking may need a second editor."""
+
+from datetime import timedelta
+
+from sqlalchemy.orm import Session
+
+from models.db.clock import now
+from models.db.database import Database
+from models.publishing.publishing import go_out
+from models.streams.entries import changed, entry_to_change, is_own_submission
+from models.streams.streams import must_take_entries
+from models.tables.people import Role
+from models.tables.stories import Entry, EntryState
+from models.text.actor import Actor
+from models.text.errors import Conflict, Forbidden, Invalid
+from models.text.texts import NOTE, block
+
+
+def approve(db: Database, actor: Actor, uid: str, version: int, *, delay: timedelta = timedelta(0)) -> Entry:
+    """Let a submitted entry out as it was submitted: at its time, where that is to come, else after ``delay``."""
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        entry = entry_to_change(tx, uid, version=version)
+        _must_be_submitted(entry)
+        must_take_entries(entry.stream)
+        soonest = now(tx) + delay
+        if entry.publish_at is None or entry.publish_at < soonest:
+            if entry.publish_at == entry.dated_at:  # its time came while it waited, and is no date to bear
+                entry.dated_at = None
+            entry.publish_at = soonest
+        changed(tx, entry)
+        go_out(tx, actor, entry)
+        return entry
+
+
+def return_entry(db: Database, actor: Actor, uid: str, version: int, remark: str) -> Entry:
+    """Make a submitted entry a draft again; ``remark`` tells its author what is missing."""
+    actor.must_be(Role.EDITOR)
+    remark = block("remark", remark, NOTE)
+    if not remark:
+        raise Invalid("remark", "say what is missing.")
+    with db.begin() as tx:
+        entry = entry_to_change(tx, uid, version=version)
+        _must_be_submitted(entry)
+        entry.remark = remark
+        return _to_draft(tx, entry)
+
+
+def take_back(db: Database, actor: Actor, uid: str, version: int) -> Entry:
+    """Make an entry that one has submitted oneself a draft again."""
+    with db.begin() as tx:
+        entry = entry_to_change(tx, uid, version=version)
+        _must_be_submitted(entry)
+        if not is_own_submission(entry, actor):
+            raise Forbidden("Only who submitted it can take it back; an editor returns it.")
+        return _to_draft(tx, entry)
+
+
+def _must_be_submitted(entry: Entry) -> None:
+    if entry.state is not EntryState.SUBMITTED:
+        raise Conflict(f"This entry is {entry.state.value}, not submitted.")
+
+
+def _to_draft(tx: Session, entry: Entry) -> Entry:
+    entry.state, entry.publish_at = EntryState.DRAFT, None
+    changed(tx, entry)
+    tx.flush()
+    return entry

@@ -1,0 +1,169 @@
+"""Posting: the one way by which an entry comes into being and goes out.
+
+Undo is scheduling: a post waits for ``delay`` as scheduled, and until then nothing of it is anywhere.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from models.db.approval_rules import needs_second
+from models.db.clock import now
+from models.db.database import Database
+from models.db.site import mint_guid
+from models.publishing.publishing import go_out
+from models.streams.entries import entries, entry_to_change, fill, is_own_draft, packed, snapshot
+from models.streams.streams import get_stream, must_take_entries
+from models.tables.base import new_uid
+from models.tables.people import Role
+from models.tables.stories import Entry, EntryState
+from models.text.actor import Actor
+from models.text.errors import Conflict, Invalid, KeyUsed
+from models.text.texts import EntryText
+
+UNPUBLISHED = (EntryState.DRAFT, EntryState.SUBMITTED, EntryState.SCHEDULED)
+_EARLIEST, LATEST = timedelta(days=366 * 150), timedelta(days=366 * 5)
+
+
+@dataclass(frozen=True)
+class Release:
+    """How an entry is to go out, or a draft one day.  ``at`` in the past is the date it bears; ``delay`` is the time left to undo it."""
+
+    alerts: bool = True
+    at: datetime | None = None
+    delay: timedelta = timedelta(0)
+
+
+def add_entry(
+    db: Database,
+    actor: Actor,
+    stream_slug: str,
+    text: EntryText,
+    release: Release | None,
+    *,
+    plan: Release | None = None,
+    request_key: str | None = None,
+) -> Entry:
+    """Post an entry, or keep it as a draft where ``release`` is None; an author's post is submitted to the editors.
+
+    ``plan`` is what a draft remembers of how it is to go out.  The same ``request_key`` from the same account returns the
+    entry that it made first; KeyUsed where that is in another story.
+    """
+    text = text.cleaned()
+    try:
+        with db.begin() as tx:
+            return _earlier(tx, actor, stream_slug, request_key) or _add(tx, actor, stream_slug, text, release, plan, request_key)
+    except IntegrityError:  # two requests with one key met; the other won
+        with db.read() as tx:
+            first = _earlier(tx, actor, stream_slug, request_key)
+        if first is None:
+            raise
+        return first
+
+
+def _earlier(tx: Session, actor: Actor, slug: str, request_key: str | None) -> Entry | None:
+    if request_key is None:
+        return None
+    if not 0 < len(request_key) <= 64:
+        raise Invalid("request_key", "use 1 to 64 characters.")
+    found = tx.scalar(entries().where(Entry.account_id == actor.account_id, Entry.request_key == request_key))
+    if found is not None and found.stream.slug != slug:
+        raise KeyUsed(f"This was sent before, to the story {found.stream.title!r:.80}. Send it again to post it here, too.")
+    return found
+
+
+def _add(
+    tx: Session, actor: Actor, slug: str, text: EntryText, release: Release | None, plan: Release | None, request_key: str | None
+) -> Entry:
+    stream, moment, uid = get_stream(tx, slug), now(tx), new_uid()
+    must_take_entries(stream)
+    entry = Entry(
+        uid=uid,
+        guid=mint_guid(tx, f"{stream.uid}/{uid}", moment),
+        stream=stream,
+        account_id=actor.account_id,
+        request_key=request_key,
+        state=EntryState.DRAFT,
+        version=0,
+        created_at=moment,
+        credits=[],
+        tags=[],
+        pictures=[],
+    )
+    fill(tx, entry, packed(tx, text))
+    if release is not None:
+        _release(tx, actor, entry, release)
+    elif plan is not None:
+        _plan(tx, entry, plan)
+    tx.flush()
+    return entry
+
+
+def save_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryText, plan: Release | None = None) -> Entry:
+    """Change the text of an entry that is not out yet, and how it is to go out.
+
+    Its state stays, but for what a second editor has to approve anew.
+    """
+    text = text.cleaned()
+    with db.begin() as tx:
+        entry = _unpublished(tx, actor, uid, version)
+        fill(tx, entry, packed(tx, text))
+        if plan is not None:
+            _plan(tx, entry, plan)
+        if entry.state is not EntryState.DRAFT and needs_second(tx, entry.importance):
+            entry.state, entry.submitted_by = EntryState.SUBMITTED, actor.account_id  # nobody else has seen this text
+        tx.flush()
+        return entry
+
+
+def post_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryText, release: Release) -> Entry:
+    """Change the text of an entry that is not out yet, and release it."""
+    text = text.cleaned()
+    with db.begin() as tx:
+        entry = _unpublished(tx, actor, uid, version)
+        must_take_entries(entry.stream)
+        former = snapshot(entry)
+        fill(tx, entry, packed(tx, text))
+        if snapshot(entry) != former:  # nobody approves a text of one's own
+            entry.state = EntryState.DRAFT
+        _release(tx, actor, entry, release)
+        tx.flush()
+        return entry
+
+
+def _unpublished(tx: Session, actor: Actor, uid: str, version: int) -> Entry:
+    entry = entry_to_change(tx, uid, version=version)
+    if entry.state not in UNPUBLISHED:
+        raise Conflict("This entry is out already: change it by an update, a correction or silently.")
+    if not is_own_draft(entry, actor):
+        actor.must_be(Role.EDITOR)
+    return entry
+
+
+def _plan(tx: Session, entry: Entry, plan: Release) -> None:
+    """Note how an entry is to go out; a scheduled one moves to another time ahead, or stays where none was chosen for it."""
+    at, ahead = _checked(tx, plan.at)
+    if entry.state is EntryState.SCHEDULED and not ahead:
+        if entry.publish_at == entry.dated_at:
+            raise Invalid("at", "choose a time ahead, or post it to let it go out now.")
+        at = entry.dated_at
+    elif entry.state is EntryState.SCHEDULED:
+        entry.publish_at, entry.held_at = at, None
+    entry.alerts, entry.dated_at = plan.alerts, at
+
+
+def _release(tx: Session, actor: Actor, entry: Entry, release: Release) -> None:
+    at, ahead = _checked(tx, release.at)
+    entry.alerts, entry.dated_at = release.alerts, at
+    entry.publish_at = at if ahead else now(tx) + release.delay
+    go_out(tx, actor, entry)
+
+
+def _checked(tx: Session, at: datetime | None) -> tuple[datetime | None, bool]:
+    """A time that may be chosen, and whether it is still ahead; raises Invalid."""
+    moment = now(tx)
+    if at is not None and not moment - _EARLIEST < at < moment + LATEST:
+        raise Invalid("at", "choose a time within the last 150 and the next 5 years.")
+    return at, at is not None and at > moment

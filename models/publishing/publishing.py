@@ -1,0 +1,165 @@
+"""Publishing: the moment at which a scheduled entry becomes public and its alert is owed."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, select, update
+from sqlalchemy.orm import Session
+
+from models.alerts.alerts import owe, tell_operators
+from models.db.approval_rules import needs_second
+from models.db.clock import now
+from models.db.database import Database, rows_changed
+from models.streams.entries import entry_to_change, must_be_at, snapshot
+from models.streams.streams import must_take_entries, touch
+from models.tables.people import Role
+from models.tables.stories import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream, StreamState
+from models.text.actor import Actor
+from models.text.errors import AlreadyOut, Conflict, Forbidden
+
+NEWS_AGE = timedelta(days=1)  # an entry that bears an older date when it comes out is no news
+MAX_PUBLICATION_DELAY = timedelta(hours=1)
+MAX_TITLES_TOLD = 20
+
+
+def publish(tx: Session, entry: Entry) -> bool:
+    """Make a scheduled entry public and owe its alert; False if it was changed, withdrawn or published meanwhile.
+
+    One compare-and-set, so of any number of nodes one wins.
+    Sends nothing and names no recipient, so the cost does not depend on how many there are.
+    """
+    moment = now(tx)
+    if not _moved(tx, entry, state=EntryState.PUBLISHED):
+        return False
+    stream = entry.stream
+    entry.published_at = entry.updated_at = _date(entry, moment)
+    entry.backdated = _is_backdated(entry, moment)
+    entry.changed_at, entry.held_at = moment, None
+    entry.seq = touch(tx, stream, more=1)
+    stream.last_entry_at = max(stream.last_entry_at or moment, moment)
+    stream.state = StreamState.LIVE if stream.state is StreamState.QUIET else stream.state
+    revision = Revision(
+        entry_id=entry.id,
+        no=1,
+        kind=RevisionKind.PUBLISH,
+        state=RevisionState.APPLIED,
+        content=snapshot(entry),
+        alerts=entry.alerts,
+        account_id=entry.account_id,
+        created_at=moment,
+        apply_at=moment,
+        applied_at=moment,
+    )
+    tx.add(revision)
+    owe(tx, revision, entry)
+    return True
+
+
+def go_out(tx: Session, actor: Actor, entry: Entry) -> None:
+    """Schedule an entry for its ``publish_at``, or publish it where that has come.
+
+    It is submitted instead where an editor has to approve it: an author's, and a breaking one that needs a second editor.
+    """
+    entry.remark, entry.held_at = "", None
+    if not actor.role.includes(Role.EDITOR) or _waits_for_second(tx, actor, entry):
+        entry.state, entry.submitted_by = EntryState.SUBMITTED, actor.account_id
+        return
+    entry.state = EntryState.SCHEDULED
+    tx.flush()
+    if entry.publish_at is not None and entry.publish_at <= now(tx):
+        publish(tx, entry)
+
+
+def _waits_for_second(tx: Session, actor: Actor, entry: Entry) -> bool:
+    if not needs_second(tx, entry.importance):
+        return False
+    if entry.state is EntryState.SUBMITTED and entry.submitted_by == actor.account_id:
+        raise Forbidden("A breaking entry needs a second editor: somebody else has to approve what you submitted.")
+    return entry.state is not EntryState.SUBMITTED
+
+
+def _date(entry: Entry, moment: datetime) -> datetime:
+    """What it bears: a date in the past that was chosen for it, else the moment at which it really goes out."""
+    if entry.dated_at is None or entry.publish_at is None or entry.dated_at >= entry.publish_at:
+        return moment
+    return entry.dated_at
+
+
+def _is_backdated(entry: Entry, moment: datetime) -> bool:
+    """Whether a published entry is no news to those who are told of new entries alone, such as chat bots."""
+    assert entry.published_at is not None
+    age = moment - entry.published_at
+    return age > NEWS_AGE or (age > timedelta(0) and not entry.alerts)
+
+
+def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
+    """End the wait of a scheduled entry."""
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        entry = entry_to_change(tx, uid)
+        if entry.state is EntryState.SCHEDULED:
+            must_be_at(entry, version)
+            must_take_entries(entry.stream)
+            publish(tx, entry)
+        if entry.state is not EntryState.PUBLISHED:
+            raise Conflict("This entry is not scheduled.")
+        return entry
+
+
+def publish_due(db: Database, max_delay: timedelta = MAX_PUBLICATION_DELAY) -> int:
+    """Publish every scheduled entry whose time has come; returns how many.  Any number of nodes may call it at once.
+
+    What should have gone out more than ``max_delay`` ago, while no worker ran, is held for an editor instead.
+    """
+    hold_late_entries(db, max_delay)
+    with db.read() as tx:
+        due = tx.scalars(
+            select(Entry.uid).where(Entry.id.in_(_scheduled(Entry.publish_at <= now(tx)))).order_by(Entry.publish_at, Entry.id)
+        ).all()
+    published = 0
+    for uid in due:
+        with db.begin() as tx:
+            entry = entry_to_change(tx, uid)
+            if entry.state is EntryState.SCHEDULED and entry.held_at is None and entry.publish_at is not None:
+                published += entry.publish_at <= now(tx) and publish(tx, entry)
+    return published
+
+
+def hold_late_entries(db: Database, max_delay: timedelta) -> int:
+    """Hold what should have gone out more than ``max_delay`` ago, and tell the operators once; returns how many entries that is."""
+    with db.read() as tx:
+        if tx.scalar(_scheduled(Entry.publish_at < now(tx) - max_delay).limit(1)) is None:
+            return 0
+    with db.begin() as tx:
+        late = tx.scalars(
+            select(Entry)
+            .where(Entry.id.in_(_scheduled(Entry.publish_at < now(tx) - max_delay)))
+            .order_by(Entry.publish_at)
+            .with_for_update()
+        ).all()
+        for entry in late:
+            entry.held_at = now(tx)
+        if late:
+            titles = [entry.title for entry in late[:MAX_TITLES_TOLD]]
+            tell_operators(tx, "late-entries", {"number": len(late), "titles": titles})
+        return len(late)
+
+
+def _scheduled(when: ColumnElement[bool]) -> Select[int]:
+    """The scheduled entries that may go out, that nothing holds, and whose time meets a condition."""
+    waits = (Entry.state == EntryState.SCHEDULED, Entry.held_at.is_(None), when)
+    open_stream = Stream.state.not_in([StreamState.ENDED, StreamState.DELETED])
+    return select(Entry.id).join(Stream, Stream.id == Entry.stream_id).where(*waits, open_stream)
+
+
+def withdraw(tx: Session, entry: Entry) -> None:
+    """Make a scheduled entry a draft again: the undo of a post."""
+    if not _moved(tx, entry, state=EntryState.DRAFT, publish_at=None, held_at=None):
+        raise AlreadyOut(entry.uid)
+
+
+def _moved(tx: Session, entry: Entry, **values: Any) -> bool:
+    waits = (Entry.id == entry.id, Entry.state == EntryState.SCHEDULED, Entry.version == entry.version)
+    won = rows_changed(tx, update(Entry).where(*waits).values(version=Entry.version + 1, **values)) == 1
+    tx.refresh(entry, ["version", *values])
+    return won

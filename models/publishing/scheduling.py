@@ -1,0 +1,45 @@
+"""Scheduling: what goes out when, at another time, and not at all by `models.publishing.revising.undo`."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.db.clock import now
+from models.db.database import Database
+from models.publishing.posting import LATEST
+from models.streams.entries import changed, entry_to_change, headlines, must_be_at
+from models.tables.people import Role
+from models.tables.stories import Entry, EntryState, Stream, StreamState
+from models.text.actor import Actor
+from models.text.errors import AlreadyOut, Conflict, Invalid
+
+
+def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime) -> Entry:
+    """Let a scheduled entry go out at another time, which is still to come."""
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        entry = entry_to_change(tx, uid)
+        if entry.state in (EntryState.PUBLISHED, EntryState.RETRACTED):
+            raise AlreadyOut(uid)
+        if entry.state is not EntryState.SCHEDULED:
+            raise Conflict("This entry is not scheduled.")
+        must_be_at(entry, version)
+        if not now(tx) < at < now(tx) + LATEST:
+            raise Invalid("at", "choose a time within the next 5 years; Publish now does it at once.")
+        entry.publish_at = entry.dated_at = at
+        entry.held_at = None
+        changed(tx, entry)
+        tx.flush()
+        return entry
+
+
+def schedule(tx: Session, *, until: datetime | None = None, late: bool | None = None, limit: int = 200) -> Sequence[Entry]:
+    """What is to go out, the next first; ``until`` that moment; only what is late, or is not."""
+    waits = select(Entry.id).join(Entry.stream).where(Entry.state == EntryState.SCHEDULED, Stream.state != StreamState.DELETED)
+    if until is not None:
+        waits = waits.where(Entry.publish_at < until)
+    if late is not None:
+        waits = waits.where(Entry.late if late else ~Entry.late)
+    return tx.scalars(headlines().where(Entry.id.in_(waits)).order_by(Entry.publish_at, Entry.id).limit(limit)).all()

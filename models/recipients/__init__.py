@@ -1,0 +1,1 @@
+"""Recipients, subscriptions and preferences; digest times and forecasts."""

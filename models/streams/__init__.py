@@ -1,0 +1,1 @@
+"""Streams and their entries, contributors and pictures: rules and queries."""

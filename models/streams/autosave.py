@@ -1,0 +1,107 @@
+"""Kept forms: what somebody types, kept while it is typed, so that no closed browser and no log-out loses it.
+
+A kept form is no draft: it changes no entry, nobody else sees it, and it goes once the form was sent.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Select, delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from models.db.clock import now
+from models.db.database import Database
+from models.tables.autosaves import KeptForm
+from models.tables.stories import Entry, Revision
+from models.text.actor import Actor
+from models.text.errors import Conflict, Invalid, KeptElsewhere, KeyUsed
+
+MOST = 100
+"""Kept forms of an account."""
+LONGEST = 250_000
+"""Characters of all fields together: the longest text that an entry takes, its pictures' words, and room for what must be shortened."""
+KEPT = timedelta(days=30)
+
+Fields = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A kept form in a list."""
+
+    place: str
+    title: str
+    saved_at: datetime
+    entry: str | None  # the uid of the entry that it would change; None: a new one
+
+
+def keep(db: Database, actor: Actor, place: str, fields: Fields, *, window: str, seen: datetime | None, key: str = "") -> datetime:
+    """Keep a form's fields in place of what was kept there before; returns when.
+
+    ``window`` is who types, ``seen`` when that was kept which it began with, ``key`` the form's request key.  Raises
+    KeptElsewhere where another window has kept something else there since, KeyUsed where the form was sent already.
+    """
+    if sum(len(value) for values in fields.values() for value in values) > LONGEST:
+        raise Invalid("body", f"shorten it: above {LONGEST:,} characters nothing is kept.")
+    content = {name: [value.replace("\x00", "") for value in values] for name, values in fields.items()}  # PostgreSQL bears none
+    with db.begin() as tx:
+        found = tx.scalar(_at(actor, place).with_for_update())
+        if found is None:
+            found = _new(tx, actor, place, key)
+        elif found.saved_at != seen and found.fields.get("window") != [window] and _differ(found.fields, content):
+            raise KeptElsewhere(found.saved_at)
+        found.fields, found.saved_at = content | {"window": [window]}, now(tx)
+        tx.flush()
+        return found.saved_at
+
+
+def kept_form(tx: Session, actor: Actor, place: str) -> KeptForm | None:
+    """What this account has kept there."""
+    return tx.scalar(_at(actor, place)) if place.isalnum() else None
+
+
+def unfinished(tx: Session, actor: Actor) -> list[Unfinished]:
+    """All that an account has kept, the last first."""
+    title = KeptForm.fields[("title", 0)].as_string()
+    query = select(KeptForm.place, title, KeptForm.saved_at, Entry.uid).outerjoin(Entry, Entry.uid == KeptForm.place)
+    mine = query.where(KeptForm.account_id == actor.account_id).order_by(KeptForm.saved_at.desc(), KeptForm.id.desc())
+    return [Unfinished(place, words or "", saved_at, uid) for place, words, saved_at, uid in tx.execute(mine)]
+
+
+def drop_kept(db: Database, actor: Actor, place: str) -> None:
+    """Forget it: it was sent, or is not wanted."""
+    with db.begin() as tx:
+        tx.execute(delete(KeptForm).where(KeptForm.account_id == actor.account_id, KeptForm.place == place))
+
+
+def forget_kept(db: Database) -> None:
+    """Forget what nobody went on with.  Writes only where there is any."""
+    with db.read() as tx:
+        old = tx.scalars(select(KeptForm.id).where(KeptForm.saved_at < now(tx) - KEPT).limit(MOST)).all()
+    if old:
+        with db.begin() as tx:
+            tx.execute(delete(KeptForm).where(KeptForm.id.in_(old), KeptForm.saved_at < now(tx) - KEPT))
+
+
+def _at(actor: Actor, place: str) -> Select[KeptForm]:
+    return select(KeptForm).where(KeptForm.account_id == actor.account_id, KeptForm.place == place)
+
+
+def _new(tx: Session, actor: Actor, place: str, key: str) -> KeptForm:
+    """Room for another; what was sent a moment ago is not kept again by a request that was slower."""
+    sent = [select(kind.id).where(kind.account_id == actor.account_id, kind.request_key == key) for kind in (Entry, Revision)]
+    if key and tx.scalar(select(or_(*(query.exists() for query in sent)))):
+        raise KeyUsed("This was sent before.")
+    if tx.execute(select(func.count()).where(KeptForm.account_id == actor.account_id)).scalar_one() >= MOST:
+        raise Conflict(f"{MOST} texts of yours wait to be gone on with: drop some, then this is kept, too.")
+    assert actor.account_id is not None
+    made = KeptForm(account_id=actor.account_id, place=place)
+    tx.add(made)
+    return made
+
+
+def _differ(one: Fields, other: Fields) -> bool:
+    """Whether two forms say different things; which window and version they are of says nothing."""
+    names = (one.keys() | other.keys()) - {"window", "version", "request_key"}
+    return any(list(one.get(name, [""])) != list(other.get(name, [""])) for name in names)

@@ -1,0 +1,103 @@
+"""What all public stories have of one tag, or of one person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.orm import Session
+
+from models.streams.entries import entries
+from models.streams.page_queries import Pages, cut
+from models.streams.streams import LATEST_FIRST
+from models.tables.people import Contributor
+from models.tables.stories import CLOSED, Entry, EntryContributor, EntryState, EntryTag, Stream, StreamContributor
+from models.text.errors import NotFound
+
+# Of entries joined with their streams: what the public may read.
+_OPEN = Stream.state.not_in(CLOSED)
+_OUT = (Entry.state == EntryState.PUBLISHED, _OPEN)
+_EVER_OUT = (Entry.seq.is_not(None), _OPEN)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of entries, newest first."""
+
+    entries: Sequence[Entry]
+    updates: int
+    pages: Pages
+
+
+@dataclass(frozen=True)
+class TagPage:
+    """A tag, as the newest entry that bears it writes it."""
+
+    slug: str
+    label: str
+    listing: Listing
+
+
+@dataclass(frozen=True)
+class ContributorPage:
+    """A person and the stories that they are credited on, the one with the latest entry first."""
+
+    person: Contributor
+    streams: Sequence[Stream]
+    listing: Listing
+
+
+def page_of_tag(tx: Session, slug: str, *, before: int | None = None) -> TagPage:
+    """The entries of that tag; NotFound where no public one bears it."""
+    return TagPage(slug, tag_label(tx, slug), _listing(tx, tagged(slug), before))
+
+
+def page_of_contributor(tx: Session, slug: str, *, before: int | None = None) -> ContributorPage:
+    """The entries that name that person; NotFound where neither a public entry nor a public story does."""
+    person = public_contributor(tx, slug)
+    return ContributorPage(person, tx.scalars(_credited(person).order_by(*LATEST_FIRST)).all(), _listing(tx, named(person), before))
+
+
+def tag_label(tx: Session, slug: str, *, withdrawn: bool = False) -> str:
+    """A tag as the newest public entry that bears it writes it; NotFound where none does.
+
+    ``withdrawn``: or one that was public, for a feed has to tell its followers.
+    """
+    borne = select(EntryTag.label).join(Entry, Entry.id == EntryTag.entry_id).join(Entry.stream).where(EntryTag.slug == slug)
+    label = tx.scalar(borne.where(*(_EVER_OUT if withdrawn else _OUT)).order_by(Entry.seq.desc()).limit(1))
+    if label is None:
+        raise NotFound("tag", slug)
+    return label
+
+
+def public_contributor(tx: Session, slug: str, *, withdrawn: bool = False) -> Contributor:
+    """Somebody whom a public entry or a public story names; NotFound for anybody else: a draft tells nobody who writes it.
+
+    ``withdrawn``: an entry that was public will do, too.
+    """
+    person = tx.scalar(select(Contributor).where(Contributor.slug == slug))
+    if person is None:
+        raise NotFound("contributor", slug)
+    bylines = select(Entry.id).join(Entry.stream).where(named(person), *(_EVER_OUT if withdrawn else _OUT))
+    if tx.scalar(_credited(person).limit(1)) is None and tx.scalar(bylines.limit(1)) is None:
+        raise NotFound("contributor", slug)
+    return person
+
+
+def tagged(slug: str) -> ColumnElement[bool]:
+    """The condition of an entry that bears a tag."""
+    return Entry.id.in_(select(EntryTag.entry_id).where(EntryTag.slug == slug))
+
+
+def named(person: Contributor) -> ColumnElement[bool]:
+    """The condition of an entry whose byline names somebody."""
+    return Entry.id.in_(select(EntryContributor.entry_id).where(EntryContributor.contributor_id == person.id))
+
+
+def _credited(person: Contributor) -> Select[Stream]:
+    return select(Stream).join(Stream.credits).where(StreamContributor.contributor_id == person.id, _OPEN)
+
+
+def _listing(tx: Session, belongs: ColumnElement[bool], before: int | None) -> Listing:
+    number = tx.scalar(select(func.count()).select_from(Entry).join(Entry.stream).where(belongs, *_OUT))
+    found, pages = cut(tx, entries().join(Entry.stream).where(belongs, *_OUT), before)
+    return Listing(found, number or 0, pages)

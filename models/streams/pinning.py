@@ -1,0 +1,55 @@
+"""Pinning: a few entries stand on top of their story's page, however much comes after them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import func, select, text
+from sqlalchemy.orm import Session
+
+from models.db.clock import now
+from models.db.database import Database
+from models.streams.entries import entries, entry_to_change
+from models.streams.streams import touch
+from models.tables.people import Role
+from models.tables.stories import Entry, EntryState
+from models.text.actor import Actor
+from models.text.errors import Conflict
+
+MOST = 3
+"""Of one story: more would push down what is new."""
+_PINNED = text("entry.pinned_at IS NOT NULL")  # word for word as in the partial index
+
+
+def pin(db: Database, actor: Actor, uid: str) -> Entry:
+    """Let an entry stand on top of its story's page.  Nobody is alerted, and its text and dates stay."""
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        entry = entry_to_change(tx, uid)
+        if entry.state is not EntryState.PUBLISHED:
+            raise Conflict(f"This entry is {entry.state.value}; only what is out can be pinned.")
+        if entry.pinned_at is None:
+            touch(tx, entry.stream)  # first: it lets nobody else pin meanwhile
+            if tx.execute(select(func.count()).select_from(Entry).where(*_pinned(entry.stream_id))).scalar_one() >= MOST:
+                raise Conflict(f"{MOST} entries of this story are pinned already. Unpin one first.")
+            entry.pinned_at = now(tx)
+        return entry
+
+
+def unpin(db: Database, actor: Actor, uid: str) -> Entry:
+    """Let it stand in its place in time only."""
+    actor.must_be(Role.EDITOR)
+    with db.begin() as tx:
+        entry = entry_to_change(tx, uid)
+        if entry.pinned_at is not None:
+            entry.pinned_at = None
+            touch(tx, entry.stream)
+        return entry
+
+
+def pinned(tx: Session, stream_id: int) -> Sequence[Entry]:
+    """What is pinned in a story, the last pinned first; what is withdrawn keeps its pin for when it is restored."""
+    return tx.scalars(entries().where(*_pinned(stream_id)).order_by(Entry.pinned_at.desc(), Entry.id.desc()).limit(MOST)).all()
+
+
+def _pinned(stream_id: int) -> tuple[Any, ...]:
+    return Entry.stream_id == stream_id, Entry.state == EntryState.PUBLISHED, _PINNED

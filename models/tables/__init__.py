@@ -1,0 +1,1 @@
+"""Tables: typed columns, constraints and indexes. Nothing here runs a query."""

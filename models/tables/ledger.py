@@ -1,0 +1,396 @@
+"""Tables: who is told, what is to be told, and what became of each message."""
+
+import enum
+from datetime import UTC, date, datetime, time
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    String,
+    Text,
+    UniqueConstraint,
+    and_,
+    case,
+    false,
+    literal,
+    text,
+    true,
+)
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from models.tables.base import Base, BigId, Uid
+from models.tables.stories import Importance, Revision, Stream
+
+
+class RecipientKind(enum.Enum):
+    """How a recipient is reached."""
+
+    MAIL = "mail"
+    CHANNEL = "channel"
+
+
+class RecipientState(enum.Enum):
+    """Only confirmed recipients are told anything but the question whether they confirm."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    ENDED = "ended"
+    SUPPRESSED = "suppressed"
+
+
+class Lane(enum.Enum):
+    """Which workers send it: chat, push and notices never wait behind bulk mail."""
+
+    URGENT = "urgent"
+    BULK = "bulk"
+
+
+_ADDRESS = String(320).with_variant(String(320, collation="C"), "postgresql")
+"""Compared byte by byte on both databases, so that the unique index also finds beginnings."""
+
+
+def _domain(context: Any) -> str:
+    return str(context.get_current_parameters()["address"]).partition("@")[2]
+
+
+class Recipient(Base):
+    """An e-mail address or a channel."""
+
+    __tablename__ = "recipient"
+    __table_args__ = (
+        UniqueConstraint("kind", "address"),
+        # A fan-out to channels walks them without meeting the mail addresses, which may be many more.
+        Index(None, "lane", "id"),
+        # The desk lists those of one state, and all of a domain.
+        Index(None, "kind", "state", "id"),
+        Index(None, "domain", "id"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[BigId]
+    uid: Mapped[Uid]
+    kind: Mapped[RecipientKind]
+    address: Mapped[str] = mapped_column(_ADDRESS)  # the normalised e-mail address, or the channel's name
+    domain: Mapped[str] = mapped_column(String(255), default=_domain, server_default=text("''"))  # of a mail address
+    service: Mapped[str] = mapped_column(String(32), default="mail")
+    sealed_url: Mapped[str | None] = mapped_column(Text)  # a channel's Apprise URL, encrypted
+    masked_url: Mapped[str] = mapped_column(String(300), default="")
+    lane: Mapped[Lane]
+    language: Mapped[str] = mapped_column(String(35), default="en")
+    timezone: Mapped[str] = mapped_column(String(64), default="UTC")
+    quiet_from: Mapped[time | None]
+    quiet_until: Mapped[time | None]
+    paused_until: Mapped[datetime | None]
+    state: Mapped[RecipientState]
+    reason: Mapped[str] = mapped_column(String(500), default="")  # why it is ended or suppressed, in the remote's words
+    confirmed_at: Mapped[datetime | None]
+    consent: Mapped[dict[str, Any] | None]  # how, where and when they said that they want it: the proof
+    shared: Mapped[bool] = mapped_column(default=False, server_default=false())  # several read that mailbox: one click asks before it ends
+    ended_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    next_at: Mapped[datetime | None]  # pace: nothing is sent there before
+    refusals: Mapped[int] = mapped_column(default=0)  # running, of a channel; the breaker counts them
+    failing_since: Mapped[datetime | None]  # of a channel: the first failure since a message got through
+    sick_since: Mapped[datetime | None]  # the breaker is open: one real delivery at a time tries it, not before `next_at`
+
+    @hybrid_property
+    def failing(self) -> bool:
+        """Whether it is a channel in use whose breaker is open: the one meaning of "failing" on every page and in every report."""
+        return self.kind is RecipientKind.CHANNEL and self.state is RecipientState.CONFIRMED and self.sick_since is not None
+
+    @failing.inplace.expression
+    @classmethod
+    def _failing(cls) -> ColumnElement[bool]:
+        return and_(cls.kind == RecipientKind.CHANNEL, cls.state == RecipientState.CONFIRMED, cls.sick_since.is_not(None))
+
+
+class Cadence(enum.Enum):
+    """How soon a subscription is served: at once, or in a digest."""
+
+    AT_ONCE = "at_once"
+    INTERVAL = "interval"  # every so many minutes, if there is anything
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
+_DIGESTED = "next_digest_at IS NOT NULL AND ended_at IS NULL"
+
+
+class Subscription(Base):
+    """A recipient follows a stream, or all streams where ``stream_id`` is null."""
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        UniqueConstraint("recipient_id", "stream_id"),
+        # Null is never equal to null: one row for all streams needs an index of its own.
+        Index(
+            "uq_subscription_all",
+            "recipient_id",
+            unique=True,
+            sqlite_where=text("stream_id IS NULL"),
+            postgresql_where=text("stream_id IS NULL"),
+        ),
+        # A fan-out walks the followers of a stream in the order of their recipients.
+        Index(None, "stream_id", "recipient_id"),
+        # The ticker asks whose digest is due.
+        Index(None, "next_digest_at", sqlite_where=text(_DIGESTED), postgresql_where=text(_DIGESTED)),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[BigId]
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("recipient.id", ondelete="CASCADE"))
+    stream_id: Mapped[int | None] = mapped_column(ForeignKey("stream.id", ondelete="CASCADE"))
+    least_importance: Mapped[Importance] = mapped_column(default=Importance.NORMAL)
+    news: Mapped[bool] = mapped_column(default=True, server_default=true())  # wants new entries
+    corrections: Mapped[bool] = mapped_column(default=True)  # wants updates and corrections, too
+    cadence: Mapped[Cadence] = mapped_column(default=Cadence.AT_ONCE)
+    at_once_from: Mapped[Importance | None]  # of a digest: what matters so much does not wait for it
+    every_minutes: Mapped[int | None]  # of an interval
+    digest_time: Mapped[time | None]  # of a daily or weekly one, in the recipient's zone
+    digest_day: Mapped[int | None]  # of a weekly one; Monday is 0
+    next_digest_at: Mapped[datetime | None]
+    started_seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it began: a clock may be put back
+    digested_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # entries up to there were told, or out before
+    created_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    recipient: Mapped[Recipient] = relationship(lazy="raise")
+    stream: Mapped[Stream | None] = relationship(lazy="raise")
+
+
+class SubscriptionTag(Base):
+    """A tag that a subscription is limited to; none means no limit."""
+
+    __tablename__ = "subscription_tag"
+
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True)
+    slug: Mapped[str] = mapped_column(String(80), primary_key=True)
+
+
+class SubscriptionExcept(Base):
+    """A stream that a subscription to all streams leaves out: it was left, and all the others were not."""
+
+    __tablename__ = "subscription_except"
+
+    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True)
+    stream_id: Mapped[int] = mapped_column(ForeignKey("stream.id", ondelete="CASCADE"), primary_key=True)
+
+
+class AlertKind(enum.Enum):
+    """What an alert tells."""
+
+    REVISION = "revision"
+    DIGEST = "digest"
+    NOTICE = "notice"
+    ENDING = "ending"  # a stream's last word to those who follow it
+
+
+class Alert(Base):
+    """One thing to tell."""
+
+    __tablename__ = "alert"
+    __table_args__ = (
+        UniqueConstraint("slot", "cadence"),  # a digest is made once
+        # A digest asks what else was told since the one before.
+        Index(None, "kind", "seq"),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[BigId]
+    kind: Mapped[AlertKind]
+    revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id", ondelete="CASCADE"), unique=True)
+    stream_id: Mapped[int | None] = mapped_column(BigInteger)  # of an ending
+    seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it was owed; a digest tells what came up to there
+    public_seq: Mapped[int | None] = mapped_column(BigInteger)  # the counter when its cause became public; who followed later is not told
+    slot: Mapped[str | None] = mapped_column(String(40))
+    cadence: Mapped[Cadence | None]
+    notice: Mapped[dict[str, Any] | None]  # the name of a notice and its values
+    priority: Mapped[int] = mapped_column(default=1)  # -1 of a hold, 0 breaking and notices, 1 normal, 2 digest
+    created_at: Mapped[datetime]
+    stopped_at: Mapped[datetime | None]
+    waits_for: Mapped[str | None] = mapped_column(String(16))  # why it waits on the desk for an editor: second, or most
+    held_at: Mapped[datetime | None]  # its first delivery would leave so late that an operator decides
+    resumed_at: Mapped[datetime | None]  # when an operator let it go, however late it was
+    finished_at: Mapped[datetime | None]  # nothing of it is owed any more
+    folded_at: Mapped[datetime | None]  # only its tallies are left; it never expands again
+    revision: Mapped[Revision | None] = relationship(lazy="raise")
+
+
+class Fanout(Base):
+    """How far an alert has been turned into deliveries of one lane."""
+
+    __tablename__ = "fanout"
+    __table_args__ = (
+        UniqueConstraint("alert_id", "lane"),
+        # Workers ask which are not done.
+        Index(None, "lane", "id", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")),
+        {"sqlite_autoincrement": True},
+    )
+
+    id: Mapped[BigId]
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id", ondelete="CASCADE"))
+    lane: Mapped[Lane]
+    cursor: Mapped[int] = mapped_column(BigInteger, default=0)  # the last recipient looked at
+    done_at: Mapped[datetime | None]
+    alert: Mapped[Alert] = relationship(lazy="raise")
+
+
+class DeliveryState(enum.Enum):
+    """What happened to one message."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # it may have arrived, and is not sent again by itself
+    SKIPPED = "skipped"
+
+
+class SkipReason(enum.Enum):
+    """Why a message is not sent though it was owed."""
+
+    FILTER = "filter"
+    QUIET = "quiet"
+    DIGEST = "digest"
+    SUPERSEDED = "superseded"
+    RETRACTED = "retracted"
+    CANCELLED = "cancelled"
+    SUPPRESSED = "suppressed"
+
+
+HELD = datetime(9000, 1, 1, tzinfo=UTC)
+"""When a delivery is due that an operator has to let go first: behind all others in the queue, so it costs no claim a look."""
+
+
+class Delivery(Base):
+    """One alert to one recipient."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        # A recipient gets an alert once, however often a worker restarts.
+        UniqueConstraint("alert_id", "recipient_id"),
+        # A lane's claim asks only for rows that it may take now, the most urgent first.
+        Index(None, "lane", "priority", "due_at", "id", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
+        # The ticker releases leases that ran out.
+        Index(None, "lease_until", sqlite_where=text("state = 'claimed'"), postgresql_where=text("state = 'claimed'")),
+        # What else is owed to a channel, which may be told in one message.
+        Index(
+            "ix_delivery_chat_owed",
+            "recipient_id",
+            "id",
+            sqlite_where=text("state = 'queued' AND lane = 'urgent'"),
+            postgresql_where=text("state = 'queued' AND lane = 'urgent'"),
+        ),
+        # What went wrong with an alert, among however many that went well.
+        Index(
+            None,
+            "alert_id",
+            "id",
+            sqlite_where=text("state IN ('failed', 'unknown')"),
+            postgresql_where=text("state IN ('failed', 'unknown')"),
+        ),
+        # Which digests a recipient had since a moment, and whether one of them still waits.
+        Index("ix_delivery_digest", "recipient_id", "alert_id", sqlite_where=text("priority = 2"), postgresql_where=text("priority = 2")),
+        # What a recipient was told, and whether an earlier revision still waits.
+        Index(None, "recipient_id", "id"),
+        {"sqlite_autoincrement": True},  # a deleted row's id is never given to a newcomer
+    )
+
+    id: Mapped[BigId]
+    uid: Mapped[Uid]  # the Message-ID is made from it
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id", ondelete="CASCADE"))
+    recipient_id: Mapped[int] = mapped_column(ForeignKey("recipient.id", ondelete="CASCADE"))
+    subscription_id: Mapped[int | None] = mapped_column(ForeignKey("subscription.id", ondelete="SET NULL"))  # why one gets it
+    lane: Mapped[Lane]
+    priority: Mapped[int]
+    state: Mapped[DeliveryState] = mapped_column(default=DeliveryState.QUEUED)
+    reason: Mapped[SkipReason | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    lease_until: Mapped[datetime | None]
+    lost_leases: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # in a row that ran out before anything was sent
+    claim_token: Mapped[str | None] = mapped_column(String(32))
+    started_at: Mapped[datetime | None]  # the attempt began, so the message may be out
+    # When an attempt may first have delivered it without an answer that says so.  It outlives all
+    # that becomes of the row: what may have arrived is told of a retraction.
+    may_have_arrived_at: Mapped[datetime | None]
+    settled_at: Mapped[datetime | None]
+    last_reply: Mapped[str | None] = mapped_column(String(500))
+    folded_into: Mapped[int | None] = mapped_column(BigInteger)  # told inside the message of that delivery, to the same channel
+    alert: Mapped[Alert] = relationship(lazy="raise")
+    recipient: Mapped[Recipient] = relationship(lazy="raise")
+
+
+TOLD_STATE = case(
+    (
+        and_(Delivery.may_have_arrived_at.is_not(None), Delivery.state != DeliveryState.CLAIMED),
+        literal(DeliveryState.UNKNOWN, Delivery.__table__.c.state.type),
+    ),
+    else_=Delivery.state,
+)
+"""State of a delivery as far as its recipient's knowledge goes: unknown where an earlier attempt
+may have arrived, whatever became of the row since."""
+MAY_HAVE_BEEN_TOLD = TOLD_STATE.in_([DeliveryState.SENT, DeliveryState.CLAIMED, DeliveryState.UNKNOWN])
+"""The recipient of a delivery may know what it tells."""
+
+
+class Tally(Base):
+    """How many deliveries of an alert came to a state, as one worker counted: summed on read, so that workers never meet."""
+
+    __tablename__ = "tally"
+
+    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id", ondelete="CASCADE"), primary_key=True)
+    worker: Mapped[str] = mapped_column(String(64), primary_key=True)
+    lane: Mapped[Lane] = mapped_column(primary_key=True)
+    state: Mapped[DeliveryState] = mapped_column(primary_key=True)  # queued: owed in all
+    number: Mapped[int] = mapped_column(BigInteger, default=0)
+    # Of those, how many left the state again by a retry: a counter must never fall.
+    taken_back: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+
+
+class DailySum(Base):
+    """A number as it stood at the end of a day (UTC), for plots: counting it again would read everything."""
+
+    __tablename__ = "daily_sum"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+
+
+class WorkerHeartbeat(Base):
+    """A worker process that runs, or that stopped without saying so.  See `models.db.heartbeats`."""
+
+    __tablename__ = "worker_heartbeat"
+
+    worker: Mapped[str] = mapped_column(String(64), primary_key=True)  # host:process id
+    lanes: Mapped[str] = mapped_column(String(40))  # values of Lane, separated by spaces
+    started_at: Mapped[datetime]
+    beat_at: Mapped[datetime]
+
+
+class SendMark(Base):
+    """How far sending has come, in one row.  See `models.alerts.send_mark`."""
+
+    __tablename__ = "send_mark"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger)
+    transaction_id: Mapped[int | None] = mapped_column(BigInteger)  # PostgreSQL's, that wrote the row
+    timeline: Mapped[int | None]  # PostgreSQL's, when the row was written
+
+
+class Pause(Base):
+    """Something that all nodes wait for until a moment: a mail server that is away, a target that refuses."""
+
+    __tablename__ = "pause"
+
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)  # a lane, or "mail"
+    until: Mapped[datetime]
+    failures: Mapped[int] = mapped_column(default=0)
+    reason: Mapped[str] = mapped_column(String(500), default="")

@@ -1,0 +1,62 @@
+"""E-mail addresses in the one form in which they are compared, and the form that tells nothing."""
+
+import hashlib
+import re
+from functools import cache
+
+from models.text.errors import Invalid
+from models.text.texts import line
+
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL = r"(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PLAIN = re.compile(rf"(?=.{{1,254}}\Z){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+([A-Za-z]{{2,63}})")
+_GMAIL = ("gmail.com", "googlemail.com")
+
+HIDDEN = "sha256:"
+_HIDDEN = re.compile(rf"{HIDDEN}[0-9a-f]{{64}}")
+LAST = "\U0010ffff"  # comes after every character that an address can have
+
+
+def normal_address(value: str) -> str:
+    """An e-mail address in the one form in which addresses are compared; raises Invalid."""
+    plain = _PLAIN.fullmatch(value)
+    if plain and plain[1].lower() not in _special_domains():
+        return value.lower()  # what the library would say, at a thirtieth of the time: a long list is nearly all such addresses
+    if "\ufffd" in value:
+        raise Invalid("e-mail", "it holds a character that could not be read; write it, or save the list, in UTF-8.")
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415  few commands need it
+
+    try:
+        found = validate_email(line("e-mail", value, 320), check_deliverability=False, allow_quoted_local=False)
+    except EmailNotValidError as exc:
+        raise Invalid("e-mail", "%(value)s is not an address. %(why)s", value=f"{value!r:.80}", why=str(exc)) from exc
+    return found.normalized.lower()  # casefold would make another domain of one with ß
+
+
+@cache
+def _special_domains() -> frozenset[str]:
+    from email_validator import SPECIAL_USE_DOMAIN_NAMES  # noqa: PLC0415
+
+    return frozenset(SPECIAL_USE_DOMAIN_NAMES)
+
+
+def mailbox(address: str) -> str:
+    """The mailbox that a normalised address leads to with most providers, as a key to count by; not to send to.
+
+    A tag after a plus is the reader's own (RFC 5233 section 1).  Gmail ignores dots and has two domains.
+    """
+    name, _, domain = address.rpartition("@")
+    name = name.partition("+")[0] or name
+    if domain in _GMAIL:
+        return f"{name.replace('.', '')}@{_GMAIL[0]}"
+    return f"{name}@{domain}"
+
+
+def hidden(address: str) -> str:
+    """What is kept of a normalised address that must be known when it is seen again, and of which nothing else may be kept."""
+    return HIDDEN + hashlib.sha256(address.encode()).hexdigest()
+
+
+def is_hidden(address: str) -> bool:
+    """Whether this stands in the place of an address."""
+    return _HIDDEN.fullmatch(address) is not None

@@ -1,0 +1,53 @@
+"""The addresses of stories: what one may be called, and where its former ones lead, for good."""
+
+import re
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from models.tables.stories import Stream, StreamSlug, StreamState
+from models.text.errors import Invalid
+
+LONGEST = 80
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def is_slug(value: str) -> bool:
+    """Whether a story can have it; what else stands in a request is asked of no database, of which PostgreSQL bears no NUL."""
+    return len(value) <= LONGEST and bool(_SLUG.fullmatch(value))
+
+
+def checked_slug(slug: str) -> str:
+    """The same, where it can be the last part of an address; raises Invalid."""
+    if not is_slug(slug):
+        raise Invalid("slug", "use lower-case letters a to z, digits and single hyphens, at most 80.")
+    return slug
+
+
+def must_be_free(tx: Session, slug: str, *, of: Stream | None = None) -> None:
+    """Raise Invalid where another story than ``of`` has that address, or had it: links to that one are about."""
+    if tx.scalar(select(Stream.id).where(Stream.slug == slug)) is not None:
+        raise Invalid("slug", "another story has this address already.")
+    former = tx.get(StreamSlug, slug)
+    if former is not None and (of is None or former.stream_id != of.id):
+        raise Invalid("slug", "this was the address of another story, and still leads there. Choose another.")
+
+
+def move(tx: Session, stream: Stream, slug: str) -> bool:
+    """Give a story another address, and let its present one lead there; False where it has it.  One that it had before it may have again.
+
+    Its ids stay, so nothing is new to readers of its feeds.  Raises as `must_be_free` does.
+    """
+    if slug == stream.slug:
+        return False
+    must_be_free(tx, slug, of=stream)
+    tx.execute(delete(StreamSlug).where(StreamSlug.slug == slug))
+    tx.add(StreamSlug(slug=stream.slug, stream_id=stream.id))
+    stream.slug = slug
+    return True
+
+
+def present_slug(tx: Session, former: str, *, public: bool) -> str | None:
+    """The slug now of the story that had that one; to the public a hidden one is not there."""
+    query = select(Stream.slug).join(StreamSlug, StreamSlug.stream_id == Stream.id).where(StreamSlug.slug == former)
+    return tx.scalar(query.where(Stream.state != StreamState.HIDDEN) if public else query)

@@ -1,0 +1,1 @@
+"""Alerts as mail and chat messages."""

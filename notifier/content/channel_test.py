@@ -1,0 +1,46 @@
+"""A test message: the latest entry as a channel would be told it, by the same template, and marked as a test."""
+
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from models import Entry, EntryState, RevisionKind, Stream
+from models.streams.entries import entries
+from models.tables.stories import CLOSED
+from notifier.content.entry import Story
+from notifier.content.render import Sender, render_chat
+from notifier.message.channel_message import ChannelMessage, cut
+from notifier.message.words import words
+
+LONGEST = 2_000  # characters of the text that are kept with the alert
+
+
+def trial(tx: Session, sender: Sender) -> dict[str, Any]:
+    """The words of a test, as JSON can keep them, with the latest entry that readers can see; a sample where there is none."""
+    latest = entries().join(Stream, Stream.id == Entry.stream_id).where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
+    entry = tx.scalars(latest.order_by(Entry.seq.desc()).limit(1)).first()
+    told = render_chat(Story.of(entry, RevisionKind.PUBLISH), sender, "") if entry else _sample(sender)
+    return {
+        "guid": told.guid,
+        "title": told.title,
+        "dek": told.dek,
+        "byline": told.byline,
+        "body_text": cut(told.body_text, LONGEST),
+        "url": told.url,
+        "stream_title": told.stream_title,
+        "stream_url": told.stream_url,
+        "tags": list(told.tags),
+    }
+
+
+def _sample(sender: Sender) -> ChannelMessage:
+    return ChannelMessage(
+        event="test",
+        uid="",
+        guid="",
+        title=words(sender.language).sample_title.format(site=sender.name),
+        dek=words(sender.language).sample_dek,
+        url=f"{sender.base_url}/",
+        stream_title=sender.name,
+        stream_url=f"{sender.base_url}/",
+    )

@@ -1,0 +1,257 @@
+"""Rendering: a story becomes a mail or a channel's message.  Pure, so that a preview is exactly what would be sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import css_inline
+
+from config.mail import sender_of
+from config.settings import Settings
+from models import RevisionKind
+from models.membership.channels import TEST
+from models.text.markdown import to_text, with_absolute_links
+from models.text.texts import direction
+from notifier.content.entry import Digest, Ending, Notice, Story
+from notifier.message.channel_message import WORD_JOINER, ChannelMessage, Event, Worded, cut, one_line
+from notifier.message.mail_templates import Templates, templates_in
+from notifier.message.words import Words, markup_words, spoken, words
+from notifier.transport.mime import MARK, TOKEN, MailBatch, secret_mark
+
+LONGEST_BODY = 40_000
+"""Characters of HTML: a longer body is read on the page, since large mails are cut by their readers (at some 100 KB)."""
+PREHEADER = 140
+"""Characters that an inbox shows beside the subject."""
+LINE = 200
+"""Characters of an entry without a dek in a digest."""
+
+_shipped = Templates()
+_HERE = secret_mark()  # stands for the leave token until the editors' text can no longer be taken for it
+_EVENTS: dict[str, Event] = {"publish": "publish", "update": "update", "correction": "correction", "retraction": "retraction"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who speaks: what all mails of a site share."""
+
+    name: str
+    base_url: str
+    imprint: str
+    mail_from: str
+    language: str = "en"
+    unsubscribe_mailto: str = ""
+    templates: Templates = _shipped
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The sender that the operator set up."""
+        return cls(
+            name=settings.site_name,
+            base_url=settings.base_url,
+            imprint=settings.site_imprint,
+            mail_from=settings.mail_from,
+            language=settings.site_language,
+            unsubscribe_mailto=settings.unsubscribe_mailto,
+            templates=templates_in(settings.data_dir / "templates"),
+        )
+
+
+_inliner = css_inline.CSSInliner(keep_at_rules=True, minify_css=True, load_remote_stylesheets=False)
+
+
+def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: str = "") -> MailBatch:
+    """The mail that all recipients of ``story`` share; ``{token}`` in it is where each one's leave token goes.
+
+    ``follows_all``: the recipients follow all streams, which the foot says and Leave ends.
+    ``language`` is theirs, empty: the story's; what is said around the story is said in it.
+    """
+    language = spoken(language or story.language)
+    said = words(language)
+    url = sender.base_url + story.path
+    short = len(story.body_html) <= LONGEST_BODY
+    values = {
+        "story": story,
+        "label": said.label(story.kind, story.importance),
+        "follows_all": follows_all,
+        "leaves_all": follows_all,
+        "url": url,
+        "stream_url": sender.base_url + story.stream_path,
+        "byline": said.byline(story.byline),
+        "when": said.time(story.published_at, story.timezone) if story.published_at else "",
+        "changed": _changed(story, said),
+        "body_html": with_absolute_links(story.body_html, url) if short else "",
+        "body_text": to_text(story.body, url) if short else "",
+        "preheader": cut(one_line(story.note or _summary(story, said)), PREHEADER),
+        "direction": direction(story.language),
+    }
+    return replace(
+        _mail(f"mail/{'retraction' if story.retracted else 'entry'}", values, sender, language, leave=True),
+        list_id=f"{story.stream_slug}.{urlsplit(sender.base_url).hostname}",
+        references=_thread(sender, stream=story.stream_uid, entry=story.uid),
+        unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
+        unsubscribe_mailto=sender.unsubscribe_mailto,
+    )
+
+
+def render_ending(ending: Ending, sender: Sender, *, language: str) -> MailBatch:
+    """The mail with a story's last word, in the same way."""
+    story, language = ending.story, spoken(language)
+    values = {
+        "story": story,
+        "label": "",
+        "follows_all": False,
+        "leaves_all": False,
+        "stream_url": sender.base_url + story.stream_path,
+        "preheader": words(language).ended_text,
+        "direction": direction(story.language),
+    }
+    return replace(
+        _mail("mail/ending", values, sender, language, leave=True),
+        list_id=f"{story.stream_slug}.{urlsplit(sender.base_url).hostname}",
+        references=_thread(sender, stream=story.stream_uid),
+        unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
+        unsubscribe_mailto=sender.unsubscribe_mailto,
+    )
+
+
+def render_digest(digest: Digest, sender: Sender, *, leaves_all: bool, language: str) -> MailBatch:
+    """One mail of several stories' news, as `render_mail` makes one of an entry; ``language`` is the recipient's.
+
+    ``leaves_all``: what the token ends is all stories, else the one that the digest is of.
+    """
+    language = spoken(language)
+    said = words(language)
+    groups = _groups(digest, sender, said)
+    one = digest.stories[0] if len(groups) == 1 else None
+    values = {
+        "groups": groups,
+        "count": len(digest.stories),
+        "about": one.stream_title if one else sender.name,
+        "prefix": one.subject_prefix if one else "",
+        "window": (said.day if digest.by_day else said.time)(digest.until, digest.timezone),
+        "leaves_all": leaves_all,
+        "preheader": cut(one_line(" · ".join(story.title for story in digest.stories)), PREHEADER),
+    }
+    return replace(
+        _mail("mail/digest", values, sender, language, leave=True),
+        list_id=f"{one.stream_slug if one else 'digest'}.{urlsplit(sender.base_url).hostname}",
+        unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
+        unsubscribe_mailto=sender.unsubscribe_mailto,
+    )
+
+
+def render_chat(story: Story, sender: Sender, uid: str, language: str = "") -> ChannelMessage:
+    """The message that tells a channel of ``story``; ``uid`` is the delivery's, ``language`` the channel's, empty: the story's."""
+    language = spoken(language or story.language)
+    said = words(language)
+    message = ChannelMessage(
+        event=_EVENTS[story.kind.value],
+        uid=uid,
+        guid=story.guid,
+        title=story.title,
+        label=said.label(story.kind, story.importance),
+        language=language,
+        dek="" if story.retracted else story.dek,
+        byline=", ".join(story.byline),
+        by=said.byline(story.byline),
+        body_text="" if story.retracted else to_text(story.body, sender.base_url + story.path),
+        note=story.note,
+        url=sender.base_url + story.path,
+        stream_title=story.stream_title,
+        stream_url=sender.base_url + story.stream_path,
+        published_at=story.published_at,
+        updated_at=story.updated_at,
+        importance=story.importance.value,
+        tags=story.tags,
+        pictures=() if story.retracted else story.pictures,
+    )
+    shown = {field.name: getattr(message, field.name) for field in fields(message)} | {"sender": _site(sender), "words": said}
+    headline, text, credit = (sender.templates.render(f"chat/{name}.txt", shown) for name in ("headline", "text", "credit"))
+    return replace(message, worded=Worded(headline, text.strip(), credit))
+
+
+def render_notice(notice: Notice, sender: Sender) -> MailBatch:
+    """The mail that one recipient gets of a notice; nothing in it is to be left or answered.
+
+    It is in the language that its values name, or else, as all that operators are told, in the site's.
+    """
+    language = notice.values.get("language") or sender.language
+    return _mail(f"mail/notice/{notice.name}", {"values": notice.values, "preheader": ""}, sender, spoken(language))
+
+
+def notice_to_channel(notice: Notice, sender: Sender, uid: str, language: str = "") -> ChannelMessage:
+    """The same for a channel, which alone gets tests."""
+    if notice.name == TEST:
+        said = words(language or sender.language)
+        values = {**notice.values, "tags": tuple(notice.values["tags"]), "label": said.test, "note": said.test_note}
+        return ChannelMessage(event="test", uid=uid, **values)
+    mail = render_notice(notice, sender)
+    return ChannelMessage(event="notice", uid=uid, guid="", title=mail.subject, body_text=mail.text.partition("\n-- ")[0])
+
+
+def _site(sender: Sender) -> dict[str, str]:
+    return {"name": sender.name, "base_url": sender.base_url, "imprint": sender.imprint}
+
+
+def _groups(digest: Digest, sender: Sender, said: Words) -> list[dict[str, Any]]:
+    """The stories of each stream together, in the order in which they first come."""
+    found: dict[str, dict[str, Any]] = {}
+    for story in digest.stories:
+        group = {
+            "title": story.stream_title,
+            "url": sender.base_url + story.stream_path,
+            "language": story.language,
+            "direction": direction(story.language),
+            "entries": [],
+        }
+        found.setdefault(story.stream_uid, group)["entries"].append(_line(story, digest, sender, said))
+    return list(found.values())
+
+
+def _line(story: Story, digest: Digest, sender: Sender, said: Words) -> dict[str, str]:
+    changed_at = story.updated_at if story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION) else None
+    moment = changed_at or story.published_at
+    return {
+        "title": story.title,
+        "url": sender.base_url + story.path,
+        "dek": story.dek or cut(one_line(to_text(story.body)), LINE),
+        "note": story.note,
+        "label": said.label(story.kind, story.importance),
+        "byline": said.byline(story.byline),
+        "at": said.time(moment, digest.timezone) if moment else "",
+    }
+
+
+def _mail(folder: str, values: Mapping[str, Any], sender: Sender, language: str, *, leave: bool = False) -> MailBatch:
+    """Subject and both parts, by the templates of a folder.  ``leave``: each part must hold the link that ends it."""
+    leave_url, change_url = (f"{sender.base_url}/{page}/{_HERE}" if leave else "" for page in ("u", "p"))
+    shared = {"sender": _site(sender), "language": language, "leave_url": leave_url, "change_url": change_url, **values}
+    plain = {**shared, "words": words(language)}
+    render = sender.templates.render
+    subject = one_line(render(f"{folder}/subject.txt", plain))
+    text = render(f"{folder}/body.txt", {**plain, "subject": subject}, holding=leave_url)
+    values_of_html = {**shared, "words": markup_words(language), "subject": subject}
+    html = render(f"{folder}/body.html", values_of_html, holding=leave_url, finish=_inliner.inline)
+    return MailBatch(subject=subject, text=_with_token(text), html=_with_token(html))
+
+
+def _changed(story: Story, said: Words) -> str:
+    """When a changed entry was changed, in words."""
+    phrase = {RevisionKind.UPDATE: said.updated, RevisionKind.CORRECTION: said.corrected}.get(story.kind)
+    return phrase.format(when=said.time(story.updated_at, story.timezone)) if phrase and story.updated_at else ""
+
+
+def _summary(story: Story, said: Words) -> str:
+    return f"{said.withdrawn}." if story.retracted else story.dek or to_text(story.body)
+
+
+def _with_token(text: str) -> str:
+    """Put the token where the template wants it, and nowhere else: an editor's text must not carry a reader's token away."""
+    return text.replace(MARK, "").replace(TOKEN, TOKEN[0] + WORD_JOINER + TOKEN[1:]).replace(_HERE, TOKEN)
+
+
+def _thread(sender: Sender, **uids: str) -> tuple[str, ...]:
+    """Message-IDs that no mail bears, but all of a stream and of an entry refer to, so that readers' programs group them."""
+    domain = sender_of(sender.mail_from)[1].rpartition("@")[2]
+    return tuple(f"{kind}-{uid}@{domain}" for kind, uid in uids.items())

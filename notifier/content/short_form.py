@@ -1,0 +1,47 @@
+"""Digests and last words for channels: a headline, and a line for each entry."""
+
+from notifier.content.entry import Digest, Ending
+from notifier.content.render import Sender
+from notifier.message.channel_message import ChannelMessage, Line
+from notifier.message.words import spoken, words
+
+
+def ending_to_channel(ending: Ending, sender: Sender, uid: str, language: str) -> ChannelMessage:
+    """The message that tells a channel that a story has ended, in its own language."""
+    story, said = ending.story, words(language)
+    return ChannelMessage(
+        event="ending",
+        uid=uid,
+        guid=story.guid,
+        title=said.ended.format(story=said.quoted.format(text=story.stream_title)),
+        language=spoken(language),
+        body_text=said.ended_text,
+        url=sender.base_url + story.stream_path,
+        stream_title=story.stream_title,
+        stream_url=sender.base_url + story.stream_path,
+    )
+
+
+def digest_to_channel(digest: Digest, sender: Sender, uid: str, language: str) -> ChannelMessage:
+    """The message that tells a channel of several entries, in its own language; those of one story together."""
+    language, stories = spoken(language), digest.stories
+    said, first = words(language), stories[0]
+    one = all(story.stream_uid == first.stream_uid for story in stories)
+    about, url = (first.stream_title, sender.base_url + first.stream_path) if one else (sender.name, sender.base_url + "/")
+    window = (said.day if digest.by_day else said.time)(digest.until, digest.timezone)
+    order = list(dict.fromkeys(story.stream_uid for story in stories))
+    lines = []
+    for story in sorted(stories, key=lambda story: order.index(story.stream_uid)):
+        label = said.label(story.kind, story.importance)
+        lines.append(Line(f"{label}: {story.title}" if label else story.title, sender.base_url + story.path))
+    return ChannelMessage(
+        event="digest",
+        uid=uid,
+        guid="",
+        title=said.digest.format(about=about, count=said.count(len(lines)), window=window),
+        language=language,
+        url=url,
+        stream_title=about,
+        stream_url=url,
+        lines=tuple(lines),
+    )

@@ -1,0 +1,25 @@
+"""What is logged of attempts: every one at DEBUG, at INFO those that ended without success; never to whom, nor the remote's words."""
+
+import logging
+
+from models import DeliveryState
+from notifier.ledger.claim import Message
+from notifier.ledger.retry import Next
+
+log = logging.getLogger(__name__)
+
+_BAD = (DeliveryState.FAILED, DeliveryState.UNKNOWN)
+
+
+def log_attempt(message: Message, follows: Next) -> None:
+    """One line, once its end is committed; a target that fails altogether is logged where that turns (`notifier.ledger.breaker`)."""
+    level = logging.INFO if follows.state in _BAD else logging.DEBUG
+    if log.isEnabledFor(level):
+        fields = {
+            "delivery": message.uid,
+            "alert": message.alert_id,
+            "service": message.service,
+            "state": follows.state.value,
+            "attempts": message.attempts,
+        }
+        log.log(level, "delivery %(delivery)s of alert %(alert)s by %(service)s: %(state)s", fields, extra={"fields": fields})

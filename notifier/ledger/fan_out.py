@@ -1,0 +1,194 @@
+"""Expanding: a fanout becomes one delivery for each recipient that is owed the alert, a slice of recipients at a time."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, text, true, union_all, update
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from models import Alert, AlertKind, Delivery, DeliveryState, Fanout, Importance, Lane, Recipient, RevisionKind, SkipReason, Subscription
+from models.db.clock import now
+from models.db.database import Database
+from models.db.tallies import Change, tally
+from models.db.write_throttle import Courtesy
+from models.recipients.audience import owed
+from models.tables.ledger import MAY_HAVE_BEEN_TOLD
+from notifier.ledger.alert_context import About, abouts
+from notifier.ledger.digest_reach import heard
+from notifier.ledger.end_of_stream import owed_ending, replace_earlier
+from notifier.ledger.enqueue import owe_to
+from notifier.ledger.lease import skipped
+from notifier.ledger.quiet_hours import put_off
+
+SLICE = 2_000
+"""Recipients looked at in one transaction: some 2 ms of SQLite's write lock."""
+ANALYZE_FROM = 5_000
+"""Deliveries made after which PostgreSQL is told to look at the table again: with old statistics claims take four times as long."""
+
+Walk = tuple[InstrumentedAttribute[int], ColumnElement[bool]]
+"""A column of recipients' ids, and where it is to be walked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one transaction did."""
+
+    alert_id: int
+    lane: Lane
+    made: int
+    done: bool  # the fanout is complete
+
+
+@dataclass(frozen=True, slots=True)
+class _Range:
+    """Recipients with ids above ``after`` and, unless it is None, up to ``upto``."""
+
+    after: int
+    upto: int | None
+
+    def holds(self, column: InstrumentedAttribute[int] | ColumnElement[int]) -> ColumnElement[bool]:
+        return and_(column > self.after, column <= self.upto if self.upto is not None else true())
+
+
+def expand_all(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane], None]) -> int:
+    """Expand slice after slice while ``go_on`` and while any fanout is left; returns how many deliveries were made.
+
+    ``ring`` is told of each lane that has new rows.
+    """
+    made, courtesy = 0, Courtesy(db, half=True)
+    while go_on():
+        with courtesy.writing():
+            done = expand_slice(db)
+        if done is None:
+            break
+        made += done.made
+        if done.made:
+            ring(done.lane)
+    if made >= ANALYZE_FROM and not db.embedded:
+        with db.begin() as tx:
+            tx.execute(text("ANALYZE delivery"))
+    return made
+
+
+def expand_slice(db: Database) -> Slice | None:
+    """Expand one slice of the most urgent fanout, its cursor moved in the same transaction; None where none is left.
+
+    Any number of workers may call it at once, and again after a crash: the ledger takes one row per alert and recipient.
+    """
+    with db.begin() as tx:
+        fanout = _next(tx)
+        if fanout is None:
+            return None
+        about = abouts(tx, [fanout.alert_id]).get(fanout.alert_id)
+        made, upto = 0, None
+        if about is not None:
+            upto = _upto(tx, _walks(tx, about, fanout.lane), fanout)
+            made = _fill(tx, about, fanout.lane, _Range(fanout.cursor, upto))
+        elif (alert := tx.get_one(Alert, fanout.alert_id)).kind is AlertKind.ENDING:
+            upto = _upto(tx, _followers(alert.stream_id, fanout.lane), fanout)
+            made = _fill_ending(tx, alert, fanout.lane, _Range(fanout.cursor, upto))
+        fanout.cursor = upto if upto is not None else fanout.cursor
+        fanout.done_at = None if upto is not None else now(tx)
+        return Slice(fanout.alert_id, fanout.lane, made, upto is None)
+
+
+def _next(tx: Session) -> Fanout | None:
+    """The fanout to go on with, locked: chat before mail, since it is few and quick, then by priority."""
+    waiting = (
+        select(Fanout)
+        .join(Alert, Alert.id == Fanout.alert_id)
+        .where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.waits_for.is_(None), Alert.folded_at.is_(None))
+    )
+    urgent_first = case((Fanout.lane == Lane.URGENT, 0), else_=1)
+    ordered = waiting.order_by(urgent_first, Alert.priority, Fanout.id).limit(1)
+    return tx.scalar(ordered.with_for_update(of=Fanout, skip_locked=True))
+
+
+def _upto(tx: Session, walks: Iterable[Walk], fanout: Fanout) -> int | None:
+    """The last recipient of this slice; None where what is left fits into it."""
+    ends = []
+    for column, condition in walks:
+        walk = select(column).where(condition, column > fanout.cursor).order_by(column).offset(SLICE - 1).limit(1)
+        ends.append(tx.scalar(walk))
+    return min((end for end in ends if end is not None), default=None)
+
+
+def _walks(tx: Session, about: About, lane: Lane) -> Iterator[Walk]:
+    """Where the candidates stand, each in an index by recipient: channels are few, followers of a stream may be many."""
+    if about.kind is RevisionKind.RETRACTION:
+        for alert_id in about.earlier:
+            yield Delivery.recipient_id, Delivery.alert_id == alert_id
+        if heard(tx, about) is None:
+            return
+    yield from _followers(about.stream_id, lane)
+    if lane is not Lane.URGENT:
+        yield Subscription.recipient_id, Subscription.stream_id.is_(None)
+
+
+def _followers(stream_id: int | None, lane: Lane) -> Iterator[Walk]:
+    if lane is Lane.URGENT:
+        yield Recipient.id, Recipient.lane == lane
+    else:
+        yield Subscription.recipient_id, Subscription.stream_id == stream_id
+
+
+def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
+    """Insert the deliveries of a slice and settle those that they replace."""
+    if about.kind is RevisionKind.RETRACTION:
+        # First, so that a claim that is just being made has ended when those told are looked up.
+        changes = _replace(tx, about, lane, part, SkipReason.RETRACTED)
+        made = owe_to(tx, about.alert_id, about.priority, _told(tx, about, lane, part))
+    else:
+        found = owed(about.topic(tx), confirmed_by=about.created_at, before_seq=about.public_seq).where(
+            Recipient.lane == lane, part.holds(Recipient.id)
+        )
+        made = owe_to(tx, about.alert_id, about.priority, found)
+        changes = _replace(tx, about, lane, part, SkipReason.SUPERSEDED)
+    if about.importance is not Importance.BREAKING:
+        put_off(tx, and_(Delivery.alert_id == about.alert_id, part.holds(Delivery.recipient_id)))
+    changes[about.alert_id, lane, DeliveryState.QUEUED] += made
+    tally(tx, changes)
+    return made
+
+
+def _fill_ending(tx: Session, alert: Alert, lane: Lane, part: _Range) -> int:
+    """The same of a story's last word."""
+    changes = replace_earlier(tx, alert, lane, part.holds(Delivery.recipient_id))
+    made = owe_to(tx, alert.id, alert.priority, owed_ending(alert, lane).where(part.holds(Recipient.id)))
+    put_off(tx, and_(Delivery.alert_id == alert.id, part.holds(Delivery.recipient_id)))
+    changes[alert.id, lane, DeliveryState.QUEUED] += made
+    tally(tx, changes)
+    return made
+
+
+def _replace(tx: Session, about: About, lane: Lane, part: _Range, reason: SkipReason) -> Counter[Change]:
+    """Skip what is queued of earlier revisions: all of it for a retraction, else where the new one takes its place."""
+    if not about.earlier:
+        return Counter()
+    replaced = and_(
+        Delivery.alert_id.in_(about.earlier),
+        Delivery.lane == lane,
+        Delivery.state == DeliveryState.QUEUED,
+        part.holds(Delivery.recipient_id),
+    )
+    if reason is SkipReason.SUPERSEDED:
+        newer = aliased(Delivery)
+        replaced = and_(replaced, exists().where(newer.alert_id == about.alert_id, newer.recipient_id == Delivery.recipient_id))
+    skip = update(Delivery).where(replaced).values(skipped(reason, now(tx))).returning(Delivery.alert_id)
+    alerts = tx.scalars(skip.execution_options(synchronize_session=False))
+    return Counter((alert_id, lane, DeliveryState.SKIPPED) for alert_id in alerts)
+
+
+def _told(tx: Session, about: About, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
+    """Who has, or may have, what is now withdrawn, be it by itself or in a digest."""
+    here = (Delivery.alert_id.in_(about.earlier), MAY_HAVE_BEEN_TOLD, Delivery.lane == lane, part.holds(Delivery.recipient_id))
+    found: Any = select(Delivery.recipient_id, Delivery.lane, Delivery.subscription_id).where(*here)
+    if (by_digest := heard(tx, about)) is not None:
+        one = by_digest.subquery()
+        also = select(one.c.recipient_id, one.c.lane, one.c.subscription_id).where(one.c.lane == lane, part.holds(one.c.recipient_id))
+        found = union_all(found, also)
+    all_ = found.subquery()
+    last = func.max(all_.c.subscription_id).label("subscription_id")
+    return select(all_.c.recipient_id, all_.c.lane, last).group_by(all_.c.recipient_id, all_.c.lane)

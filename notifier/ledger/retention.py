@@ -1,0 +1,82 @@
+"""Retention: an alert of which nothing is owed any more is finished, and after a while only its tallies are kept."""
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from sqlalchemy import delete, exists, or_, select, update
+from sqlalchemy.orm import Session
+
+from models import Alert, Delivery, DeliveryState, Fanout
+from models.alerts.alerts import forget_words
+from models.db.clock import now
+from models.db.database import Database, rows_changed
+from models.db.tallies import condense, tallied
+from models.db.write_throttle import Courtesy
+
+SLICE = 500
+"""Rows deleted in one transaction: some 5 ms of SQLite's write lock."""
+SLICES = 20
+"""Of one pass: who calls has other things to do, and comes again."""
+ALERTS = 200
+"""Looked at in one transaction; a site that was brought up to date may have a hundred thousand to be finished."""
+
+
+def finish_ended(db: Database) -> None:
+    """Note which alerts have come to their end.  Writes only where there are any."""
+    courtesy, after = Courtesy(db), 0
+    for _ in range(SLICES):
+        with db.read() as tx:
+            part = _expanded(tx, after)
+            found = _without_debt(tx, part)
+        if found:
+            with courtesy.writing(), db.begin() as tx:
+                ended = _without_debt(tx, [one for one in _expanded(tx, after) if one in found])
+                tx.execute(update(Alert).where(Alert.id.in_(ended)).values(finished_at=now(tx)))
+        if len(part) < ALERTS:
+            return
+        after = part[-1]
+
+
+def fold_old(db: Database, keep: timedelta) -> int:
+    """Delete deliveries of alerts that were finished ``keep`` ago, some at a time; returns how many.
+
+    An alert is marked before its first row goes: from then on it never expands, and nothing of it is owed again.
+    """
+    with db.read() as tx:
+        old = tx.scalars(select(Alert.id).where(Alert.folded_at.is_(None), Alert.finished_at < now(tx) - keep).limit(ALERTS)).all()
+    courtesy, total = Courtesy(db), 0
+    for alert_id in old:
+        with courtesy.writing(), db.begin() as tx:
+            _fold(tx, alert_id)
+    for _ in range(SLICES):
+        with db.read() as tx:
+            left = tx.scalar(select(Alert.id).where(Alert.folded_at.is_not(None), exists().where(Delivery.alert_id == Alert.id)).limit(1))
+        if left is None:
+            break
+        with courtesy.writing(), db.begin() as tx:
+            some = select(Delivery.id).where(Delivery.alert_id == left).limit(SLICE)
+            total += rows_changed(tx, delete(Delivery).where(Delivery.id.in_(some)).execution_options(synchronize_session=False))
+    return total
+
+
+def _expanded(tx: Session, after: int) -> Sequence[int]:
+    """The next alerts that are not finished and to which nobody is added any more."""
+    undone = exists().where(Fanout.alert_id == Alert.id, Fanout.done_at.is_(None))
+    query = select(Alert.id).where(Alert.id > after, Alert.finished_at.is_(None), or_(~undone, Alert.stopped_at.is_not(None)))
+    return tx.scalars(query.order_by(Alert.id).limit(ALERTS)).all()
+
+
+def _fold(tx: Session, alert_id: int) -> None:
+    locked = tx.scalar(select(Alert).where(Alert.id == alert_id).with_for_update())
+    if locked is None or not _without_debt(tx, [alert_id]):  # it is owed to somebody again
+        return
+    locked.folded_at = now(tx)
+    forget_words(locked)
+    tx.execute(update(Fanout).where(Fanout.alert_id == alert_id, Fanout.done_at.is_(None)).values(done_at=now(tx)))
+    condense(tx, alert_id)
+
+
+def _without_debt(tx: Session, alert_ids: Iterable[int]) -> list[int]:
+    """Those of which every delivery has come to an end, as the tallies say."""
+    sums = tallied(tx, alert_ids)
+    return [one for one in alert_ids if 2 * sums.get(one, {}).get(DeliveryState.QUEUED, 0) == sum(sums.get(one, {}).values())]

@@ -1,0 +1,1 @@
+"""Values, text rules and templates that all messages share."""

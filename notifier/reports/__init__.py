@@ -1,0 +1,1 @@
+"""Figures of the ledger for the desk, the command line and monitoring."""

@@ -1,0 +1,131 @@
+"""One alert from all sides: what it tells, how far it is by lane and service, what went wrong, why it waits."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from models import Alert, AlertKind, Delivery, DeliveryState, Lane, Recipient, Revision, Tally
+from models.db.approval_rules import SECOND
+from models.db.clock import now
+from models.text.errors import NotFound
+from notifier.ledger.ledger_sql import IN_TROUBLE
+from notifier.ledger.pause import LATE_HOURS
+from notifier.reports.delivery_report import ENDED, DeliveryLine, alert_sums, delivery_line, numbers, why_waiting
+from notifier.reports.estimate import Estimate, Look, estimate
+
+MAX_REASONS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """``sums`` are those of `alert_sums`; ``services``: mail as one, each kind of channel as one; ``troubles``: the latest."""
+
+    sums: dict[str, Any]
+    lanes: dict[str, dict[str, int]]
+    services: dict[str, dict[str, int]]
+    troubles: list[DeliveryLine]
+    reasons: list[str]
+    average: Estimate  # since it was made, or resumed
+    folded: bool  # only its sums are left
+
+    @property
+    def done(self) -> bool:
+        """Nothing of it is owed any more."""
+        return is_done(self.sums)
+
+    @property
+    def ended(self) -> int:
+        """How many deliveries came to an end, whatever it was."""
+        return int(self.sums["owed"] - self.sums["queued"])
+
+
+def is_done(sums: Mapping[str, Any]) -> bool:
+    """Whether nothing of an alert is owed any more, by what `alert_sums` says of it."""
+    return bool(sums["expanded"] or sums["stopped_at"]) and sums["queued"] <= 0
+
+
+def overview(tx: Session, alert_id: int, *, troubles: int = 50) -> Overview:
+    """All about one alert; the cost depends on how many channels and failures it has, not on how many mails."""
+    alert = tx.get(Alert, alert_id)
+    if alert is None:
+        raise NotFound("alert", str(alert_id))
+    (sums,) = alert_sums(tx, 1, alert_id=alert_id)
+    lanes = _lanes(tx, alert_id)
+    seconds = (now(tx) - (alert.resumed_at or alert.created_at)).total_seconds()
+    looks = [Look(0.0, 0), Look(seconds, sums["owed"] - sums["queued"])]
+    return Overview(
+        sums=sums,
+        lanes={lane.value: counts for lane, counts in lanes.items()},
+        services=_services(tx, alert, lanes),
+        troubles=_troubles(tx, alert_id, troubles),
+        reasons=[] if is_done(sums) else _reasons(tx, alert, sums),
+        folded=alert.folded_at is not None,
+        average=estimate(looks, sums["owed"] if sums["expanded"] else None, window=math.inf),
+    )
+
+
+def _lanes(tx: Session, alert_id: int) -> dict[Lane, dict[str, int]]:
+    query = select(Tally.lane, Tally.state, func.sum(Tally.number)).where(Tally.alert_id == alert_id).group_by(Tally.lane, Tally.state)
+    found: dict[Lane, dict[DeliveryState, int]] = {}
+    for lane, state, number in tx.execute(query):
+        found.setdefault(lane, {})[state] = int(number)
+    return {lane: numbers(found[lane]) for lane in Lane if lane in found}
+
+
+def _services(tx: Session, alert: Alert, lanes: Mapping[Lane, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """What went by mail is tallied; channels are few, so their deliveries are counted, from the channels on."""
+    found = {"mail": lanes[Lane.BULK]} if Lane.BULK in lanes else {}
+    if Lane.URGENT not in lanes or alert.folded_at is not None:
+        return found
+    query = (
+        select(Recipient.service, Delivery.state, func.count())
+        .join(Delivery, Delivery.recipient_id == Recipient.id)
+        .where(Delivery.alert_id == alert.id, Delivery.lane == Lane.URGENT)
+        .group_by(Recipient.service, Delivery.state)
+    )
+    if alert.kind is not AlertKind.NOTICE:  # a notice goes to few, and by mail, too
+        query = query.where(Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT)))
+    counts: dict[str, dict[DeliveryState, int]] = {}
+    for service, state, number in tx.execute(query.order_by(Recipient.service)):
+        of_service = counts.setdefault(service, {DeliveryState.QUEUED: 0})
+        of_service[DeliveryState.QUEUED] += number
+        if state in ENDED:
+            of_service[state] = number
+    return found | {service: numbers(states) for service, states in counts.items()}
+
+
+def _troubles(tx: Session, alert_id: int, limit: int) -> list[DeliveryLine]:
+    ids = tx.scalars(select(Delivery.id).where(Delivery.alert_id == alert_id, IN_TROUBLE).order_by(Delivery.id.desc()).limit(limit)).all()
+    query = (
+        select(Delivery, Recipient.kind, Recipient.address, Recipient.service, Recipient.masked_url, func.coalesce(Revision.no, 0))
+        .join(Recipient, Recipient.id == Delivery.recipient_id)
+        .join(Alert, Alert.id == Delivery.alert_id)
+        .outerjoin(Revision, Revision.id == Alert.revision_id)
+        .where(Delivery.id.in_(ids))
+        .order_by(Delivery.id.desc())
+    )
+    return [delivery_line(*row) for row in tx.execute(query)]
+
+
+def _tried_again(tx: Session, alert_id: int) -> list[str]:
+    """Why messages to channels, which are few, did not get through yet; of mail the reasons are those of its server."""
+    query = select(Recipient.address, Delivery.last_reply).join(Recipient, Recipient.id == Delivery.recipient_id)
+    waits = (Delivery.alert_id == alert_id, Delivery.state == DeliveryState.QUEUED, Delivery.last_reply.is_not(None))
+    channels = Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT))
+    rows = tx.execute(query.where(*waits, channels).order_by(Delivery.id).limit(MAX_REASONS))
+    return [f"{address} is tried again: {reply}" for address, reply in rows]
+
+
+def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
+    if alert.stopped_at is not None:
+        return [f"This alert was stopped at {alert.stopped_at:%Y-%m-%d %H:%M} UTC."]
+    said = [f"This alert is held: it would come more than {LATE_HOURS} hours late. Resume or stop it."] if alert.held_at is not None else []
+    if alert.waits_for is not None:
+        return ["This alert waits on the desk until " + ("a second editor" if alert.waits_for == SECOND else "an editor") + " lets it go."]
+    said += [] if sums["expanded"] else ["Recipients are still being found."]
+    said += _tried_again(tx, alert.id)
+    return said + why_waiting(tx, alerts=False)

@@ -1,0 +1,97 @@
+"""The last 24 hours in numbers, for the desk: by story, and hour by hour."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.orm import Session
+
+from models import Alert, Delivery, DeliveryState, Entry, Recipient, Revision, Tally
+from models.db.clock import now
+from models.tables.ledger import Lane, RecipientKind, RecipientState
+from notifier.reports.delivery_report import ENDED
+
+HOURS = 24
+MAX_FAILING_CHANNELS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """Sums of the alerts that were made within 24 hours, whatever they tell; ``begins``: each hour's beginning, the present one last.
+
+    ``sent`` and ``failed`` are by the hour in which the alert was made; ``owed_of`` and ``failed_of`` by the ids of streams.
+    """
+
+    begins: Sequence[datetime]
+    sent: Sequence[int]
+    failed: Sequence[int]
+    unknown: int
+    owed: int
+    owed_of: Mapping[int, int]
+    failed_of: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FailingChannel:
+    """A channel that no message reaches; ``waiting``: how many it is owed."""
+
+    uid: str
+    name: str
+    service: str
+    since: datetime
+    reason: str
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """How many are in use, how many of them are failing, and which those are: the longest first, MAX_FAILING_CHANNELS at most."""
+
+    number: int
+    failing_number: int
+    failing: Sequence[FailingChannel]
+
+
+def last_day(tx: Session) -> Day:
+    """One statement over the tallies, which are some for each alert, however many it told."""
+    hour = now(tx).replace(minute=0, second=0, microsecond=0)
+    begins = [hour - timedelta(hours=n) for n in reversed(range(HOURS))]
+    older = tx.scalar(select(Alert.id).where(Alert.created_at < begins[0]).order_by(Alert.id.desc()).limit(1)) or 0
+    hours = [func.sum(Tally.number).filter(and_(Alert.created_at >= at, Alert.created_at < at + timedelta(hours=1))) for at in begins]
+    query = (
+        select(Entry.stream_id, Tally.state, *hours)
+        .select_from(Alert)
+        .join(Tally, Tally.alert_id == Alert.id)
+        .outerjoin(Revision, Revision.id == Alert.revision_id)
+        .outerjoin(Entry, Entry.id == Revision.entry_id)
+        .where(Alert.id > older)
+        .group_by(Entry.stream_id, Tally.state)
+    )
+    by_hour: dict[DeliveryState, list[int]] = {state: [0] * HOURS for state in DeliveryState}
+    owed_of, failed_of = Counter[int](), Counter[int]()
+    for stream_id, state, *numbers in tx.execute(query):
+        counts = [int(number or 0) for number in numbers]
+        by_hour[state] = [a + b for a, b in zip(by_hour[state], counts, strict=True)]
+        if stream_id is not None:
+            owed_of[stream_id] += sum(counts) if state is DeliveryState.QUEUED else -sum(counts)
+            failed_of[stream_id] += sum(counts) if state is DeliveryState.FAILED else 0
+    sums = {state: sum(numbers) for state, numbers in by_hour.items()}
+    owed = sums[DeliveryState.QUEUED] - sum(sums[state] for state in ENDED)
+    sent, failed = by_hour[DeliveryState.SENT], by_hour[DeliveryState.FAILED]
+    return Day(begins, sent, failed, sums[DeliveryState.UNKNOWN], owed, owed_of, failed_of)
+
+
+def channels(tx: Session) -> Channels:
+    """The channels, in three statements."""
+    wired = (Recipient.kind == RecipientKind.CHANNEL, Recipient.state == RecipientState.CONFIRMED)
+    number = tx.execute(select(func.count()).select_from(Recipient).where(*wired)).scalar_one()
+    owed = select(func.count()).where(
+        Delivery.recipient_id == Recipient.id, Delivery.state == DeliveryState.QUEUED, Delivery.lane == Lane.URGENT
+    )
+    since = func.coalesce(Recipient.failing_since, Recipient.sick_since)
+    columns = (Recipient.uid, Recipient.address, Recipient.service, since, Recipient.reason, owed.scalar_subquery())
+    failing = select(*columns).where(Recipient.failing).order_by(Recipient.sick_since)
+    count = tx.execute(select(func.count()).select_from(Recipient).where(Recipient.failing)).scalar_one()
+    return Channels(number, count, [FailingChannel(*row) for row in tx.execute(failing.limit(MAX_FAILING_CHANNELS))])

@@ -1,0 +1,1 @@
+"""The worker: threads that send, the ticker, and wake-ups."""

@@ -1,0 +1,113 @@
+"""Alerts on the desk: how far each is, what went wrong, and the hand on what goes out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from models.alerts.alert_control import resume_alert, retry_alert, stop_alert
+from models.alerts.send_hold import may_send, pause_sending, resume_sending, waiting
+from models.tables.people import Role
+from notifier.reports.alert_overview import is_done, overview
+from notifier.reports.delivery_report import alert_sums, why_waiting
+from notifier.reports.reach import reach
+from web.context import service
+from web.desk.guard import requires
+from web.login import current_actor
+
+bp = Blueprint("alerts", __name__)
+
+_ALERTS, _TROUBLES = 100, 100
+_ID = "<int(max=9223372036854775807):alert_id>"
+
+
+@bp.get("/alerts")
+@requires(Role.EDITOR)
+def index() -> ResponseReturnValue:
+    """The last 100 alerts, and what holds them all."""
+    with service().db.read() as tx:
+        found, reasons, still = alert_sums(tx, _ALERTS), why_waiting(tx), not may_send(tx)
+    return render_template("desk/alerts.html", at="alerts", alerts=found, reasons=reasons, still=still, standing=standing)
+
+
+@bp.get(f"/alerts/{_ID}")
+@requires(Role.EDITOR)
+def show(alert_id: int) -> ResponseReturnValue:
+    """One alert from all sides."""
+    with service().db.read() as tx:
+        found = overview(tx, alert_id, troubles=_TROUBLES)
+        (got,) = reach(tx, alert_id=alert_id, failed=0)
+    return render_template("desk/alert.html", at="alerts", found=found, sums=found.sums, reach=got, standing=standing, left=left)
+
+
+@bp.post(f"/alerts/{_ID}/stop")
+@requires(Role.EDITOR)
+def stop(alert_id: int) -> ResponseReturnValue:
+    """Send nothing more of it."""
+    stop_alert(service().db, current_actor(), alert_id)
+    return _back(alert_id)
+
+
+@bp.post(f"/alerts/{_ID}/resume")
+@requires(Role.EDITOR)
+def go_on(alert_id: int) -> ResponseReturnValue:
+    """Go on with one that was stopped or held."""
+    resume_alert(service().db, current_actor(), alert_id)
+    return _back(alert_id)
+
+
+@bp.post(f"/alerts/{_ID}/retry")
+@requires(Role.EDITOR)
+def retry(alert_id: int) -> ResponseReturnValue:
+    """Send it to those who missed it; perhaps also where nobody knows whether it arrived."""
+    retry_alert(service().db, current_actor(), alert_id, unknown="unknown" in request.form)
+    return _back(alert_id)
+
+
+@bp.post("/alerts/pause")
+@requires(Role.ADMIN)
+def pause() -> ResponseReturnValue:
+    """Let nothing go out."""
+    pause_sending(service().db, current_actor())
+    return redirect(url_for("desk.alerts.index"), 303)
+
+
+@bp.get("/alerts/resume")
+@requires(Role.ADMIN)
+def ask_resume() -> ResponseReturnValue:
+    """What would go out, before it does."""
+    with service().db.read() as tx:
+        reasons, found = why_waiting(tx), waiting(tx)
+    return render_template("desk/alerts_resume.html", at="alerts", reasons=reasons, waiting=found)
+
+
+@bp.post("/alerts/resume")
+@requires(Role.ADMIN)
+def resume() -> ResponseReturnValue:
+    """Let everything go out again."""
+    resume_sending(service().db, current_actor())
+    return redirect(url_for("desk.alerts.index"), 303)
+
+
+def standing(sums: Mapping[str, Any]) -> str:
+    """Where an alert stands, as one word."""
+    if sums["stopped_at"]:
+        return "stopped"
+    if sums["waits_for"]:
+        return "waits"
+    if sums["held_at"]:
+        return "held"
+    return "out" if is_done(sums) else "sending" if sums["expanded"] else "finding"
+
+
+def left(seconds: float) -> str:
+    """About how long, in words."""
+    for unit, size in (("hour", 3600), ("minute", 60)):
+        if seconds >= 1.5 * size:
+            return f"about {round(seconds / size)} {unit}s"
+    return "about a minute" if seconds >= 45 else "less than a minute"
+
+
+def _back(alert_id: int) -> ResponseReturnValue:
+    return redirect(url_for("desk.alerts.show", alert_id=alert_id), 303)

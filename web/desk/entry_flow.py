@@ -1,0 +1,119 @@
+"""The flow of entries: submitted, approved or returned, scheduled, pinned."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from models.db.clock import now
+from models.publishing.approving import approve, return_entry, take_back
+from models.publishing.scheduling import reschedule, schedule
+from models.streams.entries import get_entry, is_own_submission
+from models.streams.page_queries import account_names
+from models.streams.pinning import pin, unpin
+from models.tables.people import Role
+from models.tables.stories import Entry
+from models.text.errors import ServiceError
+from models.text.times import parse_time
+from web.context import service
+from web.desk.entry_pages import entry_page
+from web.desk.form_page import confirm_page, must_confirm
+from web.desk.forms import EntryForm, version_number
+from web.desk.guard import requires
+from web.error_pages import show_again
+from web.login import current_actor
+
+bp = Blueprint("flow", __name__)
+
+
+@bp.get("/schedule")
+@requires(Role.AUTHOR)
+def show_schedule() -> ResponseReturnValue:
+    """What goes out when."""
+    return _schedule_page()
+
+
+@bp.post("/entries/<uid:uid>/approve")
+@requires(Role.EDITOR)
+def send_approval(uid: str) -> ResponseReturnValue:
+    """Let a submitted entry out, once a person knows how many are told."""
+    sent = EntryForm.read(request.form)
+    if sent.do == "back":
+        return _back(uid)
+    entry = _entry(uid)
+    form = replace(EntryForm.of(entry), version=sent.version, confirmed=sent.confirmed, do="approve")
+    if must_confirm(form, entry.stream, form.text(), approving=True):
+        return confirm_page(form, entry.stream, form.text())
+    approve(service().db, current_actor(), uid, sent.version_number(), delay=timedelta(seconds=service().settings.undo_seconds))
+    return _back(uid)
+
+
+@bp.post("/entries/<uid:uid>/return")
+@requires(Role.EDITOR)
+def send_back(uid: str) -> ResponseReturnValue:
+    """Return a submitted entry to its author, with a remark."""
+    show_again(lambda error: entry_page(uid, error))
+    return_entry(service().db, current_actor(), uid, version_number(request.form.get("version")), request.form.get("remark", ""))
+    return redirect(url_for("desk.board.show"), 303)
+
+
+@bp.post("/entries/<uid:uid>/take-back")
+@requires(Role.EDITOR, or_own=is_own_submission)
+def take_own_back(uid: str) -> ResponseReturnValue:
+    """Go on writing what one has submitted."""
+    take_back(service().db, current_actor(), uid, version_number(request.form.get("version")))
+    return redirect(url_for("desk.revise.edit", uid=uid), 303)
+
+
+@bp.post("/entries/<uid:uid>/time")
+@requires(Role.EDITOR)
+def change_time(uid: str) -> ResponseReturnValue:
+    """Let a scheduled entry go out at another time."""
+    show_again(lambda error: _schedule_page(uid, error))
+    at = parse_time("at", request.form.get("at", ""), _entry(uid).stream.timezone)
+    reschedule(service().db, current_actor(), uid, version_number(request.form.get("version")), at)
+    return redirect(url_for("desk.flow.show_schedule"), 303)
+
+
+@bp.post("/entries/<uid:uid>/pin")
+@requires(Role.EDITOR)
+def put_on_top(uid: str) -> ResponseReturnValue:
+    """Pin an entry."""
+    pin(service().db, current_actor(), uid)
+    return _back(uid)
+
+
+@bp.post("/entries/<uid:uid>/unpin")
+@requires(Role.EDITOR)
+def take_from_top(uid: str) -> ResponseReturnValue:
+    """Unpin it."""
+    unpin(service().db, current_actor(), uid)
+    return _back(uid)
+
+
+def _entry(uid: str) -> Entry:
+    with service().db.read() as tx:
+        return get_entry(tx, uid)
+
+
+def _back(uid: str) -> ResponseReturnValue:
+    return redirect(url_for("desk.entries.show", uid=uid), 303)
+
+
+def _schedule_page(uid: str = "", error: ServiceError | None = None) -> str:
+    """The list; ``error`` is about the time of that entry."""
+    with service().db.read() as tx:
+        found = schedule(tx)
+        names = account_names(tx, [entry.account_id for entry in found])
+        moment = now(tx)
+    return render_template(
+        "desk/schedule.html",
+        at="schedule",
+        entries=found,
+        names=names,
+        now=moment,
+        wrong_uid=uid,
+        error=error,
+        sent=request.form.get("at", ""),
+    )

@@ -1,0 +1,132 @@
+"""An entry's page on the desk: the wait before it goes out, then who got it, and its revisions."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+
+from models.db.approval_rules import needs_second
+from models.db.clock import now
+from models.publishing.publishing import publish_now
+from models.publishing.revising import apply_now, pending, revisions, undo
+from models.streams.entries import get_entry
+from models.streams.page_queries import account_names
+from models.streams.review_queue import waiting_alerts
+from models.tables.people import Role
+from models.tables.stories import Entry, EntryState, Revision, RevisionState
+from models.text.errors import ServiceError
+from notifier.reports.delivery_report import why_waiting
+from notifier.reports.reach import reach
+from web.context import service
+from web.desk.forms import EntryForm, version_number
+from web.desk.guard import requires
+from web.login import current_actor
+
+bp = Blueprint("entries", __name__)
+
+_LATE = 15.0  # seconds after its time at which an entry that still waits needs a word
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What still waits: the entry itself, or a revision of it."""
+
+    until: datetime
+    since: datetime
+    seconds: float
+    revision: Revision | None
+    held: bool = False  # its time passed so long ago that an editor decides
+
+    @property
+    def left(self) -> int:
+        """Whole seconds left; 0 or less when its time has come."""
+        return math.ceil(self.seconds)
+
+    @property
+    def of(self) -> int:
+        """Seconds that the whole wait takes."""
+        return max(1, math.ceil((self.until - self.since).total_seconds()))
+
+    @property
+    def late(self) -> bool:
+        """Its time is over for so long that a worker must be missing."""
+        return self.seconds < -_LATE
+
+
+@bp.get("/entries/<uid:uid>")
+@requires(Role.AUTHOR)
+def show(uid: str) -> ResponseReturnValue:
+    """An entry and all that happened to it."""
+    return entry_page(uid)
+
+
+def entry_page(uid: str, error: ServiceError | None = None) -> str:
+    """The same, perhaps with what was wrong with a button's form."""
+    with service().db.read() as tx:
+        entry = get_entry(tx, uid)
+        history = revisions(tx, entry)
+        names = account_names(tx, [entry.account_id, entry.submitted_by, *(revision.account_id for revision in history)])
+        wait = _wait(tx, entry)
+        reaches, held = reach(tx, entry_id=entry.id), why_waiting(tx)
+        waiting, second = waiting_alerts(tx, entry_id=entry.id), needs_second(tx, entry.importance)
+    return render_template(
+        "desk/entry.html",
+        at="entries",
+        entry=entry,
+        form=EntryForm.of(entry),
+        revisions=_with_former(history),
+        names=names,
+        wait=wait,
+        alerted=any(revision.alerts for revision in history),
+        reaches=reaches,
+        held=held,
+        mine=entry.account_id == current_actor().account_id,
+        submitter=entry.submitted_by == current_actor().account_id,
+        waiting=waiting,
+        second=second,
+        error=error,
+        remark=request.form.get("remark", ""),
+    )
+
+
+@bp.post("/entries/<uid:uid>/undo")
+@requires(Role.EDITOR)
+def take_back(uid: str) -> ResponseReturnValue:
+    """Undo what still waits."""
+    entry = undo(service().db, current_actor(), uid, version_number(request.form.get("version")))
+    return redirect(url_for("desk.revise.edit" if entry.state is EntryState.DRAFT else "desk.entries.show", uid=uid), 303)
+
+
+@bp.post("/entries/<uid:uid>/now")
+@requires(Role.EDITOR)
+def end_wait(uid: str) -> ResponseReturnValue:
+    """Publish, or tell followers, without waiting any longer."""
+    version = version_number(request.form.get("version"))
+    with service().db.read() as tx:
+        scheduled = get_entry(tx, uid).state is EntryState.SCHEDULED
+    if scheduled:
+        publish_now(service().db, current_actor(), uid, version)
+    else:
+        apply_now(service().db, current_actor(), uid, version)
+    return redirect(url_for("desk.entries.show", uid=uid), 303)
+
+
+def _with_former(history: list[Revision]) -> list[tuple[Revision, Revision | None]]:
+    """Each revision, newest first, with the last applied one before it."""
+    return [
+        (revision, next((older for older in history[n + 1 :] if older.state is RevisionState.APPLIED), None))
+        for n, revision in enumerate(history)
+    ]
+
+
+def _wait(tx: Session, entry: Entry) -> Wait | None:
+    if entry.state is EntryState.SCHEDULED and entry.publish_at is not None:
+        until, since, revision, held = entry.publish_at, entry.changed_at, None, entry.late
+    elif (revision := pending(tx, entry)) is not None:
+        until, since, held = revision.apply_at, revision.created_at, False
+    else:
+        return None
+    return Wait(until, since, (until - now(tx)).total_seconds(), revision, held)

@@ -1,0 +1,81 @@
+"""One's own account: name, password, and where one is logged in."""
+
+from collections.abc import Mapping
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user  # type: ignore[import-untyped]
+
+from models.accounts.accounts import change_own_password
+from models.accounts.sessions import digest, end_other_sessions, end_own_session, own_sessions
+from models.accounts.staff import change_own_name
+from models.db.clock import now
+from models.tables.people import Role
+from models.text.errors import Invalid, ServiceError
+from web.context import service
+from web.desk.guard import requires
+from web.error_pages import show_again
+from web.login import current_account, current_actor
+
+bp = Blueprint("account", __name__)
+
+
+@bp.get("/account")
+@requires(Role.AUTHOR)
+def show() -> ResponseReturnValue:
+    """All of it."""
+    return _page()
+
+
+@bp.post("/account/name")
+@requires(Role.AUTHOR)
+def rename() -> ResponseReturnValue:
+    """Be called by another name."""
+    show_again(lambda error: _page(error, request.form))
+    change_own_name(service().db, current_actor(), request.form.get("name", ""))
+    return _to_page()
+
+
+@bp.post("/account/password")
+@requires(Role.AUTHOR)
+def new_password() -> ResponseReturnValue:
+    """Have another password, and be logged in here alone."""
+    show_again(_page)
+    present, password = request.form.get("present", ""), request.form.get("password", "")
+    change_own_password(service().db, current_actor(), current_user.token, present, password)
+    return _to_page()
+
+
+@bp.post("/account/sessions/end")
+@requires(Role.AUTHOR)
+def end() -> ResponseReturnValue:
+    """Log out one browser."""
+    end_own_session(service().db, current_actor(), request.form.get("session", ""))
+    return _to_page()
+
+
+@bp.post("/account/sessions/end-others")
+@requires(Role.AUTHOR)
+def end_others() -> ResponseReturnValue:
+    """Log out all browsers but this one."""
+    end_other_sessions(service().db, current_actor(), current_user.token)
+    return _to_page()
+
+
+def _to_page() -> ResponseReturnValue:
+    return redirect(url_for("desk.account.show"), 303)
+
+
+def _page(error: ServiceError | None = None, values: Mapping[str, str] | None = None) -> str:
+    with service().db.read() as tx:
+        sessions, moment = own_sessions(tx, current_actor()), now(tx)
+    return render_template(
+        "desk/account.html",
+        at="account",
+        sessions=sessions,
+        here=digest(current_user.token),
+        now=moment,
+        error=error,
+        wrong={error.field: error.reason} if isinstance(error, Invalid) else {},
+        values=values or {"name": current_account().name},
+    )

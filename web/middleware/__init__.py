@@ -1,0 +1,1 @@
+"""WSGI layers in front of Flask: limits, headers, metrics and the response cache."""

@@ -1,0 +1,75 @@
+"""The ways to follow: pages that list them, the file that readers import, and addresses that people guess."""
+
+from flask import Blueprint, redirect, render_template
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext  # type: ignore[import-untyped]
+from sqlalchemy import select
+
+from feeds.cache.cached_response import ANY_ORIGIN
+from feeds.cache.validators import cache_control
+from feeds.document.feed_address import Scope, Topic
+from feeds.document.feed_document import Format
+from feeds.formats.opml import CONTENT_TYPE, Folder, Outline, opml
+from models.streams.streams import get_stream, list_streams
+from models.tables.stories import Site, Stream, StreamState
+from web.context import service
+from web.language import speak
+from web.links import feed_url, page_url
+from web.private_response import answer
+
+following = Blueprint("following", __name__)
+
+_OPML_MAX_AGE = 900  # seconds
+_GUESSES = {"feed": Format.ATOM, "atom": Format.ATOM, "rss": Format.RSS, "index.xml": Format.RSS, "feed.xml": Format.RSS}
+_ANY = f"<any({', '.join(repr(guess) for guess in _GUESSES)}):guess>"
+
+
+@following.get("/follow")
+def follow_site() -> ResponseReturnValue:
+    """How to follow all stories, or one of them."""
+    with service().db.read() as tx:
+        streams = [stream for stream in list_streams(tx, public=True) if stream.state is not StreamState.ENDED]
+    return answer(render_template("follow.html", topic=Topic(), stream=None, streams=streams))
+
+
+@following.get("/streams/<slug:slug>/follow")
+def follow_stream(slug: str) -> ResponseReturnValue:
+    """How to follow one story."""
+    with service().db.read() as tx:
+        stream = get_stream(tx, slug, public=True)
+    speak(stream.language)
+    return answer(render_template("follow.html", topic=Topic(Scope.STREAM, slug), stream=stream))
+
+
+@following.get("/opml.xml")
+def all_feeds() -> ResponseReturnValue:
+    """The feeds of all stories, in a file that readers import."""
+    with service().db.read() as tx:
+        streams = list_streams(tx, public=True)
+        site = tx.scalars(select(Site)).one()
+    settings = service().settings
+    whole = Outline(settings.site_name, settings.site_language, feed_url(Topic(), Format.ATOM), page_url(Topic()), site.created_at)
+    running = [_outline(stream) for stream in streams if stream.state is not StreamState.ENDED]
+    ended = [_outline(stream) for stream in streams if stream.state is StreamState.ENDED]
+    folder = [Folder(gettext("Ended"), ended)] if ended else []
+    modified = max([site.created_at, *(stream.changed_at for stream in streams)])
+    body = opml(settings.site_name, page_url(Topic()), modified, [whole, *running, *folder])
+    response = answer(body, content_type=CONTENT_TYPE, cache_control=cache_control(_OPML_MAX_AGE))
+    response.headers.set(*ANY_ORIGIN)
+    return response
+
+
+def _outline(stream: Stream) -> Outline:
+    topic = Topic(Scope.STREAM, stream.slug)
+    return Outline(stream.title, stream.language, feed_url(topic, Format.ATOM), page_url(topic), stream.created_at)
+
+
+@following.get(f"/{_ANY}")
+@following.get(f"/streams/<slug:slug>/{_ANY}")
+def guessed(guess: str, slug: str | None = None) -> ResponseReturnValue:
+    """An address that other software has for its feeds leads to ours."""
+    if slug is None:
+        return redirect(feed_url(Topic(), _GUESSES[guess]), 301)
+    with service().db.read() as tx:
+        get_stream(tx, slug, public=True)
+    return redirect(feed_url(Topic(Scope.STREAM, slug), _GUESSES[guess]), 301)

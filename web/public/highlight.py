@@ -1,0 +1,49 @@
+"""What stands around the words that were found, for people: pieces of text, and which of them to mark."""
+
+from collections.abc import Iterator, Sequence
+
+import regex
+
+from models.tables.stories import Entry
+from models.text.markdown import to_text
+from models.text.normalize import Term, fold
+from models.text.shortening import cluster_start, one_line
+
+_LOOKED_AT, _BEFORE, _SHOWN = 5_000, 60, 240  # characters
+_WORD = regex.compile(r"[\w\p{M}]+")
+
+Piece = tuple[str, bool]
+
+
+def marked(text: str, terms: Sequence[Term]) -> list[Piece]:
+    """All of a text, in pieces; the second of each says whether it is a word that was looked for."""
+    pieces: list[Piece] = []
+    end = 0
+    for start, stop in _found(text, terms):
+        pieces += [(text[end:start], False), (text[start:stop], True)]
+        end = stop
+    return [piece for piece in [*pieces, (text[end:], False)] if piece[0]]
+
+
+def snippet(entry: Entry, terms: Sequence[Term]) -> list[Piece]:
+    """A part of what an entry says below its title, around the first word that was looked for; the beginning where none is there."""
+    text = one_line(f"{entry.dek} {to_text(entry.body[:_LOOKED_AT])}")
+    first = next(_found(text, terms), (0, 0))[0]
+    start = text.rfind(" ", 0, max(0, first - _BEFORE)) + 1
+    stop = len(text) if len(text) <= start + _SHOWN else text.rfind(" ", start, start + _SHOWN)
+    stop = stop if stop > start else cluster_start(text, start + _SHOWN)
+    shown = marked(text[start:stop], terms)
+    return [("… ", False)] * (start > 0) + shown + [(" …", False)] * (stop < len(text))
+
+
+def _found(text: str, terms: Sequence[Term]) -> Iterator[tuple[int, int]]:
+    for word in _WORD.finditer(text):
+        parts = fold(word[0])
+        if any(term.meets(parts[0]) if len(parts) == 1 else _holds(parts, term) for term in terms if parts):
+            yield word.span()
+
+
+def _holds(signs: Sequence[str], term: Term) -> bool:
+    """Whether a run of signs without spaces holds those of a term one after the other."""
+    length = len(term.words)
+    return any(tuple(signs[at : at + length]) == term.words for at in range(len(signs) - length + 1))

@@ -1,0 +1,99 @@
+"""Leaving: the signed link at the foot of every mail, which its List-Unsubscribe header holds, too."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from flask import Blueprint, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext  # type: ignore[import-untyped]
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from models.membership.own_data import send_fresh_link
+from models.recipients.audience import ERASED, followed, left_out
+from models.recipients.audience import leave as leave_all_that
+from models.tables.ledger import Recipient, Subscription
+from models.tables.stories import Stream
+from models.text.errors import BadLink, Gone, NotFound
+from models.text.tokens import ALL, read_leave_token
+from web.context import service
+from web.language import speak
+from web.private_response import unshared
+
+leave = Blueprint("leave", __name__)
+
+
+@leave.get("/u/<token:token>")
+def ask(token: str) -> ResponseReturnValue:
+    """A page with buttons; looking at it changes nothing, because programs look at links in mails."""
+    return _page(token)
+
+
+@leave.post("/u/<token:token>")
+def go(token: str) -> ResponseReturnValue:
+    """Leave at once (RFC 8058 section 3.1): no cookie, no redirect, and the token is the only authority, wherever it comes from.
+
+    Doing it again answers the same.  The token says what is left, unless a button of the page says everything.  Where
+    several people read the mailbox nobody leaves for all of them: a mail asks there, and mails to it promise no one click.
+    """
+    recipient_uid, scope = _read(token)
+    with service().db.read() as tx:
+        recipient, _ = read_followed(tx, recipient_uid)
+    if recipient.shared:
+        send_fresh_link(service().db, service().keys, token, request.remote_addr or "", "leave")
+        service().ring()
+        return _page(token, asked=True)
+    leave_all_that(service().db, recipient_uid, ALL if request.form.get("scope") == ALL else scope)
+    service().ring()
+    return _page(token, done=True)
+
+
+def read_followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[Subscription]]:
+    """A recipient and what it follows; Gone where nothing is known of it any more."""
+    with suppress(NotFound):
+        recipient, subscriptions = followed(tx, recipient_uid)
+        speak(recipient.language)
+        if recipient.reason != ERASED:
+            return recipient, subscriptions
+    raise Gone("link", "", "Nothing is stored any more about this address, and no mail is sent to it.")
+
+
+def reached(tx: Session, subscriptions: Sequence[Subscription], scope: str) -> Stream | None:
+    """The stream that a link is about, if any of these brings it."""
+    stream = tx.scalar(select(Stream).where(Stream.uid == scope))
+    for one in subscriptions:
+        if stream is not None and (one.stream_id == stream.id or (one.stream_id is None and stream not in left_out(tx, one))):
+            return stream
+    return None
+
+
+def masked(recipient: Recipient) -> str:
+    """So much of an address that its owner knows it: the mail may have been forwarded."""
+    name, _, host = recipient.address.partition("@")
+    return f"{name[:1]}•••@{host}" if host else gettext("This address")
+
+
+def _page(token: str, *, done: bool = False, asked: bool = False) -> ResponseReturnValue:
+    recipient_uid, scope = _read(token)
+    with service().db.read() as tx:
+        recipient, subscriptions = read_followed(tx, recipient_uid)
+        story = reached(tx, subscriptions, scope)
+    page = render_template(
+        "leave.html",
+        token=token,
+        recipient=recipient,
+        masked=masked(recipient),
+        subscriptions=subscriptions,
+        story=story,
+        everything=scope == ALL,
+        done=done,
+        asked=asked,
+    )
+    return unshared(make_response(page))
+
+
+def _read(token: str) -> tuple[str, str]:
+    read = read_leave_token(service().keys, token)
+    if read is None:
+        raise BadLink
+    return read

@@ -1,0 +1,26 @@
+"""Pictures, as files that never change: a name is the digest of what it names."""
+
+from flask import Blueprint, Response, request
+
+from feeds.cache.cached_response import ANY_ORIGIN
+from feeds.cache.validators import conditional
+from models.streams.pictures import get_file
+from web.context import service
+
+media = Blueprint("media", __name__)
+
+_FOR_GOOD = "public, max-age=31536000, immutable"
+
+
+@media.get("/media/<sha256:sha256>.<extension>")
+def picture(sha256: str, extension: str) -> Response:
+    """One size of a picture.  Whoever knows its name may see it, as with every file that was public once."""
+    tag = f'"{sha256}"'
+    status = conditional(request.headers, tag, None)
+    with service().db.read() as tx:
+        found = get_file(tx, sha256, extension, with_data=status == 200)
+    response = Response(found.data if status == 200 else b"", status, content_type=found.media_type)
+    response.headers["ETag"] = tag
+    response.headers["Cache-Control"] = _FOR_GOOD
+    response.headers.set(*ANY_ORIGIN)
+    return response

@@ -1,0 +1,93 @@
+"""Pages for readers: they look at no session, so one copy serves all."""
+
+from flask import Blueprint, make_response, redirect, render_template, request
+from flask.typing import ResponseReturnValue
+
+from feeds.cache.live import ASK
+from feeds.document.feed_address import Scope, Topic
+from models.streams.listings import page_of_contributor, page_of_tag
+from models.streams.page_queries import front_page, page_of_entry, page_of_stream
+from models.streams.streams import language_of
+from models.text.errors import Gone, Moved, NotFound
+from models.text.texts import slugify
+from web.context import service
+from web.language import speak
+from web.links import entry_url, stream_url
+from web.private_response import answer
+from web.public.follow_pages import following
+from web.url_converters import number
+
+public = Blueprint("public", __name__)
+public.register_blueprint(following)
+
+
+@public.get("/")
+def index() -> ResponseReturnValue:
+    """All stories."""
+    with service().db.read() as tx:
+        page = front_page(tx)
+    return answer(render_template("index.html", page=page, topic=Topic()))
+
+
+@public.get("/streams/<slug:slug>")
+def stream(slug: str) -> ResponseReturnValue:
+    """A story: overview and timeline, newest first."""
+    before = number(request.args.get("before"))
+    with service().db.read() as tx:
+        page = page_of_stream(tx, slug, before=before)
+    speak(page.stream.language)
+    ask = 0 if before else ASK.get(page.stream.state, 0)
+    return answer(render_template("stream.html", page=page, stream=page.stream, topic=Topic(Scope.STREAM, slug), before=before, ask=ask))
+
+
+@public.get("/streams/<slug:slug>/entries/<name>")
+def entry(slug: str, name: str) -> ResponseReturnValue:
+    """An entry by its uid; a title after it is decoration, and a wrong one leads to the right address."""
+    uid, hyphen, title = name.partition("-")
+    if not (uid.isascii() and uid.isalnum()):
+        raise NotFound("entry", name)
+    with service().db.read() as tx:
+        page = page_of_entry(tx, uid)
+    found = page.entry
+    if slug != found.stream.slug or (hyphen and title != slugify(found.title)):
+        return redirect(entry_url(found.stream.slug, found.uid), 301)
+    speak(found.stream.language)
+    return answer(render_template("entry.html", page=page, entry=found, stream=found.stream, topic=Topic(Scope.STREAM, slug)))
+
+
+@public.get("/tags/<words:slug>")
+def tag(slug: str) -> ResponseReturnValue:
+    """What all stories have under a tag."""
+    before = number(request.args.get("before"))
+    with service().db.read() as tx:
+        page = page_of_tag(tx, slug, before=before)
+    return answer(render_template("tag.html", page=page, topic=Topic(Scope.TAG, slug), before=before))
+
+
+@public.get("/contributors/<words:slug>")
+def contributor(slug: str) -> ResponseReturnValue:
+    """Somebody credited: where, and on what."""
+    before = number(request.args.get("before"))
+    with service().db.read() as tx:
+        page = page_of_contributor(tx, slug, before=before)
+    return answer(render_template("contributor.html", page=page, topic=Topic(Scope.CONTRIBUTOR, slug), before=before))
+
+
+@public.errorhandler(Moved)
+def moved(error: Moved) -> ResponseReturnValue:
+    """The story has another address, and so has what lies below the one that was asked for."""
+    place = stream_url(error.present) + request.path.removeprefix(f"/streams/{error.name}")
+    before = number(request.args.get("before"))
+    response = redirect(f"{place}?before={before}" if before is not None else place, 301)
+    response.headers["Cache-Control"] = "public, max-age=60"  # it may move back
+    return response
+
+
+@public.errorhandler(Gone)
+def gone(error: Gone) -> ResponseReturnValue:
+    """What stood here was withdrawn: say so, and why where somebody wrote it down."""
+    named = (request.view_args or {}).get("slug", "")
+    with service().db.read() as tx:
+        speak(language_of(tx, named))
+    slug = named if error.kind == "entry" else None
+    return make_response(render_template("gone.html", error=error, slug=slug), 410)

@@ -1,0 +1,154 @@
+"""The fields of the settings page: what a recipient has as a form would send it, and back."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime, time
+from enum import Enum
+from typing import TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+
+from config.settings import zone
+from models.recipients.audience import left_out
+from models.recipients.digest_times import MORNING
+from models.recipients.preferences import Follow, Preferences, Rhythm
+from models.tables.ledger import Cadence, Recipient, Subscription, SubscriptionTag
+from models.tables.stories import Importance, Stream
+from models.text.errors import Invalid
+from models.text.times import zone_name
+from models.text.tokens import ALL
+from web.url_converters import number
+
+Fields = MultiDict[str, str]
+E = TypeVar("E", bound=Enum)
+
+
+def fields_of(tx: Session, recipient: Recipient, subscriptions: Sequence[Subscription]) -> Fields:
+    """What the form holds before anybody changes it.
+
+    What most subscriptions have stands once; those that differ have ``own`` fields, whose names end with their stream's uid.
+    """
+    found = {_name(one.stream): _block(tx, one) for one in subscriptions}
+    usual = Counter(frozenset(block.items()) for block in found.values()).most_common(1)
+    common = dict(usual[0][0]) if usual else _block_of(Follow())
+    fields: Fields = MultiDict(common)
+    fields.setlist("follow", list(found))
+    fields.setlist("own", [name for name, block in found.items() if block != common])
+    for name, block in found.items():
+        fields.update({f"{field}-{name}": value for field, value in block.items()})
+    fields.setlist("left_out", [stream.uid for one in subscriptions if one.stream is None for stream in left_out(tx, one)])
+    fields["language"], fields["timezone"] = recipient.language.partition("-")[0], recipient.timezone
+    for field in ("quiet_from", "quiet_until"):
+        fields[field] = _clock(getattr(recipient, field))
+    fields["pause"] = recipient.paused_until.astimezone(zone(recipient.timezone)).date().isoformat() if recipient.paused_until else ""
+    return fields
+
+
+def preferences_from(fields: Fields, streams: Iterable[Stream], recipient: Recipient, present: Fields) -> Preferences:
+    """What a form says; raises Invalid, which names the field.  What differs at ``present`` and had no place in the form stays."""
+    ids = {stream.uid: stream.id for stream in streams}
+    timezone = zone_name("time zone", fields.get("timezone", recipient.timezone))
+    without = tuple(ids[uid] for uid in fields.getlist("left_out") if uid in ids)
+    follows = []
+    for name in fields.getlist("follow"):
+        if name == ALL or name in ids:
+            unasked = f"least-{name}" not in fields and name in present.getlist("own")
+            own = unasked or name in fields.getlist("own")
+            follow = _follow(present if unasked else fields, f"-{name}" if own else "")
+            follows.append(replace(follow, stream_id=ids.get(name), left_out=without if name == ALL else ()))
+    language = fields.get("language", "")
+    return Preferences(
+        follows=tuple(follows),
+        language=recipient.language if recipient.language.startswith(f"{language}-") else language,
+        timezone=timezone,
+        quiet_from=_time("quiet hours", fields.get("quiet_from", "")),
+        quiet_until=_time("quiet hours", fields.get("quiet_until", "")),
+        paused_until=_pause(fields.get("pause", ""), timezone),
+    )
+
+
+def with_unseen(wanted: Preferences, former: Preferences, shown: Collection[int]) -> Preferences:
+    """The same with what had no place on the page, so that nobody changed it: stories that are hidden now or were left out long ago."""
+    out = [id_ for one in former.follows for id_ in one.left_out if id_ not in shown]
+    follows = [replace(one, left_out=(*one.left_out, *out)) if one.stream_id is None else one for one in wanted.follows]
+    return replace(wanted, follows=(*follows, *(one for one in former.follows if one.stream_id not in (None, *shown))))
+
+
+def _name(stream: Stream | None) -> str:
+    return stream.uid if stream is not None else ALL
+
+
+def _block(tx: Session, one: Subscription) -> dict[str, str]:
+    tags = tx.scalars(select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == one.id).order_by(SubscriptionTag.slug))
+    follow = Follow(
+        tags=tuple(tags),
+        least_importance=one.least_importance,
+        news=one.news,
+        corrections=one.corrections,
+        rhythm=Rhythm.of(one),
+    )
+    return _block_of(follow)
+
+
+def _block_of(follow: Follow) -> dict[str, str]:
+    rhythm = follow.rhythm
+    return {
+        "tags": ", ".join(follow.tags),
+        "least": follow.least_importance.value,
+        "kinds": "both" if follow.news and follow.corrections else "new" if follow.news else "corrections",
+        "cadence": rhythm.cadence.value,
+        "sooner": rhythm.at_once_from.value if rhythm.at_once_from else "",
+        "minutes": str(rhythm.every_minutes or 30),
+        "at": _clock(rhythm.digest_time or MORNING),
+        "day": str(rhythm.digest_day or 0),
+    }
+
+
+def _follow(fields: Mapping[str, str], end: str) -> Follow:
+    def said(field: str) -> str:
+        return fields.get(f"{field}{end}", "")
+
+    if said("kinds") not in ("both", "new", "corrections"):
+        raise Invalid("kinds", "choose one of those on the page.")
+    return Follow(
+        tags=tuple(tag for tag in said("tags").split(",") if tag.strip()),
+        least_importance=_one_of(Importance, "importance", said("least")),
+        news=said("kinds") != "corrections",
+        corrections=said("kinds") != "new",
+        rhythm=Rhythm(
+            cadence=_one_of(Cadence, "how often", said("cadence")),
+            at_once_from=_one_of(Importance, "at once", said("sooner")) if said("sooner") else None,
+            every_minutes=number(said("minutes")),
+            digest_time=_time("time of the digest", said("at")),
+            digest_day=number(said("day")),
+        ),
+    )
+
+
+def _one_of(kind: type[E], field: str, value: str) -> E:
+    try:
+        return kind(value)
+    except ValueError as exc:
+        raise Invalid(field, "choose one of those on the page.") from exc
+
+
+def _time(field: str, value: str) -> time | None:
+    try:
+        return time.fromisoformat(value).replace(tzinfo=None) if value.strip() else None
+    except ValueError as exc:
+        raise Invalid(field, "%(value)s is not a time; write it like 08:00.", value=f"{value!r:.20}") from exc
+
+
+def _pause(value: str, timezone: str) -> datetime | None:
+    """The beginning of that day."""
+    try:
+        return datetime.combine(date.fromisoformat(value), time(), zone(timezone)) if value.strip() else None
+    except (ValueError, OverflowError) as exc:
+        raise Invalid("pause", "%(value)s is not a day; write it like 2026-12-24.", value=f"{value!r:.20}") from exc
+
+
+def _clock(moment: time | None) -> str:
+    return f"{moment:%H:%M}" if moment else ""

@@ -1,0 +1,191 @@
+"""What reaches a recipient, and when, without an account: by the link in each mail, and for more by a fresh one."""
+
+import zoneinfo
+from functools import cache
+
+from flask import Blueprint, jsonify, make_response, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext  # type: ignore[import-untyped]
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+
+from models.membership.channels import preferences_of
+from models.membership.own_data import Pass, ask_to_move, erase_me, move, owner, read_pass, send_fresh_link, set_shared, stored_about
+from models.recipients.audience import followed
+from models.recipients.audience import leave as leave_that
+from models.recipients.preferences import set_preferences
+from models.streams.streams import list_streams
+from models.tables.ledger import Recipient, RecipientState
+from models.tables.stories import Stream, StreamState
+from models.text.errors import Conflict, Forbidden, Gone, ServiceError
+from models.text.tokens import ALL
+from web.context import service
+from web.error_pages import show_again
+from web.language import speak
+from web.private_response import unshared
+from web.public.leave import masked, reached, read_followed
+from web.public.preference_fields import Fields, fields_of, preferences_from, with_unseen
+
+preferences = Blueprint("preferences", __name__, url_prefix="/p")
+
+MOST_OFFERED = 30
+"""Stories that somebody may add, the latest first, beside those that they follow."""
+MOST_ASKED = 10
+"""Stories that the form has fields of their own for: it may send 200 fields in all."""
+
+
+@preferences.get("/<token:token>")
+def show(token: str) -> ResponseReturnValue:
+    """The settings; looking changes nothing."""
+    return _page(token)
+
+
+@preferences.post("/<token:token>")
+def save(token: str) -> ResponseReturnValue:
+    """Save them."""
+    show_again(lambda error: _page(token, fields=request.form, error=error))
+    with service().db.read() as tx:
+        came, recipient, streams = _state(tx, token)
+        present, former = fields_of(tx, *followed(tx, came.uid)), preferences_of(tx, recipient)
+    _must_be_open(came, recipient)
+    wanted = preferences_from(request.form, streams, recipient, present)
+    if not wanted.follows:
+        raise Conflict("Choose a story, or leave everything below.")
+    set_preferences(service().db, came.uid, with_unseen(wanted, former, {stream.id for stream in streams}))
+    return _page(token, saved=True)
+
+
+@preferences.post("/<token:token>/leave")
+def leave(token: str) -> ResponseReturnValue:
+    """Leave the story that the mail was about, or everything."""
+    with service().db.read() as tx:
+        came, recipient, _ = _state(tx, token)
+    _must_be_open(came, recipient)
+    leave_that(service().db, came.uid, came.scope if request.form.get("scope") == "story" else ALL)
+    return _page(token, saved=True)
+
+
+@preferences.post("/<token:token>/fresh")
+def fresh(token: str) -> ResponseReturnValue:
+    """Mail a fresh link to the address itself."""
+    send_fresh_link(service().db, service().keys, token, request.remote_addr or "", "data")
+    service().ring()
+    return _page(token, sent_to="")
+
+
+@preferences.post("/<token:token>/shared")
+def shared(token: str) -> ResponseReturnValue:
+    """Say that several people read this mailbox, or that one does."""
+    set_shared(service().db, service().keys, token, shared=bool(request.form.get("shared")))
+    return _page(token, saved=True)
+
+
+@preferences.post("/<token:token>/address")
+def address(token: str) -> ResponseReturnValue:
+    """Ask at another address whether the mails may come there."""
+    show_again(lambda error: _page(token, error=error))
+    email, blocked = request.form.get("email", ""), service().settings.blocked_mail_domains
+    there = ask_to_move(service().db, service().keys, token, email, request.remote_addr or "", blocked=blocked)
+    service().ring()
+    return _page(token, sent_to=there)
+
+
+@preferences.get("/<token:token>/data.json")
+def data(token: str) -> ResponseReturnValue:
+    """All that is stored about who holds a fresh link."""
+    with service().db.read() as tx:
+        found = stored_about(tx, owner(tx, service().keys, token))
+    response = unshared(jsonify(found))
+    response.headers["Content-Disposition"] = 'attachment; filename="my-data.json"'
+    return response
+
+
+@preferences.post("/<token:token>/erase")
+def erase(token: str) -> ResponseReturnValue:
+    """Forget them, once they have ticked that they mean it."""
+    show_again(lambda error: _page(token, error=error))
+    if not request.form.get("sure"):
+        raise Conflict("Tick the box to be erased: it cannot be undone.")
+    with service().db.read() as tx:
+        _state(tx, token)
+    erase_me(service().db, service().keys, token)
+    return _told(gettext("You are erased"), gettext("Nothing is stored any more about you or your address."))
+
+
+@preferences.get("/move/<token:token>")
+def look_at_move(token: str) -> ResponseReturnValue:
+    """A page with a button."""
+    recipient = move(service().db, service().keys, token, "", look=True)
+    speak(recipient.language)
+    return unshared(make_response(render_template("preferences_move.html", masked=masked(recipient))))
+
+
+@preferences.post("/move/<token:token>")
+def moved(token: str) -> ResponseReturnValue:
+    """Move there."""
+    speak(move(service().db, service().keys, token, request.remote_addr or "").language)
+    return _told(
+        gettext("You have moved"), gettext("From now on the mails come to this address. Links in those to the former one have ended.")
+    )
+
+
+def _state(tx: Session, token: str) -> tuple[Pass, Recipient, list[Stream]]:
+    """Who came, and the stories that they follow or may add; hidden ones are not named."""
+    came = read_pass(tx, service().keys, token)
+    recipient, subscriptions = read_followed(tx, came.uid)
+    own = [one.stream for one in subscriptions if one.stream is not None and one.stream.is_public]
+    running = [one for one in list_streams(tx, public=True) if one.state is not StreamState.ENDED]
+    return came, recipient, own + [one for one in running if one not in own][:MOST_OFFERED]
+
+
+def _must_be_open(came: Pass, recipient: Recipient) -> None:
+    if recipient.shared and not came.fresh:
+        raise Forbidden("Several people read this mailbox, so only a fresh link changes anything. Ask for one on this page.")
+    if recipient.state is not RecipientState.CONFIRMED:
+        raise Gone("link", "", "You have left. To come back, sign up again.")
+
+
+def _page(
+    token: str,
+    *,
+    fields: MultiDict[str, str] | None = None,
+    error: ServiceError | None = None,
+    saved: bool = False,
+    sent_to: str | None = None,
+) -> ResponseReturnValue:
+    """``sent_to``: the other address that a link went to, or nothing where a fresh one went to their own."""
+    with service().db.read() as tx:
+        came, recipient, streams = _state(tx, token)
+        subscriptions = followed(tx, came.uid)[1]
+        shown: Fields = fields if fields is not None and "cadence" in fields else fields_of(tx, recipient, subscriptions)
+        story = reached(tx, subscriptions, came.scope)
+    known = {ALL, *(stream.uid for stream in streams)}
+    asked = [name for name in dict.fromkeys((*shown.getlist("own"), *shown.getlist("follow"))) if name in known]
+    page = render_template(
+        "preferences.html",
+        token=token,
+        came=came,
+        recipient=recipient,
+        masked=masked(recipient),
+        streams=streams,
+        subscriptions=subscriptions,
+        story=story,
+        fields=shown,
+        zones=_zones(),
+        asked=asked[:MOST_ASKED],
+        error=error,
+        saved=saved,
+        sent_to=sent_to,
+    )
+    return unshared(make_response(page))
+
+
+def _told(title: str, sentence: str) -> ResponseReturnValue:
+    return unshared(make_response(render_template("sentence.html", title=title, sentence=sentence)))
+
+
+@cache
+def _zones() -> list[str]:
+    """Those that are named by a place, and UTC."""
+    names = (name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "US/")))
+    return ["UTC", *sorted(names)]

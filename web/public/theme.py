@@ -1,0 +1,91 @@
+"""What a site or a story may put in the house's place: its accent as a stylesheet, since nothing stands inline, and its logo."""
+
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+
+from flask import Blueprint, abort, current_app
+from flask.typing import ResponseReturnValue
+from lxml import etree
+from PIL import Image, UnidentifiedImageError
+
+from config.colors import accent, as_accent
+from config.settings import Settings
+from web.private_response import answer
+
+theme = Blueprint("theme", __name__)
+
+HEIGHT = 32  # CSS pixels of a logo in the masthead
+_FOREVER = "public, max-age=31536000, immutable"  # every link holds a digest
+_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
+# Opened by itself, an SVG is a document that could run scripts here.
+_SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+
+@dataclass(frozen=True)
+class Logo:
+    """The file that an operator named, as it was at start."""
+
+    url: str
+    width: int
+    height: int
+    body: bytes
+    content_type: str
+
+
+@theme.get("/theme/<digits>.css")
+def stylesheet(digits: str) -> ResponseReturnValue:
+    """The accent of that colour, by day and by night."""
+    try:
+        color = as_accent(f"#{digits}")
+    except ValueError:
+        abort(404)
+    return answer(_css(color), content_type="text/css; charset=utf-8", cache_control=_FOREVER)
+
+
+@theme.get("/logo")
+def logo() -> ResponseReturnValue:
+    """The site's logo."""
+    found: Logo | None = current_app.extensions["logo"]
+    if found is None:
+        abort(404)
+    response = answer(found.body, content_type=found.content_type, cache_control=_FOREVER)
+    response.headers["Content-Security-Policy"] = _SANDBOX
+    return response
+
+
+@cache
+def theme_url(color: str) -> str:
+    """The stylesheet of a colour that was taken."""
+    return f"/theme/{color.removeprefix('#')}.css?v={sha256(_css(color).encode()).hexdigest()[:12]}"
+
+
+def read_logo(settings: Settings) -> Logo | None:
+    """The logo that the settings name, with the room that it takes."""
+    if not settings.site_logo:
+        return None
+    path = Path(settings.site_logo)
+    body = path.read_bytes()
+    wide, high = _size(path)
+    width = max(1, min(round(HEIGHT * wide / high), 8 * HEIGHT))
+    return Logo(f"/logo?v={sha256(body).hexdigest()[:12]}", width, HEIGHT, body, _TYPES[path.suffix.lower()])
+
+
+def _size(path: Path) -> tuple[float, float]:
+    """Width and height in whatever unit; of a file that does not tell, a square."""
+    try:
+        if path.suffix.lower() == ".png":
+            with Image.open(path) as picture:
+                return picture.size
+        root = etree.parse(path, etree.XMLParser(resolve_entities=False, no_network=True)).getroot()
+        _, _, wide, high = (float(part) for part in root.get("viewBox", "").replace(",", " ").split())
+    except (OSError, UnidentifiedImageError, etree.XMLSyntaxError, ValueError):
+        return 1, 1
+    return (wide, high) if wide > 0 and high > 0 else (1, 1)
+
+
+def _css(color: str) -> str:
+    found = accent(color)
+    names = {"--accent": found.accent, "--on-accent": found.on_accent, "--accent-wash": found.wash}
+    return ":root {\n" + "".join(f"  {name}: light-dark({day}, {night});\n" for name, (day, night) in names.items()) + "}\n"
