@@ -1,1 +1,3 @@
-"""Speed beside peers and beside what the machine can do, all in one run: ratios hold on other machines, absolutes do not."""
+"""Speed beside peers and beside what the machine can do, all in one run: ratios hold on other
+machines, absolutes do not.
+"""

@@ -1,4 +1,6 @@
-"""`python -m benchmarks [feeds] [alerts] [audience]`: each at most five minutes; `alerts-full` and `audience-full` take longer."""
+"""`python -m benchmarks [feeds] [alerts] [audience]`: each at most five minutes; `alerts-full` and
+`audience-full` take longer.
+"""
 
 import os
 import platform
@@ -20,10 +22,17 @@ USUAL = ("feeds", "alerts", "audience")
 def main(wanted: list[str]) -> int:
     """Run what is named, or all."""
     if unknown := set(wanted) - set(BENCHMARKS):
-        print(f"There is no benchmark {', '.join(sorted(unknown))}; choose from {', '.join(BENCHMARKS)}.", file=sys.stderr)
+        print(
+            f"There is no benchmark {', '.join(sorted(unknown))}; choose from"
+            f" {', '.join(BENCHMARKS)}.",
+            file=sys.stderr,
+        )
         return 2
     forget_settings()
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start")
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+        " before the start"
+    )
     for name in wanted or USUAL:
         BENCHMARKS[name]()
     return 0

@@ -24,15 +24,33 @@ FEW = 10
 
 def run(size: Size = TENTH) -> None:
     """Print all of it; the tenth takes some four minutes on a machine with nothing else to do."""
-    about = f"{size.readers:,} readers, {mailing.CONNECTIONS} connections, in turn, median of {mailing.ROUNDS}"
-    ratios(f"alerts: mails to a server that takes all at once ({about})", mailing.speed(size.readers))
+    about = (
+        f"{size.readers:,} readers, {mailing.CONNECTIONS} connections, in turn, median of"
+        f" {mailing.ROUNDS}"
+    )
+    ratios(
+        f"alerts: mails to a server that takes all at once ({about})", mailing.speed(size.readers)
+    )
     if found := mailing.nodes(size.readers // 4):
         ratios(f"alerts: nodes on PostgreSQL ({size.readers // 4:,} readers)", found)
-    ratios(f"alerts: webhooks over TLS to one host ({size.hooks:,}, in turn, median of {webhooks.ROUNDS})", webhooks.speed(size.hooks))
-    ratios(f"alerts: targets that never answer (SQLite, in turn, median of {webhooks.ROUNDS})", webhooks.silent())
+    ratios(
+        f"alerts: webhooks over TLS to one host ({size.hooks:,}, in turn, median of"
+        f" {webhooks.ROUNDS})",
+        webhooks.speed(size.hooks),
+    )
+    ratios(
+        f"alerts: targets that never answer (SQLite, in turn, median of {webhooks.ROUNDS})",
+        webhooks.silent(),
+    )
     ratios("alerts: memory (SQLite)", mailing.memory(10_000, size.followers, 5))
-    ratios(f"alerts: posting over HTTP (SQLite, median of {size.posts})", meanwhile.posting(FEW, size.followers, size.posts))
-    title = f"alerts: while {size.drained:,} mails drain into a server that takes 2,000 a second (SQLite, `storywire serve`)"
+    ratios(
+        f"alerts: posting over HTTP (SQLite, median of {size.posts})",
+        meanwhile.posting(FEW, size.followers, size.posts),
+    )
+    title = (
+        f"alerts: while {size.drained:,} mails drain into a server that takes 2,000 a second"
+        " (SQLite, `storywire serve`)"
+    )
     ratios(title, meanwhile.draining(size.drained))
 
 

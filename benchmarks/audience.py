@@ -1,4 +1,6 @@
-"""The audience: what filters cost an alert that finds its recipients, and what digests cost beside plain mails."""
+"""The audience: what filters cost an alert that finds its recipients, and what digests cost beside
+plain mails.
+"""
 
 import time
 from collections.abc import Iterator
@@ -36,8 +38,14 @@ FULL = Size(recipients=1_000_000, readers=100_000)
 
 def run(size: Size = USUAL) -> None:
     """Print both; some two minutes."""
-    ratios(f"audience: finding the recipients of an entry among {size.recipients:,} (SQLite)", _finding(size.recipients))
-    ratios(f"audience: a digest of {ENTRIES} entries to {size.readers:,} readers (SQLite)", _digests(size.readers))
+    ratios(
+        f"audience: finding the recipients of an entry among {size.recipients:,} (SQLite)",
+        _finding(size.recipients),
+    )
+    ratios(
+        f"audience: a digest of {ENTRIES} entries to {size.readers:,} readers (SQLite)",
+        _digests(size.readers),
+    )
 
 
 def run_full() -> None:
@@ -46,7 +54,9 @@ def run_full() -> None:
 
 
 def _finding(number: int) -> list[Row]:
-    """Without a filter, and with tags, importance, kinds, cadences and quiet hours mixed; each finds among as many."""
+    """Without a filter, and with tags, importance, kinds, cadences and quiet hours mixed; each
+    finds among as many.
+    """
     with site() as plain, site() as mixed:
         for found in (plain, mixed):
             found.add_readers(number)
@@ -64,7 +74,12 @@ def _finding(number: int) -> list[Row]:
     share = round(100 * median(made) / number)
     return [
         Row(
-            f"mixed filters, which {share} % pass", rates["mixed"], rates["plain"], "recipients looked at a second", "no filters", least=0.5
+            f"mixed filters, which {share} % pass",
+            rates["mixed"],
+            rates["plain"],
+            "recipients looked at a second",
+            "no filters",
+            least=0.5,
         )
     ]
 
@@ -74,22 +89,36 @@ def _nobody(lane: Lane) -> None:
 
 
 def _mix(found: Site) -> None:
-    """Of ten: two want a tag that the entry has, one a tag that it has not, one key entries, one reads digests, one sleeps at night."""
+    """Of ten: two want a tag that the entry has, one a tag that it has not, one key entries, one
+    reads digests, one sleeps at night.
+    """
     with found.db.begin() as tx:
         tenth = Subscription.recipient_id % 10
         for remainder, tag in ((0, "river-level"), (1, "the-flats"), (2, "trams")):
             chosen = select(Subscription.id, literal(tag)).where(tenth == remainder)
             tx.execute(insert(SubscriptionTag).from_select(["subscription_id", "slug"], chosen))
         tx.execute(update(Subscription).where(tenth == 3).values(least_importance=Importance.KEY))
-        tx.execute(update(Subscription).where(tenth == 4).values(cadence=Cadence.DAILY, at_once_from=Importance.KEY))
+        tx.execute(
+            update(Subscription)
+            .where(tenth == 4)
+            .values(cadence=Cadence.DAILY, at_once_from=Importance.KEY)
+        )
         tx.execute(update(Subscription).where(tenth == 5).values(corrections=False))
-        night = {"quiet_from": MORNING, "quiet_until": MORNING.replace(hour=7), "timezone": "Europe/Berlin"}
+        night = {
+            "quiet_from": MORNING,
+            "quiet_until": MORNING.replace(hour=7),
+            "timezone": "Europe/Berlin",
+        }
         tx.execute(update(Recipient).where(Recipient.id % 10 == 6).values(night))
 
 
 def _digests(readers: int) -> list[Row]:
     """From the moment when they are due to the last settled row, beside as many mails of one entry."""
-    with mail_servers.fast() as port, _site(port, readers) as found, mailing.working(found, cores=core(0)):
+    with (
+        mail_servers.fast() as port,
+        _site(port, readers) as found,
+        mailing.working(found, cores=core(0)),
+    ):
         mailing.whole(found, readers)  # warms up
         plain, digests = [], []
         for _ in range(ROUNDS):
@@ -98,16 +127,31 @@ def _digests(readers: int) -> list[Row]:
     rate = Row("digests", digests, plain, "messages/s", "mails of one entry", least=0.3)
     return [
         rate,
-        Row(f"worker's peak memory, {readers:,} digests", [_peak(readers)], [_peak(readers // 10)], "MiB", f"{readers // 10:,}", most=1.2),
+        Row(
+            f"worker's peak memory, {readers:,} digests",
+            [_peak(readers)],
+            [_peak(readers // 10)],
+            "MiB",
+            f"{readers // 10:,}",
+            most=1.2,
+        ),
     ]
 
 
 @contextmanager
 def _site(port: int, readers: int) -> Iterator[Site]:
-    with site(mail_url=f"smtp://127.0.0.1:{port}", mail_connections=mailing.CONNECTIONS, log_level="WARNING") as found:
+    with site(
+        mail_url=f"smtp://127.0.0.1:{port}",
+        mail_connections=mailing.CONNECTIONS,
+        log_level="WARNING",
+    ) as found:
         found.add_readers(readers)
         with found.db.begin() as tx:
-            tx.execute(update(Recipient).where(Recipient.id % 2 == 0).values(language="de", timezone="Europe/Berlin"))
+            tx.execute(
+                update(Recipient)
+                .where(Recipient.id % 2 == 0)
+                .values(language="de", timezone="Europe/Berlin")
+            )
             chosen = select(Subscription.id, literal("river-level")).where(Subscription.id % 4 == 0)
             tx.execute(insert(SubscriptionTag).from_select(["subscription_id", "slug"], chosen))
         yield found
@@ -117,7 +161,12 @@ def _digest(found: Site, readers: int) -> float:
     """Digests a second; all read mails of single entries again afterwards."""
     with found.db.begin() as tx:
         never = now(tx) + timedelta(days=300)
-        wanted = {"cadence": Cadence.DAILY, "digest_time": MORNING, "next_digest_at": never, "digested_seq": current_seq(tx)}
+        wanted = {
+            "cadence": Cadence.DAILY,
+            "digest_time": MORNING,
+            "next_digest_at": never,
+            "digested_seq": current_seq(tx),
+        }
         tx.execute(update(Subscription).values(wanted))
     for number in range(ENTRIES):
         found.post(f"Entry {number}")
@@ -135,6 +184,8 @@ def _digest(found: Site, readers: int) -> float:
 def _peak(readers: int) -> float:
     with ExitStack() as stack:
         found = stack.enter_context(_site(stack.enter_context(mail_servers.fast()), readers))
-        pid = stack.enter_context(started("cli.main", "worker", environment=found.settings.environment()))
+        pid = stack.enter_context(
+            started("cli.main", "worker", environment=found.settings.environment())
+        )
         _digest(found, readers)
         return mailing.peak_mebibytes(pid)

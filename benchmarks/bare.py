@@ -1,4 +1,6 @@
-"""The limit: a WSGI callable that knows its answers, every header field of them, and does nothing else."""
+"""The limit: a WSGI callable that knows its answers, every header field of them, and does nothing
+else.
+"""
 
 import json
 import os
@@ -7,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 _folder = Path(os.environ["BENCH_FOLDER"])
-_heads = {name: [tuple(field) for field in fields] for name, fields in json.loads((_folder / "heads.json").read_text()).items()}
+_heads = {
+    name: [tuple(field) for field in fields]
+    for name, fields in json.loads((_folder / "heads.json").read_text()).items()
+}
 _bodies = {name: [(_folder / name).read_bytes()] for name in ("atom.xml", "atom.xml.gz")}
 _etag = os.environ["BENCH_ETAG"]
 

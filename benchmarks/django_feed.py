@@ -1,4 +1,6 @@
-"""Django's syndication feed with its conditional middleware, over the same entries, which it has in memory."""
+"""Django's syndication feed with its conditional middleware, over the same entries, which it has in
+memory.
+"""
 
 import json
 import os

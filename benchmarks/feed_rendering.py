@@ -1,4 +1,6 @@
-"""Writing feeds: ours beside feedgen with its dc and media extensions, the same entries, in one process."""
+"""Writing feeds: ours beside feedgen with its dc and media extensions, the same entries, in one
+process.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,11 +30,17 @@ class Row(NamedTuple):
 
 
 def rows() -> list[Row]:
-    """Measured in turn with the peer's, so that what else the machine does falls on both; takes a few seconds."""
+    """Measured in turn with the peer's, so that what else the machine does falls on both; takes a
+    few seconds.
+    """
     stream, site = document("flood"), document("")
     names = [
         (f"Atom + RSS of {ENTRIES} entries, none of them kept", lambda _: _cold(stream), 2.0),
-        ("one new entry: Atom, RSS and JSON of its stream and of the site", _Warm(stream, site), 3.0),
+        (
+            "one new entry: Atom, RSS and JSON of its stream and of the site",
+            _Warm(stream, site),
+            3.0,
+        ),
     ]
     return [_row(name, ours, stream, target) for name, ours, target in names]
 
@@ -43,7 +51,9 @@ def _row(name: str, ours: Callable[[int], None], peer: FeedDocument, target: flo
         times.append((_seconds(lambda: ours(number)), _seconds(lambda: feedgen_alone(peer))))  # noqa: B023  # called at once
     del times[0]  # the first also imports
     mine, theirs = median(own for own, _ in times), median(other for _, other in times)
-    return Row(name, mine * 1000, theirs * 1000, median(own / other for own, other in times), target)
+    return Row(
+        name, mine * 1000, theirs * 1000, median(own / other for own, other in times), target
+    )
 
 
 def _seconds(job: Callable[[], object]) -> float:
@@ -94,9 +104,17 @@ def feedgen_alone(given: FeedDocument) -> tuple[bytes, bytes]:
         item.dc.dc_creator([person.name for person in one.authors])
         item.summary(one.dek)
         item.content(one.content_html, type="html")
-        item.category([{"term": tag.slug, "scheme": tag.url, "label": tag.label} for tag in one.tags])
+        item.category(
+            [{"term": tag.slug, "scheme": tag.url, "label": tag.label} for tag in one.tags]
+        )
         for image in one.images:
-            item.media.content(url=image.url, type=image.media_type, fileSize=str(image.length), medium="image", group=None)
+            item.media.content(
+                url=image.url,
+                type=image.media_type,
+                fileSize=str(image.length),
+                medium="image",
+                group=None,
+            )
     return feed.atom_str(pretty=True), feed.rss_str(pretty=True)
 
 
@@ -122,7 +140,10 @@ def document(name: str) -> FeedDocument:
 
 def entry(number: int) -> FeedEntry:
     """The same every time."""
-    sentence = f"<p>At {number} metres the <strong>river</strong> passed the mark &amp; went on rising, said the town.</p>\n"
+    sentence = (
+        f"<p>At {number} metres the <strong>river</strong> passed the mark &amp; went on rising,"
+        " said the town.</p>\n"
+    )
     moment = NOON + timedelta(minutes=number)
     page = f"{HOST}/streams/flood/entries/{number}"
     return FeedEntry(
@@ -134,8 +155,21 @@ def entry(number: int) -> FeedEntry:
         language="en",
         dek="The town asks people near the bank to leave",
         content_html=sentence * (CHARACTERS // len(sentence)),
-        authors=(Person("Ines Ölander", f"{HOST}/contributors/ines"), Person("Jory Tan", f"{HOST}/contributors/jory")),
+        authors=(
+            Person("Ines Ölander", f"{HOST}/contributors/ines"),
+            Person("Jory Tan", f"{HOST}/contributors/jory"),
+        ),
         tags=(Tag("river", "River", f"{HOST}/tags/river"),),
-        images=(Image(f"{page}.jpeg", "image/jpeg", 81_234, 1200, 800, "A bridge under water", "Ines Ölander"),),
+        images=(
+            Image(
+                f"{page}.jpeg",
+                "image/jpeg",
+                81_234,
+                1200,
+                800,
+                "A bridge under water",
+                "Ines Ölander",
+            ),
+        ),
         stream="urn:x-stream:flood",
     )

@@ -1,4 +1,6 @@
-"""Feeds: how fast a finished one is served, what a change costs, and what it takes to write one; in one table of ratios."""
+"""Feeds: how fast a finished one is served, what a change costs, and what it takes to write one; in
+one table of ratios.
+"""
 
 import platform
 from random import choices
@@ -19,9 +21,15 @@ def run() -> None:
         served = serving.rows(found)
     changed = publishing.rows()
     written = [
-        Row(row.name, [row.ours_ms], [row.peer_ms], "ms CPU", "feedgen, Atom + RSS", most=row.target) for row in feed_rendering.rows()
+        Row(
+            row.name, [row.ours_ms], [row.peer_ms], "ms CPU", "feedgen, Atom + RSS", most=row.target
+        )
+        for row in feed_rendering.rows()
     ]
-    ratios(f"feeds, Python {platform.python_version()}, the server on one core, the client on another", [*served, *changed, *written])
+    ratios(
+        f"feeds, Python {platform.python_version()}, the server on one core, the client on another",
+        [*served, *changed, *written],
+    )
 
 
 if __name__ == "__main__":

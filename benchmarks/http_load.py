@@ -1,7 +1,9 @@
-"""A load client of few system calls, for machines without wrk: connections that are kept alive, one request in flight on each.
+"""A load client of few system calls, for machines without wrk: connections that are kept alive, one
+request in flight on each.
 
-``python -m benchmarks.http_load PORT SECONDS STATUS PATH [FIELD...]`` prints requests a second.  It looks at the status of the
-first answer alone; all others must be as long, which is what it counts by.
+``python -m benchmarks.http_load PORT SECONDS STATUS PATH [FIELD...]`` prints requests a second. It
+looks at the status of the first answer alone; all others must be as long, which is what it counts
+by.
 """
 
 import selectors
@@ -49,13 +51,25 @@ def _length(port: int, status: str, request: bytes) -> int:
     head = answer.partition(b"\r\n\r\n")[0]
     if head.split()[1].decode() != status:
         raise SystemExit(f"answered {head.split()[1].decode()}, not {status}")
-    lengths = [line.partition(b":")[2] for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    lengths = [
+        line.partition(b":")[2]
+        for line in head.split(b"\r\n")
+        if line.lower().startswith(b"content-length:")
+    ]
     return len(head) + 4 + (int(lengths[0]) if lengths and status == "200" else 0)
 
 
 def main(port: str, seconds: str, status: str, path: str, *fields: str) -> None:
     """Print the rate."""
-    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "User-Agent: bench", "Accept: */*", *fields, "", ""]
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{port}",
+        "User-Agent: bench",
+        "Accept: */*",
+        *fields,
+        "",
+        "",
+    ]
     print(load(int(port), float(seconds), status, "\r\n".join(lines).encode()))
 
 

@@ -1,7 +1,8 @@
-"""A webhook's receiver that answers at once: ``python -m benchmarks.http_sink PORT [CERTIFICATE]``; with one it speaks TLS.
+"""A webhook's receiver that answers at once: ``python -m benchmarks.http_sink PORT [CERTIFICATE]``;
+with one it speaks TLS.
 
-Whoever posts to a path below ``/silent`` is never answered.  GET answers with two numbers: the deliveries taken since it was last
-asked, and how many different ones.
+Whoever posts to a path below ``/silent`` is never answered. GET answers with two numbers: the
+deliveries taken since it was last asked, and how many different ones.
 """
 
 import asyncio
@@ -44,7 +45,10 @@ class Sink(asyncio.Protocol):
             return
         elif delivery := _DELIVERY.search(head):
             self.taken.append(delivery[1])
-        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+        self.transport.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
+            % (len(said), said)
+        )
 
 
 async def main(port: int, certificate: str = "") -> None:

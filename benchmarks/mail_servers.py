@@ -14,7 +14,9 @@ POSTFIX = shutil.which("smtp-sink", path=f"{os.environ.get('PATH', '')}:/usr/sbi
 
 @contextmanager
 def fast() -> Iterator[int]:
-    """The port of one that takes all at once: Postfix's smtp-sink where it is installed, since our own is slower than the sender."""
+    """The port of one that takes all at once: Postfix's smtp-sink where it is installed, since our
+    own is slower than the sender.
+    """
     port = free_port()
     if POSTFIX is None:
         with started("benchmarks.smtp_sink", str(port), port=port, cores=core(1)):
@@ -41,8 +43,12 @@ def limited(*, rate: int = 0, delay_ms: int = 0) -> Iterator[int]:
 
 
 def must_have(port: int, number: int) -> None:
-    """End where `limited` has not taken ``number`` messages to as many addresses since it was last asked."""
+    """End where `limited` has not taken ``number`` messages to as many addresses since it was last
+    asked.
+    """
     with smtplib.SMTP("127.0.0.1", port, "bench") as link:
         found = link.docmd("VRFY", "all")[1].decode()
     if found != f"{number} {number}":
-        raise SystemExit(f"{number} were owed, the mail server has {found}: that is no benchmark, but a bug")
+        raise SystemExit(
+            f"{number} were owed, the mail server has {found}: that is no benchmark, but a bug"
+        )

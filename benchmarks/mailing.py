@@ -34,17 +34,23 @@ def working(found: Site, nodes: int = 1, cores: set[int] | None = None) -> Itera
     """``storywire worker`` as it is shipped, so many times."""
     with ExitStack() as stack:
         for _ in range(nodes):
-            stack.enter_context(started("cli.main", "worker", cores=cores, environment=found.settings.environment()))
+            stack.enter_context(
+                started("cli.main", "worker", cores=cores, environment=found.settings.environment())
+            )
         yield
 
 
 def speed(readers: int) -> list[Row]:
-    """The whole way on both databases, as ratios to what SMTP alone allows and to what Apprise does by itself."""
+    """The whole way on both databases, as ratios to what SMTP alone allows and to what Apprise does
+    by itself.
+    """
     with mail_servers.fast() as port, ExitStack() as stack:
         sites = {"SQLite": stack.enter_context(_site(port, readers))}
         if postgres.there():
             name = f"PostgreSQL, synchronous_commit={postgres.synchronous_commit()}"
-            sites[name] = stack.enter_context(_site(port, readers, **stack.enter_context(postgres.database())))
+            sites[name] = stack.enter_context(
+                _site(port, readers, **stack.enter_context(postgres.database()))
+            )
         mail, ready = _rendered(sites["SQLite"], readers)  # before the clock starts to run
         found: dict[str, list[float]] = {name: [] for name in (*sites, RAW, STOCK)}
         for _ in range(ROUNDS):  # in turn, so that what else the machine does falls on all
@@ -54,7 +60,10 @@ def speed(readers: int) -> list[Row]:
             found[STOCK].append(_timed(lambda: _stock(port, mail)))
     unit = "messages/s"
     least = {"SQLite": 0.3}
-    rows = [Row(f"whole way, {name}", found[name], found[RAW], unit, RAW, least=least.get(name, 0.15)) for name in sites]
+    rows = [
+        Row(f"whole way, {name}", found[name], found[RAW], unit, RAW, least=least.get(name, 0.15))
+        for name in sites
+    ]
     return [*rows, Row("whole way, SQLite", found["SQLite"], found[STOCK], unit, STOCK, least=60)]
 
 
@@ -71,16 +80,28 @@ def nodes(readers: int) -> list[Row]:
         rates: dict[int, list[float]] = {1: [], 2: []}
         for number in (1, 2, 1, 2):
             with working(found, number):
-                whole(found, readers)  # two that start beside each other take twice as long to start
+                # two that start beside each other take twice as long to start
+                whole(found, readers)
                 mail_servers.must_have(port, readers)
                 rates[number].append(whole(found, readers))
             mail_servers.must_have(port, readers)
     with_broker = ", RabbitMQ" if broker else ""
-    return [Row(f"two worker nodes{with_broker}, server takes {DELAY_MS} ms", rates[2], rates[1], "messages/s", "one node", least=1.8)]
+    return [
+        Row(
+            f"two worker nodes{with_broker}, server takes {DELAY_MS} ms",
+            rates[2],
+            rates[1],
+            "messages/s",
+            "one node",
+            least=1.8,
+        )
+    ]
 
 
 def memory(few: int, many: int, seconds: float) -> list[Row]:
-    """The most memory that a worker took while it found all recipients of an entry, and mailed for a while."""
+    """The most memory that a worker took while it found all recipients of an entry, and mailed for
+    a while.
+    """
     took = []
     for readers in (few, many):
         with mail_servers.fast() as port, _bare_site(port, readers) as found:
@@ -90,7 +111,16 @@ def memory(few: int, many: int, seconds: float) -> list[Row]:
                 wait_until(found, owed=readers, sent=min(readers, 10_000))
                 time.sleep(seconds)
                 took.append(peak_mebibytes(pid))
-    return [Row(f"worker's peak memory, {many:,} readers", [took[1]], [took[0]], "MiB", f"{few:,} readers", most=1.2)]
+    return [
+        Row(
+            f"worker's peak memory, {many:,} readers",
+            [took[1]],
+            [took[0]],
+            "MiB",
+            f"{few:,} readers",
+            most=1.2,
+        )
+    ]
 
 
 @contextmanager
@@ -103,7 +133,12 @@ def _site(port: int, readers: int, **given: str) -> Iterator[Site]:
 
 @contextmanager
 def _bare_site(port: int, readers: int, **given: str) -> Iterator[Site]:
-    with site(mail_url=f"smtp://127.0.0.1:{port}", mail_connections=CONNECTIONS, log_level="WARNING", **given) as found:
+    with site(
+        mail_url=f"smtp://127.0.0.1:{port}",
+        mail_connections=CONNECTIONS,
+        log_level="WARNING",
+        **given,
+    ) as found:
         found.add_readers(readers)
         yield found
 
@@ -117,7 +152,9 @@ def whole(found: Site, readers: int) -> float:
 
 
 def wait_until(found: Site, *, owed: int, sent: int) -> None:
-    """Until the latest alert has come so far; looks twenty times a second, which the tallies make cheap."""
+    """Until the latest alert has come so far; looks twenty times a second, which the tallies make
+    cheap.
+    """
     deadline = time.monotonic() + 60 + owed / 200
     while time.monotonic() < deadline:
         with found.db.read() as tx:
@@ -165,7 +202,9 @@ def _stock(port: int, mail: MailBatch) -> int:
         warnings.simplefilter("ignore")
         for number in range(STOCK_READERS):
             told = Apprise()
-            told.add(f"mailto://127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure&from=storywire@localhost.test&to=reader{number}@example.org")
+            told.add(
+                f"mailto://127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure&from=storywire@localhost.test&to=reader{number}@example.org"
+            )
             if not told.notify(body=mail.html, title=mail.subject, body_format=NotifyFormat.HTML):
                 raise SystemExit("stock Apprise could not send")
     return STOCK_READERS

@@ -34,7 +34,9 @@ class Editor:
         self._session = requests.Session()
         add_account(found.db, found.actor, "editor@example.org", "Editor", Role.EDITOR)
         link = f"{self._base}/login/{make_login_link(found.db, found.actor, 'editor@example.org')}"
-        self._session.post(link, data={"csrf_token": self._token(link)}, timeout=30).raise_for_status()
+        self._session.post(
+            link, data={"csrf_token": self._token(link)}, timeout=30
+        ).raise_for_status()
         self._csrf = self._token(f"{self._base}/desk/post")
         self._number = 0
 
@@ -45,34 +47,65 @@ class Editor:
         return found[1] if found else ""
 
     def post(self, stream: str) -> float:
-        """Milliseconds from the form to the answer that it is out; who posts was asked already whether so many shall hear of it."""
+        """Milliseconds from the form to the answer that it is out; who posts was asked already
+        whether so many shall hear of it.
+        """
         self._number += 1
-        form = {"stream": stream, "title": f"Entry {self._number}", "dek": "So far.", "body": BODY, "do": "post", "confirmed": "yes"}
+        form = {
+            "stream": stream,
+            "title": f"Entry {self._number}",
+            "dek": "So far.",
+            "body": BODY,
+            "do": "post",
+            "confirmed": "yes",
+        }
         key = f"k{id(self)}n{self._number}"
         began = time.perf_counter()
         url = f"{self._base}/desk/post"
-        answer = self._session.post(url, data={**form, "request_key": key, "csrf_token": self._csrf}, timeout=60, allow_redirects=False)
+        answer = self._session.post(
+            url,
+            data={**form, "request_key": key, "csrf_token": self._csrf},
+            timeout=60,
+            allow_redirects=False,
+        )
         if answer.status_code != 303:
             raise SystemExit(f"the desk answered {answer.status_code} to a post")
         return (time.perf_counter() - began) * 1000
 
 
 def posting(few: int, many: int, posts: int) -> list[Row]:
-    """Posts beside each other to a story that few follow and to one that many do; nobody sends meanwhile."""
+    """Posts beside each other to a story that few follow and to one that many do; nobody sends
+    meanwhile.
+    """
     took: dict[int, list[float]] = {few: [], many: []}
-    with _serving("--web-only", readers=few) as some, _serving("--web-only", readers=many) as others:
+    with (
+        _serving("--web-only", readers=few) as some,
+        _serving("--web-only", readers=many) as others,
+    ):
         editors = {few: Editor(some), many: Editor(others)}
         for number in range(posts + 5):
             for followers, editor in editors.items():
                 taken = editor.post(STREAM)
                 if number >= 5:  # the first ones fill caches
                     took[followers].append(taken)
-    return [Row(f"post with {many:,} followers, p50", [median(took[many])], [median(took[few])], "ms", f"{few:,} followers", most=1.3)]
+    return [
+        Row(
+            f"post with {many:,} followers, p50",
+            [median(took[many])],
+            [median(took[few])],
+            "ms",
+            f"{few:,} followers",
+            most=1.3,
+        )
+    ]
 
 
 def draining(readers: int) -> list[Row]:
     """Posting and reading at a fixed rate, while nothing goes on and while mails drain."""
-    with mail_servers.limited(rate=CAP) as port, _serving(readers=readers, mail_url=f"smtp://127.0.0.1:{port}") as found:
+    with (
+        mail_servers.limited(rate=CAP) as port,
+        _serving(readers=readers, mail_url=f"smtp://127.0.0.1:{port}") as found,
+    ):
         editor = Editor(found)
         web = int(found.settings.port)
         peak = float(output("benchmarks.http_load", str(web), "2", "200", PATH))
@@ -86,15 +119,38 @@ def draining(readers: int) -> list[Row]:
         _wait_for(found, uid, readers)
         mail_servers.must_have(port, readers)
     return [
-        Row(f"posting, p99 of {len(posts)}", [quantiles(posts, n=100)[98]], [median(idle_posts)], "ms", "idle p50", most=10),
-        Row(f"reading {peak * SHARE:,.0f} a second, p99", [p99], [idle_p99], "ms", "idle p99", most=10),
+        Row(
+            f"posting, p99 of {len(posts)}",
+            [quantiles(posts, n=100)[98]],
+            [median(idle_posts)],
+            "ms",
+            "idle p50",
+            most=10,
+        ),
+        Row(
+            f"reading {peak * SHARE:,.0f} a second, p99",
+            [p99],
+            [idle_p99],
+            "ms",
+            "idle p99",
+            most=10,
+        ),
     ]
 
 
 def _load(editor: Editor, found: Site, rate: float, seconds: float) -> tuple[list[float], float]:
-    """The times of posts, ten a second, and the 99th percentile of readers meanwhile; ends where a reader got an error."""
+    """The times of posts, ten a second, and the 99th percentile of readers meanwhile; ends where a
+    reader got an error.
+    """
     with ThreadPoolExecutor(1) as pool:
-        readers = pool.submit(output, "benchmarks.steady_load", str(found.settings.port), f"{rate:.0f}", f"{seconds:.1f}", PATH)
+        readers = pool.submit(
+            output,
+            "benchmarks.steady_load",
+            str(found.settings.port),
+            f"{rate:.0f}",
+            f"{seconds:.1f}",
+            PATH,
+        )
         posts = []
         while not readers.done():
             posts.append(editor.post(ASIDE))
@@ -122,12 +178,20 @@ def _wait_for(found: Site, uid: str, readers: int) -> None:
 def _serving(*options: str, readers: int, **given: str) -> Iterator[Site]:
     """A site as `storywire serve` runs it."""
     port = free_port()
-    given = {"port": str(port), "base_url": f"http://127.0.0.1:{port}", "undo_seconds": "0", "log_level": "WARNING", **given}
+    given = {
+        "port": str(port),
+        "base_url": f"http://127.0.0.1:{port}",
+        "undo_seconds": "0",
+        "log_level": "WARNING",
+        **given,
+    }
     with site(mail_connections=CONNECTIONS, **given) as found:
         found.add_readers(readers)
         found.post("The first")
         add_stream(found.db, found.actor, ASIDE, StreamText("Aside"))
-        with started("cli.main", "serve", *options, port=port, environment=found.settings.environment()):
+        with started(
+            "cli.main", "serve", *options, port=port, environment=found.settings.environment()
+        ):
             if "--web-only" not in options:
                 wait_until(found, owed=readers, sent=readers)
             yield found

@@ -1,4 +1,6 @@
-"""The usual ways in Flask: a view that sends bytes which it has in memory, and one that builds the feed with feedgen at each request."""
+"""The usual ways in Flask: a view that sends bytes which it has in memory, and one that builds the
+feed with feedgen at each request.
+"""
 
 import json
 import os
@@ -23,7 +25,11 @@ def ready(slug: str) -> Response:  # noqa: ARG001  the route has it
     if request.headers.get("If-None-Match") == _etag:
         return Response(status=304, headers=headers)
     if "gzip" in request.headers.get("Accept-Encoding", ""):
-        return Response(_bytes["atom.xml.gz"], headers=headers | {"Content-Encoding": "gzip"}, content_type=_TYPE)
+        return Response(
+            _bytes["atom.xml.gz"],
+            headers=headers | {"Content-Encoding": "gzip"},
+            content_type=_TYPE,
+        )
     return Response(_bytes["atom.xml"], headers=headers, content_type=_TYPE)
 
 

@@ -1,4 +1,6 @@
-"""A PostgreSQL database of our own: on the server that STORYWIRE_TEST_POSTGRES_URL names, or on this machine's."""
+"""A PostgreSQL database of our own: on the server that STORYWIRE_TEST_POSTGRES_URL names, or on
+this machine's.
+"""
 
 import os
 import uuid
@@ -34,7 +36,10 @@ def database() -> Iterator[dict[str, str]]:
         admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
     try:
         base, _, query = URL.partition("?")
-        yield {"database_url": f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else ""), "secret_key": uuid.uuid4().hex * 2}
+        yield {
+            "database_url": f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else ""),
+            "secret_key": uuid.uuid4().hex * 2,
+        }
     finally:
         with psycopg.connect(URL, autocommit=True) as admin:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]

@@ -14,7 +14,9 @@ PATIENCE = 30.0  # seconds
 
 
 def forget_settings() -> None:
-    """Let no setting of a real site, from the environment or a file in this folder, reach what a benchmark starts."""
+    """Let no setting of a real site, from the environment or a file in this folder, reach what a
+    benchmark starts.
+    """
     for name in [name for name in os.environ if name.startswith("STORYWIRE_")]:
         del os.environ[name]
     os.environ["STORYWIRE_CONFIG"] = os.devnull
@@ -28,7 +30,9 @@ def free_port() -> int:
 
 
 def core(number: int) -> set[int]:
-    """A core of its own for one side of a measurement, where the machine has more than one; an empty set says all."""
+    """A core of its own for one side of a measurement, where the machine has more than one; an
+    empty set says all.
+    """
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     return {cores[number]} if len(cores) > number else set()
 
@@ -42,11 +46,16 @@ def started(
     environment: Mapping[str, str] | None = None,
     path: Sequence[Path] = (),
 ) -> Iterator[int]:
-    """``python -m module`` while the block runs, from the moment when it listens on ``port``; its process id.
+    """``python -m module`` while the block runs, from the moment when it listens on ``port``; its
+    process id.
 
     ``path`` holds more to import.
     """
-    given = {**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(map(str, [CHECKOUT, *path]))}
+    given = {
+        **os.environ,
+        **(environment or {}),
+        "PYTHONPATH": os.pathsep.join(map(str, [CHECKOUT, *path])),
+    }
     process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=given)
     try:
         if cores:
@@ -59,10 +68,14 @@ def started(
         process.wait(PATIENCE)
 
 
-def output(module: str, *arguments: str, cores: set[int] | None = None, path: Sequence[Path] = ()) -> str:
+def output(
+    module: str, *arguments: str, cores: set[int] | None = None, path: Sequence[Path] = ()
+) -> str:
     """What ``python -m module`` prints; ``path`` holds more to import."""
     given = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [CHECKOUT, *path]))}
-    with subprocess.Popen([sys.executable, "-m", module, *arguments], env=given, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-m", module, *arguments], env=given, stdout=subprocess.PIPE, text=True
+    ) as process:
         if cores:
             os.sched_setaffinity(process.pid, cores)
         printed, _ = process.communicate()

@@ -1,4 +1,6 @@
-"""What a change costs until readers have it: all documents on the shelf, a long stream, two processes, and memory."""
+"""What a change costs until readers have it: all documents on the shelf, a long stream, two
+processes, and memory.
+"""
 
 import json
 import time
@@ -35,10 +37,13 @@ from web import create_app
 POSTS, FEW, MANY = 15, 100, 100_000
 STREAMS, EACH = 1_000, 20
 FILES = [fmt.file_name for fmt in Format]
-_SENTENCE = "At {} metres the **river** passed the mark and went on rising, said the town's own watch."
+_SENTENCE = (
+    "At {} metres the **river** passed the mark and went on rising, said the town's own watch."
+)
 BODY = "\n\n".join(map(_SENTENCE.format, range(36)))
 """3 kB once it is HTML."""
-WORDS = [f"{number:x}" for number in range(0x10000, 0x10000 + 2_000)]  # which compress about as well as words do
+# which compress about as well as words do
+WORDS = [f"{number:x}" for number in range(0x10000, 0x10000 + 2_000)]
 
 
 class _Quiet:
@@ -60,7 +65,13 @@ class _Watched:
 def rows() -> list[Row]:
     """A minute."""
     with site() as found:
-        return [_all_documents(found), _long_stream(found), _long_page(found), _two_processes(found), _memory(found)]
+        return [
+            _all_documents(found),
+            _long_stream(found),
+            _long_page(found),
+            _two_processes(found),
+            _memory(found),
+        ]
 
 
 def _shelf(found: Site) -> Shelf:
@@ -71,18 +82,38 @@ def _shelf(found: Site) -> Shelf:
 
 
 def _all_documents(found: Site) -> Row:
-    """From a commit until each document that readers ask for has its new bytes, uncompressed; beside feedgen's two documents."""
+    """From a commit until each document that readers ask for has its new bytes, uncompressed;
+    beside feedgen's two documents.
+    """
     for number in range(50):
         found.post(f"Entry {number}", BODY)
-    shelf, paths = _shelf(found), [f"{folder}/{name}" for folder in ("", f"/streams/{STREAM}") for name in FILES]
+    shelf, paths = (
+        _shelf(found),
+        [f"{folder}/{name}" for folder in ("", f"/streams/{STREAM}") for name in FILES],
+    )
     loader = FeedLoader(found.db, found.settings)
     document = loader.load(Topic(Scope.STREAM, STREAM))
-    ours, peer = _turns(lambda: _renew(shelf, paths), lambda: feedgen_alone(document), lambda number: found.post(f"Post {number}", BODY))
+    ours, peer = _turns(
+        lambda: _renew(shelf, paths),
+        lambda: feedgen_alone(document),
+        lambda number: found.post(f"Post {number}", BODY),
+    )
     texts = [_kept(shelf, path).body() for path in paths]
     for coding in ("gzip", "br"):
         took = _seconds(lambda coding=coding: [CODINGS[coding](text) for text in texts])
-        print(f"beside it: {coding} of all {len(texts)}, once, where a reader asked for it: {took * 1000:.0f} ms", flush=True)
-    return Row(f"post to all {len(paths)} documents of stream and site", ours, peer, "ms CPU", "feedgen, Atom + RSS", most=3)
+        print(
+            f"beside it: {coding} of all {len(texts)}, once, where a reader asked for it:"
+            f" {took * 1000:.0f} ms",
+            flush=True,
+        )
+    return Row(
+        f"post to all {len(paths)} documents of stream and site",
+        ours,
+        peer,
+        "ms CPU",
+        "feedgen, Atom + RSS",
+        most=3,
+    )
 
 
 def _long_stream(found: Site) -> Row:
@@ -96,20 +127,40 @@ def _long_stream(found: Site) -> Row:
         for number, shelf in shelves.items():
             found.post(f"Post {turn}", BODY, f"s{number}")
             paths = [f"/streams/s{number}/{name}" for name in FILES]
-            took.setdefault(number, []).append(_seconds(lambda shelf=shelf, paths=paths: _renew(shelf, paths)) * 1000)
-    return Row(f"the same for a stream of {MANY:,} entries", took[MANY][2:], took[FEW][2:], "ms CPU", f"one of {FEW}", most=1.2)
+            took.setdefault(number, []).append(
+                _seconds(lambda shelf=shelf, paths=paths: _renew(shelf, paths)) * 1000
+            )
+    return Row(
+        f"the same for a stream of {MANY:,} entries",
+        took[MANY][2:],
+        took[FEW][2:],
+        "ms CPU",
+        f"one of {FEW}",
+        most=1.2,
+    )
 
 
 def _long_page(found: Site) -> Row:
     """The page of a story, made anew: in the streams that `_long_stream` filled."""
-    app = create_app(found.settings, Keys("of a benchmark, which signs nothing"), found.db, ring=lambda: None)
+    app = create_app(
+        found.settings, Keys("of a benchmark, which signs nothing"), found.db, ring=lambda: None
+    )
     shelf, took = app.extensions["storywire"].shelf, dict[int, list[float]]()
     shelf.watcher = _Watched()
     for turn in range(POSTS):
         for number in (FEW, MANY):
             found.post(f"Shown {turn}", BODY, f"s{number}")
-            took.setdefault(number, []).append(_seconds(lambda path=f"/streams/s{number}": _renew(shelf, [path])) * 1000)
-    return Row(f"the page of a stream of {MANY:,} entries", took[MANY][2:], took[FEW][2:], "ms CPU", f"of one of {FEW}", most=1.2)
+            took.setdefault(number, []).append(
+                _seconds(lambda path=f"/streams/s{number}": _renew(shelf, [path])) * 1000
+            )
+    return Row(
+        f"the page of a stream of {MANY:,} entries",
+        took[MANY][2:],
+        took[FEW][2:],
+        "ms CPU",
+        f"of one of {FEW}",
+        most=1.2,
+    )
 
 
 def _renew(shelf: Shelf, paths: list[str]) -> None:
@@ -124,12 +175,15 @@ def _kept(shelf: Shelf, path: str) -> Shelved:
     return kept
 
 
-def _turns(ours: Callable[[], object], peer: Callable[[], object], change: Callable[[int], object]) -> tuple[list[float], list[float]]:
+def _turns(
+    ours: Callable[[], object], peer: Callable[[], object], change: Callable[[int], object]
+) -> tuple[list[float], list[float]]:
     took: list[tuple[float, float]] = []
     for number in range(POSTS + 2):
         change(number)
         took.append((_seconds(ours) * 1000, _seconds(peer) * 1000))
-    return [own for own, _ in took[2:]], [other for _, other in took[2:]]  # the first ones also import, and read all entries
+    # the first ones also import, and read all entries
+    return [own for own, _ in took[2:]], [other for _, other in took[2:]]
 
 
 def _seconds(job: Callable[[], object]) -> float:
@@ -139,31 +193,63 @@ def _seconds(job: Callable[[], object]) -> float:
 
 
 def _fill(found: Site, numbers: dict[str, int]) -> None:
-    """Entries as the one that is there, in one transaction: one post each would take longer than all benchmarks."""
+    """Entries as the one that is there, in one transaction: one post each would take longer than
+    all benchmarks.
+    """
     table, revisions = Entry.__table__, Revision.__table__
     with found.db.begin() as tx:
         seq = tx.scalar(select(SiteRow.seq)) or 0
-        like = dict(tx.execute(select(table).where(Entry.seq.is_not(None)).order_by(Entry.id.desc()).limit(1)).mappings().one())
-        published = dict(tx.execute(select(revisions).where(revisions.c.entry_id == like.pop("id"), revisions.c.no == 1)).mappings().one())
+        like = dict(
+            tx.execute(
+                select(table).where(Entry.seq.is_not(None)).order_by(Entry.id.desc()).limit(1)
+            )
+            .mappings()
+            .one()
+        )
+        published = dict(
+            tx.execute(
+                select(revisions).where(revisions.c.entry_id == like.pop("id"), revisions.c.no == 1)
+            )
+            .mappings()
+            .one()
+        )
         published.pop("id")
         for slug, number in numbers.items():
             stream = tx.scalar(select(Stream.id).where(Stream.slug == slug))
             made = []
             for place in range(number):
                 moment = like["published_at"] - timedelta(seconds=number - place)
-                moments = dict.fromkeys(("published_at", "updated_at", "created_at", "changed_at"), moment)
+                moments = dict.fromkeys(
+                    ("published_at", "updated_at", "created_at", "changed_at"), moment
+                )
                 uid, html = uuid.uuid4().hex, f"<p>{' '.join(choices(WORDS, k=500))}</p>"
-                own = {"uid": uid[:12], "guid": f"urn:uuid:{uid}", "stream_id": stream, "seq": seq + place + 1, "body_html": html}
+                own = {
+                    "uid": uid[:12],
+                    "guid": f"urn:uuid:{uid}",
+                    "stream_id": stream,
+                    "seq": seq + place + 1,
+                    "body_html": html,
+                }
                 made.append({**like, **moments, **own})
             seq += number
             tx.execute(insert(table), made)
-            ids = tx.execute(select(Entry.id, Entry.published_at).where(Entry.stream_id == stream).order_by(Entry.id).offset(1))
+            ids = tx.execute(
+                select(Entry.id, Entry.published_at)
+                .where(Entry.stream_id == stream)
+                .order_by(Entry.id)
+                .offset(1)
+            )
             dates = ("created_at", "apply_at", "applied_at")
-            tx.execute(insert(revisions), [{**published, "entry_id": id_, **dict.fromkeys(dates, at)} for id_, at in ids])
+            tx.execute(
+                insert(revisions),
+                [{**published, "entry_id": id_, **dict.fromkeys(dates, at)} for id_, at in ids],
+            )
             tx.execute(
                 update(Stream)
                 .where(Stream.id == stream)
-                .values(seq=seq, last_entry_at=like["published_at"], published=Stream.published + number)
+                .values(
+                    seq=seq, last_entry_at=like["published_at"], published=Stream.published + number
+                )
             )
         tx.execute(update(SiteRow).values(seq=seq))
 
@@ -175,7 +261,15 @@ def _two_processes(found: Site) -> Row:
         ports = [free_port(), free_port()]
         for port in ports:
             variables = {**found.settings.environment(), "STORYWIRE_PORT": str(port)}
-            stack.enter_context(started("benchmarks.web_process", "web.wsgi:app", port=port, environment=variables, cores=core(0)))
+            stack.enter_context(
+                started(
+                    "benchmarks.web_process",
+                    "web.wsgi:app",
+                    port=port,
+                    environment=variables,
+                    cores=core(0),
+                )
+            )
         sessions = {port: stack.enter_context(requests.Session()) for port in ports}
         for port, session in sessions.items():
             session.get(f"http://127.0.0.1:{port}/streams/{STREAM}/atom.xml", timeout=10)
@@ -184,14 +278,27 @@ def _two_processes(found: Site) -> Row:
             found.post(title, BODY)
             began = time.perf_counter()
             for port, session in sessions.items():
-                while f"{title}<".encode() not in session.get(f"http://127.0.0.1:{port}/streams/{STREAM}/atom.xml", timeout=10).content:
+                while (
+                    f"{title}<".encode()
+                    not in session.get(
+                        f"http://127.0.0.1:{port}/streams/{STREAM}/atom.xml", timeout=10
+                    ).content
+                ):
                     pass
             took.append((time.perf_counter() - began) * 1000)
     print(
-        f"beside it: posts were served by both of two processes after {median(took):.0f} ms, the slowest of {POSTS}: {max(took):.0f}",
+        f"beside it: posts were served by both of two processes after {median(took):.0f} ms, the"
+        f" slowest of {POSTS}: {max(took):.0f}",
         flush=True,
     )
-    return Row("a post in the slower of two processes, slowest of all", [max(took)], [300.0], "ms", "the promise", most=1)
+    return Row(
+        "a post in the slower of two processes, slowest of all",
+        [max(took)],
+        [300.0],
+        "ms",
+        "the promise",
+        most=1,
+    )
 
 
 def _memory(found: Site) -> Row:
@@ -199,6 +306,18 @@ def _memory(found: Site) -> Row:
     for slug in slugs:
         add_stream(found.db, found.actor, slug, StreamText(slug))
     _fill(found, dict.fromkeys(slugs, EACH))
-    grown, kept, size = json.loads(output("benchmarks.shelf_memory", str(found.settings.data_dir), str(STREAMS)))
-    print(f"beside it: {kept:,} of {STREAMS * 3:,} documents, {size / 1e6:.0f} MB by the shelf's own count", flush=True)
-    return Row(f"memory of {STREAMS:,} streams, all formats, all asked for", [grown / 1e6], [64.0], "MB", "shelf_megabytes")
+    grown, kept, size = json.loads(
+        output("benchmarks.shelf_memory", str(found.settings.data_dir), str(STREAMS))
+    )
+    print(
+        f"beside it: {kept:,} of {STREAMS * 3:,} documents, {size / 1e6:.0f} MB by the shelf's own"
+        " count",
+        flush=True,
+    )
+    return Row(
+        f"memory of {STREAMS:,} streams, all formats, all asked for",
+        [grown / 1e6],
+        [64.0],
+        "MB",
+        "shelf_megabytes",
+    )

@@ -8,7 +8,9 @@ URL = os.environ.get("STORYWIRE_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:56
 
 
 def settings() -> dict[str, str]:
-    """What lets nodes ring each other; nothing where no server answers, so that they look about once a second."""
+    """What lets nodes ring each other; nothing where no server answers, so that they look about
+    once a second.
+    """
     place = urlsplit(URL)
     try:
         socket.create_connection((place.hostname or "", place.port or 5672), 2).close()

@@ -1,4 +1,6 @@
-"""Pictures of the pages for the README, of a demo of their own: ``python -m benchmarks.screenshots``."""
+"""Pictures of the pages for the README, of a demo of their own: ``python -m
+benchmarks.screenshots``.
+"""
 
 import os
 import subprocess
@@ -18,7 +20,8 @@ from cli.demo import ADMIN
 from cli.process.supervisor import python_module
 
 CHROMIUM = os.environ.get("STORYWIRE_TEST_CHROMIUM", "/usr/bin/chromium")
-BASE_URL = "http://courier.example.org"  # what pictures show; the browser is told where it really is
+# what pictures show; the browser is told where it really is
+BASE_URL = "http://courier.example.org"
 STORY = f"{BASE_URL}/streams/tarrow-rises"
 READERS = ("anna@example.org", "boris@example.org", "chen@example.org")
 LARGEST = 250_000  # bytes of a picture: they are kept in the repository
@@ -26,7 +29,9 @@ ENTRY = {
     "title": "Trams turn back at Corn Exchange",
     "dek": "Lines 2 and 5 end there until the evening; buses go on from the market.",
     "byline": "Jory Pell",
-    "body": "The water stands **ten centimetres** below the rails at Dyer Street, the tramway says.\n",
+    "body": (
+        "The water stands **ten centimetres** below the rails at Dyer Street, the tramway says.\n"
+    ),
 }
 
 
@@ -43,7 +48,8 @@ def main() -> None:
         page = _page(browser, 390, 844, "dark")
         page.goto(STORY)
         _keep(page, "story-phone")
-        page = _page(browser, 1280, 860, "light", script=False)  # the form is filled in field by field
+        # the form is filled in field by field
+        page = _page(browser, 1280, 860, "light", script=False)
         page.goto(_output(environment, "account", "login-link", ADMIN))
         page.get_by_role("button", name="Log in").click()
         for reader in READERS:
@@ -53,9 +59,22 @@ def main() -> None:
         browser.close()
 
 
-def _page(browser: Browser, width: int, height: int, scheme: Literal["dark", "light"], *, script: bool = True) -> Page:
+def _page(
+    browser: Browser,
+    width: int,
+    height: int,
+    scheme: Literal["dark", "light"],
+    *,
+    script: bool = True,
+) -> Page:
     size = {"width": width, "height": height}
-    return browser.new_page(viewport=size, color_scheme=scheme, locale="en-GB", timezone_id="UTC", java_script_enabled=script)
+    return browser.new_page(
+        viewport=size,
+        color_scheme=scheme,
+        locale="en-GB",
+        timezone_id="UTC",
+        java_script_enabled=script,
+    )
 
 
 def _posted(page: Page) -> None:
@@ -86,9 +105,18 @@ def _demo() -> Iterator[tuple[int, dict[str, str]]]:
     """A demo that runs: its port, and the environment for its commands."""
     with tempfile.TemporaryDirectory(prefix="storywire-pictures-") as folder:
         port = free_port()
-        own = {"STORYWIRE_DATA_DIR": str(Path(folder) / "data"), "STORYWIRE_PORT": str(port), "STORYWIRE_BASE_URL": BASE_URL}
+        own = {
+            "STORYWIRE_DATA_DIR": str(Path(folder) / "data"),
+            "STORYWIRE_PORT": str(port),
+            "STORYWIRE_BASE_URL": BASE_URL,
+        }
         environment = {**os.environ, **own}
-        demo = subprocess.Popen(python_module("cli.main", "demo"), env=environment, cwd=folder, stdout=subprocess.DEVNULL)
+        demo = subprocess.Popen(
+            python_module("cli.main", "demo"),
+            env=environment,
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+        )
         try:
             _wait(demo, f"http://127.0.0.1:{port}/readyz")
             yield port, environment
@@ -110,7 +138,13 @@ def _wait(demo: "subprocess.Popen[bytes]", url: str) -> None:
 
 
 def _output(environment: dict[str, str], *arguments: str) -> str:
-    return subprocess.run(python_module("cli.main", *arguments), env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        python_module("cli.main", *arguments),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
 
 
 if __name__ == "__main__":

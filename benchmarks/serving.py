@@ -1,4 +1,6 @@
-"""Serving a finished feed: ours, the limit, the usual ways, and nginx with the same file, each on one core, the client on another."""
+"""Serving a finished feed: ours, the limit, the usual ways, and nginx with the same file, each on
+one core, the client on another.
+"""
 
 import gzip
 import json
@@ -68,8 +70,9 @@ class Server(NamedTuple):
 class Rate(NamedTuple):
     """Requests a second, as the client saw them; and for each second of the server's processor.
 
-    The latter holds whatever else the machine does, so it compares what runs under the same server.  wrk on one core is slower
-    than nginx on another, which then idles: both ways of counting stand in the table.
+    The latter holds whatever else the machine does, so it compares what runs under the same server.
+    wrk on one core is slower than nginx on another, which then idles: both ways of counting stand
+    in the table.
     """
 
     seen: float
@@ -78,11 +81,23 @@ class Rate(NamedTuple):
 
 CLOSE = "Connection: close"
 KNOWN = "If-None-Match: {tag}"
-WHOLE, ZIPPED, UNCHANGED = Load("200", 200), Load("200 gzip", 200, ("Accept-Encoding: gzip",)), Load("304", 304, (KNOWN,))
-NEW_WHOLE, NEW_UNCHANGED = Load("200, new connection each", 200, (CLOSE,)), Load("304, new connection each", 304, (CLOSE, KNOWN))
+WHOLE, ZIPPED, UNCHANGED = (
+    Load("200", 200),
+    Load("200 gzip", 200, ("Accept-Encoding: gzip",)),
+    Load("304", 304, (KNOWN,)),
+)
+NEW_WHOLE, NEW_UNCHANGED = (
+    Load("200, new connection each", 200, (CLOSE,)),
+    Load("304, new connection each", 304, (CLOSE, KNOWN)),
+)
 LOADS = [WHOLE, ZIPPED, UNCHANGED] + [NEW_WHOLE, NEW_UNCHANGED] * bool(_WRK)
 
-OURS, BARE, FLASK, NGINX = "Storywire", "bare WSGI callable, same answer", "Flask view with the bytes", "nginx, same file"
+OURS, BARE, FLASK, NGINX = (
+    "Storywire",
+    "bare WSGI callable, same answer",
+    "Flask view with the bytes",
+    "nginx, same file",
+)
 FEEDGEN, DJANGO = "feedgen in a Flask view", "Django's feed, conditional"
 Rates = Mapping[tuple[str, str], Sequence[Rate]]
 
@@ -94,7 +109,12 @@ def rows(found: Site) -> list[Row]:
     return [
         *_rows(rates, BARE, lambda load: None if CLOSE in load.fields else 0.85),
         *_rows(rates, FLASK, lambda load: None if CLOSE in load.fields else 3.3),
-        *_rows(rates, NGINX, lambda load: 0.85 if CLOSE in load.fields else 0.45 if load is WHOLE else None, "seen"),
+        *_rows(
+            rates,
+            NGINX,
+            lambda load: 0.85 if CLOSE in load.fields else 0.45 if load is WHOLE else None,
+            "seen",
+        ),
         *_live_rows(rates),
         *_rows(rates, NGINX, lambda _: None),
         *_rows(rates, FEEDGEN, lambda _: None),
@@ -102,11 +122,15 @@ def rows(found: Site) -> list[Row]:
     ]
 
 
-def _rows(rates: Rates, of: str, least: Callable[[Load], float | None], kind: str = "worked") -> Iterator[Row]:
+def _rows(
+    rates: Rates, of: str, least: Callable[[Load], float | None], kind: str = "worked"
+) -> Iterator[Row]:
     unit = {"worked": "requests a CPU second", "seen": "requests a second"}[kind]
     for load in LOADS:
         if peer := rates.get((of, load.name)):
-            ours, theirs = ([getattr(rate, kind) for rate in side] for side in (rates[OURS, load.name], peer))
+            ours, theirs = (
+                [getattr(rate, kind) for rate in side] for side in (rates[OURS, load.name], peer)
+            )
             yield Row(load.name, ours, theirs, unit, of, least=least(load))
 
 
@@ -133,7 +157,9 @@ def _start(stack: ExitStack, found: Site) -> dict[str, Server]:
 def _served(stack: ExitStack, target: str, variables: Mapping[str, str]) -> Server:
     port = free_port()
     given = {**variables, "STORYWIRE_PORT": str(port), "STORYWIRE_WEB_THREADS": "1"}
-    started_ = started("benchmarks.web_process", target, port=port, cores=core(0), environment=given, path=[PEERS])
+    started_ = started(
+        "benchmarks.web_process", target, port=port, cores=core(0), environment=given, path=[PEERS]
+    )
     return Server(port, stack.enter_context(started_), _get(port).headers.get("ETag", ""))
 
 
@@ -143,20 +169,35 @@ def _keep_answers(found: Site, port: int) -> tuple[Path, str]:
     _get(port)
     time.sleep(1.1)  # then it has its Last-Modified
     plain, zipped = _get(port), _get(port, **{"Accept-Encoding": "gzip"})
-    heads = {"atom.xml": plain, "atom.xml.gz": zipped, "304": _get(port, **{"If-None-Match": plain.headers["ETag"]})}
+    heads = {
+        "atom.xml": plain,
+        "atom.xml.gz": zipped,
+        "304": _get(port, **{"If-None-Match": plain.headers["ETag"]}),
+    }
     (folder / "atom.xml").write_bytes(plain.content)
     (folder / "atom.xml.gz").write_bytes(gzip.compress(plain.content, 6, mtime=0))
     (folder / "live.json").write_bytes(_get(port, LIVE_PATH).content)
     (folder / "feed.json").write_bytes(_get(port, f"/streams/{STREAM}/feed.json").content)
     servers = {"date", "server"}  # which each writes itself
-    own = {name: [field for field in head.headers.items() if field[0].lower() not in servers] for name, head in heads.items()}
+    own = {
+        name: [field for field in head.headers.items() if field[0].lower() not in servers]
+        for name, head in heads.items()
+    }
     (folder / "heads.json").write_text(json.dumps(own))
-    print(f"feeds: {PATH}, {len(plain.content) / 1000:.1f} kB, {int(zipped.headers['Content-Length']) / 1000:.1f} kB as gzip", flush=True)
+    print(
+        f"feeds: {PATH}, {len(plain.content) / 1000:.1f} kB,"
+        f" {int(zipped.headers['Content-Length']) / 1000:.1f} kB as gzip",
+        flush=True,
+    )
     return folder, plain.headers["ETag"]
 
 
 def _get(port: int, path: str = PATH, **fields: str) -> requests.Response:
-    return requests.get(f"http://127.0.0.1:{port}{path}", headers={"Accept-Encoding": "identity"} | fields, timeout=10)
+    return requests.get(
+        f"http://127.0.0.1:{port}{path}",
+        headers={"Accept-Encoding": "identity"} | fields,
+        timeout=10,
+    )
 
 
 @contextmanager
@@ -164,7 +205,10 @@ def _nginx(folder: Path) -> Iterator[Server]:
     port = free_port()
     user = "user root;" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(_CONF.format(folder=folder, port=port, user=user))
-    process = subprocess.Popen([str(_NGINX), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx.log")], preexec_fn=_on_first_core)
+    process = subprocess.Popen(
+        [str(_NGINX), "-c", str(folder / "nginx.conf"), "-e", str(folder / "nginx.log")],
+        preexec_fn=_on_first_core,
+    )
     try:
         deadline = time.monotonic() + PATIENCE
         while True:
@@ -189,8 +233,21 @@ def _on_first_core() -> None:
 def _django() -> bool:
     """Whether it is there; fetched the first time, into a folder that only benchmarks know."""
     if not (PEERS / "django").exists():
-        fetch = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--target", str(PEERS)]
-        done = subprocess.run([*fetch, "-r", str(CHECKOUT / "requirements" / "bench.in")], check=False, capture_output=True)
+        fetch = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--disable-pip-version-check",
+            "--target",
+            str(PEERS),
+        ]
+        done = subprocess.run(
+            [*fetch, "-r", str(CHECKOUT / "requirements" / "bench.in")],
+            check=False,
+            capture_output=True,
+        )
         if done.returncode:
             print("Django could not be fetched: its rows are left out", file=sys.stderr)
     return (PEERS / "django").exists()
@@ -206,7 +263,9 @@ def _measure(servers: Mapping[str, Server]) -> Rates:
                     rates[name, load.name].append(_rate(server, load, PATH))
         for name in (OURS, NGINX) if NGINX in servers and _WRK else ():
             tag = _get(servers[name].port, LIVE_PATH).headers["ETag"]
-            rates[name, LIVE].append(_rate(servers[name]._replace(tag=tag), NEW_UNCHANGED, LIVE_PATH))
+            rates[name, LIVE].append(
+                _rate(servers[name]._replace(tag=tag), NEW_UNCHANGED, LIVE_PATH)
+            )
         rates[FEEDGEN, WHOLE.name].append(_rate(servers[FLASK], WHOLE, FEEDGEN_PATH))
     return rates
 
@@ -217,18 +276,41 @@ def _rate(server: Server, load: Load, path: str) -> Rate:
     if answer.status_code != load.status:
         raise SystemExit(f"port {server.port} answered {answer.status_code} to {load.name}")
     before = server.seconds()
-    answered = _wrk(server.port, path, fields) if _WRK else _client(server.port, path, fields, load.status)
+    answered = (
+        _wrk(server.port, path, fields) if _WRK else _client(server.port, path, fields, load.status)
+    )
     return Rate(answered / SECONDS, answered / (server.seconds() - before))
 
 
 def _client(port: int, path: str, fields: Sequence[str], status: int) -> float:
-    return float(output("benchmarks.http_load", str(port), str(SECONDS), str(status), path, *fields, cores=core(1))) * SECONDS
+    return (
+        float(
+            output(
+                "benchmarks.http_load",
+                str(port),
+                str(SECONDS),
+                str(status),
+                path,
+                *fields,
+                cores=core(1),
+            )
+        )
+        * SECONDS
+    )
 
 
 def _wrk(port: int, path: str, fields: Sequence[str]) -> float:
     pinned = ["taskset", "-c", str(*core(1))] if core(1) else []
     headers = [part for field in fields for part in ("-H", field)]
-    command = [*pinned, str(_WRK), "-t1", "-c16", f"-d{SECONDS}", *headers, f"http://127.0.0.1:{port}{path}"]
+    command = [
+        *pinned,
+        str(_WRK),
+        "-t1",
+        "-c16",
+        f"-d{SECONDS}",
+        *headers,
+        f"http://127.0.0.1:{port}{path}",
+    ]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"(\d+) requests in", printed)
     if "Non-2xx" in printed or not found:

@@ -1,6 +1,7 @@
 """How much a process grows by a full shelf.
 
-``python -m benchmarks.shelf_memory DATA_DIR STREAMS`` prints bytes, documents and the shelf's own count of bytes.
+``python -m benchmarks.shelf_memory DATA_DIR STREAMS`` prints bytes, documents and the shelf's own
+count of bytes.
 """
 
 import json
@@ -21,7 +22,11 @@ def main(data_dir: str, streams: str) -> None:
     """Ask for each stream's feeds, as readers do, and look at this process."""
     settings = load_settings(data_dir=Path(data_dir))
     db = open_database(settings.resolved_database_url)
-    shelf = create_app(settings, Keys("of a benchmark, which signs nothing"), db, ring=lambda: None).extensions["storywire"].shelf
+    shelf = (
+        create_app(settings, Keys("of a benchmark, which signs nothing"), db, ring=lambda: None)
+        .extensions["storywire"]
+        .shelf
+    )
     shelf.find("/atom.xml")
     before = psutil.Process().memory_info().rss
     for number in range(int(streams)):

@@ -42,15 +42,28 @@ class Site:
     def __init__(self, settings: Settings, db: Database) -> None:
         self.settings, self.db = settings, db
         self.actor = Actor.of(command_line_account(db))
-        add_stream(db, self.actor, STREAM, StreamText("The floods", "The river stands above six metres.", BODY))
+        add_stream(
+            db,
+            self.actor,
+            STREAM,
+            StreamText("The floods", "The river stands above six metres.", BODY),
+        )
 
     def post(self, title: str, body: str = BODY, stream: str = STREAM) -> Entry:
         """An entry as long as many: a dek, some 120 words, two authors, two tags."""
         byline, tags = ("Ines Valbrook", "Jory Pell"), ("River level", "The Flats")
-        return add_entry(self.db, self.actor, stream, EntryText(title, "What is known so far.", body, byline, tags), Release())
+        return add_entry(
+            self.db,
+            self.actor,
+            stream,
+            EntryText(title, "What is known so far.", body, byline, tags),
+            Release(),
+        )
 
     def add_readers(self, number: int) -> None:
-        """Confirmed readers in one transaction: one each, as the commands do it, would take longer than the benchmark."""
+        """Confirmed readers in one transaction: one each, as the commands do it, would take longer
+        than the benchmark.
+        """
         with self.db.begin() as tx:
             stream, moment = get_stream(tx, STREAM), now(tx)
             shared = {
@@ -62,9 +75,19 @@ class Site:
             }
             for first in range(0, number, CHUNK):
                 numbers = range(first, min(first + CHUNK, number))
-                tx.execute(insert(Recipient), [{"uid": f"reader{i}", "address": f"reader{i}@example.org", **shared} for i in numbers])
+                tx.execute(
+                    insert(Recipient),
+                    [
+                        {"uid": f"reader{i}", "address": f"reader{i}@example.org", **shared}
+                        for i in numbers
+                    ],
+                )
             followers = select(Recipient.id, literal(stream.id), literal(moment, UtcDateTime()))
-            tx.execute(insert(Subscription).from_select(["recipient_id", "stream_id", "created_at"], followers))
+            tx.execute(
+                insert(Subscription).from_select(
+                    ["recipient_id", "stream_id", "created_at"], followers
+                )
+            )
         if not self.db.embedded:
             with self.db.begin() as tx:
                 tx.execute(text("ANALYZE"))

@@ -1,7 +1,9 @@
-"""A mail server that takes everything and keeps nothing but the addresses: ``python -m benchmarks.smtp_sink PORT [RATE [DELAY_MS]]``.
+"""A mail server that takes everything and keeps nothing but the addresses: ``python -m
+benchmarks.smtp_sink PORT [RATE [DELAY_MS]]``.
 
-RATE is how many messages a second it takes at most, 0 for all; each is answered after DELAY_MS at the earliest.
-``VRFY`` answers with two numbers: the messages taken since it was last asked, and to how many addresses.
+RATE is how many messages a second it takes at most, 0 for all; each is answered after DELAY_MS at
+the earliest. ``VRFY`` answers with two numbers: the messages taken since it was last asked, and to
+how many addresses.
 """
 
 import asyncio

@@ -1,6 +1,8 @@
-"""Readers who come at a fixed rate: ``python -m benchmarks.steady_load PORT RATE SECONDS PATH`` prints p99 in ms and the errors.
+"""Readers who come at a fixed rate: ``python -m benchmarks.steady_load PORT RATE SECONDS PATH``
+prints p99 in ms and the errors.
 
-The time of a request counts from the moment when it should have left, so a server that stalls is not asked less.
+The time of a request counts from the moment when it should have left, so a server that stalls is
+not asked less.
 """
 
 import heapq
@@ -51,7 +53,11 @@ def _whole(answer: bytes) -> bool | None:
     head, found, body = answer.partition(b"\r\n\r\n")
     if not found:
         return None
-    length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:"))
+    length = next(
+        int(line.split(b":")[1])
+        for line in head.split(b"\r\n")
+        if line.lower().startswith(b"content-length:")
+    )
     return head.split()[1] == b"200" if len(body) >= length else None
 
 

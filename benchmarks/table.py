@@ -8,7 +8,9 @@ UNSTEADY = 0.3
 
 
 class Row(NamedTuple):
-    """One comparison, measured several times in turn; ``least`` or ``most`` is what the ratio has to keep."""
+    """One comparison, measured several times in turn; ``least`` or ``most`` is what the ratio has
+    to keep.
+    """
 
     name: str
     ours: Sequence[float]
@@ -20,7 +22,9 @@ class Row(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """The median of the turns' ratios: what else the machine does falls on both sides of a turn."""
+        """The median of the turns' ratios: what else the machine does falls on both sides of a
+        turn.
+        """
         return median(own / other for own, other in zip(self.ours, self.peer, strict=True))
 
     @property
@@ -29,13 +33,19 @@ class Row(NamedTuple):
         if self.least is None and self.most is None:
             return ""
         met = self.ratio >= self.least if self.least is not None else self.ratio <= (self.most or 0)
-        return f"{'>=' if self.least is not None else '<='} {self.least or self.most:g}{'' if met else '  MISSED'}"
+        return (
+            f"{'>=' if self.least is not None else '<='}"
+            f" {self.least or self.most:g}{'' if met else '  MISSED'}"
+        )
 
 
 def ratios(title: str, rows: Sequence[Row]) -> None:
     """Print a table; ~ marks rows of which either side's turns differ by over 30 %."""
     width, others = max(len(row.name) for row in rows), max(len(row.of) for row in rows)
-    print(f"\n{title}\n{'':{width}}  ratio   {'of':{others}}  {'wanted':9} {'ours':>9}  {'the other':>9}")
+    print(
+        f"\n{title}\n{'':{width}}  ratio   {'of':{others}}  {'wanted':9} {'ours':>9} "
+        f" {'the other':>9}"
+    )
     for row in rows:
         mark = "~" if _unsteady(row.ours) or _unsteady(row.peer) else " "
         ours, peer = (_number(median(side)) for side in (row.ours, row.peer))
@@ -44,7 +54,9 @@ def ratios(title: str, rows: Sequence[Row]) -> None:
 
 
 def rates(title: str, unit: str, found: Mapping[str, Sequence[float]], *, of: str) -> None:
-    """Print the median rate of each row as a ratio to the row ``of``; ~ marks rows whose repetitions differ by over 30 %."""
+    """Print the median rate of each row as a ratio to the row ``of``; ~ marks rows whose
+    repetitions differ by over 30 %.
+    """
     base, width = median(found[of]), max(map(len, found))
     print(f"\n{title}\n{'':{width}}  ratio   {unit}")
     for name, repetitions in found.items():

@@ -1,4 +1,6 @@
-"""Serve a WSGI application on a core exactly as `storywire serve` does: ``python -m benchmarks.web_process module:name``."""
+"""Serve a WSGI application on a core exactly as `storywire serve` does: ``python -m
+benchmarks.web_process module:name``.
+"""
 
 import sys
 

@@ -1,6 +1,8 @@
-"""Ways to post webhooks without a ledger: ``python -m benchmarks.webhook_peers WAY URL NUMBER`` prints how many a second.
+"""Ways to post webhooks without a ledger: ``python -m benchmarks.webhook_peers WAY URL NUMBER``
+prints how many a second.
 
-``stock``: Apprise as its manual has it, one after the other.  ``adapter``: what Storywire's worker calls for each, in as many threads.
+``stock``: Apprise as its manual has it, one after the other. ``adapter``: what Storywire's worker
+calls for each, in as many threads.
 """
 
 import os
@@ -15,7 +17,10 @@ from notifier.transport import channel_sender
 from notifier.transport.apprise_setup import set_up_apprise
 from notifier.worker.chat_lane import CHAT_THREADS
 
-TITLE, TEXT = "River rising", "About thirty metres of the earth dyke behind the mill have slid into the river. " * 10
+TITLE, TEXT = (
+    "River rising",
+    "About thirty metres of the earth dyke behind the mill have slid into the river. " * 10,
+)
 
 
 def stock(url: str, number: int) -> None:
@@ -30,15 +35,25 @@ def stock(url: str, number: int) -> None:
 def adapter(url: str, number: int) -> None:
     """Storywire's own adapter around Apprise."""
     set_up_apprise(frozenset({"localhost"}))
-    message = ChannelMessage(event="publish", uid="d", guid="g", title=TITLE, body_text=TEXT, url="https://news.example.org/1")
+    message = ChannelMessage(
+        event="publish",
+        uid="d",
+        guid="g",
+        title=TITLE,
+        body_text=TEXT,
+        url="https://news.example.org/1",
+    )
     with ThreadPoolExecutor(CHAT_THREADS) as pool:
-        for _ in pool.map(lambda _: channel_sender.send(url, message, secret=b"s" * 32), range(number)):
+        for _ in pool.map(
+            lambda _: channel_sender.send(url, message, secret=b"s" * 32), range(number)
+        ):
             pass
 
 
 def main(way: str, url: str, number: int) -> None:
     """Warm up, then measure."""
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # which would count for the stock one alone
+    # which would count for the stock one alone
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         os.environ.pop(name, None)
     send = {"stock": stock, "adapter": adapter}[way]
     send(url, 16)

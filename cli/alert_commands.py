@@ -1,4 +1,6 @@
-"""`storywire alert`, `storywire pause` and `storywire resume`: seeing what is told, and steering it."""
+"""`storywire alert`, `storywire pause` and `storywire resume`: seeing what is told, and steering
+it.
+"""
 
 from typing import Any
 
@@ -14,14 +16,17 @@ from notifier.reports.delivery_report import alert_sums, why_waiting
 
 @click.group(cls=LazyGroup)
 def alert() -> None:
-    """What was told, and what became of it.  An alert is named by its id, or by its entry's uid: the entry's latest."""
+    """What was told, and what became of it. An alert is named by its id, or by its entry's uid: the
+    entry's latest.
+    """
 
 
 alert.add_command(
     LazyCommand(
         "show",
         "cli.alert_progress:show_alert",
-        "Show an alert: how far it is by service, how fast, what went wrong in the remote's words, why it waits.",
+        "Show an alert: how far it is by service, how fast, what went wrong in the remote's words,"
+        " why it waits.",
     )
 )
 
@@ -40,7 +45,14 @@ def list_alerts(options: ListOptions) -> None:
             return alert_sums(tx, size, before=last["id"] if last else None)
 
     rows = walk(read, options)
-    print_list(rows, options, value=dict, cells=_cells, header=(*_COLUMNS, ""), empty="Nothing was alerted yet.")
+    print_list(
+        rows,
+        options,
+        value=dict,
+        cells=_cells,
+        header=(*_COLUMNS, ""),
+        empty="Nothing was alerted yet.",
+    )
     with db.read() as tx:
         reasons = why_waiting(tx)
     for reason in reasons:
@@ -52,7 +64,15 @@ def _cells(one: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _standing(one: dict[str, object]) -> str:
-    return "stopped" if one["stopped_at"] else "waits" if one["waits_for"] else "held" if one["held_at"] else ""
+    return (
+        "stopped"
+        if one["stopped_at"]
+        else "waits"
+        if one["waits_for"]
+        else "held"
+        if one["held_at"]
+        else ""
+    )
 
 
 def _find(door: Door, name: str) -> int:
@@ -64,13 +84,18 @@ def _find(door: Door, name: str) -> int:
 @click.argument("name")
 @json_option
 def stop(name: str, as_json: bool) -> None:
-    """Send nothing more of an alert, on no node; what is on its way at this moment cannot be called back.
+    """Send nothing more of an alert, on no node; what is on its way at this moment cannot be called
+    back.
 
     Example: storywire alert stop 42
     """
     door = open_door()
     found = stop_alert(door.db, door.actor, _find(door, name))
-    show({"id": found.id, "stopped_at": found.stopped_at}, f"Alert {found.id} is stopped.", as_json=as_json)
+    show(
+        {"id": found.id, "stopped_at": found.stopped_at},
+        f"Alert {found.id} is stopped.",
+        as_json=as_json,
+    )
 
 
 @alert.command("resume")
@@ -81,19 +106,31 @@ def resume_one(name: str, as_json: bool) -> None:
     door = open_door()
     id_ = _find(door, name)
     again = resume_alert(door.db, door.actor, id_)
-    show({"id": id_, "owed_again": again}, f"Alert {id_} goes on; owed again: {again:,}.", as_json=as_json)
+    show(
+        {"id": id_, "owed_again": again},
+        f"Alert {id_} goes on; owed again: {again:,}.",
+        as_json=as_json,
+    )
 
 
 @alert.command("retry")
 @click.argument("name")
-@click.option("--unknown", is_flag=True, help="Also retry deliveries with unknown outcome; some people may get it twice.")
+@click.option(
+    "--unknown",
+    is_flag=True,
+    help="Also retry deliveries with unknown outcome; some people may get it twice.",
+)
 @json_option
 def retry(name: str, unknown: bool, as_json: bool) -> None:
     """Send an alert to those who missed it: those for whom it failed."""
     door = open_door()
     id_ = _find(door, name)
     again = retry_alert(door.db, door.actor, id_, unknown=unknown)
-    show({"id": id_, "owed_again": again}, f"Alert {id_} is owed again to {again:,}.", as_json=as_json)
+    show(
+        {"id": id_, "owed_again": again},
+        f"Alert {id_} is owed again to {again:,}.",
+        as_json=as_json,
+    )
 
 
 @click.command()
@@ -102,7 +139,11 @@ def pause(as_json: bool) -> None:
     """Pause all sending on all nodes until `storywire resume`.  Posting goes on, and alerts wait."""
     door = open_door()
     pause_sending(door.db, door.actor)
-    show({"paused": True}, "Nothing is sent any more. `storywire resume` lets it go on.", as_json=as_json)
+    show(
+        {"paused": True},
+        "Nothing is sent any more. `storywire resume` lets it go on.",
+        as_json=as_json,
+    )
 
 
 @click.command()
@@ -111,9 +152,10 @@ def pause(as_json: bool) -> None:
 def resume(yes: bool, as_json: bool) -> None:
     """Let alerts go out again after a pause or a hold, and say how many wait.
 
-    Sending is held where the database may be a copy or was brought back (BASE_URL, the machine or the database is
-    another one than before), where no worker ran for over an hour while alerts waited, and for single alerts that
-    would come more than 6 hours late. Those that nobody wants any more can be stopped first: `storywire alert stop`.
+    Sending is held where the database may be a copy or was brought back (BASE_URL, the machine or
+    the database is another one than before), where no worker ran for over an hour while alerts
+    waited, and for single alerts that would come more than 6 hours late. Those that nobody wants
+    any more can be stopped first: `storywire alert stop`.
     """
     door = open_door()
     with door.db.read() as tx:
@@ -122,7 +164,12 @@ def resume(yes: bool, as_json: bool) -> None:
     if found.mails or found.channels or found.finding:
         confirm("\n".join([*reasons, said, "Let it go out?"]), yes=yes)
     resume_sending(door.db, door.actor)
-    value = {"reasons": reasons, "mails": found.mails, "channels": found.channels, "finding": found.finding}
+    value = {
+        "reasons": reasons,
+        "mails": found.mails,
+        "channels": found.channels,
+        "finding": found.finding,
+    }
     show(value, f"Sending goes on. {said}", as_json=as_json)
 
 
@@ -130,5 +177,9 @@ def _said(found: Waiting) -> str:
     verb = "waits" if found.mails + found.channels == 1 else "wait"
     parts = [f"{count(found.mails, 'mail')} and {count(found.channels, 'other message')} {verb}"]
     parts += [f"the oldest since {found.oldest:%Y-%m-%d %H:%M} UTC"] if found.oldest else []
-    parts += [f"recipients of {count(found.finding, 'alert')} are still to be found"] if found.finding else []
+    parts += (
+        [f"recipients of {count(found.finding, 'alert')} are still to be found"]
+        if found.finding
+        else []
+    )
     return ", ".join(parts) + "."

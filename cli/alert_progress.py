@@ -26,7 +26,8 @@ NUMBERS = ("owed", "sent", "failed", "unknown", "skipped", "queued")
 @click.option("--follow", is_flag=True, help="Draw the progress until nothing is owed any more.")
 @json_option
 def show_alert(name: str, follow: bool, as_json: bool) -> None:
-    """Show an alert: how far it is by service, how fast, what went wrong in the remote's words, why it waits.
+    """Show an alert: how far it is by service, how fast, what went wrong in the remote's words, why
+    it waits.
 
     Example: storywire alert show 42 --follow
     """
@@ -41,9 +42,16 @@ def show_alert(name: str, follow: bool, as_json: bool) -> None:
 
 
 def _follow(door: Door, alert_id: int) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[said]}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[said]}"),
+    )
     looks: deque[Look] = deque(maxlen=LOOKS)
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True) as progress:
+    with Progress(
+        *columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
+    ) as progress:
         task = progress.add_task(f"alert {alert_id}", said="")
         while True:
             with door.db.read() as tx:
@@ -51,7 +59,12 @@ def _follow(door: Door, alert_id: int) -> None:
             ended = sums["owed"] - sums["queued"]
             looks.append(Look(time.monotonic(), ended))
             judged = estimate(looks, sums["owed"] if sums["expanded"] else None)
-            progress.update(task, total=sums["owed"] or None, completed=ended, said=f"{ended:,} of {sums['owed']:,}{_pace(judged)}")
+            progress.update(
+                task,
+                total=sums["owed"] or None,
+                completed=ended,
+                said=f"{ended:,} of {sums['owed']:,}{_pace(judged)}",
+            )
             if is_done(sums):
                 return
             time.sleep(EVERY)
@@ -59,19 +72,29 @@ def _follow(door: Door, alert_id: int) -> None:
 
 def _value(found: Overview) -> dict[str, Any]:
     troubles = [dataclasses.asdict(one) for one in found.troubles]
-    return {**found.sums, "lanes": found.lanes, "services": found.services, "troubles": troubles, "reasons": found.reasons}
+    return {
+        **found.sums,
+        "lanes": found.lanes,
+        "services": found.services,
+        "troubles": troubles,
+        "reasons": found.reasons,
+    }
 
 
 def _text(found: Overview) -> str:
     sums = found.sums
     title = f"  {sums['title']}  (entry {sums['entry_uid']})" if sums["entry_uid"] else ""
     rows: list[tuple[object, ...]] = [("", *NUMBERS)]
-    rows += [(service, *(counts[name] for name in NUMBERS)) for service, counts in found.services.items()]
+    rows += [
+        (service, *(counts[name] for name in NUMBERS)) for service, counts in found.services.items()
+    ]
     rows += [("all", *(sums[name] for name in NUMBERS))] if len(found.services) != 1 else []
     parts = [
         f"Alert {sums['id']}: {sums['kind']}{title}, made {sums['created_at']:%Y-%m-%d %H:%M} UTC",
         table(rows, empty=""),
-        "Nothing of it is owed any more." if found.done else f"{_share(found)} % are through{_pace(found.average)}.",
+        "Nothing of it is owed any more."
+        if found.done
+        else f"{_share(found)} % are through{_pace(found.average)}.",
         "\n".join(found.reasons),
         table([(one.shown, one.state, one.last_reply) for one in found.troubles], empty=""),
     ]

@@ -17,13 +17,31 @@ def channel() -> None:
 
 @channel.command("add")
 @click.argument("name")
-@click.option("--url", required=True, help="An Apprise URL or a web address, as in docs/channels.md; - reads it from standard input.")
+@click.option(
+    "--url",
+    required=True,
+    help="An Apprise URL or a web address, as in docs/channels.md; - reads it from standard input.",
+)
 @click.option("--stream", metavar="SLUG", help="The story that it follows; all if left out.")
-@click.option("--tag", "tags", multiple=True, metavar="T", help="Only entries with one of these tags. Repeatable.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="T",
+    help="Only entries with one of these tags. Repeatable.",
+)
 @click.option("--language", help="Of labels such as Correction; the site's if left out.")
 @json_option
-def add_one(name: str, url: str, stream: str | None, tags: tuple[str, ...], language: str | None, as_json: bool) -> None:
-    """Alert a channel and call it NAME.  Its URL is a secret: it is stored encrypted and never shown again.
+def add_one(
+    name: str,
+    url: str,
+    stream: str | None,
+    tags: tuple[str, ...],
+    language: str | None,
+    as_json: bool,
+) -> None:
+    """Alert a channel and call it NAME. Its URL is a secret: it is stored encrypted and never shown
+    again.
 
     Example: echo "$HOOK" | storywire channel add newsroom --url -
     """
@@ -35,9 +53,14 @@ def add_one(name: str, url: str, stream: str | None, tags: tuple[str, ...], lang
         raise click.ClickException(str(exc)) from exc
     target = Target(url, checked.service, checked.masked)
     language = language or door.settings.site_language
-    found = add_channel(door.db, door.actor, door.keys, name, target, stream=stream, tags=tags, language=language)
+    found = add_channel(
+        door.db, door.actor, door.keys, name, target, stream=stream, tags=tags, language=language
+    )
     secret = signing_secret(door.keys, found.uid)
-    text = f"{found.address} is alerted by {found.service}: {found.masked_url}\nSigning secret, for JSON webhooks: {secret}"
+    text = (
+        f"{found.address} is alerted by {found.service}: {found.masked_url}\nSigning secret, for"
+        f" JSON webhooks: {secret}"
+    )
     show({**recipient_json(found), "signing_secret": secret}, text, as_json=as_json)
 
 

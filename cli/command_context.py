@@ -1,4 +1,6 @@
-"""What every command needs: the site's settings, keys and database, and a way to show what came of it."""
+"""What every command needs: the site's settings, keys and database, and a way to show what came of
+it.
+"""
 
 import json
 import sys
@@ -46,7 +48,8 @@ class Door:
         """The site's database, migrated; BadSettings where it is not."""
         if self.settings.lacks_database:
             raise BadSettings(
-                f"There is no site in {self.settings.data_dir.absolute()} yet. Run `storywire init` first, or set STORYWIRE_DATA_DIR."
+                f"There is no site in {self.settings.data_dir.absolute()} yet. Run `storywire init`"
+                " first, or set STORYWIRE_DATA_DIR."
             )
         db = open_database(self.settings.resolved_database_url, gates=Gates.of(self.settings))
         click.get_current_context().call_on_close(db.engine.dispose)
@@ -76,7 +79,9 @@ def open_door() -> Door:
 
 def json_option(command: F) -> F:
     """Give a command `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(
+        command
+    )
 
 
 def yes_option(command: F) -> F:
@@ -89,7 +94,9 @@ def confirm(question: str, *, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.ClickException(f"{question}\nThere is no terminal to ask on. Add --yes to go on.")
+        raise click.ClickException(
+            f"{question}\nThere is no terminal to ask on. Add --yes to go on."
+        )
     click.confirm(question, abort=True, err=True)
 
 
@@ -116,7 +123,10 @@ def table(rows: Sequence[tuple[object, ...]], *, empty: str) -> str:
     """Rows as aligned columns, or ``empty`` where there is none."""
     cells = [[" ".join(_cell(cell).split()) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells)
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    )
     return "\n".join(lines) or empty
 
 
@@ -144,6 +154,8 @@ def read_text(path: str) -> str:
             raise click.ClickException(f"{path} is longer than any text that is taken.")
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
-        raise click.ClickException(f"{path} is not UTF-8 text: byte {exc.start + 1} cannot be read.") from exc
+        raise click.ClickException(
+            f"{path} is not UTF-8 text: byte {exc.start + 1} cannot be read."
+        ) from exc
     except OSError as exc:
         raise click.ClickException(f"{path} cannot be read: {exc.strerror}.") from exc

@@ -1,4 +1,6 @@
-"""`storywire demo`: a site with a running story and a mail catcher, to look at without setting anything up."""
+"""`storywire demo`: a site with a running story and a mail catcher, to look at without setting
+anything up.
+"""
 
 import socket
 import sys
@@ -27,19 +29,27 @@ from models.streams.streams import StreamText, add_stream
 from models.text.actor import Actor
 from models.text.texts import EntryText, PictureText
 
-ADMIN, READER, SENDER = "admin@example.org", "reader@example.org", "Tarrow Valley Courier <courier@example.org>"
+ADMIN, READER, SENDER = (
+    "admin@example.org",
+    "reader@example.org",
+    "Tarrow Valley Courier <courier@example.org>",
+)
 CATCHER_HOST = "127.0.0.1"
 
 
 @click.command()
 def demo() -> None:
-    """Start a site with a demo story, a reader and a local mail catcher; everything is kept under DATA_DIR.
+    """Start a site with a demo story, a reader and a local mail catcher; everything is kept under
+    DATA_DIR.
 
-    Started again it goes on with what is there. Mail goes the real way, but no further than the catcher.
+    Started again it goes on with what is there. Mail goes the real way, but no further than the
+    catcher.
     """
     with listen(CATCHER_HOST, 0) as mail:
         mail_url = f"smtp://{CATCHER_HOST}:{mail.getsockname()[1]}"
-        settings = load_settings(mail_url=mail_url, site_name="Tarrow Valley Courier", mail_from=SENDER)
+        settings = load_settings(
+            mail_url=mail_url, site_name="Tarrow Valley Courier", mail_from=SENDER
+        )
         with listen(settings.host, settings.port) as web:
             raise SystemExit(_run(settings, mail, web))
 
@@ -67,15 +77,31 @@ def load_story(db: Database, actor: Actor) -> None:
     for number, item in enumerate(story["entry"]):
         release = Release(alerts=False, at=began - timedelta(minutes=item["minutes"]))
         pictures = tuple(_picture(db, actor, folder, shown) for shown in item.get("picture", []))
-        add_entry(db, actor, stream.slug, replace(_text(item), pictures=pictures), release, request_key=f"demo-{number}")
+        add_entry(
+            db,
+            actor,
+            stream.slug,
+            replace(_text(item), pictures=pictures),
+            release,
+            request_key=f"demo-{number}",
+        )
 
 
 def _text(item: Mapping[str, Any]) -> EntryText:
     importance = Importance(item.get("importance", "normal"))
-    return EntryText(item["title"], item["dek"], item.get("body", ""), tuple(item["byline"]), tuple(item["tags"]), importance=importance)
+    return EntryText(
+        item["title"],
+        item["dek"],
+        item.get("body", ""),
+        tuple(item["byline"]),
+        tuple(item["tags"]),
+        importance=importance,
+    )
 
 
-def _picture(db: Database, actor: Actor, folder: Traversable, shown: Mapping[str, str]) -> PictureText:
+def _picture(
+    db: Database, actor: Actor, folder: Traversable, shown: Mapping[str, str]
+) -> PictureText:
     kept = add_picture(db, actor, folder.joinpath(shown["file"]).read_bytes())
     return PictureText(kept.sha256, shown["alt"], shown["credit"])
 

@@ -48,7 +48,8 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
     """Print every setting, and check whether the site can do its work.
 
     Tries the database, the mail server and the rest as the service does, and says what to do about
-    each fault. It sends nothing and changes nothing. Exits 1 where there is a fault, 78 where a setting cannot be used.
+    each fault. It sends nothing and changes nothing. Exits 1 where there is a fault, 78 where a
+    setting cannot be used.
     """
     if ctx.invoked_subcommand:
         return
@@ -66,7 +67,9 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         checkup.close()
     fields = type(settings).model_fields
     values = {name.upper(): _printable(getattr(settings, name)) for name in fields}
-    rows: list[tuple[object, ...]] = [(f"STORYWIRE_{name}", value) for name, value in values.items()]
+    rows: list[tuple[object, ...]] = [
+        (f"STORYWIRE_{name}", value) for name, value in values.items()
+    ]
     report = {"settings": values, **_as_json(results)}
     show(report, f"{table(rows, empty='')}\n\n{_as_text(results)}", as_json=as_json)
     if any(result.status is Status.FAULT for _, found in results for result in found):
@@ -74,7 +77,11 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
 
 
 doctor.add_command(
-    LazyCommand("feeds", "cli.doctor_feeds:feeds", "Fetch the site's feeds as readers do, and say what they would stumble over.")
+    LazyCommand(
+        "feeds",
+        "cli.doctor_feeds:feeds",
+        "Fetch the site's feeds as readers do, and say what they would stumble over.",
+    )
 )
 
 Results = list[tuple[str, list[CheckResult]]]

@@ -7,7 +7,18 @@ from typing import Any
 
 import click
 
-from cli.command_context import Door, F, confirm, json_option, open_door, read_picture, read_text, show, table, yes_option
+from cli.command_context import (
+    Door,
+    F,
+    confirm,
+    json_option,
+    open_door,
+    read_picture,
+    read_text,
+    show,
+    table,
+    yes_option,
+)
 from cli.list_output import ListOptions, list_options, print_list
 from cli.people_commands import contributor_json
 from models import Entry, EntryPicture, EntryState, Importance, Revision, RevisionKind
@@ -35,14 +46,44 @@ def _text_options(command: F) -> F:
     options: list[Callable[[Any], Any]] = [
         click.option("--title", help="What happened."),
         click.option("--dek", help="One sentence more."),
-        click.option("--by", "byline", multiple=True, metavar="NAME", help="Slug or exact name; made if new. Repeatable, in order."),
-        click.option("--body-file", metavar="F", help="The text, in Markdown; - reads standard input."),
+        click.option(
+            "--by",
+            "byline",
+            multiple=True,
+            metavar="NAME",
+            help="Slug or exact name; made if new. Repeatable, in order.",
+        ),
+        click.option(
+            "--body-file", metavar="F", help="The text, in Markdown; - reads standard input."
+        ),
         click.option("--link", metavar="URL", help="A page elsewhere that this is about."),
         click.option("--tag", "tags", multiple=True, metavar="T", help="Repeatable."),
-        click.option("--picture", "files", multiple=True, metavar="F", help="A JPEG, PNG, WebP, GIF or AVIF file. Repeatable, in order."),
-        click.option("--picture-alt", "alts", multiple=True, metavar="TEXT", help="What it shows; one for each picture."),
-        click.option("--picture-credit", "credits_", multiple=True, metavar="TEXT", help="Who made it; one for each picture, or none."),
-        click.option("--importance", type=click.Choice([grade.value for grade in Importance]), help="normal if left out."),
+        click.option(
+            "--picture",
+            "files",
+            multiple=True,
+            metavar="F",
+            help="A JPEG, PNG, WebP, GIF or AVIF file. Repeatable, in order.",
+        ),
+        click.option(
+            "--picture-alt",
+            "alts",
+            multiple=True,
+            metavar="TEXT",
+            help="What it shows; one for each picture.",
+        ),
+        click.option(
+            "--picture-credit",
+            "credits_",
+            multiple=True,
+            metavar="TEXT",
+            help="Who made it; one for each picture, or none.",
+        ),
+        click.option(
+            "--importance",
+            type=click.Choice([grade.value for grade in Importance]),
+            help="normal if left out.",
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -53,7 +94,9 @@ def _edited(door: Door, text: EntryText, given: dict[str, Any]) -> EntryText:
     """``text`` with what was given in its place; pictures take the place of all that were there."""
     files, alts, credits_ = (given.pop(name) for name in ("files", "alts", "credits_"))
     if len(alts) != len(files) or len(credits_) not in {0, len(files)}:
-        raise click.UsageError("Give one --picture-alt for each --picture, and as many --picture-credit or none.")
+        raise click.UsageError(
+            "Give one --picture-alt for each --picture, and as many --picture-credit or none."
+        )
     changes = {name: value for name, value in given.items() if value not in (None, ())}
     if "body_file" in changes:
         changes["body"] = read_text(changes.pop("body_file"))
@@ -94,16 +137,28 @@ def _entry(door: Door, found: Entry) -> dict[str, object]:
 @click.option(
     "--at",
     metavar="TIME",
-    help="ISO 8601; without offset, in the story's zone. In the future: goes out then. In the past: bears that date.",
+    help=(
+        "ISO 8601; without offset, in the story's zone. In the future: goes out then. In the past:"
+        " bears that date."
+    ),
 )
 @click.option("--no-alert", is_flag=True, help="Tell nobody.")
 @click.option("--draft", is_flag=True, help="Keep it on the desk.")
 @click.option("--request-key", help="The same key posts once, however often the command runs.")
 @json_option
-def add(slug: str, at: str | None, no_alert: bool, draft: bool, request_key: str | None, as_json: bool, **given: Any) -> None:
+def add(
+    slug: str,
+    at: str | None,
+    no_alert: bool,
+    draft: bool,
+    request_key: str | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Post an entry to the story SLUG at once, and print its uid.
 
-    Example: storywire entry add tarrow-rises --title "Trams turn back" --by "Tomas Reev" --tag trams
+    Example: storywire entry add tarrow-rises --title "Trams turn back" --by "Tomas Reev" --tag
+    trams
     """
     door = open_door()
     with door.db.read() as tx:
@@ -120,7 +175,13 @@ def add(slug: str, at: str | None, no_alert: bool, draft: bool, request_key: str
 @entry.command("edit")
 @click.argument("uid")
 @_text_options
-@click.option("--kind", type=_KINDS, default="silent", show_default=True, help="update and correction alert followers.")
+@click.option(
+    "--kind",
+    type=_KINDS,
+    default="silent",
+    show_default=True,
+    help="update and correction alert followers.",
+)
 @click.option("--note", default="", help="What readers are told about the change.")
 @json_option
 def edit(uid: str, kind: str, note: str, as_json: bool, **given: Any) -> None:
@@ -145,7 +206,14 @@ def publish(uid: str, no_alert: bool, as_json: bool) -> None:
     door = open_door()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
-    post_draft(door.db, door.actor, uid, now.version, EntryText.of(now), Release(alerts=now.alerts and not no_alert))
+    post_draft(
+        door.db,
+        door.actor,
+        uid,
+        now.version,
+        EntryText.of(now),
+        Release(alerts=now.alerts and not no_alert),
+    )
     _say(door, uid, as_json)
 
 
@@ -200,12 +268,17 @@ def unpin_(uid: str, as_json: bool) -> None:
 @yes_option
 @json_option
 def retract_(uid: str, note: str, yes: bool, as_json: bool) -> None:
-    """Take a published entry off every page, and tell those who were alerted of it.  Asks first on a terminal."""
+    """Take a published entry off every page, and tell those who were alerted of it. Asks first on a
+    terminal.
+    """
     door = open_door()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
     # Scripts retract without --yes, and what is retracted can be restored.
-    confirm(f"Retract {now.title!r:.100}, and tell those who were alerted of it?", yes=yes or not sys.stdin.isatty())
+    confirm(
+        f"Retract {now.title!r:.100}, and tell those who were alerted of it?",
+        yes=yes or not sys.stdin.isatty(),
+    )
     retract(door.db, door.actor, uid, now.version, Change(RevisionKind.RETRACTION, note))
     _say(door, uid, as_json)
 
@@ -229,7 +302,8 @@ def restore_(uid: str, as_json: bool) -> None:
 def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
     """Delete the pictures of a retracted entry for good, from all its earlier texts, too.
 
-    Pictures that another entry or story shows stay.  Caches in front of the service keep what they have: purge them, too.
+    Pictures that another entry or story shows stay. Caches in front of the service keep what they
+    have: purge them, too.
     """
     confirm(f"Delete all pictures of entry {uid} for good?", yes=yes)
     door = open_door()
@@ -239,7 +313,13 @@ def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
 
 @entry.command("list")
 @click.argument("slug", required=False)
-@click.option("--state", "states", multiple=True, type=click.Choice([state.value for state in EntryState]), help="Repeatable.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice([state.value for state in EntryState]),
+    help="Repeatable.",
+)
 @list_options(50)
 def list_(slug: str | None, states: tuple[str, ...], options: ListOptions) -> None:
     """List entries, of the story SLUG or of all, those last changed first."""
@@ -248,7 +328,9 @@ def list_(slug: str | None, states: tuple[str, ...], options: ListOptions) -> No
         stream_id = get_stream(tx, slug).id if slug else None
         ids = entry_ids(tx, *map(EntryState, states), stream_id=stream_id)
     rows = _entries(door, ids, options.page)
-    print_list(rows, options, value=lambda found: _entry(door, found), cells=_cells, empty="No entries.")
+    print_list(
+        rows, options, value=lambda found: _entry(door, found), cells=_cells, empty="No entries."
+    )
 
 
 def _entries(door: Door, ids: Sequence[int], page: int) -> Iterator[Entry]:
@@ -259,7 +341,13 @@ def _entries(door: Door, ids: Sequence[int], page: int) -> Iterator[Entry]:
 
 
 def _cells(found: Entry) -> tuple[object, ...]:
-    return found.uid, found.state, found.published_at or found.publish_at, found.stream.slug, found.title
+    return (
+        found.uid,
+        found.state,
+        found.published_at or found.publish_at,
+        found.stream.slug,
+        found.title,
+    )
 
 
 @entry.command("show")
@@ -282,11 +370,24 @@ def show_(uid: str, as_json: bool) -> None:
         "pictures": [_picture(door, shown) for shown in found.pictures],
         "revisions": [_revision(revision) for revision in history],
     }
-    names = ("url", "state", "stream", "published_at", "updated_at", "importance", "link", "guid", "version")
+    names = (
+        "url",
+        "state",
+        "stream",
+        "published_at",
+        "updated_at",
+        "importance",
+        "link",
+        "guid",
+        "version",
+    )
     rows = [(name, value[name]) for name in names if value[name]]
     rows += [("by", ", ".join(person.name for person in found.byline))] if found.byline else []
     rows += [("tags", ", ".join(tag.label for tag in found.tags))] if found.tags else []
-    changes = [(revision.no, revision.kind, revision.state, revision.applied_at, revision.note) for revision in history]
+    changes = [
+        (revision.no, revision.kind, revision.state, revision.applied_at, revision.note)
+        for revision in history
+    ]
     parts = [found.title, found.dek, table(rows, empty=""), found.body, table(changes, empty="")]
     show(value, "\n\n".join(part for part in parts if part), as_json=as_json)
 

@@ -8,7 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cli.feed_answers import Asker, check_answers, max_age
-from feeds.cache.feed_check import REPORT, Finding, Level, Seen, bad, check_document, check_seen, check_waits
+from feeds.cache.feed_check import (
+    REPORT,
+    Finding,
+    Level,
+    Seen,
+    bad,
+    check_document,
+    check_seen,
+    check_waits,
+)
 from feeds.document.feed_address import Topic
 from feeds.document.feed_document import Format
 from feeds.formats.parse_feed import ReadFeed, Unreadable, read_feed
@@ -56,7 +65,12 @@ class Visit:
         for _ in range(3):
             report, first = Report(topic.folder + fmt.file_name), self._ask(address)
             if first.status_code != 200:
-                report.findings.append(bad(f"It answers {first.status_code} instead of 200: let the proxy pass it on, or report it."))
+                report.findings.append(
+                    bad(
+                        f"It answers {first.status_code} instead of 200: let the proxy pass it on,"
+                        " or report it."
+                    )
+                )
                 return report
             report.findings += check_answers(self._ask, address, fmt, first)
             if self._ask(address, "HEAD").headers.get("ETag") == first.headers.get("ETag"):
@@ -76,14 +90,20 @@ class Visit:
         return report
 
     def _compare(self, folder: str, read: ReadFeed) -> Iterator[Finding]:
-        return check_seen(self._before.get(folder, {}), self.seen.setdefault(folder, {}), read, self.base_url)
+        return check_seen(
+            self._before.get(folder, {}), self.seen.setdefault(folder, {}), read, self.base_url
+        )
 
     def _links(self, read: ReadFeed, fmt: Format) -> Iterator[Finding]:
-        gone = {entry.url for entry in read.entries if fmt is Format.RSS or entry.id in read.withdrawn}  # or may be: RSS does not tell
+        # or may be: RSS does not tell
+        gone = {
+            entry.url for entry in read.entries if fmt is Format.RSS or entry.id in read.withdrawn
+        }
         for address in (read.page_url, *(entry.url for entry in read.entries[:MOST_PAGES])):
             if not address.startswith(f"{self.base_url}/"):
                 yield bad(
-                    f"It leads to {address or 'no page'}, which is not below {self.base_url}: set STORYWIRE_BASE_URL for the service, too."
+                    f"It leads to {address or 'no page'}, which is not below {self.base_url}: set"
+                    " STORYWIRE_BASE_URL for the service, too."
                 )
                 continue
             if address not in self._pages:
@@ -91,18 +111,26 @@ class Visit:
             if (status := self._pages[address]) != 200 and not (status == 410 and address in gone):
                 yield bad(f"The page {address} answers {status}: let the proxy pass it on.")
 
-    def _archives(self, report: Report, read: ReadFeed, address: str, fmt: Format) -> Iterator[Finding]:
+    def _archives(
+        self, report: Report, read: ReadFeed, address: str, fmt: Format
+    ) -> Iterator[Finding]:
         """The way to the oldest entry (RFC 5005 section 4)."""
         met = {address}
-        while read.older_url and (self.most_archives is None or report.archives < self.most_archives):
+        while read.older_url and (
+            self.most_archives is None or report.archives < self.most_archives
+        ):
             older = read.older_url
             if older in met or not older.startswith(f"{self.base_url}/"):
-                yield bad(f"The archive {older} leads in a circle, or away from {self.base_url}: {REPORT}")
+                yield bad(
+                    f"The archive {older} leads in a circle, or away from {self.base_url}: {REPORT}"
+                )
                 return
             met.add(older)
             answer = self._ask(older)
             if answer.status_code != 200:
-                yield bad(f"The archive {older} answers {answer.status_code}: let the proxy pass it on.")
+                yield bad(
+                    f"The archive {older} answers {answer.status_code}: let the proxy pass it on."
+                )
                 return
             try:
                 read = read_feed(answer.content, fmt)
@@ -111,21 +139,44 @@ class Visit:
                 return
             report.archives += 1
             if read.newest_url != address:
-                yield bad(f"The archive {older} leads back to {read.newest_url or 'nothing'} instead of {address}: {REPORT}")
+                yield bad(
+                    f"The archive {older} leads back to {read.newest_url or 'nothing'} instead of"
+                    f" {address}: {REPORT}"
+                )
             yield from check_document(read, older, len(answer.content), datetime.now(UTC))
             yield from self._compare(report.path.rpartition("/")[0] + "/", read)
 
 
 def _second_reader(report: Report, read: ReadFeed, body: bytes, fmt: Format) -> Iterator[Finding]:
-    """The newest entry goes into the report as feedparser reads it, where that is installed and knows the format."""
+    """The newest entry goes into the report as feedparser reads it, where that is installed and
+    knows the format.
+    """
     for entry in read.entries[:1]:
-        report.newest = {"title": entry.title, "published": entry.published, "authors": list(entry.authors), "url": entry.url}
+        report.newest = {
+            "title": entry.title,
+            "published": entry.published,
+            "authors": list(entry.authors),
+            "url": entry.url,
+        }
     if feedparser is None or fmt is Format.JSON:
         return
     parsed, report.read_by = feedparser.parse(body), "feedparser"
     for entry in parsed.entries[:1]:
         authors = [author.get("name", "") for author in entry.get("authors", ())]
-        published = datetime.fromtimestamp(timegm(entry.published_parsed), UTC) if entry.get("published_parsed") else None
-        report.newest = {"title": entry.get("title"), "published": published, "authors": authors, "url": entry.get("link")}
-    if parsed.bozo or [entry.get("id") for entry in parsed.entries] != [entry.id for entry in read.entries]:
-        yield bad(f"feedparser reads it otherwise ({parsed.get('bozo_exception', 'other ids')}): {REPORT}")
+        published = (
+            datetime.fromtimestamp(timegm(entry.published_parsed), UTC)
+            if entry.get("published_parsed")
+            else None
+        )
+        report.newest = {
+            "title": entry.get("title"),
+            "published": published,
+            "authors": authors,
+            "url": entry.get("link"),
+        }
+    if parsed.bozo or [entry.get("id") for entry in parsed.entries] != [
+        entry.id for entry in read.entries
+    ]:
+        yield bad(
+            f"feedparser reads it otherwise ({parsed.get('bozo_exception', 'other ids')}): {REPORT}"
+        )

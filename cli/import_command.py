@@ -1,4 +1,6 @@
-"""`storywire subscriber import`: a list from a file, with a bar of progress and a report of the rows that were not taken."""
+"""`storywire subscriber import`: a list from a file, with a bar of progress and a report of the
+rows that were not taken.
+"""
 
 import csv
 import io
@@ -26,34 +28,63 @@ from models.recipients.list_rows import read_row
 @click.command("import")
 @click.argument("file", metavar="FILE.csv")
 @click.option("--stream", metavar="SLUG", help="The story that they follow; all if left out.")
-@click.option("--language", help="Language of the mails where a column `language` gives none; default: the site's.")
-@click.option("--consent", default="", metavar="TEXT", help="What proves it, kept with each, where a column `consent` says nothing else.")
-@click.option("--confirmed", is_flag=True, help="You know that the owners of the addresses want this.")
+@click.option(
+    "--language",
+    help="Language of the mails where a column `language` gives none; default: the site's.",
+)
+@click.option(
+    "--consent",
+    default="",
+    metavar="TEXT",
+    help="What proves it, kept with each, where a column `consent` says nothing else.",
+)
+@click.option(
+    "--confirmed", is_flag=True, help="You know that the owners of the addresses want this."
+)
 @click.option("--dry-run", is_flag=True, help="Change nothing; only say what would be.")
-@click.option("--report", metavar="PATH", help="Where rows go that were not taken, with the reason.  [default: FILE.csv.report.csv]")
+@click.option(
+    "--report",
+    metavar="PATH",
+    help="Where rows go that were not taken, with the reason.  [default: FILE.csv.report.csv]",
+)
 @json_option
 def import_list(
-    file: str, stream: str | None, language: str | None, consent: str, confirmed: bool, dry_run: bool, report: str | None, as_json: bool
+    file: str,
+    stream: str | None,
+    language: str | None,
+    consent: str,
+    confirmed: bool,
+    dry_run: bool,
+    report: str | None,
+    as_json: bool,
 ) -> None:
-    """Subscribe a list of addresses: a CSV file whose first line names a column `email`; - reads standard input.
+    """Subscribe a list of addresses: a CSV file whose first line names a column `email`; - reads
+    standard input.
 
-    Reads exports of Ghost, listmonk, Mailchimp, Buttondown and Storywire. People who are unsubscribed, blocked or not
-    confirmed in the list, or who left or refused mail here, are not subscribed. The list may be as long as you like, and
-    the service goes on meanwhile. Importing it again changes nothing, so an import that was interrupted is simply run
-    again. Exits 1 if a row is not valid; the others are imported.
+    Reads exports of Ghost, listmonk, Mailchimp, Buttondown and Storywire. People who are
+    unsubscribed, blocked or not confirmed in the list, or who left or refused mail here, are not
+    subscribed. The list may be as long as you like, and the service goes on meanwhile. Importing it
+    again changes nothing, so an import that was interrupted is simply run again. Exits 1 if a row
+    is not valid; the others are imported.
 
     Example: storywire subscriber import readers.csv --stream tarrow-rises --confirmed
     """
     if not confirmed:
-        raise click.UsageError("Add --confirmed if the owners of the addresses have agreed; nobody is subscribed without.")
+        raise click.UsageError(
+            "Add --confirmed if the owners of the addresses have agreed; nobody is subscribed"
+            " without."
+        )
     door = open_door()
     actor = door.actor
-    # What a power loss takes of an import comes back when it is run again, so no row waits for the disk.
+    # What a power loss takes of an import comes back when it is run again, so no row waits for the
+    # disk.
     db = open_database(door.settings.resolved_database_url, synchronous="NORMAL")
     click.get_current_context().call_on_close(db.engine.dispose)
     path = Path(report or f"{'subscribers.csv' if file == '-' else file}.report.csv")
     if path.resolve() == Path(file).resolve():
-        raise click.UsageError("The report would take the place of the list. Name another file with --report.")
+        raise click.UsageError(
+            "The report would take the place of the list. Name another file with --report."
+        )
     counts: Counter[Outcome] = Counter()
     with _opened(file) as source, _bar(_size(file)) as advance, _report(path) as write:
         options: dict[str, Any] = {
@@ -74,7 +105,11 @@ def import_list(
 
 
 def _said(value: dict[str, Any]) -> str:
-    parts = [f"{value[outcome.value]:,} {words}" for outcome, words in _WORDS.items() if value[outcome.value] or outcome is Outcome.ADDED]
+    parts = [
+        f"{value[outcome.value]:,} {words}"
+        for outcome, words in _WORDS.items()
+        if value[outcome.value] or outcome is Outcome.ADDED
+    ]
     said = f"{', '.join(parts)}.{' Nothing was changed: this was a dry run.' if value['dry_run'] else ''}"
     return f"{said}\nRows that were not taken: {value['report']}" if value["report"] else said
 
@@ -99,13 +134,17 @@ def _opened(file: str) -> Any:
         raise click.ClickException(f"{file} cannot be read: {exc.strerror}.") from exc
 
 
-_END = "\x03"  # put behind the file: a quotation mark that is never closed takes it, as it took the rows before
-_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # Excel's first line where the separator is no comma
+# put behind the file: a quotation mark that is never closed takes it, as it took the rows before
+_END = "\x03"
+# Excel's first line where the separator is no comma
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _DELIMITERS = ",;\t|"
 
 
 def _encoding(head: bytes) -> str:
-    """UTF-8, or UTF-16 as spreadsheets write it: by its byte order mark, or by the NUL beside each ASCII letter."""
+    """UTF-8, or UTF-16 as spreadsheets write it: by its byte order mark, or by the NUL beside each
+    ASCII letter.
+    """
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     if len(head) > 1 and 0 in head[:2]:
@@ -114,7 +153,9 @@ def _encoding(head: bytes) -> str:
 
 
 def _rows(source: BinaryIO) -> Iterator[Row]:
-    """The rows below the header, one at a time.  Columns that are not known may hold anything, in any encoding."""
+    """The rows below the header, one at a time. Columns that are not known may hold anything, in
+    any encoding.
+    """
     buffered = io.BufferedReader(cast(io.RawIOBase, source))
     text = io.TextIOWrapper(buffered, _encoding(buffered.peek(2)), errors="replace", newline="")
     header, lines = text.readline(10_000), 1
@@ -127,7 +168,8 @@ def _rows(source: BinaryIO) -> Iterator[Row]:
         columns = Columns.of(next(csv.reader([header], delimiter=delimiter), []))
         if columns.address is None:
             raise click.ClickException(
-                "The first line must name the columns, one of them `email` or `Email Address`. This file has no such line."
+                "The first line must name the columns, one of them `email` or `Email Address`. This"
+                " file has no such line."
             )
         for cells in reader:
             if cells == [_END]:
@@ -137,7 +179,10 @@ def _rows(source: BinaryIO) -> Iterator[Row]:
         else:
             raise csv.Error("the file ends within quotation marks")
     except csv.Error as exc:
-        message = f"Line {reader.line_num + lines} cannot be read ({exc}): is a quotation mark never closed? Correct it and run it again."
+        message = (
+            f"Line {reader.line_num + lines} cannot be read ({exc}): is a quotation mark never"
+            " closed? Correct it and run it again."
+        )
         raise click.ClickException(message) from exc
     finally:
         text.detach()
@@ -146,12 +191,21 @@ def _rows(source: BinaryIO) -> Iterator[Row]:
 
 @contextmanager
 def _report(path: Path) -> Iterator[Callable[[list[Remark]], None]]:
-    """Writes remarks to ``path``, which only its owner may read; a report without any remark is not kept."""
+    """Writes remarks to ``path``, which only its owner may read; a report without any remark is not
+    kept.
+    """
     try:
         path.unlink(missing_ok=True)
-        file = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="")
+        file = os.fdopen(
+            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600),
+            "w",
+            encoding="utf-8",
+            newline="",
+        )
     except OSError as exc:
-        raise click.ClickException(f"{path} cannot be written: {exc.strerror}. Name another with --report.") from exc
+        raise click.ClickException(
+            f"{path} cannot be written: {exc.strerror}. Name another with --report."
+        ) from exc
     written = 0
 
     def write(remarks: list[Remark]) -> None:
@@ -177,8 +231,15 @@ def _size(file: str) -> int | None:
 @contextmanager
 def _bar(size: int | None) -> Iterator[Callable[[BinaryIO, int], None]]:
     """A bar on a terminal, by the bytes that are read; nothing elsewhere."""
-    columns = (TextColumn("{task.fields[rows]:,} rows"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+    columns = (
+        TextColumn("{task.fields[rows]:,} rows"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=Console(stderr=True), disable=not sys.stderr.isatty()
+    ) as progress:
         task = progress.add_task("", total=size, rows=0)
 
         def advance(source: BinaryIO, rows: int) -> None:

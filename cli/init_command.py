@@ -44,20 +44,27 @@ def _set_up(settings: Settings, db: Database, *, new_key: bool) -> Upgrade:
 
 
 @click.command()
-@click.option("--new-key", is_flag=True, help="Go on with another key than before: the old one is lost.")
+@click.option(
+    "--new-key", is_flag=True, help="Go on with another key than before: the old one is lost."
+)
 @json_option
 def init(new_key: bool, as_json: bool) -> None:
     """Set a site up, or bring its database up to date.
 
-    Makes DATA_DIR with the site's secret and the SQLite database, or the tables of the PostgreSQL database that
-    DATABASE_URL names. Safe to run again: nothing is lost. Before an upgrade SQLite is copied; the output names the copy.
+    Makes DATA_DIR with the site's secret and the SQLite database, or the tables of the PostgreSQL
+    database that DATABASE_URL names. Safe to run again: nothing is lost. Before an upgrade SQLite
+    is copied; the output names the copy.
     """
     settings = load_settings()
     db, upgrade = prepare(settings, new_key=new_key)
     db.engine.dispose()
     url = db.engine.url.render_as_string(hide_password=True)
     show(
-        {"database": url, "migrated": upgrade.revisions, "copy": upgrade.copy and str(upgrade.copy)},
+        {
+            "database": url,
+            "migrated": upgrade.revisions,
+            "copy": upgrade.copy and str(upgrade.copy),
+        },
         f"Database ready: {url}. Next: storywire account add EMAIL --role admin",
         as_json=as_json,
     )

@@ -1,4 +1,6 @@
-"""Commands that are imported when they are run: importing all of them takes longer than most of them do."""
+"""Commands that are imported when they are run: importing all of them takes longer than most of
+them do.
+"""
 
 from importlib import import_module
 from typing import cast
@@ -7,7 +9,8 @@ import click
 
 
 class LazyCommand(click.Command):
-    """Entry for a command in its group's help; ``target`` is where the command is, as in `cli.entry_commands:entry`.
+    """Entry for a command in its group's help; ``target`` is where the command is, as in
+    `cli.entry_commands:entry`.
 
     ``summary`` is the first sentence of the command's own help.
     """
@@ -25,7 +28,9 @@ class LazyCommand(click.Command):
 class LazyGroup(click.Group):
     """A group that loads a `LazyCommand` when it is called, or when its arguments are completed."""
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that ``args`` begin with, loaded."""
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(command, LazyCommand):

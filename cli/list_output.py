@@ -36,15 +36,32 @@ def list_options(limit: int) -> Callable[[F], F]:
 
     def decorate(command: F) -> F:
         @functools.wraps(command)
-        def call(*args: Any, limit: int, everything: bool, as_json: bool, as_ndjson: bool, **kwargs: Any) -> Any:
-            return command(*args, options=ListOptions(limit, everything, as_json, as_ndjson), **kwargs)
+        def call(
+            *args: Any, limit: int, everything: bool, as_json: bool, as_ndjson: bool, **kwargs: Any
+        ) -> Any:
+            return command(
+                *args, options=ListOptions(limit, everything, as_json, as_ndjson), **kwargs
+            )
 
         given: Any = call
         for option in (
-            click.option("--ndjson", "as_ndjson", is_flag=True, help="Print a JSON object a line, for programs that read long lists."),
+            click.option(
+                "--ndjson",
+                "as_ndjson",
+                is_flag=True,
+                help="Print a JSON object a line, for programs that read long lists.",
+            ),
             click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
-            click.option("--all", "everything", is_flag=True, help="The whole list, however long it is."),
-            click.option("--limit", type=click.IntRange(1), default=limit, show_default=True, help="At most so many."),
+            click.option(
+                "--all", "everything", is_flag=True, help="The whole list, however long it is."
+            ),
+            click.option(
+                "--limit",
+                type=click.IntRange(1),
+                default=limit,
+                show_default=True,
+                help="At most so many.",
+            ),
         ):
             given = option(given)
         wrapped: F = given
@@ -84,7 +101,10 @@ def print_list(
     else:
         _print_table(map(cells, shown), header, empty)
     if not options.everything and next(rest, None) is not None:
-        click.echo(f"Only {options.limit:,} are listed, and there are more. --all lists all of them.", err=True)
+        click.echo(
+            f"Only {options.limit:,} are listed, and there are more. --all lists all of them.",
+            err=True,
+        )
 
 
 def _print_array(values: Iterable[object]) -> None:
@@ -92,12 +112,16 @@ def _print_array(values: Iterable[object]) -> None:
     began = False
     for value in values:
         click.echo(",\n" if began else "[\n", nl=False)
-        click.echo(indent(json.dumps(value, ensure_ascii=False, indent=2, default=plain), "  "), nl=False)
+        click.echo(
+            indent(json.dumps(value, ensure_ascii=False, indent=2, default=plain), "  "), nl=False
+        )
         began = True
     click.echo("\n]" if began else "[]")
 
 
-def _print_table(rows: Iterator[tuple[object, ...]], header: tuple[object, ...], empty: str) -> None:
+def _print_table(
+    rows: Iterator[tuple[object, ...]], header: tuple[object, ...], empty: str
+) -> None:
     page = list(islice(rows, PAGE))
     click.echo(table([header, *page] if header and page else page, empty=empty))
     while page := list(islice(rows, PAGE)):

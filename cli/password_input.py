@@ -1,4 +1,6 @@
-"""Passwords for commands: asked for on a terminal, or read from standard input, and never an argument that others could see."""
+"""Passwords for commands: asked for on a terminal, or read from standard input, and never an
+argument that others could see.
+"""
 
 import sys
 
@@ -11,7 +13,11 @@ from models.text.errors import Invalid
 
 def password_stdin_option(command: F) -> F:
     """Give a command `--password-stdin`."""
-    option = click.option("--password-stdin", is_flag=True, help="Read the password from the first line of standard input.")
+    option = click.option(
+        "--password-stdin",
+        is_flag=True,
+        help="Read the password from the first line of standard input.",
+    )
     return option(command)
 
 
@@ -22,7 +28,10 @@ def read_password(*, from_stdin: bool) -> str:
         check_password(password)
         return password
     if not sys.stdin.isatty():
-        raise click.ClickException("There is no terminal to ask for a password. Use --password-stdin to read it from standard input.")
+        raise click.ClickException(
+            "There is no terminal to ask for a password. Use --password-stdin to read it from"
+            " standard input."
+        )
     while True:
         password = click.prompt("Password", hide_input=True, value_proc=_checked)
         if click.prompt("Repeat it", hide_input=True) == password:

@@ -22,17 +22,36 @@ def account() -> None:
 
 
 def _account(found: Account) -> dict[str, object]:
-    return {"email": found.email, "name": found.name, "role": found.role, "ended": found.ended_at is not None, "seen_at": found.seen_at}
+    return {
+        "email": found.email,
+        "name": found.name,
+        "role": found.role,
+        "ended": found.ended_at is not None,
+        "seen_at": found.seen_at,
+    }
 
 
 @account.command("add")
 @click.argument("email")
 @click.option("--name", help="Shown on the desk; the address if left out.")
-@click.option("--role", type=_ROLES, default="editor", show_default=True, help="author: writes; editor: publishes; admin: all.")
-@click.option("--password", "ask", is_flag=True, help="Ask for a password; without one, log in by `account login-link`.")
+@click.option(
+    "--role",
+    type=_ROLES,
+    default="editor",
+    show_default=True,
+    help="author: writes; editor: publishes; admin: all.",
+)
+@click.option(
+    "--password",
+    "ask",
+    is_flag=True,
+    help="Ask for a password; without one, log in by `account login-link`.",
+)
 @password_stdin_option
 @json_option
-def add(email: str, name: str | None, role: str, ask: bool, password_stdin: bool, as_json: bool) -> None:
+def add(
+    email: str, name: str | None, role: str, ask: bool, password_stdin: bool, as_json: bool
+) -> None:
     """Let EMAIL log in.
 
     Example: storywire account add mara@example.org --name "Mara Eskelund" --role editor --password
@@ -46,10 +65,17 @@ def add(email: str, name: str | None, role: str, ask: bool, password_stdin: bool
 @account.command("invite")
 @click.argument("email")
 @click.option("--name", help="Shown on the desk; the address if left out.")
-@click.option("--role", type=_ROLES, default="editor", show_default=True, help="author: writes; editor: publishes; admin: all.")
+@click.option(
+    "--role",
+    type=_ROLES,
+    default="editor",
+    show_default=True,
+    help="author: writes; editor: publishes; admin: all.",
+)
 @json_option
 def invite_(email: str, name: str | None, role: str, as_json: bool) -> None:
-    """Mail EMAIL a link to choose a password within seven days; where no mail can go there, print the link.
+    """Mail EMAIL a link to choose a password within seven days; where no mail can go there, print
+    the link.
 
     Who has not chosen one yet gets a new link, and the earlier one ends.
     """
@@ -66,8 +92,15 @@ def invite_(email: str, name: str | None, role: str, as_json: bool) -> None:
 def list_(as_json: bool) -> None:
     """List all accounts."""
     found = list_accounts(open_door().db)
-    rows = [(one.email, one.role, one.name, "ended" if one.ended_at else one.seen_at or "never seen") for one in found]
-    show([_account(one) for one in found], table(rows, empty="No accounts yet: `storywire account add`."), as_json=as_json)
+    rows = [
+        (one.email, one.role, one.name, "ended" if one.ended_at else one.seen_at or "never seen")
+        for one in found
+    ]
+    show(
+        [_account(one) for one in found],
+        table(rows, empty="No accounts yet: `storywire account add`."),
+        as_json=as_json,
+    )
 
 
 @account.command("password")
@@ -100,7 +133,9 @@ def login_link(email: str, as_json: bool) -> None:
 def reset_link(email: str, as_json: bool) -> None:
     """Print a link by which EMAIL chooses a new password within 30 minutes."""
     door = open_door()
-    link = door.page(f"/login/password/{make_login_link(door.db, door.actor, email, LinkKind.RESET)}")
+    link = door.page(
+        f"/login/password/{make_login_link(door.db, door.actor, email, LinkKind.RESET)}"
+    )
     show({"url": link}, link, as_json=as_json)
 
 
@@ -146,7 +181,12 @@ def _contributor(found: Contributor) -> dict[str, object]:
 
 def contributor_json(door: Door, found: Contributor) -> dict[str, object]:
     """A contributor as entries and stories show them: with their page here and their own."""
-    return {"name": found.name, "slug": found.slug, "url": door.page(f"/contributors/{quote(found.slug)}"), "own_url": found.url}
+    return {
+        "name": found.name,
+        "slug": found.slug,
+        "url": door.page(f"/contributors/{quote(found.slug)}"),
+        "own_url": found.url,
+    }
 
 
 @contributor.command("add")
@@ -166,4 +206,8 @@ def list_all(as_json: bool) -> None:
     """List all contributors."""
     found = list_contributors(open_door().db)
     rows = [(one.slug, one.name, one.url) for one in found]
-    show([_contributor(one) for one in found], table(rows, empty="No contributors yet."), as_json=as_json)
+    show(
+        [_contributor(one) for one in found],
+        table(rows, empty="No contributors yet."),
+        as_json=as_json,
+    )

@@ -10,11 +10,25 @@ from models.recipients.audience import list_recipients, remove_recipient
 
 def recipient_json(found: Recipient) -> dict[str, object]:
     """A recipient as --json prints it; the URL of a channel is masked."""
-    shown: dict[str, object] = {"state": found.state, "reason": found.reason, "confirmed_at": found.confirmed_at}
+    shown: dict[str, object] = {
+        "state": found.state,
+        "reason": found.reason,
+        "confirmed_at": found.confirmed_at,
+    }
     if found.kind is RecipientKind.MAIL:
         return {"id": found.id, "email": found.address, **shown}
-    failing = {"failing": found.failing, "failing_since": found.failing_since, "sick_since": found.sick_since}
-    return {"name": found.address, "service": found.service, "url": found.masked_url, **failing, **shown}
+    failing = {
+        "failing": found.failing,
+        "failing_since": found.failing_since,
+        "sick_since": found.sick_since,
+    }
+    return {
+        "name": found.address,
+        "service": found.service,
+        "url": found.masked_url,
+        **failing,
+        **shown,
+    }
 
 
 def show_recipients(kind: RecipientKind, options: ListOptions, empty: str, after: int = 0) -> None:

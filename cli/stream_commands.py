@@ -6,11 +6,29 @@ from typing import Any
 
 import click
 
-from cli.command_context import Door, F, confirm, json_option, open_door, read_picture, read_text, show, table, yes_option
+from cli.command_context import (
+    Door,
+    F,
+    confirm,
+    json_option,
+    open_door,
+    read_picture,
+    read_text,
+    show,
+    table,
+    yes_option,
+)
 from cli.people_commands import contributor_json
 from models import FeedText, Stream, StreamState
 from models.streams.pictures import add_picture
-from models.streams.streams import StreamText, add_stream, edit_stream, get_stream, list_streams, set_stream_state
+from models.streams.streams import (
+    StreamText,
+    add_stream,
+    edit_stream,
+    get_stream,
+    list_streams,
+    set_stream_state,
+)
 
 
 @click.group()
@@ -39,22 +57,53 @@ def _stream(door: Door, found: Stream) -> dict[str, object]:
 
 
 def _text_options(command: F) -> F:
-    """Give a command the options of a story's text, in the order of its help; what is not given is None or empty."""
+    """Give a command the options of a story's text, in the order of its help; what is not given is
+    None or empty.
+    """
     options = [
         click.option("--dek", help="One sentence under the title."),
-        click.option("--overview-file", metavar="F", help="Some paragraphs of Markdown; - reads standard input."),
-        click.option("--contributor", "contributors", multiple=True, metavar="NAME", help="Slug or exact name; made if new. Repeatable."),
+        click.option(
+            "--overview-file",
+            metavar="F",
+            help="Some paragraphs of Markdown; - reads standard input.",
+        ),
+        click.option(
+            "--contributor",
+            "contributors",
+            multiple=True,
+            metavar="NAME",
+            help="Slug or exact name; made if new. Repeatable.",
+        ),
         click.option("--language", help="As in BCP 47; en if never given."),
         click.option("--timezone", help="As in Europe/Kyiv; the site's if never given."),
         click.option(
-            "--feed-text", type=click.Choice([text.value for text in FeedText]), help="What feeds carry of an entry; full at first."
+            "--feed-text",
+            type=click.Choice([text.value for text in FeedText]),
+            help="What feeds carry of an entry; full at first.",
         ),
-        click.option("--picture", "file", metavar="F", help="A JPEG, PNG, WebP, GIF or AVIF file that stands on top; '' for none."),
+        click.option(
+            "--picture",
+            "file",
+            metavar="F",
+            help="A JPEG, PNG, WebP, GIF or AVIF file that stands on top; '' for none.",
+        ),
         click.option("--picture-alt", metavar="TEXT", help="What that picture shows."),
-        click.option("--subject-prefix", metavar="TEXT", help="Before the subject of its mails, as in [Floods]; '' for none."),
-        click.option("--mail-intro", metavar="TEXT", help="Plain text on top of its mails; '' for none."),
-        click.option("--color", metavar="#RRGGBB", help="Of what is live or breaking on its pages; '' for the site's."),
-        click.option("--mail-footer", metavar="TEXT", help="Plain text at the end of its mails; '' for none."),
+        click.option(
+            "--subject-prefix",
+            metavar="TEXT",
+            help="Before the subject of its mails, as in [Floods]; '' for none.",
+        ),
+        click.option(
+            "--mail-intro", metavar="TEXT", help="Plain text on top of its mails; '' for none."
+        ),
+        click.option(
+            "--color",
+            metavar="#RRGGBB",
+            help="Of what is live or breaking on its pages; '' for the site's.",
+        ),
+        click.option(
+            "--mail-footer", metavar="TEXT", help="Plain text at the end of its mails; '' for none."
+        ),
     ]
     for option in reversed(options):
         command = option(command)
@@ -70,7 +119,9 @@ def _edited(door: Door, text: StreamText, given: Mapping[str, Any]) -> StreamTex
         values["feed_text"] = FeedText(values["feed_text"])
     if "file" in values:
         path = values.pop("file")
-        values["picture"] = add_picture(door.db, door.actor, read_picture(path)).sha256 if path else ""
+        values["picture"] = (
+            add_picture(door.db, door.actor, read_picture(path)).sha256 if path else ""
+        )
     return replace(text, **values)
 
 
@@ -93,7 +144,12 @@ def add(slug: str, as_json: bool, **given: Any) -> None:
 @stream.command("edit")
 @click.argument("slug")
 @click.option("--title", help="The story's title.")
-@click.option("--slug", "move_to", metavar="SLUG", help="Another address; the present one leads there for good.")
+@click.option(
+    "--slug",
+    "move_to",
+    metavar="SLUG",
+    help="Another address; the present one leads there for good.",
+)
 @_text_options
 @json_option
 def edit(slug: str, move_to: str | None, as_json: bool, **given: Any) -> None:
@@ -104,7 +160,14 @@ def edit(slug: str, move_to: str | None, as_json: bool, **given: Any) -> None:
     door = open_door()
     with door.db.read() as tx:
         text = StreamText.of(get_stream(tx, slug))
-    found = edit_stream(door.db, door.actor, slug, _edited(door, text, given), former=text.fingerprint, move_to=move_to)
+    found = edit_stream(
+        door.db,
+        door.actor,
+        slug,
+        _edited(door, text, given),
+        former=text.fingerprint,
+        move_to=move_to,
+    )
     show(_stream(door, found), f"{found.slug} is changed.", as_json=as_json)
 
 
@@ -116,7 +179,11 @@ def list_(as_json: bool) -> None:
     with door.db.read() as tx:
         found = list_streams(tx)
     rows = [(one.slug, one.state, one.last_entry_at, one.title) for one in found]
-    show([_stream(door, one) for one in found], table(rows, empty="No stories yet: `storywire stream add`."), as_json=as_json)
+    show(
+        [_stream(door, one) for one in found],
+        table(rows, empty="No stories yet: `storywire stream add`."),
+        as_json=as_json,
+    )
 
 
 @stream.command("show")
@@ -137,7 +204,16 @@ def show_(slug: str, as_json: bool) -> None:
         "contributors": [contributor_json(door, person) for person in people],
         "entries": found.published,
     }
-    names = ("url", "state", "language", "timezone", "feed_text", "last_entry_at", "entries", "guid")
+    names = (
+        "url",
+        "state",
+        "language",
+        "timezone",
+        "feed_text",
+        "last_entry_at",
+        "entries",
+        "guid",
+    )
     rows = [(name, value[name]) for name in names if value[name]]
     rows += [("by", ", ".join(person.name for person in people))] if people else []
     parts = [found.title, found.dek, table(rows, empty=""), found.overview]
@@ -155,6 +231,9 @@ def state(slug: str, state: str, yes: bool, as_json: bool) -> None:
     if StreamState(state) is StreamState.DELETED:
         with door.db.read() as tx:
             title = get_stream(tx, slug).title
-        confirm(f"Delete the story {title!r:.100}? Its pages and feeds will say that it is gone.", yes=yes)
+        confirm(
+            f"Delete the story {title!r:.100}? Its pages and feeds will say that it is gone.",
+            yes=yes,
+        )
     found = set_stream_state(door.db, door.actor, slug, StreamState(state))
     show(_stream(door, found), f"{found.slug} is {found.state.value}.", as_json=as_json)

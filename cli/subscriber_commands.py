@@ -20,26 +20,42 @@ def subscriber() -> None:
 @click.argument("email")
 @click.option("--stream", metavar="SLUG", help="The story that it follows; all if left out.")
 @click.option("--language", help="Language of the mails; default: the site's.")
-@click.option("--confirmed", is_flag=True, help="You know that the owner of the address wants this.")
+@click.option(
+    "--confirmed", is_flag=True, help="You know that the owner of the address wants this."
+)
 @json_option
-def add_two(email: str, stream: str | None, language: str | None, confirmed: bool, as_json: bool) -> None:
+def add_two(
+    email: str, stream: str | None, language: str | None, confirmed: bool, as_json: bool
+) -> None:
     """Subscribe EMAIL.
 
     Example: storywire subscriber add reader@example.org --stream tarrow-rises --confirmed
     """
     if not confirmed:
-        raise click.UsageError("Add --confirmed if the owner of the address has agreed; nobody is subscribed without.")
+        raise click.UsageError(
+            "Add --confirmed if the owner of the address has agreed; nobody is subscribed without."
+        )
     door = open_door()
-    found = add_subscriber(door.db, door.actor, email, stream=stream, language=language or door.settings.site_language)
+    found = add_subscriber(
+        door.db, door.actor, email, stream=stream, language=language or door.settings.site_language
+    )
     show(recipient_json(found), f"{found.address} is {found.state.value}.", as_json=as_json)
 
 
 @subscriber.command("list")
-@click.option("--after", type=click.IntRange(0), default=0, metavar="ID", help="Go on after the one with that id, as --json tells it.")
+@click.option(
+    "--after",
+    type=click.IntRange(0),
+    default=0,
+    metavar="ID",
+    help="Go on after the one with that id, as --json tells it.",
+)
 @list_options(1000)
 def list_subscribers(after: int, options: ListOptions) -> None:
     """List subscribers, the first that came first."""
-    show_recipients(RecipientKind.MAIL, options, "No subscribers yet: `storywire subscriber add`.", after)
+    show_recipients(
+        RecipientKind.MAIL, options, "No subscribers yet: `storywire subscriber add`.", after
+    )
 
 
 @subscriber.command("remove")

@@ -1,4 +1,6 @@
-"""`storywire subscriber show`, `suppress`, `unsuppress`, `erase` and `export`: single subscribers, and all as a file."""
+"""`storywire subscriber show`, `suppress`, `unsuppress`, `erase` and `export`: single subscribers,
+and all as a file.
+"""
 
 import os
 import sys
@@ -20,7 +22,13 @@ from models.text.errors import NotFound
 
 @click.command("show")
 @click.argument("email")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Of what was sent, at most so much.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Of what was sent, at most so much.",
+)
 @json_option
 def show_one(email: str, limit: int, as_json: bool) -> None:
     """Show what is known of EMAIL: what it follows, its consent, and what it was sent and when."""
@@ -39,11 +47,22 @@ def show_one(email: str, limit: int, as_json: bool) -> None:
         "follows": [one.stream.slug if one.stream else "*" for one in follows],
         "sent": [_told(one) for one in sent],
     }
-    lines = [(name, value[name] if name != "follows" else ", ".join(value["follows"]) or "nothing") for name in value if name != "sent"]
+    lines = [
+        (name, value[name] if name != "follows" else ", ".join(value["follows"]) or "nothing")
+        for name in value
+        if name != "sent"
+    ]
     rows = [(one.created_at, one.state, _what(one), one.reason or one.last_reply) for one in sent]
-    show(value, f"{table(lines, empty='')}\n{table(rows, empty='Nothing was sent yet.')}", as_json=as_json)
+    show(
+        value,
+        f"{table(lines, empty='')}\n{table(rows, empty='Nothing was sent yet.')}",
+        as_json=as_json,
+    )
     if more:
-        click.echo(f"Only the last {limit:,} of what was sent are shown, and there are more: --limit.", err=True)
+        click.echo(
+            f"Only the last {limit:,} of what was sent are shown, and there are more: --limit.",
+            err=True,
+        )
 
 
 @click.command("suppress")
@@ -71,7 +90,11 @@ def unsuppress(email: str, as_json: bool) -> None:
     if known is None:
         raise NotFound("subscriber", email)
     found = lift(door.db, door.actor, known.uid)
-    show(_subscriber(found), f"{email} is no longer suppressed, and is now {found.state.value}.", as_json=as_json)
+    show(
+        _subscriber(found),
+        f"{email} is no longer suppressed, and is now {found.state.value}.",
+        as_json=as_json,
+    )
 
 
 @click.command("erase")
@@ -79,7 +102,9 @@ def unsuppress(email: str, as_json: bool) -> None:
 @yes_option
 @json_option
 def erase(email: str, yes: bool, as_json: bool) -> None:
-    """Forget EMAIL: only numbers of what was sent are left, and of a suppressed address a hash, so that it stays so."""
+    """Forget EMAIL: only numbers of what was sent are left, and of a suppressed address a hash, so
+    that it stays so.
+    """
     door = open_door()
     with door.db.read() as tx:
         known = find(tx, RecipientKind.MAIL, normal_address(email))
@@ -102,8 +127,11 @@ def erase(email: str, yes: bool, as_json: bool) -> None:
 )
 @yes_option
 @json_option
-def export_list(file: str, stream: str | None, states: tuple[str, ...], yes: bool, as_json: bool) -> None:
-    """Write subscribers to a CSV file that only you may read, with the proof of their consent; - writes to standard output.
+def export_list(
+    file: str, stream: str | None, states: tuple[str, ...], yes: bool, as_json: bool
+) -> None:
+    """Write subscribers to a CSV file that only you may read, with the proof of their consent; -
+    writes to standard output.
 
     It may be as long as you like, and the service goes on meanwhile.
 
@@ -125,17 +153,37 @@ def _opened(file: str) -> AbstractContextManager[TextIO]:
         return nullcontext(sys.stdout)
     try:
         Path(file).unlink(missing_ok=True)
-        return os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="")
+        return os.fdopen(
+            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600),
+            "w",
+            encoding="utf-8",
+            newline="",
+        )
     except OSError as exc:
         raise click.ClickException(f"{file} cannot be written: {exc.strerror}.") from exc
 
 
 def _subscriber(found: Recipient) -> dict[str, object]:
-    return {"email": found.address, "state": found.state, "reason": found.reason, "confirmed_at": found.confirmed_at}
+    return {
+        "email": found.address,
+        "state": found.state,
+        "reason": found.reason,
+        "confirmed_at": found.confirmed_at,
+    }
 
 
 def _told(one: Told) -> dict[str, object]:
-    names = ("uid", "title", "entry_uid", "state", "reason", "attempts", "last_reply", "created_at", "settled_at")
+    names = (
+        "uid",
+        "title",
+        "entry_uid",
+        "state",
+        "reason",
+        "attempts",
+        "last_reply",
+        "created_at",
+        "settled_at",
+    )
     return {"what": _what(one), **{name: getattr(one, name) for name in names}}
 
 

@@ -10,19 +10,25 @@ from config.settings import Settings
 
 _NAMES_SOMEBODY = re.compile(r"(?<!\S)\S+@\S+|(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://\S+")
 
-_POOL = "models.db.connection_pool.WaitingPool"  # by which SQLAlchemy tells of each pool that it opens and closes
+# by which SQLAlchemy tells of each pool that it opens and closes
+_POOL = "models.db.connection_pool.WaitingPool"
 
 
 def set_up_logging(settings: Settings, process: str) -> None:
     """Log as ``process`` from ``settings.log_level`` up, as text or JSON.
 
-    Apprise stays at WARNING whatever the level is: at DEBUG it prints whole target URLs, which are secrets.
+    Apprise stays at WARNING whatever the level is: at DEBUG it prints whole target URLs, which are
+    secrets.
     """
     handler = logging.StreamHandler()
     if settings.log_format == "json":
         handler.setFormatter(JsonLines(process))
     else:
-        handler.setFormatter(logging.Formatter(f"%(asctime)s %(levelname)s {process} %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z"))
+        handler.setFormatter(
+            logging.Formatter(
+                f"%(asctime)s %(levelname)s {process} %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S%z"
+            )
+        )
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     quiet_loggers = ("apprise", "dramatiq", "urllib3", "mail.log", "alembic", "_granian", _POOL)
     for quiet in quiet_loggers:

@@ -34,7 +34,8 @@ def check_hosts(hosts: frozenset[str]) -> frozenset[str]:
     for host in sorted(hosts):
         if not _is_host(host):
             raise ValueError(
-                f"{host!r} is not a host; write each host by itself, like chat.example.org or 10.0.0.7:8065 (no networks, no wildcards)"
+                f"{host!r} is not a host; write each host by itself, like chat.example.org or"
+                " 10.0.0.7:8065 (no networks, no wildcards)"
             )
     return hosts
 

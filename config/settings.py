@@ -1,4 +1,6 @@
-"""What an operator can set: `STORYWIRE_<NAME>` in the environment, or `<name>` in `storywire.toml`; the environment wins."""
+"""What an operator can set: `STORYWIRE_<NAME>` in the environment, or `<name>` in `storywire.toml`;
+the environment wins.
+"""
 
 import os
 import re
@@ -8,8 +10,23 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
 
 from config.colors import as_accent
 from config.setting_values import (
@@ -45,11 +62,14 @@ class BadSettings(Exception):
 def zone(name: str) -> ZoneInfo:
     """The time zone of that name; ValueError says what a name looks like."""
     try:
-        if name[:1].islower():  # localtime, posixrules: another place on each machine; right/…: off by the leap seconds
+        # localtime, posixrules: another place on each machine; right/…: off by the leap seconds
+        if name[:1].islower():
             raise ValueError(name)
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as exc:
-        raise ValueError(f"{name!r:.60} is not a time zone; write it like Europe/Kyiv or UTC") from exc
+        raise ValueError(
+            f"{name!r:.60} is not a time zone; write it like Europe/Kyiv or UTC"
+        ) from exc
 
 
 def is_local(url: str) -> bool:
@@ -58,7 +78,9 @@ def is_local(url: str) -> bool:
 
 
 def _names_a_database(url: str) -> bool:
-    """Without a name PostgreSQL would take whichever database is called like the user, and SQLite one that is gone at the end."""
+    """Without a name PostgreSQL would take whichever database is called like the user, and SQLite
+    one that is gone at the end.
+    """
     try:
         parts = urlsplit(url)
         return parts.port != 0 and bool(parts.path.strip("/"))
@@ -70,22 +92,53 @@ class Settings(BaseSettings):
     """Every setting with its default.  A name that is not listed here is refused in the TOML file."""
 
     # What was given is left out of errors, because it may hold a password.
-    model_config = SettingsConfigDict(env_prefix="STORYWIRE_", toml_file=TOML_FILE, frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    data_dir: Path = Field(Path("var"), description="Folder for the SQLite database, keys and lock files; made if missing.")
-    database_url: str = Field("", repr=False, description="PostgreSQL as postgresql://user@host/name; empty: SQLite in DATA_DIR.")
-    database_connections: int = Field(6, ge=3, le=100, description="PostgreSQL connections that one process opens at most.")
-    broker_url: Annotated[str, AfterValidator(check_broker_url)] = Field(
-        "", repr=False, description="RabbitMQ as amqp://user:pass@host; empty: no broker, the database alone is polled."
+    model_config = SettingsConfigDict(
+        env_prefix="STORYWIRE_",
+        toml_file=TOML_FILE,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
     )
-    base_url: str = Field("", description="Where readers reach the site; every absolute link starts with it. Empty: http://HOST:PORT.")
+
+    data_dir: Path = Field(
+        Path("var"),
+        description="Folder for the SQLite database, keys and lock files; made if missing.",
+    )
+    database_url: str = Field(
+        "",
+        repr=False,
+        description="PostgreSQL as postgresql://user@host/name; empty: SQLite in DATA_DIR.",
+    )
+    database_connections: int = Field(
+        6, ge=3, le=100, description="PostgreSQL connections that one process opens at most."
+    )
+    broker_url: Annotated[str, AfterValidator(check_broker_url)] = Field(
+        "",
+        repr=False,
+        description=(
+            "RabbitMQ as amqp://user:pass@host; empty: no broker, the database alone is polled."
+        ),
+    )
+    base_url: str = Field(
+        "",
+        description=(
+            "Where readers reach the site; every absolute link starts with it. Empty:"
+            " http://HOST:PORT."
+        ),
+    )
     secret_key: SecretStr = Field(
         SecretStr(""),
         validate_default=True,
-        description="At least 32 characters; signs sessions and links, encrypts channel URLs. Empty on SQLite: made in DATA_DIR.",
+        description=(
+            "At least 32 characters; signs sessions and links, encrypts channel URLs. Empty on"
+            " SQLite: made in DATA_DIR."
+        ),
     )
     mail_url: SecretStr = Field(
-        SecretStr(""), description="smtp://[user:pass@]host[:port], smtps:// or smtp+starttls://; empty: mail waits."
+        SecretStr(""),
+        description=(
+            "smtp://[user:pass@]host[:port], smtps:// or smtp+starttls://; empty: mail waits."
+        ),
     )
     mail_from: Annotated[str, AfterValidator(check_mail_from)] = Field(
         "Storywire <storywire@localhost>", description="Sender of every mail, as Name <address>."
@@ -93,51 +146,125 @@ class Settings(BaseSettings):
     unsubscribe_mailto: Annotated[str, AfterValidator(check_mail_address)] = Field(
         "", description="Address that List-Unsubscribe names beside the link, if somebody reads it."
     )
-    blocked_mail_domains: Annotated[frozenset[str], NoDecode, BeforeValidator(split_list), AfterValidator(check_mail_domains)] = Field(
-        frozenset(), description="Domains, comma-separated: addresses there and below are not taken when people sign up."
+    blocked_mail_domains: Annotated[
+        frozenset[str], NoDecode, BeforeValidator(split_list), AfterValidator(check_mail_domains)
+    ] = Field(
+        frozenset(),
+        description=(
+            "Domains, comma-separated: addresses there and below are not taken when people sign up."
+        ),
     )
-    mail_connections: int = Field(4, ge=1, le=64, description="SMTP connections that one worker keeps open at most.")
+    mail_connections: int = Field(
+        4, ge=1, le=64, description="SMTP connections that one worker keeps open at most."
+    )
     id_authority: Annotated[str, AfterValidator(check_authority)] = Field(
         "",
-        description="Domain for tag: ids of feeds, set once and never changed; empty: BASE_URL's if public.",
+        description=(
+            "Domain for tag: ids of feeds, set once and never changed; empty: BASE_URL's if public."
+        ),
     )
-    allow_private_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(split_list), AfterValidator(check_hosts)] = Field(
-        frozenset(), description="Exact host[:port], comma-separated: outgoing requests may go there although the address is private."
+    allow_private_hosts: Annotated[
+        frozenset[str], NoDecode, BeforeValidator(split_list), AfterValidator(check_hosts)
+    ] = Field(
+        frozenset(),
+        description=(
+            "Exact host[:port], comma-separated: outgoing requests may go there although the"
+            " address is private."
+        ),
     )
     site_name: Annotated[str, AfterValidator(check_one_line)] = Field(
         "Storywire", max_length=80, description="Name in the masthead, feeds and mails."
     )
-    site_language: Annotated[str, AfterValidator(check_language)] = Field("en", description="Language of the index, as in BCP 47.")
-    site_timezone: str = Field("UTC", description="Time zone of the index and of new streams, as in Europe/Kyiv.")
-    site_color: str = Field("", description="Accent of pages for what is live or breaking, as #b8241a; a story may have its own.")
-    site_logo: str = Field("", description="An SVG or PNG file of at most 200 kB that stands in the masthead in place of the name.")
-    site_imprint: str = Field("", max_length=200, description="Postal address or imprint, in the foot of pages and mails.")
+    site_language: Annotated[str, AfterValidator(check_language)] = Field(
+        "en", description="Language of the index, as in BCP 47."
+    )
+    site_timezone: str = Field(
+        "UTC", description="Time zone of the index and of new streams, as in Europe/Kyiv."
+    )
+    site_color: str = Field(
+        "",
+        description=(
+            "Accent of pages for what is live or breaking, as #b8241a; a story may have its own."
+        ),
+    )
+    site_logo: str = Field(
+        "",
+        description=(
+            "An SVG or PNG file of at most 200 kB that stands in the masthead in place of the name."
+        ),
+    )
+    site_imprint: str = Field(
+        "", max_length=200, description="Postal address or imprint, in the foot of pages and mails."
+    )
     host: str = Field("127.0.0.1", description="Address that the web server listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port that the web server listens on.")
     web_threads: int = Field(2, ge=1, le=4, description="Blocking threads of the web server.")
-    shelf_megabytes: int = Field(64, ge=1, le=65_536, description="Cache size in MB; the least recently used is evicted.")
-    proxies: int = Field(0, ge=0, le=5, description="Number of reverse proxies in front of Storywire that set X-Forwarded-For.")
-    undo_seconds: int = Field(10, ge=0, le=600, description="Seconds that a post from the desk waits, so that it can be undone.")
-    confirm_above: int = Field(1000, ge=0, description="More recipients than this, or a breaking entry, ask again before the alert.")
+    shelf_megabytes: int = Field(
+        64, ge=1, le=65_536, description="Cache size in MB; the least recently used is evicted."
+    )
+    proxies: int = Field(
+        0,
+        ge=0,
+        le=5,
+        description="Number of reverse proxies in front of Storywire that set X-Forwarded-For.",
+    )
+    undo_seconds: int = Field(
+        10,
+        ge=0,
+        le=600,
+        description="Seconds that a post from the desk waits, so that it can be undone.",
+    )
+    confirm_above: int = Field(
+        1000,
+        ge=0,
+        description="More recipients than this, or a breaking entry, ask again before the alert.",
+    )
     breaking_needs_second_editor: bool = Field(
-        False, description="New breaking entries, and alerts of changed ones, wait until a second editor approves them."
+        False,
+        description=(
+            "New breaking entries, and alerts of changed ones, wait until a second editor approves"
+            " them."
+        ),
     )
     max_alerts_per_hour: int = Field(
-        0, ge=0, description="Alerts that one story may have within an hour; a further one waits on the desk. 0: any number."
+        0,
+        ge=0,
+        description=(
+            "Alerts that one story may have within an hour; a further one waits on the desk. 0: any"
+            " number."
+        ),
     )
     max_publication_delay_minutes: int = Field(
-        60, ge=1, le=10_080, description="A scheduled entry that would go out later than this waits until an editor publishes it."
+        60,
+        ge=1,
+        le=10_080,
+        description=(
+            "A scheduled entry that would go out later than this waits until an editor"
+            " publishes it."
+        ),
     )
-    max_alert_age_hours: int = Field(24, ge=1, le=720, description="A message that could not be sent for so long is given up.")
+    max_alert_age_hours: int = Field(
+        24, ge=1, le=720, description="A message that could not be sent for so long is given up."
+    )
     keep_deliveries_days: int = Field(
-        180, ge=1, le=3650, description="Days after its end that an alert keeps who was told; then only its sums stay."
+        180,
+        ge=1,
+        le=3650,
+        description="Days after its end that an alert keeps who was told; then only its sums stay.",
     )
     metrics_token: SecretStr = Field(
         SecretStr(""),
-        description="Who sends it as a Bearer token may read /metrics; empty: programs on this machine may, while BASE_URL is local.",
+        description=(
+            "Who sends it as a Bearer token may read /metrics; empty: programs on this machine may,"
+            " while BASE_URL is local."
+        ),
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level that is logged.")
-    log_format: Literal["text", "json"] = Field("text", description="Lines of the log: for people, or a JSON object each.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least level that is logged."
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="Lines of the log: for people, or a JSON object each."
+    )
 
     @field_validator("base_url")
     @classmethod
@@ -145,7 +272,10 @@ class Settings(BaseSettings):
         if not value:
             return value
         if not _BASE_URL.fullmatch(value):
-            raise ValueError("write it as https://news.example.org, without path or query, a name in other letters as xn--...")
+            raise ValueError(
+                "write it as https://news.example.org, without path or query, a name in other"
+                " letters as xn--..."
+            )
         try:
             port = urlsplit(value).port
         except ValueError:
@@ -161,8 +291,12 @@ class Settings(BaseSettings):
             value = "postgresql://" + value.removeprefix("postgres://")
         if value.startswith("postgresql://"):
             value = "postgresql+psycopg://" + value.removeprefix("postgresql://")
-        if value and not (value.startswith(("postgresql+psycopg://", "sqlite:///")) and _names_a_database(value)):
-            raise ValueError("write it as postgresql://user@host/name, or leave it empty for SQLite in DATA_DIR")
+        if value and not (
+            value.startswith(("postgresql+psycopg://", "sqlite:///")) and _names_a_database(value)
+        ):
+            raise ValueError(
+                "write it as postgresql://user@host/name, or leave it empty for SQLite in DATA_DIR"
+            )
         return value
 
     @field_validator("secret_key")
@@ -170,7 +304,10 @@ class Settings(BaseSettings):
     def _long_enough(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         length = len(value.get_secret_value())
         if length == 0 and str(info.data.get("database_url", "")).startswith("postgresql"):
-            raise ValueError("SECRET_KEY must be set where DATABASE_URL names PostgreSQL: every node needs the same one")
+            raise ValueError(
+                "SECRET_KEY must be set where DATABASE_URL names PostgreSQL: every node needs the"
+                " same one"
+            )
         if 0 < length < SHORTEST:
             raise ValueError(f"use at least {SHORTEST} random characters")
         return value
@@ -196,15 +333,24 @@ class Settings(BaseSettings):
     @classmethod
     def _a_picture(cls, value: str) -> str:
         path = Path(value)
-        if value and (path.suffix.lower() not in {".svg", ".png"} or not path.is_file() or path.stat().st_size > MOST_LOGO):
-            raise ValueError(f"name a file that ends in .svg or .png and has at most {MOST_LOGO // 1000} kB")
+        if value and (
+            path.suffix.lower() not in {".svg", ".png"}
+            or not path.is_file()
+            or path.stat().st_size > MOST_LOGO
+        ):
+            raise ValueError(
+                f"name a file that ends in .svg or .png and has at most {MOST_LOGO // 1000} kB"
+            )
         return value
 
     @model_validator(mode="after")
     def _own_address(self) -> Self:
         if not self.base_url:
-            host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, f"[{self.host}]" if ":" in self.host else self.host)  # noqa: S104
-            object.__setattr__(self, "base_url", f"http://{host}:{self.port}")  # derived once, before anybody has read it
+            host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(  # noqa: S104
+                self.host, f"[{self.host}]" if ":" in self.host else self.host
+            )
+            # derived once, before anybody has read it
+            object.__setattr__(self, "base_url", f"http://{host}:{self.port}")
         return self
 
     @property
@@ -232,13 +378,17 @@ class Settings(BaseSettings):
         return not self.database_url and not self._database_file.exists()
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables for a child process, which then reads exactly the same ones."""
+        """These settings as environment variables for a child process, which then reads exactly the
+        same ones.
+        """
         found = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
-            found[f"STORYWIRE_{name.upper()}"] = ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+            found[f"STORYWIRE_{name.upper()}"] = (
+                ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
+            )
         return found
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The newsroom: its tables, and every rule by which they change.  Importing it registers all tables."""
+"""The newsroom: its tables, and every rule by which they change. Importing it registers all tables."""
 
 from models.tables.autosaves import KeptForm
 from models.tables.ledger import (
@@ -23,7 +23,15 @@ from models.tables.ledger import (
     WorkerHeartbeat,
 )
 from models.tables.media import Picture, PictureFile
-from models.tables.people import Account, Contributor, LinkKind, LoginLink, LoginSession, Role, Throttle
+from models.tables.people import (
+    Account,
+    Contributor,
+    LinkKind,
+    LoginLink,
+    LoginSession,
+    Role,
+    Throttle,
+)
 from models.tables.stories import (
     Entry,
     EntryContributor,

@@ -1,4 +1,6 @@
-"""A RabbitMQ that tests may stop and start: a node of its own where the program is installed, else one that already runs."""
+"""A RabbitMQ that tests may stop and start: a node of its own where the program is installed, else
+one that already runs.
+"""
 
 import os
 import shutil
@@ -14,7 +16,9 @@ from urllib.parse import urlsplit
 from tests.conftest import missing
 from tests.service import eventually, free_port
 
-PROGRAM = shutil.which("rabbitmq-server", path="/usr/lib/rabbitmq/bin" + os.pathsep + os.environ.get("PATH", ""))
+PROGRAM = shutil.which(
+    "rabbitmq-server", path="/usr/lib/rabbitmq/bin" + os.pathsep + os.environ.get("PATH", "")
+)
 URL = urlsplit(os.environ.get("STORYWIRE_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672"))
 STARTS_WITHIN = 60.0  # seconds
 
@@ -67,7 +71,11 @@ class OwnBroker(Broker):
         }
         with (self._folder / "output").open("ab") as output:
             self._process = subprocess.Popen(
-                [self._program], env={**os.environ, **settings}, stdout=output, stderr=output, start_new_session=True
+                [self._program],
+                env={**os.environ, **settings},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
         eventually(self.answers, within=STARTS_WITHIN, what="RabbitMQ")
 
@@ -88,7 +96,9 @@ def broker_server() -> Iterator[Broker]:
             missing("RabbitMQ")
         yield found
         return
-    with tempfile.TemporaryDirectory(prefix="storywire-rabbitmq-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="storywire-rabbitmq-", ignore_cleanup_errors=True
+    ) as folder:
         own = OwnBroker(Path(folder), PROGRAM)
         own.start()
         try:

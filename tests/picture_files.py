@@ -8,7 +8,14 @@ from typing import Any
 from PIL import Image
 
 
-def photo(width: int = 480, height: int = 320, form: str = "JPEG", *, ground: str = "steelblue", **options: Any) -> bytes:
+def photo(
+    width: int = 480,
+    height: int = 320,
+    form: str = "JPEG",
+    *,
+    ground: str = "steelblue",
+    **options: Any,
+) -> bytes:
     """A picture with its upper left quarter red."""
     image = Image.new("RGB", (width, height), ground)
     image.paste("red", (0, 0, width // 2, height // 2))
@@ -28,7 +35,14 @@ def bomb(width: int, height: int) -> bytes:
     """A PNG of a hundred bytes that says that it is so large."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
 
     head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(9999))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(bytes(9999)))
+        + chunk(b"IEND", b"")
+    )

@@ -19,7 +19,9 @@ class Mode(Enum):
 
 
 class Proxy:
-    """``turn`` ends the connections that are there, except that those of a wire that goes silent stay, silent."""
+    """``turn`` ends the connections that are there, except that those of a wire that goes silent
+    stay, silent.
+    """
 
     port: int
 
@@ -55,7 +57,9 @@ class Proxy:
 
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there = (
-            asyncio.open_unix_connection(self._upstream) if isinstance(self._upstream, str) else asyncio.open_connection(*self._upstream)
+            asyncio.open_unix_connection(self._upstream)
+            if isinstance(self._upstream, str)
+            else asyncio.open_connection(*self._upstream)
         )
         try:
             back, forth = await there
@@ -63,7 +67,11 @@ class Proxy:
             return
         try:
             await asyncio.wait(
-                {asyncio.create_task(self._carry(*way)) for way in ((reader, forth), (back, writer))}, return_when="FIRST_COMPLETED"
+                {
+                    asyncio.create_task(self._carry(*way))
+                    for way in ((reader, forth), (back, writer))
+                },
+                return_when="FIRST_COMPLETED",
             )
         finally:
             forth.transport.abort()

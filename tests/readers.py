@@ -1,4 +1,6 @@
-"""Programs that people read feeds with, run as they run them, and a proxy that notes what they were answered."""
+"""Programs that people read feeds with, run as they run them, and a proxy that notes what they were
+answered.
+"""
 
 import email.utils
 import http.client
@@ -64,12 +66,20 @@ class FeedParser:
             for entry in parsed.entries:
                 text = (entry.get("content") or [{"value": entry.get("summary", "")}])[0]["value"]
                 key = Key(url.rpartition("/")[2], entry.id)
-                self.shown[key] = Shown(entry.title, entry.link, entry.get("author", ""), utc(entry.published_parsed), text)
+                self.shown[key] = Shown(
+                    entry.title,
+                    entry.link,
+                    entry.get("author", ""),
+                    utc(entry.published_parsed),
+                    text,
+                )
         return [key for key in self.shown if key not in before]
 
 
 class Newsboat:
-    """Reads its own cache; what it holds for new is unread there.  A cache for each feed, since it tells entries apart by id alone."""
+    """Reads its own cache; what it holds for new is unread there. A cache for each feed, since it
+    tells entries apart by id alone.
+    """
 
     agent, found = "newsboat", shutil.which("newsboat") is not None
 
@@ -85,13 +95,33 @@ class Newsboat:
 
     def fetch_one(self, feed: str) -> list[Key]:
         """The entries of one feed that are new to it."""
-        argv = ["newsboat", "-u", f"{feed}.urls", "-C", "config", "-c", f"{feed}.db", "-x", "reload"]
-        subprocess.run(argv, cwd=self._folder, env=os.environ | {"HOME": str(self._folder)}, check=True, timeout=PATIENCE)
+        argv = [
+            "newsboat",
+            "-u",
+            f"{feed}.urls",
+            "-C",
+            "config",
+            "-c",
+            f"{feed}.db",
+            "-x",
+            "reload",
+        ]
+        subprocess.run(
+            argv,
+            cwd=self._folder,
+            env=os.environ | {"HOME": str(self._folder)},
+            check=True,
+            timeout=PATIENCE,
+        )
         with closing(sqlite3.connect(self._folder / f"{feed}.db")) as cache, cache:
-            rows = cache.execute("SELECT guid, unread, title, url, author, pubDate, content FROM rss_item").fetchall()
+            rows = cache.execute(
+                "SELECT guid, unread, title, url, author, pubDate, content FROM rss_item"
+            ).fetchall()
             cache.execute("UPDATE rss_item SET unread = 0")
         for guid, _, title, link, author, date, text in rows:
-            self.shown[Key(feed, guid)] = Shown(title, link, author, datetime.fromtimestamp(date, UTC), text)
+            self.shown[Key(feed, guid)] = Shown(
+                title, link, author, datetime.fromtimestamp(date, UTC), text
+            )
         return [Key(feed, row[0]) for row in rows if row[1]]
 
 
@@ -110,16 +140,26 @@ class Reader:
     def _open(self):
         from reader import make_reader  # noqa: PLC0415  may be missing
 
-        # reader 3.26 brings a feedparser of its own, which looks for sgmllib under the name that feedparser no longer installs.
+        # reader 3.26 brings a feedparser of its own, which looks for sgmllib under the name that
+        # feedparser no longer installs.
         sys.modules.setdefault("sgmllib", feedparser_sgmllib)
         return closing(make_reader(self._path))
 
     def fetch(self) -> list[Key]:
         with self._open() as reader:
             reader.update_feeds(scheduled=False)  # now, not when it thinks it is time
-            entries = {Key(entry.feed_url.rpartition("/")[2], entry.id): entry for entry in reader.get_entries()}
+            entries = {
+                Key(entry.feed_url.rpartition("/")[2], entry.id): entry
+                for entry in reader.get_entries()
+            }
             self.shown = {
-                key: Shown(entry.title, entry.link, entry.authors_str, entry.published, getattr(entry.get_content(), "value", ""))
+                key: Shown(
+                    entry.title,
+                    entry.link,
+                    entry.authors_str,
+                    entry.published,
+                    getattr(entry.get_content(), "value", ""),
+                )
                 for key, entry in entries.items()
             }
             new = [key for key, entry in entries.items() if not entry.read]
@@ -138,13 +178,21 @@ class Rss2Email:
         server = f"email-protocol = smtp\nsmtp-server = 127.0.0.1\nsmtp-port = {inbox.port}\n"
         rules = "name-format = {author}\ndate-header = True\ndate-header-order = issued\n"
         feeds = "".join(f"[feed.{url.rpartition('/')[2]}]\nurl = {url}\n" for url in urls)
-        (folder / "r2e.cfg").write_text(f"[DEFAULT]\nfrom = r2e@example.org\nto = reader@example.org\n{server}{rules}{feeds}")
+        (folder / "r2e.cfg").write_text(
+            f"[DEFAULT]\nfrom = r2e@example.org\nto = reader@example.org\n{server}{rules}{feeds}"
+        )
         self._run("email", "reader@example.org")
         self.shown: dict[Key, Shown] = {}
 
     def _run(self, *arguments: str) -> None:
         argv = ["r2e", "-c", "r2e.cfg", "-d", "r2e.json", *arguments]
-        subprocess.run(argv, cwd=self._folder, env=os.environ | {"HOME": str(self._folder)}, check=True, timeout=PATIENCE)
+        subprocess.run(
+            argv,
+            cwd=self._folder,
+            env=os.environ | {"HOME": str(self._folder)},
+            check=True,
+            timeout=PATIENCE,
+        )
 
     def fetch(self) -> list[Key]:
         self._run("run")
@@ -156,12 +204,16 @@ class Rss2Email:
             new.append(key)
             author = email.utils.parseaddr(mail["From"])[0]
             date = email.utils.parsedate_to_datetime(mail["Date"]).replace(tzinfo=UTC)  # -0000
-            self.shown[key] = Shown(mail["Subject"], mail["X-RSS-URL"], author, date, mail.get_body().get_content())
+            self.shown[key] = Shown(
+                mail["Subject"], mail["X-RSS-URL"], author, date, mail.get_body().get_content()
+            )
         return new
 
 
 class Proxy(ThreadingHTTPServer):
-    """Hands requests on, and notes who got which status; ``around`` is entered while the service answers one."""
+    """Hands requests on, and notes who got which status; ``around`` is entered while the service
+    answers one.
+    """
 
     daemon_threads = True
 
@@ -193,7 +245,10 @@ class _Handler(BaseHTTPRequestHandler):
         with closing(service), self.server.around():
             service.request(self.command, self.path, headers=dict(self.headers))
             answer = service.getresponse()
-            body, fields = answer.read(), {name: value for name, value in answer.getheaders() if name.lower() not in SKIPPED}
+            body, fields = (
+                answer.read(),
+                {name: value for name, value in answer.getheaders() if name.lower() not in SKIPPED},
+            )
         self.server.answers.append((self.headers.get("User-Agent", ""), self.path, answer.status))
         self.send_response(answer.status)
         for name, value in fields.items():

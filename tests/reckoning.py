@@ -14,9 +14,11 @@ UNFINISHED = {DeliveryState.QUEUED, DeliveryState.CLAIMED}
 
 @dataclass(frozen=True)
 class Reckoning:
-    """How many were owed and in which state they are; addresses that are lost; how many copies came beyond the first.
+    """How many were owed and in which state they are; addresses that are lost; how many copies came
+    beyond the first.
 
-    Lost: the ledger says sent and nothing arrived, or it is still to be sent although all came to rest.
+    Lost: the ledger says sent and nothing arrived, or it is still to be sent although all came to
+    rest.
     """
 
     owed: int
@@ -31,23 +33,39 @@ class Reckoning:
 
     def __str__(self) -> str:
         rest = [
-            f", {state.value} {self.states[state]}" for state in DeliveryState if state is not DeliveryState.SENT and self.states[state]
+            f", {state.value} {self.states[state]}"
+            for state in DeliveryState
+            if state is not DeliveryState.SENT and self.states[state]
         ]
-        return f"owed {self.owed}, sent {self.sent}{''.join(rest)}, lost {len(self.lost)}, doubled {self.doubled}"
+        return (
+            f"owed {self.owed}, sent {self.sent}{''.join(rest)}, lost {len(self.lost)}, doubled"
+            f" {self.doubled}"
+        )
 
 
-def reckon(db: Database, arrived: Iterable[tuple[str, str]], *, resting: Iterable[DeliveryState] = ()) -> Reckoning:
-    """``arrived``: address (or a channel's name) and delivery of each message, as its Message-ID or header names it.
+def reckon(
+    db: Database, arrived: Iterable[tuple[str, str]], *, resting: Iterable[DeliveryState] = ()
+) -> Reckoning:
+    """``arrived``: address (or a channel's name) and delivery of each message, as its Message-ID or
+    header names it.
 
-    Whatever came must be of the ledger, for that address, and not be called skipped there.  ``resting``: unfinished
-    states that are right at this moment.
+    Whatever came must be of the ledger, for that address, and not be called skipped there.
+    ``resting``: unfinished states that are right at this moment.
     """
-    query = select(Delivery.uid, Recipient.address, Delivery.state).join(Recipient, Recipient.id == Delivery.recipient_id)
+    query = select(Delivery.uid, Recipient.address, Delivery.state).join(
+        Recipient, Recipient.id == Delivery.recipient_id
+    )
     with db.read() as tx:
         rows = {(address, uid): state for uid, address, state in tx.execute(query)}
     copies = Counter(arrived)
     assert copies.keys() <= rows.keys(), "something came that the ledger does not know"
-    assert not [row for row in copies if rows[row] is DeliveryState.SKIPPED], "something came that the ledger calls skipped"
+    assert not [row for row in copies if rows[row] is DeliveryState.SKIPPED], (
+        "something came that the ledger calls skipped"
+    )
     bad = UNFINISHED - set(resting)
-    lost = [row[0] for row, state in rows.items() if state in bad or (state is DeliveryState.SENT and row not in copies)]
+    lost = [
+        row[0]
+        for row, state in rows.items()
+        if state in bad or (state is DeliveryState.SENT and row not in copies)
+    ]
     return Reckoning(len(rows), Counter(rows.values()), lost, copies.total() - len(copies))

@@ -56,13 +56,17 @@ def free_port() -> int:
 
 
 def gone(processes: Iterable[psutil.Process]) -> bool:
-    """Whether all of these processes have ended; one that nobody has waited for has, too, once its last thread has."""
+    """Whether all of these processes have ended; one that nobody has waited for has, too, once its
+    last thread has.
+    """
     return not any(_lives(process) for process in processes)
 
 
 def _lives(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
-        return process.is_running() and (process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1)
+        return process.is_running() and (
+            process.status() != psutil.STATUS_ZOMBIE or process.num_threads() > 1
+        )
     return False
 
 
@@ -84,11 +88,22 @@ class Ended:
 class Site:
     """A site in a folder: its settings, its commands and, once started, its service."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None, command: str = COMMAND, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        command: str = COMMAND,
+        **settings: str,
+    ) -> None:
         self.folder = folder
         self.port = free_port()
         self.command = command
-        given = {"data_dir": str(folder / "data"), "port": str(self.port), "config": str(folder / "storywire.toml"), **settings}
+        given = {
+            "data_dir": str(folder / "data"),
+            "port": str(self.port),
+            "config": str(folder / "storywire.toml"),
+            **settings,
+        }
         Path(given["config"]).touch()
         self.environment = {**(os.environ if environment is None else environment)}
         self.environment |= {f"STORYWIRE_{name.upper()}": value for name, value in given.items()}
@@ -99,7 +114,15 @@ class Site:
     def run(self, *arguments: str) -> Ended:
         """A command in a process of its own, whatever it comes to."""
         argv = [self.command, *arguments]
-        done = subprocess.run(argv, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+        done = subprocess.run(
+            argv,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
         return Ended(done.returncode, done.stdout, done.stderr)
 
     def do(self, *arguments: str) -> str:
@@ -119,7 +142,13 @@ class Site:
         assert self.process is None or self.process.poll() is not None
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [self.command, *arguments], cwd=self.folder, env=self.environment, stdout=log, stderr=log, text=True, start_new_session=True
+                [self.command, *arguments],
+                cwd=self.folder,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                text=True,
+                start_new_session=True,
             )
         return self.process
 
@@ -132,7 +161,9 @@ class Site:
 
     def get(self, path: str, **options: Any) -> requests.Response:
         """GET a path, redirects not followed."""
-        return requests.get(self.base_url + path, timeout=PATIENCE, allow_redirects=False, **options)
+        return requests.get(
+            self.base_url + path, timeout=PATIENCE, allow_redirects=False, **options
+        )
 
     def children(self) -> dict[str, psutil.Process]:
         """The service's processes below its supervisor, by name: web, worker, mail_catcher."""
@@ -140,7 +171,9 @@ class Site:
         found = {}
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.NoSuchProcess):  # it ends at this moment
-                if name := re.search(r"cli\.(?:main (web|worker)|(mail_catcher))", " ".join(child.cmdline())):
+                if name := re.search(
+                    r"cli\.(?:main (web|worker)|(mail_catcher))", " ".join(child.cmdline())
+                ):
                     found[name[1] or name[2]] = child
         return found
 
@@ -184,7 +217,9 @@ class Editor:
         site.do("account", "add", "editor@example.org")
         link = site.do("account", "login-link", "editor@example.org")
         assert self._session.post(link, allow_redirects=False, timeout=PATIENCE).status_code == 303
-        page = self._session.get(f"{site.base_url}/desk/post?stream={self._stream}", timeout=PATIENCE).text
+        page = self._session.get(
+            f"{site.base_url}/desk/post?stream={self._stream}", timeout=PATIENCE
+        ).text
         self._token = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', page)[1]
         self._lock = threading.Lock()
         self.answered = 0
@@ -197,7 +232,11 @@ class Editor:
         while True:
             try:
                 answer = requests.post(
-                    f"{self._site.base_url}/desk/post", form, cookies=self._session.cookies, allow_redirects=False, timeout=PATIENCE
+                    f"{self._site.base_url}/desk/post",
+                    form,
+                    cookies=self._session.cookies,
+                    allow_redirects=False,
+                    timeout=PATIENCE,
                 )
             except (requests.ConnectionError, requests.Timeout):
                 with self._lock:
@@ -226,7 +265,9 @@ class Received:
 
 
 class _Taker:
-    """The talking side of a mail server; apart from it, since aiosmtpd looks at each attribute of a handler at each connection."""
+    """The talking side of a mail server; apart from it, since aiosmtpd looks at each attribute of a
+    handler at each connection.
+    """
 
     def __init__(self, server: "MailServer") -> None:
         self._server = server

@@ -1,4 +1,6 @@
-"""A mail server that takes thousands of mails a second and keeps of each who got it and which it was."""
+"""A mail server that takes thousands of mails a second and keeps of each who got it and which it
+was.
+"""
 
 import asyncio
 import re
@@ -36,11 +38,17 @@ class _Session(asyncio.Protocol):
                 self._transport.abort()
                 return
             elif (end := self._pending.find(b"\r\n.\r\n")) >= 0:
-                message, self._pending, self._in_data = self._pending[:end], self._pending[end + 5 :], False
+                message, self._pending, self._in_data = (
+                    self._pending[:end],
+                    self._pending[end + 5 :],
+                    False,
+                )
                 if self._fault.startswith("data "):
                     self._say(self._fault.removeprefix("data ").encode() + b"\r\n")
                 elif self._fault != SILENT:
-                    self._sink.take(self._recipient, message, lambda: self._say(b"250 2.0.0 taken\r\n"))
+                    self._sink.take(
+                        self._recipient, message, lambda: self._say(b"250 2.0.0 taken\r\n")
+                    )
             else:
                 return
 
@@ -70,9 +78,10 @@ class _Session(asyncio.Protocol):
 class MailSink:
     """``arrived``: address and delivery of each mail, in the order in which they came.
 
-    Once there are more than ``hold_after``, none is answered until `let_go`.  ``on_mail`` is called with the index of
-    each before it is answered.  ``faults``: by address, what its next mail meets: ``rcpt 451 ...`` or ``data 554 ...``,
-    an answer at that stage (421 also hangs up), CUT_WITHIN_DATA, or SILENT, no answer to the mail at all.
+    Once there are more than ``hold_after``, none is answered until `let_go`. ``on_mail`` is called
+    with the index of each before it is answered. ``faults``: by address, what its next mail meets:
+    ``rcpt 451 ...`` or ``data 554 ...``, an answer at that stage (421 also hangs up),
+    CUT_WITHIN_DATA, or SILENT, no answer to the mail at all.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,6 +1,8 @@
-"""Random kills of every process while editors post and readers come and go; then what arrived is compared with what the rules owe.
+"""Random kills of every process while editors post and readers come and go; then what arrived is
+compared with what the rules owe.
 
-`make chaos` runs it.  CHAOS_SECONDS (each half, 50 by default) and CHAOS_SEED may be set; the seed is printed.
+`make chaos` runs it. CHAOS_SECONDS (each half, 50 by default) and CHAOS_SEED may be set; the seed
+is printed.
 """
 
 import os
@@ -50,7 +52,9 @@ ENDED = (DeliveryState.SENT, DeliveryState.SKIPPED)
 
 
 class Hook:
-    """A webhook target that answers 503, or not at all, to some requests; it keeps the deliveries that it took."""
+    """A webhook target that answers 503, or not at all, to some requests; it keeps the deliveries
+    that it took.
+    """
 
     def __init__(self, failing: float, seed: int) -> None:
         self.arrived: list[tuple[str, str]] = []
@@ -97,7 +101,9 @@ class Chaos:
     done: Counter[str] = field(default_factory=Counter)
     posted: list[str] = field(default_factory=list)
     faults: list[BaseException] = field(default_factory=list)
-    periods: dict[str, list[tuple[datetime, datetime | None]]] = field(default_factory=lambda: defaultdict(list))
+    periods: dict[str, list[tuple[datetime, datetime | None]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     """When each guest followed: a subscription that is taken up again begins anew in the tables."""
 
     @property
@@ -107,7 +113,10 @@ class Chaos:
     def run(self, seconds: float) -> None:
         """Let everything happen at once for so long, then let it come to rest."""
         workers = (self._post, self._post, self._change, self._come_and_go, self._refuse)
-        threads = [threading.Thread(target=self._repeat, args=(work, number)) for number, work in enumerate(workers)]
+        threads = [
+            threading.Thread(target=self._repeat, args=(work, number))
+            for number, work in enumerate(workers)
+        ]
         for thread in threads:
             thread.start()
         end = threading.Event()
@@ -127,7 +136,8 @@ class Chaos:
         choose = random.Random(self.seed * 10 + number)
         try:
             while not self.stop.wait(choose.uniform(0.05, 0.6)):
-                with suppress(ServiceError, DBAPIError):  # another was first, or the database was busy: nothing was changed
+                # another was first, or the database was busy: nothing was changed
+                with suppress(ServiceError, DBAPIError):
                     work(choose, number)
         except BaseException as exc:
             self.faults.append(exc)
@@ -151,7 +161,14 @@ class Chaos:
         elif kind is RevisionKind.RETRACTION:
             retract(room.db, room.actor, uid, version, Change(kind, "It was not so."))
         else:
-            revise(room.db, room.actor, uid, version, EntryText(title, dek=f"Changed {version} times"), Change(kind, "More is known."))
+            revise(
+                room.db,
+                room.actor,
+                uid,
+                version,
+                EntryText(title, dek=f"Changed {version} times"),
+                Change(kind, "More is known."),
+            )
         self.done[kind.value] += 1
 
     def _come_and_go(self, choose: random.Random, _: int) -> None:
@@ -170,7 +187,9 @@ class Chaos:
             self.done["joined"] += 1
 
     def _refuse(self, choose: random.Random, _: int) -> None:
-        fault = choose.choice(["rcpt 451 4.3.0 try again later", "data 451 4.3.0 try again later", CUT_WITHIN_DATA])
+        fault = choose.choice(
+            ["rcpt 451 4.3.0 try again later", "data 451 4.3.0 try again later", CUT_WITHIN_DATA]
+        )
         self.sink.faults[f"reader{choose.randrange(READERS)}@example.org"] = fault
         self.done["cut" if fault == CUT_WITHIN_DATA else "refused"] += 1
 
@@ -197,17 +216,27 @@ class Chaos:
         unfinished = [DeliveryState.QUEUED, DeliveryState.CLAIMED]
         with suppress(DBAPIError), self.nodes[0].db.begin() as tx:
             now = self.nodes[0].db.clock(tx)
-            tx.execute(update(Delivery).where(Delivery.state == DeliveryState.QUEUED, Delivery.due_at > now).values(due_at=now))
+            tx.execute(
+                update(Delivery)
+                .where(Delivery.state == DeliveryState.QUEUED, Delivery.due_at > now)
+                .values(due_at=now)
+            )
             tx.execute(update(Recipient).where(Recipient.next_at > now).values(next_at=None))
             owed = tx.scalar(select(Delivery.id).where(Delivery.state.in_(unfinished)).limit(1))
             finding = tx.scalar(select(Fanout.alert_id).where(Fanout.done_at.is_(None)).limit(1))
-            pending = tx.scalar(select(Revision.id).where(Revision.state == RevisionState.PENDING).limit(1))
+            pending = tx.scalar(
+                select(Revision.id).where(Revision.state == RevisionState.PENDING).limit(1)
+            )
             return owed is None and finding is None and pending is None
         return False
 
     @property
     def worker_kills(self) -> int:
-        return sum(number for what, number in self.done.items() if what.endswith("killed") and not what.startswith("web"))
+        return sum(
+            number
+            for what, number in self.done.items()
+            if what.endswith("killed") and not what.startswith("web")
+        )
 
 
 @dataclass(frozen=True)
@@ -238,11 +267,16 @@ class Findings:
     doubled_in_channels: int = 0
 
     def __str__(self) -> str:
-        return f"lost {len(self.lost)}, doubled {self.doubled} (channels {self.doubled_in_channels}), wrongly told {len(self.wrongly_told)}"
+        return (
+            f"lost {len(self.lost)}, doubled {self.doubled} (channels {self.doubled_in_channels}),"
+            f" wrongly told {len(self.wrongly_told)}"
+        )
 
 
 def reconcile(chaos: Chaos) -> Findings:
-    """Compare what arrived with what the rules owe, as entries, revisions and subscriptions tell it."""
+    """Compare what arrived with what the rules owe, as entries, revisions and subscriptions tell
+    it.
+    """
     found = Findings()
     rows: dict[tuple[str, int], list[Told]] = defaultdict(list)
     arrived = Counter([*chaos.sink.arrived, *(one for hook in chaos.hooks for one in hook.arrived)])
@@ -268,7 +302,11 @@ def reconcile(chaos: Chaos) -> Findings:
         ledger = {uid: Told(address, *rest) for uid, address, *rest in tx.execute(query)}
         applied = (Revision.state == RevisionState.APPLIED, Revision.alerts)
         retracted = set(tx.scalars(select(Entry.id).where(Entry.state == EntryState.RETRACTED)))
-        revisions = tx.execute(select(Revision.entry_id, Revision.no, Revision.kind, Revision.applied_at).where(*applied)).all()
+        revisions = tx.execute(
+            select(Revision.entry_id, Revision.no, Revision.kind, Revision.applied_at).where(
+                *applied
+            )
+        ).all()
         steady = set(tx.scalars(select(Recipient.address).where(Recipient.address.like("reader%"))))
     told: dict[tuple[str, int], set[int]] = defaultdict(set)
     for address, uid in arrived:
@@ -278,8 +316,12 @@ def reconcile(chaos: Chaos) -> Findings:
         told[address, ledger[uid].entry].add(ledger[uid].no)
     for uid, row in ledger.items():
         rows[row.address, row.entry].append(row)
-        if row.state not in ENDED or (row.state is DeliveryState.SENT and (row.address, uid) not in arrived):
-            found.lost.append(f"{row.address}: revision {row.no} of entry {row.entry} is {row.state.value}")
+        if row.state not in ENDED or (
+            row.state is DeliveryState.SENT and (row.address, uid) not in arrived
+        ):
+            found.lost.append(
+                f"{row.address}: revision {row.no} of entry {row.entry} is {row.state.value}"
+            )
     by_entry: dict[int, list[tuple[int, RevisionKind, datetime]]] = defaultdict(list)
     for entry, no, kind, at in revisions:
         by_entry[entry].append((no, kind, at))
@@ -288,9 +330,14 @@ def reconcile(chaos: Chaos) -> Findings:
         _look_for_strangers(found, told, entry, first_no, published_at, chaos.periods)
         last_no, last_kind, _ = max(history)
         if last_kind is RevisionKind.RETRACTION and entry not in retracted:
-            continue  # it was restored, about which nobody is told; its retraction is told or cancelled
+            # it was restored, about which nobody is told; its retraction is told or cancelled
+            continue
         before = len(found.wrongly_told)
-        may_have = {address for address in steady if any(row.may_have_arrived for row in rows[address, entry] if row.no < last_no)}
+        may_have = {
+            address
+            for address in steady
+            if any(row.may_have_arrived for row in rows[address, entry] if row.no < last_no)
+        }
         _compare(found, told, entry, last_no, last_kind, steady, may_have)
         for number, sentence in enumerate(found.wrongly_told[before:], before):
             address = sentence.partition(" ")[0]
@@ -307,9 +354,11 @@ def _compare(
     steady: set[str],
     may_have: set[str],
 ) -> None:
-    """Whoever follows all the time is told of the last alert of an entry; of a retraction, exactly those who were told before.
+    """Whoever follows all the time is told of the last alert of an entry; of a retraction, exactly
+    those who were told before.
 
-    ``may_have``: those whose connection broke while a mail about the entry was on its way.  They are told in case it arrived.
+    ``may_have``: those whose connection broke while a mail about the entry was on its way. They are
+    told in case it arrived.
     """
     for address in steady:
         heard = told[address, entry]
@@ -319,7 +368,10 @@ def _compare(
         elif heard == {last_no} and address in may_have:
             found.told_in_case += 1
         elif bool(heard - {last_no}) != (last_no in heard):
-            found.wrongly_told.append(f"{address} heard revisions {sorted(heard)} of entry {entry}, retracted by {last_no}")
+            found.wrongly_told.append(
+                f"{address} heard revisions {sorted(heard)} of entry {entry}, retracted by"
+                f" {last_no}"
+            )
 
 
 def _look_for_strangers(
@@ -332,7 +384,10 @@ def _look_for_strangers(
 ) -> None:
     """Nobody is told of what came out before they followed or after they left."""
     for address, periods in guests.items():
-        followed = any(began - OVERLAP <= published_at and (ended is None or ended + OVERLAP >= published_at) for began, ended in periods)
+        followed = any(
+            began - OVERLAP <= published_at and (ended is None or ended + OVERLAP >= published_at)
+            for began, ended in periods
+        )
         if no in told[address, entry] and not followed:
             found.wrongly_told.append(f"{address} did not follow when entry {entry} came out")
 
@@ -344,7 +399,12 @@ def chaos_on(folder: Path, names: list[str], **settings: str) -> Iterator[Chaos]
         hooks = [Hook(0.0, SEED), Hook(0.3, SEED + 1)]
         for hook in hooks:
             at_end.callback(hook.close)
-        settings |= {"mail_url": sink.url, "mail_connections": str(CONNECTIONS), "undo_seconds": "0", "confirm_above": "1000000"}
+        settings |= {
+            "mail_url": sink.url,
+            "mail_connections": str(CONNECTIONS),
+            "undo_seconds": "0",
+            "confirm_above": "1000000",
+        }
         settings |= {"allow_private_hosts": "127.0.0.1"}
         nodes = []
         for name in names:
@@ -366,7 +426,11 @@ def check(what: str, chaos: Chaos, say: Callable[[str, object], None]) -> None:
     """Reconcile and print; each post counts once."""
     found = reconcile(chaos)
     happened = ", ".join(f"{what} {number}" for what, number in sorted(chaos.done.items()))
-    say(f"chaos on {what}, seed {SEED}, {SECONDS:g} s: {len(chaos.posted)} posts, {happened}; {len(chaos.sink.arrived)} mails", found)
+    say(
+        f"chaos on {what}, seed {SEED}, {SECONDS:g} s: {len(chaos.posted)} posts, {happened};"
+        f" {len(chaos.sink.arrived)} mails",
+        found,
+    )
     with chaos.nodes[0].db.read() as tx:
         titles = Counter(tx.scalars(select(Entry.title)))
     assert titles == Counter(chaos.posted)
@@ -378,12 +442,19 @@ def check(what: str, chaos: Chaos, say: Callable[[str, object], None]) -> None:
 
 
 def copy_database(source: Path, to: Path) -> None:
-    """A copy by SQLite's backup API, in a process of its own: closing the file here would drop the locks that this one has."""
-    script = "import sqlite3, sys; a, b = map(sqlite3.connect, sys.argv[1:]); a.backup(b); b.close(); a.close()"
+    """A copy by SQLite's backup API, in a process of its own: closing the file here would drop the
+    locks that this one has.
+    """
+    script = (
+        "import sqlite3, sys; a, b = map(sqlite3.connect, sys.argv[1:]); a.backup(b); b.close();"
+        " a.close()"
+    )
     subprocess.run([sys.executable, "-c", script, str(source), str(to)], check=True)
 
 
-def test_kills_on_sqlite_lose_double_and_tell_nobody_wrongly_and_a_restored_copy_sends_nothing(tmp_path, say):
+def test_kills_on_sqlite_lose_double_and_tell_nobody_wrongly_and_a_restored_copy_sends_nothing(
+    tmp_path, say
+):
     with chaos_on(tmp_path, ["site"]) as chaos:
         [site] = chaos.nodes
         database, copy = site.folder / "data" / "storywire.sqlite3", tmp_path / "copy.sqlite3"
@@ -413,7 +484,10 @@ def test_kills_on_sqlite_lose_double_and_tell_nobody_wrongly_and_a_restored_copy
 
 
 def test_kills_on_two_nodes_lose_double_and_tell_nobody_wrongly(tmp_path, say, postgres_site_url):
-    settings = {"database_url": postgres_site_url, "secret_key": "what all nodes of a site must share"}
+    settings = {
+        "database_url": postgres_site_url,
+        "secret_key": "what all nodes of a site must share",
+    }
     with chaos_on(tmp_path, ["one", "other"], **settings) as chaos:
         chaos.run(SECONDS)
         check("two nodes on PostgreSQL", chaos, say)

@@ -1,4 +1,6 @@
-"""Processes killed in the middle of their work: everybody gets each message, at most those in flight twice, and a post counts once."""
+"""Processes killed in the middle of their work: everybody gets each message, at most those in
+flight twice, and a post counts once.
+"""
 
 import json
 import random
@@ -23,7 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CONNECTIONS = 4  # of each worker
 MINUTES = 240.0  # that thousands of mails may take where other work has the processor, too
-ANSWERED = 100  # mails that are answered before a kill at a known moment; each connection then has one that is not
+# mails that are answered before a kill at a known moment; each connection then has one that is not
+ANSWERED = 100
 
 
 def story_with_readers(site: Site, number: int) -> None:
@@ -39,7 +42,15 @@ def all_settled(site: Site, number: int) -> bool:
     return one["owed"] == number and one["queued"] == 0
 
 
-def check(what: str, site: Site, sink: MailSink, number: int, say: Callable[[str, object], None], *, most_doubled: int) -> None:
+def check(
+    what: str,
+    site: Site,
+    sink: MailSink,
+    number: int,
+    say: Callable[[str, object], None],
+    *,
+    most_doubled: int,
+) -> None:
     """Wait for the end of the sending, reckon and print; the tallies must say what the ledger says."""
     eventually(lambda: all_settled(site, number), within=MINUTES, what="the end")
     found = reckon(site.db, sink.arrived)
@@ -51,7 +62,8 @@ def check(what: str, site: Site, sink: MailSink, number: int, say: Callable[[str
 
 def test_a_worker_killed_at_ten_random_moments_loses_nobody(tmp_path, say):
     number, seed = 20_000, random.randrange(10_000)
-    moments = [0, *sorted(random.Random(seed).sample(range(number - 500), 9))]  # the first: while recipients are still being found
+    # the first: while recipients are still being found
+    moments = [0, *sorted(random.Random(seed).sample(range(number - 500), 9))]
     with mail_sink() as sink:
         site = Site(tmp_path, mail_url=sink.url, mail_connections=str(CONNECTIONS))
         try:
@@ -60,11 +72,22 @@ def test_a_worker_killed_at_ten_random_moments_loses_nobody(tmp_path, say):
             site.do("entry", "add", "floods", "--title", "Six metres")
             for moment in moments:
                 worker = site.spawn("worker")
-                eventually(lambda moment=moment: len(sink.arrived) > moment, within=MINUTES, what=f"mail {moment}")
+                eventually(
+                    lambda moment=moment: len(sink.arrived) > moment,
+                    within=MINUTES,
+                    what=f"mail {moment}",
+                )
                 worker.kill()
                 worker.wait()
             site.spawn("worker")
-            check(f"worker killed {len(moments)} times (seed {seed})", site, sink, number, say, most_doubled=len(moments) * CONNECTIONS)
+            check(
+                f"worker killed {len(moments)} times (seed {seed})",
+                site,
+                sink,
+                number,
+                say,
+                most_doubled=len(moments) * CONNECTIONS,
+            )
             assert site.stop() == 0
         finally:
             site.close()
@@ -80,14 +103,19 @@ def test_a_kill_while_mails_are_sent_loses_none(tmp_path, say, killed):
             story_with_readers(site, number)
             sink.hold_after = ANSWERED
             site.do("entry", "add", "floods", "--title", "Six metres")
-            eventually(lambda: len(sink.arrived) == ANSWERED + CONNECTIONS, what="a mail on each connection")
+            eventually(
+                lambda: len(sink.arrived) == ANSWERED + CONNECTIONS,
+                what="a mail on each connection",
+            )
             supervisor, children = psutil.Process(site.process.pid), site.children().values()
             for process in (supervisor, *(children if killed == "everything" else ())):
                 process.kill()
             site.process.wait()
             # By then the mails that are held had no time to time out.
             eventually(
-                lambda: gone([supervisor, *children]), within=5 * GRACE_SECONDS, what="the end of what was killed and of its orphans"
+                lambda: gone([supervisor, *children]),
+                within=5 * GRACE_SECONDS,
+                what="the end of what was killed and of its orphans",
             )
             assert len(sink.arrived) == ANSWERED + CONNECTIONS
             sink.let_go()
@@ -99,10 +127,17 @@ def test_a_kill_while_mails_are_sent_loses_none(tmp_path, say, killed):
 
 
 @contextmanager
-def two_nodes(folder: Path, database_url: str, number: int) -> Iterator[tuple[MailSink, Site, Site]]:
-    """Two workers of one site in the middle of an alert: each has a mail on each connection that is not answered yet."""
+def two_nodes(
+    folder: Path, database_url: str, number: int
+) -> Iterator[tuple[MailSink, Site, Site]]:
+    """Two workers of one site in the middle of an alert: each has a mail on each connection that is
+    not answered yet.
+    """
     with mail_sink() as sink, ExitStack() as at_end:
-        settings = {"database_url": database_url, "secret_key": "what all nodes of a site must share"}
+        settings = {
+            "database_url": database_url,
+            "secret_key": "what all nodes of a site must share",
+        }
         settings |= {"mail_url": sink.url, "mail_connections": str(CONNECTIONS)}
         nodes = []
         for name in ("one", "other"):
@@ -116,24 +151,34 @@ def two_nodes(folder: Path, database_url: str, number: int) -> Iterator[tuple[Ma
         for node in nodes:
             node.spawn("worker")
         one.do("entry", "add", "floods", "--title", "Six metres")
-        eventually(lambda: len(sink.arrived) == ANSWERED + 2 * CONNECTIONS, what="a mail on each connection of both nodes")
+        eventually(
+            lambda: len(sink.arrived) == ANSWERED + 2 * CONNECTIONS,
+            what="a mail on each connection of both nodes",
+        )
         yield sink, one, other
 
 
 def tokens(site: Site) -> set[str]:
     """The claims that are held now."""
     with site.db.read() as tx:
-        return set(tx.scalars(select(Delivery.claim_token).where(Delivery.state == DeliveryState.CLAIMED)))
+        return set(
+            tx.scalars(select(Delivery.claim_token).where(Delivery.state == DeliveryState.CLAIMED))
+        )
 
 
-def test_a_node_that_is_drained_in_mid_send_gives_back_what_it_holds(tmp_path, say, postgres_site_url):
+def test_a_node_that_is_drained_in_mid_send_gives_back_what_it_holds(
+    tmp_path, say, postgres_site_url
+):
     number = 3_000
     with two_nodes(tmp_path, postgres_site_url, number) as (sink, drained, other):
         held = tokens(other)
         assert len(held) == 2 * CONNECTIONS
         sink.let_go()
         assert drained.stop() == 0
-        eventually(lambda: not tokens(other) & held, what="the end of the claims, long before that of their leases")
+        eventually(
+            lambda: not tokens(other) & held,
+            what="the end of the claims, long before that of their leases",
+        )
         check("one of two nodes drained", other, sink, number, say, most_doubled=0)
         assert other.stop() == 0
 
@@ -143,14 +188,28 @@ def test_what_a_killed_node_held_is_sent_by_another(tmp_path, say, postgres_site
     killed_at = random.Random(seed).randrange(200, 3_000)
     with two_nodes(tmp_path, postgres_site_url, number) as (sink, killed, other):
         sink.let_go()
-        eventually(lambda: len(sink.arrived) >= killed_at, within=MINUTES, what="the moment of the kill")
+        eventually(
+            lambda: len(sink.arrived) >= killed_at, within=MINUTES, what="the moment of the kill"
+        )
         killed.process.kill()
         killed.process.wait()
-        assert other.stop() == 0  # it gives back what it holds: what is claimed now is the killed one's
+        # it gives back what it holds: what is claimed now is the killed one's
+        assert other.stop() == 0
         with other.db.begin() as tx:  # a minute passes
-            tx.execute(update(Delivery).where(Delivery.state == DeliveryState.CLAIMED).values(lease_until=func.now()))
+            tx.execute(
+                update(Delivery)
+                .where(Delivery.state == DeliveryState.CLAIMED)
+                .values(lease_until=func.now())
+            )
         other.spawn("worker")
-        check(f"one of two nodes killed (seed {seed})", other, sink, number, say, most_doubled=CONNECTIONS)
+        check(
+            f"one of two nodes killed (seed {seed})",
+            other,
+            sink,
+            number,
+            say,
+            most_doubled=CONNECTIONS,
+        )
         assert other.stop() == 0
 
 
@@ -164,7 +223,9 @@ def test_a_post_whose_web_process_is_killed_can_be_sent_again_and_counts_once(tm
         with ThreadPoolExecutor(8) as pool:
             posts = [pool.submit(editor.post, title) for title in titles]
             for when in (40, 120):
-                eventually(lambda when=when: editor.answered >= when, within=MINUTES, what="the posting")
+                eventually(
+                    lambda when=when: editor.answered >= when, within=MINUTES, what="the posting"
+                )
                 site.children()["web"].kill()
             places = [post.result() for post in posts]
         assert editor.repeated >= 1  # a kill met a post
@@ -172,6 +233,8 @@ def test_a_post_whose_web_process_is_killed_can_be_sent_again_and_counts_once(tm
         assert Counter(entry["title"] for entry in found) == Counter(titles)
         assert {entry["state"] for entry in found} == {"published"}
         uids = {entry["title"]: entry["uid"] for entry in found}
-        assert [place.rpartition("/")[2].partition("?")[0] for place in places] == [uids[title] for title in titles]
+        assert [place.rpartition("/")[2].partition("?")[0] for place in places] == [
+            uids[title] for title in titles
+        ]
     finally:
         site.close()

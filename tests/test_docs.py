@@ -17,7 +17,11 @@ def test_every_stop_of_the_tour_is_a_function():
     assert len(names) >= 10
     for name in names:
         parts = name.split(".")
-        depth = next(n for n in range(len(parts) - 1, 0, -1) if (ROOT / Path(*parts[:n])).with_suffix(".py").exists())
+        depth = next(
+            n
+            for n in range(len(parts) - 1, 0, -1)
+            if (ROOT / Path(*parts[:n])).with_suffix(".py").exists()
+        )
         found = importlib.import_module(".".join(parts[:depth]))
         for attribute in parts[depth:]:
             found = getattr(found, attribute)
@@ -25,7 +29,11 @@ def test_every_stop_of_the_tour_is_a_function():
 
 
 def test_every_promise_names_tests_that_are_there():
-    rows = [line for line in (ROOT / "docs" / "promises.md").read_text("utf-8").splitlines() if line.startswith("| ")]
+    rows = [
+        line
+        for line in (ROOT / "docs" / "promises.md").read_text("utf-8").splitlines()
+        if line.startswith("| ")
+    ]
     for row in (row for row in rows if not row.startswith("| promise |")):
         named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
         assert named, row
@@ -41,7 +49,11 @@ def test_links_between_documents_lead_somewhere(page):
 
 def test_every_target_of_the_makefile_is_explained():
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    phony = set(" ".join(re.findall(r"^\.PHONY: (.+)$", makefile, re.M)).split()) - {"feeds", "alerts", "audience"}
+    phony = set(" ".join(re.findall(r"^\.PHONY: (.+)$", makefile, re.M)).split()) - {
+        "feeds",
+        "alerts",
+        "audience",
+    }
     explained = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.M))
     assert phony == explained
 
@@ -92,7 +104,9 @@ def test_each_option_of_a_command_in_the_documents_is_one_of_its_options():
     text = "\n".join(page.read_text("utf-8") for page in PAGES)
     for line in re.findall(r"`storywire ([^`\n]+)`|^ *storywire (.+)$", text, re.M):
         words = " ".join(line).split()
-        name = next((" ".join(words[:n]) for n in (3, 2, 1) if " ".join(words[:n]) in commands), None)
+        name = next(
+            (" ".join(words[:n]) for n in (3, 2, 1) if " ".join(words[:n]) in commands), None
+        )
         if name is None:
             continue
         known = {option for parameter in commands[name].params for option in parameter.opts}

@@ -1,4 +1,6 @@
-"""Two web nodes and two workers on PostgreSQL and RabbitMQ; either of these goes away and comes back, and everything continues."""
+"""Two web nodes and two workers on PostgreSQL and RabbitMQ; either of these goes away and comes
+back, and everything continues.
+"""
 
 import statistics
 import threading
@@ -116,8 +118,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         postgres = at_end.enter_context(postgres_server())
         with psycopg.connect(postgres.get_uri(), autocommit=True) as admin:
             admin.execute("CREATE DATABASE storywire")
-        database = at_end.enter_context(proxy(parse_qs(urlsplit(postgres.get_uri()).query)["host"][0] + "/.s.PGSQL.5432"))
-        broker, sink = at_end.enter_context(proxy(own_broker.address)), at_end.enter_context(mail_sink())
+        database = at_end.enter_context(
+            proxy(parse_qs(urlsplit(postgres.get_uri()).query)["host"][0] + "/.s.PGSQL.5432")
+        )
+        broker, sink = (
+            at_end.enter_context(proxy(own_broker.address)),
+            at_end.enter_context(mail_sink()),
+        )
         settings = {
             "database_url": f"postgresql://postgres@127.0.0.1:{database.port}/storywire",
             "broker_url": f"amqp://{own_broker.login}@127.0.0.1:{broker.port}",
@@ -127,7 +134,10 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             "undo_seconds": "0",
             "confirm_above": "1000000",
         }
-        nodes = [Site(tmp_path_factory.mktemp(name), **settings) for name in ("web", "web", "worker", "worker")]
+        nodes = [
+            Site(tmp_path_factory.mktemp(name), **settings)
+            for name in ("web", "web", "worker", "worker")
+        ]
         for node in nodes:
             at_end.callback(node.close)
         nodes[0].do("init")
@@ -135,7 +145,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             node.spawn("worker")
         for node in nodes[:2]:
             node.start("serve", "--web-only")
-        db = open_database(f"postgresql+psycopg://postgres:@/storywire?{urlsplit(postgres.get_uri()).query}")
+        db = open_database(
+            f"postgresql+psycopg://postgres:@/storywire?{urlsplit(postgres.get_uri()).query}"
+        )
         at_end.callback(db.engine.dispose)
         yield Cluster(postgres, database, broker, own_broker, sink, nodes[:2], nodes[2:], db)
         assert [node.stop() for node in nodes] == [0, 0, 0, 0]
@@ -155,20 +167,29 @@ def story(cluster: Cluster, request: pytest.FixtureRequest) -> Story:
 
 
 @pytest.mark.parametrize("story", [10], indirect=True)
-def test_a_post_is_sent_by_another_node_within_a_second_whatever_the_broker_does(cluster: Cluster, story: Story, say) -> None:
+def test_a_post_is_sent_by_another_node_within_a_second_whatever_the_broker_does(
+    cluster: Cluster, story: Story, say
+) -> None:
     story.seconds_until_told()  # the workers have started
-    usual_posting, usual_telling = map(max, zip(*(story.seconds_until_told() for _ in range(4)), strict=True))
+    usual_posting, usual_telling = map(
+        max, zip(*(story.seconds_until_told() for _ in range(4)), strict=True)
+    )
     for mode in (Mode.THROUGH, Mode.CUT, Mode.SILENT, Mode.THROUGH):
         before = cluster.lines()
         cluster.broker.turn(mode)
         posting, telling = zip(*(story.seconds_until_told() for _ in range(8)), strict=True)
-        if mode is Mode.SILENT:  # a node that is drained meanwhile does not wait for the broker, either
+        # a node that is drained meanwhile does not wait for the broker, either
+        if mode is Mode.SILENT:
             assert cluster.workers[1].stop() == 0
             cluster.workers[1].spawn("worker")
         lines = max((cluster.lines() - before).values(), default=0)
         found = story.wait_until_sent()
         told = f"first mail after {statistics.median(telling):.2f} s (at most {max(telling):.2f} s)"
-        say(f"broker {mode.value}: post answered within {max(posting):.2f} s, {told}, {lines} lines of log a node", found)
+        say(
+            f"broker {mode.value}: post answered within {max(posting):.2f} s, {told}, {lines} lines"
+            " of log a node",
+            found,
+        )
         assert statistics.median(posting) < SOON + usual_posting
         assert statistics.median(telling) < SOON + usual_telling
         assert lines <= LINES
@@ -176,12 +197,16 @@ def test_a_post_is_sent_by_another_node_within_a_second_whatever_the_broker_does
 
 
 @pytest.mark.parametrize("story", [10], indirect=True)
-def test_a_broker_that_is_stopped_for_a_minute_and_started_again_is_rung_again(cluster: Cluster, story: Story, say) -> None:
+def test_a_broker_that_is_stopped_for_a_minute_and_started_again_is_rung_again(
+    cluster: Cluster, story: Story, say
+) -> None:
     server = cluster.broker_server
     if not isinstance(server, OwnBroker):
         missing("a RabbitMQ that may be stopped")
     story.seconds_until_told()
-    usual_posting, usual_telling = map(max, zip(*(story.seconds_until_told() for _ in range(4)), strict=True))
+    usual_posting, usual_telling = map(
+        max, zip(*(story.seconds_until_told() for _ in range(4)), strict=True)
+    )
     before = cluster.lines()
     server.stop()
     until = time.monotonic() + AWAY_SECONDS
@@ -190,11 +215,16 @@ def test_a_broker_that_is_stopped_for_a_minute_and_started_again_is_rung_again(c
         took.append(story.seconds_until_told())
         time.sleep(3)
     server.start()
-    eventually(lambda: cluster.broker.connections >= len(cluster.workers), what="the workers at the broker")
+    eventually(
+        lambda: cluster.broker.connections >= len(cluster.workers), what="the workers at the broker"
+    )
     posting, telling = zip(*took, strict=True)
     lines = max((cluster.lines() - before).values(), default=0)
     found = story.wait_until_sent()
-    told = f"{len(took)} posts, first mail after {statistics.median(telling):.2f} s (at most {max(telling):.2f} s)"
+    told = (
+        f"{len(took)} posts, first mail after {statistics.median(telling):.2f} s (at most"
+        f" {max(telling):.2f} s)"
+    )
     say(f"RabbitMQ stopped for {AWAY_SECONDS:g} s: {told}, {lines} lines of log a node", found)
     assert statistics.median(posting) < SOON + usual_posting
     assert statistics.median(telling) < SOON + usual_telling
@@ -204,7 +234,9 @@ def test_a_broker_that_is_stopped_for_a_minute_and_started_again_is_rung_again(c
 
 @pytest.mark.parametrize("story", [2_000], indirect=True)
 @pytest.mark.parametrize("fault", ["stopped", "silent"])
-def test_a_database_that_goes_away_in_mid_drain_and_comes_back_loses_nobody(cluster: Cluster, story: Story, fault: str, say) -> None:
+def test_a_database_that_goes_away_in_mid_drain_and_comes_back_loses_nobody(
+    cluster: Cluster, story: Story, fault: str, say
+) -> None:
     feed, second = f"/streams/{story.slug}/atom.xml", cluster.web[1]
     before = cluster.lines()
     story.post()
@@ -215,7 +247,10 @@ def test_a_database_that_goes_away_in_mid_drain_and_comes_back_loses_nobody(clus
         assert second.get(feed).status_code == 200  # whatever is finished is still served
     found = story.wait_until_sent()
     lines = max((cluster.lines() - before).values(), default=0)
-    say(f"PostgreSQL {fault} for {AWAY_SECONDS:g} s in mid-drain, {lines} lines of log a node", found)
+    say(
+        f"PostgreSQL {fault} for {AWAY_SECONDS:g} s in mid-drain, {lines} lines of log a node",
+        found,
+    )
     assert lines <= LINES
     assert found.doubled <= CONNECTIONS * len(cluster.workers)
     story.seconds_until_told()  # all nodes are well again

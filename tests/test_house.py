@@ -16,7 +16,17 @@ BELOW = {
 }
 # Within a package: each folder may import those named before it.
 FOLDERS = {
-    "models": ("tables", "text", "db", "streams", "recipients", "alerts", "publishing", "membership", "accounts"),
+    "models": (
+        "tables",
+        "text",
+        "db",
+        "streams",
+        "recipients",
+        "alerts",
+        "publishing",
+        "membership",
+        "accounts",
+    ),
     "notifier": ("message", "services", "ledger", "transport", "content", "worker"),
     "feeds": ("document", "formats", "cache"),
 }
@@ -56,7 +66,8 @@ def folders_imported(path: Path, package: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("package", "folder"), [(package, folder) for package, folders in FOLDERS.items() for folder in (*folders, *BESIDE)]
+    ("package", "folder"),
+    [(package, folder) for package, folders in FOLDERS.items() for folder in (*folders, *BESIDE)],
 )
 def test_folders_of_a_package_import_only_those_below_them(package, folder):
     folders = FOLDERS[package]
@@ -90,4 +101,6 @@ def test_lock_files_name_no_registry():
     for path in (ROOT / "requirements").glob("*.lock"):
         text = path.read_text("utf-8")
         assert "://" not in text, path
-        assert all("--hash=" in block for block in text.split("\n\n") if "==" in block.splitlines()[0]), path
+        assert all(
+            "--hash=" in block for block in text.split("\n\n") if "==" in block.splitlines()[0]
+        ), path

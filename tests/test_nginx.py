@@ -57,7 +57,9 @@ class Behind:
         self.port = free_port()
         self._server: BaseWSGIServer | None = None
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
         self.asked[environ["PATH_INFO"]] += 1
         self.cookies.add(environ.get("HTTP_COOKIE"))
         return self._app(environ, start_response)
@@ -78,14 +80,20 @@ class Behind:
 @pytest.fixture
 def behind(sqlite_db: Database, tmp_path: Path) -> Iterator[Behind]:
     settings = load_settings(data_dir=tmp_path, base_url="https://news.example.org")
-    behind = Behind(create_app(settings, Keys("a secret for tests that is long enough"), sqlite_db, ring=lambda: None))
+    behind = Behind(
+        create_app(
+            settings, Keys("a secret for tests that is long enough"), sqlite_db, ring=lambda: None
+        )
+    )
     behind.start()
     yield behind
     behind.stop()
 
 
 class Nginx:
-    """nginx with our file for one or several sites, laid out as Debian does; a site is asked by its name, over TLS."""
+    """nginx with our file for one or several sites, laid out as Debian does; a site is asked by its
+    name, over TLS.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -94,7 +102,9 @@ class Nginx:
             (folder / made).mkdir()
 
     def add(self, name: str, behind: int) -> None:
-        """Our file under another name, as its first lines say, and with what a machine may differ in."""
+        """Our file under another name, as its first lines say, and with what a machine may differ
+        in.
+        """
         plain, tls = free_port(), free_port()
         certificate(self.folder, name)
         text = SHIPPED.read_text("utf-8").replace("news.example.org", name)
@@ -116,8 +126,12 @@ class Nginx:
     def start(self) -> None:
         nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or missing("nginx")
         main = self.folder / "nginx.conf"
-        main.write_text(MAIN.format(folder=self.folder, user="user root;" if os.geteuid() == 0 else ""))
-        self._process = subprocess.Popen([nginx, "-c", str(main), "-p", str(self.folder), "-e", str(self.folder / "error.log")])
+        main.write_text(
+            MAIN.format(folder=self.folder, user="user root;" if os.geteuid() == 0 else "")
+        )
+        self._process = subprocess.Popen(
+            [nginx, "-c", str(main), "-p", str(self.folder), "-e", str(self.folder / "error.log")]
+        )
         eventually(self._listens, what="nginx's start")
 
     def _listens(self) -> bool:
@@ -134,11 +148,18 @@ class Nginx:
 
     def get(self, path: str, name: str = "news.example.org", **headers: str) -> requests.Response:
         """GET over TLS, whose certificate must be the site's."""
-        given = {"Accept-Encoding": "identity", "Host": name} | {key.replace("_", "-"): value for key, value in headers.items()}
+        given = {"Accept-Encoding": "identity", "Host": name} | {
+            key.replace("_", "-"): value for key, value in headers.items()
+        }
         with requests.Session() as session:
             session.mount("https://", Named(name))
-            url, trusted = f"https://127.0.0.1:{self.ports[name]}{path}", str(self.folder / "live" / name / "fullchain.pem")
-            return session.get(url, headers=given, timeout=10, allow_redirects=False, verify=trusted)
+            url, trusted = (
+                f"https://127.0.0.1:{self.ports[name]}{path}",
+                str(self.folder / "live" / name / "fullchain.pem"),
+            )
+            return session.get(
+                url, headers=given, timeout=10, allow_redirects=False, verify=trusted
+            )
 
 
 class Named(HTTPAdapter):
@@ -149,7 +170,9 @@ class Named(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **given: Any) -> None:
-        super().init_poolmanager(*args, **given, server_hostname=self._name, assert_hostname=self._name)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(
+            *args, **given, server_hostname=self._name, assert_hostname=self._name
+        )  # type: ignore[no-untyped-call]
 
 
 def certificate(folder: Path, name: str) -> None:
@@ -157,13 +180,24 @@ def certificate(folder: Path, name: str) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
-    made = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+    )
     made = made.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
-    made = made.not_valid_after(now + timedelta(days=1)).add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    made = made.not_valid_after(now + timedelta(days=1)).add_extension(
+        x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False
+    )
     place = folder / "live" / name
     place.mkdir(parents=True)
-    (place / "fullchain.pem").write_bytes(made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
-    (place / "privkey.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (place / "fullchain.pem").write_bytes(
+        made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    )
+    (place / "privkey.pem").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
 
 
 @pytest.fixture
@@ -191,7 +225,11 @@ def test_nginx_keeps_feeds_for_a_second_and_for_as_long_as_the_service_is_down(
     newsroom.stream()
     first = get(FEED)
     again = get(f"{FEED}?nocache=1")
-    assert (first.headers["X-Cache"], again.headers["X-Cache"], behind.asked[FEED]) == ("MISS", "HIT", 1)
+    assert (first.headers["X-Cache"], again.headers["X-Cache"], behind.asked[FEED]) == (
+        "MISS",
+        "HIT",
+        1,
+    )
     assert again.content == first.content
     for name in ("ETag", "Cache-Control", "Vary", "Link"):
         assert again.headers[name] == first.headers[name]
@@ -201,7 +239,12 @@ def test_nginx_keeps_feeds_for_a_second_and_for_as_long_as_the_service_is_down(
     for name in ("ETag", "Cache-Control", "Vary", "Link"):
         assert unchanged.headers[name] == first.headers[name]
 
-    for coding, sent in (("gzip", "gzip;q=0.8, br;q=0"), ("gzip", "deflate, gzip"), ("br", "gzip, deflate, br, zstd"), ("br", "br;q=0.5")):
+    for coding, sent in (
+        ("gzip", "gzip;q=0.8, br;q=0"),
+        ("gzip", "deflate, gzip"),
+        ("br", "gzip, deflate, br, zstd"),
+        ("br", "br;q=0.5"),
+    ):
         assert get(FEED, Accept_Encoding=sent).headers["Content-Encoding"] == coding
     assert behind.asked[FEED] == 3
     assert "Content-Encoding" not in get(FEED, Accept_Encoding="gzip;q=0, br;q=0.0").headers
@@ -209,16 +252,22 @@ def test_nginx_keeps_feeds_for_a_second_and_for_as_long_as_the_service_is_down(
 
     newsroom.post(title="River rising")
     eventually(lambda: "River rising" in get(FEED).text, within=5, what="the post at the edge")
-    eventually(lambda: "River rising" in get("/streams/floods").text, within=5, what="the page at the edge")
+    eventually(
+        lambda: "River rising" in get("/streams/floods").text, within=5, what="the page at the edge"
+    )
     behind.stop()
     eventually(lambda: get(FEED).headers["X-Cache"] == "STALE", within=5, what="an old copy")
     assert "River rising" in get(FEED).text
-    eventually(lambda: get("/streams/floods").headers["X-Cache"] == "STALE", within=5, what="an old page")
+    eventually(
+        lambda: get("/streams/floods").headers["X-Cache"] == "STALE", within=5, what="an old page"
+    )
     assert "River rising" in get("/streams/floods").text
     assert get("/").status_code == 502, "what nobody asked for before is not there"
 
 
-def test_nginx_keeps_nothing_of_the_desk(behind: Behind, get: Callable[..., requests.Response], sqlite_db: Database) -> None:
+def test_nginx_keeps_nothing_of_the_desk(
+    behind: Behind, get: Callable[..., requests.Response], sqlite_db: Database
+) -> None:
     Newsroom(sqlite_db)
     for _ in range(2):
         for path in ("/desk", "/login"):
@@ -255,13 +304,17 @@ def test_no_log_holds_the_token_of_a_link(nginx: Nginx, sqlite_db: Database) -> 
     Newsroom(sqlite_db)
     token = "t0ken" * 8
     paths = ["/login/", "/login/password/", "/p/", "/p/move/", "/u/", "/subscribe/", "/hooks/"]
-    for name in ("news.example.org", "other.example.net"):  # one answers, the other says 502, which goes into the log of errors
+    # one answers, the other says 502, which goes into the log of errors
+    for name in ("news.example.org", "other.example.net"):
         for path in paths:
             nginx.get(f"{path}{token}?a={token}", name)
             nginx.get(f"/static/x.css?a={token}", name, Referer=f"https://{name}{path}{token}")
     nginx.stop()
     nginx.start()
-    logs = {path.name: path.read_text() for path in [*(nginx.folder / "log").iterdir(), nginx.folder / "error.log"]}
+    logs = {
+        path.name: path.read_text()
+        for path in [*(nginx.folder / "log").iterdir(), nginx.folder / "error.log"]
+    }
     assert not [name for name, text in logs.items() if "t0ken" in text]
     logged = logs["news.example.org.access.log"]
     for path in paths:

@@ -1,6 +1,8 @@
-"""What real readers make of the feeds: one story, which all of them follow in step, in Atom and in RSS.
+"""What real readers make of the feeds: one story, which all of them follow in step, in Atom and in
+RSS.
 
-What changes later is looked at in those that keep entries; rss2email sends each once, and that was it.
+What changes later is looked at in those that keep entries; rss2email sends each once, and that was
+it.
 """
 
 import json
@@ -34,7 +36,9 @@ class Step:
 
 
 class Story:
-    """A service behind a proxy, whose address is BASE_URL, and every reader that is on this machine."""
+    """A service behind a proxy, whose address is BASE_URL, and every reader that is on this
+    machine.
+    """
 
     def __init__(self, folder, at_end: ExitStack) -> None:
         self.proxy, inbox = Proxy(), at_end.enter_context(mail_server())
@@ -60,11 +64,15 @@ class Story:
     def until(self, text: str, files: Sequence[str] = FILES) -> None:
         """Wait until the service says it in these formats."""
         for name in files:
-            eventually(lambda name=name: text in self.site.get(f"/streams/floods/{name}").text, what=text)
+            eventually(
+                lambda name=name: text in self.site.get(f"/streams/floods/{name}").text, what=text
+            )
 
     @contextmanager
     def two_around(self, before: str, after: str):
-        """Post one entry right before the service answers, and another right after; the seconds in which they came out."""
+        """Post one entry right before the service answers, and another right after; the seconds in
+        which they came out.
+        """
         actor, seconds = Actor.of(command_line_account(self.site.db)), set()
 
         def post(title: str) -> None:
@@ -90,7 +98,9 @@ class Story:
             found = {name: pool.submit(reader.fetch) for name, reader in self.readers.items()}
         for name, news in found.items():
             reader = self.readers[name]
-            self.steps[name][step] = Step(news.result(), reader.shown, self.proxy.statuses(reader.agent))
+            self.steps[name][step] = Step(
+                news.result(), reader.shown, self.proxy.statuses(reader.agent)
+            )
 
     def entry(self, title: str) -> dict:
         return next(one for one in self.posted if one["uid"] == self.uids[title])
@@ -100,7 +110,9 @@ class Story:
 def story(tmp_path_factory):
     with ExitStack() as at_end:
         story = Story(tmp_path_factory.mktemp("readers"), at_end)
-        story.post("Six metres", "--dek", "A record", "--by", "Ines Valbrook", "--at", "2026-03-14T08:00Z")
+        story.post(
+            "Six metres", "--dek", "A record", "--by", "Ines Valbrook", "--at", "2026-03-14T08:00Z"
+        )
         story.fetch("first")
         story.fetch("second")
         story.fetch("third")
@@ -111,7 +123,17 @@ def story(tmp_path_factory):
         story.post("Dyke holds")
         story.fetch("two more")
         story.site.do("entry", "edit", story.uids["Bridge closd"], "--title", "Bridge closed")
-        story.site.do("entry", "edit", story.uids["Six metres"], "--kind", "correction", "--note", "It was five.", "--title", "Five metres")
+        story.site.do(
+            "entry",
+            "edit",
+            story.uids["Six metres"],
+            "--kind",
+            "correction",
+            "--note",
+            "It was five.",
+            "--title",
+            "Five metres",
+        )
         story.until("It was five.")
         story.fetch("changes")
         story.posted = json.loads(story.site.do("entry", "list", "--json", "--state", "published"))
@@ -140,7 +162,10 @@ def test_an_entry_comes_with_title_link_date_and_author(steps, story, key):
     for place in key("Six metres"):
         shown = steps["first"].shown[place]
         assert (shown.title, shown.author) == ("Six metres", "Ines Valbrook")
-        assert (shown.link, shown.published) == (posted["url"], datetime.fromisoformat(posted["published_at"]))
+        assert (shown.link, shown.published) == (
+            posted["url"],
+            datetime.fromisoformat(posted["published_at"]),
+        )
         assert "A record" in shown.text
 
 
@@ -162,7 +187,9 @@ def test_what_changes_is_not_new(steps):
 
 @pytest.mark.parametrize("steps", [name for name in READERS if name != "rss2email"], indirect=True)
 def test_what_changed_is_shown(steps, key):
-    for closed, corrected, withdrawn in zip(key("Bridge closd"), key("Six metres"), key("Dyke holds"), strict=True):
+    for closed, corrected, withdrawn in zip(
+        key("Bridge closd"), key("Six metres"), key("Dyke holds"), strict=True
+    ):
         assert steps["changes"].shown[closed].title == "Bridge closed"
         assert steps["changes"].shown[corrected].title == "Five metres"
         assert "It was five." in steps["changes"].shown[corrected].text
@@ -171,7 +198,9 @@ def test_what_changed_is_shown(steps, key):
 
 
 def test_who_asks_between_two_entries_of_one_second_gets_the_second_too(story):
-    """libcurl drops a whole answer whose Last-Modified is no later than the date of the one that it has."""
+    """libcurl drops a whole answer whose Last-Modified is no later than the date of the one that it
+    has.
+    """
     newsboat = story.readers.get("newsboat") or missing("newsboat")
     for number in range(20):  # a busy machine may need some tries
         with story.two_around(f"Before {number}", f"After {number}") as seconds:
@@ -185,5 +214,6 @@ def test_who_asks_between_two_entries_of_one_second_gets_the_second_too(story):
 
 def test_the_doctor_agrees(story):
     reports = json.loads(story.site.do("doctor", "feeds", "--json", "--url", story.site.base_url))
-    assert len(reports) == 3 * 3 * 3  # the site's, the stream's and the contributor's; nothing has a tag
+    # the site's, the stream's and the contributor's; nothing has a tag
+    assert len(reports) == 3 * 3 * 3
     assert [report["path"] for report in reports if report["verdict"] == "bad"] == []

@@ -34,7 +34,9 @@ class Hook(HTTPServer):
 
 
 class Story:
-    """A service with a story `floods`, two readers and a webhook; each test posts entries of its own."""
+    """A service with a story `floods`, two readers and a webhook; each test posts entries of its
+    own.
+    """
 
     def __init__(self, site, inbox, hook):
         self.site, self.inbox, self.hook = site, inbox, hook
@@ -71,10 +73,29 @@ def story(tmp_path_factory):
         at_end.callback(site.close)
         site.start()
         story = Story(site, inbox, hook)
-        site.do("stream", "add", "floods", "--title", "The floods", "--dek", "The river rises.", "--contributor", "Ines Valbrook")
+        site.do(
+            "stream",
+            "add",
+            "floods",
+            "--title",
+            "The floods",
+            "--dek",
+            "The river rises.",
+            "--contributor",
+            "Ines Valbrook",
+        )
         site.do("subscriber", "add", READER, "--stream", "floods", "--confirmed")
         site.do("subscriber", "add", OTHER, "--confirmed")
-        added = site.do("channel", "add", "bot", "--url", f"json://{hook.host}:{hook.port}/hook", "--stream", "floods", "--json")
+        added = site.do(
+            "channel",
+            "add",
+            "bot",
+            "--url",
+            f"json://{hook.host}:{hook.port}/hook",
+            "--stream",
+            "floods",
+            "--json",
+        )
         story.secret = json.loads(added)["signing_secret"]
         yield story
 
@@ -87,8 +108,15 @@ def test_an_entry_is_in_all_feeds_and_on_the_page_within_a_second(story):
     added = story.site.run("entry", "add", "floods", "--title", "Six metres", "--dek", "A record", "--by", "Ines Valbrook",
                            "--by", "Jory Pell", "--tag", "River", "--body-file", "body.md")  # fmt: skip
     uid = added.out.strip()
-    found = {name: eventually(lambda name=name: story.feed(name).get("Six metres"), within=1, what=name) for name in FORMATS}
-    page = eventually(lambda: "Six metres" in (text := story.site.get("/streams/floods").text) and text, within=1, what="the page")
+    found = {
+        name: eventually(lambda name=name: story.feed(name).get("Six metres"), within=1, what=name)
+        for name in FORMATS
+    }
+    page = eventually(
+        lambda: "Six metres" in (text := story.site.get("/streams/floods").text) and text,
+        within=1,
+        what="the page",
+    )
     path = f"/streams/floods/entries/{uid}"
     link = story.site.base_url + path
     posted = json.loads(story.site.do("entry", "list", "--json", "--state", "published"))[0]
@@ -96,16 +124,26 @@ def test_an_entry_is_in_all_feeds_and_on_the_page_within_a_second(story):
         entry = found[name]
         assert (entry.link, entry.id) == (link, posted["guid"])
         assert [author.name for author in entry.authors] == ["Ines Valbrook", "Jory Pell"]
-        assert entry.published_parsed[:6] == feedparser.datetimes._parse_date(posted["published_at"])[:6]
-        assert [tag.label or tag.term for tag in entry.tags if "importance" not in (tag.scheme or "")] == ["River"]
+        assert (
+            entry.published_parsed[:6]
+            == feedparser.datetimes._parse_date(posted["published_at"])[:6]
+        )
+        assert [
+            tag.label or tag.term for tag in entry.tags if "importance" not in (tag.scheme or "")
+        ] == ["River"]
         assert "<strong>6.02 metres</strong>" in entry.content[0].value
     item = found["feed.json"]
-    assert (item["url"], item["id"], item["date_published"]) == (link, posted["guid"], posted["published_at"])
+    assert (item["url"], item["id"], item["date_published"]) == (
+        link,
+        posted["guid"],
+        posted["published_at"],
+    )
     assert [author["name"] for author in item["authors"]] == ["Ines Valbrook", "Jory Pell"]
     assert "<strong>6.02 metres</strong>" in item["content_html"]
     assert f'href="{path}"' in page or f'href="{link}"' in page
     assert "A record" in page
-    assert all(f'href="{story.site.base_url}/streams/floods/{name}"' in page for name in FORMATS)  # what readers' programs look for
+    # what readers' programs look for
+    assert all(f'href="{story.site.base_url}/streams/floods/{name}"' in page for name in FORMATS)
 
 
 def test_each_reader_gets_one_mail_with_what_mail_programs_want(story):
@@ -115,7 +153,9 @@ def test_each_reader_gets_one_mail_with_what_mail_programs_want(story):
     assert [len(story.mails(reader, "Sirens sound")) for reader in (READER, OTHER)] == [1, 1]
     assert (mail["To"], mail["From"]) == (READER, "The Courier <courier@news.example>")
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    leave = re.fullmatch(rf"<({re.escape(story.site.base_url)}/u/[\w-]+)>", mail["List-Unsubscribe"])[1]
+    leave = re.fullmatch(
+        rf"<({re.escape(story.site.base_url)}/u/[\w-]+)>", mail["List-Unsubscribe"]
+    )[1]
     assert mail["List-Id"] == "<floods.127.0.0.1>"
     assert mail["Message-ID"].endswith("@news.example>")
     assert f"<entry-{uid}@news.example>" in mail["References"]
@@ -130,10 +170,16 @@ def test_each_reader_gets_one_mail_with_what_mail_programs_want(story):
 def test_a_webhook_gets_one_request_that_it_can_verify(story):
     uid = story.post("Pumps arrive", "--tag", "Pumps")
     eventually(lambda: story.site.alerts()[0]["sent"] == 3, what="the sending")
-    told = [request for request in story.hook.requests_of("publish") if json.loads(request.data)["title"] == "Pumps arrive"]
+    told = [
+        request
+        for request in story.hook.requests_of("publish")
+        if json.loads(request.data)["title"] == "Pumps arrive"
+    ]
     assert len(told) == 1
     fields = dict(part.split("=") for part in told[0].headers["Storywire-Signature"].split(","))
-    signed = hmac.new(story.secret.encode(), fields["t"].encode() + b"." + told[0].data, hashlib.sha256).hexdigest()
+    signed = hmac.new(
+        story.secret.encode(), fields["t"].encode() + b"." + told[0].data, hashlib.sha256
+    ).hexdigest()
     assert hmac.compare_digest(fields["v1"], signed)
     assert json.loads(told[0].data)["url"].endswith(f"/streams/floods/entries/{uid}")
 
@@ -144,15 +190,26 @@ def test_one_click_ends_the_mails_for_that_reader_alone(story):
     story.post("Before leaving")
     mail = eventually(lambda: story.mails(leaving, "Before leaving"), what="the mail")[0].message
     link = mail["List-Unsubscribe"].strip("<>")
-    assert requests.get(link, timeout=10).status_code == 200  # a program that looks at links must not end anything
+    # a program that looks at links must not end anything
+    assert requests.get(link, timeout=10).status_code == 200
     assert "other" not in requests.get(link, timeout=10).text
     story.post("Still there")
     eventually(lambda: story.mails(leaving, "Still there"), what="the mail")
     # As mail providers do it: no cookie, no referrer, RFC 8058 section 3.2's body.
-    answers = [requests.post(link, data={"List-Unsubscribe": "One-Click"}, timeout=10, allow_redirects=False) for _ in range(2)]
-    assert [(answer.status_code, "Set-Cookie" in answer.headers) for answer in answers] == [(200, False)] * 2
+    answers = [
+        requests.post(
+            link, data={"List-Unsubscribe": "One-Click"}, timeout=10, allow_redirects=False
+        )
+        for _ in range(2)
+    ]
+    assert [(answer.status_code, "Set-Cookie" in answer.headers) for answer in answers] == [
+        (200, False)
+    ] * 2
     story.post("After leaving")
-    eventually(lambda: story.mails(READER, "After leaving") and story.mails(OTHER, "After leaving"), what="the mails")
+    eventually(
+        lambda: story.mails(READER, "After leaving") and story.mails(OTHER, "After leaving"),
+        what="the mails",
+    )
     eventually(lambda: story.site.alerts()[0]["sent"] == 3, what="the sending")
     assert not story.mails(leaving, "After leaving")
 
@@ -163,20 +220,42 @@ def test_a_reader_that_has_it_already_gets_304(story, name):
     first = story.site.get(path)
     assert first.status_code == 200
     again = story.site.get(path, headers={"If-None-Match": first.headers["ETag"]})
-    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", first.headers["ETag"])
+    assert (again.status_code, again.content, again.headers["ETag"]) == (
+        304,
+        b"",
+        first.headers["ETag"],
+    )
     head = requests.head(story.site.base_url + path, timeout=10)
-    assert (head.status_code, head.content, head.headers["ETag"]) == (200, b"", first.headers["ETag"])
-    assert head.headers["Content-Length"] == first.headers["Content-Length"], "in the coding in which it would come"
+    assert (head.status_code, head.content, head.headers["ETag"]) == (
+        200,
+        b"",
+        first.headers["ETag"],
+    )
+    assert head.headers["Content-Length"] == first.headers["Content-Length"], (
+        "in the coding in which it would come"
+    )
 
 
 def test_a_retracted_entry_is_gone_and_those_told_hear_of_it(story):
     uid = story.post("Dyke holds")
     eventually(lambda: story.site.alerts()[0]["sent"] == 3, what="the sending")
     story.site.do("entry", "retract", uid, "--note", "It did not.")
-    eventually(lambda: "Dyke holds" not in story.site.get("/streams/floods").text, within=1, what="the retraction")
+    eventually(
+        lambda: "Dyke holds" not in story.site.get("/streams/floods").text,
+        within=1,
+        what="the retraction",
+    )
     gone = story.site.get(f"/streams/floods/entries/{uid}")
-    assert (gone.status_code, "It did not." in gone.text, "Dyke holds" in gone.text) == (410, True, False)
-    eventually(lambda: not any("Dyke holds" in story.feed(name) for name in FORMATS), within=1, what="the retraction in the feeds")
+    assert (gone.status_code, "It did not." in gone.text, "Dyke holds" in gone.text) == (
+        410,
+        True,
+        False,
+    )
+    eventually(
+        lambda: not any("Dyke holds" in story.feed(name) for name in FORMATS),
+        within=1,
+        what="the retraction in the feeds",
+    )
     eventually(lambda: story.site.alerts()[0]["sent"] == 3, what="the sending of the retraction")
     told = [json.loads(request.data) for request in story.hook.requests_of("retraction")]
     assert [one["note"] for one in told] == ["It did not."]
@@ -197,15 +276,18 @@ def test_a_second_service_on_the_same_data_ends_with_one_sentence(story, tmp_pat
     ended = second.run("serve")
     assert ended.code == os.EX_CONFIG
     worker = story.site.children()["worker"].pid
-    assert ended.sentence == (
-        f"Another worker (process {worker}) already uses {story.site.folder / 'data'}; "
+    assert (
+        ended.sentence
+        == f"Another worker (process {worker}) already uses {story.site.folder / 'data'}; "
         "stop it, or choose another folder with STORYWIRE_DATA_DIR."
     )
     assert story.site.get("/readyz").status_code == 200
 
 
 def read_until_refused(site, answers):
-    """Ask for a feed again and again, as long as connections live and new ones are let in; what came of each request."""
+    """Ask for a feed again and again, as long as connections live and new ones are let in; what
+    came of each request.
+    """
     while True:
         connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=PATIENCE)
         try:
@@ -221,7 +303,8 @@ def read_until_refused(site, answers):
                 except (ConnectionResetError, BrokenPipeError):
                     if not used:
                         raise
-                    break  # closed while idle, just as it was asked again: nobody has read that request
+                    # closed while idle, just as it was asked again: nobody has read that request
+                    break
                 answers.append((answer.status, answer.read().endswith(b"</feed>\n")))
                 used = True
 
@@ -249,7 +332,9 @@ def test_callers_who_leave_while_the_service_ends_do_not_make_it_abort(tmp_path)
         site.start("demo")
         callers = [socket.create_connection(("127.0.0.1", site.port)) for _ in range(24)]
         for caller in callers:
-            caller.sendall(b"GET /streams/tarrow-rises/atom.xml HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            caller.sendall(
+                b"GET /streams/tarrow-rises/atom.xml HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            )
         callers[0].recv(1)  # they are being answered
         site.process.terminate()
         for caller in callers:
@@ -281,7 +366,10 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     ("settings", "sentence"),
     [
         ({"web_threads": "99"}, "STORYWIRE_WEB_THREADS: write a whole number from 1 to 4."),
-        ({"mail_url": "mail.example.org"}, "STORYWIRE_MAIL_URL begins with smtp://, smtps:// or smtp+starttls://."),
+        (
+            {"mail_url": "mail.example.org"},
+            "STORYWIRE_MAIL_URL begins with smtp://, smtps:// or smtp+starttls://.",
+        ),
     ],
     ids=str,
 )

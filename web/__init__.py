@@ -1,4 +1,6 @@
-"""The web door: public pages, feeds, the desk.  `create_app` composes it; `wsgi.py` holds the one that a server runs."""
+"""The web door: public pages, feeds, the desk. `create_app` composes it; `wsgi.py` holds the one
+that a server runs.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -37,7 +39,9 @@ from web.templating import set_up_templates
 
 
 def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[], None]) -> Flask:
-    """The application over these parts; ``ring`` is called after each change and must return at once."""
+    """The application over these parts; ``ring`` is called after each change and must return at
+    once.
+    """
     app = Flask(__name__)
     shelf = make_shelf(settings, db, app.wsgi_app)
 
@@ -54,7 +58,8 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     app.wsgi_app = BodyInTime(  # type: ignore[method-assign]
         app.wsgi_app, threads=settings.web_threads, max_bytes=partial(max_bytes, app), reads=reads
     )
-    if settings.proxies:  # one more than there are would let anybody write the address that the throttles count
+    # one more than there are would let anybody write the address that the throttles count
+    if settings.proxies:
         app.wsgi_app = ForwardedFor(app.wsgi_app, settings.proxies)  # type: ignore[method-assign]
     layer = app.extensions["shelf_layer"] = ShelfLayer(app.wsgi_app, shelf)
     overload = app.extensions["overload"] = OverloadLayer(layer)
@@ -69,6 +74,21 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     set_up_templates(app, settings)
     set_up_languages(app)
     add_error_pages(app)
-    for blueprint in (public, robots, finder, media, theme, icons, subscribe, leave, preferences, health, metrics, login, passwords, desk):
+    for blueprint in (
+        public,
+        robots,
+        finder,
+        media,
+        theme,
+        icons,
+        subscribe,
+        leave,
+        preferences,
+        health,
+        metrics,
+        login,
+        passwords,
+        desk,
+    ):
         app.register_blueprint(blueprint)
     return app

@@ -1,6 +1,8 @@
-"""Moments as a page writes them: in the story's own time zone, never relative to now, so that bytes stay the same.
+"""Moments as a page writes them: in the story's own time zone, never relative to now, so that bytes
+stay the same.
 
-Names of days and months are Babel's, in the language of the page: the C library's follow a locale that is the whole process's.
+Names of days and months are Babel's, in the language of the page: the C library's follow a locale
+that is the whole process's.
 """
 
 from collections.abc import Sequence
@@ -49,8 +51,12 @@ _PATTERNS = {
 
 @cache
 def _style(language: str) -> _Style:
-    days, days_in_short = ([get_day_names(width, locale=language)[n] for n in range(7)] for width in _WIDTHS)
-    months, months_in_short = ([get_month_names(width, locale=language)[n] for n in range(1, 13)] for width in _WIDTHS)
+    days, days_in_short = (
+        [get_day_names(width, locale=language)[n] for n in range(7)] for width in _WIDTHS
+    )
+    months, months_in_short = (
+        [get_month_names(width, locale=language)[n] for n in range(1, 13)] for width in _WIDTHS
+    )
     return _Style(days, days_in_short, months, months_in_short, **_PATTERNS.get(language, {}))
 
 
@@ -77,7 +83,9 @@ def seconds(moment: datetime, timezone: str) -> str:
 def day(moment: datetime, timezone: str) -> str:
     """Saturday 14 March 2026"""
     style = _style(page_language())
-    return style.day.format(weekday=style.days[local(moment, timezone).weekday()], date=in_full(moment, timezone))
+    return style.day.format(
+        weekday=style.days[local(moment, timezone).weekday()], date=in_full(moment, timezone)
+    )
 
 
 def in_full(moment: datetime, timezone: str) -> str:
@@ -89,11 +97,17 @@ def in_full(moment: datetime, timezone: str) -> str:
 def stamp(moment: datetime, timezone: str) -> str:
     """Sat 14 March 2026, 09:42"""
     at, style = local(moment, timezone), _style(page_language())
-    return style.stamp.format(weekday=style.days_in_short[at.weekday()], date=in_full(moment, timezone), time=f"{at:%H:%M}")
+    return style.stamp.format(
+        weekday=style.days_in_short[at.weekday()],
+        date=in_full(moment, timezone),
+        time=f"{at:%H:%M}",
+    )
 
 
 def near(moment: datetime, timezone: str, beside: datetime) -> str:
-    """As short as may be said beside the moment ``beside``: 09:42 on its day, Fri 22:05 in its week, 13 Mar in its year, else 2025."""
+    """As short as may be said beside the moment ``beside``: 09:42 on its day, Fri 22:05 in its
+    week, 13 Mar in its year, else 2025.
+    """
     at, other = local(moment, timezone), local(beside, timezone)
     if at.date() == other.date():
         return f"{at:%H:%M}"
@@ -130,11 +144,15 @@ def _place(timezone: str, language: str) -> str:
 
 
 def zone_label(moment: datetime, timezone: str) -> str:
-    """Kyiv (EET); the abbreviation is the one in force at that moment, left out where it only repeats the name."""
+    """Kyiv (EET); the abbreviation is the one in force at that moment, left out where it only
+    repeats the name.
+    """
     abbreviation = f"{local(moment, timezone):%Z}"
     city = place(timezone)
     abbreviation = dict(words(page_language()).zones).get(abbreviation, abbreviation)
-    return city if abbreviation == city or not abbreviation.isalpha() else f"{city} ({abbreviation})"
+    return (
+        city if abbreviation == city or not abbreviation.isalpha() else f"{city} ({abbreviation})"
+    )
 
 
 def time_tag(moment: datetime, timezone: str, text: str, css_class: str = "") -> Markup:
@@ -149,8 +167,12 @@ def input_value(moment: datetime, timezone: str) -> str:
     return f"{local(moment, timezone):%Y-%m-%dT%H:%M}"
 
 
-def by_day(entries: Sequence[Entry], timezone: str, by: str = "published_at") -> list[tuple[Markup, list[Entry]]]:
-    """Entries under the days there on which they came out, or on which another of their moments is, in their order."""
+def by_day(
+    entries: Sequence[Entry], timezone: str, by: str = "published_at"
+) -> list[tuple[Markup, list[Entry]]]:
+    """Entries under the days there on which they came out, or on which another of their moments is,
+    in their order.
+    """
 
     def date_of(entry: Entry) -> date:
         return local(getattr(entry, by), timezone).date()
@@ -159,5 +181,7 @@ def by_day(entries: Sequence[Entry], timezone: str, by: str = "published_at") ->
     for on, group in groupby(entries, date_of):
         found = list(group)
         heading = day(getattr(found[0], by), timezone)
-        groups.append((Markup('<time datetime="{}">{}</time>').format(on.isoformat(), heading), found))
+        groups.append(
+            (Markup('<time datetime="{}">{}</time>').format(on.isoformat(), heading), found)
+        )
     return groups

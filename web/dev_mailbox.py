@@ -1,4 +1,6 @@
-"""Mail caught by the demo's mail server: one file a message, stored by the catcher, shown on the desk."""
+"""Mail caught by the demo's mail server: one file a message, stored by the catcher, shown on the
+desk.
+"""
 
 import os
 import re
@@ -35,7 +37,9 @@ class CaughtMail:
 
 @dataclass(frozen=True)
 class CaughtMessage(CaughtMail):
-    """A whole message; ``headers`` in their order, decoded, without the two that hold the envelope; no such part: None."""
+    """A whole message; ``headers`` in their order, decoded, without the two that hold the envelope;
+    no such part: None.
+    """
 
     sender: str
     to: str
@@ -45,11 +49,22 @@ class CaughtMessage(CaughtMail):
     headers: tuple[tuple[str, str], ...]
 
 
-def store(folder: Path, sender: str, recipients: Sequence[str], content: bytes, *, now: datetime | None = None) -> str:
-    """Keep a message with its envelope and return its id; when it returns, a power loss no longer loses it.  Raises OSError."""
+def store(
+    folder: Path,
+    sender: str,
+    recipients: Sequence[str],
+    content: bytes,
+    *,
+    now: datetime | None = None,
+) -> str:
+    """Keep a message with its envelope and return its id; when it returns, a power loss no longer
+    loses it. Raises OSError.
+    """
     name = f"{now or datetime.now(UTC):{_STAMP}}-{secrets.token_hex(4)}"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    envelope = f"{_FROM}: {sender}\r\n{_TO}: {', '.join(recipients)}\r\n".encode("utf-8", "surrogateescape")
+    envelope = f"{_FROM}: {sender}\r\n{_TO}: {', '.join(recipients)}\r\n".encode(
+        "utf-8", "surrogateescape"
+    )
     draft = folder / f"{name}.tmp"
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(envelope + content)
@@ -61,13 +76,22 @@ def store(folder: Path, sender: str, recipients: Sequence[str], content: bytes, 
 
 
 def caught(folder: Path, *, limit: int = 50, offset: int = 0) -> list[CaughtMail]:
-    """At most ``limit`` mails, newest first, after the ``offset`` newest; empty where none was ever caught."""
-    ids = sorted((path.stem for path in folder.glob("*.eml") if _ID.fullmatch(path.stem)), reverse=True)
-    return [CaughtMail(**_summary(mail_id, _open(folder, mail_id, _HEADERS_WITHIN))) for mail_id in ids[offset : offset + limit]]
+    """At most ``limit`` mails, newest first, after the ``offset`` newest; empty where none was ever
+    caught.
+    """
+    ids = sorted(
+        (path.stem for path in folder.glob("*.eml") if _ID.fullmatch(path.stem)), reverse=True
+    )
+    return [
+        CaughtMail(**_summary(mail_id, _open(folder, mail_id, _HEADERS_WITHIN)))
+        for mail_id in ids[offset : offset + limit]
+    ]
 
 
 def read_caught(folder: Path, mail_id: str) -> CaughtMessage:
-    """The whole mail; raises NotFound, also for an id that could not be one of ours, such as a path."""
+    """The whole mail; raises NotFound, also for an id that could not be one of ours, such as a
+    path.
+    """
     message = _open(folder, mail_id)
     return CaughtMessage(
         **_summary(mail_id, message),
@@ -76,7 +100,11 @@ def read_caught(folder: Path, mail_id: str) -> CaughtMessage:
         date=_header(message, "Date"),
         text=_text(message, "text/plain"),
         html=_text(message, "text/html"),
-        headers=tuple((name, _decoded(value)) for name, value in message.raw_items() if name not in {_FROM, _TO}),
+        headers=tuple(
+            (name, _decoded(value))
+            for name, value in message.raw_items()
+            if name not in {_FROM, _TO}
+        ),
     )
 
 
@@ -106,11 +134,16 @@ def _summary(mail_id: str, message: Message) -> dict[str, Any]:
 
 
 def _header(message: Message, name: str) -> str:
-    return next((_decoded(value) for found, value in message.raw_items() if found.lower() == name.lower()), "")
+    return next(
+        (_decoded(value) for found, value in message.raw_items() if found.lower() == name.lower()),
+        "",
+    )
 
 
 def _decoded(raw: object) -> str:
-    """A header as a person reads it: unfolded, encoded words (RFC 2047) and plain UTF-8 (RFC 6532) decoded; a broken one as it came."""
+    """A header as a person reads it: unfolded, encoded words (RFC 2047) and plain UTF-8 (RFC 6532)
+    decoded; a broken one as it came.
+    """
     text = _FOLD.sub("", str(raw)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
         return _encodable(str(make_header(decode_header(text))))
@@ -136,7 +169,9 @@ def _text(message: Message, kind: str) -> str | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power loss: fsync of a file does not cover its folder's entry."""
+    """Make the new name itself survive a power loss: fsync of a file does not cover its folder's
+    entry.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -8,7 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 _LONGEST = 30_000  # characters of both: comparing costs the square of the words
-_FEW, _MOST_PAIRS = 200, 200_000  # parts from which difflib passes over frequent ones; pairs that are compared below that
+# parts from which difflib passes over frequent ones; pairs that are compared below that
+_FEW, _MOST_PAIRS = 200, 200_000
 _WORD = re.compile(r"\s+|\w+|[^\w\s]+")
 
 
@@ -28,7 +29,9 @@ def words(former: str, present: str) -> Markup:
 
 
 def paragraphs(former: str, present: str) -> list[Markup]:
-    """The paragraphs that differ, each as by `words`; a sentence instead where the texts are too long to compare."""
+    """The paragraphs that differ, each as by `words`; a sentence instead where the texts are too
+    long to compare.
+    """
     if former == present:
         return []
     if len(former) + len(present) > _LONGEST:
@@ -42,10 +45,12 @@ def paragraphs(former: str, present: str) -> list[Markup]:
 
 
 def _steps(a: Sequence[str], b: Sequence[str]) -> Iterable[tuple[str, int, int, int, int]]:
-    """How ``b`` came from ``a``, as difflib's opcodes; one replacement where finding out could take seconds.
+    """How ``b`` came from ``a``, as difflib's opcodes; one replacement where finding out could take
+    seconds.
 
-    Beside 200 parts and more difflib takes frequent ones for no sign of what belongs together, which keeps it quick; beside
-    fewer it does not, and a text that repeats one word a thousand times would hold a thread for minutes.
+    Beside 200 parts and more difflib takes frequent ones for no sign of what belongs together,
+    which keeps it quick; beside fewer it does not, and a text that repeats one word a thousand
+    times would hold a thread for minutes.
     """
     if len(b) < _FEW and len(a) * len(b) > _MOST_PAIRS:
         return [("replace", 0, len(a), 0, len(b))]
@@ -54,12 +59,21 @@ def _steps(a: Sequence[str], b: Sequence[str]) -> Iterable[tuple[str, int, int, 
 
 def contents(former: Mapping[str, Any], present: Mapping[str, Any]) -> list[Markup]:
     """What changed between two revisions, in the order in which a page shows it."""
-    changed = [part for name in ("title", "dek", "body") for part in paragraphs(former[name], present[name])]
+    changed = [
+        part
+        for name in ("title", "dek", "body")
+        for part in paragraphs(former[name], present[name])
+    ]
     for name in ("tags", "importance", "link"):
-        old, new = (", ".join(value) if isinstance(value, list) else value for value in (former[name], present[name]))
+        old, new = (
+            ", ".join(value) if isinstance(value, list) else value
+            for value in (former[name], present[name])
+        )
         if old != new:
             changed.append(Markup("{}: {}").format(name.capitalize(), words(old, new)))
-    old, new = (" · ".join(one["alt"] for one in text.get("pictures", [])) for text in (former, present))
+    old, new = (
+        " · ".join(one["alt"] for one in text.get("pictures", [])) for text in (former, present)
+    )
     if old != new:
         changed.append(Markup("Pictures: {}").format(words(old, new)))
     if former["byline"] != present["byline"]:

@@ -14,14 +14,23 @@ from werkzeug.exceptions import HTTPException
 from models.text.errors import Conflict, Forbidden, Gone, Invalid, NotFound, ServiceError, TooMany
 from web.language import at_desk, mark, said
 
-_STATUS: dict[type[ServiceError], int] = {Invalid: 422, Forbidden: 403, NotFound: 404, Gone: 410, Conflict: 409, TooMany: 429}
+_STATUS: dict[type[ServiceError], int] = {
+    Invalid: 422,
+    Forbidden: 403,
+    NotFound: 404,
+    Gone: 410,
+    Conflict: 409,
+    TooMany: 429,
+}
 _SENTENCES = {
     400: mark("The browser sent something that cannot be read. Go back and try again."),
     403: mark("This is not yours to do."),
     404: mark("There is nothing at this address."),
     405: mark("This address does not take that kind of request."),
     413: mark("That is too much at once. Shorten the text and send it again."),
-    500: mark("Something went wrong here, not with you. It has been written down; try again in a moment."),
+    500: mark(
+        "Something went wrong here, not with you. It has been written down; try again in a moment."
+    ),
     503: mark("The service cannot reach its data. Try again in a moment."),
 }
 # Python's phrases for these two changed with RFC 9110.
@@ -52,7 +61,9 @@ Page = Callable[[ServiceError], ResponseReturnValue]
 
 
 def show_again(page: Page) -> None:
-    """Answer an Invalid or Conflict of this request by that page, which gives the person back what was typed."""
+    """Answer an Invalid or Conflict of this request by that page, which gives the person back what
+    was typed.
+    """
     g.form_again = page
 
 
@@ -69,7 +80,12 @@ def add_error_pages(app: Flask) -> None:
 def error_page(status: int, sentence: str) -> Response:
     """A page with that status and sentence."""
     title = gettext(_TITLES.get(status) or HTTPStatus(status).phrase.capitalize())
-    response = make_response(render_template("sentence.html", status=status, title=title, sentence=sentence, at_desk=at_desk()), status)
+    response = make_response(
+        render_template(
+            "sentence.html", status=status, title=title, sentence=sentence, at_desk=at_desk()
+        ),
+        status,
+    )
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -92,8 +108,14 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     if 300 <= status < 400:
         return error
-    own = error.description if error.description and error.description != type(error).description else None
-    response = error_page(status, gettext(own or _SENTENCES.get(status, HTTPStatus(status).description + ".")))
+    own = (
+        error.description
+        if error.description and error.description != type(error).description
+        else None
+    )
+    response = error_page(
+        status, gettext(own or _SENTENCES.get(status, HTTPStatus(status).description + "."))
+    )
     for name, value in error.get_headers(request.environ):
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
@@ -109,25 +131,39 @@ def _database_away(error: OperationalError) -> ResponseReturnValue:
 
 
 def _met_another(error: IntegrityError) -> ResponseReturnValue:
-    """Two requests that make the same thing met on PostgreSQL; the other won, and this one changed nothing.
+    """Two requests that make the same thing met on PostgreSQL; the other won, and this one changed
+    nothing.
 
-    Any other broken constraint is a fault of ours: it is logged with its trace, and answered with 500.
+    Any other broken constraint is a fault of ours: it is logged with its trace, and answered with
+    500.
     """
     if not _is_unique_violation(error):
         raise error
     current_app.logger.warning("two requests met: %s", str(error.orig).partition("\n")[0])
-    return _service_error(Conflict("Somebody else made the same at the same moment. Look, and send it again."))
+    return _service_error(
+        Conflict("Somebody else made the same at the same moment. Look, and send it again.")
+    )
 
 
 def _is_unique_violation(error: IntegrityError) -> bool:
     if isinstance(error.orig, sqlite3.IntegrityError):
-        return error.orig.sqlite_errorcode in {sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY}
-    return getattr(error.orig, "sqlstate", None) == "23505"  # unique_violation, PostgreSQL appendix A
+        return error.orig.sqlite_errorcode in {
+            sqlite3.SQLITE_CONSTRAINT_UNIQUE,
+            sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
+        }
+    # unique_violation, PostgreSQL appendix A
+    return getattr(error.orig, "sqlstate", None) == "23505"
 
 
 def _not_storable(error: DataError) -> ResponseReturnValue:
-    """A value that the database cannot hold, such as a number out of its range: nothing of that name is there, or can be."""
-    current_app.logger.warning("a value was refused by the database: %s", str(error.orig).partition("\n")[0])
+    """A value that the database cannot hold, such as a number out of its range: nothing of that
+    name is there, or can be.
+    """
+    current_app.logger.warning(
+        "a value was refused by the database: %s", str(error.orig).partition("\n")[0]
+    )
     if request.method in {"GET", "HEAD"}:
         return error_page(404, gettext(_SENTENCES[404]))
-    return _service_error(Invalid("form", "a value in it cannot be stored. Go back, change it and send it again."))
+    return _service_error(
+        Invalid("form", "a value in it cannot be stored. Go back, change it and send it again.")
+    )

@@ -9,10 +9,14 @@ LINES = ("picture", "alt", "credit")
 
 
 def once(sent: Mapping[str, str]) -> dict[str, str]:
-    """The first value of each field, of `LINES` all of them; by that a form goes through a log-in, a question or a refusal."""
+    """The first value of each field, of `LINES` all of them; by that a form goes through a log-in,
+    a question or a refusal.
+    """
     if not isinstance(sent, MultiDict):
         return dict(sent)
-    return {name: "\n".join(values) if name in LINES else values[0] for name, values in sent.lists()}
+    return {
+        name: "\n".join(values) if name in LINES else values[0] for name, values in sent.lists()
+    }
 
 
 def lines(value: str) -> list[str]:

@@ -29,7 +29,9 @@ def alive() -> ResponseReturnValue:
 
 @health.get("/readyz")
 def ready() -> ResponseReturnValue:
-    """The site can do its work: its database answers and is whole, its disk has room, and a worker runs."""
+    """The site can do its work: its database answers and is whole, its disk has room, and a worker
+    runs.
+    """
     if problem := _problem(service().db):
         return f"{problem}\n", 503, _HEADERS
     return "ready\n", 200, _HEADERS

@@ -1,6 +1,8 @@
-"""The language of a page: of its story, its recipient or the site, never of the browser, since one copy serves all.
+"""The language of a page: of its story, its recipient or the site, never of the browser, since one
+copy serves all.
 
-The desk speaks English.  Translations lie in ``translations/<language>/LC_MESSAGES/messages.po``; `make strings` keeps them in step.
+The desk speaks English. Translations lie in ``translations/<language>/LC_MESSAGES/messages.po``;
+`make strings` keeps them in step.
 """
 
 from contextlib import suppress
@@ -42,7 +44,9 @@ def set_up_languages(app: Flask) -> None:
     """Let templates say ``_("...")`` and ``ngettext("...", "...", number)``."""
     Babel(app).domain_instance = _Catalogs()
     # Instead of Jinja's own ways, which are long: a page has some hundred words of ours.
-    app.jinja_env.globals.update(_=_words, pgettext=_words_of, ngettext=_words_for, page_language=page_language)
+    app.jinja_env.globals.update(
+        _=_words, pgettext=_words_of, ngettext=_words_for, page_language=page_language
+    )
 
 
 def speak(language: str | None) -> None:
@@ -62,7 +66,9 @@ def page_language() -> str:
 
 
 def written(language: str) -> Markup:
-    """The attributes of an element in that language; ``data-words`` where our own words in it run the other way than its text."""
+    """The attributes of an element in that language; ``data-words`` where our own words in it run
+    the other way than its text.
+    """
     way, ours = direction(language), direction(page_language())
     attributes = Markup('lang="{}" dir="{}"').format(language, way)
     return attributes if way == ours else attributes + Markup(' data-words="{}"').format(ours)
@@ -76,7 +82,11 @@ def at_desk() -> bool:
 def said(error: ServiceError) -> str:
     """What an error says, in the language of the page."""
     sentence: str = gettext(error.sentence, **error.values)
-    return f"{_begun(gettext(error.field.replace('_', ' ')))}: {sentence}" if isinstance(error, Invalid) else sentence
+    return (
+        f"{_begun(gettext(error.field.replace('_', ' ')))}: {sentence}"
+        if isinstance(error, Invalid)
+        else sentence
+    )
 
 
 def reason(error: ServiceError) -> str:
@@ -113,7 +123,10 @@ def _words_of(context: str, text: str, **values: object) -> Markup:
 
 
 def _words_for(one: str, many: str, number: int, **values: object) -> Markup:
-    return Markup(catalog(page_language()).ungettext(one, many, number)) % {"num": number, **values}  # noqa: S704  our own words
+    return Markup(catalog(page_language()).ungettext(one, many, number)) % {  # noqa: S704  our own words
+        "num": number,
+        **values,
+    }
 
 
 @cache
@@ -123,7 +136,9 @@ def _markup(language: str, text: str, context: str = "") -> Markup:
 
 
 class _Catalogs(Domain):  # type: ignore[misc]
-    """Ours instead of Flask-Babel's, which wants compiled files beside the sources and asks what a browser wants."""
+    """Ours instead of Flask-Babel's, which wants compiled files beside the sources and asks what a
+    browser wants.
+    """
 
     def get_translations(self) -> NullTranslations:
         return catalog(page_language())

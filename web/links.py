@@ -51,4 +51,6 @@ def feed_url(topic: Topic, fmt: Format) -> str:
 def feeds_of(topic: Topic, flavour: str = "") -> list[FeedLink]:
     """A flavour of that feed in all formats, Atom first."""
     flavoured = replace(topic, flavour=Flavour(flavour))
-    return [FeedLink(name, feed_url(flavoured, fmt), fmt.media_type) for fmt, name in _NAMES.items()]
+    return [
+        FeedLink(name, feed_url(flavoured, fmt), fmt.media_type) for fmt, name in _NAMES.items()
+    ]

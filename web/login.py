@@ -1,4 +1,6 @@
-"""Logging in: by password, or by a link that works once.  The session's cookie holds a token, the rest is in SQL."""
+"""Logging in: by password, or by a link that works once. The session's cookie holds a token, the
+rest is in SQL.
+"""
 
 import re
 from dataclasses import dataclass
@@ -39,7 +41,8 @@ BROWSER_LIFE = timedelta(days=365)
 KEPT = "kept."  # before the names of fields that were sent while nobody was logged in
 _SHOWN = ("title", "dek", "body", "overview", "note")
 MAX_EMAIL = 320  # characters: RFC 3696 section 3 (64 of the local part, @, 255 of the domain)
-# Quotation marks are five bytes in HTML and three in a form, or one: so much longer may a page be than the form that it gives back.
+# Quotation marks are five bytes in HTML and three in a form, or one: so much longer may a page be
+# than the form that it gives back.
 _MAX_GROWTH_BYTES = 16_384
 _DESK_PATH = re.compile(r"/desk(?:/[A-Za-z0-9_-]+)*(?:\?[A-Za-z0-9_=&-]*)?")
 
@@ -61,8 +64,8 @@ class LoggedIn:
 def set_up_login(app: Flask) -> None:
     """Let `current_user` be found.
 
-    Not by `LoginManager.init_app`: it looks into the session after every request and before every template, so that
-    even public pages would vary by cookie.
+    Not by `LoginManager.init_app`: it looks into the session after every request and before every
+    template, so that even public pages would vary by cookie.
     """
     manager = LoginManager()
     manager.session_protection = None
@@ -97,12 +100,23 @@ def may_publish() -> bool:
 
 
 def ask_to_log_in() -> ResponseReturnValue:
-    """Lead to the log-in and back; what a form sent is kept in the page meanwhile, so that none of it is lost."""
+    """Lead to the log-in and back; what a form sent is kept in the page meanwhile, so that none of
+    it is lost.
+    """
     if request.method in {"GET", "HEAD"}:
-        query = f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
+        query = (
+            f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
+        )
         return redirect(url_for("login.form", next=desk_path(request.path + query)), 303)
-    kept = {KEPT + name: value for name, value in once(request.form).items() if name != "csrf_token"}
-    return _form(401, next_path=request.path, kept=kept, message="Your log-in has ended. Nothing is lost: log in and send it again.")
+    kept = {
+        KEPT + name: value for name, value in once(request.form).items() if name != "csrf_token"
+    }
+    return _form(
+        401,
+        next_path=request.path,
+        kept=kept,
+        message="Your log-in has ended. Nothing is lost: log in and send it again.",
+    )
 
 
 def desk_path(value: str) -> str:
@@ -120,16 +134,25 @@ def form() -> ResponseReturnValue:
 @login.post("/login")
 def enter() -> ResponseReturnValue:
     """Log in by e-mail and password; then show again what a form had sent before, or lead on."""
-    email, next_path = request.form.get("email", "").replace("\x00", ""), desk_path(request.form.get("next", ""))
+    email, next_path = (
+        request.form.get("email", "").replace("\x00", ""),
+        desk_path(request.form.get("next", "")),
+    )
     kept = {name: value for name, value in request.form.items() if name.startswith(KEPT)}
     password, client = request.form.get("password", ""), request.remote_addr or ""
-    token = log_in(service().db, email, password, client, this_browser(), known_browser=known_browser(email))
+    token = log_in(
+        service().db, email, password, client, this_browser(), known_browser=known_browser(email)
+    )
     if token is None:
         message = "This address and password do not belong together."
         return _form(422, next_path=next_path, kept=kept, email=email, message=message)
     begin_session(token)
     if kept:
-        return send_again(next_path, {name.removeprefix(KEPT): value for name, value in kept.items()}, "You are logged in again.")
+        return send_again(
+            next_path,
+            {name.removeprefix(KEPT): value for name, value in kept.items()},
+            "You are logged in again.",
+        )
     return redirect(next_path, 303)
 
 
@@ -144,7 +167,11 @@ def enter_by_link(token: str) -> ResponseReturnValue:
     """Log in by a link."""
     opened = use_login_link(service().db, token, this_browser())
     if opened is None:
-        raise Gone("link", "log-in", "This log-in link was used or is older than 15 minutes. Ask for a new one.")
+        raise Gone(
+            "link",
+            "log-in",
+            "This log-in link was used or is older than 15 minutes. Ask for a new one.",
+        )
     begin_session(opened)
     return redirect("/desk", 303)
 
@@ -162,7 +189,13 @@ def leave_desk() -> ResponseReturnValue:
 def send_again(path: str, fields: dict[str, str], message: str) -> Response:
     """A page that shows what a form had sent, with a button that sends it once more."""
     shown = {name: value for name, value in fields.items() if name in _SHOWN and value}
-    return _no_store(make_response(render_template("desk/again.html", path=path, fields=fields, shown=shown, message=message)))
+    return _no_store(
+        make_response(
+            render_template(
+                "desk/again.html", path=path, fields=fields, shown=shown, message=message
+            )
+        )
+    )
 
 
 def this_browser() -> str:
@@ -181,7 +214,9 @@ def _browser_cookie() -> str:
 
 
 def begin_session(token: str) -> None:
-    """Log this browser in by the token of a new session, and remember that this account has used it."""
+    """Log this browser in by the token of a new session, and remember that this account has used
+    it.
+    """
     session.clear()  # nothing of an earlier session lives on, its CSRF token neither
     session.permanent = True
     account = session_account(service().db, token)
@@ -196,19 +231,41 @@ def begin_session(token: str) -> None:
     @after_this_request
     def _remember_browser(response: Response) -> Response:
         secure: bool = current_app.config["SESSION_COOKIE_SECURE"]
-        options: dict[str, Any] = {"max_age": BROWSER_LIFE, "secure": secure, "httponly": True, "samesite": "Lax"}
+        options: dict[str, Any] = {
+            "max_age": BROWSER_LIFE,
+            "secure": secure,
+            "httponly": True,
+            "samesite": "Lax",
+        }
         response.set_cookie(_browser_cookie(), cookie, **options)
         return response
 
 
-def _form(status: int, *, next_path: str, message: str = "", email: str = "", kept: dict[str, str] | None = None) -> Response:
-    """The page with what a form had sent, unless that would be much longer than it came: anybody may ask for this page."""
+def _form(
+    status: int,
+    *,
+    next_path: str,
+    message: str = "",
+    email: str = "",
+    kept: dict[str, str] | None = None,
+) -> Response:
+    """The page with what a form had sent, unless that would be much longer than it came: anybody
+    may ask for this page.
+    """
     kept = kept or {}
-    if sum(len(escape(name)) + len(escape(value)) for name, value in kept.items()) > (request.content_length or 0) + _MAX_GROWTH_BYTES:
+    if (
+        sum(len(escape(name)) + len(escape(value)) for name, value in kept.items())
+        > (request.content_length or 0) + _MAX_GROWTH_BYTES
+    ):
         kept = {}
-        message = "Your log-in has ended, and this text is too unusual to be carried on. Log in, go back, and send it again."
+        message = (
+            "Your log-in has ended, and this text is too unusual to be carried on. Log in, go back,"
+            " and send it again."
+        )
     next_path, email = desk_path(next_path), email[:MAX_EMAIL]
-    page = render_template("login.html", next_path=next_path, message=message, email=email, kept=kept, shown=_SHOWN)
+    page = render_template(
+        "login.html", next_path=next_path, message=message, email=email, kept=kept, shown=_SHOWN
+    )
     return _no_store(make_response(page, status))
 
 

@@ -28,11 +28,16 @@ def show() -> ResponseReturnValue:
     """What the ledger and this process say; who may ask is a setting."""
     token = service().settings.metrics_token.get_secret_value()
     if token and not _bears(token):
-        return _refused(401, "Send the value of STORYWIRE_METRICS_TOKEN as `Authorization: Bearer ...`.", {"WWW-Authenticate": "Bearer"})
+        return _refused(
+            401,
+            "Send the value of STORYWIRE_METRICS_TOKEN as `Authorization: Bearer ...`.",
+            {"WWW-Authenticate": "Bearer"},
+        )
     if not token and not _from_here():
         return _refused(
             404,
-            "Set STORYWIRE_METRICS_TOKEN and send it; without one only a site whose BASE_URL is local shows them, to its own machine.",
+            "Set STORYWIRE_METRICS_TOKEN and send it; without one only a site whose BASE_URL is"
+            " local shows them, to its own machine.",
             {},
         )
     registry = CollectorRegistry()
@@ -40,7 +45,11 @@ def show() -> ResponseReturnValue:
     registry.register(_BuildInfo())
     registry.register(current_app.extensions["request_metrics"].histogram)
     ProcessCollector(registry=registry)
-    return Response(generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4, headers={"Cache-Control": "no-store"})
+    return Response(
+        generate_latest(registry),
+        content_type=CONTENT_TYPE_PLAIN_0_0_4,
+        headers={"Cache-Control": "no-store"},
+    )
 
 
 def _ledger() -> tuple[list[Gauge], bool]:
@@ -54,14 +63,20 @@ def _ledger() -> tuple[list[Gauge], bool]:
 
 def _bears(token: str) -> bool:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
+    return scheme.lower() == "bearer" and hmac.compare_digest(
+        given.strip().encode("utf-8", "replace"), token.encode()
+    )
 
 
 def _from_here() -> bool:
-    """A program on this machine itself, and no proxy on it that speaks for others: not all say that they do."""
+    """A program on this machine itself, and no proxy on it that speaks for others: not all say that
+    they do.
+    """
     if not service().settings.only_here:
         return False
-    return (request.remote_addr or "").startswith(_LOOPBACK) and not any(name in request.headers for name in _FORWARDED)
+    return (request.remote_addr or "").startswith(_LOOPBACK) and not any(
+        name in request.headers for name in _FORWARDED
+    )
 
 
 def _refused(status: int, sentence: str, headers: dict[str, str]) -> Response:
@@ -88,18 +103,28 @@ class _Found(Collector):
             up = "1 while the broker takes connections of this process"
             yield GaugeMetricFamily("storywire_broker_up", up, broker_answers(broker_url))
         shelf = service().shelf
-        yield GaugeMetricFamily("storywire_shelf_documents", "Finished documents that this process keeps", len(shelf))
+        yield GaugeMetricFamily(
+            "storywire_shelf_documents", "Finished documents that this process keeps", len(shelf)
+        )
         yield GaugeMetricFamily("storywire_shelf_bytes", "Bytes that they take", shelf.bytes)
         memory: MemoryLayer = current_app.extensions["memory"]
-        hits = CounterMetricFamily("storywire_http_memory_hits", "Answers sent from memory as they stand there", labels=["status"])
+        hits = CounterMetricFamily(
+            "storywire_http_memory_hits",
+            "Answers sent from memory as they stand there",
+            labels=["status"],
+        )
         hits.add_metric(["2xx"], memory.sent.read())
         hits.add_metric(["3xx"], memory.unchanged.read())
         yield hits
-        yield CounterMetricFamily("storywire_shelf_faults", "Documents that this process could not make", shelf.faults)
+        yield CounterMetricFamily(
+            "storywire_shelf_faults", "Documents that this process could not make", shelf.faults
+        )
 
 
 class _BuildInfo(Collector):
     """Which version answers."""
 
     def collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("storywire_build", "Version of this node", {"version": version("storywire")})
+        yield InfoMetricFamily(
+            "storywire_build", "Version of this node", {"version": version("storywire")}
+        )

@@ -40,16 +40,24 @@ def form(token: str) -> ResponseReturnValue:
 def choose(token: str) -> ResponseReturnValue:
     """Take the password, and log in by it."""
     show_again(lambda error: _choose(token, error))
-    begin_session(choose_password(service().db, token, request.form.get("password", ""), this_browser()))
+    begin_session(
+        choose_password(service().db, token, request.form.get("password", ""), this_browser())
+    )
     return redirect("/desk", 303)
 
 
 def _ask(email: str = "", error: ServiceError | None = None) -> ResponseReturnValue:
-    return unshared(make_response(render_template("login_forgotten.html", sent=False, email=email, error=error)))
+    return unshared(
+        make_response(render_template("login_forgotten.html", sent=False, email=email, error=error))
+    )
 
 
 def _choose(token: str, error: ServiceError | None = None) -> ResponseReturnValue:
     with service().db.read() as tx:
         account = who_chooses(tx, token)
     wrong = {"password": error.reason} if isinstance(error, Invalid) else {}
-    return unshared(make_response(render_template("login_password.html", token=token, found=account, wrong=wrong)))
+    return unshared(
+        make_response(
+            render_template("login_password.html", token=token, found=account, wrong=wrong)
+        )
+    )

@@ -4,11 +4,17 @@ from flask import Response, request
 
 from feeds.cache.validators import conditional, etag
 
-# A click shows what is there now, at the price of a 304; while we are down a cache may go on for a day.
+# A click shows what is there now, at the price of a 304; while we are down a cache may go on for a
+# day.
 _PAGE = "public, max-age=0, stale-if-error=86400"
 
 
-def answer(document: str | bytes, *, content_type: str = "text/html; charset=utf-8", cache_control: str = _PAGE) -> Response:
+def answer(
+    document: str | bytes,
+    *,
+    content_type: str = "text/html; charset=utf-8",
+    cache_control: str = _PAGE,
+) -> Response:
     """The document, or 304 where the reader has it already."""
     body = document.encode() if isinstance(document, str) else document
     tag = etag(body)

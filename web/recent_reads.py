@@ -1,4 +1,6 @@
-"""What was asked of the database a moment ago, for questions that a page asks again and again while somebody types."""
+"""What was asked of the database a moment ago, for questions that a page asks again and again while
+somebody types.
+"""
 
 import time
 from collections.abc import Callable, Hashable
@@ -12,7 +14,9 @@ _MOST = 1_000
 
 
 class Recent:
-    """Answers by their question.  Threads share it; two that ask at once may both go to the database."""
+    """Answers by their question. Threads share it; two that ask at once may both go to the
+    database.
+    """
 
     def __init__(self) -> None:
         self._known: dict[Hashable, tuple[float, Any]] = {}

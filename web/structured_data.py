@@ -1,4 +1,6 @@
-"""What programs read on a page, in schema.org's words: JSON-LD, a block of data that no browser runs."""
+"""What programs read on a page, in schema.org's words: JSON-LD, a block of data that no browser
+runs.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,8 +25,12 @@ Found = dict[str, Any]
 
 
 def data_block(found: Found) -> Markup:
-    """The content of a script element: nothing in it can end that (HTML section 13.2.5.4), whatever an editor wrote."""
-    return Markup(json.dumps(found, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))  # noqa: S704
+    """The content of a script element: nothing in it can end that (HTML section 13.2.5.4), whatever
+    an editor wrote.
+    """
+    return Markup(  # noqa: S704
+        json.dumps(found, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    )
 
 
 def live_blog(page: StreamPage) -> Found:
@@ -39,10 +45,16 @@ def live_blog(page: StreamPage) -> Found:
             "datePublished": _time(page.began, stream),
             "dateModified": _time(stream.changed_at, stream),
             "coverageStartTime": _time(page.began, stream),
-            "coverageEndTime": _time(stream.last_entry_at or stream.changed_at, stream) if ended else None,
+            "coverageEndTime": _time(stream.last_entry_at or stream.changed_at, stream)
+            if ended
+            else None,
             "image": _pictures([stream.picture] if stream.picture else []),
             "publisher": _publisher(),
-            "liveBlogUpdate": [_update(entry, stream) for entry in page.entries if entry.state is EntryState.PUBLISHED],
+            "liveBlogUpdate": [
+                _update(entry, stream)
+                for entry in page.entries
+                if entry.state is EntryState.PUBLISHED
+            ],
         }
     )
 
@@ -51,17 +63,30 @@ def posting(page: EntryPage) -> Found:
     """An entry by itself, with the corrections that were made."""
     stream = page.entry.stream
     corrections = [change for change in page.history if change.kind is RevisionKind.CORRECTION]
-    told = [{"@type": "CorrectionComment", "text": each.note, "datePublished": _time(each.at, stream)} for each in corrections]
+    told = [
+        {"@type": "CorrectionComment", "text": each.note, "datePublished": _time(each.at, stream)}
+        for each in corrections
+    ]
     whole = {"@type": "LiveBlogPosting", "url": stream_url(stream.slug), "headline": stream.title}
     own = {"@context": "https://schema.org"} | _update(page.entry, stream)
-    return _known(own | {"inLanguage": stream.language, "publisher": _publisher(), "isPartOf": whole, "correction": told})
+    return _known(
+        own
+        | {
+            "inLanguage": stream.language,
+            "publisher": _publisher(),
+            "isPartOf": whole,
+            "correction": told,
+        }
+    )
 
 
 def _update(entry: Entry, stream: Stream) -> Found:
     return _known(
         _posting("BlogPosting", entry_url(stream.slug, entry.uid), entry.title, entry.dek)
         | {
-            "articleBody": to_text(entry.body, entry_url(stream.slug, entry.uid)) or entry.dek or entry.title,
+            "articleBody": to_text(entry.body, entry_url(stream.slug, entry.uid))
+            or entry.dek
+            or entry.title,
             "author": _people(entry.byline),
             "datePublished": _time(entry.published_at, stream),
             "dateModified": _time(entry.updated_at, stream),
@@ -72,18 +97,36 @@ def _update(entry: Entry, stream: Stream) -> Found:
 
 
 def _posting(kind: str, url: str, title: str, dek: str, stream: Stream | None = None) -> Found:
-    return {"@type": kind, "@id": url, "url": url, "headline": title, "description": dek, "inLanguage": stream and stream.language}
+    return {
+        "@type": kind,
+        "@id": url,
+        "url": url,
+        "headline": title,
+        "description": dek,
+        "inLanguage": stream and stream.language,
+    }
 
 
 def _people(persons: Sequence[Contributor]) -> Sequence[Found]:
     """Whoever is credited, else the house."""
-    return [{"@type": "Person", "name": who.name, "url": contributor_url(who.slug)} for who in persons] or [{"@id": _house()}]
+    return [
+        {"@type": "Person", "name": who.name, "url": contributor_url(who.slug)} for who in persons
+    ] or [{"@id": _house()}]
 
 
 def _publisher() -> Found:
     own = current_app.extensions["logo"]
-    logo = {"@type": "ImageObject", "url": site_url(own.url if own else url_for("static", filename="mark.svg"))}
-    return {"@type": "Organization", "@id": _house(), "name": service().settings.site_name, "url": site_url("/"), "logo": logo}
+    logo = {
+        "@type": "ImageObject",
+        "url": site_url(own.url if own else url_for("static", filename="mark.svg")),
+    }
+    return {
+        "@type": "Organization",
+        "@id": _house(),
+        "name": service().settings.site_name,
+        "url": site_url("/"),
+        "logo": logo,
+    }
 
 
 def _house() -> str:
@@ -92,7 +135,15 @@ def _house() -> str:
 
 def _pictures(pictures: Sequence[Picture]) -> Sequence[Found]:
     files = [picture.largest for picture in pictures]
-    return [{"@type": "ImageObject", "url": site_url(file.path), "width": file.width, "height": file.height} for file in files]
+    return [
+        {
+            "@type": "ImageObject",
+            "url": site_url(file.path),
+            "width": file.width,
+            "height": file.height,
+        }
+        for file in files
+    ]
 
 
 def _time(moment: datetime | None, stream: Stream) -> str | None:

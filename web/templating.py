@@ -30,7 +30,10 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
     app.url_map.converters.update(CONVERTERS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR  # every link to one holds its digest
-    digests = {path.name: sha256(path.read_bytes()).hexdigest()[:12] for path in Path(str(app.static_folder)).iterdir()}
+    digests = {
+        path.name: sha256(path.read_bytes()).hexdigest()[:12]
+        for path in Path(str(app.static_folder)).iterdir()
+    }
 
     def asset(name: str) -> str:
         return url_for("static", filename=name, v=digests[name])

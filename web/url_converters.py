@@ -41,7 +41,13 @@ class Sha256Converter(BaseConverter):
     regex = r"[0-9a-f]{64}"
 
 
-CONVERTERS = {"sha256": Sha256Converter, "slug": SlugConverter, "words": WordsConverter, "uid": UidConverter, "token": TokenConverter}
+CONVERTERS = {
+    "sha256": Sha256Converter,
+    "slug": SlugConverter,
+    "words": WordsConverter,
+    "uid": UidConverter,
+    "token": TokenConverter,
+}
 
 
 def number(value: str | None) -> int | None:

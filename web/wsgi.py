@@ -1,4 +1,6 @@
-"""The application that a WSGI server runs: `web.wsgi:app`, composed from the settings of this process."""
+"""The application that a WSGI server runs: `web.wsgi:app`, composed from the settings of this
+process.
+"""
 
 import atexit
 import logging
@@ -14,8 +16,11 @@ from web import create_app
 from web.middleware.connections import MAX_PER_ADDRESS, ConnectionGuard
 
 _settings = load_settings()
-if _settings.lacks_database:  # deleted since `serve` looked: a new, empty one must not take its place
-    raise BadSettings(f"There is no database in {_settings.data_dir.absolute()}. Bring it back from a backup.")
+# deleted since `serve` looked: a new, empty one must not take its place
+if _settings.lacks_database:
+    raise BadSettings(
+        f"There is no database in {_settings.data_dir.absolute()}. Bring it back from a backup."
+    )
 _db = open_database(
     _settings.resolved_database_url,
     gates=Gates.of(_settings),
@@ -23,11 +28,17 @@ _db = open_database(
     process="web",
 )
 _flask = create_app(_settings, load_keys(_settings), _db, ring=make_doorbell(_settings))
-_watcher = Watcher(_db, _flask.extensions["storywire"].shelf, Troubles(logging.getLogger("web.middleware.cache_layer")))
+_watcher = Watcher(
+    _db,
+    _flask.extensions["storywire"].shelf,
+    Troubles(logging.getLogger("web.middleware.cache_layer")),
+)
 _watcher.start()
 atexit.register(_watcher.close)
 # A proxy's connections are those of all clients together.
-_guard = ConnectionGuard(_flask.extensions["reads"], max_per_address=None if _settings.proxies else MAX_PER_ADDRESS)
+_guard = ConnectionGuard(
+    _flask.extensions["reads"], max_per_address=None if _settings.proxies else MAX_PER_ADDRESS
+)
 _guard.start()
 atexit.register(_guard.close)
 app = _flask.wsgi_app

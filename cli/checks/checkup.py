@@ -64,7 +64,9 @@ class Checkup:
             reason = str(exc.orig).partition("\n")[0]
             advice = "Check STORYWIRE_DATABASE_URL and that the database server runs."
             if self._opened.embedded:
-                advice = "Bring the file back from a backup, or from the copy made before an upgrade."
+                advice = (
+                    "Bring the file back from a backup, or from the copy made before an upgrade."
+                )
             return fault(f"The database cannot be used: {reason}.", advice)
         if not pending:
             state = "was not set up to the end"

@@ -21,7 +21,8 @@ def check_database(checkup: Checkup) -> Iterator[CheckResult]:
     if checkup.db is not None and (lost := find_lost_rows(checkup.db)):
         yield fault(
             lost.sentence,
-            "Go back to it as docs/upgrading.md says. If nothing is missing, move the copy elsewhere.",
+            "Go back to it as docs/upgrading.md says. If nothing is missing, move the copy"
+            " elsewhere.",
         )
 
 
@@ -39,4 +40,7 @@ def _check_file(db: Database) -> Iterator[CheckResult]:
     try:
         db.file.look_inside()
     except DatabaseFileFault as exc:
-        yield fault(str(exc), "Restore it from a backup (docs/upgrading.md says how a copy is put in its place).")
+        yield fault(
+            str(exc),
+            "Restore it from a backup (docs/upgrading.md says how a copy is put in its place).",
+        )

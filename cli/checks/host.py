@@ -25,8 +25,8 @@ def check_settings(checkup: Checkup) -> Iterator[CheckResult]:
         return
     if not settings.proxies:
         yield warning(
-            f"Readers reach the site at {settings.base_url}, but STORYWIRE_PROXIES is 0: all of them "
-            "count as one address, and no proxy buffers slow requests.",
+            f"Readers reach the site at {settings.base_url}, but STORYWIRE_PROXIES is 0: all of"
+            " them count as one address, and no proxy buffers slow requests.",
             "Run it behind a reverse proxy such as nginx and set STORYWIRE_PROXIES=1.",
         )
     if settings.mail_from.rstrip(">").endswith("@localhost"):
@@ -88,14 +88,22 @@ def check_web(checkup: Checkup) -> Iterator[CheckResult]:
 
 
 def check_proxies(checkup: Checkup) -> Iterator[CheckResult]:
-    """The proxies remove X_Forwarded_For, by which a client could choose the address that counts for it."""
+    """The proxies remove X_Forwarded_For, by which a client could choose the address that counts
+    for it.
+    """
     settings = checkup.settings
-    # The web server refuses a value that is no address, so the second answer tells whether it came through.
-    if settings.proxies and _status(settings.base_url, {}) == 200 and _status(settings.base_url, {"X_Forwarded_For": "unknown"}) == 400:
+    # The web server refuses a value that is no address, so the second answer tells whether it came
+    # through.
+    if (
+        settings.proxies
+        and _status(settings.base_url, {}) == 200
+        and _status(settings.base_url, {"X_Forwarded_For": "unknown"}) == 400
+    ):
         yield warning(
-            "The proxy in front passes the header X_Forwarded_For on, by which clients can choose the address "
-            "that limits and proofs of consent name.",
-            "Let it remove headers whose names have an underscore (docs/operating.md has a line for each proxy).",
+            "The proxy in front passes the header X_Forwarded_For on, by which clients can choose"
+            " the address that limits and proofs of consent name.",
+            "Let it remove headers whose names have an underscore (docs/operating.md has a line for"
+            " each proxy).",
         )
 
 

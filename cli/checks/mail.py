@@ -47,7 +47,9 @@ def check_templates(checkup: Checkup) -> Iterator[CheckResult]:
     """Templates of your own can be rendered."""
     if not (checkup.settings.data_dir / "templates").is_dir():
         return
-    from notifier.content.template_samples import template_faults  # noqa: PLC0415  it imports every chat service
+    from notifier.content.template_samples import (  # noqa: PLC0415  it imports every chat service
+        template_faults,
+    )
 
     for problem in template_faults(checkup.settings):
         yield fault(problem, "Correct the file, or delete it to use the built-in one.")
@@ -60,18 +62,27 @@ def _sentence(text: str) -> str:
 def _how_to_connect(cause: BaseException | None, reason: str, server: MailServer) -> str:
     match cause:
         case smtplib.SMTPAuthenticationError() if not _wants_tls(reason):
-            return f"Check user and password in {_URL}; write special characters as %40 and the like."
+            return (
+                f"Check user and password in {_URL}; write special characters as %40 and the like."
+            )
         case ssl.SSLCertVerificationError():
             return (
                 f"Write the host in {_URL} as it stands in the certificate. If a private authority "
                 "signed it, set SSL_CERT_FILE to a file with that authority, for the service too."
             )
         case ssl.SSLError():
-            return f"Port {server.port} may not speak TLS like this: use smtp+starttls:// (commonly port 587) or smtps:// (465)."
+            return (
+                f"Port {server.port} may not speak TLS like this: use smtp+starttls:// (commonly"
+                " port 587) or smtps:// (465)."
+            )
         case smtplib.SMTPNotSupportedError() if server.security == "starttls":
-            return "Use smtps:// if the server encrypts from the start, or smtp:// if it never does."
+            return (
+                "Use smtps:// if the server encrypts from the start, or smtp:// if it never does."
+            )
         case smtplib.SMTPNotSupportedError():
-            return f"It may take log-ins over TLS only: write smtp+starttls:// or smtps:// in {_URL}."
+            return (
+                f"It may take log-ins over TLS only: write smtp+starttls:// or smtps:// in {_URL}."
+            )
         case smtplib.SMTPResponseException():
             return _how_to_be_let_in(reason)
         case socket.gaierror():
@@ -82,7 +93,10 @@ def _how_to_connect(cause: BaseException | None, reason: str, server: MailServer
 def _how_to_send(outcome: SendError, sender: str) -> str:
     if _wants_tls(str(outcome)) or _wants_login(str(outcome)):
         return _how_to_be_let_in(str(outcome))
-    return f"Allow {sender} on the mail server, or set STORYWIRE_MAIL_FROM to an address of yours there."
+    return (
+        f"Allow {sender} on the mail server, or set STORYWIRE_MAIL_FROM to an address of yours"
+        " there."
+    )
 
 
 def _how_to_be_let_in(reply: str) -> str:

@@ -54,7 +54,9 @@ def check_sending(checkup: Checkup) -> Iterator[CheckResult]:
         late = select(func.count()).select_from(Alert)
         held = tx.scalar(late.where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None))) or 0
         overdue = tx.scalar(select(func.count()).select_from(Entry).where(Entry.late)) or 0
-        waits = tx.scalars(select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "")).all()
+        waits = tx.scalars(
+            select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "")
+        ).all()
     if site.sending_paused:
         yield fault("All sending is paused.", "Run `storywire resume` to go on.")
     if site.held_reason is not None:
@@ -69,8 +71,10 @@ def check_sending(checkup: Checkup) -> Iterator[CheckResult]:
         )
     if overdue:
         yield fault(
-            f"Entries are held because the service was not running when they should have gone out: {overdue}.",
-            "See `storywire entry list --state scheduled`; then `storywire entry publish`, or choose another time on the desk.",
+            "Entries are held because the service was not running when they should have gone out:"
+            f" {overdue}.",
+            "See `storywire entry list --state scheduled`; then `storywire entry publish`, or"
+            " choose another time on the desk.",
         )
     for reason in waits:
         yield fault(reason, "Mail is tried again by itself; see the check `mail`.")
@@ -85,7 +89,8 @@ def _overdue(db: Database) -> Iterator[CheckResult]:
     for (_, service), seconds in ages.items():
         if seconds > _LATE_SECONDS:
             yield fault(
-                f"Messages by {service} wait: the oldest for {_duration(timedelta(seconds=seconds))}.",
+                f"Messages by {service} wait: the oldest for"
+                f" {_duration(timedelta(seconds=seconds))}.",
                 "Check that enough workers run, and look at their log.",
             )
 
@@ -95,7 +100,11 @@ def check_channels(checkup: Checkup) -> Iterator[CheckResult]:
     if checkup.db is None:
         return
     with checkup.db.read() as tx:
-        failing = tx.execute(select(Recipient.address, Recipient.reason).where(Recipient.failing).order_by(Recipient.sick_since)).all()
+        failing = tx.execute(
+            select(Recipient.address, Recipient.reason)
+            .where(Recipient.failing)
+            .order_by(Recipient.sick_since)
+        ).all()
     for name, reason in failing[:_SHOWN_CHANNELS]:
         yield fault(
             f"The channel {name} is failing: {reason}",

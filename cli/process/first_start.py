@@ -1,4 +1,6 @@
-"""When a new site may be made: never by accident in the place of one whose data is elsewhere or lost."""
+"""When a new site may be made: never by accident in the place of one whose data is elsewhere or
+lost.
+"""
 
 import re
 from pathlib import Path
@@ -17,11 +19,16 @@ def refuse_lost_site(settings: Settings) -> None:
         return
     if not path.parent.is_dir():
         return
-    traces = sorted(file for file in path.parent.iterdir() if _TRACE.fullmatch(file.name.removeprefix(path.name)))
+    traces = sorted(
+        file
+        for file in path.parent.iterdir()
+        if _TRACE.fullmatch(file.name.removeprefix(path.name))
+    )
     if traces:
         raise BadSettings(
-            f"There was a site in {path.parent}: {traces[0].name} is there, but {path.name} is missing. "
-            f"Bring {path.name} back from a backup. To begin a new site, move {traces[0].name} away first."
+            f"There was a site in {path.parent}: {traces[0].name} is there, but {path.name} is"
+            f" missing. Bring {path.name} back from a backup. To begin a new site, move"
+            f" {traces[0].name} away first."
         )
 
 
@@ -36,14 +43,14 @@ def refuse_accidental_site(settings: Settings) -> None:
         return
     if not settings.secret_key.get_secret_value() and (settings.data_dir / "secret.key").exists():
         raise BadSettings(
-            f"There is a key in {settings.data_dir.absolute()}, but no database. Bring {path.name} back from a backup, "
-            "or run `storywire init` to begin a new site with this key."
+            f"There is a key in {settings.data_dir.absolute()}, but no database. Bring {path.name}"
+            " back from a backup, or run `storywire init` to begin a new site with this key."
         )
     chosen = settings.data_dir.is_absolute() or bool(settings.database_url)
     if not chosen and not Path(TOML_FILE).exists() and any(Path().iterdir()):
         raise BadSettings(
-            f"There is no site in {settings.data_dir.absolute()}. Set STORYWIRE_DATA_DIR to the full path of your site's folder, "
-            "or run `storywire init` here to begin a new site."
+            f"There is no site in {settings.data_dir.absolute()}. Set STORYWIRE_DATA_DIR to the"
+            " full path of your site's folder, or run `storywire init` here to begin a new site."
         )
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """How to ask a process: GET ``path`` every ``interval`` seconds; its answer within ``timeout`` seconds is an answer, whatever
-    its status.  After ``failures`` times without one in a row the process counts as frozen; ``start_seconds`` it may take to start."""
+    """How to ask a process: GET ``path`` every ``interval`` seconds; its answer within ``timeout``
+    seconds is an answer, whatever its status. After ``failures`` times without one in a row the
+    process counts as frozen; ``start_seconds`` it may take to start.
+    """
 
     path: str = "/healthz"
     interval: float = 10.0
@@ -19,9 +21,13 @@ class HealthCheck:
 
 
 class Watch:
-    """Asks the process behind an address in a thread of its own, and calls ``frozen`` once if it no longer answers."""
+    """Asks the process behind an address in a thread of its own, and calls ``frozen`` once if it no
+    longer answers.
+    """
 
-    def __init__(self, check: HealthCheck, address: tuple[str, int], frozen: Callable[[], None]) -> None:
+    def __init__(
+        self, check: HealthCheck, address: tuple[str, int], frozen: Callable[[], None]
+    ) -> None:
         self._check = check
         self._address = address
         self._frozen = frozen
@@ -34,7 +40,8 @@ class Watch:
 
     def _run(self) -> None:
         silences = 0
-        timeout = self._check.start_seconds  # a starting process answers the first question once it is there
+        # a starting process answers the first question once it is there
+        timeout = self._check.start_seconds
         while silences < self._check.failures:
             silences = 0 if self._answers(timeout) else silences + 1
             timeout = self._check.timeout
@@ -45,7 +52,9 @@ class Watch:
     def _answers(self, timeout: float) -> bool:
         connection = http.client.HTTPConnection(*self._address, timeout=timeout)
         try:
-            connection.request("GET", self._check.path, headers={"Host": "localhost", "Connection": "close"})
+            connection.request(
+                "GET", self._check.path, headers={"Host": "localhost", "Connection": "close"}
+            )
             connection.getresponse()
         except (OSError, http.client.HTTPException):
             return False

@@ -1,4 +1,6 @@
-"""The demo's mail server: takes every message on loopback and keeps it in a folder, so that sending goes the real way."""
+"""The demo's mail server: takes every message on loopback and keeps it in a folder, so that sending
+goes the real way.
+"""
 
 import asyncio
 import socket
@@ -22,14 +24,18 @@ class _Catcher:
         """Answer 250 only when the message is on the disk: the sender forgets it then."""
         assert isinstance(envelope.content, bytes)
         try:
-            name = await asyncio.to_thread(store, self._folder, envelope.mail_from or "", envelope.rcpt_tos, envelope.content)
+            name = await asyncio.to_thread(
+                store, self._folder, envelope.mail_from or "", envelope.rcpt_tos, envelope.content
+            )
         except OSError as exc:
             return f"451 4.3.0 The message could not be stored: {exc.strerror}"
         return f"250 2.0.0 Caught as {name}"
 
 
 def run_catcher(folder: Path, host: str, port: int) -> None:
-    """Catch mail into ``folder`` until SIGTERM or SIGINT; the socket is the supervisor's, else one of its own.  Raises CannotStart."""
+    """Catch mail into ``folder`` until SIGTERM or SIGINT; the socket is the supervisor's, else one
+    of its own. Raises CannotStart.
+    """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # where it is, the desk shows its page
     asyncio.run(_serve(folder, inherited() or listen(host, port)))
 
@@ -40,7 +46,13 @@ async def _serve(folder: Path, listener: socket.socket) -> None:
     on_stop(lambda: loop.call_soon_threadsafe(stop.set))
     catcher = _Catcher(folder)
     server = await loop.create_server(
-        lambda: SMTP(catcher, data_size_limit=SIZE_LIMIT, enable_SMTPUTF8=True, hostname="localhost", ident="Storywire mail catcher"),
+        lambda: SMTP(
+            catcher,
+            data_size_limit=SIZE_LIMIT,
+            enable_SMTPUTF8=True,
+            hostname="localhost",
+            ident="Storywire mail catcher",
+        ),
         sock=listener,
     )
     await stop.wait()

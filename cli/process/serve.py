@@ -25,20 +25,29 @@ APPLICATION = "web.wsgi:app"
 
 @click.command()
 @click.option("--host", help="Address to listen on, instead of STORYWIRE_HOST.")
-@click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of STORYWIRE_PORT.")
-@click.option("--web-only", is_flag=True, help="Start no worker, on a node beside others that run `storywire worker`.")
+@click.option(
+    "--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of STORYWIRE_PORT."
+)
+@click.option(
+    "--web-only",
+    is_flag=True,
+    help="Start no worker, on a node beside others that run `storywire worker`.",
+)
 def serve(host: str | None, port: int | None, web_only: bool) -> None:
     """Run the site until Ctrl+C or SIGTERM: the web server and the worker that sends alerts.
 
-    Both drain before they end, and end when this process dies. On SQLite the database is copied and brought up to
-    date first; on PostgreSQL run `storywire init` for that, once for all nodes.
+    Both drain before they end, and end when this process dies. On SQLite the database is copied and
+    brought up to date first; on PostgreSQL run `storywire init` for that, once for all nodes.
     """
-    settings = load_settings(**{name: value for name, value in (("host", host), ("port", port)) if value is not None})
+    settings = load_settings(
+        **{name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    )
     with listen(settings.host, settings.port) as listener:
         if settings.embedded and not web_only:
             refuse_lost_site(settings)
             refuse_accidental_site(settings)
-            # An old worker must not work on tables that change under it; one that has lost its supervisor ends within the wait.
+            # An old worker must not work on tables that change under it; one that has lost its
+            # supervisor ends within the wait.
             with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1):
                 prepare(settings)[0].engine.dispose()
         else:
@@ -79,11 +88,22 @@ def _not_set(settings: Settings) -> list[str]:
     return missing
 
 
-def start(settings: Settings, listener: socket.socket, extra: Sequence[ChildSpec] = (), *, web_only: bool = False) -> int:
-    """Supervise the site's processes and ``extra`` ones until they are asked to stop; returns the exit code."""
+def start(
+    settings: Settings,
+    listener: socket.socket,
+    extra: Sequence[ChildSpec] = (),
+    *,
+    web_only: bool = False,
+) -> int:
+    """Supervise the site's processes and ``extra`` ones until they are asked to stop; returns the
+    exit code.
+    """
     set_up_logging(settings, "serve")
     environment = settings.environment()
-    children = [*extra, ChildSpec("web", python_module("cli.main", "web"), environment, listener, HealthCheck())]
+    children = [
+        *extra,
+        ChildSpec("web", python_module("cli.main", "web"), environment, listener, HealthCheck()),
+    ]
     if not web_only:
         children.append(ChildSpec("worker", python_module("cli.main", "worker"), environment))
     return supervise(children, log=logging.getLogger("storywire"))

@@ -1,4 +1,6 @@
-"""The parent of the service's processes: starts them, restarts one that dies or freezes, drains all when asked to stop."""
+"""The parent of the service's processes: starts them, restarts one that dies or freezes, drains all
+when asked to stop.
+"""
 
 import logging
 import os
@@ -24,27 +26,37 @@ _STOP = {signal.SIGTERM, signal.SIGINT}
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """A process to keep running; ``env`` is added to this process's environment, ``listener`` is handed over open."""
+    """A process to keep running; ``env`` is added to this process's environment, ``listener`` is
+    handed over open.
+    """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     listener: socket.socket | None = None
-    health: HealthCheck | None = None  # asked through the listener: a process that no longer answers is killed, and starts again
-    stop_last: bool = False  # others need it to drain: it is asked to stop only when they have ended
+    # asked through the listener: a process that no longer answers is killed, and starts again
+    health: HealthCheck | None = None
+    # others need it to drain: it is asked to stop only when they have ended
+    stop_last: bool = False
 
 
-def supervise(children: Sequence[ChildSpec], *, log: logging.Logger, drain_seconds: float = DRAIN_SECONDS) -> int:
-    """Run ``children`` until SIGTERM or SIGINT, drain them and return the exit code of the service; main thread only.
+def supervise(
+    children: Sequence[ChildSpec], *, log: logging.Logger, drain_seconds: float = DRAIN_SECONDS
+) -> int:
+    """Run ``children`` until SIGTERM or SIGINT, drain them and return the exit code of the service;
+    main thread only.
 
-    0 after a clean drain, 1 if a child had to be killed: after ``drain_seconds``, or at once on SIGINT while draining.
-    A child that exits with ``os.EX_CONFIG`` has said on standard error why it cannot start: the rest is drained and 78 returned.
+    0 after a clean drain, 1 if a child had to be killed: after ``drain_seconds``, or at once on
+    SIGINT while draining. A child that exits with ``os.EX_CONFIG`` has said on standard error why
+    it cannot start: the rest is drained and 78 returned.
     """
     return _Supervisor(children, log, drain_seconds).run()
 
 
 def python_module(name: str, *arguments: str) -> list[str]:
-    """The command that runs a module of ours; the current folder is kept off its path, where ``config`` or ``web`` could be anyone's."""
+    """The command that runs a module of ours; the current folder is kept off its path, where
+    ``config`` or ``web`` could be anyone's.
+    """
     return [sys.executable, "-P", "-m", name, *arguments]
 
 
@@ -54,7 +66,9 @@ def restart_delay(deaths: int) -> float:
 
 
 def local_address(listening: socket.socket) -> tuple[str, int]:
-    """Where this machine reaches a listening socket; one that listens on all addresses is reached by loopback."""
+    """Where this machine reaches a listening socket; one that listens on all addresses is reached
+    by loopback.
+    """
     host, port = listening.getsockname()[:2]
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104  looked up, not listened on
 
@@ -73,21 +87,40 @@ class _Child:
         return self.process is not None and self.process.poll() is None
 
     def start(self, pipe: int, log: logging.Logger) -> None:
-        """Start it in a session of its own, so that Ctrl+C in a terminal reaches the supervisor alone and drains once."""
+        """Start it in a session of its own, so that Ctrl+C in a terminal reaches the supervisor
+        alone and drains once.
+        """
         env = {**os.environ, **self.spec.env, parent_watch.VARIABLE: str(pipe)}
         descriptors = [pipe]
         if self.spec.listener is not None:
             descriptors.append(self.spec.listener.fileno())
             env[listener.VARIABLE] = str(self.spec.listener.fileno())
-        self.process = subprocess.Popen(self.spec.argv, env=env, pass_fds=descriptors, stdin=subprocess.DEVNULL, start_new_session=True)
+        self.process = subprocess.Popen(
+            self.spec.argv,
+            env=env,
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         self.started_at = time.monotonic()
         if self.spec.health is not None and self.spec.listener is not None:
             address = local_address(self.spec.listener)
-            self.watch = Watch(self.spec.health, address, partial(self._kill_frozen, self.process, self.spec.health, log))
+            self.watch = Watch(
+                self.spec.health,
+                address,
+                partial(self._kill_frozen, self.process, self.spec.health, log),
+            )
 
-    def _kill_frozen(self, process: subprocess.Popen[bytes], health: HealthCheck, log: logging.Logger) -> None:
+    def _kill_frozen(
+        self, process: subprocess.Popen[bytes], health: HealthCheck, log: logging.Logger
+    ) -> None:
         """Not SIGTERM: a process that no longer answers would not drain either."""
-        log.error("%s did not answer %s %d times running; it is killed", self.spec.name, health.path, health.failures)
+        log.error(
+            "%s did not answer %s %d times running; it is killed",
+            self.spec.name,
+            health.path,
+            health.failures,
+        )
         process.send_signal(signal.SIGKILL)
 
     def stop_watching(self) -> None:
@@ -99,7 +132,9 @@ class _Child:
             self.process.send_signal(number)  # nothing, if it has ended already
 
     def bury(self) -> tuple[int, float]:
-        """Take note of its death: the exit code (a signal's number, negative, if one ended it) and seconds until the restart."""
+        """Take note of its death: the exit code (a signal's number, negative, if one ended it) and
+        seconds until the restart.
+        """
         assert self.process is not None
         self.stop_watching()
         code, self.process = self.process.returncode, None
@@ -110,7 +145,9 @@ class _Child:
 
 
 class _Supervisor:
-    def __init__(self, specs: Sequence[ChildSpec], log: logging.Logger, drain_seconds: float) -> None:
+    def __init__(
+        self, specs: Sequence[ChildSpec], log: logging.Logger, drain_seconds: float
+    ) -> None:
         self._children = [_Child(spec) for spec in specs]
         self._log = log
         self._drain_seconds = drain_seconds
@@ -137,7 +174,9 @@ class _Supervisor:
                     code, delay = child.bury()
                     if code == os.EX_CONFIG:
                         return code
-                    self._log.error("%s ended with %d; it starts again in %.0f s", child.spec.name, code, delay)
+                    self._log.error(
+                        "%s ended with %d; it starts again in %.0f s", child.spec.name, code, delay
+                    )
                 if child.process is None and child.restart_at <= time.monotonic():
                     child.start(self._pipe, self._log)
             waiting = [child.restart_at for child in self._children if child.process is None]
@@ -149,7 +188,8 @@ class _Supervisor:
         for child in self._children:
             child.stop_watching()
             if child.spec.listener is not None:
-                child.spec.listener.close()  # A new caller is refused now instead of waiting for nobody.
+                # A new caller is refused now instead of waiting for nobody.
+                child.spec.listener.close()
         for last in (False, True):
             group = [child for child in self._children if child.spec.stop_last == last]
             for child in group:
@@ -157,7 +197,10 @@ class _Supervisor:
             while any(child.alive for child in group):
                 received = self._next_signal(deadline - time.monotonic())
                 if received in {None, signal.SIGINT}:
-                    self._log.error("killed before they had ended: %s", ", ".join(c.spec.name for c in self._children if c.alive))
+                    self._log.error(
+                        "killed before they had ended: %s",
+                        ", ".join(c.spec.name for c in self._children if c.alive),
+                    )
                     return 1
         return 0
 
@@ -169,7 +212,9 @@ class _Supervisor:
                 child.process.wait()
 
     def _next_signal(self, seconds: float | None) -> int | None:
-        """The next signal caught, None after ``seconds``; SIGCHLD says only that some child may have ended."""
+        """The next signal caught, None after ``seconds``; SIGCHLD says only that some child may
+        have ended.
+        """
         try:
             return self._signals.get(timeout=None if seconds is None else max(seconds, 0.0))
         except Empty:
@@ -178,8 +223,12 @@ class _Supervisor:
 
 @contextmanager
 def _caught(numbers: set[signal.Signals], into: SimpleQueue[int]) -> Iterator[None]:
-    before = {number: signal.signal(number, lambda received, _frame: into.put(received)) for number in numbers}
-    # Whoever started this process may have blocked them, and children inherit that: none would ever end when asked to.
+    before = {
+        number: signal.signal(number, lambda received, _frame: into.put(received))
+        for number in numbers
+    }
+    # Whoever started this process may have blocked them, and children inherit that: none would ever
+    # end when asked to.
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     try:
         yield

@@ -21,37 +21,44 @@ from config.settings import Settings
 
 Application = Callable[..., Iterable[bytes]]
 
-# Open connections, idle ones included.  Above any proxy's pool, and below the 1,024 descriptors that a process commonly may open.
+# Open connections, idle ones included.  Above any proxy's pool, and below the 1,024 descriptors
+# that a process commonly may open.
 _CONNECTIONS = 512
-# Threads beside the application's own, which begin where needed: most wait for a client's body to arrive or for their turn
+# Threads beside the application's own, which begin where needed: most wait for a client's body to
+# arrive or for their turn
 # (`web.middleware.overload` says how many may), the others answer from memory.
 _WAITING = 416
-# Bytes of a request's head, or of a body on its way: half a head from each connection must fit in memory.
+# Bytes of a request's head, or of a body on its way: half a head from each connection must fit in
+# memory.
 _BUFFER_BYTES = 65_536
 
 
 class _OneProcess(MPServer):
     """Granian whose worker is this process, on a socket that is already open.
 
-    Granian proper is a main process that starts workers and restarts them.  The supervisor does that already, and a second
-    level of it is what survives as an orphan when the first is killed.  A free-threaded Granian runs its worker in a thread, but
-    only on such a Python, and the embedded server has no WSGI.  So the worker's function is called here instead of in a child:
-    it installs handlers for SIGTERM and SIGINT, serves, and returns when what is in flight has been answered.
+    Granian proper is a main process that starts workers and restarts them. The supervisor does that
+    already, and a second level of it is what survives as an orphan when the first is killed. A
+    free-threaded Granian runs its worker in a thread, but only on such a Python, and the embedded
+    server has no WSGI. So the worker's function is called here instead of in a child: it installs
+    handlers for SIGTERM and SIGINT, serves, and returns when what is in flight has been answered.
     """
 
     listener: socket.socket
 
     def _serve(self, spawn_target: Any, target_loader: Any) -> None:
-        self.blocking_threads += _WAITING  # only here, after Granian has warned of threads that would compete for cores: these wait
+        # only here, after Granian has warned of threads that would compete for cores: these wait
+        self.blocking_threads += _WAITING
         self._ssp = self._sso = None
         self._shd = SocketHolder(self.listener.detach(), False, BACKLOG)  # type: ignore[assignment, call-arg]
         self._spawn_worker(0, spawn_target, target_loader).inner.run()
 
 
 def run(settings: Settings, target: str) -> None:
-    """Serve the WSGI application ``module:name`` until SIGTERM or SIGINT, then answer what is in flight and return.  Main thread only.
+    """Serve the WSGI application ``module:name`` until SIGTERM or SIGINT, then answer what is in
+    flight and return. Main thread only.
 
-    The socket is the supervisor's, else one of its own.  Raises CannotStart, and whatever importing the application raises.
+    The socket is the supervisor's, else one of its own. Raises CannotStart, and whatever importing
+    the application raises.
     """
     server = _OneProcess(
         target,
@@ -65,7 +72,8 @@ def run(settings: Settings, target: str) -> None:
         backpressure=_CONNECTIONS,
         http1_settings=HTTP1Settings(max_buffer_size=_BUFFER_BYTES),
         log_level=LogLevels.warning,
-        log_dictconfig={"incremental": True, "handlers": {}, "loggers": {}},  # the handlers are ours already
+        # the handlers are ours already
+        log_dictconfig={"incremental": True, "handlers": {}, "loggers": {}},
     )
     on_stop(_drain)
     server.listener = inherited() or listen(settings.host, settings.port)
@@ -73,9 +81,11 @@ def run(settings: Settings, target: str) -> None:
 
 
 def end_process() -> NoReturn:
-    """End this process with code 0 after `run`, exit handlers included, without taking the interpreter down first.
+    """End this process with code 0 after `run`, exit handlers included, without taking the
+    interpreter down first.
 
-    Granian's threads end a moment after it has returned, and one that asks a dying interpreter for its lock aborts the process.
+    Granian's threads end a moment after it has returned, and one that asks a dying interpreter for
+    its lock aborts the process.
     """
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -84,7 +94,9 @@ def end_process() -> NoReturn:
 
 
 def _drain() -> None:
-    """Call Granian's handler, and only once: it waits forever for room in a queue when signals come several at a time."""
+    """Call Granian's handler, and only once: it waits forever for room in a queue when signals come
+    several at a time.
+    """
     handler = signal.getsignal(signal.SIGTERM)
     if not callable(handler):
         os._exit(0)  # The application is still being imported: nothing is in flight.
@@ -92,9 +104,11 @@ def _drain() -> None:
 
 
 def _load(target: str) -> Application:
-    """Import the application by name alone: Granian's own loader would put the current folder first on the path.
+    """Import the application by name alone: Granian's own loader would put the current folder first
+    on the path.
 
-    Then forget the settings' variables, because Granian copies the environment into every request's and theirs are secrets.
+    Then forget the settings' variables, because Granian copies the environment into every request's
+    and theirs are secrets.
     """
     module, _, name = target.partition(":")
     application: Application = getattr(importlib.import_module(module), name)

@@ -23,12 +23,16 @@ from notifier.worker.engine import run_worker
     "lanes",
     multiple=True,
     type=click.Choice([lane.value for lane in Lane]),
-    help="Work on this lane only: urgent (chat, push, notices) or bulk (mail). May be given again; default: all.",
+    help=(
+        "Work on this lane only: urgent (chat, push, notices) or bulk (mail). May be given again;"
+        " default: all."
+    ),
 )
 def worker(lanes: tuple[str, ...]) -> None:
     """Send alerts until Ctrl+C or SIGTERM, then settle what is in flight and end.
 
-    `storywire serve` starts one by itself. On SQLite there can be only one; on PostgreSQL any number, on any node.
+    `storywire serve` starts one by itself. On SQLite there can be only one; on PostgreSQL any
+    number, on any node.
     """
     door = open_door()
     settings = door.settings
@@ -37,10 +41,16 @@ def worker(lanes: tuple[str, ...]) -> None:
     keys = door.keys
     stop = threading.Event()
     on_stop(stop.set)
-    with suppress(BadSettings):  # a node on PostgreSQL can do without, but a restored database may go unnoticed then
+    # a node on PostgreSQL can do without, but a restored database may go unnoticed then
+    with suppress(BadSettings):
         make_data_dir(settings)
-    with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1) if settings.embedded else nullcontext():
-        # A power loss may repeat the last messages, never lose one, so the worker need not wait for the disk at each commit.
+    with (
+        worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1)
+        if settings.embedded
+        else nullcontext()
+    ):
+        # A power loss may repeat the last messages, never lose one, so the worker need not wait for
+        # the disk at each commit.
         db = open_database(
             settings.resolved_database_url,
             synchronous="NORMAL",

@@ -1,4 +1,6 @@
-"""One worker per SQLite database: a lock on a file in DATA_DIR, which the kernel drops when its holder dies."""
+"""One worker per SQLite database: a lock on a file in DATA_DIR, which the kernel drops when its
+holder dies.
+"""
 
 import fcntl
 import os
@@ -15,15 +17,19 @@ _POLL_SECONDS = 0.05
 
 @contextmanager
 def worker_lock(data_dir: Path, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock of ``data_dir``; raises CannotStart if another process still has it after ``wait`` seconds.
+    """Hold the lock of ``data_dir``; raises CannotStart if another process still has it after
+    ``wait`` seconds.
 
-    The file stays behind, with the last holder's process id: only the lock counts, so a crash leaves nothing to clean up.
+    The file stays behind, with the last holder's process id: only the lock counts, so a crash
+    leaves nothing to clean up.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = os.open(data_dir / FILE, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as exc:
-        raise CannotStart(f"STORYWIRE_DATA_DIR: {data_dir} cannot be written: {exc.strerror}.") from exc
+        raise CannotStart(
+            f"STORYWIRE_DATA_DIR: {data_dir} cannot be written: {exc.strerror}."
+        ) from exc
     try:
         _take(file, data_dir, time.monotonic() + wait)
         os.truncate(file, 0)
@@ -56,6 +62,7 @@ def _take(file: int, data_dir: Path, deadline: float) -> None:
             if time.monotonic() >= deadline:
                 holder = os.pread(file, 20, 0).decode("ascii", "replace").strip() or "unknown"
                 raise CannotStart(
-                    f"Another worker (process {holder}) already uses {data_dir}; stop it, or choose another folder with STORYWIRE_DATA_DIR."
+                    f"Another worker (process {holder}) already uses {data_dir}; stop it, or choose"
+                    " another folder with STORYWIRE_DATA_DIR."
                 ) from exc
             time.sleep(_POLL_SECONDS)

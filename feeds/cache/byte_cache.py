@@ -15,7 +15,9 @@ class Memory:
         self._lock = threading.Lock()
 
     def get(self, key: Hashable, make: Callable[[], bytes]) -> bytes:
-        """The value of ``key``, made outside the lock where it is not there: two threads may make it, both the same."""
+        """The value of ``key``, made outside the lock where it is not there: two threads may make
+        it, both the same.
+        """
         with self._lock:
             found = self._kept.get(key)
             if found is not None:

@@ -1,4 +1,6 @@
-"""What stands on the shelf: a document's bytes in each coding, beside header fields that are ready to be sent."""
+"""What stands on the shelf: a document's bytes in each coding, beside header fields that are ready
+to be sent.
+"""
 
 import math
 import threading
@@ -12,13 +14,17 @@ from feeds.cache.validators import etag, last_modified, response_headers
 OVERHEAD = 6_000  # bytes of a document on the shelf beside its bodies
 
 HeaderList = list[tuple[str, str]]
-ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")  # readers that run in a browser may read what everybody may
-SAFE = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'"))  # a browser only shows the text
+# readers that run in a browser may read what everybody may
+ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
+# a browser only shows the text
+SAFE = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """A document as its maker read it.  Two whose ``same`` is equal have the same bytes and headers: only one is rendered."""
+    """A document as its maker read it. Two whose ``same`` is equal have the same bytes and headers:
+    only one is rendered.
+    """
 
     render: Callable[[], bytes]
     same: Hashable
@@ -41,7 +47,9 @@ class Answer:
 
 
 MINUTE = (("Cache-Control", "public, max-age=60"),)
-NOT_FOUND = Answer("404 Not Found", "There is nothing at this address.", (("Cache-Control", "public, max-age=10"),))
+NOT_FOUND = Answer(
+    "404 Not Found", "There is nothing at this address.", (("Cache-Control", "public, max-age=10"),)
+)
 
 
 class Copy:
@@ -55,7 +63,9 @@ class Copy:
 
 
 class Shelved:
-    """One document.  The shelf's lock guards ``stale``, ``until``, ``made`` and ``size``; copies are only ever added."""
+    """One document. The shelf's lock guards ``stale``, ``until``, ``made`` and ``size``; copies are
+    only ever added.
+    """
 
     __slots__ = (
         "_after", "_before", "_freshness", "_lock", "_plain", "asked", "changed", "copies", "expires", "made", "modified", "path", "same",
@@ -63,21 +73,36 @@ class Shelved:
     )  # fmt: skip
 
     def __init__(self, path: str, made: Made, before: "Shelved | None", now: float) -> None:
-        """Rendered now; in the codings that readers of the document ``before`` took, and never dated before it."""
+        """Rendered now; in the codings that readers of the document ``before`` took, and never
+        dated before it.
+        """
         self._lock = threading.Lock()
-        self.path, self.same, self.stream, self._freshness = path, made.same, made.stream, made.cache_control
-        self.changed: datetime | None = max(made.changed, before.changed) if made.changed and before and before.changed else made.changed
+        self.path, self.same, self.stream, self._freshness = (
+            path,
+            made.same,
+            made.stream,
+            made.cache_control,
+        )
+        self.changed: datetime | None = (
+            max(made.changed, before.changed)
+            if made.changed and before and before.changed
+            else made.changed
+        )
         self.asked: float = before.asked if before else now
         self.made = now  # or found to be the same
         self.stale, self.until = False, 0.0
         self.confirm(made)
-        self._before, self._after = ("Content-Type", made.content_type), [("Vary", "Accept-Encoding"), *made.headers]
+        self._before, self._after = (
+            ("Content-Type", made.content_type),
+            [("Vary", "Accept-Encoding"), *made.headers],
+        )
         self._plain: bytes | None = made.render()
         plain = etag(self._plain)
         self.tags = {coding: _tag(plain, coding) for coding in CODINGS}
         self.copies: dict[str, Copy] = {}
         self._date(self._modified(now))
-        for coding in list(before.copies) if before else ():  # a reader of the old one may add to them meanwhile
+        # a reader of the old one may add to them meanwhile
+        for coding in list(before.copies) if before else ():
             self.add(coding)
         self.size = 0
         self.measure()
@@ -98,7 +123,9 @@ class Shelved:
             return self.copies[coding]
 
     def body(self) -> bytes:
-        """The document without a coding; kept as such only where a reader asked for it, since it is ten times as long."""
+        """The document without a coding; kept as such only where a reader asked for it, since it is
+        ten times as long.
+        """
         if self._plain is not None:
             return self._plain
         coding = next(coding for coding in (IDENTITY, *DECODERS) if coding in self.copies)
@@ -106,35 +133,53 @@ class Shelved:
 
     def measure(self) -> int:
         """Count its bytes; returns by how many they grew."""
-        before, self.size = self.size, OVERHEAD + len(self._plain or b"") + sum(len(copy.chunks[0]) for copy in list(self.copies.values()))
+        before, self.size = (
+            self.size,
+            OVERHEAD
+            + len(self._plain or b"")
+            + sum(len(copy.chunks[0]) for copy in list(self.copies.values())),
+        )
         return self.size - before
 
     def date(self, now: float) -> float:
-        """Write Last-Modified once the second of the last change is over; returns until when the headers stand as they are."""
+        """Write Last-Modified once the second of the last change is over; returns until when the
+        headers stand as they are.
+        """
         modified = self._modified(now)
         with self._lock:
             if modified != self.modified:
                 self._date(modified)
-        return math.inf if modified or not self.changed else math.floor(self.changed.timestamp()) + 1.0
+        return (
+            math.inf if modified or not self.changed else math.floor(self.changed.timestamp()) + 1.0
+        )
 
     def _modified(self, now: float) -> datetime | None:
-        return last_modified(self.changed, datetime.fromtimestamp(now, UTC)) if self.changed else None
+        return (
+            last_modified(self.changed, datetime.fromtimestamp(now, UTC)) if self.changed else None
+        )
 
     def _date(self, modified: datetime | None) -> None:
         self.modified = modified
         # Of a 304, by tag: a reader may have any copy, also one that another process made.
-        # nginx takes no new fields from a 304: what it kept without a date would stay so, and readers that compare dates alone
+        # nginx takes no new fields from a 304: what it kept without a date would stay so, and
+        # readers that compare dates alone
         # would get it whole each time.
         undated = [("X-Accel-Expires", "0")] if self.changed and not modified else []
         self.unchanged = {
-            tag: [*response_headers(tag, modified, self._freshness).items(), *undated, *self._after] for tag in self.tags.values()
+            tag: [*response_headers(tag, modified, self._freshness).items(), *undated, *self._after]
+            for tag in self.tags.values()
         }
         for coding, copy in self.copies.items():
             copy.headers = self._whole(coding, copy)
 
     def _whole(self, coding: str, copy: Copy) -> HeaderList:
         encoding = [("Content-Encoding", coding)] if coding != IDENTITY else []
-        return [self._before, ("Content-Length", str(len(copy.chunks[0]))), *encoding, *self.unchanged[self.tags[coding]]]
+        return [
+            self._before,
+            ("Content-Length", str(len(copy.chunks[0]))),
+            *encoding,
+            *self.unchanged[self.tags[coding]],
+        ]
 
 
 def _tag(plain: str, coding: str) -> str:

@@ -1,4 +1,6 @@
-"""The one thread that looks for changes, so that no reader has to; it makes again what readers asked for lately."""
+"""The one thread that looks for changes, so that no reader has to; it makes again what readers
+asked for lately.
+"""
 
 import threading
 from typing import Protocol
@@ -7,7 +9,8 @@ from feeds.cache.changes import CounterWatch
 from feeds.cache.response_cache import Shelf, Troubles
 from models.db.database import ChangeWatch, Database
 
-EMBEDDED_SECONDS, POSTGRESQL_SECONDS = 0.05, 0.1  # between two looks; the first costs 5 microseconds, the second a tiny query
+# between two looks; the first costs 5 microseconds, the second a tiny query
+EMBEDDED_SECONDS, POSTGRESQL_SECONDS = 0.05, 0.1
 _LAST_SECONDS = 1.0  # that closing waits for a database that does not answer
 _LOOKING = "looking for changes"
 
@@ -45,7 +48,8 @@ class Watcher(threading.Thread):
             try:
                 if self._looked():
                     self._make_again()
-            except Exception as exc:  # nobody would see it end, and what is on the shelf would stay there for good
+            except Exception as exc:
+                # nobody would see it end, and what is on the shelf would stay there for good
                 self._troubles.report("keeping feeds fresh", exc)
             self._wake.wait(self._seconds)
             self._wake.clear()

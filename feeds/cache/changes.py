@@ -11,23 +11,33 @@ _ANSWER_SECONDS = 5  # after which a silent server counts as away
 
 
 def read_moves(db: Database, since: int) -> Moves | None:
-    """What moved after the site's counter stood there; None where it still does.  A count that is ahead of it brings all streams."""
+    """What moved after the site's counter stood there; None where it still does. A count that is
+    ahead of it brings all streams.
+    """
     with db.read() as tx:
         site = current_seq(tx)
         if site == since:
             return None
         moved = (Stream.seq > (since if since < site else 0),)
         present = select(Stream.slug, Stream.seq).where(*moved)
-        former = select(StreamSlug.slug, Stream.seq).join(Stream, Stream.id == StreamSlug.stream_id).where(*moved)
+        former = (
+            select(StreamSlug.slug, Stream.seq)
+            .join(Stream, Stream.id == StreamSlug.stream_id)
+            .where(*moved)
+        )
         return Moves(site, dict(tx.execute(present.union_all(former)).all()))
 
 
 class CounterWatch:
-    """Tells whether the site's counter moved on PostgreSQL: one statement, on a connection of its own, outside any transaction."""
+    """Tells whether the site's counter moved on PostgreSQL: one statement, on a connection of its
+    own, outside any transaction.
+    """
 
     def __init__(self, db: Database) -> None:
         timeouts = {"connect_timeout": _ANSWER_SECONDS, "tcp_user_timeout": _ANSWER_SECONDS * 1000}
-        self._engine = create_engine(db.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=timeouts)
+        self._engine = create_engine(
+            db.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=timeouts
+        )
         self._connection = self._engine.connect()
         self._seen = self._counter()
 

@@ -7,9 +7,11 @@ from types import MappingProxyType
 import brotli  # type: ignore[import-untyped]
 
 IDENTITY = "identity"
-_MOST, _LONGEST = 500, 200  # fields that are remembered, and characters of one; browsers send some thirty
+# fields that are remembered, and characters of one; browsers send some thirty
+_MOST, _LONGEST = 500, 200
 
-# What we have, best first.  Both give the same bytes on any day: gzip would note the present second unless told another.
+# What we have, best first.  Both give the same bytes on any day: gzip would note the present second
+# unless told another.
 CODINGS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
     {
         "br": lambda body: bytes(brotli.compress(body, mode=brotli.MODE_TEXT, quality=5)),
@@ -18,14 +20,20 @@ CODINGS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
     }
 )
 DECODERS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
-    {"gzip": gzip.decompress, "br": lambda body: bytes(brotli.decompress(body)), IDENTITY: lambda body: body}
+    {
+        "gzip": gzip.decompress,
+        "br": lambda body: bytes(brotli.decompress(body)),
+        IDENTITY: lambda body: body,
+    }
 )
 
 _chosen: dict[str | None, str] = {None: IDENTITY}
 
 
 def choose(accepted: str | None) -> str:
-    """The best coding for a reader who sent that Accept-Encoding; plain bytes where none of ours is taken, rather than nothing."""
+    """The best coding for a reader who sent that Accept-Encoding; plain bytes where none of ours is
+    taken, rather than nothing.
+    """
     return _chosen.get(accepted) or _choose_first(accepted or "")
 
 
@@ -40,7 +48,9 @@ def _choose(accepted: str) -> str:
     weights = dict(map(_weight, accepted.lower().split(",")))
     others = weights.get("*", 0.0)
     # Plain bytes are always acceptable unless refused, but wanted least unless named.
-    found = {name: weights.get(name, others) for name in CODINGS if name != IDENTITY} | {IDENTITY: weights.get(IDENTITY, 0.0)}
+    found = {name: weights.get(name, others) for name in CODINGS if name != IDENTITY} | {
+        IDENTITY: weights.get(IDENTITY, 0.0)
+    }
     best = max(found, key=lambda name: found[name])  # the first of several
     return best if found[best] > 0 else IDENTITY
 

@@ -23,7 +23,9 @@ _REMEMBERED = 32  # documents; they share their entries with the loader's memory
 
 
 class FeedMaker:
-    """Makes the site's feeds, each at its one address.  The formats of a feed share what was read for one of them."""
+    """Makes the site's feeds, each at its one address. The formats of a feed share what was read
+    for one of them.
+    """
 
     def __init__(self, db: Database, settings: Settings) -> None:
         self._loader = FeedLoader(db, settings)
@@ -40,7 +42,10 @@ class FeedMaker:
         try:
             document = self._document(topic, anew)
         except Elsewhere as exc:
-            return _elsewhere("301 Moved Permanently", f"{self._base_url}{replace(topic, name=exc.present).folder}{fmt.file_name}")
+            return _elsewhere(
+                "301 Moved Permanently",
+                f"{self._base_url}{replace(topic, name=exc.present).folder}{fmt.file_name}",
+            )
         except NotFound:
             return NOT_FOUND
         except Gone as exc:
@@ -64,10 +69,15 @@ def _elsewhere(status: str, place: str) -> Answer:
 
 
 def _made(topic: Topic, document: FeedDocument, fmt: Format, render: Callable[[], bytes]) -> Made:
-    links = (f'<{document.self_url(fmt)}>; rel="self"', *(f'<{hub}>; rel="hub"' for hub in document.hubs))
+    links = (
+        f'<{document.self_url(fmt)}>; rel="self"',
+        *(f'<{hub}>; rel="hub"' for hub in document.hubs),
+    )
     return Made(
         render=render,
-        same=hash(document),  # by a key that is drawn for each process, so nobody can find two that meet; the document is large
+        # by a key that is drawn for each process, so nobody can find two that meet; the document is
+        # large
+        same=hash(document),
         content_type=fmt.content_type,
         cache_control=cache_control(document.max_age),
         changed=document.changed,

@@ -1,4 +1,6 @@
-"""The live document of a story: which entries are out, so that an open page knows how many are newer than its own."""
+"""The live document of a story: which entries are out, so that an open page knows how many are
+newer than its own.
+"""
 
 import json
 import re
@@ -12,7 +14,8 @@ from models.streams.streams import get_stream
 from models.tables.stories import StreamState
 from models.text.errors import Gone, Moved, NotFound
 
-ASK = {StreamState.LIVE: 15, StreamState.QUIET: 60}  # seconds between two questions of an open page; any other state: none
+# seconds between two questions of an open page; any other state: none
+ASK = {StreamState.LIVE: 15, StreamState.QUIET: 60}
 _ADDRESS = re.compile(r"/streams/([^/]{1,120})/live\.json")
 _ENDED_MAX_AGE = 60  # seconds: a story may be opened again
 
@@ -34,13 +37,19 @@ class LiveMaker:
                 stream = get_stream(tx, slug, public=True)
                 seqs = newest_seqs(tx, stream)
         except Moved as exc:
-            return Answer("301 Moved Permanently", str(exc), (("Location", f"/streams/{exc.present}/live.json"), *MINUTE))
+            return Answer(
+                "301 Moved Permanently",
+                str(exc),
+                (("Location", f"/streams/{exc.present}/live.json"), *MINUTE),
+            )
         except NotFound:
             return NOT_FOUND
         except Gone as exc:
             return Answer("410 Gone", str(exc), MINUTE)
         ask = ASK.get(stream.state, 0)
-        body = json.dumps({"state": stream.state.value, "ask": ask, "entries": seqs}, separators=(",", ":")).encode()
+        body = json.dumps(
+            {"state": stream.state.value, "ask": ask, "entries": seqs}, separators=(",", ":")
+        ).encode()
         return Made(
             render=lambda: body,
             same=body,

@@ -1,4 +1,6 @@
-"""The shelf: documents that are made once for each change, and kept as bytes that only need to be sent."""
+"""The shelf: documents that are made once for each change, and kept as bytes that only need to be
+sent.
+"""
 
 import threading
 import time
@@ -9,14 +11,18 @@ from typing import Protocol
 
 from feeds.cache.cached_response import Answer, Copy, Made, Shelved
 
-LATELY = 60.0  # seconds since a document was asked for, after which it is made again only when it is asked for
+# seconds since a document was asked for, after which it is made again only when it is asked for
+LATELY = 60.0
 RETRY = 1.0  # seconds for which the last good document is served after one could not be made
-PATIENCE = 0.5  # seconds that a reader waits while another's request makes a document, where an old one is there
+# seconds that a reader waits while another's request makes a document, where an old one is there
+PATIENCE = 0.5
 
 Make = Callable[[bool], Made | Answer]
 """Makes one document; where not asked to read anew, perhaps from what was read for another one."""
 AWAY = Answer(
-    "503 Service Unavailable", "This cannot be made at the moment. Try again soon.", (("Retry-After", "5"), ("Cache-Control", "no-store"))
+    "503 Service Unavailable",
+    "This cannot be made at the moment. Try again soon.",
+    (("Retry-After", "5"), ("Cache-Control", "no-store")),
 )
 
 
@@ -43,11 +49,11 @@ class Watching(Protocol):
 
 
 class Shelf:
-    """Documents by path.  ``makers`` says how what lies at a path is made, None where nothing of ours does; ``changes`` is asked
-    what moved after a count.  For any number of threads.
+    """Documents by path. ``makers`` says how what lies at a path is made, None where nothing of
+    ours does; ``changes`` is asked what moved after a count. For any number of threads.
 
-    A watcher (`feeds.cache.change_watcher`) calls `look` whenever something was committed, and then nobody who asks has to.  Without
-    one each `find` looks first: right as well, but not fast.
+    A watcher (`feeds.cache.change_watcher`) calls `look` whenever something was committed, and then
+    nobody who asks has to. Without one each `find` looks first: right as well, but not fast.
     """
 
     def __init__(
@@ -60,7 +66,13 @@ class Shelf:
         troubles: Troubles,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._makers, self._changes, self._most_bytes, self._troubles, self._clock = makers, changes, most_bytes, troubles, clock
+        self._makers, self._changes, self._most_bytes, self._troubles, self._clock = (
+            makers,
+            changes,
+            most_bytes,
+            troubles,
+            clock,
+        )
         self._kept: dict[str, Shelved] = {}
         self._flights: dict[str, Future[Shelved | Answer]] = {}
         self._site, self._streams = 0, dict[str, int]()  # the counters when we last looked
@@ -112,7 +124,9 @@ class Shelf:
         return copy
 
     def look(self) -> None:
-        """Make stale what has changed since the last look, and nothing else.  Raises what the database raises."""
+        """Make stale what has changed since the last look, and nothing else. Raises what the
+        database raises.
+        """
         with self._looking:
             moves = self._changes(self._site)
             if moves is None:
@@ -130,12 +144,16 @@ class Shelf:
     def wanted(self) -> list[str]:
         """What was asked for lately and has to be made again, the last asked for first.
 
-        What nobody has asked for again since it was made waits until somebody does: else who reads all pages of a story once
-        would have each of them made anew with each change.
+        What nobody has asked for again since it was made waits until somebody does: else who reads
+        all pages of a story once would have each of them made anew with each change.
         """
         now = self._clock()
         with self._lock:
-            due = [kept for kept in self._kept.values() if now >= kept.until and kept.asked > max(kept.made, now - LATELY)]
+            due = [
+                kept
+                for kept in self._kept.values()
+                if now >= kept.until and kept.asked > max(kept.made, now - LATELY)
+            ]
             due = [kept for kept in due if not self._is_good(kept, now)]
         return [kept.path for kept in sorted(due, key=_asked, reverse=True)]
 
@@ -161,7 +179,9 @@ class Shelf:
             self._troubles.over("looking for changes")
 
     def _still_good(self, kept: Shelved) -> bool:
-        """Whether it may be served; then perhaps with the Last-Modified that was not yet right before."""
+        """Whether it may be served; then perhaps with the Last-Modified that was not yet right
+        before.
+        """
         now = self._clock()
         with self._lock:
             if not self._is_good(kept, now):
@@ -181,7 +201,9 @@ class Shelf:
             kept.stale, kept.until = True, 0.0
 
     def _once(self, path: str, make: Make) -> Shelved | Answer:
-        """Make it, or wait for another thread that does already; an old one is better than a long wait."""
+        """Make it, or wait for another thread that does already; an old one is better than a long
+        wait.
+        """
         with self._lock:
             kept, now = self._kept.get(path), self._clock()
             if kept and (now < kept.until or self._is_good(kept, now)):
@@ -225,14 +247,18 @@ class Shelf:
             new = old if old and old.same == made.same else Shelved(path, made, old, self._clock())
         except Exception as exc:
             # Anybody may ask for any path, and only those where something lies may fill the log.
-            return self._keep_old(old, f"making {path}" if old or made else "making a document", exc)
+            return self._keep_old(
+                old, f"making {path}" if old or made else "making a document", exc
+            )
         self._troubles.over(f"making {path}")
         self._troubles.over("making a document")
         return self._put(new, made)
 
     def _is_old(self, made: Made) -> bool:
         with self._lock:
-            return made.stamp < self._latest(made.stream) or bool(made.valid_until and made.valid_until.timestamp() <= self._clock())
+            return made.stamp < self._latest(made.stream) or bool(
+                made.valid_until and made.valid_until.timestamp() <= self._clock()
+            )
 
     def _keep_old(self, old: Shelved | None, what: str, exc: Exception) -> Shelved | Answer:
         self._troubles.report(what, exc)
@@ -247,12 +273,15 @@ class Shelf:
         return old
 
     def _put(self, new: Shelved, made: Made) -> Shelved:
-        """Let it stand in the old one's place: already stale where something moved while it was made."""
+        """Let it stand in the old one's place: already stale where something moved while it was
+        made.
+        """
         with self._lock:
             now = self._clock()
             new.stale, new.made = False, now
             new.confirm(made)
-            new.expires = max(new.expires, now + RETRY)  # a database whose clock is behind ours would say the same again
+            # a database whose clock is behind ours would say the same again
+            new.expires = max(new.expires, now + RETRY)
             new.until = min(new.date(now), new.expires) if self.watched else 0.0
             self._age(new)
             self._remove(new.path)

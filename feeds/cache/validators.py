@@ -10,13 +10,16 @@ from typing import Literal, Protocol
 
 from feeds.document.clean import clean_time
 
-# The opaque part of an entity-tag, which may hold commas (RFC 9110 section 8.8.3); W/ does not matter to a weak comparison.
+# The opaque part of an entity-tag, which may hold commas (RFC 9110 section 8.8.3); W/ does not
+# matter to a weak comparison.
 _ENTITY_TAG = re.compile(r'("[!#-~\x80-\xff]*")')
 _LONGEST_DATE = 64  # characters
 
 
 class Headers(Protocol):
-    """A mapping of request headers that finds names as RFC 9110 writes them: a dictionary, or Werkzeug's."""
+    """A mapping of request headers that finds names as RFC 9110 writes them: a dictionary, or
+    Werkzeug's.
+    """
 
     def get(self, key: str, /) -> str | None: ...
 
@@ -29,20 +32,25 @@ def etag(body: bytes) -> str:
 def last_modified(changed: datetime, now: datetime) -> datetime | None:
     """The second of the last change, or None while that second still runs.
 
-    A second change within it would have the same date, and readers that compare dates, newsboat among them, then throw the
-    newer document away (RFC 9110 section 8.8.2.2 says why a date is a weak validator).  A date ahead of the clock is none.
+    A second change within it would have the same date, and readers that compare dates, newsboat
+    among them, then throw the newer document away (RFC 9110 section 8.8.2.2 says why a date is a
+    weak validator). A date ahead of the clock is none.
     """
     second = clean_time(changed)
     return second if second < clean_time(now) else None
 
 
 def cache_control(max_age: int) -> str:
-    """Public, fresh for ``max_age`` seconds; old copies serve a minute while the cache asks, a day while we are down."""
+    """Public, fresh for ``max_age`` seconds; old copies serve a minute while the cache asks, a day
+    while we are down.
+    """
     return f"public, max-age={max_age}, stale-while-revalidate=60, stale-if-error=86400"
 
 
 def response_headers(tag: str, modified: datetime | None, freshness: str) -> dict[str, str]:
-    """What a 200 and its 304 have in common (RFC 9110 section 15.4.5); ``freshness`` is the Cache-Control."""
+    """What a 200 and its 304 have in common (RFC 9110 section 15.4.5); ``freshness`` is the
+    Cache-Control.
+    """
     headers = {"ETag": tag, "Cache-Control": freshness}
     if modified:
         headers["Last-Modified"] = format_datetime(modified, usegmt=True)
@@ -51,16 +59,29 @@ def response_headers(tag: str, modified: datetime | None, freshness: str) -> dic
 
 def conditional(request_headers: Headers, tag: str, modified: datetime | None) -> Literal[200, 304]:
     """The status for a GET or HEAD of a document that exists in one encoding."""
-    known = known_tag(request_headers.get("If-None-Match"), request_headers.get("If-Modified-Since"), (tag,), modified)
+    known = known_tag(
+        request_headers.get("If-None-Match"),
+        request_headers.get("If-Modified-Since"),
+        (tag,),
+        modified,
+    )
     return 304 if known else 200
 
 
-def known_tag(if_none_match: str | None, if_modified_since: str | None, tags: Sequence[str], modified: datetime | None) -> str | None:
-    """Which of an existing document's tags the asking reader has, the preferred one first in ``tags``: the 304's.  None means 200.
+def known_tag(
+    if_none_match: str | None,
+    if_modified_since: str | None,
+    tags: Sequence[str],
+    modified: datetime | None,
+) -> str | None:
+    """Which of an existing document's tags the asking reader has, the preferred one first in
+    ``tags``: the 304's. None means 200.
 
-    In the order of RFC 9110 section 13.2.2.  A field that cannot be read counts as absent: it costs a full answer, never an error.
+    In the order of RFC 9110 section 13.2.2. A field that cannot be read counts as absent: it costs
+    a full answer, never an error.
     """
-    if if_none_match is not None:  # then the date must be ignored, whatever it says (section 13.1.3)
+    # then the date must be ignored, whatever it says (section 13.1.3)
+    if if_none_match is not None:
         return _first_match(if_none_match, tags)
     since = _date(if_modified_since or "")
     return tags[0] if since and modified and modified <= since else None

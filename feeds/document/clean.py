@@ -1,7 +1,7 @@
 """The last gate before the formats: nothing that passes here can make a document invalid.
 
-The newsroom cleans what comes in; this cleans again, because feedgen finds a bad character only while it writes, and one
-entry would then take the whole feed down.
+The newsroom cleans what comes in; this cleans again, because feedgen finds a bad character only
+while it writes, and one entry would then take the whole feed down.
 """
 
 import re
@@ -14,24 +14,33 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-# Outside XML's Char (XML 1.0 section 2.2), or among the control characters that it discourages; U+0085 ends a line.
-_FORBIDDEN = re.compile("[^\t\n\r\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# Outside XML's Char (XML 1.0 section 2.2), or among the control characters that it discourages;
+# U+0085 ends a line.
+_FORBIDDEN = re.compile(
+    "[^\t\n\r\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+)
 
 
 def clean_text(text: str) -> str:
-    """``text`` without control characters, lone surrogates, U+FFFE and U+FFFF; tab and line ends stay."""
+    """``text`` without control characters, lone surrogates, U+FFFE and U+FFFF; tab and line ends
+    stay.
+    """
     return _FORBIDDEN.sub("", text)
 
 
 def clean_time(moment: datetime) -> datetime:
-    """The moment in UTC, in whole seconds; a naive one raises ValueError, since any guess could shift it by hours."""
+    """The moment in UTC, in whole seconds; a naive one raises ValueError, since any guess could
+    shift it by hours.
+    """
     if moment.tzinfo is None:
         raise ValueError(f"{moment.isoformat()} has no time zone")
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def cleaned(value: T) -> T:
-    """A document, entry or person with each text and time in it cleaned, however deep it lies; itself where it was clean."""
+    """A document, entry or person with each text and time in it cleaned, however deep it lies;
+    itself where it was clean.
+    """
     return _clean(value)  # type: ignore[no-any-return]
 
 

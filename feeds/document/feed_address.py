@@ -27,7 +27,9 @@ class Flavour(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An older part (RFC 5005 section 4): the entries up to that seq; ``version`` changes with any of them or any older one."""
+    """An older part (RFC 5005 section 4): the entries up to that seq; ``version`` changes with any
+    of them or any older one.
+    """
 
     upto: int
     version: int
@@ -35,7 +37,9 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """What a feed is about, whatever its format.  ``name`` is a slug; of the site's own feeds it is empty."""
+    """What a feed is about, whatever its format. ``name`` is a slug; of the site's own feeds it is
+    empty.
+    """
 
     scope: Scope = Scope.SITE
     name: str = ""
@@ -78,14 +82,26 @@ def read_address(path: str) -> tuple[Topic, Format] | None:
         parts.pop()
     if not parts:
         return Topic(flavour=flavour, archive=archive), fmt
-    if len(parts) == 2 and parts[0] in _SCOPES and 0 < len(parts[1]) <= 120 and parts[1].isprintable():
+    if (
+        len(parts) == 2
+        and parts[0] in _SCOPES
+        and 0 < len(parts[1]) <= 120
+        and parts[1].isprintable()
+    ):
         return Topic(_SCOPES[parts[0]], parts[1], flavour, archive), fmt
     return None
 
 
 def _archive(name: str) -> Archive | None:
     upto, _, version = name.partition("-")
-    plain = upto.isascii() and upto.isdecimal() and len(upto) < 19 and version.isascii() and version.isalnum() and len(version) < 16
+    plain = (
+        upto.isascii()
+        and upto.isdecimal()
+        and len(upto) < 19
+        and version.isascii()
+        and version.isalnum()
+        and len(version) < 16
+    )
     try:
         found = Archive(int(upto), int(version, 16)) if plain else None
     except ValueError:

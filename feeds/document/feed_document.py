@@ -15,7 +15,11 @@ class Format(StrEnum):
     @property
     def media_type(self) -> str:
         """As autodiscovery links name it, without parameters."""
-        return {"atom": "application/atom+xml", "rss": "application/rss+xml", "json": "application/feed+json"}[self]
+        return {
+            "atom": "application/atom+xml",
+            "rss": "application/rss+xml",
+            "json": "application/feed+json",
+        }[self]
 
     @property
     def content_type(self) -> str:
@@ -45,7 +49,9 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A public note on a published entry: ``label`` says what it is ("Correction", "Update"), ``text`` is plain."""
+    """A public note on a published entry: ``label`` says what it is ("Correction", "Update"),
+    ``text`` is plain.
+    """
 
     label: str
     text: str
@@ -60,7 +66,9 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture of an entry, at an absolute address; ``length`` in bytes, ``thumbnail`` its smallest size."""
+    """A picture of an entry, at an absolute address; ``length`` in bytes, ``thumbnail`` its
+    smallest size.
+    """
 
     url: str
     media_type: str
@@ -74,7 +82,9 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class FeedEntry:
-    """One entry.  ``title`` and ``dek`` are plain text, ``content_html`` is sanitised HTML with absolute links or empty."""
+    """One entry. ``title`` and ``dek`` are plain text, ``content_html`` is sanitised HTML with
+    absolute links or empty.
+    """
 
     id: str
     url: str
@@ -91,7 +101,8 @@ class FeedEntry:
     notes: tuple[Note, ...] = ()
     images: tuple[Image, ...] = ()
     stream: str = ""  # id of the stream's own feed
-    beginning: str = ""  # of the content, as plain text on one line; where pictures have no dek beside them
+    # of the content, as plain text on one line; where pictures have no dek beside them
+    beginning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +147,8 @@ class FeedDocument:
     logo_url: str = ""  # the picture of a stream
     contributors: tuple[Person, ...] = ()
     entries: tuple[FeedEntry, ...] = ()
-    sources: tuple[Source, ...] = ()  # the streams that the entries come from, where they are several
+    # the streams that the entries come from, where they are several
+    sources: tuple[Source, ...] = ()
     tombstones: tuple[Tombstone, ...] = ()
     hubs: tuple[str, ...] = ()  # WebSub; named only while they answer
     max_age: int = 60  # seconds that a copy stays fresh
@@ -144,9 +156,12 @@ class FeedDocument:
     archive: bool = False  # an older part, which is not expected to change (RFC 5005 section 4)
     previous_folder_url: str | None = None  # where the next older entries lie
     current_folder_url: str | None = None  # of an archive: where the newest lie
-    changed: datetime = field(compare=False, kw_only=True)  # the latest change of any kind, silent ones too: Last-Modified
-    valid_until: datetime | None = field(default=None, compare=False)  # when time alone makes it another
-    stamp: int = field(default=0, compare=False)  # the counter of the stream, or of the site, when it was read
+    # the latest change of any kind, silent ones too: Last-Modified
+    changed: datetime = field(compare=False, kw_only=True)
+    # when time alone makes it another
+    valid_until: datetime | None = field(default=None, compare=False)
+    # the counter of the stream, or of the site, when it was read
+    stamp: int = field(default=0, compare=False)
 
     def self_url(self, fmt: Format) -> str:
         """The one canonical address of this feed in that format, without a query."""

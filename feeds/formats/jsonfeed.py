@@ -1,4 +1,6 @@
-"""JSON Feed 1.1 (https://www.jsonfeed.org/version/1.1/); what it has no word for stands in `_storywire`."""
+"""JSON Feed 1.1 (https://www.jsonfeed.org/version/1.1/); what it has no word for stands in
+`_storywire`.
+"""
 
 import json
 from collections.abc import Sequence
@@ -22,12 +24,22 @@ class JsonWriter:
 
     def source(self, source: Source) -> bytes:
         """What comes before the end of that stream's items."""
-        said = {"id": source.id, "title": source.title, "url": source.url, "feed_url": source.feed_url(Format.JSON)}
+        said = {
+            "id": source.id,
+            "title": source.title,
+            "url": source.url,
+            "feed_url": source.feed_url(Format.JSON),
+        }
         return b', "_source": ' + _dumped(said)
 
     def whole(self, document: FeedDocument, entries: Sequence[bytes]) -> bytes:
         """The document of that head; ``entries`` are its own, each ended and on a line."""
-        return _dumped(_head(document)).removesuffix(b"}") + b', "items": [\n' + b",\n".join(entries) + b"\n]}\n"
+        return (
+            _dumped(_head(document)).removesuffix(b"}")
+            + b', "items": [\n'
+            + b",\n".join(entries)
+            + b"\n]}\n"
+        )
 
 
 def _head(document: FeedDocument) -> dict[str, Any]:
@@ -52,7 +64,10 @@ def _head(document: FeedDocument) -> dict[str, Any]:
                     "complete": document.complete,
                     "current_url": document.current_url(Format.JSON),
                     "withdrawn": [
-                        _said({"id": gone.id, "when": gone.when.isoformat(), "comment": gone.comment}) for gone in document.tombstones
+                        _said(
+                            {"id": gone.id, "when": gone.when.isoformat(), "comment": gone.comment}
+                        )
+                        for gone in document.tombstones
                     ],
                 }
             ),
@@ -73,7 +88,8 @@ def _item(entry: FeedEntry, language: str, site: Person) -> dict[str, Any]:
         "image": entry.images[0].url if entry.images else None,
         "date_published": entry.published.isoformat(),
         "date_modified": entry.updated.isoformat(),
-        # Without its own authors an item inherits the feed's, here the contributors, who did not all write it.
+        # Without its own authors an item inherits the feed's, here the contributors, who did not
+        # all write it.
         "authors": _persons(entry.authors or (site,)),
         "tags": [tag.label for tag in entry.tags] + raised,
         "language": entry.language if entry.language != language else None,
@@ -86,7 +102,13 @@ def _item(entry: FeedEntry, language: str, site: Person) -> dict[str, Any]:
 
 def _attachment(image: Image) -> dict[str, Any]:
     own = {"credit": image.credit} if image.credit else None
-    said = {"url": image.url, "mime_type": image.media_type, "size_in_bytes": image.length, "title": image.alt, "_storywire": own}
+    said = {
+        "url": image.url,
+        "mime_type": image.media_type,
+        "size_in_bytes": image.length,
+        "title": image.alt,
+        "_storywire": own,
+    }
     return _said(said)
 
 

@@ -1,6 +1,7 @@
 """What both XML formats take from elsewhere, written alike in each.
 
-feedgen's Atom elements have no namespace of lxml's (xmlns is a plain attribute), its RSS ones never had one.
+feedgen's Atom elements have no namespace of lxml's (xmlns is a plain attribute), its RSS ones never
+had one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,12 +20,23 @@ SYNDICATION = "http://purl.org/rss/1.0/modules/syndication/"
 TOMBSTONES = "http://purl.org/atompub/tombstones/1.0"  # RFC 6721
 XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
-PREFIXES = {"atom": ATOM, "content": CONTENT, "dc": DC, "fh": HISTORY, "media": MEDIA, "sy": SYNDICATION, "at": TOMBSTONES}
+PREFIXES = {
+    "atom": ATOM,
+    "content": CONTENT,
+    "dc": DC,
+    "fh": HISTORY,
+    "media": MEDIA,
+    "sy": SYNDICATION,
+    "at": TOMBSTONES,
+}
 
 
 def prefixes(document: FeedDocument, fmt: Format) -> dict[str, str]:
     """Those in use: validators warn of others."""
-    used = {"media": any(entry.images for entry in document.entries), "fh": document.archive or document.complete}
+    used = {
+        "media": any(entry.images for entry in document.entries),
+        "fh": document.archive or document.complete,
+    }
     if fmt is Format.ATOM:
         used["at"] = bool(document.tombstones)
     else:
@@ -33,7 +45,9 @@ def prefixes(document: FeedDocument, fmt: Format) -> dict[str, str]:
 
 
 def links(document: FeedDocument, fmt: Format) -> Iterator[dict[str, str]]:
-    """The head's links that feedgen leaves out of RSS: hubs, and the way through the archives (RFC 5005 section 4)."""
+    """The head's links that feedgen leaves out of RSS: hubs, and the way through the archives (RFC
+    5005 section 4).
+    """
     for hub in document.hubs:
         yield {"rel": "hub", "href": hub}
     older, newest = document.previous_url(fmt), document.current_url(fmt)
@@ -56,14 +70,28 @@ def add_history(head: _Element, document: FeedDocument) -> None:
 
 
 def add_media(entry: _Element, images: Iterable[Image]) -> None:
-    """Each picture with what it shows and who made it (Media RSS); feedgen's own extension knows neither."""
+    """Each picture with what it shows and who made it (Media RSS); feedgen's own extension knows
+    neither.
+    """
     for image in images:
-        content = SubElement(entry, f"{{{MEDIA}}}content", url=image.url, type=image.media_type, medium="image")
-        for name, size in (("fileSize", image.length), ("width", image.width), ("height", image.height)):
+        content = SubElement(
+            entry, f"{{{MEDIA}}}content", url=image.url, type=image.media_type, medium="image"
+        )
+        for name, size in (
+            ("fileSize", image.length),
+            ("width", image.width),
+            ("height", image.height),
+        ):
             content.set(name, str(size))
         if image.alt:
             SubElement(content, f"{{{MEDIA}}}description", type="plain").text = image.alt
         if image.credit:
             SubElement(content, f"{{{MEDIA}}}credit").text = image.credit
         if small := image.thumbnail:
-            SubElement(content, f"{{{MEDIA}}}thumbnail", url=small.url, width=str(small.width), height=str(small.height))
+            SubElement(
+                content,
+                f"{{{MEDIA}}}thumbnail",
+                url=small.url,
+                width=str(small.width),
+                height=str(small.height),
+            )

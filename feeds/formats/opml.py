@@ -31,11 +31,20 @@ class Folder:
     outlines: Sequence[Outline]
 
 
-def opml(title: str, site_url: str, modified: datetime, outlines: Sequence[Outline | Folder]) -> bytes:
-    """The document.  Its outlines are of the type rss whatever the format, as the specification knows no other."""
+def opml(
+    title: str, site_url: str, modified: datetime, outlines: Sequence[Outline | Folder]
+) -> bytes:
+    """The document. Its outlines are of the type rss whatever the format, as the specification
+    knows no other.
+    """
     root = etree.Element("opml", version="2.0")
     head, body = etree.SubElement(root, "head"), etree.SubElement(root, "body")
-    said = {"title": title, "dateModified": format_datetime(clean_time(modified)), "ownerName": title, "ownerId": site_url}
+    said = {
+        "title": title,
+        "dateModified": format_datetime(clean_time(modified)),
+        "ownerName": title,
+        "ownerId": site_url,
+    }
     for name, value in said.items():
         etree.SubElement(head, name).text = clean_text(value)
     for outline in outlines:
@@ -51,6 +60,15 @@ def _add(parent: etree._Element, outline: Outline | Folder) -> None:
             _add(folder, part)
         return
     url, page = outline.feed_url, outline.page_url
-    found = etree.SubElement(parent, "outline", type="rss", text=name, title=name, xmlUrl=url, htmlUrl=page, language=outline.language)
+    found = etree.SubElement(
+        parent,
+        "outline",
+        type="rss",
+        text=name,
+        title=name,
+        xmlUrl=url,
+        htmlUrl=page,
+        language=outline.language,
+    )
     if outline.created:
         found.set("created", format_datetime(clean_time(outline.created)))

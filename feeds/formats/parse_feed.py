@@ -1,4 +1,6 @@
-"""Bytes into values, as a reader's program takes a feed.  It shares nothing with what writes them but the names of elements."""
+"""Bytes into values, as a reader's program takes a feed. It shares nothing with what writes them
+but the names of elements.
+"""
 
 import json
 from dataclasses import dataclass
@@ -13,9 +15,35 @@ from feeds.formats.namespaces import ATOM, CONTENT, DC, SYNDICATION, TOMBSTONES
 
 _A = f"{{{ATOM}}}"
 # Where each format says it, in the order of the parameters of `_xml`.
-_ATOM = (f"{_A}feed", ".", f"{_A}entry", f"{_A}id", f"{_A}title", f"{_A}updated", f"{_A}published", f"{_A}author/{_A}name", f"{_A}content")
-_RSS = ("rss", "channel", "item", "guid", "title", "lastBuildDate", "pubDate", f"{{{DC}}}creator", f"{{{CONTENT}}}encoded")
-_PERIODS = {"hourly": 3_600, "daily": 86_400, "weekly": 7 * 86_400, "monthly": 30 * 86_400, "yearly": 365 * 86_400}
+_ATOM = (
+    f"{_A}feed",
+    ".",
+    f"{_A}entry",
+    f"{_A}id",
+    f"{_A}title",
+    f"{_A}updated",
+    f"{_A}published",
+    f"{_A}author/{_A}name",
+    f"{_A}content",
+)
+_RSS = (
+    "rss",
+    "channel",
+    "item",
+    "guid",
+    "title",
+    "lastBuildDate",
+    "pubDate",
+    f"{{{DC}}}creator",
+    f"{{{CONTENT}}}encoded",
+)
+_PERIODS = {
+    "hourly": 3_600,
+    "daily": 86_400,
+    "weekly": 7 * 86_400,
+    "monthly": 30 * 86_400,
+    "yearly": 365 * 86_400,
+}
 
 
 class Unreadable(ValueError):
@@ -46,7 +74,8 @@ class ReadFeed:
     older_url: str
     newest_url: str  # of an archive
     updated: datetime | None = None  # JSON Feed has none
-    waits: tuple[float, ...] = ()  # seconds that RSS asks readers to wait: ttl, and the syndication module's
+    # seconds that RSS asks readers to wait: ttl, and the syndication module's
+    waits: tuple[float, ...] = ()
     entries: tuple[ReadEntry, ...]
     withdrawn: frozenset[str]  # ids; RSS cannot say
 
@@ -54,7 +83,11 @@ class ReadFeed:
 def read_feed(body: bytes, fmt: Format) -> ReadFeed:
     """Raises Unreadable."""
     try:
-        return _json(json.loads(body)) if fmt is Format.JSON else _xml(body, *(_ATOM if fmt is Format.ATOM else _RSS))
+        return (
+            _json(json.loads(body))
+            if fmt is Format.JSON
+            else _xml(body, *(_ATOM if fmt is Format.ATOM else _RSS))
+        )
     except (etree.XMLSyntaxError, ValueError, LookupError, TypeError, AttributeError) as exc:
         raise Unreadable(str(exc).partition("\n")[0][:200]) from exc
 
@@ -67,7 +100,16 @@ def _root(body: bytes, name: str) -> etree._Element:
 
 
 def _xml(
-    body: bytes, root: str, head: str, entry: str, id_: str, title: str, updated: str, published: str, author: str, text: str
+    body: bytes,
+    root: str,
+    head: str,
+    entry: str,
+    id_: str,
+    title: str,
+    updated: str,
+    published: str,
+    author: str,
+    text: str,
 ) -> ReadFeed:
     feed = _root(body, root).find(head)
     if feed is None:
@@ -82,7 +124,9 @@ def _xml(
         newest_url=links.get("current", ""),
         updated=_moment(_text(feed, updated)),
         waits=_waits(feed),
-        withdrawn=frozenset(gone.get("ref", "") for gone in feed.iterfind(f"{{{TOMBSTONES}}}deleted-entry")),
+        withdrawn=frozenset(
+            gone.get("ref", "") for gone in feed.iterfind(f"{{{TOMBSTONES}}}deleted-entry")
+        ),
         entries=tuple(
             ReadEntry(
                 id=_text(item, id_),
@@ -100,8 +144,13 @@ def _xml(
 
 def _waits(channel: etree._Element) -> tuple[float, ...]:
     ttl = _text(channel, "ttl")
-    period, frequency = (_text(channel, f"{{{SYNDICATION}}}{name}") for name in ("updatePeriod", "updateFrequency"))
-    return (*([int(ttl) * 60] if ttl else []), *([_PERIODS[period] / int(frequency or 1)] if period else []))
+    period, frequency = (
+        _text(channel, f"{{{SYNDICATION}}}{name}") for name in ("updatePeriod", "updateFrequency")
+    )
+    return (
+        *([int(ttl) * 60] if ttl else []),
+        *([_PERIODS[period] / int(frequency or 1)] if period else []),
+    )
 
 
 def _json(feed: dict[str, Any]) -> ReadFeed:
@@ -130,7 +179,10 @@ def _json(feed: dict[str, Any]) -> ReadFeed:
 
 def _links(parent: etree._Element) -> dict[str, str]:
     """By what they are; of several alike the first."""
-    return {link.get("rel", "alternate"): link.get("href", "") for link in reversed(parent.findall(f"{_A}link"))}
+    return {
+        link.get("rel", "alternate"): link.get("href", "")
+        for link in reversed(parent.findall(f"{_A}link"))
+    }
 
 
 def _text(parent: etree._Element, name: str) -> str:

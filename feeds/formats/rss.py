@@ -5,10 +5,25 @@ from email.utils import format_datetime
 from lxml.etree import Element, SubElement, _Element
 
 from feeds.document.feed_document import FeedDocument, FeedEntry, Format, Person, Source
-from feeds.formats.namespaces import ATOM, DC, SYNDICATION, add_comment, add_history, add_media, links, prefixes
+from feeds.formats.namespaces import (
+    ATOM,
+    DC,
+    SYNDICATION,
+    add_comment,
+    add_history,
+    add_media,
+    links,
+    prefixes,
+)
 
 # Seconds; the longest of them is also said of longer ones.
-_PERIODS = {"hourly": 3_600, "daily": 86_400, "weekly": 7 * 86_400, "monthly": 30 * 86_400, "yearly": 365 * 86_400}
+_PERIODS = {
+    "hourly": 3_600,
+    "daily": 86_400,
+    "weekly": 7 * 86_400,
+    "monthly": 30 * 86_400,
+    "yearly": 365 * 86_400,
+}
 
 
 class RssHead:
@@ -35,14 +50,18 @@ class RssHead:
 
 
 class RssItem:
-    """An extension of feedgen's entry; ``entry``, the document's ``language`` and the ``site`` are set before feedgen writes."""
+    """An extension of feedgen's entry; ``entry``, the document's ``language`` and the ``site`` are
+    set before feedgen writes.
+    """
 
     entry: FeedEntry
     language: str
     site: Person
 
     def extend_rss(self, item: _Element) -> _Element:
-        """Dates, bylines without e-mail (RSS's own author demands one), the entry's language, and its pictures."""
+        """Dates, bylines without e-mail (RSS's own author demands one), the entry's language, and
+        its pictures.
+        """
         SubElement(item, "pubDate").text = format_datetime(self.entry.published)
         SubElement(item, f"{{{ATOM}}}updated").text = self.entry.updated.isoformat()
         for person in self.entry.authors or (self.site,):
@@ -62,5 +81,8 @@ def rss_source(source: Source) -> _Element:
 
 def update_period(max_age: int) -> tuple[str, int]:
     """``max_age`` seconds as the syndication module says it: a period, and how often in it."""
-    name, seconds = next(((name, most) for name, most in _PERIODS.items() if max_age <= most), ("yearly", _PERIODS["yearly"]))
+    name, seconds = next(
+        ((name, most) for name, most in _PERIODS.items() if max_age <= most),
+        ("yearly", _PERIODS["yearly"]),
+    )
     return name, round(seconds / max(1, min(max_age, seconds)))

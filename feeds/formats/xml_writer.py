@@ -1,6 +1,8 @@
-"""Atom 1.0 (RFC 4287) and RSS 2.0 by feedgen; what it gets wrong is told beside each remedy and pinned by a test.
+"""Atom 1.0 (RFC 4287) and RSS 2.0 by feedgen; what it gets wrong is told beside each remedy and
+pinned by a test.
 
-feedgen writes the head and each entry by itself, so that an entry need not be written again with every other one.
+feedgen writes the head and each entry by itself, so that an entry need not be written again with
+every other one.
 """
 
 from collections.abc import Sequence
@@ -40,7 +42,9 @@ class AtomWriter:
 
     def whole(self, document: FeedDocument, entries: Sequence[bytes]) -> bytes:
         """The document of that head; ``entries`` are its own, each ended."""
-        head, root, tail = _feed(document, Format.ATOM, AtomHead).atom_str(pretty=True).rpartition(b"</feed>")
+        head, root, tail = (
+            _feed(document, Format.ATOM, AtomHead).atom_str(pretty=True).rpartition(b"</feed>")
+        )
         return b"".join([head, *entries, root, tail])
 
 
@@ -62,7 +66,8 @@ class RssWriter:
     def whole(self, document: FeedDocument, entries: Sequence[bytes]) -> bytes:
         """The document of that head; ``entries`` are its own, each ended."""
         feed = _feed(document, Format.RSS, RssHead)
-        # feedgen writes dates of RSS under a locale that it sets for all threads, so the extensions write them instead.
+        # feedgen writes dates of RSS under a locale that it sets for all threads, so the extensions
+        # write them instead.
         feed._FeedGenerator__rss_lastBuildDate = None
         head, root, tail = feed.rss_str(pretty=True).rpartition(b"  </channel>")
         return b"".join([head, *entries, root, tail])
@@ -81,7 +86,8 @@ def _feed(document: FeedDocument, fmt: Format, extension: type) -> Any:
     if document.rights:
         feed.rights(document.rights)
     feed.ttl(max(1, document.max_age // 60))  # minutes
-    feed.author(_person(document.site))  # the author of entries without a byline (RFC 4287 section 4.1.2)
+    # the author of entries without a byline (RFC 4287 section 4.1.2)
+    feed.author(_person(document.site))
     if document.contributors:
         feed.contributor([_person(person) for person in document.contributors])
     own = {"href": document.self_url(fmt), "rel": "self", "type": fmt.media_type}
@@ -113,7 +119,8 @@ def _item(entry: FeedEntry, extension: type, language: str) -> Any:
         item.enclosure(image.url, str(image.length), image.media_type)
     if entry.authors:
         item.author([_person(person) for person in entry.authors])
-    # type='html' is the one that suits both: CDATA is no type of Atom's, none at all would show tags as text.
+    # type='html' is the one that suits both: CDATA is no type of Atom's, none at all would show
+    # tags as text.
     if summary := summary_html(entry):
         item.summary(summary, type="html")
     if content := content_html(entry):
@@ -142,5 +149,6 @@ def _person(person: Person) -> dict[str, str]:
 
 
 def _category(tag: Tag) -> dict[str, str]:
-    # Several readers show the term of Atom, and RSS has nothing but the label; all tags are of one scheme.
+    # Several readers show the term of Atom, and RSS has nothing but the label; all tags are of one
+    # scheme.
     return {"term": tag.label, "scheme": tag.url.rpartition("/")[0] + "/", "label": tag.label}

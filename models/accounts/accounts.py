@@ -26,7 +26,11 @@ from models.text.texts import NAME, line
 
 log = logging.getLogger(__name__)
 
-LINK_LIFE = {LinkKind.LOGIN: timedelta(minutes=15), LinkKind.INVITATION: timedelta(days=7), LinkKind.RESET: timedelta(minutes=30)}
+LINK_LIFE = {
+    LinkKind.LOGIN: timedelta(minutes=15),
+    LinkKind.INVITATION: timedelta(days=7),
+    LinkKind.RESET: timedelta(minutes=30),
+}
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 1_000
 TRIES = 10
 """Wrong passwords within a window: for an address from one network, or in a browser that is known to it.
@@ -41,11 +45,15 @@ _hasher = PasswordHasher()  # argon2id with the library's current parameters
 
 @functools.cache
 def _decoy() -> str:
-    """What an unknown address is checked against, so that it takes as long as a wrong password; made when first needed, at 0.2 s."""
+    """What an unknown address is checked against, so that it takes as long as a wrong password;
+    made when first needed, at 0.2 s.
+    """
     return _hasher.hash(secrets.token_hex())
 
 
-def add_account(db: Database, actor: Actor, email: str, name: str, role: Role, *, password: str | None = None) -> Account:
+def add_account(
+    db: Database, actor: Actor, email: str, name: str, role: Role, *, password: str | None = None
+) -> Account:
     """The account of that address, made if there is none; an existing one is returned as it is."""
     actor.must_be(Role.ADMIN)
     email, name = normal_address(email), line("name", name, NAME, required=True)
@@ -53,10 +61,14 @@ def add_account(db: Database, actor: Actor, email: str, name: str, role: Role, *
     with db.begin() as tx:
         account = tx.scalar(select(Account).where(Account.email == email))
         if account is None:
-            account = Account(name=name, email=email, role=role, password_hash=hashed, created_at=now(tx))
+            account = Account(
+                name=name, email=email, role=role, password_hash=hashed, created_at=now(tx)
+            )
             tx.add(account)
             tx.flush()
-            log.info("account %s added as %s by account %s", account.id, role.value, actor.account_id)
+            log.info(
+                "account %s added as %s by account %s", account.id, role.value, actor.account_id
+            )
         return account
 
 
@@ -71,11 +83,14 @@ def set_password(db: Database, actor: Actor, email: str, password: str) -> Accou
         return account
 
 
-def change_own_password(db: Database, actor: Actor, token: str, present: str, password: str) -> None:
-    """Give the actor's account a new password, and log it out everywhere but in the session of ``token``.
+def change_own_password(
+    db: Database, actor: Actor, token: str, present: str, password: str
+) -> None:
+    """Give the actor's account a new password, and log it out everywhere but in the session of
+    ``token``.
 
-    ``present`` must be the one that it has; of an account without one, which logs in by links, nothing is asked.  Raises
-    TooMany after ten that were wrong.
+    ``present`` must be the one that it has; of an account without one, which logs in by links,
+    nothing is asked. Raises TooMany after ten that were wrong.
     """
     hashed, key = hashed_password(password), f"present password {actor.account_id}"
     strike(db, {key: TRIES})
@@ -89,7 +104,8 @@ def change_own_password(db: Database, actor: Actor, token: str, present: str, pa
 
 
 def replace_password(tx: Session, account: Account, hashed: str, *, but: str = "") -> None:
-    """Let an account have this password, and end its links and its sessions ``but`` the one of that token.
+    """Let an account have this password, and end its links and its sessions ``but`` the one of that
+    token.
 
     An account that had a password is told by mail: whoever set another one may not be its owner.
     """
@@ -98,13 +114,21 @@ def replace_password(tx: Session, account: Account, hashed: str, *, but: str = "
     account.password_hash = hashed
     log.info("account %s has a new password", account.id)
     tx.execute(delete(LoginLink).where(LoginLink.account_id == account.id))
-    tx.execute(delete(LoginSession).where(LoginSession.account_id == account.id, LoginSession.token_hash != digest(but)))
+    tx.execute(
+        delete(LoginSession).where(
+            LoginSession.account_id == account.id, LoginSession.token_hash != digest(but)
+        )
+    )
 
 
 def command_line_account(db: Database) -> Account:
     """The account whose changes are those made by commands; nobody can log in as it."""
     with db.begin() as tx:
-        account = tx.scalar(select(Account).where(Account.email.is_(None), Account.name == COMMAND_LINE).order_by(Account.id))
+        account = tx.scalar(
+            select(Account)
+            .where(Account.email.is_(None), Account.name == COMMAND_LINE)
+            .order_by(Account.id)
+        )
         if account is None:
             account = Account(name=COMMAND_LINE, role=Role.ADMIN, created_at=now(tx))
             tx.add(account)
@@ -114,18 +138,30 @@ def command_line_account(db: Database) -> Account:
 def list_accounts(db: Database) -> Sequence[Account]:
     """All that people can log in to, by name."""
     with db.read() as tx:
-        return tx.scalars(select(Account).where(Account.email.is_not(None)).order_by(Account.name, Account.id)).all()
+        return tx.scalars(
+            select(Account).where(Account.email.is_not(None)).order_by(Account.name, Account.id)
+        ).all()
 
 
-def log_in(db: Database, email: str, password: str, network: str, browser: str = "", *, known_browser: str = "") -> str | None:
+def log_in(
+    db: Database,
+    email: str,
+    password: str,
+    network: str,
+    browser: str = "",
+    *,
+    known_browser: str = "",
+) -> str | None:
     """The token of a new session, or None where address and password do not belong together.
 
-    ``network`` is the client's address, ``browser`` a short name of its program.  ``known_browser`` names a browser that has
-    logged in to this address before: its tries count by themselves.  Raises TooMany, see `TRIES`.
+    ``network`` is the client's address, ``browser`` a short name of its program. ``known_browser``
+    names a browser that has logged in to this address before: its tries count by themselves. Raises
+    TooMany, see `TRIES`.
     """
     limits = _login_limits(email, network, known_browser)
     try:
-        strike(db, limits)  # counted before the answer is known, so that parallel guesses cannot slip through
+        # counted before the answer is known, so that parallel guesses cannot slip through
+        strike(db, limits)
     except TooMany:
         log.warning("log-in refused from %s: too many tries", network)
         raise
@@ -160,20 +196,37 @@ def make_link(tx: Session, account: Account, kind: LinkKind) -> str:
     """The token of a new link, of which only the hash is kept."""
     token, moment = secrets.token_urlsafe(24), now(tx)
     tx.execute(delete(LoginLink).where(LoginLink.expires_at < moment))
-    tx.add(LoginLink(token_hash=digest(token), account_id=account.id, kind=kind, expires_at=moment + LINK_LIFE[kind]))
+    tx.add(
+        LoginLink(
+            token_hash=digest(token),
+            account_id=account.id,
+            kind=kind,
+            expires_at=moment + LINK_LIFE[kind],
+        )
+    )
     return token
 
 
 def link_account(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
-    """Whose link of one of these kinds this is; None where it is unknown, was used, is too old or its account has ended."""
+    """Whose link of one of these kinds this is; None where it is unknown, was used, is too old or
+    its account has ended.
+    """
     holds = (LoginLink.kind.in_(kinds), LoginLink.expires_at > now(tx), Account.ended_at.is_(None))
-    return tx.scalar(select(Account).join(LoginLink, LoginLink.account_id == Account.id).where(_is_link(token), *holds))
+    return tx.scalar(
+        select(Account)
+        .join(LoginLink, LoginLink.account_id == Account.id)
+        .where(_is_link(token), *holds)
+    )
 
 
 def take_link(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
     """The same, once: of two that come at once one gets it."""
     account = link_account(tx, token, *kinds)
-    return account if account is not None and rows_changed(tx, delete(LoginLink).where(_is_link(token))) == 1 else None
+    return (
+        account
+        if account is not None and rows_changed(tx, delete(LoginLink).where(_is_link(token))) == 1
+        else None
+    )
 
 
 def use_login_link(db: Database, token: str, browser: str = "") -> str | None:
@@ -199,7 +252,11 @@ def _login_limits(email: str, network: str, known_browser: str) -> dict[str, int
         address = email
     with suppress(ValueError):
         ip = ip_address(network)
-        network = str(ip_network((ip, 64), strict=False)) if ip.version == 6 and ip.ipv4_mapped is None else network
+        network = (
+            str(ip_network((ip, 64), strict=False))
+            if ip.version == 6 and ip.ipv4_mapped is None
+            else network
+        )
     return {
         f"log-in {digest(address)} from {network}"[:200]: TRIES,
         f"log-in network {network}"[:200]: TRIES * 10,
@@ -212,7 +269,9 @@ def _is_link(token: str) -> ColumnElement[bool]:
 
 
 def _by_email(tx: Session, email: str) -> Account:
-    account = tx.scalar(select(Account).where(Account.email == normal_address(email), Account.ended_at.is_(None)))
+    account = tx.scalar(
+        select(Account).where(Account.email == normal_address(email), Account.ended_at.is_(None))
+    )
     if account is None:
         raise NotFound("account", email)
     return account

@@ -1,4 +1,6 @@
-"""Links by mail that let an account choose a password: an invitation, or one that somebody asked for who forgot theirs."""
+"""Links by mail that let an account choose a password: an invitation, or one that somebody asked
+for who forgot theirs.
+"""
 
 import logging
 from dataclasses import dataclass
@@ -7,7 +9,13 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from config.keys import Keys
-from models.accounts.accounts import hashed_password, link_account, make_link, replace_password, take_link
+from models.accounts.accounts import (
+    hashed_password,
+    link_account,
+    make_link,
+    replace_password,
+    take_link,
+)
 from models.accounts.sessions import digest, open_session
 from models.alerts.alerts import tell_account
 from models.db.clock import now
@@ -30,7 +38,9 @@ PASSWORD_LINKS = (LinkKind.INVITATION, LinkKind.RESET)
 
 @dataclass(frozen=True)
 class Invited:
-    """An account, and the token of the link by which it chooses a password; ``mailed`` is False where its address refuses mail."""
+    """An account, and the token of the link by which it chooses a password; ``mailed`` is False
+    where its address refuses mail.
+    """
 
     account: Account
     token: str
@@ -40,8 +50,8 @@ class Invited:
 def invite(db: Database, keys: Keys, actor: Actor, email: str, name: str, role: Role) -> Invited:
     """Make an account, and mail it a link by which it chooses a password within seven days.
 
-    One that has not chosen any yet keeps its name and role and gets a new link, and the earlier ones end.  Raises Invalid
-    for one that has.
+    One that has not chosen any yet keeps its name and role and gets a new link, and the earlier
+    ones end. Raises Invalid for one that has.
     """
     actor.must_be(Role.ADMIN)
     email, name = normal_address(email), line("name", name, NAME, required=True)
@@ -53,19 +63,33 @@ def invite(db: Database, keys: Keys, actor: Actor, email: str, name: str, role: 
             tx.add(account)
             tx.flush()
         if account.password_hash is not None or account.ended_at is not None:
-            raise Invalid("e-mail", f"{email} has an account, of {account.name}. Look for it in the list.")
-        tx.execute(delete(LoginLink).where(LoginLink.account_id == account.id, LoginLink.kind == LinkKind.INVITATION))
+            raise Invalid(
+                "e-mail", f"{email} has an account, of {account.name}. Look for it in the list."
+            )
+        tx.execute(
+            delete(LoginLink).where(
+                LoginLink.account_id == account.id, LoginLink.kind == LinkKind.INVITATION
+            )
+        )
         token = make_link(tx, account, LinkKind.INVITATION)
-        log.info("account %s invited as %s by account %s", account.id, account.role.value, actor.account_id)
+        log.info(
+            "account %s invited as %s by account %s",
+            account.id,
+            account.role.value,
+            actor.account_id,
+        )
         return Invited(account, token, _mail(tx, keys, account, "invitation", token))
 
 
-def ask_reset(db: Database, keys: Keys, email: str, client: str, *, known_browser: str = "") -> None:
-    """Mail the account of that address a link by which it chooses a new password within half an hour.
+def ask_reset(
+    db: Database, keys: Keys, email: str, client: str, *, known_browser: str = ""
+) -> None:
+    """Mail the account of that address a link by which it chooses a new password within half an
+    hour.
 
-    Nobody is told whether there is one.  Raises TooMany for an address, known or not, from one network, or a network that
-    asks too often.  ``known_browser`` names a browser that has logged in to this address before: what others ask for
-    keeps no mail from it.
+    Nobody is told whether there is one. Raises TooMany for an address, known or not, from one
+    network, or a network that asks too often. ``known_browser`` names a browser that has logged in
+    to this address before: what others ask for keeps no mail from it.
     """
     email = normal_address(email)
     network = network_of(client)
@@ -82,7 +106,8 @@ def ask_reset(db: Database, keys: Keys, email: str, client: str, *, known_browse
         other = tx.scalar(active.order_by(Account.id).limit(1))
         if may_mail_today(tx, kind, email) and other is not None:
             with tx.begin_nested() as savepoint:
-                # For an address that nobody has the same is done and taken back: the time must not tell.
+                # For an address that nobody has the same is done and taken back: the time must not
+                # tell.
                 found = account or other
                 _mail(tx, keys, found, "reset", make_link(tx, found, LinkKind.RESET))
                 if account is None:
@@ -95,12 +120,14 @@ def who_chooses(tx: Session, token: str) -> Account:
 
 
 def choose_password(db: Database, token: str, password: str, browser: str = "") -> str:
-    """Give the account of a link that password, end all its sessions and links, and return the token of a new session.
+    """Give the account of a link that password, end all its sessions and links, and return the
+    token of a new session.
 
     Raises Invalid for a password that cannot be taken, after which the link still holds, and Gone.
     """
     with db.read() as tx:
-        who_chooses(tx, token)  # a hash takes a tenth of a second and 64 MB: for nobody without a link
+        # a hash takes a tenth of a second and 64 MB: for nobody without a link
+        who_chooses(tx, token)
     hashed = hashed_password(password)
     with db.begin() as tx:
         account = _found(take_link(tx, token, *PASSWORD_LINKS))
@@ -118,9 +145,15 @@ def _found(account: Account | None) -> Account:
 
 
 def _gone() -> Gone:
-    return Gone("link", "password", "This link was used or is too old. Ask for a new one on the log-in page.")
+    return Gone(
+        "link",
+        "password",
+        "This link was used or is too old. Ask for a new one on the log-in page.",
+    )
 
 
 def _mail(tx: Session, keys: Keys, account: Account, notice: str, token: str) -> bool:
     """Owe an account the notice with its link, of which only what is sealed is stored."""
-    return tell_account(tx, account, notice, {"account": account.name, "sealed": sealed(keys, token)})
+    return tell_account(
+        tx, account, notice, {"account": account.name, "sealed": sealed(keys, token)}
+    )

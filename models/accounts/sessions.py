@@ -23,11 +23,14 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
-def open_session(tx: Session, account_id: int, browser: str, *, password_hash: str | None = None) -> str | None:
+def open_session(
+    tx: Session, account_id: int, browser: str, *, password_hash: str | None = None
+) -> str | None:
     """The token of a new session; ``browser`` is a short name for people.
 
-    None where the account has ended, or no longer has the password of ``password_hash``: to compare a password takes a
-    tenth of a second, and meanwhile a new one may have ended all sessions.  The account stays locked until the commit.
+    None where the account has ended, or no longer has the password of ``password_hash``: to compare
+    a password takes a tenth of a second, and meanwhile a new one may have ended all sessions. The
+    account stays locked until the commit.
     """
     account = tx.get_one(Account, account_id, with_for_update=True, populate_existing=True)
     if account.ended_at is not None or password_hash not in (None, account.password_hash):
@@ -67,20 +70,33 @@ def log_out(db: Database, token: str) -> None:
 
 def own_sessions(tx: Session, actor: Actor) -> Sequence[LoginSession]:
     """Where the actor is logged in, the one seen last first."""
-    mine = select(LoginSession).where(LoginSession.account_id == actor.account_id, LoginSession.expires_at > now(tx))
-    return tx.scalars(mine.order_by(LoginSession.seen_at.desc().nulls_last(), LoginSession.created_at.desc())).all()
+    mine = select(LoginSession).where(
+        LoginSession.account_id == actor.account_id, LoginSession.expires_at > now(tx)
+    )
+    return tx.scalars(
+        mine.order_by(LoginSession.seen_at.desc().nulls_last(), LoginSession.created_at.desc())
+    ).all()
 
 
 def end_own_session(db: Database, actor: Actor, token_hash: str) -> None:
     """End one of the actor's sessions; one that is not there, or another's, is left as it is."""
     with db.begin() as tx:
-        tx.execute(delete(LoginSession).where(LoginSession.account_id == actor.account_id, LoginSession.token_hash == token_hash))
+        tx.execute(
+            delete(LoginSession).where(
+                LoginSession.account_id == actor.account_id, LoginSession.token_hash == token_hash
+            )
+        )
 
 
 def end_other_sessions(db: Database, actor: Actor, token: str) -> None:
     """End all of the actor's sessions but the one of this token."""
     with db.begin() as tx:
-        tx.execute(delete(LoginSession).where(LoginSession.account_id == actor.account_id, LoginSession.token_hash != digest(token)))
+        tx.execute(
+            delete(LoginSession).where(
+                LoginSession.account_id == actor.account_id,
+                LoginSession.token_hash != digest(token),
+            )
+        )
 
 
 def _is_old(seen_at: datetime | None, moment: datetime) -> bool:
@@ -90,5 +106,7 @@ def _is_old(seen_at: datetime | None, moment: datetime) -> bool:
 def _note_seen(db: Database, found: LoginSession) -> None:
     with db.begin() as tx:
         seen = {"seen_at": now(tx)}
-        tx.execute(update(LoginSession).where(LoginSession.token_hash == found.token_hash).values(seen))
+        tx.execute(
+            update(LoginSession).where(LoginSession.token_hash == found.token_hash).values(seen)
+        )
         tx.execute(update(Account).where(Account.id == found.account_id).values(seen))

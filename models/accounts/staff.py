@@ -1,4 +1,6 @@
-"""The people who work here: their names and roles, and when one leaves.  What they wrote stays theirs."""
+"""The people who work here: their names and roles, and when one leaves. What they wrote stays
+theirs.
+"""
 
 import logging
 
@@ -46,7 +48,9 @@ def change_role(db: Database, actor: Actor, account_id: int, role: Role) -> Acco
 
 
 def end_account(db: Database, actor: Actor, account_id: int) -> Account:
-    """Log an account out for good: neither password nor link lets it in.  Conflict where no admin would be left."""
+    """Log an account out for good: neither password nor link lets it in. Conflict where no admin
+    would be left.
+    """
     with db.begin() as tx:
         account = _to_change(tx, actor, account_id)
         if account.ended_at is None:
@@ -81,6 +85,8 @@ def _to_change(tx: Session, actor: Actor, account_id: int) -> Account:
 
 
 def _must_not_be_the_last_admin(tx: Session, account: Account) -> None:
-    admins = select(Account.id).where(Account.role == Role.ADMIN, Account.email.is_not(None), Account.ended_at.is_(None))
+    admins = select(Account.id).where(
+        Account.role == Role.ADMIN, Account.email.is_not(None), Account.ended_at.is_(None)
+    )
     if tx.scalars(admins.limit(2)).all() == [account.id]:
         raise Conflict("This is the last admin. Make somebody else one first.")

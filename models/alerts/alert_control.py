@@ -29,9 +29,18 @@ _HELD_BACK = and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at >= HEL
 
 def find_alert(tx: Session, name: str) -> Alert:
     """An alert by its id, or the latest of an entry by the entry's uid."""
-    if name.isascii() and name.isdigit() and len(name) < 19 and (found := tx.get(Alert, int(name))) is not None:
+    if (
+        name.isascii()
+        and name.isdigit()
+        and len(name) < 19
+        and (found := tx.get(Alert, int(name))) is not None
+    ):
         return found
-    of_entry = select(Alert).join(Revision, Revision.id == Alert.revision_id).join(Entry, Entry.id == Revision.entry_id)
+    of_entry = (
+        select(Alert)
+        .join(Revision, Revision.id == Alert.revision_id)
+        .join(Entry, Entry.id == Revision.entry_id)
+    )
     found = tx.scalar(of_entry.where(Entry.uid == name).order_by(Alert.id.desc()).limit(1))
     if found is None:
         raise NotFound("alert", name)
@@ -41,8 +50,8 @@ def find_alert(tx: Session, name: str) -> Alert:
 def stop_alert(db: Database, actor: Actor, alert_id: int) -> Alert:
     """Let nothing more of an alert go out; stopping it again changes nothing.
 
-    The cost does not depend on how many are owed: workers look whether it was stopped, at each claim and while they
-    send one, and skip what they meet.
+    The cost does not depend on how many are owed: workers look whether it was stopped, at each
+    claim and while they send one, and skip what they meet.
     """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
@@ -56,9 +65,11 @@ def stop_alert(db: Database, actor: Actor, alert_id: int) -> Alert:
 
 
 def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
-    """Go on with an alert that was stopped or held; returns how many deliveries are owed again.  One that waits on the desk is let go.
+    """Go on with an alert that was stopped or held; returns how many deliveries are owed again. One
+    that waits on the desk is let go.
 
-    May be called again, also after a crash: what is owed already stays so.  Forbidden where somebody else has to let it go.
+    May be called again, also after a crash: what is owed already stays so. Forbidden where somebody
+    else has to let it go.
     """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
@@ -67,35 +78,51 @@ def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
         earlier = _let_go(tx, actor, alert)
         alert.stopped_at = alert.held_at = alert.finished_at = None
         alert.resumed_at = now(tx)
-    stopped = and_(Delivery.state == DeliveryState.SKIPPED, Delivery.reason == SkipReason.CANCELLED, Delivery.last_reply == STOPPED)
+    stopped = and_(
+        Delivery.state == DeliveryState.SKIPPED,
+        Delivery.reason == SkipReason.CANCELLED,
+        Delivery.last_reply == STOPPED,
+    )
     held_back = {DeliveryState.QUEUED: _HELD_BACK}
-    return _owe_again(db, alert_id, {DeliveryState.SKIPPED: stopped, **held_back}) + sum(_owe_again(db, one, held_back) for one in earlier)
+    return _owe_again(db, alert_id, {DeliveryState.SKIPPED: stopped, **held_back}) + sum(
+        _owe_again(db, one, held_back) for one in earlier
+    )
 
 
 def _let_go(tx: Session, actor: Actor, alert: Alert) -> Sequence[int]:
-    """Let it wait no longer on the desk, nor what waits there of earlier revisions, whose ids are returned: who is owed several gets
-    the last, told as new."""
+    """Let it wait no longer on the desk, nor what waits there of earlier revisions, whose ids are
+    returned: who is owed several gets the last, told as new.
+    """
     if alert.waits_for is None:
         return []
     revision = tx.get_one(Revision, alert.revision_id)
     own = tx.scalar(select(last_hand(revision.entry_id))) == actor.account_id
     if alert.waits_for == SECOND and own:
         raise Forbidden(_SECOND)
-    earlier = select(Revision.id).where(Revision.entry_id == revision.entry_id, Revision.no < revision.no)
+    earlier = select(Revision.id).where(
+        Revision.entry_id == revision.entry_id, Revision.no < revision.no
+    )
     may = Alert.waits_for == MOST if own else Alert.waits_for.is_not(None)
-    waits = or_(Alert.id == alert.id, and_(Alert.revision_id.in_(earlier), may, Alert.stopped_at.is_(None)))
+    waits = or_(
+        Alert.id == alert.id, and_(Alert.revision_id.in_(earlier), may, Alert.stopped_at.is_(None))
+    )
     unheard = ~exists().where(Fanout.alert_id == Alert.id, Fanout.done_at.is_not(None))
     # Digests that were made meanwhile have passed it over: the next one comes to it.
-    tx.execute(update(Alert).where(waits, Alert.waits_for == SECOND, unheard).values(seq=next_seq(tx)))
-    released = tx.scalars(update(Alert).where(waits).values(waits_for=None, resumed_at=now(tx)).returning(Alert.id)).all()
+    tx.execute(
+        update(Alert).where(waits, Alert.waits_for == SECOND, unheard).values(seq=next_seq(tx))
+    )
+    released = tx.scalars(
+        update(Alert).where(waits).values(waits_for=None, resumed_at=now(tx)).returning(Alert.id)
+    ).all()
     return [one for one in released if one != alert.id]
 
 
 def retry_alert(db: Database, actor: Actor, alert_id: int, *, unknown: bool = False) -> int:
     """Send an alert to those who missed it; returns how many deliveries are owed again.
 
-    ``unknown``: also where nobody knows whether it arrived, which may tell somebody twice.  Who does not want it any
-    more gets nothing.  Raises Conflict where the alert is stopped or held, or tells what is not so any more.
+    ``unknown``: also where nobody knows whether it arrived, which may tell somebody twice. Who does
+    not want it any more gets nothing. Raises Conflict where the alert is stopped or held, or tells
+    what is not so any more.
     """
     actor.must_be(Role.EDITOR)
     with db.read() as tx:
@@ -119,28 +146,52 @@ def _must_be_true_still(tx: Session, actor: Actor, alert: Alert) -> None:
     revision = tx.get(Revision, alert.revision_id) if alert.revision_id is not None else None
     if revision is None:
         return
-    later = select(Alert.id).join(Revision, Revision.id == Alert.revision_id).where(Revision.entry_id == revision.entry_id)
+    later = (
+        select(Alert.id)
+        .join(Revision, Revision.id == Alert.revision_id)
+        .where(Revision.entry_id == revision.entry_id)
+    )
     if tx.scalar(later.where(Revision.no > revision.no).limit(1)) is not None:
         raise Conflict("A later alert of the same entry took the place of this one. Retry that.")
     entry = tx.get_one(Entry, revision.entry_id)
     withdrawn = entry.state is EntryState.RETRACTED
     if withdrawn is not (revision.kind is RevisionKind.RETRACTION):
         raise Conflict("The entry is withdrawn." if withdrawn else "The entry was restored.")
-    changed = select(Revision.id).where(Revision.entry_id == entry.id, Revision.no > revision.no, Revision.state == RevisionState.APPLIED)
-    if needs_second(tx, entry.importance) and tx.scalar(changed.limit(1)) and tx.scalar(select(last_hand(entry.id))) == actor.account_id:
+    changed = select(Revision.id).where(
+        Revision.entry_id == entry.id,
+        Revision.no > revision.no,
+        Revision.state == RevisionState.APPLIED,
+    )
+    if (
+        needs_second(tx, entry.importance)
+        and tx.scalar(changed.limit(1))
+        and tx.scalar(select(last_hand(entry.id))) == actor.account_id
+    ):
         raise Forbidden(_SECOND)
 
 
 def _owe_again(db: Database, alert_id: int, which: dict[DeliveryState, ColumnElement[bool]]) -> int:
-    """Queue the deliveries of an alert that meet a condition, a slice of recipients in each transaction."""
+    """Queue the deliveries of an alert that meet a condition, a slice of recipients in each
+    transaction.
+    """
     total, after, courtesy = 0, 0, Courtesy(db)
     while True:
         with courtesy.writing(), db.begin() as tx:
             alert = _alert(tx, alert_id)
             of_alert = (Delivery.alert_id == alert_id, Delivery.recipient_id > after)
-            last = select(Delivery.recipient_id).where(*of_alert).order_by(Delivery.recipient_id).offset(SLICE - 1).limit(1)
+            last = (
+                select(Delivery.recipient_id)
+                .where(*of_alert)
+                .order_by(Delivery.recipient_id)
+                .offset(SLICE - 1)
+                .limit(1)
+            )
             upto = tx.scalar(last)
-            part = and_(*of_alert, Delivery.recipient_id <= upto) if upto is not None else and_(*of_alert)
+            part = (
+                and_(*of_alert, Delivery.recipient_id <= upto)
+                if upto is not None
+                else and_(*of_alert)
+            )
             if found := _owe_slice(tx, alert_id, part, which):
                 alert.finished_at = None
             total += found
@@ -149,7 +200,12 @@ def _owe_again(db: Database, alert_id: int, which: dict[DeliveryState, ColumnEle
         after = upto
 
 
-def _owe_slice(tx: Session, alert_id: int, part: ColumnElement[bool], which: dict[DeliveryState, ColumnElement[bool]]) -> int:
+def _owe_slice(
+    tx: Session,
+    alert_id: int,
+    part: ColumnElement[bool],
+    which: dict[DeliveryState, ColumnElement[bool]],
+) -> int:
     anew: dict[str, Any] = {
         "state": DeliveryState.QUEUED,
         "reason": None,

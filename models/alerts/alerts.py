@@ -1,4 +1,6 @@
-"""Owing: an alert is made in the transaction that makes its cause public, and names nobody; a notice tells one person something."""
+"""Owing: an alert is made in the transaction that makes its cause public, and names nobody; a
+notice tells one person something.
+"""
 
 import secrets
 from collections.abc import Mapping
@@ -11,7 +13,16 @@ from models.db.approval_rules import SECOND, needs_second, why_wait
 from models.db.clock import now
 from models.db.tallies import tallied, tally
 from models.recipients.audience import reachable
-from models.tables.ledger import Alert, AlertKind, Delivery, DeliveryState, Fanout, Lane, Recipient, RecipientState
+from models.tables.ledger import (
+    Alert,
+    AlertKind,
+    Delivery,
+    DeliveryState,
+    Fanout,
+    Lane,
+    Recipient,
+    RecipientState,
+)
 from models.tables.people import Account, Role
 from models.tables.stories import Entry, Importance, Revision, RevisionKind, StreamState
 
@@ -21,9 +32,11 @@ OF_HOLD = -1
 
 
 def owe(tx: Session, revision: Revision, entry: Entry) -> None:
-    """Owe everybody who follows the news of a revision, if it alerts and its stream is not hidden; workers find out who that is.
+    """Owe everybody who follows the news of a revision, if it alerts and its stream is not hidden;
+    workers find out who that is.
 
-    The alert may have to wait on the desk first; what waited there of an entry that is withdrawn is dropped.
+    The alert may have to wait on the desk first; what waited there of an entry that is withdrawn is
+    dropped.
     """
     if revision.kind is RevisionKind.RETRACTION:
         drop_waiting(tx, entry)
@@ -44,34 +57,68 @@ def owe(tx: Session, revision: Revision, entry: Entry) -> None:
 def drop_waiting(tx: Session, entry: Entry) -> None:
     """Stop the alerts of an entry that wait on the desk."""
     of_entry = select(Revision.id).where(Revision.entry_id == entry.id)
-    waits = (Alert.revision_id.in_(of_entry), Alert.waits_for.is_not(None), Alert.stopped_at.is_(None))
+    waits = (
+        Alert.revision_id.in_(of_entry),
+        Alert.waits_for.is_not(None),
+        Alert.stopped_at.is_(None),
+    )
     tx.execute(update(Alert).where(*waits).values(stopped_at=now(tx)))
 
 
 def wait_again(tx: Session, entry: Entry) -> None:
-    """Let what is still owed of an entry that was changed wait for a second editor, where it is breaking now.
+    """Let what is still owed of an entry that was changed wait for a second editor, where it is
+    breaking now.
 
-    Its alerts tell it as it stands, and who let them go saw another text.  One that was stopped may be resumed.
+    Its alerts tell it as it stands, and who let them go saw another text. One that was stopped may
+    be resumed.
     """
     if not needs_second(tx, entry.importance):
         return
-    of_entry = select(Alert).join(Revision, Revision.id == Alert.revision_id).where(Revision.entry_id == entry.id)
+    of_entry = (
+        select(Alert)
+        .join(Revision, Revision.id == Alert.revision_id)
+        .where(Revision.entry_id == entry.id)
+    )
     alerts = tx.scalars(of_entry.where(Alert.folded_at.is_(None))).all()
-    undone = set(tx.scalars(select(Fanout.alert_id).where(Fanout.alert_id.in_([one.id for one in alerts]), Fanout.done_at.is_(None))))
+    undone = set(
+        tx.scalars(
+            select(Fanout.alert_id).where(
+                Fanout.alert_id.in_([one.id for one in alerts]), Fanout.done_at.is_(None)
+            )
+        )
+    )
     sums = tallied(tx, [one.id for one in alerts])
     for one in alerts:
         states = sums.get(one.id, {})
-        if one.stopped_at is not None or one.id in undone or 2 * states.get(DeliveryState.QUEUED, 0) > sum(states.values()):
+        if (
+            one.stopped_at is not None
+            or one.id in undone
+            or 2 * states.get(DeliveryState.QUEUED, 0) > sum(states.values())
+        ):
             one.waits_for = SECOND
 
 
-def owe_notice(tx: Session, recipient: Recipient, name: str, values: Mapping[str, Any], *, priority: int = URGENT) -> Alert:
-    """Owe one recipient what no subscription brings: a question, an operator's warning.  It goes before all alerts.
+def owe_notice(
+    tx: Session,
+    recipient: Recipient,
+    name: str,
+    values: Mapping[str, Any],
+    *,
+    priority: int = URGENT,
+) -> Alert:
+    """Owe one recipient what no subscription brings: a question, an operator's warning. It goes
+    before all alerts.
 
-    ``name`` is a folder of `notifier/templates/mail/notice`, ``values`` are its words, kept as JSON.  Whether it follows
-    anything or has confirmed is not asked; only a suppressed address gets nothing.
+    ``name`` is a folder of `notifier/templates/mail/notice`, ``values`` are its words, kept as
+    JSON. Whether it follows anything or has confirmed is not asked; only a suppressed address gets
+    nothing.
     """
-    alert = Alert(kind=AlertKind.NOTICE, notice={"name": name, "values": dict(values)}, priority=priority, created_at=now(tx))
+    alert = Alert(
+        kind=AlertKind.NOTICE,
+        notice={"name": name, "values": dict(values)},
+        priority=priority,
+        created_at=now(tx),
+    )
     tx.add(alert)
     tx.flush()
     delivery = Delivery(
@@ -90,20 +137,30 @@ def owe_notice(tx: Session, recipient: Recipient, name: str, values: Mapping[str
 
 
 def forget_words(alert: Alert) -> None:
-    """Keep of a notice that has come to its end no more than its name: its words and links are about one person."""
+    """Keep of a notice that has come to its end no more than its name: its words and links are
+    about one person.
+    """
     if alert.notice is not None:
         alert.notice = {"name": alert.notice["name"], "values": {}}
 
 
-def tell_operators(tx: Session, name: str, values: Mapping[str, Any], *, priority: int = URGENT) -> None:
+def tell_operators(
+    tx: Session, name: str, values: Mapping[str, Any], *, priority: int = URGENT
+) -> None:
     """Owe every admin who has an address a notice."""
-    admins = select(Account).where(Account.role == Role.ADMIN, Account.ended_at.is_(None), Account.email.is_not(None))
+    admins = select(Account).where(
+        Account.role == Role.ADMIN, Account.ended_at.is_(None), Account.email.is_not(None)
+    )
     for admin in tx.scalars(admins.order_by(Account.id)).all():
         tell_account(tx, admin, name, values, priority=priority)
 
 
-def tell_account(tx: Session, account: Account, name: str, values: Mapping[str, Any], *, priority: int = URGENT) -> bool:
-    """Owe an account a notice, which makes it no subscriber; False where it has no address, or one that refuses mail."""
+def tell_account(
+    tx: Session, account: Account, name: str, values: Mapping[str, Any], *, priority: int = URGENT
+) -> bool:
+    """Owe an account a notice, which makes it no subscriber; False where it has no address, or one
+    that refuses mail.
+    """
     if account.email is None:
         return False
     recipient = reachable(tx, account.email)

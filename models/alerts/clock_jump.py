@@ -1,7 +1,8 @@
-"""Mending what a clock that jumped has left: due times, leases and rests that are hours ahead, or a silence that was none.
+"""Mending what a clock that jumped has left: due times, leases and rests that are hours ahead, or a
+silence that was none.
 
-What comes first is decided by the site's counter.  But when something is due is a matter of the clock, so where it is put back
-everything that waits would wait until it has caught up.
+What comes first is decided by the site's counter. But when something is due is a matter of the
+clock, so where it is put back everything that waits would wait until it has caught up.
 """
 
 import logging
@@ -18,7 +19,16 @@ from models.db.database import Database
 from models.db.dialects import dialect_of
 from models.recipients.digest_times import next_slot, repeated_name, slot_name
 from models.tables.base import UtcDateTime
-from models.tables.ledger import HELD, Alert, AlertKind, Delivery, DeliveryState, Pause, Recipient, Subscription
+from models.tables.ledger import (
+    HELD,
+    Alert,
+    AlertKind,
+    Delivery,
+    DeliveryState,
+    Pause,
+    Recipient,
+    Subscription,
+)
 from models.tables.people import Throttle
 from models.tables.stories import Entry, EntryState, Revision, RevisionState, Site
 
@@ -29,9 +39,11 @@ TOLERANCE = timedelta(seconds=30)
 
 
 def mend_backward_jump(db: Database) -> timedelta | None:
-    """Bring nearer what a clock that was put back has moved away; by how much, or None where it was not put back.
+    """Bring nearer what a clock that was put back has moved away; by how much, or None where it was
+    not put back.
 
-    The last heartbeat of any worker tells: it lies in the future then.  Any number of nodes may call it at once; one mends.
+    The last heartbeat of any worker tells: it lies in the future then. Any number of nodes may call
+    it at once; one mends.
     """
     with db.read() as tx:
         if _ahead(tx, tx.scalar(select(Site.heartbeat_at))) is None:
@@ -46,21 +58,29 @@ def mend_backward_jump(db: Database) -> timedelta | None:
             _shift(tx, column, which, back)
         _mend_digests(tx)
         site.heartbeat_at = now(tx)
-    log.warning("the clock was put back by about %s; what waits was brought nearer by as much", back)
+    log.warning(
+        "the clock was put back by about %s; what waits was brought nearer by as much", back
+    )
     return back
 
 
 def mend_forward_jump(db: Database, lease: timedelta) -> None:
-    """Give every claim a whole ``lease`` from now on, and the site a heartbeat: to be called where the clock jumped ahead.
+    """Give every claim a whole ``lease`` from now on, and the site a heartbeat: to be called where
+    the clock jumped ahead.
 
-    Otherwise claims that are worked on would be given to others, and a silence be seen that was none.
+    Otherwise claims that are worked on would be given to others, and a silence be seen that was
+    none.
     """
     with db.begin() as tx:
         site = tx.scalars(select(Site).with_for_update()).one()
         if site.heartbeat_at is not None and site.heartbeat_at < now(tx):
             site.heartbeat_at = now(tx)
-        claimed = update(Delivery).where(Delivery.state == DeliveryState.CLAIMED, Delivery.lease_until < now(tx) + lease)
-        tx.execute(claimed.values(lease_until=now(tx) + lease).execution_options(synchronize_session=False))
+        claimed = update(Delivery).where(
+            Delivery.state == DeliveryState.CLAIMED, Delivery.lease_until < now(tx) + lease
+        )
+        tx.execute(
+            claimed.values(lease_until=now(tx) + lease).execution_options(synchronize_session=False)
+        )
 
 
 def _ahead(tx: Session, beat: datetime | None) -> timedelta | None:
@@ -69,22 +89,37 @@ def _ahead(tx: Session, beat: datetime | None) -> timedelta | None:
 
 
 def _mend_digests(tx: Session) -> None:
-    """Bring digests back into their rhythm, and let them be made for moments that come a second time.
+    """Bring digests back into their rhythm, and let them be made for moments that come a second
+    time.
 
-    A digest that is due within two of its periods keeps its time: a daily one that has come today does not come again.
+    A digest that is due within two of its periods keeps its time: a daily one that has come today
+    does not come again.
     """
     again = select(Alert).where(Alert.kind == AlertKind.DIGEST, Alert.slot > slot_name(now(tx)))
     for alert in tx.scalars(again):
         alert.slot = repeated_name(alert.slot or "", alert.id)
-    rhythm = (Subscription.cadence, Subscription.every_minutes, Subscription.digest_time, Subscription.digest_day, Recipient.timezone)
+    rhythm = (
+        Subscription.cadence,
+        Subscription.every_minutes,
+        Subscription.digest_time,
+        Subscription.digest_day,
+        Recipient.timezone,
+    )
     waits = (Subscription.ended_at.is_(None), Subscription.next_digest_at > now(tx))
     query = select(*rhythm).join(Recipient, Recipient.id == Subscription.recipient_id).where(*waits)
     for row in tx.execute(query.distinct()).all():
         first = next_slot(*row, now(tx))
         second = next_slot(*row, first)
-        same = [column.is_not_distinct_from(value) for column, value in zip(rhythm[:-1], row[:-1], strict=True)]
-        there = Subscription.recipient_id.in_(select(Recipient.id).where(Recipient.timezone == row.timezone))
-        far = update(Subscription).where(*same, there, Subscription.ended_at.is_(None), Subscription.next_digest_at > second)
+        same = [
+            column.is_not_distinct_from(value)
+            for column, value in zip(rhythm[:-1], row[:-1], strict=True)
+        ]
+        there = Subscription.recipient_id.in_(
+            select(Recipient.id).where(Recipient.timezone == row.timezone)
+        )
+        far = update(Subscription).where(
+            *same, there, Subscription.ended_at.is_(None), Subscription.next_digest_at > second
+        )
         tx.execute(far.values(next_digest_at=first).execution_options(synchronize_session=False))
 
 
@@ -92,21 +127,41 @@ _Shift = tuple[InstrumentedAttribute[Any], ColumnElement[bool]]
 
 
 def _shifted(moment: datetime) -> Sequence[_Shift]:
-    """Times that were reckoned from the clock's former now.  Those that a person chose are left as they are."""
+    """Times that were reckoned from the clock's former now. Those that a person chose are left as
+    they are.
+    """
     undo_time = Entry.publish_at.is_distinct_from(Entry.dated_at)
     return [
-        (Delivery.due_at, and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at > moment, Delivery.due_at < HELD)),
-        (Delivery.lease_until, and_(Delivery.state == DeliveryState.CLAIMED, Delivery.lease_until > moment)),
+        (
+            Delivery.due_at,
+            and_(
+                Delivery.state == DeliveryState.QUEUED,
+                Delivery.due_at > moment,
+                Delivery.due_at < HELD,
+            ),
+        ),
+        (
+            Delivery.lease_until,
+            and_(Delivery.state == DeliveryState.CLAIMED, Delivery.lease_until > moment),
+        ),
         (Recipient.next_at, Recipient.next_at > moment),
         (Recipient.failing_since, Recipient.failing_since > moment),
         (Throttle.window_at, Throttle.window_at > moment),
         (Pause.until, and_(Pause.until > moment, Pause.until < HELD)),
-        (Revision.apply_at, and_(Revision.state == RevisionState.PENDING, Revision.apply_at > moment)),
-        (Entry.publish_at, and_(Entry.state == EntryState.SCHEDULED, Entry.publish_at > moment, undo_time)),
+        (
+            Revision.apply_at,
+            and_(Revision.state == RevisionState.PENDING, Revision.apply_at > moment),
+        ),
+        (
+            Entry.publish_at,
+            and_(Entry.state == EntryState.SCHEDULED, Entry.publish_at > moment, undo_time),
+        ),
     ]
 
 
-def _shift(tx: Session, column: InstrumentedAttribute[Any], which: ColumnElement[bool], back: timedelta) -> None:
+def _shift(
+    tx: Session, column: InstrumentedAttribute[Any], which: ColumnElement[bool], back: timedelta
+) -> None:
     earlier: ColumnElement[Any]
     if dialect_of(tx) == "sqlite":
         # Written as SQLAlchemy stores a moment, in microseconds, since it is compared as text.
@@ -115,4 +170,9 @@ def _shift(tx: Session, column: InstrumentedAttribute[Any], which: ColumnElement
     else:
         earlier = column - literal(back, Interval())
     values = {column.key: earlier}
-    tx.execute(update(column.class_).where(which).values(values).execution_options(synchronize_session=False))
+    tx.execute(
+        update(column.class_)
+        .where(which)
+        .values(values)
+        .execution_options(synchronize_session=False)
+    )

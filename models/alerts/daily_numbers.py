@@ -10,14 +10,23 @@ from sqlalchemy.orm import Session
 from models.db.clock import now
 from models.db.database import Database
 from models.db.dialects import dialect_of, insert_into
-from models.tables.ledger import DailySum, DeliveryState, Recipient, RecipientKind, RecipientState, Tally
+from models.tables.ledger import (
+    DailySum,
+    DeliveryState,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    Tally,
+)
 
 SENT, FAILED, CONFIRMED = "sent", "failed", "confirmed"
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What happened on a day (UTC), and how many subscribers there were at its end, or now; None where nobody noted it."""
+    """What happened on a day (UTC), and how many subscribers there were at its end, or now; None
+    where nobody noted it.
+    """
 
     day: date
     sent: int | None
@@ -26,7 +35,9 @@ class Day:
 
 
 def note_day(db: Database) -> bool:
-    """Note how things stood when yesterday ended, if nobody has; True where this call did.  May be called as often as you like."""
+    """Note how things stood when yesterday ended, if nobody has; True where this call did. May be
+    called as often as you like.
+    """
     with db.read() as tx:
         yesterday = now(tx).date() - timedelta(days=1)
         if tx.get(DailySum, (yesterday, CONFIRMED)) is not None:
@@ -34,7 +45,9 @@ def note_day(db: Database) -> bool:
         standing = _standing(tx)
     with db.begin() as tx:
         insert = insert_into(dialect_of(tx), DailySum)
-        rows = [{"day": yesterday, "name": name, "number": number} for name, number in standing.items()]
+        rows = [
+            {"day": yesterday, "name": name, "number": number} for name, number in standing.items()
+        ]
         tx.execute(insert.on_conflict_do_nothing(), rows)
     return True
 
@@ -52,14 +65,24 @@ def last_days(tx: Session, number: int = 30) -> list[Day]:
 
 def _day(day: date, evening: dict[str, int], before: dict[str, int]) -> Day:
     # What is owed again is taken back from the tallies, so a day can even end below the one before.
-    risen = {name: max(evening[name] - before[name], 0) if name in evening and name in before else None for name in (SENT, FAILED)}
+    risen = {
+        name: max(evening[name] - before[name], 0) if name in evening and name in before else None
+        for name in (SENT, FAILED)
+    }
     return Day(day, risen[SENT], risen[FAILED], evening.get(CONFIRMED))
 
 
 def _standing(tx: Session) -> dict[str, int]:
     """How many were sent and failed, ever, and how many subscribers are confirmed."""
-    tallied = {state: int(number) for state, number in tx.execute(select(Tally.state, func.sum(Tally.number)).group_by(Tally.state)).all()}
-    confirmed = select(func.count()).where(Recipient.kind == RecipientKind.MAIL, Recipient.state == RecipientState.CONFIRMED)
+    tallied = {
+        state: int(number)
+        for state, number in tx.execute(
+            select(Tally.state, func.sum(Tally.number)).group_by(Tally.state)
+        ).all()
+    }
+    confirmed = select(func.count()).where(
+        Recipient.kind == RecipientKind.MAIL, Recipient.state == RecipientState.CONFIRMED
+    )
     return {
         SENT: tallied.get(DeliveryState.SENT, 0),
         FAILED: tallied.get(DeliveryState.FAILED, 0),

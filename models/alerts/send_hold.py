@@ -1,7 +1,8 @@
 """Holds: when all sending waits for a person, and how it goes on.
 
-A database that was copied or brought back believes that messages are owed which another has sent, or which nobody wants
-after days.  So it is held where it runs at another place than before, after a restore, and after a long silence.
+A database that was copied or brought back believes that messages are owed which another has sent,
+or which nobody wants after days. So it is held where it runs at another place than before, after a
+restore, and after a long silence.
 """
 
 import hashlib
@@ -50,7 +51,9 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What goes out when sending goes on.  ``finding``: alerts of which recipients are still being found."""
+    """What goes out when sending goes on. ``finding``: alerts of which recipients are still being
+    found.
+    """
 
     mails: int
     channels: int
@@ -59,13 +62,17 @@ class Waiting:
 
 
 def may_send(tx: Session) -> bool:
-    """Whether anything may be claimed: all sending is neither paused nor held, nor due to be looked at after a silence."""
+    """Whether anything may be claimed: all sending is neither paused nor held, nor due to be looked
+    at after a silence.
+    """
     paused, held, beat = _how_sending_stands(tx)
     return not paused and held is None and not _silent(tx, beat)
 
 
 def may_tell_of_hold(tx: Session) -> bool:
-    """Whether notices of `OF_HOLD` may be claimed: nobody paused all sending, nor is it due to be looked at after a silence."""
+    """Whether notices of `OF_HOLD` may be claimed: nobody paused all sending, nor is it due to be
+    looked at after a silence.
+    """
     paused, _, beat = _how_sending_stands(tx)
     return not paused and not _silent(tx, beat)
 
@@ -78,12 +85,15 @@ def _how_sending_stands(tx: Session) -> tuple[bool, str | None, datetime | None]
 
 
 def hold(tx: Session, reason: str) -> None:
-    """Let all sending wait for `storywire resume`; ``reason`` is a sentence, and the first one stays."""
+    """Let all sending wait for `storywire resume`; ``reason`` is a sentence, and the first one
+    stays.
+    """
     tx.execute(update(Site).where(Site.held_reason.is_(None)).values(held_reason=reason[:300]))
 
 
 def watch(db: Database, base_url: str, *, starting: bool = False) -> str | None:
-    """Leave a heartbeat, about every 30 s, and hold sending where it must be; returns why it is held, if that is new.
+    """Leave a heartbeat, about every 30 s, and hold sending where it must be; returns why it is
+    held, if that is new.
 
     ``starting``: look at once, and say why it is held even if that is old.
     """
@@ -107,9 +117,19 @@ def watch(db: Database, base_url: str, *, starting: bool = False) -> str | None:
         )
         if (reason := next(filter(None, reasons), None)) is not None:
             hold(tx, reason)
-            # A notice of an earlier hold, which the copied database still owes, is no copy's to send.
-            of_hold = (Delivery.lane == Lane.URGENT, Delivery.priority == OF_HOLD, Delivery.state == DeliveryState.QUEUED)
-            tx.execute(update(Delivery).where(*of_hold).values(priority=URGENT).execution_options(synchronize_session=False))
+            # A notice of an earlier hold, which the copied database still owes, is no copy's to
+            # send.
+            of_hold = (
+                Delivery.lane == Lane.URGENT,
+                Delivery.priority == OF_HOLD,
+                Delivery.state == DeliveryState.QUEUED,
+            )
+            tx.execute(
+                update(Delivery)
+                .where(*of_hold)
+                .values(priority=URGENT)
+                .execution_options(synchronize_session=False)
+            )
         tx.refresh(site, ["held_reason"])
         site.fingerprint, site.heartbeat_at = site.fingerprint or here, now(tx)
         number = advance_mark(tx, beyond=known)
@@ -119,20 +139,28 @@ def watch(db: Database, base_url: str, *, starting: bool = False) -> str | None:
 
 
 def pause_sending(db: Database, actor: Actor) -> None:
-    """Let nothing go out, on no node, until `resume_sending`; what a worker has in hand it gives back."""
+    """Let nothing go out, on no node, until `resume_sending`; what a worker has in hand it gives
+    back.
+    """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         tx.execute(update(Site).values(sending_paused=True))
 
 
 def resume_sending(db: Database, actor: Actor) -> None:
-    """End a pause, and what holds the site or single alerts; where its worker runs now is the right place from now on.
+    """End a pause, and what holds the site or single alerts; where its worker runs now is the right
+    place from now on.
 
     A pause can be ended by an editor, a hold by an admin.
     """
     with db.begin() as tx:
         site = tx.scalars(select(Site).with_for_update()).one()
-        held = (Alert.held_at.is_not(None), Alert.waits_for.is_(None), Alert.stopped_at.is_(None), Alert.folded_at.is_(None))
+        held = (
+            Alert.held_at.is_not(None),
+            Alert.waits_for.is_(None),
+            Alert.stopped_at.is_(None),
+            Alert.folded_at.is_(None),
+        )
         late = tx.scalars(select(Alert.id).where(*held)).all()
         actor.must_be(Role.ADMIN if site.held_reason is not None or late else Role.EDITOR)
         site.sending_paused, site.held_reason = False, None
@@ -143,14 +171,29 @@ def resume_sending(db: Database, actor: Actor) -> None:
 
 
 def waiting(tx: Session) -> Waiting:
-    """What waits now, whatever it waits for; stopped alerts, and those that wait on the desk, are left out."""
-    stopped = select(Alert.id).where(or_(Alert.stopped_at.is_not(None), Alert.waits_for.is_not(None)))
+    """What waits now, whatever it waits for; stopped alerts, and those that wait on the desk, are
+    left out.
+    """
+    stopped = select(Alert.id).where(
+        or_(Alert.stopped_at.is_not(None), Alert.waits_for.is_not(None))
+    )
     owed = (Delivery.state == DeliveryState.QUEUED, Delivery.alert_id.not_in(stopped))
-    rows = tx.execute(select(Delivery.lane, func.count(), func.min(Delivery.created_at)).where(*owed).group_by(Delivery.lane)).all()
+    rows = tx.execute(
+        select(Delivery.lane, func.count(), func.min(Delivery.created_at))
+        .where(*owed)
+        .group_by(Delivery.lane)
+    ).all()
     numbers = {lane: number for lane, number, _ in rows}
-    undone = select(func.count(Fanout.alert_id.distinct())).where(Fanout.done_at.is_(None), Fanout.alert_id.not_in(stopped))
+    undone = select(func.count(Fanout.alert_id.distinct())).where(
+        Fanout.done_at.is_(None), Fanout.alert_id.not_in(stopped)
+    )
     oldest = min((moment for _, _, moment in rows), default=None)
-    return Waiting(numbers.get(Lane.BULK, 0), numbers.get(Lane.URGENT, 0), tx.execute(undone).scalar_one(), oldest)
+    return Waiting(
+        numbers.get(Lane.BULK, 0),
+        numbers.get(Lane.URGENT, 0),
+        tx.execute(undone).scalar_one(),
+        oldest,
+    )
 
 
 def place(tx: Session, base_url: str) -> str:
@@ -161,12 +204,20 @@ def place(tx: Session, base_url: str) -> str:
     parts = {"url": "local" if is_local(base_url) else base_url}
     if dialect_of(tx) == "sqlite":
         file = str(tx.connection().engine.url.database)
-        parts |= {"host": _host(), "file": str(os.stat(file).st_ino)}  # noqa: PTH116  never opened: that would drop SQLite's locks
+        parts |= {
+            "host": _host(),
+            "file": str(os.stat(file).st_ino),  # noqa: PTH116  never opened: that would drop SQLite's locks
+        }
     else:
         cluster = text("SELECT system_identifier::text FROM pg_control_system()")
         database = text("SELECT oid::text FROM pg_database WHERE datname = current_database()")
-        parts |= {"cluster": tx.execute(cluster).scalar_one(), "database": tx.execute(database).scalar_one()}
-    return " ".join(f"{name}={hashlib.sha256(value.encode()).hexdigest()[:16]}" for name, value in parts.items())
+        parts |= {
+            "cluster": tx.execute(cluster).scalar_one(),
+            "database": tx.execute(database).scalar_one(),
+        }
+    return " ".join(
+        f"{name}={hashlib.sha256(value.encode()).hexdigest()[:16]}" for name, value in parts.items()
+    )
 
 
 def _host() -> str:
@@ -179,10 +230,17 @@ def _host() -> str:
 
 def _elsewhere(stored: str, here: str) -> str | None:
     before = dict(part.split("=") for part in stored.split())
-    names = [_NAMES[name] for name, value in (part.split("=") for part in here.split()) if before.get(name) != value]
+    names = [
+        _NAMES[name]
+        for name, value in (part.split("=") for part in here.split())
+        if before.get(name) != value
+    ]
     if not names:
         return None
-    return f"This is not where the site sent last ({', '.join(names)}): it may be a copy of one that still sends."
+    return (
+        f"This is not where the site sent last ({', '.join(names)}): it may be a copy of one that"
+        " still sends."
+    )
 
 
 def _silent(tx: Session, beat: datetime | None) -> bool:

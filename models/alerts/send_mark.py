@@ -51,14 +51,17 @@ _READ_POSTGRESQL = text(f"""
 
 
 def note_sends(db: Database) -> None:
-    """Called after outcomes were settled: lets the mark grow, at most every MARK_SECONDS.  Never fails."""
+    """Called after outcomes were settled: lets the mark grow, at most every MARK_SECONDS. Never
+    fails.
+    """
     db.sends.unmarked = True
     if time.monotonic() >= db.sends.due_at:
         mark_sends(db)
 
 
 def mark_sends(db: Database, *, durable: bool = False) -> None:
-    """Let the mark grow if anything was settled since it last did.  Never fails: what was settled stays settled.
+    """Let the mark grow if anything was settled since it last did. Never fails: what was settled
+    stays settled.
 
     ``durable``: also over a power loss, as a worker ends.
     """
@@ -123,7 +126,10 @@ def why_restored(tx: Session, known: int, heartbeat_at: datetime | None) -> str 
     row = tx.execute(_READ_SQLITE if embedded else _READ_POSTGRESQL).one_or_none()
     number = row.number if row is not None else 0
     if number < known:
-        return f"The database is older than what was sent from here (mark {number}, but {known} was reached): {_RESTORED}"
+        return (
+            f"The database is older than what was sent from here (mark {number}, but {known} was"
+            f" reached): {_RESTORED}"
+        )
     if row is None:
         return None
     long_ago = heartbeat_at is not None and now(tx) - heartbeat_at > _PROMOTION

@@ -1,6 +1,7 @@
 """Gates: what a newsroom has agreed must not go out by one hand, or too often.
 
-A breaking entry waits as submitted, the alert of a change or one too many waits on the desk: until an editor lets it go.
+A breaking entry waits as submitted, the alert of a change or one too many waits on the desk: until
+an editor lets it go.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ _WRITING = (RevisionKind.PUBLISH, RevisionKind.SILENT, RevisionKind.UPDATE, Revi
 
 @dataclass(frozen=True)
 class Gates:
-    """Whether breaking entries need a second editor, and how many alerts a story may have within an hour; 0: any number."""
+    """Whether breaking entries need a second editor, and how many alerts a story may have within an
+    hour; 0: any number.
+    """
 
     second_editor: bool = False
     most_alerts: int = 0
@@ -48,16 +51,30 @@ def needs_second(tx: Session, importance: Importance) -> bool:
 
 
 def last_hand(entry_id: int | InstrumentedAttribute[int]) -> ColumnElement[int | None]:
-    """The account that wrote what a published entry says now: an alert tells it as it stands, so somebody else lets that go."""
+    """The account that wrote what a published entry says now: an alert tells it as it stands, so
+    somebody else lets that go.
+    """
     wrote = aliased(Revision)
-    applied = (wrote.entry_id == entry_id, wrote.state == RevisionState.APPLIED, wrote.kind.in_(_WRITING))
-    return select(wrote.account_id).where(*applied).order_by(wrote.no.desc()).limit(1).scalar_subquery()
+    applied = (
+        wrote.entry_id == entry_id,
+        wrote.state == RevisionState.APPLIED,
+        wrote.kind.in_(_WRITING),
+    )
+    return (
+        select(wrote.account_id)
+        .where(*applied)
+        .order_by(wrote.no.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
 
 
 def why_wait(tx: Session, revision: Revision, entry: Entry) -> str | None:
-    """What the alert of a revision waits for; None where it goes out.  A withdrawal never waits: it tells only those who were told.
+    """What the alert of a revision waits for; None where it goes out. A withdrawal never waits: it
+    tells only those who were told.
 
-    Its entry was approved before it came out, so only what was changed since can still need a second editor.
+    Its entry was approved before it came out, so only what was changed since can still need a
+    second editor.
     """
     if revision.kind is RevisionKind.RETRACTION:
         return None
@@ -71,8 +88,16 @@ def alerts_lately(tx: Session, stream_id: int) -> int:
     """How many alerts of a story were let out within the last hour."""
     since = now(tx) - HOUR
     query = (
-        select(func.count()).select_from(Alert).join(Revision, Revision.id == Alert.revision_id).join(Entry, Entry.id == Revision.entry_id)
+        select(func.count())
+        .select_from(Alert)
+        .join(Revision, Revision.id == Alert.revision_id)
+        .join(Entry, Entry.id == Revision.entry_id)
     )
     # An entry of which something was told has changed since then, and those an index finds.
-    lately = (Entry.stream_id == stream_id, Entry.changed_at > since, Alert.created_at > since, Alert.waits_for.is_(None))
+    lately = (
+        Entry.stream_id == stream_id,
+        Entry.changed_at > since,
+        Alert.created_at > since,
+        Alert.waits_for.is_(None),
+    )
     return tx.execute(query.where(*lately)).scalar_one()

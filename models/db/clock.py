@@ -1,4 +1,6 @@
-"""The one clock: read once a transaction, so that all that a transaction writes happened at one moment."""
+"""The one clock: read once a transaction, so that all that a transaction writes happened at one
+moment.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,7 +24,8 @@ def database_clock(tx: Session) -> datetime:
 def now(tx: Session) -> datetime:
     """This transaction's moment, in UTC."""
     if "now" not in tx.info:
-        # To ask PostgreSQL is a query, before which the session would write what was added to it, perhaps half filled in.
+        # To ask PostgreSQL is a query, before which the session would write what was added to it,
+        # perhaps half filled in.
         with tx.no_autoflush:
             tx.info["now"] = tx.info["clock"](tx)
     moment: datetime = tx.info["now"]

@@ -20,7 +20,8 @@ WAIT_SECONDS = 20.0
 """How long a thread waits for a connection before its work fails, to be tried again later."""
 _SHORT_SECONDS = 30.0
 """After a refusal a process keeps no more than one idle connection for so long: others need them."""
-# What PostgreSQL says has no SQLSTATE where a connection is refused (53300); PgBouncer has words of its own.
+# What PostgreSQL says has no SQLSTATE where a connection is refused (53300); PgBouncer has words of
+# its own.
 _REFUSED = re.compile(r"too many connections|too many clients|connection slots|no more connections")
 
 
@@ -32,7 +33,9 @@ class ConnectionsUsedUp(OperationalError):
 
 
 class WaitingPool(QueuePool):
-    """A bounded pool.  A thread waits for one of the process's own, or for the server to take one more."""
+    """A bounded pool. A thread waits for one of the process's own, or for the server to take one
+    more.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -56,13 +59,17 @@ class WaitingPool(QueuePool):
             try:
                 entry = super()._do_get()
             except PoolTimeoutError as exc:
-                raise ConnectionsUsedUp(f"All {self.most} connections of this process are in use.") from exc
+                raise ConnectionsUsedUp(
+                    f"All {self.most} connections of this process are in use."
+                ) from exc
             except Exception as exc:
                 if not _REFUSED.search(str(exc)):
                     raise
                 self._note_refusal(exc)
                 if time.monotonic() >= until:
-                    raise ConnectionsUsedUp(f"PostgreSQL takes no further connections: {_first_line(exc)}") from exc
+                    raise ConnectionsUsedUp(
+                        f"PostgreSQL takes no further connections: {_first_line(exc)}"
+                    ) from exc
                 try:  # one of our own may come back sooner than the server has room
                     return self._pool.get(True, random.uniform(0.2, 1.0))  # noqa: S311  it spreads load
                 except Empty:
@@ -85,8 +92,9 @@ class WaitingPool(QueuePool):
             said, self._said = self._said, True
         if not said:
             log.warning(
-                "PostgreSQL takes no further connections, so threads wait for them (this process has %d, and may have %d). "
-                "Raise the limit of the role or the server, or lower STORYWIRE_DATABASE_CONNECTIONS: %s",
+                "PostgreSQL takes no further connections, so threads wait for them (this process"
+                " has %d, and may have %d). Raise the limit of the role or the server, or lower"
+                " STORYWIRE_DATABASE_CONNECTIONS: %s",
                 self.checkedin() + self.checkedout(),
                 self.most,
                 _first_line(exc),

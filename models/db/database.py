@@ -9,7 +9,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, CursorResult, Delete, Engine, ExceptionContext, Insert, Update, create_engine, event, make_url
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Delete,
+    Engine,
+    ExceptionContext,
+    Insert,
+    Update,
+    create_engine,
+    event,
+    make_url,
+)
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -20,7 +31,8 @@ from models.db.database_file import DatabaseFile, DatabaseFileFault
 from models.db.mark_file import MarkFile
 
 _READ = "storywire_read"
-# A PostgreSQL host that vanished answers nothing, not even no: then threads must not wait for good.  The URL may say otherwise.
+# A PostgreSQL host that vanished answers nothing, not even no: then threads must not wait for good.
+# The URL may say otherwise.
 _PATIENCE: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
@@ -47,17 +59,26 @@ class SendActivity:
 class Database(sessionmaker[Session]):
     """Makes transactions: ``begin()`` for writing, ``read()`` for reading.
 
-    On SQLite ``begin()`` takes the write lock at once (BEGIN IMMEDIATE), because a transaction that reads first
-    and then writes fails when another wrote in between, however long it would wait.
+    On SQLite ``begin()`` takes the write lock at once (BEGIN IMMEDIATE), because a transaction that
+    reads first and then writes fails when another wrote in between, however long it would wait.
     """
 
-    def __init__(self, engine: Engine, clock: Clock, gates: Gates, mark_file: MarkFile, file: DatabaseFile | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        gates: Gates,
+        mark_file: MarkFile,
+        file: DatabaseFile | None = None,
+    ) -> None:
         super().__init__(bind=engine, expire_on_commit=False, info={"clock": clock, "gates": gates})
         self.engine, self.clock = engine, clock
         self.mark_file, self.sends = mark_file, SendActivity()
         self.file = file  # None on PostgreSQL and in memory
         # SQLite reads one moment by itself; PostgreSQL must be asked to.
-        one_moment = {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        one_moment = (
+            {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        )
         self._reader = engine.execution_options(**{_READ: True}, **one_moment)
 
     @contextmanager
@@ -68,7 +89,9 @@ class Database(sessionmaker[Session]):
 
     @property
     def short_of_connections(self) -> bool:
-        """Whether PostgreSQL refused a connection a short while ago, so none should be kept that is not needed."""
+        """Whether PostgreSQL refused a connection a short while ago, so none should be kept that is
+        not needed.
+        """
         pool = self.engine.pool
         return isinstance(pool, WaitingPool) and pool.short
 
@@ -88,20 +111,25 @@ def open_database(
     connections: int = 6,
     process: str = "command",
 ) -> Database:
-    """The database at ``url``, which need not have its tables yet; ``gates`` hold for whatever is posted through it.
+    """The database at ``url``, which need not have its tables yet; ``gates`` hold for whatever is
+    posted through it.
 
-    ``mark_path``: where a worker keeps the send mark of a PostgreSQL database; on SQLite it is beside the file.
-    ``connections``: how many PostgreSQL connections this process may have; ``process`` names them there.
+    ``mark_path``: where a worker keeps the send mark of a PostgreSQL database; on SQLite it is
+    beside the file. ``connections``: how many PostgreSQL connections this process may have;
+    ``process`` names them there.
 
-    ``synchronous`` counts on SQLite only: FULL survives a power loss after each commit; NORMAL may lose the last
-    commits then (never at a mere crash), which the worker accepts because it can only repeat a message.
-    Errors leave out the values of their statement: those are addresses, hashes and drafts, and errors are logged.
+    ``synchronous`` counts on SQLite only: FULL survives a power loss after each commit; NORMAL may
+    lose the last commits then (never at a mere crash), which the worker accepts because it can only
+    repeat a message. Errors leave out the values of their statement: those are addresses, hashes
+    and drafts, and errors are logged.
     """
     if not url.startswith("sqlite"):
         return Database(_postgresql(url, connections, process), clock, gates, MarkFile(mark_path))
     path = sqlite_path(url)
     file = None if path is None else DatabaseFile(path)
-    engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 5})
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"check_same_thread": False, "timeout": 5}
+    )
     if file is not None:
         make_private(file.path)
         _watch_file(engine, file)
@@ -110,7 +138,13 @@ def open_database(
     def _on_connect(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001
         connection.isolation_level = None  # the driver must not begin transactions of its own
         checkpoint = f"wal_autocheckpoint={_PAGES[synchronous]}"
-        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", checkpoint, "busy_timeout=5000", "foreign_keys=ON"):
+        for pragma in (
+            "journal_mode=WAL",
+            f"synchronous={synchronous}",
+            checkpoint,
+            "busy_timeout=5000",
+            "foreign_keys=ON",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -140,10 +174,17 @@ def _postgresql(url: str, connections: int, process: str) -> Engine:
 
 
 def _watch_file(engine: Engine, file: DatabaseFile) -> None:
-    """Let no connection and no transaction begin on a file that is gone, is another one, or is damaged."""
+    """Let no connection and no transaction begin on a file that is gone, is another one, or is
+    damaged.
+    """
 
     @event.listens_for(engine, "do_connect")
-    def _on_open(dialect: object, record: object, args: Any, options: dict[str, Any]) -> sqlite3.Connection:  # noqa: ARG001
+    def _on_open(
+        dialect: object,  # noqa: ARG001
+        record: object,  # noqa: ARG001
+        args: Any,  # noqa: ARG001
+        options: dict[str, Any],
+    ) -> sqlite3.Connection:
         connection: sqlite3.Connection = sqlite3.connect(file.uri, uri=True, **options)
         try:
             file.note_opened()
@@ -173,13 +214,16 @@ def sqlite_path(url: str) -> Path | None:
 def make_private(path: str | Path) -> None:
     """Make a SQLite file that only its owner reads: it holds addresses, password hashes and drafts.
 
-    SQLite itself would let everybody on the machine read it; its -wal and -shm files get the rights of the file.  One that
-    is there keeps its rights, and what cannot be made is left to SQLite, which says why.
+    SQLite itself would let everybody on the machine read it; its -wal and -shm files get the rights
+    of the file. One that is there keeps its rights, and what cannot be made is left to SQLite,
+    which says why.
     """
     if str(path) not in {"", ":memory:"}:
         with suppress(OSError):
-            # Never one that is there: to close any descriptor of a file ends all POSIX locks that this process has on it,
-            # those of open SQLite connections too, and another process could take the log away from under them.
+            # Never one that is there: to close any descriptor of a file ends all POSIX locks that
+            # this process has on it,
+            # those of open SQLite connections too, and another process could take the log away from
+            # under them.
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 

@@ -15,7 +15,9 @@ from pathlib import Path
 from sqlalchemy.exc import OperationalError
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-_STOPPED = "Nothing is written or sent. Stop the service, bring the database back, and start it again."
+_STOPPED = (
+    "Nothing is written or sent. Stop the service, bring the database back, and start it again."
+)
 _INTERRUPT_AFTER = 1_000  # of SQLite's steps, between two looks at the clock
 
 
@@ -31,7 +33,9 @@ class DatabaseFileFault(OperationalError):
 
 
 class DatabaseFile:
-    """One file, for all connections of a process.  Never opened by hand: closing it would drop SQLite's locks."""
+    """One file, for all connections of a process. Never opened by hand: closing it would drop
+    SQLite's locks.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,14 +51,18 @@ class DatabaseFile:
         return f"{self.path.as_uri()}?mode=rw"
 
     def note_opened(self) -> None:
-        """Called for each new connection.  Raises DatabaseFileFault where it led to another file than the first."""
+        """Called for each new connection. Raises DatabaseFileFault where it led to another file
+        than the first.
+        """
         if self._opened is None:
             found = self.path.stat()
             self._opened = (found.st_dev, found.st_ino)
         self.check()
 
     def note_error(self, error: BaseException | None) -> DatabaseFileFault | None:
-        """Whether an error of the driver says that the file is damaged, which it then stays until a restart."""
+        """Whether an error of the driver says that the file is damaged, which it then stays until a
+        restart.
+        """
         code = getattr(error, "sqlite_errorcode", 0) or 0
         if code & 0xFF not in _CORRUPT:
             return None
@@ -62,23 +70,32 @@ class DatabaseFile:
         return self._fault()
 
     def check(self) -> None:
-        """Raise DatabaseFileFault where the file is not the one that was opened, or is known to be damaged."""
+        """Raise DatabaseFileFault where the file is not the one that was opened, or is known to be
+        damaged.
+        """
         if self._damage is not None:
             raise self._fault()
         try:
             found = os.stat(self.path)  # noqa: PTH116  a third of the time of Path.stat, for each transaction
         except FileNotFoundError:
-            raise DatabaseFileFault(f"{self.path} was deleted or moved while it was open. {_STOPPED}") from None
+            raise DatabaseFileFault(
+                f"{self.path} was deleted or moved while it was open. {_STOPPED}"
+            ) from None
         except OSError as exc:
-            raise DatabaseFileFault(f"{self.path} cannot be reached: {exc.strerror}. {_STOPPED}") from exc
+            raise DatabaseFileFault(
+                f"{self.path} cannot be reached: {exc.strerror}. {_STOPPED}"
+            ) from exc
         if self._has_content and not found.st_size:
             raise DatabaseFileFault(f"{self.path} was emptied while it was open. {_STOPPED}")
         self._has_content = found.st_size > 0
         if self._opened is not None and (found.st_dev, found.st_ino) != self._opened:
-            raise DatabaseFileFault(f"{self.path} was replaced by another file while it was open. {_STOPPED}")
+            raise DatabaseFileFault(
+                f"{self.path} was replaced by another file while it was open. {_STOPPED}"
+            )
 
     def look_inside(self, *, seconds: float | None = None, every: float = 0.0) -> None:
-        """Have SQLite check the structure of the file, for ``seconds`` at most; raises DatabaseFileFault.
+        """Have SQLite check the structure of the file, for ``seconds`` at most; raises
+        DatabaseFileFault.
 
         On a connection of its own, since others answer from what they have in memory.  ``every``:
         no sooner than so many seconds after the last time.

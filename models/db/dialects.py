@@ -1,4 +1,6 @@
-"""Which dialect a database speaks, and INSERT ... ON CONFLICT, for which SQLAlchemy has a statement of each."""
+"""Which dialect a database speaks, and INSERT ... ON CONFLICT, for which SQLAlchemy has a statement
+of each.
+"""
 
 from typing import Any
 

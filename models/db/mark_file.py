@@ -9,7 +9,8 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class MarkFile:
-    """Two numbers: one that the disk has, and a later one that only counts until the machine starts anew.
+    """Two numbers: one that the disk has, and a later one that only counts until the machine starts
+    anew.
 
     On SQLite the worker's commits may be lost by a power loss, while this file is not: then the
     database would seem to be behind although nothing was restored.  So what the disk need not have
@@ -20,7 +21,9 @@ class MarkFile:
         self.path = path
 
     def read(self, site: str) -> int:
-        """The highest number that counts; 0 where there is none, or the file is damaged or another site's."""
+        """The highest number that counts; 0 where there is none, or the file is damaged or another
+        site's.
+        """
         if self.path is None:
             return 0
         try:

@@ -32,7 +32,9 @@ _BUSY_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """What `migrate` did.  ``copy``: the SQLite database as it was before, None where it held nothing."""
+    """What `migrate` did. ``copy``: the SQLite database as it was before, None where it held
+    nothing.
+    """
 
     revisions: list[str]
     copy: Path | None = None
@@ -42,7 +44,10 @@ class Upgrade:
         """What an operator should know; empty where there is nothing to go back to."""
         if self.copy is None:
             return ""
-        return f"The database was upgraded. A copy from before is in {self.copy} (to go back: docs/upgrading.md)."
+        return (
+            f"The database was upgraded. A copy from before is in {self.copy} (to go back:"
+            " docs/upgrading.md)."
+        )
 
 
 def _config() -> Config:
@@ -61,7 +66,8 @@ def migrate(db: Database, target: str = "head") -> Upgrade:
         return Upgrade([])
     if db.embedded:
         return _migrate_sqlite(db, target)
-    # The lock has a transaction of its own: each migration has one (see env.py), since it keeps every
+    # The lock has a transaction of its own: each migration has one (see env.py), since it keeps
+    # every
     # table that it changes from the nodes until it ends.
     with db.engine.begin() as lock, db.engine.connect() as connection:
         lock.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
@@ -72,7 +78,8 @@ def migrate(db: Database, target: str = "head") -> Upgrade:
 
 
 def _apply_between_others(connection: Connection, target: str) -> list[str]:
-    """Apply what is pending, and give each migration up for a while where another transaction holds a table that it changes.
+    """Apply what is pending, and give each migration up for a while where another transaction holds
+    a table that it changes.
 
     Every statement of the nodes would wait behind a migration that waits for, say, a dump's end.
     """
@@ -89,17 +96,23 @@ def _apply_between_others(connection: Connection, target: str) -> list[str]:
                 raise
             if time.monotonic() > give_up_at:
                 raise BadSettings(
-                    "The upgrade is not complete, because other transactions hold tables that it changes, such as a dump. What is "
-                    "done stays. Run `storywire init` again when they have ended (`SELECT * FROM pg_stat_activity` shows them)."
+                    "The upgrade is not complete, because other transactions hold tables that it"
+                    " changes, such as a dump. What is done stays. Run `storywire init` again when"
+                    " they have ended (`SELECT * FROM pg_stat_activity` shows them)."
                 ) from exc
-            log.warning("the upgrade waits for another transaction, such as a dump, that holds a table; trying again")
+            log.warning(
+                "the upgrade waits for another transaction, such as a dump, that holds a table;"
+                " trying again"
+            )
             time.sleep(_LOCK_MILLISECONDS / 1000)
 
 
 def _apply(connection: Connection, target: str) -> list[str]:
-    pending = missing_revisions(connection)  # read again under the lock: another process may have been first
+    # read again under the lock: another process may have been first
+    pending = missing_revisions(connection)
     if connection.dialect.name == "postgresql":
-        connection.commit()  # the reading, or Alembic would take it for a transaction that is ours to end
+        # the reading, or Alembic would take it for a transaction that is ours to end
+        connection.commit()
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, target)
@@ -117,8 +130,8 @@ def _migrate_sqlite(db: Database, target: str) -> Upgrade:
             order_indexes(connection)
             if lost := _differences(connection, pending, before, broken):
                 raise BadSettings(
-                    f"The upgrade was taken back, because rows would have been lost ({lost}). The database is as it was; "
-                    "keep using the version of before, and report this."
+                    f"The upgrade was taken back, because rows would have been lost ({lost}). The"
+                    " database is as it was; keep using the version of before, and report this."
                 )
         except BaseException:
             if copy is not None:
@@ -172,21 +185,31 @@ def _differences(
     differences = []
     for name, number in sorted(before.items()):
         if name not in meant and after.get(name, 0) != number:
-            differences.append(f"{name}: {number} {'row' if number == 1 else 'rows'} before, {after.get(name, 0)} after")
+            differences.append(
+                f"{name}: {number} {'row' if number == 1 else 'rows'} before, {after.get(name, 0)}"
+                " after"
+            )
     broken = _broken_references(connection) - broken_before
-    differences += [f"{name}: {broken[name]} {'row refers' if broken[name] == 1 else 'rows refer'} to none" for name in sorted(broken)]
+    differences += [
+        f"{name}: {broken[name]} {'row refers' if broken[name] == 1 else 'rows refer'} to none"
+        for name in sorted(broken)
+    ]
     return "; ".join(differences)
 
 
 def _changes_rows_of(revisions: list[str]) -> set[str]:
-    """The tables in which these migrations mean to add or delete rows: each names its own in ``changes_rows_of``."""
+    """The tables in which these migrations mean to add or delete rows: each names its own in
+    ``changes_rows_of``.
+    """
     script = ScriptDirectory.from_config(_config())
     modules = [script.get_revision(revision).module for revision in revisions]
     return {name for module in modules for name in getattr(module, "changes_rows_of", ())}
 
 
 def _copy(db: Database, revision: str) -> Path | None:
-    """Copy the database beside itself, while the caller holds its write lock; None where it is empty."""
+    """Copy the database beside itself, while the caller holds its write lock; None where it is
+    empty.
+    """
     path = Path(db.engine.url.database or "")
     with closing(sqlite3.connect(path)) as source:
         if source.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
@@ -201,8 +224,9 @@ def _copy(db: Database, revision: str) -> Path | None:
         except sqlite3.Error as exc:
             unfinished.unlink(missing_ok=True)
             raise BadSettings(
-                f"The database was not upgraded, because the copy that is made before cannot be written to {path.parent} ({exc}). "
-                f"Make room for {path.stat().st_size / 1_000_000:,.0f} MB there."
+                "The database was not upgraded, because the copy that is made before cannot be"
+                f" written to {path.parent} ({exc}). Make room for"
+                f" {path.stat().st_size / 1_000_000:,.0f} MB there."
             ) from exc
         return unfinished.replace(_free_name(kept))
 

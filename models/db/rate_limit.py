@@ -18,13 +18,17 @@ DAY = timedelta(days=1)
 
 
 def strike(db: Database, limits: Mapping[str, int]) -> None:
-    """Count one try for each key; raises TooMany where one has had its limit in this window, and then counts nothing after it.
+    """Count one try for each key; raises TooMany where one has had its limit in this window, and
+    then counts nothing after it.
 
-    Who is held already is told so by a read, whatever they try: a flood writes nothing, so nobody waits for it.
+    Who is held already is told so by a read, whatever they try: a flood writes nothing, so nobody
+    waits for it.
     """
     with db.read() as tx:
         moment = now(tx)
-        held = select(Throttle.key, Throttle.tries, Throttle.window_at).where(Throttle.key.in_(list(limits)))
+        held = select(Throttle.key, Throttle.tries, Throttle.window_at).where(
+            Throttle.key.in_(list(limits))
+        )
         for key, tries, window_at in tx.execute(held.where(Throttle.window_at >= moment - WINDOW)):
             if tries >= limits[key]:
                 raise _too_many(window_at, moment)
@@ -48,13 +52,17 @@ def _too_many(window_at: datetime, moment: datetime) -> TooMany:
 
 
 def tries_today(tx: Session, key: str) -> int:
-    """Count one more try for ``key`` and return how many there were since the first, which a day ends."""
+    """Count one more try for ``key`` and return how many there were since the first, which a day
+    ends.
+    """
     tries, _ = _count(tx, key, now(tx), DAY)
     return tries
 
 
 def _count(tx: Session, key: str, moment: datetime, window: timedelta) -> tuple[int, datetime]:
-    """One more try for that key, in one statement, so that the first two of a window may come at once."""
+    """One more try for that key, in one statement, so that the first two of a window may come at
+    once.
+    """
     tx.execute(delete(Throttle).where(Throttle.window_at < moment - DAY))
     insert = insert_into(dialect_of(tx), Throttle)
     row = insert.values(key=key, window_at=moment, tries=1)
@@ -77,7 +85,9 @@ def forgive(db: Database, keys: Iterable[str]) -> None:
 
 
 def network_of(client: str) -> str:
-    """The network of an address, which is as much of it as may be kept: /24, or /64 of IPv6; empty for what is none."""
+    """The network of an address, which is as much of it as may be kept: /24, or /64 of IPv6; empty
+    for what is none.
+    """
     try:
         ip = ip_address(client.partition("%")[0])
     except ValueError:

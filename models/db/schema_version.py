@@ -15,7 +15,9 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def known_revisions() -> list[str]:
-    """The revisions of all migrations, oldest first: a file is called by its revision and a few words."""
+    """The revisions of all migrations, oldest first: a file is called by its revision and a few
+    words.
+    """
     files = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
     return sorted(file.name.partition("_")[0] for file in files)
 
@@ -37,5 +39,8 @@ def missing_revisions(connection: Connection) -> list[str]:
     if current is None:
         return known
     if current not in known:
-        raise BadSettings(f"The database was made by a newer Storywire (its tables are at {current}). Install that one.")
+        raise BadSettings(
+            f"The database was made by a newer Storywire (its tables are at {current}). Install"
+            " that one."
+        )
     return known[known.index(current) + 1 :]

@@ -16,8 +16,8 @@ def check_key(db: Database, keys: Keys) -> None:
     with db.read() as tx:
         if not _belongs(tx, keys):
             raise BadSettings(
-                "The site was set up with another key than the one in STORYWIRE_SECRET_KEY or secret.key. "
-                f"Bring back the key that belongs to this database. {KEY_LOST}"
+                "The site was set up with another key than the one in STORYWIRE_SECRET_KEY or"
+                f" secret.key. Bring back the key that belongs to this database. {KEY_LOST}"
             )
 
 
@@ -32,7 +32,12 @@ def _belongs(tx: Session, keys: Keys) -> bool:
     if stored is not None:
         return stored == _key_check(keys)
     # A site of an earlier version: what its key encrypted tells.
-    sealed = tx.scalar(select(Recipient.sealed_url).where(Recipient.sealed_url.is_not(None)).order_by(Recipient.id.desc()).limit(1))
+    sealed = tx.scalar(
+        select(Recipient.sealed_url)
+        .where(Recipient.sealed_url.is_not(None))
+        .order_by(Recipient.id.desc())
+        .limit(1)
+    )
     if sealed is None:
         return True
     try:

@@ -1,4 +1,6 @@
-"""Tallies: how many deliveries of an alert came to each state, added where it happens, so that nobody counts the rows."""
+"""Tallies: how many deliveries of an alert came to each state, added where it happens, so that
+nobody counts the rows.
+"""
 
 import os
 import platform
@@ -31,7 +33,8 @@ ADD = """
 
 
 def tally(tx: Session, changes: Mapping[Change, int]) -> None:
-    """Add ``changes`` in the transaction that makes them, as its last statement, so that no two wait for each other.
+    """Add ``changes`` in the transaction that makes them, as its last statement, so that no two
+    wait for each other.
 
     A number below zero takes back: an unknown delivery that is owed again.
     """
@@ -39,18 +42,29 @@ def tally(tx: Session, changes: Mapping[Change, int]) -> None:
         tx.connection().exec_driver_sql(driver_text(tx.connection(), ADD), rows)
     for (alert_id, lane, state), number in sorted(changes.items(), key=lambda change: change[0][0]):
         if number < 0:
-            mine = (Tally.alert_id == alert_id, Tally.worker == WORKER, Tally.lane == lane, Tally.state == state)
+            mine = (
+                Tally.alert_id == alert_id,
+                Tally.worker == WORKER,
+                Tally.lane == lane,
+                Tally.state == state,
+            )
             tx.execute(update(Tally).where(*mine).values(taken_back=Tally.taken_back - number))
 
 
 def tally_rows(changes: Mapping[Change, int]) -> list[tuple[Any, ...]]:
     """The values of `ADD`, in the one order in which everybody takes these rows."""
-    return sorted((alert_id, WORKER, lane.value, state.value, number) for (alert_id, lane, state), number in changes.items() if number)
+    return sorted(
+        (alert_id, WORKER, lane.value, state.value, number)
+        for (alert_id, lane, state), number in changes.items()
+        if number
+    )
 
 
 def tallied(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[DeliveryState, int]]:
     """The sums of all workers and lanes; an alert without any is left out."""
-    query = select(Tally.alert_id, Tally.state, func.sum(Tally.number)).where(Tally.alert_id.in_(list(alert_ids)))
+    query = select(Tally.alert_id, Tally.state, func.sum(Tally.number)).where(
+        Tally.alert_id.in_(list(alert_ids))
+    )
     found: dict[int, dict[DeliveryState, int]] = {}
     for alert_id, state, number in tx.execute(query.group_by(Tally.alert_id, Tally.state)):
         found.setdefault(alert_id, {})[state] = int(number)
@@ -58,7 +72,9 @@ def tallied(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[DeliverySta
 
 
 def condense(tx: Session, alert_id: int) -> None:
-    """One row for each lane and state, whoever counted: for an alert to which nothing is added any more."""
+    """One row for each lane and state, whoever counted: for an alert to which nothing is added any
+    more.
+    """
     sums = tx.execute(
         select(Tally.lane, Tally.state, func.sum(Tally.number), func.sum(Tally.taken_back))
         .where(Tally.alert_id == alert_id)

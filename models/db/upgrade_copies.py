@@ -8,7 +8,8 @@ from pathlib import Path
 
 from models.db.database import Database
 
-# Entries are never deleted, so one that a copy has and the site lacks was lost.  A subscription goes
+# Entries are never deleted, so one that a copy has and the site lacks was lost.  A subscription
+# goes
 # when its reader is erased, so only those of readers who are still there count.
 _LOST_ENTRIES = "SELECT count(*) FROM copy.entry WHERE uid NOT IN (SELECT uid FROM main.entry)"
 _LOST_SUBSCRIPTIONS = """
@@ -39,29 +40,40 @@ class UpgradeCopy:
             lost.append(_number(self.lost_subscriptions, "subscription", "subscriptions"))
         found = f"An earlier upgrade lost {' and '.join(lost)}, which {self.path} still has."
         if self.new_entries:
-            found += f" The site has {_number(self.new_entries, 'entry', 'entries')} that the copy lacks."
+            found += (
+                f" The site has {_number(self.new_entries, 'entry', 'entries')} that the copy"
+                " lacks."
+            )
         return found
 
 
 def find_lost_rows(db: Database) -> UpgradeCopy | None:
-    """The copy beside a SQLite database that holds the most of what the site has lost; None where nothing was.
+    """The copy beside a SQLite database that holds the most of what the site has lost; None where
+    nothing was.
 
     Reads each copy whole, so it is for an operator who asks, not for a running service.
     """
     if not db.embedded:
         return None
     path = Path(db.engine.url.database or "").absolute()
-    found = [copy for file in sorted(path.parent.glob(f"{escape(path.name)}.before-*")) if (copy := _compare(path, file))]
+    found = [
+        copy
+        for file in sorted(path.parent.glob(f"{escape(path.name)}.before-*"))
+        if (copy := _compare(path, file))
+    ]
     return max(found, key=lambda copy: (copy.lost_entries, copy.lost_subscriptions), default=None)
 
 
 def _compare(path: Path, copy: Path) -> UpgradeCopy | None:
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5)) as connection:
+        with closing(
+            sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=5)
+        ) as connection:
             # Immutable: a copy is never written, and a look at it must leave no files beside it.
             connection.execute("ATTACH ? AS copy", (f"{copy.as_uri()}?immutable=1",))
             entries, subscriptions, new = (
-                connection.execute(query).fetchone()[0] for query in (_LOST_ENTRIES, _LOST_SUBSCRIPTIONS, _NEW_ENTRIES)
+                connection.execute(query).fetchone()[0]
+                for query in (_LOST_ENTRIES, _LOST_SUBSCRIPTIONS, _NEW_ENTRIES)
             )
     except sqlite3.Error:  # not a copy of ours, or of a time before these tables
         return None

@@ -1,4 +1,6 @@
-"""Letting others write: SQLite's write lock knows no queue, so who writes without a pause starves everybody else."""
+"""Letting others write: SQLite's write lock knows no queue, so who writes without a pause starves
+everybody else.
+"""
 
 import time
 from collections.abc import Iterator
@@ -12,7 +14,8 @@ AFTER_SECONDS, _PAUSE_SECONDS = 0.010, 0.002
 class Courtesy:
     """For one loop in one thread: 2 ms of rest after every 10 ms of writing; on PostgreSQL nothing.
 
-    ``half``: as much rest as writing, for long transactions: who waits looks less often the longer it does.
+    ``half``: as much rest as writing, for long transactions: who waits looks less often the longer
+    it does.
     """
 
     def __init__(self, db: Database, *, half: bool = False) -> None:

@@ -1,4 +1,6 @@
-"""Channels on the desk: change one, try one again that is sick, and what became of the last message to each."""
+"""Channels on the desk: change one, try one again that is sick, and what became of the last message
+to each.
+"""
 
 from collections.abc import Sequence
 
@@ -33,18 +35,34 @@ TEST = "test"
 
 def get_channel(tx: Session, uid: str) -> Recipient:
     """A channel that was not removed; raises NotFound."""
-    this = (Recipient.uid == uid, Recipient.kind == RecipientKind.CHANNEL, Recipient.state == RecipientState.CONFIRMED)
+    this = (
+        Recipient.uid == uid,
+        Recipient.kind == RecipientKind.CHANNEL,
+        Recipient.state == RecipientState.CONFIRMED,
+    )
     found = tx.scalar(select(Recipient).where(*this))
     if found is None:
         raise NotFound("channel", uid)
     return found
 
 
-def edit_channel(db: Database, actor: Actor, keys: Keys, uid: str, name: str, target: Target | None, wanted: Preferences) -> Recipient:
-    """Give a channel another name, another place to lead to (None: the same) and what it is to be told."""
+def edit_channel(
+    db: Database,
+    actor: Actor,
+    keys: Keys,
+    uid: str,
+    name: str,
+    target: Target | None,
+    wanted: Preferences,
+) -> Recipient:
+    """Give a channel another name, another place to lead to (None: the same) and what it is to be
+    told.
+    """
     actor.must_be(Role.ADMIN)
     if not wanted.follows:
-        raise Invalid("stream", "choose a story, or all; a channel that is to be told nothing is removed.")
+        raise Invalid(
+            "stream", "choose a story, or all; a channel that is to be told nothing is removed."
+        )
     name, wanted = line("name", name, NAME, required=True), wanted.cleaned()
     with db.begin() as tx:
         channel = get_channel(tx, uid)
@@ -63,8 +81,13 @@ def send_test(db: Database, actor: Actor, uid: str, values: dict[str, object]) -
     with db.begin() as tx:
         channel = get_channel(tx, uid)
         channel.next_at = channel.next_at if channel.sick_since is None else None
-        waiting = select(Delivery.id).where(Delivery.recipient_id == channel.id, Delivery.state == DeliveryState.QUEUED)
-        if tx.scalar(waiting.where(Delivery.lane == Lane.URGENT, Delivery.priority == 0).limit(1)) is not None:
+        waiting = select(Delivery.id).where(
+            Delivery.recipient_id == channel.id, Delivery.state == DeliveryState.QUEUED
+        )
+        if (
+            tx.scalar(waiting.where(Delivery.lane == Lane.URGENT, Delivery.priority == 0).limit(1))
+            is not None
+        ):
             raise Conflict("A test waits already; it goes out as soon as anything may.")
         owe_notice(tx, channel, TEST, values)
 
@@ -75,8 +98,14 @@ def try_again(db: Database, actor: Actor, uid: str) -> int:
     with db.begin() as tx:
         channel = get_channel(tx, uid)
         channel.next_at = None
-        owed = (Delivery.recipient_id == channel.id, Delivery.state == DeliveryState.QUEUED, Delivery.lane == Lane.URGENT)
-        return rows_changed(tx, update(Delivery).where(*owed, Delivery.due_at < HELD).values(due_at=now(tx)))
+        owed = (
+            Delivery.recipient_id == channel.id,
+            Delivery.state == DeliveryState.QUEUED,
+            Delivery.lane == Lane.URGENT,
+        )
+        return rows_changed(
+            tx, update(Delivery).where(*owed, Delivery.due_at < HELD).values(due_at=now(tx))
+        )
 
 
 def preferences_of(tx: Session, recipient: Recipient) -> Preferences:
@@ -84,7 +113,9 @@ def preferences_of(tx: Session, recipient: Recipient) -> Preferences:
     mine = (Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None))
     subscriptions = tx.scalars(select(Subscription).where(*mine).order_by(Subscription.id)).all()
     tags: dict[int, list[str]] = {}
-    query = select(SubscriptionTag).where(SubscriptionTag.subscription_id.in_([one.id for one in subscriptions]))
+    query = select(SubscriptionTag).where(
+        SubscriptionTag.subscription_id.in_([one.id for one in subscriptions])
+    )
     for tag in tx.scalars(query.order_by(SubscriptionTag.slug)):
         tags.setdefault(tag.subscription_id, []).append(tag.slug)
     return Preferences(
@@ -92,7 +123,9 @@ def preferences_of(tx: Session, recipient: Recipient) -> Preferences:
             Follow(
                 stream_id=one.stream_id,
                 tags=tuple(tags.get(one.id, ())),
-                left_out=tuple(stream.id for stream in left_out(tx, one)) if one.stream_id is None else (),
+                left_out=tuple(stream.id for stream in left_out(tx, one))
+                if one.stream_id is None
+                else (),
                 least_importance=one.least_importance,
                 news=one.news,
                 corrections=one.corrections,
@@ -117,8 +150,15 @@ def list_channels(tx: Session) -> Sequence[Recipient]:
 def last_words(tx: Session, ids: Sequence[int]) -> dict[int, Delivery]:
     """Of each of these recipients the last delivery that came to an end."""
     other = aliased(Delivery)
-    ended = select(other.id).where(other.recipient_id == Recipient.id, other.settled_at.is_not(None)).order_by(other.id.desc()).limit(1)
-    query = select(Delivery).join(Recipient, Delivery.id == ended.correlate(Recipient).scalar_subquery())
+    ended = (
+        select(other.id)
+        .where(other.recipient_id == Recipient.id, other.settled_at.is_not(None))
+        .order_by(other.id.desc())
+        .limit(1)
+    )
+    query = select(Delivery).join(
+        Recipient, Delivery.id == ended.correlate(Recipient).scalar_subquery()
+    )
     return {one.recipient_id: one for one in tx.scalars(query.where(Recipient.id.in_(ids)))}
 
 
@@ -126,8 +166,12 @@ def followed_by(tx: Session, ids: Sequence[int]) -> dict[int, list[Subscription]
     """What each of these recipients follows, with the streams."""
     if not ids:
         return {}
-    running = select(Subscription).where(Subscription.recipient_id.in_(ids), Subscription.ended_at.is_(None))
+    running = select(Subscription).where(
+        Subscription.recipient_id.in_(ids), Subscription.ended_at.is_(None)
+    )
     found: dict[int, list[Subscription]] = {}
-    for one in tx.scalars(running.options(selectinload(Subscription.stream)).order_by(Subscription.id)):
+    for one in tx.scalars(
+        running.options(selectinload(Subscription.stream)).order_by(Subscription.id)
+    ):
         found.setdefault(one.recipient_id, []).append(one)
     return found

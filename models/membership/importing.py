@@ -1,4 +1,6 @@
-"""Subscribing a whole list: however long it is, in little memory and in transactions so short that the service goes on."""
+"""Subscribing a whole list: however long it is, in little memory and in transactions so short that
+the service goes on.
+"""
 
 import functools
 import secrets
@@ -11,14 +13,36 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, BindParameter, Insert, and_, bindparam, column, func, literal, select, text, true
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    BindParameter,
+    Insert,
+    and_,
+    bindparam,
+    column,
+    func,
+    literal,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models.db.clock import now
 from models.db.database import Database
 from models.db.dialects import dialect_of, insert_into
 from models.db.write_throttle import Courtesy
-from models.membership.restoring import LEFT, OUT, Decision, Followed, by_ids, refused, restore, story_ids
+from models.membership.restoring import (
+    LEFT,
+    OUT,
+    Decision,
+    Followed,
+    by_ids,
+    refused,
+    restore,
+    story_ids,
+)
 from models.membership.restoring import Outcome as Outcome
 from models.membership.suppression import any_hidden
 from models.recipients.list_columns import CONFIRMED, language_of
@@ -27,7 +51,14 @@ from models.recipients.list_settings import FollowedStory
 from models.recipients.preferences import Follow
 from models.streams.streams import get_stream
 from models.tables.base import UtcDateTime
-from models.tables.ledger import Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept
+from models.tables.ledger import (
+    Lane,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    Subscription,
+    SubscriptionExcept,
+)
 from models.tables.people import Role
 from models.tables.stories import Site
 from models.text.actor import Actor
@@ -36,8 +67,10 @@ from models.text.errors import Invalid
 from models.text.shortening import one_line
 from models.text.texts import language_tag, line
 
-CHUNK = 20_000  # rows that are sorted together, so that a slice meets few pages of the index of addresses
-SLICE, LEAST_SLICE, MOST_SLICE = 200, 100, 2_000  # rows of one transaction: the first one's, and how far the time that it takes moves that
+# rows that are sorted together, so that a slice meets few pages of the index of addresses
+CHUNK = 20_000
+# rows of one transaction: the first one's, and how far the time that it takes moves that
+SLICE, LEAST_SLICE, MOST_SLICE = 200, 100, 2_000
 LONGEST = 0.005  # seconds that SQLite's write lock should be kept
 PROOF = 500  # characters of what proves a consent
 RESTORED_SLICE = 50  # rows of one transaction, where each brings its settings
@@ -76,21 +109,28 @@ def import_subscribers(
     consent: str = "",
     dry_run: bool = False,
 ) -> Iterator[Progress]:
-    """Subscribe confirmed addresses to a stream, or to all; a list that is imported again changes nothing.
+    """Subscribe confirmed addresses to a stream, or to all; a list that is imported again changes
+    nothing.
 
-    People who refused mail before or left stay away: a list is older than their word.  Rows whose own
-    words say that somebody left, is blocked or never confirmed are kept out as well; of rows with one
-    address the first counts, but one that says that its owner left or is blocked comes before it.  Rows of an
-    export of ours come back as they were, with what they follow, unless ``stream`` is given.
-    ``consent``: what proves that they want it, of rows that say nothing of their own.
-    ``dry_run``: only say what would be.
+    People who refused mail before or left stay away: a list is older than their word. Rows whose
+    own words say that somebody left, is blocked or never confirmed are kept out as well; of rows
+    with one address the first counts, but one that says that its owner left or is blocked comes
+    before it. Rows of an export of ours come back as they were, with what they follow, unless
+    ``stream`` is given. ``consent``: what proves that they want it, of rows that say nothing of
+    their own. ``dry_run``: only say what would be.
     """
     actor.must_be(Role.ADMIN)
     language, consent = language_tag("language", language), line("consent", consent, PROOF)
     with db.read() as tx:
         found = get_stream(tx, stream) if stream is not None else None
         hashes, stories = any_hidden(tx), story_ids(tx)
-    importing = _Importing(db, found.id if found else None, Row(0, "", language, consent), hashes=hashes, dry_run=dry_run)
+    importing = _Importing(
+        db,
+        found.id if found else None,
+        Row(0, "", language, consent),
+        hashes=hashes,
+        dry_run=dry_run,
+    )
     importing.stories, importing.slug = stories, found.slug if found else None
     left = iter(rows)
     while chunk := list(islice(left, CHUNK)):
@@ -99,8 +139,22 @@ def import_subscribers(
 
 
 class _Importing:
-    def __init__(self, db: Database, stream_id: int | None, default: Row, *, hashes: bool = False, dry_run: bool = False) -> None:
-        self._db, self._stream_id, self._default, self._hashes, self._dry_run = db, stream_id, default, hashes, dry_run
+    def __init__(
+        self,
+        db: Database,
+        stream_id: int | None,
+        default: Row,
+        *,
+        hashes: bool = False,
+        dry_run: bool = False,
+    ) -> None:
+        self._db, self._stream_id, self._default, self._hashes, self._dry_run = (
+            db,
+            stream_id,
+            default,
+            hashes,
+            dry_run,
+        )
         self._courtesy, self._seen, self._added = Courtesy(db), _Seen(), 0
         self._since: datetime | None = None
         self._size = SLICE if db.embedded else MOST_SLICE
@@ -130,23 +184,34 @@ class _Importing:
                 tx.execute(text("ANALYZE recipient, subscription"))
 
     def _addresses(self, chunk: Sequence[Row], progress: Progress) -> dict[str, Row]:
-        """The row that counts of each address; what earlier chunks made of an address may have to be undone."""
+        """The row that counts of each address; what earlier chunks made of an address may have to
+        be undone.
+        """
         found: dict[str, Row] = {}
         for row in chunk:
             if row.problem:
                 progress.refuse(Outcome.INVALID, row, row.problem)
                 continue
             try:
-                address = row.email if row.kept and is_hidden(row.email) else normal_address(row.email)
+                address = (
+                    row.email if row.kept and is_hidden(row.email) else normal_address(row.email)
+                )
             except Invalid as exc:
                 progress.refuse(Outcome.INVALID, row, exc.reason)
                 continue
             first = self._seen.first_line(address, row.line)
             if first == row.line:
                 found[address] = row
-            elif row.wanted.stricter_than(found[address].wanted if address in found else CONFIRMED) and row.wanted.state in OUT:
+            elif (
+                row.wanted.stricter_than(found[address].wanted if address in found else CONFIRMED)
+                and row.wanted.state in OUT
+            ):
                 if address in found:
-                    progress.refuse(Outcome.DUPLICATE, found[address], f"line {row.line} says {row.wanted.word!r:.60} of the same address")
+                    progress.refuse(
+                        Outcome.DUPLICATE,
+                        found[address],
+                        f"line {row.line} says {row.wanted.word!r:.60} of the same address",
+                    )
                 found[address] = row
             else:
                 progress.refuse(Outcome.DUPLICATE, row, f"the same address as in line {first}")
@@ -154,13 +219,17 @@ class _Importing:
 
     def _take_slice(self, part: dict[str, Row], progress: Progress) -> None:
         with self._db.read() as tx:
-            known = _known(tx, part, self._stream_id) | (_known_by_hash(tx, part) if self._hashes else {})
+            known = _known(tx, part, self._stream_id) | (
+                _known_by_hash(tx, part) if self._hashes else {}
+            )
         for address, (outcome, reason) in known.items():
             if outcome is Outcome.ALREADY:
                 progress.counts[outcome] += 1
             else:
                 progress.refuse(outcome, part[address], reason)
-        new = [self._subscriber(address, row) for address, row in part.items() if address not in known]
+        new = [
+            self._subscriber(address, row) for address, row in part.items() if address not in known
+        ]
         progress.counts[Outcome.ADDED] += len(new)
         if new and not self._dry_run:
             with self._courtesy.writing():
@@ -170,22 +239,35 @@ class _Importing:
                 self._adapt(time.monotonic() - began)
 
     def _restore_slice(self, rows: dict[str, Row], progress: Progress) -> None:
-        """Rows that bring more than an address, in their order: the export of an import is the same list."""
+        """Rows that bring more than an address, in their order: the export of an import is the same
+        list.
+        """
         wanted: dict[str, tuple[Row, Followed]] = {}
         for address, row in rows.items():
             followed = row.kept.follows if row.kept else ()
             if self._stream_id is not None:
-                left = {slug for one in followed for slug in (*one.left_out, one.story if one.left else None) if slug is not None}
+                left = {
+                    slug
+                    for one in followed
+                    for slug in (*one.left_out, one.story if one.left else None)
+                    if slug is not None
+                }
                 if self._stream_id in {self.stories.get(slug) for slug in left}:
                     progress.refuse(LEFT[0], row, LEFT[1])
                     continue
-                followed = (FollowedStory(self.slug, Follow()),) if any(not one.left for one in followed) else ()
+                followed = (
+                    (FollowedStory(self.slug, Follow()),)
+                    if any(not one.left for one in followed)
+                    else ()
+                )
             try:
                 wanted[address] = row, by_ids(followed, self.stories)
             except Invalid as exc:
                 progress.refuse(Outcome.INVALID, row, str(exc))
         with self._courtesy.writing(), self._db.read() if self._dry_run else self._db.begin() as tx:
-            decisions = restore(tx, wanted, self._default.language, self._since, write=not self._dry_run)
+            decisions = restore(
+                tx, wanted, self._default.language, self._since, write=not self._dry_run
+            )
         for address, (outcome, reason) in decisions.items():
             if reason:
                 progress.refuse(outcome, rows[address], reason)
@@ -199,7 +281,9 @@ class _Importing:
             self._size = min(self._size * 2, MOST_SLICE)
 
     def _subscriber(self, address: str, row: Row) -> tuple[str, str, str]:
-        """Address, language and consent: what the row says, where that can be taken; lists from elsewhere may mean something else."""
+        """Address, language and consent: what the row says, where that can be taken; lists from
+        elsewhere may mean something else.
+        """
         said = one_line(row.consent)[:PROOF]
         try:
             language = language_of(row.language) if row.language else self._default.language
@@ -209,27 +293,42 @@ class _Importing:
 
 
 class _Seen:
-    """The addresses of a list so far, in a private file that goes away by itself: in memory a million would take 100 MB."""
+    """The addresses of a list so far, in a private file that goes away by itself: in memory a
+    million would take 100 MB.
+    """
 
     def __init__(self) -> None:
         self._file = sqlite3.connect("", isolation_level=None)
         self._file.executescript(
-            "PRAGMA journal_mode=OFF; PRAGMA cache_size=-16000;"
-            "CREATE TABLE seen (address TEXT PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID; BEGIN"
+            "PRAGMA journal_mode=OFF; PRAGMA cache_size=-16000;CREATE TABLE seen (address TEXT"
+            " PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID; BEGIN"
         )
 
     def first_line(self, address: str, line: int) -> int:
         """The line where this address stood first: ``line`` itself where it is new."""
-        query = "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO UPDATE SET line = line RETURNING line"
+        query = (
+            "INSERT INTO seen VALUES (?, ?) ON CONFLICT DO UPDATE SET line = line RETURNING line"
+        )
         (first,) = self._file.execute(query, (address, line)).fetchone()
         return int(first)
 
 
 def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict[str, Decision]:
-    """What stands against subscribing these addresses; those with nothing against them are left out."""
-    same = and_(Subscription.recipient_id == Recipient.id, Subscription.stream_id.is_not_distinct_from(stream_id))
+    """What stands against subscribing these addresses; those with nothing against them are left
+    out.
+    """
+    same = and_(
+        Subscription.recipient_id == Recipient.id,
+        Subscription.stream_id.is_not_distinct_from(stream_id),
+    )
     query = (
-        select(Recipient.address, Recipient.state, Recipient.reason, Subscription.id, Subscription.ended_at)
+        select(
+            Recipient.address,
+            Recipient.state,
+            Recipient.reason,
+            Subscription.id,
+            Subscription.ended_at,
+        )
         .outerjoin(Subscription, same)
         .where(Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(addresses)))
     )
@@ -244,7 +343,9 @@ def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict
     if stream_id is not None:
         of_these = (Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(addresses)))
         left_out = select(Recipient.address).join(Subscription).join(SubscriptionExcept)
-        left_out = left_out.where(*of_these, Subscription.ended_at.is_(None), SubscriptionExcept.stream_id == stream_id)
+        left_out = left_out.where(
+            *of_these, Subscription.ended_at.is_(None), SubscriptionExcept.stream_id == stream_id
+        )
         for address in tx.scalars(left_out):
             found.setdefault(address, LEFT)
     return found
@@ -253,19 +354,33 @@ def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict
 def _known_by_hash(tx: Session, addresses: Iterable[str]) -> dict[str, Decision]:
     """Those that refused mail before and of which nothing but a hash was to be kept."""
     names = {hidden(address): address for address in addresses}
-    query = select(Recipient.address).where(Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(names)))
-    return {names[found]: (Outcome.SUPPRESSED, "refused mail before") for found in tx.scalars(query)}
+    query = select(Recipient.address).where(
+        Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(names))
+    )
+    return {
+        names[found]: (Outcome.SUPPRESSED, "refused mail before") for found in tx.scalars(query)
+    }
 
 
-def _subscribe(tx: Session, subscribers: Iterable[tuple[str, str, str]], stream_id: int | None) -> None:
-    """Insert the recipients that are not there, confirm those that were asked and did not answer yet, and let all follow.
+def _subscribe(
+    tx: Session, subscribers: Iterable[tuple[str, str, str]], stream_id: int | None
+) -> None:
+    """Insert the recipients that are not there, confirm those that were asked and did not answer
+    yet, and let all follow.
 
     Whoever was suppressed or left a moment ago does not follow.
     """
-    near = secrets.token_hex(4)  # uids of one slice stand together in their index, so that it is written in few places
+    # uids of one slice stand together in their index, so that it is written in few places
+    near = secrets.token_hex(4)
     proof = {"how": "import", "at": now(tx).isoformat(timespec="seconds")}
     rows = [
-        [near + secrets.token_hex(12), address, language, address.partition("@")[2], proof | ({"said": said} if said else {})]
+        [
+            near + secrets.token_hex(12),
+            address,
+            language,
+            address.partition("@")[2],
+            proof | ({"said": said} if said else {}),
+        ]
         for address, language, said in subscribers
     ]
     for statement in _statements(dialect_of(tx)):
@@ -274,14 +389,18 @@ def _subscribe(tx: Session, subscribers: Iterable[tuple[str, str, str]], stream_
 
 @functools.cache
 def _statements(dialect: str) -> tuple[Insert, ...]:
-    """For recipients, then for what they follow; built once, since that costs more than a hundred rows.
+    """For recipients, then for what they follow; built once, since that costs more than a hundred
+    rows.
 
     The rows go as one value, which costs a tenth of a parameter for each of their columns.
     """
     each = func.json_each if dialect == "sqlite" else func.json_array_elements
     row = each(bindparam("rows", type_=JSON)).table_valued(column("value", JSON)).c.value
     moment = bindparam("moment", type_=UtcDateTime())
-    confirmed = {"state": _constant(Recipient.state, RecipientState.CONFIRMED), "confirmed_at": moment}
+    confirmed = {
+        "state": _constant(Recipient.state, RecipientState.CONFIRMED),
+        "confirmed_at": moment,
+    }
     recipient = {
         "uid": row[0].as_string(),
         "kind": _constant(Recipient.kind, RecipientKind.MAIL),
@@ -294,7 +413,9 @@ def _statements(dialect: str) -> tuple[Insert, ...]:
         "consent": row[4],
     }
     # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
-    recipients = insert_into(dialect, Recipient).from_select(list(recipient), select(*recipient.values()).where(true()))
+    recipients = insert_into(dialect, Recipient).from_select(
+        list(recipient), select(*recipient.values()).where(true())
+    )
     unique, pending = [Recipient.kind, Recipient.address], Recipient.state == RecipientState.PENDING
     again = confirmed | {"consent": recipients.excluded.consent}
     following = {
@@ -303,14 +424,17 @@ def _statements(dialect: str) -> tuple[Insert, ...]:
         "created_at": moment,
         "started_seq": select(Site.seq).scalar_subquery(),
     }
-    # By address: a bare state would lead SQLite through the index of states, where nearly everybody is.
+    # By address: a bare state would lead SQLite through the index of states, where nearly everybody
+    # is.
     state = func.coalesce(Recipient.state, _constant(Recipient.state, RecipientState.PENDING))
     allowed = (
         Recipient.kind == RecipientKind.MAIL,
         Recipient.address.in_(select(row[1].as_string())),
         state == _constant(Recipient.state, RecipientState.CONFIRMED),
     )
-    subscriptions = insert_into(dialect, Subscription).from_select(list(following), select(*following.values()).where(*allowed))
+    subscriptions = insert_into(dialect, Subscription).from_select(
+        list(following), select(*following.values()).where(*allowed)
+    )
     return (
         recipients.on_conflict_do_update(index_elements=unique, set_=again, where=pending),
         subscriptions.on_conflict_do_nothing(),

@@ -1,6 +1,7 @@
 """What only the owner of a mailbox may do: see what is stored, move to another address, be erased.
 
-The link in a mail can leave and choose, but mails are forwarded; for these a fresh link is sent to the address.
+The link in a mail can leave and choose, but mails are forwarded; for these a fresh link is sent to
+the address.
 """
 
 from collections.abc import Collection
@@ -37,7 +38,9 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Pass:
-    """Who came by a link.  ``scope``: what the mail was about; ``fresh``: the link went to the address a moment ago."""
+    """Who came by a link. ``scope``: what the mail was about; ``fresh``: the link went to the
+    address a moment ago.
+    """
 
     uid: str
     scope: str
@@ -45,11 +48,18 @@ class Pass:
 
 
 def read_pass(tx: Session, keys: Keys, token: str) -> Pass:
-    """Whose link that is; BadLink where it is not ours, Gone where it was fresh and is not any more."""
+    """Whose link that is; BadLink where it is not ours, Gone where it was fresh and is not any
+    more.
+    """
     if read := read_timed_token(keys, _FRESH, token, 2):
         (uid, scope), until = read
         if until <= now(tx):
-            raise Gone("link", token, "This link was good for 30 minutes. Ask for a new one from the foot of any mail of ours.")
+            raise Gone(
+                "link",
+                token,
+                "This link was good for 30 minutes. Ask for a new one from the foot of any mail of"
+                " ours.",
+            )
         return Pass(uid, scope, fresh=True)
     if found := read_leave_token(keys, token):
         return Pass(*found, fresh=False)
@@ -62,7 +72,9 @@ def owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> Recipie
     query = select(Recipient).where(Recipient.uid == came.uid)
     recipient = tx.scalar(query.with_for_update() if lock else query)
     if not came.fresh:
-        raise Forbidden("This needs a fresh link. Open your settings by any mail of ours and ask for one there.")
+        raise Forbidden(
+            "This needs a fresh link. Open your settings by any mail of ours and ask for one there."
+        )
     if recipient is None:
         raise BadLink
     if recipient.reason == ERASED:
@@ -71,9 +83,11 @@ def owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> Recipie
 
 
 def send_fresh_link(db: Database, keys: Keys, token: str, client: str, purpose: str) -> None:
-    """Mail a fresh link to whom a link belongs; ``purpose``, "data" or "leave", is what its mail says.
+    """Mail a fresh link to whom a link belongs; ``purpose``, "data" or "leave", is what its mail
+    says.
 
-    Who got enough mails of this kind today gets no more, and is not told: whoever asks may not be the owner.
+    Who got enough mails of this kind today gets no more, and is not told: whoever asks may not be
+    the owner.
     """
     with db.read() as tx:
         came = read_pass(tx, keys, token)
@@ -81,19 +95,28 @@ def send_fresh_link(db: Database, keys: Keys, token: str, client: str, purpose: 
     strike_for(db, address, client)
     with db.begin() as tx:
         recipient = followed(tx, came.uid)[0]
-        if recipient.state in (RecipientState.CONFIRMED, RecipientState.ENDED) and recipient.reason != ERASED:
+        if (
+            recipient.state in (RecipientState.CONFIRMED, RecipientState.ENDED)
+            and recipient.reason != ERASED
+        ):
             link = timed_token(keys, _FRESH, now(tx) + LIFE, recipient.uid, came.scope)
             _tell(tx, recipient, {"purpose": purpose, "link": f"/p/{link}"}, recipient.language)
 
 
 def set_shared(db: Database, keys: Keys, token: str, *, shared: bool) -> None:
-    """Say whether several people read that mailbox: nothing is changed then but by a fresh link, which all of them get."""
+    """Say whether several people read that mailbox: nothing is changed then but by a fresh link,
+    which all of them get.
+    """
     with db.begin() as tx:
         owner(tx, keys, token, lock=True).shared = shared
 
 
-def ask_to_move(db: Database, keys: Keys, token: str, email: str, client: str, *, blocked: Collection[str] = ()) -> str:
-    """Mail a link to another address that moves everything there; what happens does not depend on whether that is known."""
+def ask_to_move(
+    db: Database, keys: Keys, token: str, email: str, client: str, *, blocked: Collection[str] = ()
+) -> str:
+    """Mail a link to another address that moves everything there; what happens does not depend on
+    whether that is known.
+    """
     address = normal_address(email)
     refuse_blocked(address, blocked)
     with db.read() as tx:
@@ -108,7 +131,8 @@ def ask_to_move(db: Database, keys: Keys, token: str, email: str, client: str, *
 
 
 def move(db: Database, keys: Keys, token: str, client: str, *, look: bool = False) -> Recipient:
-    """Move to the address that the link went to; links in mails to the former one end.  ``look``: only say whether it can be.
+    """Move to the address that the link went to; links in mails to the former one end. ``look``:
+    only say whether it can be.
 
     Conflict where somebody follows by that address already.
     """
@@ -117,11 +141,23 @@ def move(db: Database, keys: Keys, token: str, client: str, *, look: bool = Fals
         raise BadLink
     (uid, new), until = read
     with db.begin() as tx:
-        here, there = (tx.scalar(select(Recipient).where(Recipient.uid == one).with_for_update()) for one in (uid, new))
-        if until <= now(tx) or here is None or there is None or here.reason == ERASED or here.state is RecipientState.SUPPRESSED:
+        here, there = (
+            tx.scalar(select(Recipient).where(Recipient.uid == one).with_for_update())
+            for one in (uid, new)
+        )
+        if (
+            until <= now(tx)
+            or here is None
+            or there is None
+            or here.reason == ERASED
+            or here.state is RecipientState.SUPPRESSED
+        ):
             raise Gone("link", token, "This link was used, or is older than 30 minutes.")
         if there.state is RecipientState.CONFIRMED:
-            raise Conflict("This address follows already. Leave by a mail to the former one, and choose here what you want.")
+            raise Conflict(
+                "This address follows already. Leave by a mail to the former one, and choose here"
+                " what you want."
+            )
         if there.state is RecipientState.SUPPRESSED:
             raise Gone("link", token, "This address refused our mail, so nothing can move to it.")
         if not look:
@@ -140,7 +176,9 @@ def erase_me(db: Database, keys: Keys, token: str) -> None:
 
 
 def stored_about(tx: Session, recipient: Recipient) -> dict[str, Any]:
-    """All that is stored about a recipient, in values that JSON has: themselves, what they follow, what they were sent."""
+    """All that is stored about a recipient, in values that JSON has: themselves, what they follow,
+    what they were sent.
+    """
     return {
         "recipient": {name: _plain(getattr(recipient, name)) for name in _COLUMNS},
         "follows": [_follow(tx, one) for one in followed(tx, recipient.uid)[1]],
@@ -149,17 +187,30 @@ def stored_about(tx: Session, recipient: Recipient) -> dict[str, Any]:
 
 
 def _follow(tx: Session, one: Any) -> dict[str, Any]:
-    names = ("least_importance", "news", "corrections", "created_at", "next_digest_at", *Rhythm.__dataclass_fields__)
+    names = (
+        "least_importance",
+        "news",
+        "corrections",
+        "created_at",
+        "next_digest_at",
+        *Rhythm.__dataclass_fields__,
+    )
     return {
         "story": _public_title(one.stream) if one.stream else None,
         "but_not": [_public_title(stream) for stream in left_out(tx, one)],
-        "tags": list(tx.scalars(select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == one.id))),
+        "tags": list(
+            tx.scalars(
+                select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == one.id)
+            )
+        ),
         **{name: _plain(getattr(one, name)) for name in names},
     }
 
 
 def _mails(tx: Session, recipient: Recipient) -> list[dict[str, Any]]:
-    """The newest first; what a notice said is its name, and nothing of it is stored but links that have ended."""
+    """The newest first; what a notice said is its name, and nothing of it is stored but links that
+    have ended.
+    """
     moment = func.coalesce(Delivery.settled_at, Delivery.created_at)
     query = (
         select(moment, Entry.title, Alert.notice, Alert.kind, Delivery.state, Delivery.last_reply)
@@ -170,7 +221,12 @@ def _mails(tx: Session, recipient: Recipient) -> list[dict[str, Any]]:
         .order_by(Delivery.id.desc())
     )
     return [
-        {"at": _plain(at), "what": title or (notice or {}).get("name") or kind.value, "state": state.value, "reply": reply}
+        {
+            "at": _plain(at),
+            "what": title or (notice or {}).get("name") or kind.value,
+            "state": state.value,
+            "reply": reply,
+        }
         for at, title, notice, kind, state, reply in tx.execute(query)
     ]
 
@@ -181,7 +237,9 @@ def _tell(tx: Session, recipient: Recipient, values: dict[str, str], language: s
 
 
 def _public_title(stream: Stream) -> str:
-    """The title, unless the story is hidden now: then not even those who follow it are told what it is called."""
+    """The title, unless the story is hidden now: then not even those who follow it are told what it
+    is called.
+    """
     return stream.title if stream.is_public else ""
 
 

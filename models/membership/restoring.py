@@ -1,4 +1,5 @@
-"""Rows of a list that do more than subscribe an address: people who left, and all that Storywire's own export keeps.
+"""Rows of a list that do more than subscribe an address: people who left, and all that Storywire's
+own export keeps.
 
 A list never makes anybody confirmed who was not, and never undoes what somebody said here since.
 """
@@ -19,7 +20,16 @@ from models.recipients.list_rows import Row
 from models.recipients.list_settings import FollowedStory
 from models.recipients.preferences import Follow, Rhythm, set_follow
 from models.tables.base import new_uid
-from models.tables.ledger import Cadence, Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept, SubscriptionTag
+from models.tables.ledger import (
+    Cadence,
+    Lane,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    Subscription,
+    SubscriptionExcept,
+    SubscriptionTag,
+)
 from models.tables.stories import Stream, StreamSlug, StreamState
 from models.text.email_address import hidden
 from models.text.errors import Invalid
@@ -34,7 +44,8 @@ class Outcome(enum.Enum):
     INVALID = "invalid"
     SUPPRESSED = "suppressed"
     LEFT = "left"
-    KEPT_OUT = "kept_out"  # unsubscribed or blocked in the list: recorded, so that no other list brings it back
+    # unsubscribed or blocked in the list: recorded, so that no other list brings it back
+    KEPT_OUT = "kept_out"
     UNCONFIRMED = "unconfirmed"  # not confirmed in the list, so not here either
     CONFIRMED_HERE = "confirmed_here"  # ended in the list, and confirmed here
 
@@ -54,7 +65,9 @@ def refused(reason: str) -> Decision:
 def story_ids(tx: Session) -> dict[str, int]:
     """The ids of all stories by their slugs, also former ones."""
     former = tx.execute(select(StreamSlug.slug, StreamSlug.stream_id)).all()
-    present = tx.execute(select(Stream.slug, Stream.id).where(Stream.state != StreamState.DELETED)).all()
+    present = tx.execute(
+        select(Stream.slug, Stream.id).where(Stream.state != StreamState.DELETED)
+    ).all()
     return {row.slug: row[1] for row in (*former, *present)}
 
 
@@ -66,19 +79,31 @@ class Followed(NamedTuple):
 
 
 def by_ids(followed: Iterable[FollowedStory], stories: Mapping[str, int]) -> Followed:
-    """What a row follows and left, by ids; raises Invalid for a story that is followed and not here."""
+    """What a row follows and left, by ids; raises Invalid for a story that is followed and not
+    here.
+    """
     followed = tuple(followed)
     left = (one.story for one in followed if one.left)
     follows = tuple(_follow(one, stories) for one in followed if not one.left)
-    return Followed(follows, tuple(stories.get(slug) if slug else None for slug in left if slug is None or slug in stories))
+    return Followed(
+        follows,
+        tuple(
+            stories.get(slug) if slug else None for slug in left if slug is None or slug in stories
+        ),
+    )
 
 
 def _follow(one: FollowedStory, stories: Mapping[str, int]) -> Follow:
     for slug in (one.story, *one.left_out):
         if slug is not None and slug not in stories:
-            raise Invalid("follows", f"there is no story {slug!r:.80} here. Make it first, or remove its name.")
+            raise Invalid(
+                "follows",
+                f"there is no story {slug!r:.80} here. Make it first, or remove its name.",
+            )
     stream_id = stories[one.story] if one.story is not None else None
-    return replace(one.follow, stream_id=stream_id, left_out=tuple(stories[slug] for slug in one.left_out))
+    return replace(
+        one.follow, stream_id=stream_id, left_out=tuple(stories[slug] for slug in one.left_out)
+    )
 
 
 def restore(
@@ -89,7 +114,8 @@ def restore(
     *,
     write: bool,
 ) -> dict[str, Decision]:
-    """Take rows by their addresses, in their order, each with what it follows; without ``write`` only say what would be.
+    """Take rows by their addresses, in their order, each with what it follows; without ``write``
+    only say what would be.
 
     ``since``: when this import began, since what it did itself is no newer than its rows.
     """
@@ -98,7 +124,11 @@ def restore(
     names = {name: address for address in rows for name in (address, hidden(address))}
     known = {
         names[recipient.address]: recipient
-        for recipient in tx.scalars(select(Recipient).where(Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(names))))
+        for recipient in tx.scalars(
+            select(Recipient).where(
+                Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(names))
+            )
+        )
     }
     decisions, new = {}, []
     for address, (row, followed) in rows.items():
@@ -123,51 +153,86 @@ def _decide_unknown(row: Row) -> Decision:
         return Outcome.ADDED, ""
     if state in OUT:
         return Outcome.KEPT_OUT, ""
-    reason = "" if row.kept else f"not confirmed in the list ({row.wanted.word}); they can sign up here"
+    reason = (
+        "" if row.kept else f"not confirmed in the list ({row.wanted.word}); they can sign up here"
+    )
     return Outcome.UNCONFIRMED, reason
 
 
-def _decide_known(row: Row, recipient: Recipient, missing: tuple[Follow, ...], since: datetime | None) -> Decision:
+def _decide_known(
+    row: Row, recipient: Recipient, missing: tuple[Follow, ...], since: datetime | None
+) -> Decision:
     wanted, state = row.wanted.state, recipient.state
     if wanted is RecipientState.CONFIRMED:
         if state is RecipientState.SUPPRESSED:
             return refused(recipient.reason)
         if state is RecipientState.ENDED:
             return LEFT
-        return (Outcome.ADDED if missing or state is RecipientState.PENDING else Outcome.ALREADY), ""
+        return (
+            Outcome.ADDED if missing or state is RecipientState.PENDING else Outcome.ALREADY
+        ), ""
     if wanted in OUT and state is RecipientState.CONFIRMED:
         if _imported_since(recipient, since):
             return Outcome.KEPT_OUT, ""
-        return Outcome.CONFIRMED_HERE, f"{row.wanted.word} in the list, but confirmed here, and not changed"
-    if wanted is RecipientState.SUPPRESSED and state is not RecipientState.SUPPRESSED and recipient.reason != ONLY_NOTICES:
+        return (
+            Outcome.CONFIRMED_HERE,
+            f"{row.wanted.word} in the list, but confirmed here, and not changed",
+        )
+    if (
+        wanted is RecipientState.SUPPRESSED
+        and state is not RecipientState.SUPPRESSED
+        and recipient.reason != ONLY_NOTICES
+    ):
         return Outcome.KEPT_OUT, ""
     return Outcome.ALREADY, ""
 
 
 def _imported_since(recipient: Recipient, since: datetime | None) -> bool:
     confirmed_at, how = recipient.confirmed_at, (recipient.consent or {}).get("how")
-    return since is not None and confirmed_at is not None and confirmed_at >= since and how == "import"
+    return (
+        since is not None and confirmed_at is not None and confirmed_at >= since and how == "import"
+    )
 
 
-def _apply(tx: Session, recipient: Recipient, row: Row, decision: Decision, missing: Followed) -> None:
+def _apply(
+    tx: Session, recipient: Recipient, row: Row, decision: Decision, missing: Followed
+) -> None:
     if decision[0] is Outcome.KEPT_OUT:
-        recipient.state, recipient.reason, recipient.ended_at = row.wanted.state, _reason(row), now(tx)
+        recipient.state, recipient.reason, recipient.ended_at = (
+            row.wanted.state,
+            _reason(row),
+            now(tx),
+        )
     elif decision[0] is Outcome.ADDED:
         if recipient.state is RecipientState.PENDING:
             recipient.state, recipient.confirmed_at = RecipientState.CONFIRMED, now(tx)
             recipient.consent = (row.kept.consent if row.kept else None) or recipient.consent
         for follow in missing.follows:
             set_follow(tx, recipient, follow)
-        tx.add_all(_ended(recipient, stream_id, now(tx), current_seq(tx)) for stream_id in missing.left)
+        tx.add_all(
+            _ended(recipient, stream_id, now(tx), current_seq(tx)) for stream_id in missing.left
+        )
 
 
 def _missing(tx: Session, recipient: Recipient, followed: Followed) -> Followed:
     """What of it a recipient neither follows nor left here."""
-    known = set(tx.scalars(select(Subscription.stream_id).where(Subscription.recipient_id == recipient.id)))
-    left_out = select(SubscriptionExcept.stream_id).join(Subscription, Subscription.id == SubscriptionExcept.subscription_id)
-    known |= set(tx.scalars(left_out.where(Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None))))
+    known = set(
+        tx.scalars(select(Subscription.stream_id).where(Subscription.recipient_id == recipient.id))
+    )
+    left_out = select(SubscriptionExcept.stream_id).join(
+        Subscription, Subscription.id == SubscriptionExcept.subscription_id
+    )
+    known |= set(
+        tx.scalars(
+            left_out.where(
+                Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None)
+            )
+        )
+    )
     follows = tuple(follow for follow in followed.follows if follow.stream_id not in known)
-    return Followed(follows, tuple(stream_id for stream_id in followed.left if stream_id not in known))
+    return Followed(
+        follows, tuple(stream_id for stream_id in followed.left if stream_id not in known)
+    )
 
 
 def _reason(row: Row) -> str:
@@ -190,7 +255,15 @@ def _recipient(tx: Session, address: str, row: Row, language: str) -> Recipient:
     if kept:
         recipient.created_at = kept.created_at or kept.confirmed_at or moment
         recipient.confirmed_at = kept.confirmed_at
-        for name in ("ended_at", "timezone", "consent", "quiet_from", "quiet_until", "paused_until", "shared"):
+        for name in (
+            "ended_at",
+            "timezone",
+            "consent",
+            "quiet_from",
+            "quiet_until",
+            "paused_until",
+            "shared",
+        ):
             setattr(recipient, name, getattr(kept, name))
     if state is RecipientState.CONFIRMED:
         recipient.confirmed_at = recipient.confirmed_at or moment
@@ -198,24 +271,41 @@ def _recipient(tx: Session, address: str, row: Row, language: str) -> Recipient:
 
 
 def _insert(tx: Session, new: list[tuple[Recipient, Followed]]) -> None:
-    """Insert recipients with what they follow: table by table, since a statement for each row would take ten times as long."""
+    """Insert recipients with what they follow: table by table, since a statement for each row would
+    take ten times as long.
+    """
     tx.add_all(recipient for recipient, _ in new)
     tx.flush()
     moment, seq = now(tx), current_seq(tx)
     timezones = {recipient.id: recipient.timezone for recipient, _ in new}
-    followed = [(_subscription(recipient, follow), follow) for recipient, of_it in new for follow in of_it.follows]
+    followed = [
+        (_subscription(recipient, follow), follow)
+        for recipient, of_it in new
+        for follow in of_it.follows
+    ]
     for subscription, follow in followed:
         subscription.created_at, subscription.started_seq = moment, seq
-        subscription.next_digest_at = follow.rhythm.next_slot(timezones[subscription.recipient_id], moment)
+        subscription.next_digest_at = follow.rhythm.next_slot(
+            timezones[subscription.recipient_id], moment
+        )
         if follow.rhythm.cadence is not Cadence.AT_ONCE:
             subscription.digested_seq = seq
     tx.add_all(subscription for subscription, _ in followed)
     tx.flush()  # in this order, which is that of an export
-    tx.add_all(_ended(recipient, stream_id, moment, seq) for recipient, of_it in new for stream_id in of_it.left)
+    tx.add_all(
+        _ended(recipient, stream_id, moment, seq)
+        for recipient, of_it in new
+        for stream_id in of_it.left
+    )
     tx.flush()
     for subscription, follow in followed:
-        tx.add_all(SubscriptionTag(subscription_id=subscription.id, slug=slug) for slug in follow.tags)
-        tx.add_all(SubscriptionExcept(subscription_id=subscription.id, stream_id=id_) for id_ in follow.left_out)
+        tx.add_all(
+            SubscriptionTag(subscription_id=subscription.id, slug=slug) for slug in follow.tags
+        )
+        tx.add_all(
+            SubscriptionExcept(subscription_id=subscription.id, stream_id=id_)
+            for id_ in follow.left_out
+        )
 
 
 def _ended(recipient: Recipient, stream_id: int | None, moment: datetime, seq: int) -> Subscription:

@@ -1,4 +1,6 @@
-"""Signing up by mail: nobody is told anything before the owner of the address has pressed a button that only a mail leads to."""
+"""Signing up by mail: nobody is told anything before the owner of the address has pressed a button
+that only a mail leads to.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,7 +20,15 @@ from models.recipients.audience import find
 from models.recipients.preferences import CHOICES, Follow, set_follow
 from models.streams.streams import get_stream
 from models.tables.base import new_uid
-from models.tables.ledger import Delivery, DeliveryState, Lane, Recipient, RecipientKind, RecipientState, Subscription
+from models.tables.ledger import (
+    Delivery,
+    DeliveryState,
+    Lane,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    Subscription,
+)
 from models.tables.stories import Stream, StreamState
 from models.text.email_address import hidden, mailbox, normal_address
 from models.text.errors import BadLink, Conflict, Gone, Invalid
@@ -37,7 +47,9 @@ _CONFIRM = "confirm"
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What somebody asks for on a page.  ``stream`` None: all of them; ``client``: the address that the request came from."""
+    """What somebody asks for on a page. ``stream`` None: all of them; ``client``: the address that
+    the request came from.
+    """
 
     email: str
     stream: str | None
@@ -60,10 +72,12 @@ class Invitation:
 
 
 def ask(db: Database, keys: Keys, wish: Wish, *, blocked: Collection[str] = ()) -> str:
-    """Send a mail to that address with a link that confirms, and return the address in its normal form.
+    """Send a mail to that address with a link that confirms, and return the address in its normal
+    form.
 
-    An address that follows already gets its settings in the same mail.  What happens, and how long it takes, does not
-    depend on whether the address is known: a suppressed one is owed the mail, too, and the claim leaves it out.
+    An address that follows already gets its settings in the same mail. What happens, and how long
+    it takes, does not depend on whether the address is known: a suppressed one is owed the mail,
+    too, and the claim leaves it out.
     """
     address = normal_address(wish.email)
     if wish.choice not in CHOICES:
@@ -75,7 +89,12 @@ def ask(db: Database, keys: Keys, wish: Wish, *, blocked: Collection[str] = ()) 
         if stream is not None and stream.state is StreamState.ENDED:
             raise Conflict("This story has ended, so no mail will come of it.")
         recipient = found_or_made(tx, address, stream or wish)
-        asked = {"page": wish.page[:200], "choice": wish.choice, "at": _second(now(tx)).isoformat(), "network": network_of(wish.client)}
+        asked = {
+            "page": wish.page[:200],
+            "choice": wish.choice,
+            "at": _second(now(tx)).isoformat(),
+            "network": network_of(wish.client),
+        }
         if recipient.state is not RecipientState.SUPPRESSED:
             recipient.consent = {**(recipient.consent or {}), "asked": asked}
         if may_mail_today(tx, "sign-up", address):
@@ -84,7 +103,9 @@ def ask(db: Database, keys: Keys, wish: Wish, *, blocked: Collection[str] = ()) 
             values = {
                 "language": stream.language if stream else recipient.language,
                 "story": stream.title if stream else "",
-                "confirm": timed_token(keys, _CONFIRM, now(tx) + LIFE, recipient.uid, scope, wish.choice),
+                "confirm": timed_token(
+                    keys, _CONFIRM, now(tx) + LIFE, recipient.uid, scope, wish.choice
+                ),
                 "settings": leave_token(keys, recipient.uid, ALL),
             }
             owe_notice(tx, recipient, "preferences" if known else "confirm", values)
@@ -92,7 +113,9 @@ def ask(db: Database, keys: Keys, wish: Wish, *, blocked: Collection[str] = ()) 
 
 
 def read_invitation(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> Invitation:
-    """What that link offers; BadLink where it is not ours, Gone where it can no longer be taken, and why."""
+    """What that link offers; BadLink where it is not ours, Gone where it can no longer be taken,
+    and why.
+    """
     read = read_timed_token(keys, _CONFIRM, token, 3)
     if read is None:
         raise BadLink
@@ -100,18 +123,41 @@ def read_invitation(tx: Session, keys: Keys, token: str, *, lock: bool = False) 
     found = select(Recipient).where(Recipient.uid == uid)
     recipient = tx.scalar(found.with_for_update() if lock else found)
     stream = tx.scalar(select(Stream).where(Stream.uid == scope)) if scope != ALL else None
-    if recipient is None or recipient.state is RecipientState.SUPPRESSED or (stream is None and scope != ALL):
-        raise Gone("link", token, "This link leads to nothing any more. Sign up again if you want to.")
+    if (
+        recipient is None
+        or recipient.state is RecipientState.SUPPRESSED
+        or (stream is None and scope != ALL)
+    ):
+        raise Gone(
+            "link", token, "This link leads to nothing any more. Sign up again if you want to."
+        )
     if stream is not None and (not stream.is_public or stream.state is StreamState.ENDED):
         raise Gone("link", token, "This story has ended meanwhile, so no mail will come of it.")
     asked_at = until - LIFE
-    used = any(one["asked_at"] == asked_at.isoformat() and one["scope"] == scope for one in _given(recipient))
+    used = any(
+        one["asked_at"] == asked_at.isoformat() and one["scope"] == scope
+        for one in _given(recipient)
+    )
     if used and not _follows(tx, recipient, stream):
-        raise Gone("link", token, "This link was used, and you have left since. Sign up again if you want to come back.")
+        raise Gone(
+            "link",
+            token,
+            "This link was used, and you have left since. Sign up again if you want to come back.",
+        )
     if not used and until <= now(tx):
-        raise Gone("link", token, "This link is older than three days. Sign up again to get a new one.")
-    if not used and recipient.ended_at is not None and recipient.ended_at > asked_at + timedelta(seconds=1):
-        raise Gone("link", token, "You have left after this link was sent. Sign up again if you want to come back.")
+        raise Gone(
+            "link", token, "This link is older than three days. Sign up again to get a new one."
+        )
+    if (
+        not used
+        and recipient.ended_at is not None
+        and recipient.ended_at > asked_at + timedelta(seconds=1)
+    ):
+        raise Gone(
+            "link",
+            token,
+            "You have left after this link was sent. Sign up again if you want to come back.",
+        )
     return Invitation(recipient, stream, choice, asked_at, used)
 
 
@@ -123,13 +169,26 @@ def confirm(db: Database, keys: Keys, token: str, client: str) -> Invitation:
             _keep_proof(tx, invitation, client)
             recipient, stream = invitation.recipient, invitation.stream
             if recipient.state is not RecipientState.CONFIRMED:
-                recipient.state, recipient.reason, recipient.confirmed_at, recipient.ended_at = RecipientState.CONFIRMED, "", now(tx), None
-            set_follow(tx, recipient, Follow(stream_id=stream.id if stream else None, rhythm=CHOICES[invitation.choice]).cleaned())
+                recipient.state, recipient.reason, recipient.confirmed_at, recipient.ended_at = (
+                    RecipientState.CONFIRMED,
+                    "",
+                    now(tx),
+                    None,
+                )
+            set_follow(
+                tx,
+                recipient,
+                Follow(
+                    stream_id=stream.id if stream else None, rhythm=CHOICES[invitation.choice]
+                ).cleaned(),
+            )
         return invitation
 
 
 def forget_unanswered(db: Database) -> int:
-    """Delete addresses that somebody typed and nobody confirmed; returns how many.  Writes only where there are any."""
+    """Delete addresses that somebody typed and nobody confirmed; returns how many. Writes only
+    where there are any.
+    """
     with db.read() as tx:
         old = _unanswered(tx).limit(500)
         found = tx.scalars(old).all()
@@ -137,14 +196,22 @@ def forget_unanswered(db: Database) -> int:
         return 0
     with db.begin() as tx:
         still = (Recipient.id.in_(found), Recipient.state == RecipientState.PENDING)
-        return rows_changed(tx, delete(Recipient).where(*still).execution_options(synchronize_session=False))
+        return rows_changed(
+            tx, delete(Recipient).where(*still).execution_options(synchronize_session=False)
+        )
 
 
 def refuse_blocked(address: str, blocked: Collection[str]) -> None:
     """Raise Invalid for an address of a domain, or below one, that the operator does not take."""
     domain = address.rpartition("@")[2]
-    if any(name == one or name.endswith(f".{one}") for name in (domain, _ascii(domain)) for one in blocked):
-        raise Invalid("e-mail", "addresses at %(domain)s are not taken here; use another one.", domain=domain)
+    if any(
+        name == one or name.endswith(f".{one}")
+        for name in (domain, _ascii(domain))
+        for one in blocked
+    ):
+        raise Invalid(
+            "e-mail", "addresses at %(domain)s are not taken here; use another one.", domain=domain
+        )
 
 
 def strike_for(db: Database, address: str, client: str) -> None:
@@ -159,13 +226,16 @@ def strike_for(db: Database, address: str, client: str) -> None:
 def may_mail_today(tx: Session, kind: str, address: str, *, most: int = MAX_MAILS_PER_DAY) -> bool:
     """Count a mail of this kind to a mailbox; False where it had its ``most`` within a day.
 
-    Each kind counts by itself: whoever types somebody's address in must not keep that person's own links from them.
+    Each kind counts by itself: whoever types somebody's address in must not keep that person's own
+    links from them.
     """
     return tries_today(tx, f"{kind} mails {hidden(mailbox(address))}") <= most
 
 
 def found_or_made(tx: Session, address: str, place: Wish | Stream | Recipient) -> Recipient:
-    """The recipient of a normalised address; a newcomer has the language and zone of ``place`` and waits to be confirmed."""
+    """The recipient of a normalised address; a newcomer has the language and zone of ``place`` and
+    waits to be confirmed.
+    """
     recipient = find(tx, RecipientKind.MAIL, address)
     if recipient is not None:
         return recipient
@@ -212,14 +282,22 @@ def _given(recipient: Recipient) -> list[dict[str, Any]]:
 def _follows(tx: Session, recipient: Recipient, stream: Stream | None) -> bool:
     same = Subscription.stream_id.is_not_distinct_from(stream.id if stream else None)
     mine = (Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None), same)
-    return recipient.state is RecipientState.CONFIRMED and tx.scalar(select(Subscription.id).where(*mine)) is not None
+    return (
+        recipient.state is RecipientState.CONFIRMED
+        and tx.scalar(select(Subscription.id).where(*mine)) is not None
+    )
 
 
 def _unanswered(tx: Session) -> Select[int]:
-    owed = or_(Delivery.created_at > now(tx) - KEPT, Delivery.state.in_([DeliveryState.QUEUED, DeliveryState.CLAIMED]))
+    owed = or_(
+        Delivery.created_at > now(tx) - KEPT,
+        Delivery.state.in_([DeliveryState.QUEUED, DeliveryState.CLAIMED]),
+    )
     asked_lately = exists().where(Delivery.recipient_id == Recipient.id, owed)
     pending = (Recipient.kind == RecipientKind.MAIL, Recipient.state == RecipientState.PENDING)
-    return select(Recipient.id).where(*pending, Recipient.created_at < now(tx) - KEPT, ~asked_lately)
+    return select(Recipient.id).where(
+        *pending, Recipient.created_at < now(tx) - KEPT, ~asked_lately
+    )
 
 
 def _second(moment: datetime) -> datetime:

@@ -1,4 +1,6 @@
-"""Suppression and erasure: addresses that are never to be mailed again, and people of whom nothing is to be kept."""
+"""Suppression and erasure: addresses that are never to be mailed again, and people of whom nothing
+is to be kept.
+"""
 
 import re
 
@@ -30,7 +32,9 @@ LIFTED = "no longer suppressed"
 
 
 def suppress_address(db: Database, actor: Actor, email: str, reason: str) -> Recipient:
-    """Never mail an address again, whether it is known or not; one that is suppressed already gets the new reason."""
+    """Never mail an address again, whether it is known or not; one that is suppressed already gets
+    the new reason.
+    """
     actor.must_be(Role.ADMIN)
     address, reason = normal_address(email), line("reason", reason, 500, required=True)
     with db.begin() as tx:
@@ -41,18 +45,32 @@ def suppress_address(db: Database, actor: Actor, email: str, reason: str) -> Rec
 
 
 def lift(db: Database, actor: Actor, uid: str) -> Recipient:
-    """Let an address be mailed again.  It is told what it follows where it had confirmed and did not leave, else nothing."""
+    """Let an address be mailed again. It is told what it follows where it had confirmed and did not
+    leave, else nothing.
+    """
     actor.must_be(Role.ADMIN)
     with db.begin() as tx:
         recipient, follows = followed(tx, uid)
         if recipient.state is not RecipientState.SUPPRESSED:
             raise Conflict(f"{recipient.address} is not suppressed.")
         if is_hidden(recipient.address):
-            recipient.address, recipient.state, recipient.reason = _blank(recipient), RecipientState.ENDED, ERASED
+            recipient.address, recipient.state, recipient.reason = (
+                _blank(recipient),
+                RecipientState.ENDED,
+                ERASED,
+            )
         elif recipient.confirmed_at and follows:
-            recipient.state, recipient.reason, recipient.ended_at = RecipientState.CONFIRMED, "", None
+            recipient.state, recipient.reason, recipient.ended_at = (
+                RecipientState.CONFIRMED,
+                "",
+                None,
+            )
         else:
-            recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, LIFTED, now(tx)
+            recipient.state, recipient.reason, recipient.ended_at = (
+                RecipientState.ENDED,
+                LIFTED,
+                now(tx),
+            )
         return recipient
 
 
@@ -68,26 +86,50 @@ def erase_address(db: Database, actor: Actor, email: str) -> None:
 
 
 def erase(tx: Session, recipient: Recipient) -> None:
-    """Forget a person: of a suppressed address a hash stays, so that it is known when it is seen, of any other nothing.
+    """Forget a person: of a suppressed address a hash stays, so that it is known when it is seen,
+    of any other nothing.
 
-    What was sent stays in the ledger as a number, by a recipient of whom nothing is known.  What still waits is skipped.
+    What was sent stays in the ledger as a number, by a recipient of whom nothing is known. What
+    still waits is skipped.
     """
     address, suppressed = recipient.address, recipient.state is RecipientState.SUPPRESSED
     blank = Recipient(language="en", timezone="UTC", shared=False)
-    for name in ("language", "timezone", "shared", "quiet_from", "quiet_until", "paused_until", "consent"):
+    for name in (
+        "language",
+        "timezone",
+        "shared",
+        "quiet_from",
+        "quiet_until",
+        "paused_until",
+        "consent",
+    ):
         setattr(recipient, name, getattr(blank, name))
     recipient.address, recipient.domain = hidden(address) if suppressed else _blank(recipient), ""
-    recipient.reason = re.sub(re.escape(address), "…", recipient.reason, flags=re.IGNORECASE) if suppressed else ERASED
+    recipient.reason = (
+        re.sub(re.escape(address), "…", recipient.reason, flags=re.IGNORECASE)
+        if suppressed
+        else ERASED
+    )
     recipient.state = RecipientState.SUPPRESSED if suppressed else RecipientState.ENDED
     recipient.ended_at = recipient.ended_at or now(tx)
     mine = Subscription.recipient_id == recipient.id
     # Deleting a subscription would look through all deliveries for those that it brought.
     for chosen in (SubscriptionTag, SubscriptionExcept):
-        tx.execute(delete(chosen).where(chosen.subscription_id.in_(select(Subscription.id).where(mine))))
-    tx.execute(update(Subscription).where(mine, Subscription.ended_at.is_(None)).values(ended_at=now(tx)))
-    tx.execute(update(Delivery).where(Delivery.recipient_id == recipient.id).values(last_reply=None))
-    told = select(Delivery.alert_id).where(Delivery.recipient_id == recipient.id, Delivery.settled_at.is_not(None))
-    for alert in tx.scalars(select(Alert).where(Alert.kind == AlertKind.NOTICE, Alert.id.in_(told))):
+        tx.execute(
+            delete(chosen).where(chosen.subscription_id.in_(select(Subscription.id).where(mine)))
+        )
+    tx.execute(
+        update(Subscription).where(mine, Subscription.ended_at.is_(None)).values(ended_at=now(tx))
+    )
+    tx.execute(
+        update(Delivery).where(Delivery.recipient_id == recipient.id).values(last_reply=None)
+    )
+    told = select(Delivery.alert_id).where(
+        Delivery.recipient_id == recipient.id, Delivery.settled_at.is_not(None)
+    )
+    for alert in tx.scalars(
+        select(Alert).where(Alert.kind == AlertKind.NOTICE, Alert.id.in_(told))
+    ):
         forget_words(alert)
 
 

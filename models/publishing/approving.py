@@ -1,4 +1,6 @@
-"""Approving: an author submits, an editor lets it out or returns it with a remark; what is breaking may need a second editor."""
+"""Approving: an author submits, an editor lets it out or returns it with a remark; what is breaking
+may need a second editor.
+"""
 
 from datetime import timedelta
 
@@ -16,8 +18,12 @@ from models.text.errors import Conflict, Forbidden, Invalid
 from models.text.texts import NOTE, block
 
 
-def approve(db: Database, actor: Actor, uid: str, version: int, *, delay: timedelta = timedelta(0)) -> Entry:
-    """Let a submitted entry out as it was submitted: at its time, where that is to come, else after ``delay``."""
+def approve(
+    db: Database, actor: Actor, uid: str, version: int, *, delay: timedelta = timedelta(0)
+) -> Entry:
+    """Let a submitted entry out as it was submitted: at its time, where that is to come, else after
+    ``delay``.
+    """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid, version=version)
@@ -25,7 +31,8 @@ def approve(db: Database, actor: Actor, uid: str, version: int, *, delay: timede
         must_take_entries(entry.stream)
         soonest = now(tx) + delay
         if entry.publish_at is None or entry.publish_at < soonest:
-            if entry.publish_at == entry.dated_at:  # its time came while it waited, and is no date to bear
+            # its time came while it waited, and is no date to bear
+            if entry.publish_at == entry.dated_at:
                 entry.dated_at = None
             entry.publish_at = soonest
         changed(tx, entry)

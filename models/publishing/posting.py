@@ -1,6 +1,7 @@
 """Posting: the one way by which an entry comes into being and goes out.
 
-Undo is scheduling: a post waits for ``delay`` as scheduled, and until then nothing of it is anywhere.
+Undo is scheduling: a post waits for ``delay`` as scheduled, and until then nothing of it is
+anywhere.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ _EARLIEST, LATEST = timedelta(days=366 * 150), timedelta(days=366 * 5)
 
 @dataclass(frozen=True)
 class Release:
-    """How an entry is to go out, or a draft one day.  ``at`` in the past is the date it bears; ``delay`` is the time left to undo it."""
+    """How an entry is to go out, or a draft one day. ``at`` in the past is the date it bears;
+    ``delay`` is the time left to undo it.
+    """
 
     alerts: bool = True
     at: datetime | None = None
@@ -46,15 +49,18 @@ def add_entry(
     plan: Release | None = None,
     request_key: str | None = None,
 ) -> Entry:
-    """Post an entry, or keep it as a draft where ``release`` is None; an author's post is submitted to the editors.
+    """Post an entry, or keep it as a draft where ``release`` is None; an author's post is submitted
+    to the editors.
 
-    ``plan`` is what a draft remembers of how it is to go out.  The same ``request_key`` from the same account returns the
-    entry that it made first; KeyUsed where that is in another story.
+    ``plan`` is what a draft remembers of how it is to go out. The same ``request_key`` from the
+    same account returns the entry that it made first; KeyUsed where that is in another story.
     """
     text = text.cleaned()
     try:
         with db.begin() as tx:
-            return _earlier(tx, actor, stream_slug, request_key) or _add(tx, actor, stream_slug, text, release, plan, request_key)
+            return _earlier(tx, actor, stream_slug, request_key) or _add(
+                tx, actor, stream_slug, text, release, plan, request_key
+            )
     except IntegrityError:  # two requests with one key met; the other won
         with db.read() as tx:
             first = _earlier(tx, actor, stream_slug, request_key)
@@ -68,14 +74,25 @@ def _earlier(tx: Session, actor: Actor, slug: str, request_key: str | None) -> E
         return None
     if not 0 < len(request_key) <= 64:
         raise Invalid("request_key", "use 1 to 64 characters.")
-    found = tx.scalar(entries().where(Entry.account_id == actor.account_id, Entry.request_key == request_key))
+    found = tx.scalar(
+        entries().where(Entry.account_id == actor.account_id, Entry.request_key == request_key)
+    )
     if found is not None and found.stream.slug != slug:
-        raise KeyUsed(f"This was sent before, to the story {found.stream.title!r:.80}. Send it again to post it here, too.")
+        raise KeyUsed(
+            f"This was sent before, to the story {found.stream.title!r:.80}. Send it again to post"
+            " it here, too."
+        )
     return found
 
 
 def _add(
-    tx: Session, actor: Actor, slug: str, text: EntryText, release: Release | None, plan: Release | None, request_key: str | None
+    tx: Session,
+    actor: Actor,
+    slug: str,
+    text: EntryText,
+    release: Release | None,
+    plan: Release | None,
+    request_key: str | None,
 ) -> Entry:
     stream, moment, uid = get_stream(tx, slug), now(tx), new_uid()
     must_take_entries(stream)
@@ -101,7 +118,9 @@ def _add(
     return entry
 
 
-def save_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryText, plan: Release | None = None) -> Entry:
+def save_draft(
+    db: Database, actor: Actor, uid: str, version: int, text: EntryText, plan: Release | None = None
+) -> Entry:
     """Change the text of an entry that is not out yet, and how it is to go out.
 
     Its state stays, but for what a second editor has to approve anew.
@@ -113,12 +132,15 @@ def save_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryTe
         if plan is not None:
             _plan(tx, entry, plan)
         if entry.state is not EntryState.DRAFT and needs_second(tx, entry.importance):
-            entry.state, entry.submitted_by = EntryState.SUBMITTED, actor.account_id  # nobody else has seen this text
+            # nobody else has seen this text
+            entry.state, entry.submitted_by = EntryState.SUBMITTED, actor.account_id
         tx.flush()
         return entry
 
 
-def post_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryText, release: Release) -> Entry:
+def post_draft(
+    db: Database, actor: Actor, uid: str, version: int, text: EntryText, release: Release
+) -> Entry:
     """Change the text of an entry that is not out yet, and release it."""
     text = text.cleaned()
     with db.begin() as tx:
@@ -136,14 +158,18 @@ def post_draft(db: Database, actor: Actor, uid: str, version: int, text: EntryTe
 def _unpublished(tx: Session, actor: Actor, uid: str, version: int) -> Entry:
     entry = entry_to_change(tx, uid, version=version)
     if entry.state not in UNPUBLISHED:
-        raise Conflict("This entry is out already: change it by an update, a correction or silently.")
+        raise Conflict(
+            "This entry is out already: change it by an update, a correction or silently."
+        )
     if not is_own_draft(entry, actor):
         actor.must_be(Role.EDITOR)
     return entry
 
 
 def _plan(tx: Session, entry: Entry, plan: Release) -> None:
-    """Note how an entry is to go out; a scheduled one moves to another time ahead, or stays where none was chosen for it."""
+    """Note how an entry is to go out; a scheduled one moves to another time ahead, or stays where
+    none was chosen for it.
+    """
     at, ahead = _checked(tx, plan.at)
     if entry.state is EntryState.SCHEDULED and not ahead:
         if entry.publish_at == entry.dated_at:

@@ -13,7 +13,15 @@ from models.db.database import Database, rows_changed
 from models.streams.entries import entry_to_change, must_be_at, snapshot
 from models.streams.streams import must_take_entries, touch
 from models.tables.people import Role
-from models.tables.stories import Entry, EntryState, Revision, RevisionKind, RevisionState, Stream, StreamState
+from models.tables.stories import (
+    Entry,
+    EntryState,
+    Revision,
+    RevisionKind,
+    RevisionState,
+    Stream,
+    StreamState,
+)
 from models.text.actor import Actor
 from models.text.errors import AlreadyOut, Conflict, Forbidden
 
@@ -23,7 +31,8 @@ MAX_TITLES_TOLD = 20
 
 
 def publish(tx: Session, entry: Entry) -> bool:
-    """Make a scheduled entry public and owe its alert; False if it was changed, withdrawn or published meanwhile.
+    """Make a scheduled entry public and owe its alert; False if it was changed, withdrawn or
+    published meanwhile.
 
     One compare-and-set, so of any number of nodes one wins.
     Sends nothing and names no recipient, so the cost does not depend on how many there are.
@@ -58,7 +67,8 @@ def publish(tx: Session, entry: Entry) -> bool:
 def go_out(tx: Session, actor: Actor, entry: Entry) -> None:
     """Schedule an entry for its ``publish_at``, or publish it where that has come.
 
-    It is submitted instead where an editor has to approve it: an author's, and a breaking one that needs a second editor.
+    It is submitted instead where an editor has to approve it: an author's, and a breaking one that
+    needs a second editor.
     """
     entry.remark, entry.held_at = "", None
     if not actor.role.includes(Role.EDITOR) or _waits_for_second(tx, actor, entry):
@@ -74,19 +84,26 @@ def _waits_for_second(tx: Session, actor: Actor, entry: Entry) -> bool:
     if not needs_second(tx, entry.importance):
         return False
     if entry.state is EntryState.SUBMITTED and entry.submitted_by == actor.account_id:
-        raise Forbidden("A breaking entry needs a second editor: somebody else has to approve what you submitted.")
+        raise Forbidden(
+            "A breaking entry needs a second editor: somebody else has to approve what you"
+            " submitted."
+        )
     return entry.state is not EntryState.SUBMITTED
 
 
 def _date(entry: Entry, moment: datetime) -> datetime:
-    """What it bears: a date in the past that was chosen for it, else the moment at which it really goes out."""
+    """What it bears: a date in the past that was chosen for it, else the moment at which it really
+    goes out.
+    """
     if entry.dated_at is None or entry.publish_at is None or entry.dated_at >= entry.publish_at:
         return moment
     return entry.dated_at
 
 
 def _is_backdated(entry: Entry, moment: datetime) -> bool:
-    """Whether a published entry is no news to those who are told of new entries alone, such as chat bots."""
+    """Whether a published entry is no news to those who are told of new entries alone, such as chat
+    bots.
+    """
     assert entry.published_at is not None
     age = moment - entry.published_at
     return age > NEWS_AGE or (age > timedelta(0) and not entry.alerts)
@@ -107,26 +124,36 @@ def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
 
 
 def publish_due(db: Database, max_delay: timedelta = MAX_PUBLICATION_DELAY) -> int:
-    """Publish every scheduled entry whose time has come; returns how many.  Any number of nodes may call it at once.
+    """Publish every scheduled entry whose time has come; returns how many. Any number of nodes may
+    call it at once.
 
-    What should have gone out more than ``max_delay`` ago, while no worker ran, is held for an editor instead.
+    What should have gone out more than ``max_delay`` ago, while no worker ran, is held for an
+    editor instead.
     """
     hold_late_entries(db, max_delay)
     with db.read() as tx:
         due = tx.scalars(
-            select(Entry.uid).where(Entry.id.in_(_scheduled(Entry.publish_at <= now(tx)))).order_by(Entry.publish_at, Entry.id)
+            select(Entry.uid)
+            .where(Entry.id.in_(_scheduled(Entry.publish_at <= now(tx))))
+            .order_by(Entry.publish_at, Entry.id)
         ).all()
     published = 0
     for uid in due:
         with db.begin() as tx:
             entry = entry_to_change(tx, uid)
-            if entry.state is EntryState.SCHEDULED and entry.held_at is None and entry.publish_at is not None:
+            if (
+                entry.state is EntryState.SCHEDULED
+                and entry.held_at is None
+                and entry.publish_at is not None
+            ):
                 published += entry.publish_at <= now(tx) and publish(tx, entry)
     return published
 
 
 def hold_late_entries(db: Database, max_delay: timedelta) -> int:
-    """Hold what should have gone out more than ``max_delay`` ago, and tell the operators once; returns how many entries that is."""
+    """Hold what should have gone out more than ``max_delay`` ago, and tell the operators once;
+    returns how many entries that is.
+    """
     with db.read() as tx:
         if tx.scalar(_scheduled(Entry.publish_at < now(tx) - max_delay).limit(1)) is None:
             return 0
@@ -159,7 +186,14 @@ def withdraw(tx: Session, entry: Entry) -> None:
 
 
 def _moved(tx: Session, entry: Entry, **values: Any) -> bool:
-    waits = (Entry.id == entry.id, Entry.state == EntryState.SCHEDULED, Entry.version == entry.version)
-    won = rows_changed(tx, update(Entry).where(*waits).values(version=Entry.version + 1, **values)) == 1
+    waits = (
+        Entry.id == entry.id,
+        Entry.state == EntryState.SCHEDULED,
+        Entry.version == entry.version,
+    )
+    won = (
+        rows_changed(tx, update(Entry).where(*waits).values(version=Entry.version + 1, **values))
+        == 1
+    )
     tx.refresh(entry, ["version", *values])
     return won

@@ -1,7 +1,8 @@
 """Revising: what may still be done to an entry that is out.
 
-Its id, permalink and publication date never change.  A revision that alerts waits as pending for ``delay``, one at most
-per entry; a silent one applies at once; a retraction hides the entry at once and only its alert waits.
+Its id, permalink and publication date never change. A revision that alerts waits as pending for
+``delay``, one at most per entry; a silent one applies at once; a retraction hides the entry at once
+and only its alert waits.
 """
 
 from dataclasses import dataclass
@@ -20,14 +21,22 @@ from models.streams.entries import changed, entry_to_change, fill, must_be_at, p
 from models.streams.feed_departures import feeds_of, note_departures
 from models.streams.streams import touch
 from models.tables.people import Contributor, Role
-from models.tables.stories import Entry, EntryState, Importance, Revision, RevisionKind, RevisionState
+from models.tables.stories import (
+    Entry,
+    EntryState,
+    Importance,
+    Revision,
+    RevisionKind,
+    RevisionState,
+)
 from models.text.actor import Actor
 from models.text.errors import AlreadyOut, Conflict, KeyUsed, NotFound
 from models.text.texts import NOTE, EntryText, block, packed_pictures
 
 REVISING = (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 ALERTING = (RevisionKind.UPDATE, RevisionKind.CORRECTION, RevisionKind.RETRACTION)
-_SIGNIFICANT = (*ALERTING, RevisionKind.RESTORE)  # those that move `updated` (RFC 4287 section 4.2.15)
+# those that move `updated` (RFC 4287 section 4.2.15)
+_SIGNIFICANT = (*ALERTING, RevisionKind.RESTORE)
 _FEED_TICK = timedelta(seconds=1)  # feeds tell no finer dates
 
 
@@ -41,8 +50,12 @@ class Change:
     request_key: str | None = None
 
 
-def revise(db: Database, actor: Actor, uid: str, version: int, text: EntryText, change: Change) -> Revision:
-    """Change the text of a published entry silently, or as an update or correction of which followers are told."""
+def revise(
+    db: Database, actor: Actor, uid: str, version: int, text: EntryText, change: Change
+) -> Revision:
+    """Change the text of a published entry silently, or as an update or correction of which
+    followers are told.
+    """
     if change.kind not in REVISING:
         raise Conflict("Choose silent, update or correction.")
     text = text.cleaned()
@@ -50,7 +63,9 @@ def revise(db: Database, actor: Actor, uid: str, version: int, text: EntryText, 
 
 
 def retract(db: Database, actor: Actor, uid: str, version: int, change: Change) -> Revision:
-    """Take a published entry off every page at once; those who were told of it are told of this, after the delay."""
+    """Take a published entry off every page at once; those who were told of it are told of this,
+    after the delay.
+    """
     return _change(db, actor, uid, version, EntryState.PUBLISHED, change, None)
 
 
@@ -60,7 +75,9 @@ def restore(db: Database, actor: Actor, uid: str, version: int, change: Change) 
 
 
 def undo(db: Database, actor: Actor, uid: str, version: int) -> Entry:
-    """Take back what still waits: a scheduled entry becomes a draft, a pending revision is cancelled."""
+    """Take back what still waits: a scheduled entry becomes a draft, a pending revision is
+    cancelled.
+    """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
@@ -93,10 +110,18 @@ def apply_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
 
 
 def apply_due(db: Database) -> int:
-    """Apply every pending revision whose time has come; returns how many.  Any number of nodes may call it at once."""
+    """Apply every pending revision whose time has come; returns how many. Any number of nodes may
+    call it at once.
+    """
     with db.read() as tx:
-        waiting = select(Revision.id, Entry.uid).join(Revision.entry).order_by(Revision.apply_at, Revision.id)
-        due = tx.execute(waiting.where(Revision.state == RevisionState.PENDING, Revision.apply_at <= now(tx))).all()
+        waiting = (
+            select(Revision.id, Entry.uid)
+            .join(Revision.entry)
+            .order_by(Revision.apply_at, Revision.id)
+        )
+        due = tx.execute(
+            waiting.where(Revision.state == RevisionState.PENDING, Revision.apply_at <= now(tx))
+        ).all()
     applied = 0
     for id_, uid in due:
         with db.begin() as tx:
@@ -109,7 +134,11 @@ def apply_due(db: Database) -> int:
 
 def pending(tx: Session, entry: Entry) -> Revision | None:
     """The revision of this entry that still waits, if there is one."""
-    return tx.scalar(select(Revision).where(Revision.entry_id == entry.id, Revision.state == RevisionState.PENDING))
+    return tx.scalar(
+        select(Revision).where(
+            Revision.entry_id == entry.id, Revision.state == RevisionState.PENDING
+        )
+    )
 
 
 def revisions(tx: Session, entry: Entry) -> list[Revision]:
@@ -119,13 +148,24 @@ def revisions(tx: Session, entry: Entry) -> list[Revision]:
 
 
 def former_text(tx: Session, entry: Entry, no: int) -> EntryText:
-    """What a revision of an entry said, to be taken up again; NotFound where there is none of that number."""
-    content = tx.scalar(select(Revision.content).where(Revision.entry_id == entry.id, Revision.no == no))
+    """What a revision of an entry said, to be taken up again; NotFound where there is none of that
+    number.
+    """
+    content = tx.scalar(
+        select(Revision.content).where(Revision.entry_id == entry.id, Revision.no == no)
+    )
     if content is None:
         raise NotFound("revision", str(no))
-    people = {person.id: person for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))}
+    people = {
+        person.id: person
+        for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))
+    }
     # A name with a comma in it would be taken for two; its slug means the same person.
-    byline = (people[id_].slug if "," in people[id_].name else people[id_].name for id_ in content["byline"] if id_ in people)
+    byline = (
+        people[id_].slug if "," in people[id_].name else people[id_].name
+        for id_ in content["byline"]
+        if id_ in people
+    )
     return EntryText(
         content["title"],
         content["dek"],
@@ -138,16 +178,28 @@ def former_text(tx: Session, entry: Entry, no: int) -> EntryText:
     )
 
 
-def _change(db: Database, actor: Actor, uid: str, version: int, state: EntryState, change: Change, text: EntryText | None) -> Revision:
+def _change(
+    db: Database,
+    actor: Actor,
+    uid: str,
+    version: int,
+    state: EntryState,
+    change: Change,
+    text: EntryText | None,
+) -> Revision:
     actor.must_be(Role.EDITOR)
     try:
         with db.begin() as tx:
-            return _earlier(tx, actor, uid, change) or _add(tx, actor, uid, version, state, change, text)
+            return _earlier(tx, actor, uid, change) or _add(
+                tx, actor, uid, version, state, change, text
+            )
     except IntegrityError as exc:
         with db.read() as tx:
             first = _earlier(tx, actor, uid, change)
         if first is None:
-            raise Conflict("Another change of this entry still waits. Undo it, or let it go out first.") from exc
+            raise Conflict(
+                "Another change of this entry still waits. Undo it, or let it go out first."
+            ) from exc
         return first
 
 
@@ -161,7 +213,15 @@ def _earlier(tx: Session, actor: Actor, uid: str, change: Change) -> Revision | 
     return revision
 
 
-def _add(tx: Session, actor: Actor, uid: str, version: int, state: EntryState, change: Change, text: EntryText | None) -> Revision:
+def _add(
+    tx: Session,
+    actor: Actor,
+    uid: str,
+    version: int,
+    state: EntryState,
+    change: Change,
+    text: EntryText | None,
+) -> Revision:
     entry, moment = entry_to_change(tx, uid, version=version), now(tx)
     if entry.state is not state:
         raise Conflict(f"This entry is {entry.state.value}, not {state.value}.")
@@ -169,7 +229,9 @@ def _add(tx: Session, actor: Actor, uid: str, version: int, state: EntryState, c
         raise Conflict("Another change of this entry still waits. Undo it, or let it go out first.")
     content = packed(tx, text) if text is not None else snapshot(entry)
     alerts = change.kind in ALERTING
-    last = tx.execute(select(func.max(Revision.no)).where(Revision.entry_id == entry.id)).scalar_one()
+    last = tx.execute(
+        select(func.max(Revision.no)).where(Revision.entry_id == entry.id)
+    ).scalar_one()
     revision = Revision(
         entry=entry,
         no=last + 1,
@@ -195,7 +257,9 @@ def _add(tx: Session, actor: Actor, uid: str, version: int, state: EntryState, c
 
 
 def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
-    """Make a pending revision what the entry says, and owe its alert; False if another node was first."""
+    """Make a pending revision what the entry says, and owe its alert; False if another node was
+    first.
+    """
     if not _settle(tx, revision, RevisionState.APPLIED):
         return False
     former_feeds = feeds_of(entry)
@@ -216,14 +280,19 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
 
 
 def _significant_moment(tx: Session, entry: Entry, revision: Revision) -> datetime:
-    """When a revision is to be noticed; a restored entry must be newer than its tombstone (RFC 6721 section 3)."""
+    """When a revision is to be noticed; a restored entry must be newer than its tombstone (RFC 6721
+    section 3).
+    """
     if revision.kind is RevisionKind.RESTORE and entry.updated_at is not None:
         return max(now(tx), entry.updated_at + _FEED_TICK)
     return now(tx)
 
 
 def _settle(tx: Session, revision: Revision, state: RevisionState) -> bool:
-    values: dict[str, Any] = {"state": state, "applied_at": now(tx) if state is RevisionState.APPLIED else None}
+    values: dict[str, Any] = {
+        "state": state,
+        "applied_at": now(tx) if state is RevisionState.APPLIED else None,
+    }
     waits = (Revision.id == revision.id, Revision.state == RevisionState.PENDING)
     won = rows_changed(tx, update(Revision).where(*waits).values(**values)) == 1
     tx.refresh(revision, ["state", "applied_at"])

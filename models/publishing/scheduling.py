@@ -1,4 +1,6 @@
-"""Scheduling: what goes out when, at another time, and not at all by `models.publishing.revising.undo`."""
+"""Scheduling: what goes out when, at another time, and not at all by
+`models.publishing.revising.undo`.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,7 +29,9 @@ def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime)
             raise Conflict("This entry is not scheduled.")
         must_be_at(entry, version)
         if not now(tx) < at < now(tx) + LATEST:
-            raise Invalid("at", "choose a time within the next 5 years; Publish now does it at once.")
+            raise Invalid(
+                "at", "choose a time within the next 5 years; Publish now does it at once."
+            )
         entry.publish_at = entry.dated_at = at
         entry.held_at = None
         changed(tx, entry)
@@ -35,11 +39,19 @@ def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime)
         return entry
 
 
-def schedule(tx: Session, *, until: datetime | None = None, late: bool | None = None, limit: int = 200) -> Sequence[Entry]:
+def schedule(
+    tx: Session, *, until: datetime | None = None, late: bool | None = None, limit: int = 200
+) -> Sequence[Entry]:
     """What is to go out, the next first; ``until`` that moment; only what is late, or is not."""
-    waits = select(Entry.id).join(Entry.stream).where(Entry.state == EntryState.SCHEDULED, Stream.state != StreamState.DELETED)
+    waits = (
+        select(Entry.id)
+        .join(Entry.stream)
+        .where(Entry.state == EntryState.SCHEDULED, Stream.state != StreamState.DELETED)
+    )
     if until is not None:
         waits = waits.where(Entry.publish_at < until)
     if late is not None:
         waits = waits.where(Entry.late if late else ~Entry.late)
-    return tx.scalars(headlines().where(Entry.id.in_(waits)).order_by(Entry.publish_at, Entry.id).limit(limit)).all()
+    return tx.scalars(
+        headlines().where(Entry.id.in_(waits)).order_by(Entry.publish_at, Entry.id).limit(limit)
+    ).all()

@@ -16,7 +16,16 @@ from models.db.database import Database
 from models.recipients.preferences import LEFT, Follow, set_follow
 from models.streams.streams import get_stream
 from models.tables.base import new_uid
-from models.tables.ledger import Cadence, Lane, Recipient, RecipientKind, RecipientState, Subscription, SubscriptionExcept, SubscriptionTag
+from models.tables.ledger import (
+    Cadence,
+    Lane,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    Subscription,
+    SubscriptionExcept,
+    SubscriptionTag,
+)
 from models.tables.people import Role
 from models.tables.stories import Importance, Stream
 from models.text.actor import Actor
@@ -40,8 +49,11 @@ class Target:
     masked: str
 
 
-def add_subscriber(db: Database, actor: Actor, email: str, *, stream: str | None = None, language: str = "en") -> Recipient:
-    """Subscribe a confirmed address to a stream, or to all; an existing subscription stays as it is.
+def add_subscriber(
+    db: Database, actor: Actor, email: str, *, stream: str | None = None, language: str = "en"
+) -> Recipient:
+    """Subscribe a confirmed address to a stream, or to all; an existing subscription stays as it
+    is.
 
     Raises Invalid for an address that is suppressed: only its owner can bring it back.
     """
@@ -50,10 +62,18 @@ def add_subscriber(db: Database, actor: Actor, email: str, *, stream: str | None
     with db.begin() as tx:
         recipient = find(tx, RecipientKind.MAIL, address)
         if recipient is None:
-            recipient = Recipient(uid=new_uid(16), kind=RecipientKind.MAIL, address=address, lane=Lane.BULK, language=language)
+            recipient = Recipient(
+                uid=new_uid(16),
+                kind=RecipientKind.MAIL,
+                address=address,
+                lane=Lane.BULK,
+                language=language,
+            )
             _confirm(tx, recipient)
         elif recipient.state is RecipientState.SUPPRESSED:
-            raise Invalid("e-mail", f"{address} refused mail before ({recipient.reason or 'no reason kept'}).")
+            raise Invalid(
+                "e-mail", f"{address} refused mail before ({recipient.reason or 'no reason kept'})."
+            )
         elif recipient.state is not RecipientState.CONFIRMED:
             _confirm(tx, recipient)
         _follow(tx, recipient, stream, ())
@@ -71,19 +91,30 @@ def add_channel(
     tags: Iterable[str] = (),
     language: str = "en",
 ) -> Recipient:
-    """Add a channel of that name following a stream, or all; the same again changes nothing.  Labels are said in ``language``.
+    """Add a channel of that name following a stream, or all; the same again changes nothing. Labels
+    are said in ``language``.
 
-    Raises Conflict where the name is in use for another URL; a channel that was removed may come back with any.
+    Raises Conflict where the name is in use for another URL; a channel that was removed may come
+    back with any.
     """
     actor.must_be(Role.ADMIN)
     name, language = line("name", name, NAME, required=True), language_tag("language", language)
     with db.begin() as tx:
         channel = find(tx, RecipientKind.CHANNEL, name)
         if channel is None:
-            channel = Recipient(uid=new_uid(16), kind=RecipientKind.CHANNEL, address=name, lane=Lane.URGENT, language=language)
+            channel = Recipient(
+                uid=new_uid(16),
+                kind=RecipientKind.CHANNEL,
+                address=name,
+                lane=Lane.URGENT,
+                language=language,
+            )
         if channel.state is RecipientState.CONFIRMED:
             if open_url(keys, channel.sealed_url) != target.url:
-                raise Conflict(f"There is a channel {name!r:.100} with another URL. Remove it first, or choose another name.")
+                raise Conflict(
+                    f"There is a channel {name!r:.100} with another URL. Remove it first, or choose"
+                    " another name."
+                )
         else:
             seal(keys, channel, target)
             forget_failures(channel)
@@ -115,11 +146,15 @@ def _opened(key: bytes, sealed: str) -> str:
 
 
 def signing_secret(keys: Keys, channel_uid: str) -> str:
-    """What signs the messages to a JSON webhook: one for each channel, made from the site's secret and so stored nowhere."""
+    """What signs the messages to a JSON webhook: one for each channel, made from the site's secret
+    and so stored nowhere.
+    """
     return hmac.digest(keys.derive("webhook"), channel_uid.encode(), "sha256").hex()
 
 
-def remove_recipient(db: Database, actor: Actor, kind: RecipientKind, address: str, reason: str) -> Recipient:
+def remove_recipient(
+    db: Database, actor: Actor, kind: RecipientKind, address: str, reason: str
+) -> Recipient:
     """End a recipient: it is told nothing more."""
     actor.must_be(Role.ADMIN)
     address = normal_address(address) if kind is RecipientKind.MAIL else address
@@ -128,16 +163,24 @@ def remove_recipient(db: Database, actor: Actor, kind: RecipientKind, address: s
         if recipient is None:
             raise NotFound("channel" if kind is RecipientKind.CHANNEL else "subscriber", address)
         if recipient.state is not RecipientState.SUPPRESSED:
-            recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, reason, now(tx)
+            recipient.state, recipient.reason, recipient.ended_at = (
+                RecipientState.ENDED,
+                reason,
+                now(tx),
+            )
         followed_now = (Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None))
         tx.execute(update(Subscription).where(*followed_now).values(ended_at=now(tx)))
         return recipient
 
 
-def list_recipients(tx: Session, kind: RecipientKind, *, limit: int = 1000, after: int = 0) -> Sequence[Recipient]:
+def list_recipients(
+    tx: Session, kind: RecipientKind, *, limit: int = 1000, after: int = 0
+) -> Sequence[Recipient]:
     """Recipients of that kind by id, those after ``after`` first."""
     of_kind = (Recipient.kind == kind, Recipient.reason.not_in([ONLY_NOTICES, ERASED]))
-    return tx.scalars(select(Recipient).where(*of_kind, Recipient.id > after).order_by(Recipient.id).limit(limit)).all()
+    return tx.scalars(
+        select(Recipient).where(*of_kind, Recipient.id > after).order_by(Recipient.id).limit(limit)
+    ).all()
 
 
 def followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[Subscription]]:
@@ -145,18 +188,28 @@ def followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[Subsc
     recipient = tx.scalar(select(Recipient).where(Recipient.uid == recipient_uid))
     if recipient is None:
         raise NotFound("recipient", recipient_uid)
-    query = select(Subscription).where(Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None))
-    return recipient, tx.scalars(query.options(selectinload(Subscription.stream)).order_by(Subscription.id)).all()
+    query = select(Subscription).where(
+        Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None)
+    )
+    return (
+        recipient,
+        tx.scalars(
+            query.options(selectinload(Subscription.stream)).order_by(Subscription.id)
+        ).all(),
+    )
 
 
 def leave(db: Database, recipient_uid: str, scope: str) -> None:
-    """End what brings a stream (its uid), or anything (`ALL`), to a recipient; doing it again changes nothing.
+    """End what brings a stream (its uid), or anything (`ALL`), to a recipient; doing it again
+    changes nothing.
 
-    Leaving one stream lets a subscription to all streams go on without that one: who asks for no more of these mails
-    gets none, and whatever else was wanted comes as before.  Raises NotFound for an unknown recipient.
+    Leaving one stream lets a subscription to all streams go on without that one: who asks for no
+    more of these mails gets none, and whatever else was wanted comes as before. Raises NotFound for
+    an unknown recipient.
     """
     with db.begin() as tx:
-        tx.execute(select(Recipient.id).where(Recipient.uid == recipient_uid).with_for_update())  # a link may be pressed twice at once
+        # a link may be pressed twice at once
+        tx.execute(select(Recipient.id).where(Recipient.uid == recipient_uid).with_for_update())
         recipient, subscriptions = followed(tx, recipient_uid)
         for subscription in subscriptions:
             if scope in (ALL, subscription.stream and subscription.stream.uid):
@@ -165,13 +218,21 @@ def leave(db: Database, recipient_uid: str, scope: str) -> None:
                 _leave_out(tx, subscription, scope)
         tx.flush()
         if not followed(tx, recipient_uid)[1] and recipient.state is RecipientState.CONFIRMED:
-            recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, LEFT, now(tx)
+            recipient.state, recipient.reason, recipient.ended_at = (
+                RecipientState.ENDED,
+                LEFT,
+                now(tx),
+            )
 
 
 def left_out(tx: Session, subscription: Subscription) -> Sequence[Stream]:
     """The streams that a subscription to all streams leaves out."""
     here = SubscriptionExcept.subscription_id == subscription.id
-    query = select(Stream).join(SubscriptionExcept, SubscriptionExcept.stream_id == Stream.id).where(here)
+    query = (
+        select(Stream)
+        .join(SubscriptionExcept, SubscriptionExcept.stream_id == Stream.id)
+        .where(here)
+    )
     return tx.scalars(query.order_by(Stream.id)).all()
 
 
@@ -182,13 +243,21 @@ def _leave_out(tx: Session, subscription: Subscription, stream_uid: str) -> None
 
 
 def reachable(tx: Session, address: str) -> Recipient:
-    """The recipient of a normalised mail address, made if there is none: one that follows nothing and is no subscriber."""
+    """The recipient of a normalised mail address, made if there is none: one that follows nothing
+    and is no subscriber.
+    """
     recipient = find(tx, RecipientKind.MAIL, address)
     if recipient is None:
         moment, uid = now(tx), new_uid(16)
         ended = RecipientState.ENDED
         recipient = Recipient(
-            uid=uid, kind=RecipientKind.MAIL, address=address, lane=Lane.BULK, state=ended, reason=ONLY_NOTICES, created_at=moment
+            uid=uid,
+            kind=RecipientKind.MAIL,
+            address=address,
+            lane=Lane.BULK,
+            state=ended,
+            reason=ONLY_NOTICES,
+            created_at=moment,
         )
         tx.add(recipient)
         tx.flush()
@@ -211,30 +280,43 @@ class Topic:
     correction: bool  # an update or correction of what was told before
 
 
-def owed(topic: Topic, *, confirmed_by: datetime | None = None, before_seq: int | None = None) -> Select[int, Lane, int]:
-    """A query for (recipient_id, lane, subscription_id): each recipient that is owed an alert at once, one row each.
+def owed(
+    topic: Topic, *, confirmed_by: datetime | None = None, before_seq: int | None = None
+) -> Select[int, Lane, int]:
+    """A query for (recipient_id, lane, subscription_id): each recipient that is owed an alert at
+    once, one row each.
 
-    A digest's subscription counts where the entry matters so much that it does not wait for one.  ``confirmed_by`` leaves
-    out who came later: nobody is alerted of what was out before they followed.  ``before_seq``: the site's counter when
-    it came out, which decides in place of the clock for subscriptions that know theirs.
+    A digest's subscription counts where the entry matters so much that it does not wait for one.
+    ``confirmed_by`` leaves out who came later: nobody is alerted of what was out before they
+    followed. ``before_seq``: the site's counter when it came out, which decides in place of the
+    clock for subscriptions that know theirs.
     """
     return wanting(topic, confirmed_by=confirmed_by, before_seq=before_seq).where(at_once(topic))
 
 
-def wanting(topic: Topic, *, confirmed_by: datetime | None = None, before_seq: int | None = None) -> Select[int, Lane, int]:
+def wanting(
+    topic: Topic, *, confirmed_by: datetime | None = None, before_seq: int | None = None
+) -> Select[int, Lane, int]:
     """The same of each who wants it, at once or in a digest."""
     kind = Subscription.corrections if topic.correction else Subscription.news
     return _followers(topic, confirmed_by, before_seq).where(kind)
 
 
-def digested(topic: Topic, seq: int, *, confirmed_by: datetime, before_seq: int | None) -> Select[int, Lane, int]:
+def digested(
+    topic: Topic, seq: int, *, confirmed_by: datetime, before_seq: int | None
+) -> Select[int, Lane, int]:
     """The same of who may have been told in a digest of what came out when the counter was ``seq``."""
-    return _followers(topic, confirmed_by, before_seq).where(or_(Subscription.cadence != Cadence.AT_ONCE, Subscription.digested_seq >= seq))
+    return _followers(topic, confirmed_by, before_seq).where(
+        or_(Subscription.cadence != Cadence.AT_ONCE, Subscription.digested_seq >= seq)
+    )
 
 
 def at_once(topic: Topic) -> ColumnElement[bool]:
     """Whether a subscription is served at once."""
-    return or_(Subscription.cadence == Cadence.AT_ONCE, Subscription.at_once_from.in_(_up_to(topic.importance)))
+    return or_(
+        Subscription.cadence == Cadence.AT_ONCE,
+        Subscription.at_once_from.in_(_up_to(topic.importance)),
+    )
 
 
 def _up_to(importance: Importance) -> list[Importance]:
@@ -243,7 +325,8 @@ def _up_to(importance: Importance) -> list[Importance]:
 
 
 def started_before(moment: datetime, seq: int | None) -> ColumnElement[bool]:
-    """Whether a subscription began before something that came out at ``moment``, when the site's counter became ``seq``.
+    """Whether a subscription began before something that came out at ``moment``, when the site's
+    counter became ``seq``.
 
     The counter decides where both know it: it never goes back, as a clock may.
     """
@@ -253,11 +336,14 @@ def started_before(moment: datetime, seq: int | None) -> ColumnElement[bool]:
     return or_(Subscription.started_seq < seq, and_(Subscription.started_seq.is_(None), by_clock))
 
 
-def _followers(topic: Topic, confirmed_by: datetime | None, before_seq: int | None) -> Select[int, Lane, int]:
+def _followers(
+    topic: Topic, confirmed_by: datetime | None, before_seq: int | None
+) -> Select[int, Lane, int]:
     """Whose choice of stories, tags and importance a topic meets."""
     tagged = select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == Subscription.id)
     left_out = select(SubscriptionExcept.stream_id).where(
-        SubscriptionExcept.subscription_id == Subscription.id, SubscriptionExcept.stream_id == topic.stream_id
+        SubscriptionExcept.subscription_id == Subscription.id,
+        SubscriptionExcept.stream_id == topic.stream_id,
     )
     query = (
         select(
@@ -269,7 +355,10 @@ def _followers(topic: Topic, confirmed_by: datetime | None, before_seq: int | No
         .where(
             Recipient.state == RecipientState.CONFIRMED,
             Subscription.ended_at.is_(None),
-            or_(Subscription.stream_id == topic.stream_id, and_(Subscription.stream_id.is_(None), ~exists(left_out))),
+            or_(
+                Subscription.stream_id == topic.stream_id,
+                and_(Subscription.stream_id.is_(None), ~exists(left_out)),
+            ),
             Subscription.least_importance.in_(_up_to(topic.importance)),
             or_(~exists(tagged), exists(tagged.where(SubscriptionTag.slug.in_(topic.tags)))),
         )
@@ -281,13 +370,20 @@ def _followers(topic: Topic, confirmed_by: datetime | None, before_seq: int | No
 
 
 def find(tx: Session, kind: RecipientKind, address: str) -> Recipient | None:
-    """The recipient of a normalised mail address, also one of which only a hash is kept, or the channel of that name."""
+    """The recipient of a normalised mail address, also one of which only a hash is kept, or the
+    channel of that name.
+    """
     names = [address, hidden(address)] if kind is RecipientKind.MAIL else [address]
     return tx.scalar(select(Recipient).where(Recipient.kind == kind, Recipient.address.in_(names)))
 
 
 def _confirm(tx: Session, recipient: Recipient) -> None:
-    recipient.state, recipient.reason, recipient.confirmed_at, recipient.ended_at = RecipientState.CONFIRMED, "", now(tx), None
+    recipient.state, recipient.reason, recipient.confirmed_at, recipient.ended_at = (
+        RecipientState.CONFIRMED,
+        "",
+        now(tx),
+        None,
+    )
     recipient.created_at = recipient.created_at or now(tx)
     tx.add(recipient)
     tx.flush()

@@ -1,6 +1,8 @@
-"""What one subscription makes of one alert: the rules in full, on plain values, without database or clock.
+"""What one subscription makes of one alert: the rules in full, on plain values, without database or
+clock.
 
-`models.recipients.audience.owed` says the same for all recipients at once; a test holds the two together.
+`models.recipients.audience.owed` says the same for all recipients at once; a test holds the two
+together.
 """
 
 from collections.abc import Iterable
@@ -26,7 +28,9 @@ class Reader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A subscription; ``stream_id`` None: to all streams but those ``left_out``, ``tags`` empty: to every entry."""
+    """A subscription; ``stream_id`` None: to all streams but those ``left_out``, ``tags`` empty: to
+    every entry.
+    """
 
     created_at: datetime
     stream_id: int | None = None
@@ -43,7 +47,9 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """An alert of a revision that is no retraction: those go to whom the entry was told, and to nobody else."""
+    """An alert of a revision that is no retraction: those go to whom the entry was told, and to
+    nobody else.
+    """
 
     topic: Topic
     created_at: datetime
@@ -87,15 +93,23 @@ def decide(reader: Reader, wanted: Wanted, news: News, now: datetime) -> Decisio
     Breaking news pass quiet hours, not a pause.  What comes during a pause is not told after it.
     """
     if reader.state is not RecipientState.CONFIRMED:
-        return Skip(SkipReason.SUPPRESSED if reader.state is RecipientState.SUPPRESSED else SkipReason.CANCELLED)
+        return Skip(
+            SkipReason.SUPPRESSED
+            if reader.state is RecipientState.SUPPRESSED
+            else SkipReason.CANCELLED
+        )
     if wanted.ended_at is not None:
         return Skip(SkipReason.CANCELLED)
     began = replace(wanted, created_at=max(reader.confirmed_at, wanted.created_at))
-    if not is_about(wanted, news.topic) or not began_before(began, news.created_at, news.public_seq):
+    if not is_about(wanted, news.topic) or not began_before(
+        began, news.created_at, news.public_seq
+    ):
         return Skip(SkipReason.FILTER)
     if reader.paused_until is not None and now < reader.paused_until:
         return Skip(SkipReason.QUIET)
-    if wanted.cadence is not Cadence.AT_ONCE and not _reaches(news.topic.importance, wanted.at_once_from):
+    if wanted.cadence is not Cadence.AT_ONCE and not _reaches(
+        news.topic.importance, wanted.at_once_from
+    ):
         return Digest(wanted.cadence)
     until = None if news.topic.importance is Importance.BREAKING else quiet_until(reader, now)
     return Send() if until is None else Later(until)
@@ -109,8 +123,8 @@ def most_immediate(decisions: Iterable[Decision]) -> Decision:
 def quiet_until(reader: Reader, now: datetime) -> datetime | None:
     """When the quiet hours end in which ``now`` falls; None outside of them.
 
-    A local time that is skipped by a change of the clocks counts as the moment of that length after the last one before;
-    one that comes twice ends them at the next time that it comes.
+    A local time that is skipped by a change of the clocks counts as the moment of that length after
+    the last one before; one that comes twice ends them at the next time that it comes.
     """
     start, end = reader.quiet_from, reader.quiet_until
     if start is None or end is None or start == end:
@@ -122,11 +136,15 @@ def quiet_until(reader: Reader, now: datetime) -> datetime | None:
         return None
     day = local.date() if clock < end else local.date() + timedelta(days=1)
     ends = datetime.combine(day, end, reader.timezone)
-    return (ends if ends.timestamp() > now.timestamp() else ends.replace(fold=1)).astimezone(now.tzinfo)
+    return (ends if ends.timestamp() > now.timestamp() else ends.replace(fold=1)).astimezone(
+        now.tzinfo
+    )
 
 
 def began_before(wanted: Wanted, moment: datetime, seq: int | None) -> bool:
-    """Whether a subscription began before something came out, as `models.recipients.audience.started_before` says it."""
+    """Whether a subscription began before something came out, as
+    `models.recipients.audience.started_before` says it.
+    """
     if wanted.started_seq is not None and seq is not None:
         return wanted.started_seq < seq
     return wanted.created_at <= moment

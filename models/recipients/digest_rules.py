@@ -11,7 +11,9 @@ from models.tables.stories import RevisionKind
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """One alert of an entry that stands: that it came out, or was changed.  ``seq`` is the site's counter at that moment."""
+    """One alert of an entry that stands: that it came out, or was changed. ``seq`` is the site's
+    counter at that moment.
+    """
 
     alert_id: int
     seq: int
@@ -41,7 +43,8 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """An entry that a digest tells, by the last of its news that it brings; ``told``: the recipient knew it before, so it is a change.
+    """An entry that a digest tells, by the last of its news that it brings; ``told``: the recipient
+    knew it before, so it is a change.
 
     ``since`` is the counter when what it tells came out: the entry, or the change.
     """
@@ -53,15 +56,19 @@ class Line:
 
 
 def is_served(served: Served, happened: Sequence[Happened], upto: int) -> bool:
-    """Whether there may be anything for a subscription in a digest up to there; what was told otherwise is not looked at."""
+    """Whether there may be anything for a subscription in a digest up to there; what was told
+    otherwise is not looked at.
+    """
     return any(_brings(served, one, upto) for entry in happened for one in entry.news)
 
 
-def line_of(entry: Happened, served: Sequence[Served], upto: int, had: Collection[int]) -> Line | None:
+def line_of(
+    entry: Happened, served: Sequence[Served], upto: int, had: Collection[int]
+) -> Line | None:
     """What a digest up to ``upto`` tells of an entry; None: nothing, or nothing new.
 
-    ``had``: the alerts that the recipient got at once, or will.  Another subscription of the same recipient may have told
-    it in a digest: the first that comes does.
+    ``had``: the alerts that the recipient got at once, or will. Another subscription of the same
+    recipient may have told it in a digest: the first that comes does.
     """
     brought = [one for one in entry.news if any(_brings(each, one, upto) for each in served)]
     if not brought or _knows(brought[-1], served, had):
@@ -72,11 +79,15 @@ def line_of(entry: Happened, served: Sequence[Served], upto: int, had: Collectio
 
 
 def _brings(served: Served, one: News, upto: int) -> bool:
-    return served.due and served.digested_seq < one.seq <= upto and is_about(served.wanted, one.topic)
+    return (
+        served.due and served.digested_seq < one.seq <= upto and is_about(served.wanted, one.topic)
+    )
 
 
 def _knows(one: News, served: Sequence[Served], had: Collection[int]) -> bool:
     return one.alert_id in had or any(
-        each.digested_seq >= one.seq and began_before(each.wanted, one.created_at, one.public_seq) and is_about(each.wanted, one.topic)
+        each.digested_seq >= one.seq
+        and began_before(each.wanted, one.created_at, one.public_seq)
+        and is_about(each.wanted, one.topic)
         for each in served
     )

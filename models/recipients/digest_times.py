@@ -17,7 +17,9 @@ def slot_name(slot: datetime) -> str:
 
 
 def repeated_name(name: str, number: int) -> str:
-    """A name for a moment that comes a second time, ``number`` telling it from others; it sorts and reads as the moment does."""
+    """A name for a moment that comes a second time, ``number`` telling it from others; it sorts and
+    reads as the moment does.
+    """
     moment = datetime.fromisoformat(name)
     return moment.replace(microsecond=1 + number % 999_999).isoformat(timespec="microseconds")
 
@@ -27,17 +29,27 @@ def named_slot(name: str) -> datetime:
     return datetime.fromisoformat(name).replace(microsecond=0)
 
 
-def next_slot(cadence: Cadence, every_minutes: int | None, at: time | None, day: int | None, zone: str, after: datetime) -> datetime:
+def next_slot(
+    cadence: Cadence,
+    every_minutes: int | None,
+    at: time | None,
+    day: int | None,
+    zone: str,
+    after: datetime,
+) -> datetime:
     """The first moment later than ``after`` at which such a digest is due, in UTC.
 
-    Intervals and hours are counted from midnight UTC of 1970, so that all who chose the same share their slots.  Daily
-    and weekly ones come at ``at`` in that time zone, once a day: of a time that comes twice the first is meant, and one
-    that the clocks skip comes as much later as they skip.  ``day``: Monday is 0.  ValueError for what is no digest.
+    Intervals and hours are counted from midnight UTC of 1970, so that all who chose the same share
+    their slots. Daily and weekly ones come at ``at`` in that time zone, once a day: of a time that
+    comes twice the first is meant, and one that the clocks skip comes as much later as they skip.
+    ``day``: Monday is 0. ValueError for what is no digest.
     """
     if cadence is Cadence.AT_ONCE:
         raise ValueError("what goes out at once has no slot")
     if cadence in (Cadence.DAILY, Cadence.WEEKLY):
-        return _next_day(at or MORNING, (day or 0) if cadence is Cadence.WEEKLY else None, zone, after)
+        return _next_day(
+            at or MORNING, (day or 0) if cadence is Cadence.WEEKLY else None, zone, after
+        )
     step = timedelta(minutes=(every_minutes or 60) if cadence is Cadence.INTERVAL else 60)
     return _EPOCH + ((after - _EPOCH) // step + 1) * step
 

@@ -1,4 +1,6 @@
-"""Foretelling: how many would be told of something if it went out now, and which channels; in one query each, whoever follows."""
+"""Foretelling: how many would be told of something if it went out now, and which channels; in one
+query each, whoever follows.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,10 +32,20 @@ class Forecast:
 
 def forecast(tx: Session, topic: Topic) -> Forecast:
     """Of news that goes out now.  Quiet hours are not looked at: they only delay."""
-    chosen = wanting(topic).add_columns(func.max(case((at_once(topic), 1), else_=0)).label("at_once")).subquery()
-    waits = and_(chosen.c.at_once == 1, Recipient.paused_until.is_not(None), Recipient.paused_until > now(tx))
+    chosen = (
+        wanting(topic)
+        .add_columns(func.max(case((at_once(topic), 1), else_=0)).label("at_once"))
+        .subquery()
+    )
+    waits = and_(
+        chosen.c.at_once == 1, Recipient.paused_until.is_not(None), Recipient.paused_until > now(tx)
+    )
     sums = (func.count(), func.sum(chosen.c.at_once), func.sum(case((waits, 1), else_=0)))
-    query = select(Recipient.kind, *sums).select_from(chosen).join(Recipient, Recipient.id == chosen.c.recipient_id)
+    query = (
+        select(Recipient.kind, *sums)
+        .select_from(chosen)
+        .join(Recipient, Recipient.id == chosen.c.recipient_id)
+    )
     rows = tx.execute(query.group_by(Recipient.kind)).all()
     return Forecast(
         told=_NOBODY | {kind: at_once - paused for kind, _, at_once, paused in rows},
@@ -44,9 +56,15 @@ def forecast(tx: Session, topic: Topic) -> Forecast:
 
 def forecast_retraction(tx: Session, entry: Entry) -> Forecast:
     """Of a retraction: those who were told of the entry are told of that."""
-    query = select(Recipient.kind, func.count(Delivery.recipient_id.distinct())).join(Delivery, Delivery.recipient_id == Recipient.id)
-    query = query.join(Alert, Alert.id == Delivery.alert_id).join(Revision, Revision.id == Alert.revision_id)
-    rows = tx.execute(query.where(Revision.entry_id == entry.id, MAY_HAVE_BEEN_TOLD).group_by(Recipient.kind)).all()
+    query = select(Recipient.kind, func.count(Delivery.recipient_id.distinct())).join(
+        Delivery, Delivery.recipient_id == Recipient.id
+    )
+    query = query.join(Alert, Alert.id == Delivery.alert_id).join(
+        Revision, Revision.id == Alert.revision_id
+    )
+    rows = tx.execute(
+        query.where(Revision.entry_id == entry.id, MAY_HAVE_BEEN_TOLD).group_by(Recipient.kind)
+    ).all()
     return Forecast(_NOBODY | {kind: number for kind, number in rows})  # noqa: C416  rows are no pairs to the type checker
 
 

@@ -1,7 +1,8 @@
-"""What the columns of a subscriber list mean, whichever provider wrote it: addresses, languages, and whether mail is wanted.
+"""What the columns of a subscriber list mean, whichever provider wrote it: addresses, languages,
+and whether mail is wanted.
 
-The words are those of the providers' own documents: Ghost (ghost.org/help/import-members),
-listmonk (subscriber status: enabled, disabled, blocklisted), Mailchimp (audience exports: subscribed,
+The words are those of the providers' own documents: Ghost (ghost.org/help/import-members), listmonk
+(subscriber status: enabled, disabled, blocklisted), Mailchimp (audience exports: subscribed,
 unsubscribed with UNSUB_TIME, cleaned with CLEAN_TIME), Buttondown (SubscriberType in its OpenAPI
 document) and Storywire's own export.
 """
@@ -21,7 +22,12 @@ from models.text.texts import language_tag
 ADDRESS_COLUMNS = ("email", "email_address", "e_mail", "e_mail_address", "mail")
 
 # From the least to the most strict: where columns disagree, the strictest word counts.
-_STRICTNESS = (RecipientState.CONFIRMED, RecipientState.PENDING, RecipientState.ENDED, RecipientState.SUPPRESSED)
+_STRICTNESS = (
+    RecipientState.CONFIRMED,
+    RecipientState.PENDING,
+    RecipientState.ENDED,
+    RecipientState.SUPPRESSED,
+)
 
 _WORDS: Mapping[RecipientState, frozenset[str]] = {
     RecipientState.CONFIRMED: frozenset(
@@ -42,13 +48,42 @@ _WORDS: Mapping[RecipientState, frozenset[str]] = {
         ]
     ),
     RecipientState.PENDING: frozenset(
-        ["pending", "unconfirmed", "unactivated", "nonsubscribed", "non_subscribed", "not_subscribed", "transactional"]
+        [
+            "pending",
+            "unconfirmed",
+            "unactivated",
+            "nonsubscribed",
+            "non_subscribed",
+            "not_subscribed",
+            "transactional",
+        ]
     ),
     RecipientState.ENDED: frozenset(
-        ["ended", "unsubscribed", "disabled", "inactive", "removed", "deleted", "archived", "opted_out", "opt_out"]
+        [
+            "ended",
+            "unsubscribed",
+            "disabled",
+            "inactive",
+            "removed",
+            "deleted",
+            "archived",
+            "opted_out",
+            "opt_out",
+        ]
     ),
     RecipientState.SUPPRESSED: frozenset(
-        ["suppressed", "blocklisted", "blacklisted", "blocked", "cleaned", "bounced", "complained", "spammy", "undeliverable", "junk"]
+        [
+            "suppressed",
+            "blocklisted",
+            "blacklisted",
+            "blocked",
+            "cleaned",
+            "bounced",
+            "complained",
+            "spammy",
+            "undeliverable",
+            "junk",
+        ]
     ),
 }
 _STATE_OF = {word: state for state, words in _WORDS.items() for word in words}
@@ -133,7 +168,8 @@ class Columns:
         """The cells of a row by the name of their column; of columns of one name the first."""
         cells: dict[str, str] = {}
         for name, cell in zip(self.names, row, strict=False):
-            cells.setdefault(name, cell if name == "reason" else cell.strip())  # a mail server's words stay as they are
+            # a mail server's words stay as they are
+            cells.setdefault(name, cell if name == "reason" else cell.strip())
         return cells
 
     def wanted(self, cells: Mapping[str, str]) -> Wanted:
@@ -161,7 +197,9 @@ def _status(name: str, cell: str) -> Wanted:
     state = _STATE_OF.get(column_name(cell))
     if state is None:
         known = "subscribed, unconfirmed, unsubscribed or blocked"
-        raise Invalid(name, f"{cell!r:.60} is not a status that is known. Write {known}, or remove the row.")
+        raise Invalid(
+            name, f"{cell!r:.60} is not a status that is known. Write {known}, or remove the row."
+        )
     return Wanted(state, cell)
 
 
@@ -171,7 +209,9 @@ def _answer(name: str, cell: str) -> Wanted:
         return Wanted(yes, f"{name}: {cell}")
     if cell.lower() in _NO:
         return Wanted(no, f"{name}: {cell}")
-    raise Invalid(name, f"{cell!r:.60} is neither true nor false. Write one of them, or remove the row.")
+    raise Invalid(
+        name, f"{cell!r:.60} is neither true nor false. Write one of them, or remove the row."
+    )
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -179,7 +219,9 @@ _NAME_ADDRESS = re.compile(r"[^<>]*<\s*([^<>]*?)\s*>")
 
 
 def as_cell(text: str) -> str:
-    """Text for a cell: what begins like a formula gets an apostrophe in front, which makes it text in a spreadsheet."""
+    """Text for a cell: what begins like a formula gets an apostrophe in front, which makes it text
+    in a spreadsheet.
+    """
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
@@ -189,7 +231,9 @@ def of_cell(cell: str) -> str:
 
 
 def address_of(cell: str) -> str:
-    """The address in a cell: without a name in front, `mailto:`, quotes of a spreadsheet, and characters that show nothing around it."""
+    """The address in a cell: without a name in front, `mailto:`, quotes of a spreadsheet, and
+    characters that show nothing around it.
+    """
     text = _visible(cell)
     if text.startswith("'"):
         text = of_cell(text).removesuffix("'")
@@ -214,7 +258,9 @@ def _shows_nothing(char: str) -> bool:
 
 
 def language_of(cell: str) -> str:
-    """The language tag (BCP 47) for what lists call a language: de_DE, DE and deu are de.  Raises Invalid."""
+    """The language tag (BCP 47) for what lists call a language: de_DE, DE and deu are de. Raises
+    Invalid.
+    """
     parts = re.split(r"[-_]", re.split(r"[.@]", cell.strip())[0])
     language = parts[0].lower()
     language = get_global("language_aliases").get(language, language)

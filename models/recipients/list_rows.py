@@ -111,7 +111,10 @@ def _moment(name: str, cells: Mapping[str, str]) -> datetime | None:
             return moment.astimezone(UTC) if moment else None
         return moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as exc:
-        raise Invalid(name, f"{cell!r:.40} is not a time. Write it like 2026-03-14T09:42+01:00, or leave it empty.") from exc
+        raise Invalid(
+            name,
+            f"{cell!r:.40} is not a time. Write it like 2026-03-14T09:42+01:00, or leave it empty.",
+        ) from exc
 
 
 def _time(name: str, cells: Mapping[str, str]) -> time | None:
@@ -119,4 +122,6 @@ def _time(name: str, cells: Mapping[str, str]) -> time | None:
     try:
         return time.fromisoformat(cell).replace(tzinfo=None) if cell else None
     except ValueError as exc:
-        raise Invalid(name, f"{cell!r:.40} is not a time. Write it like 08:00, or leave it empty.") from exc
+        raise Invalid(
+            name, f"{cell!r:.40} is not a time. Write it like 08:00, or leave it empty."
+        ) from exc

@@ -37,16 +37,32 @@ class FollowedStory:
 
 
 def followed_stories(tx: Session, recipient_ids: Sequence[int]) -> dict[int, list[FollowedStory]]:
-    """What these recipients follow now or have left, by their ids; of stories that were deleted nothing is said."""
-    query = select(Subscription).outerjoin(Subscription.stream).where(Subscription.recipient_id.in_(recipient_ids), _IS_THERE)
-    subscriptions = tx.scalars(query.options(selectinload(Subscription.stream)).order_by(Subscription.id)).all()
+    """What these recipients follow now or have left, by their ids; of stories that were deleted
+    nothing is said.
+    """
+    query = (
+        select(Subscription)
+        .outerjoin(Subscription.stream)
+        .where(Subscription.recipient_id.in_(recipient_ids), _IS_THERE)
+    )
+    subscriptions = tx.scalars(
+        query.options(selectinload(Subscription.stream)).order_by(Subscription.id)
+    ).all()
     ids = [subscription.id for subscription in subscriptions]
     tags: dict[int, list[str]] = {}
-    for tag in tx.scalars(select(SubscriptionTag).where(SubscriptionTag.subscription_id.in_(ids)).order_by(SubscriptionTag.slug)):
+    for tag in tx.scalars(
+        select(SubscriptionTag)
+        .where(SubscriptionTag.subscription_id.in_(ids))
+        .order_by(SubscriptionTag.slug)
+    ):
         tags.setdefault(tag.subscription_id, []).append(tag.slug)
     left_out: dict[int, list[str]] = {}
-    excepted = select(SubscriptionExcept.subscription_id, Stream.slug).join(Stream, Stream.id == SubscriptionExcept.stream_id)
-    for subscription_id, slug in tx.execute(excepted.where(SubscriptionExcept.subscription_id.in_(ids), _IS_THERE).order_by(Stream.slug)):
+    excepted = select(SubscriptionExcept.subscription_id, Stream.slug).join(
+        Stream, Stream.id == SubscriptionExcept.stream_id
+    )
+    for subscription_id, slug in tx.execute(
+        excepted.where(SubscriptionExcept.subscription_id.in_(ids), _IS_THERE).order_by(Stream.slug)
+    ):
         left_out.setdefault(subscription_id, []).append(slug)
     found: dict[int, list[FollowedStory]] = {}
     for one in subscriptions:
@@ -61,7 +77,9 @@ def followed_stories(tx: Session, recipient_ids: Sequence[int]) -> dict[int, lis
             corrections=one.corrections,
             rhythm=Rhythm.of(one),
         )
-        found.setdefault(one.recipient_id, []).append(FollowedStory(story, follow, tuple(left_out.get(one.id, ()))))
+        found.setdefault(one.recipient_id, []).append(
+            FollowedStory(story, follow, tuple(left_out.get(one.id, ())))
+        )
     for stories in found.values():
         stories.sort(key=lambda one: one.left)  # as an import adds them
     return found
@@ -81,8 +99,14 @@ def _changed(one: FollowedStory) -> dict[str, Any]:
     values: dict[str, Any] = {
         "without": list(one.left_out),
         "tags": list(follow.tags),
-        "importance": follow.least_importance.value if follow.least_importance is not Importance.NORMAL else "",
-        "kinds": "" if follow.news and follow.corrections else "news" if follow.news else "corrections",
+        "importance": follow.least_importance.value
+        if follow.least_importance is not Importance.NORMAL
+        else "",
+        "kinds": ""
+        if follow.news and follow.corrections
+        else "news"
+        if follow.news
+        else "corrections",
         "cadence": rhythm.cadence.value if rhythm.cadence is not Cadence.AT_ONCE else "",
         "at_once_from": rhythm.at_once_from.value if rhythm.at_once_from else "",
         "minutes": rhythm.every_minutes,
@@ -98,9 +122,14 @@ def read_settings(follows: str, settings: str) -> tuple[FollowedStory, ...]:
         values = json.loads(settings) if settings else {}
         names = dict.fromkeys(follows.split())
         left = [name for name, value in values.items() if name not in names and value.get("left")]
-        return tuple(_read(name, values.get(name, {})) for name in names) + tuple(_left(name) for name in left)
+        return tuple(_read(name, values.get(name, {})) for name in names) + tuple(
+            _left(name) for name in left
+        )
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError) as exc:
-        raise Invalid("settings", f"{settings!r:.80} cannot be read. Use the cell as it was exported, or empty it.") from exc
+        raise Invalid(
+            "settings",
+            f"{settings!r:.80} cannot be read. Use the cell as it was exported, or empty it.",
+        ) from exc
 
 
 def _left(name: str) -> FollowedStory:
@@ -123,4 +152,6 @@ def _read(name: str, values: Mapping[str, Any]) -> FollowedStory:
         corrections=kinds != "news",
         rhythm=rhythm,
     ).cleaned()
-    return FollowedStory(None if name == ALL_STORIES else name, follow, tuple(map(str, values.get("without", ()))))
+    return FollowedStory(
+        None if name == ALL_STORIES else name, follow, tuple(map(str, values.get("without", ())))
+    )

@@ -1,4 +1,6 @@
-"""What a recipient wants, and when: one rule for those who choose themselves and for channels, which the desk sets up."""
+"""What a recipient wants, and when: one rule for those who choose themselves and for channels,
+which the desk sets up.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +14,14 @@ from models.db.clock import now
 from models.db.database import Database
 from models.db.site import current_seq
 from models.recipients.digest_times import MORNING, next_slot
-from models.tables.ledger import Cadence, Recipient, RecipientState, Subscription, SubscriptionExcept, SubscriptionTag
+from models.tables.ledger import (
+    Cadence,
+    Recipient,
+    RecipientState,
+    Subscription,
+    SubscriptionExcept,
+    SubscriptionTag,
+)
 from models.tables.stories import Importance
 from models.text.errors import Invalid, NotFound
 from models.text.texts import MOST_TAGS, TAG, TAG_SLUG, language_tag, line, tag_slug
@@ -27,7 +36,9 @@ _DAYS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class Rhythm:
-    """How often: at once, or in digests, from which what matters at least so much may be taken out and sent at once."""
+    """How often: at once, or in digests, from which what matters at least so much may be taken out
+    and sent at once.
+    """
 
     cadence: Cadence = Cadence.AT_ONCE
     at_once_from: Importance | None = None
@@ -36,14 +47,25 @@ class Rhythm:
     digest_day: int | None = None
 
     def cleaned(self) -> Self:
-        """The same without what its cadence does not use; raises Invalid, which names the field and says what to do."""
-        digest, by_day = self.cadence is not Cadence.AT_ONCE, self.cadence in (Cadence.DAILY, Cadence.WEEKLY)
+        """The same without what its cadence does not use; raises Invalid, which names the field and
+        says what to do.
+        """
+        digest, by_day = (
+            self.cadence is not Cadence.AT_ONCE,
+            self.cadence in (Cadence.DAILY, Cadence.WEEKLY),
+        )
         return type(self)(
             cadence=self.cadence,
             at_once_from=self.at_once_from if digest else None,
-            every_minutes=_number("minutes", self.every_minutes, LEAST_MINUTES, MOST_MINUTES) if self.cadence is Cadence.INTERVAL else None,
-            digest_time=(self.digest_time or MORNING).replace(second=0, microsecond=0) if by_day else None,
-            digest_day=_number("day", self.digest_day, 0, _DAYS - 1) if self.cadence is Cadence.WEEKLY else None,
+            every_minutes=_number("minutes", self.every_minutes, LEAST_MINUTES, MOST_MINUTES)
+            if self.cadence is Cadence.INTERVAL
+            else None,
+            digest_time=(self.digest_time or MORNING).replace(second=0, microsecond=0)
+            if by_day
+            else None,
+            digest_day=_number("day", self.digest_day, 0, _DAYS - 1)
+            if self.cadence is Cadence.WEEKLY
+            else None,
         )
 
     @classmethod
@@ -55,7 +77,9 @@ class Rhythm:
         """When its next digest is due; None where all comes at once."""
         if self.cadence is Cadence.AT_ONCE:
             return None
-        return next_slot(self.cadence, self.every_minutes, self.digest_time, self.digest_day, timezone, after)
+        return next_slot(
+            self.cadence, self.every_minutes, self.digest_time, self.digest_day, timezone, after
+        )
 
 
 CHOICES: Mapping[str, Rhythm] = {
@@ -68,7 +92,9 @@ CHOICES: Mapping[str, Rhythm] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Follow:
-    """What is wanted of one stream, or of all (``stream_id`` None); ``tags`` may be written in any way, empty means all."""
+    """What is wanted of one stream, or of all (``stream_id`` None); ``tags`` may be written in any
+    way, empty means all.
+    """
 
     stream_id: int | None = None
     left_out: tuple[int, ...] = ()  # ids of streams, where all others are followed
@@ -84,14 +110,18 @@ class Follow:
         if len(tags) > MOST_TAGS:
             raise Invalid("tags", f"name at most {MOST_TAGS}.")
         if not (self.news or self.corrections):
-            raise Invalid("kinds", "choose new entries, corrections or both; to get nothing, leave.")
+            raise Invalid(
+                "kinds", "choose new entries, corrections or both; to get nothing, leave."
+            )
         left_out = () if self.stream_id is not None else tuple(dict.fromkeys(self.left_out))
         return replace(self, tags=tags, left_out=left_out, rhythm=self.rhythm.cleaned())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preferences:
-    """All that a recipient chooses.  Quiet hours are local time in ``timezone``; breaking news pass them."""
+    """All that a recipient chooses. Quiet hours are local time in ``timezone``; breaking news pass
+    them.
+    """
 
     follows: tuple[Follow, ...]
     language: str
@@ -119,36 +149,49 @@ class Preferences:
 def set_preferences(db: Database, recipient_uid: str, preferences: Preferences) -> Recipient:
     """Make these the preferences of a recipient; who follows nothing any more has left.
 
-    A digest that is due and not made yet stays due; what waits for one that is given up is not told.  NotFound for an
-    unknown recipient, Invalid for what cannot be.
+    A digest that is due and not made yet stays due; what waits for one that is given up is not
+    told. NotFound for an unknown recipient, Invalid for what cannot be.
     """
     preferences = preferences.cleaned()
     with db.begin() as tx:
-        recipient = tx.scalar(select(Recipient).where(Recipient.uid == recipient_uid).with_for_update())
+        recipient = tx.scalar(
+            select(Recipient).where(Recipient.uid == recipient_uid).with_for_update()
+        )
         if recipient is None:
             raise NotFound("recipient", recipient_uid)
         if preferences.paused_until is not None and preferences.paused_until <= now(tx):
             raise Invalid("pause", "choose a day to come.")
         moved = recipient.timezone != preferences.timezone
         recipient.language, recipient.timezone = preferences.language, preferences.timezone
-        recipient.quiet_from, recipient.quiet_until = preferences.quiet_from, preferences.quiet_until
+        recipient.quiet_from, recipient.quiet_until = (
+            preferences.quiet_from,
+            preferences.quiet_until,
+        )
         recipient.paused_until = preferences.paused_until
-        present = tx.scalars(select(Subscription).where(Subscription.recipient_id == recipient.id)).all()
+        present = tx.scalars(
+            select(Subscription).where(Subscription.recipient_id == recipient.id)
+        ).all()
         _end_others(tx, recipient, present, preferences.follows)
         for follow in preferences.follows:
             set_follow(tx, recipient, follow, moved=moved)
         return recipient
 
 
-def set_follow(tx: Session, recipient: Recipient, follow: Follow, *, moved: bool = False) -> Subscription:
+def set_follow(
+    tx: Session, recipient: Recipient, follow: Follow, *, moved: bool = False
+) -> Subscription:
     """Let a recipient follow like that, be it new, changed or back; ``follow`` is cleaned.
 
     ``moved``: its time zone has changed.
     """
     same = Subscription.stream_id.is_not_distinct_from(follow.stream_id)
-    subscription = tx.scalar(select(Subscription).where(Subscription.recipient_id == recipient.id, same))
+    subscription = tx.scalar(
+        select(Subscription).where(Subscription.recipient_id == recipient.id, same)
+    )
     if subscription is None:
-        subscription = Subscription(recipient_id=recipient.id, stream_id=follow.stream_id, cadence=Cadence.AT_ONCE)
+        subscription = Subscription(
+            recipient_id=recipient.id, stream_id=follow.stream_id, cadence=Cadence.AT_ONCE
+        )
         subscription.created_at, subscription.started_seq = now(tx), current_seq(tx)
         tx.add(subscription)
     elif subscription.ended_at is not None:
@@ -163,13 +206,18 @@ def set_follow(tx: Session, recipient: Recipient, follow: Follow, *, moved: bool
     return subscription
 
 
-def _set_rhythm(tx: Session, subscription: Subscription, rhythm: Rhythm, timezone: str, *, moved: bool) -> None:
+def _set_rhythm(
+    tx: Session, subscription: Subscription, rhythm: Rhythm, timezone: str, *, moved: bool
+) -> None:
     if subscription.next_digest_at is None and rhythm.cadence is not Cadence.AT_ONCE:
-        subscription.digested_seq = current_seq(tx)  # digests begin: what is out was told at once, or came before
+        # digests begin: what is out was told at once, or came before
+        subscription.digested_seq = current_seq(tx)
     due = subscription.next_digest_at
     if moved or due is None or rhythm != Rhythm.of(subscription):
         later = rhythm.next_slot(timezone, now(tx))
-        subscription.next_digest_at = due if due is not None and due <= now(tx) and later is not None else later
+        subscription.next_digest_at = (
+            due if due is not None and due <= now(tx) and later is not None else later
+        )
     for name in Rhythm.__dataclass_fields__:
         setattr(subscription, name, getattr(rhythm, name))
 
@@ -180,11 +228,18 @@ def _set_slugs(tx: Session, subscription: Subscription, tags: Sequence[str]) -> 
 
 
 def _set_left_out(tx: Session, subscription: Subscription, streams: Sequence[int]) -> None:
-    tx.execute(delete(SubscriptionExcept).where(SubscriptionExcept.subscription_id == subscription.id))
-    tx.add_all(SubscriptionExcept(subscription_id=subscription.id, stream_id=stream_id) for stream_id in streams)
+    tx.execute(
+        delete(SubscriptionExcept).where(SubscriptionExcept.subscription_id == subscription.id)
+    )
+    tx.add_all(
+        SubscriptionExcept(subscription_id=subscription.id, stream_id=stream_id)
+        for stream_id in streams
+    )
 
 
-def _end_others(tx: Session, recipient: Recipient, present: Sequence[Subscription], wanted: Sequence[Follow]) -> None:
+def _end_others(
+    tx: Session, recipient: Recipient, present: Sequence[Subscription], wanted: Sequence[Follow]
+) -> None:
     kept = {follow.stream_id for follow in wanted}
     for subscription in present:
         if subscription.ended_at is None and subscription.stream_id not in kept:
@@ -194,14 +249,22 @@ def _end_others(tx: Session, recipient: Recipient, present: Sequence[Subscriptio
 
 
 def _tag(label: str) -> str:
-    """The slug of a tag that a filter names.  A filter is never emptied: without a tag it would let everything pass."""
+    """The slug of a tag that a filter names. A filter is never emptied: without a tag it would let
+    everything pass.
+    """
     slug = tag_slug(line("tags", label, TAG))
     if not slug or len(slug) > TAG_SLUG:
-        raise Invalid("tags", "%(tag)s is not a tag. Write a word with letters or digits, or remove it.", tag=f"{label!r:.60}")
+        raise Invalid(
+            "tags",
+            "%(tag)s is not a tag. Write a word with letters or digits, or remove it.",
+            tag=f"{label!r:.60}",
+        )
     return slug
 
 
 def _number(field: str, value: int | None, least: int, most: int) -> int:
     if value is None or not least <= value <= most:
-        raise Invalid(field, "choose a number from %(least)s to %(most)s.", least=str(least), most=f"{most:,}")
+        raise Invalid(
+            field, "choose a number from %(least)s to %(most)s.", least=str(least), most=f"{most:,}"
+        )
     return value

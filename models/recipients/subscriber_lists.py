@@ -1,4 +1,6 @@
-"""Lists of subscribers: a page at a time by key, so that a million cost as little as ten, or all of them, some at a time."""
+"""Lists of subscribers: a page at a time by key, so that a million cost as little as ten, or all of
+them, some at a time.
+"""
 
 import csv
 import io
@@ -45,28 +47,52 @@ class Page:
     next: str | None
 
 
-def browse(tx: Session, state: RecipientState | None = None, *, after: int | None = None, limit: int = PAGE) -> Page:
+def browse(
+    tx: Session, state: RecipientState | None = None, *, after: int | None = None, limit: int = PAGE
+) -> Page:
     """Subscribers, or those of one state, the latest first; after the one with that id."""
     # Every mail address is in the bulk lane, whose index is in the order of ids.
     which = Recipient.lane == Lane.BULK if state is None else Recipient.state == state
-    query = select(Recipient).where(Recipient.kind == RecipientKind.MAIL, which, _SHOWN).order_by(Recipient.id.desc())
-    return _cut(tx, query if after is None else query.where(Recipient.id < after), limit, lambda one: str(one.id))
+    query = (
+        select(Recipient)
+        .where(Recipient.kind == RecipientKind.MAIL, which, _SHOWN)
+        .order_by(Recipient.id.desc())
+    )
+    return _cut(
+        tx,
+        query if after is None else query.where(Recipient.id < after),
+        limit,
+        lambda one: str(one.id),
+    )
 
 
 def search(tx: Session, text: str, *, after: str | None = None, limit: int = PAGE) -> Page:
-    """Subscribers whose address begins with ``text``, by address, or those of a domain where it is one written as @domain."""
+    """Subscribers whose address begins with ``text``, by address, or those of a domain where it is
+    one written as @domain.
+    """
     text, after = line("search", text, 320).lower(), line("after", after or "", 320)
     query = select(Recipient).where(Recipient.kind == RecipientKind.MAIL, _SHOWN)
     if text.startswith("@"):
         query = query.where(Recipient.domain == text[1:]).order_by(Recipient.id.desc())
-        query = query.where(Recipient.id < int(after)) if after.isdecimal() and len(after) < 19 else query
+        query = (
+            query.where(Recipient.id < int(after))
+            if after.isdecimal() and len(after) < 19
+            else query
+        )
         return _cut(tx, query, limit, lambda one: str(one.id))
     begins = (Recipient.address >= text, Recipient.address < text + LAST)
     query = query.where(*begins).order_by(Recipient.address)
-    return _cut(tx, query.where(Recipient.address > after) if after else query, limit, lambda one: one.address)
+    return _cut(
+        tx,
+        query.where(Recipient.address > after) if after else query,
+        limit,
+        lambda one: one.address,
+    )
 
 
-def _cut(tx: Session, query: Select[Recipient], limit: int, key: Callable[[Recipient], str]) -> Page:
+def _cut(
+    tx: Session, query: Select[Recipient], limit: int, key: Callable[[Recipient], str]
+) -> Page:
     found = tx.scalars(query.limit(limit + 1)).all()
     return Page(found[:limit], key(found[limit - 1]) if len(found) > limit else None)
 
@@ -90,8 +116,12 @@ class Told:
     settled_at: datetime | None
 
 
-def told(tx: Session, recipient_id: int, *, before: int | None = None, limit: int = PAGE) -> list[Told]:
-    """What a recipient was sent or owed, the latest first; older than the delivery with the id ``before``."""
+def told(
+    tx: Session, recipient_id: int, *, before: int | None = None, limit: int = PAGE
+) -> list[Told]:
+    """What a recipient was sent or owed, the latest first; older than the delivery with the id
+    ``before``.
+    """
     query = (
         select(Delivery, Alert.kind, Alert.notice, Revision.kind, Entry.title, Entry.uid)
         .join(Alert, Alert.id == Delivery.alert_id)
@@ -135,7 +165,12 @@ class Listed:
         return tuple(one.name for one in self.followed if not one.left)
 
 
-def export(db: Database, stream: str | None = None, *, states: Sequence[RecipientState] = (RecipientState.CONFIRMED,)) -> Iterator[Listed]:
+def export(
+    db: Database,
+    stream: str | None = None,
+    *,
+    states: Sequence[RecipientState] = (RecipientState.CONFIRMED,),
+) -> Iterator[Listed]:
     """All subscribers, or those who follow a stream by its own name, in the order of ids.
 
     Read some at a time, each in a transaction of its own, so that a long list holds up nobody.
@@ -153,11 +188,17 @@ def export(db: Database, stream: str | None = None, *, states: Sequence[Recipien
         last = part[-1].recipient.id
 
 
-def _part(tx: Session, stream_id: int | None, states: Sequence[RecipientState], last: int) -> list[Listed]:
-    query = select(Recipient).where(Recipient.lane == Lane.BULK, Recipient.id > last, Recipient.state.in_(states), _SHOWN)
+def _part(
+    tx: Session, stream_id: int | None, states: Sequence[RecipientState], last: int
+) -> list[Listed]:
+    query = select(Recipient).where(
+        Recipient.lane == Lane.BULK, Recipient.id > last, Recipient.state.in_(states), _SHOWN
+    )
     if stream_id is not None:
         mine = exists().where(
-            Subscription.stream_id == stream_id, Subscription.recipient_id == Recipient.id, Subscription.ended_at.is_(None)
+            Subscription.stream_id == stream_id,
+            Subscription.recipient_id == Recipient.id,
+            Subscription.ended_at.is_(None),
         )
         query = query.where(mine)
     found = tx.scalars(query.order_by(Recipient.id).limit(SLICE)).all()
@@ -172,7 +213,9 @@ COLUMNS = (
 
 
 def as_csv(subscribers: Iterable[Listed]) -> Iterator[str]:
-    """A CSV file, some lines at a time; imported into an empty site it makes the same subscribers again."""
+    """A CSV file, some lines at a time; imported into an empty site it makes the same subscribers
+    again.
+    """
     buffer = io.StringIO()
     write = csv.writer(buffer)
     write.writerow(COLUMNS)

@@ -1,6 +1,8 @@
-"""Kept forms: what somebody types, kept while it is typed, so that no closed browser and no log-out loses it.
+"""Kept forms: what somebody types, kept while it is typed, so that no closed browser and no log-out
+loses it.
 
-A kept form is no draft: it changes no entry, nobody else sees it, and it goes once the form was sent.
+A kept form is no draft: it changes no entry, nobody else sees it, and it goes once the form was
+sent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,20 +38,37 @@ class Unfinished:
     entry: str | None  # the uid of the entry that it would change; None: a new one
 
 
-def keep(db: Database, actor: Actor, place: str, fields: Fields, *, window: str, seen: datetime | None, key: str = "") -> datetime:
+def keep(
+    db: Database,
+    actor: Actor,
+    place: str,
+    fields: Fields,
+    *,
+    window: str,
+    seen: datetime | None,
+    key: str = "",
+) -> datetime:
     """Keep a form's fields in place of what was kept there before; returns when.
 
-    ``window`` is who types, ``seen`` when that was kept which it began with, ``key`` the form's request key.  Raises
-    KeptElsewhere where another window has kept something else there since, KeyUsed where the form was sent already.
+    ``window`` is who types, ``seen`` when that was kept which it began with, ``key`` the form's
+    request key. Raises KeptElsewhere where another window has kept something else there since,
+    KeyUsed where the form was sent already.
     """
     if sum(len(value) for values in fields.values() for value in values) > LONGEST:
         raise Invalid("body", f"shorten it: above {LONGEST:,} characters nothing is kept.")
-    content = {name: [value.replace("\x00", "") for value in values] for name, values in fields.items()}  # PostgreSQL bears none
+    # PostgreSQL bears none
+    content = {
+        name: [value.replace("\x00", "") for value in values] for name, values in fields.items()
+    }
     with db.begin() as tx:
         found = tx.scalar(_at(actor, place).with_for_update())
         if found is None:
             found = _new(tx, actor, place, key)
-        elif found.saved_at != seen and found.fields.get("window") != [window] and _differ(found.fields, content):
+        elif (
+            found.saved_at != seen
+            and found.fields.get("window") != [window]
+            and _differ(found.fields, content)
+        ):
             raise KeptElsewhere(found.saved_at)
         found.fields, found.saved_at = content | {"window": [window]}, now(tx)
         tx.flush()
@@ -64,24 +83,37 @@ def kept_form(tx: Session, actor: Actor, place: str) -> KeptForm | None:
 def unfinished(tx: Session, actor: Actor) -> list[Unfinished]:
     """All that an account has kept, the last first."""
     title = KeptForm.fields[("title", 0)].as_string()
-    query = select(KeptForm.place, title, KeptForm.saved_at, Entry.uid).outerjoin(Entry, Entry.uid == KeptForm.place)
-    mine = query.where(KeptForm.account_id == actor.account_id).order_by(KeptForm.saved_at.desc(), KeptForm.id.desc())
-    return [Unfinished(place, words or "", saved_at, uid) for place, words, saved_at, uid in tx.execute(mine)]
+    query = select(KeptForm.place, title, KeptForm.saved_at, Entry.uid).outerjoin(
+        Entry, Entry.uid == KeptForm.place
+    )
+    mine = query.where(KeptForm.account_id == actor.account_id).order_by(
+        KeptForm.saved_at.desc(), KeptForm.id.desc()
+    )
+    return [
+        Unfinished(place, words or "", saved_at, uid)
+        for place, words, saved_at, uid in tx.execute(mine)
+    ]
 
 
 def drop_kept(db: Database, actor: Actor, place: str) -> None:
     """Forget it: it was sent, or is not wanted."""
     with db.begin() as tx:
-        tx.execute(delete(KeptForm).where(KeptForm.account_id == actor.account_id, KeptForm.place == place))
+        tx.execute(
+            delete(KeptForm).where(KeptForm.account_id == actor.account_id, KeptForm.place == place)
+        )
 
 
 def forget_kept(db: Database) -> None:
     """Forget what nobody went on with.  Writes only where there is any."""
     with db.read() as tx:
-        old = tx.scalars(select(KeptForm.id).where(KeptForm.saved_at < now(tx) - KEPT).limit(MOST)).all()
+        old = tx.scalars(
+            select(KeptForm.id).where(KeptForm.saved_at < now(tx) - KEPT).limit(MOST)
+        ).all()
     if old:
         with db.begin() as tx:
-            tx.execute(delete(KeptForm).where(KeptForm.id.in_(old), KeptForm.saved_at < now(tx) - KEPT))
+            tx.execute(
+                delete(KeptForm).where(KeptForm.id.in_(old), KeptForm.saved_at < now(tx) - KEPT)
+            )
 
 
 def _at(actor: Actor, place: str) -> Select[KeptForm]:
@@ -90,11 +122,19 @@ def _at(actor: Actor, place: str) -> Select[KeptForm]:
 
 def _new(tx: Session, actor: Actor, place: str, key: str) -> KeptForm:
     """Room for another; what was sent a moment ago is not kept again by a request that was slower."""
-    sent = [select(kind.id).where(kind.account_id == actor.account_id, kind.request_key == key) for kind in (Entry, Revision)]
+    sent = [
+        select(kind.id).where(kind.account_id == actor.account_id, kind.request_key == key)
+        for kind in (Entry, Revision)
+    ]
     if key and tx.scalar(select(or_(*(query.exists() for query in sent)))):
         raise KeyUsed("This was sent before.")
-    if tx.execute(select(func.count()).where(KeptForm.account_id == actor.account_id)).scalar_one() >= MOST:
-        raise Conflict(f"{MOST} texts of yours wait to be gone on with: drop some, then this is kept, too.")
+    if (
+        tx.execute(select(func.count()).where(KeptForm.account_id == actor.account_id)).scalar_one()
+        >= MOST
+    ):
+        raise Conflict(
+            f"{MOST} texts of yours wait to be gone on with: drop some, then this is kept, too."
+        )
     assert actor.account_id is not None
     made = KeptForm(account_id=actor.account_id, place=place)
     tx.add(made)

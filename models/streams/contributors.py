@@ -21,7 +21,9 @@ _CANDIDATES = 50  # looked at for a suggestion
 
 
 def add_contributor(db: Database, actor: Actor, name: str, *, url: str = "") -> Contributor:
-    """The contributor of that exact name, made if there is none; ``url`` replaces an earlier one where given."""
+    """The contributor of that exact name, made if there is none; ``url`` replaces an earlier one
+    where given.
+    """
     actor.must_be(Role.EDITOR)
     name, url = line("name", name, NAME, required=True), web_link("url", url)
     with db.begin() as tx:
@@ -42,15 +44,35 @@ class Suggestion:
 
 
 def suggest(tx: Session, words: str, stream_slug: str, *, limit: int = 8) -> list[Suggestion]:
-    """Whose name begins with ``words``, or has a word that does: first who writes for this story, then by name."""
+    """Whose name begins with ``words``, or has a word that does: first who writes for this story,
+    then by name.
+    """
     start = slugify(words)
     if not start:
         return []
-    begins = or_(Contributor.slug.startswith(start, autoescape=True), Contributor.slug.contains(f"-{start}", autoescape=True))
-    found = tx.scalars(select(Contributor).where(begins).order_by(Contributor.name, Contributor.id).limit(_CANDIDATES)).all()
-    here = select(EntryContributor.contributor_id, func.count()).join(Entry, Entry.id == EntryContributor.entry_id).join(Entry.stream)
-    mine = here.where(EntryContributor.contributor_id.in_([one.id for one in found]), Stream.slug == stream_slug)
-    counts = dict(tx.execute(mine.group_by(EntryContributor.contributor_id)).all()) if is_slug(stream_slug) else {}
+    begins = or_(
+        Contributor.slug.startswith(start, autoescape=True),
+        Contributor.slug.contains(f"-{start}", autoescape=True),
+    )
+    found = tx.scalars(
+        select(Contributor)
+        .where(begins)
+        .order_by(Contributor.name, Contributor.id)
+        .limit(_CANDIDATES)
+    ).all()
+    here = (
+        select(EntryContributor.contributor_id, func.count())
+        .join(Entry, Entry.id == EntryContributor.entry_id)
+        .join(Entry.stream)
+    )
+    mine = here.where(
+        EntryContributor.contributor_id.in_([one.id for one in found]), Stream.slug == stream_slug
+    )
+    counts = (
+        dict(tx.execute(mine.group_by(EntryContributor.contributor_id)).all())
+        if is_slug(stream_slug)
+        else {}
+    )
     people = [Suggestion(one.name, one.slug, counts.get(one.id, 0)) for one in found]
     return sorted(people, key=lambda one: -one.entries)[:limit]
 
@@ -76,8 +98,15 @@ def resolve(tx: Session, names: Sequence[str]) -> list[Contributor]:
 def _known(tx: Session, names: Sequence[str]) -> dict[str, Contributor]:
     # Names that were stored before they had one normal form may be decomposed.
     stored = {*names, *(unicodedata.normalize("NFD", name) for name in names)}
-    known = tx.scalars(select(Contributor).where(or_(Contributor.slug.in_(names), Contributor.name.in_(stored))).order_by(Contributor.id))
-    keys = ((person, (unicodedata.normalize("NFC", person.name), person.slug)) for person in reversed(known.all()))
+    known = tx.scalars(
+        select(Contributor)
+        .where(or_(Contributor.slug.in_(names), Contributor.name.in_(stored)))
+        .order_by(Contributor.id)
+    )
+    keys = (
+        (person, (unicodedata.normalize("NFC", person.name), person.slug))
+        for person in reversed(known.all())
+    )
     return {key: person for person, both in keys for key in both}
 
 

@@ -13,7 +13,14 @@ from models.streams.contributors import resolve
 from models.streams.pictures import pictures_named, use_pictures
 from models.tables.media import Picture
 from models.tables.people import Contributor
-from models.tables.stories import Entry, EntryContributor, EntryPicture, EntryState, EntryTag, Importance
+from models.tables.stories import (
+    Entry,
+    EntryContributor,
+    EntryPicture,
+    EntryState,
+    EntryTag,
+    Importance,
+)
 from models.text.actor import Actor
 from models.text.errors import NotFound, StaleVersion
 from models.text.markdown import to_text
@@ -29,7 +36,9 @@ _LOADED = (
 
 
 def entries() -> Select[Entry]:
-    """A query for entries with stream, byline, tags and pictures, in seven statements at most however many there are."""
+    """A query for entries with stream, byline, tags and pictures, in seven statements at most
+    however many there are.
+    """
     return select(Entry).options(*_LOADED)
 
 
@@ -49,15 +58,18 @@ def is_own_draft(entry: Entry, actor: Actor) -> bool:
 
 
 def is_own_submission(entry: Entry, actor: Actor) -> bool:
-    """Whether the actor wrote this entry or submitted it to the editors, whatever became of it since."""
+    """Whether the actor wrote this entry or submitted it to the editors, whatever became of it
+    since.
+    """
     return actor.account_id in (entry.account_id, entry.submitted_by)
 
 
 def entry_to_change(tx: Session, uid: str, *, version: int | None = None) -> Entry:
-    """The same, and nobody else changes it until the end of the transaction; StaleVersion where it is no longer at ``version``.
+    """The same, and nobody else changes it until the end of the transaction; StaleVersion where it
+    is no longer at ``version``.
 
-    Without the lock, two changes that meet on PostgreSQL would both find the version that they expect, and the second
-    would overwrite the first.
+    Without the lock, two changes that meet on PostgreSQL would both find the version that they
+    expect, and the second would overwrite the first.
     """
     query = entries().where(Entry.uid == uid).with_for_update(of=Entry, key_share=True)
     entry = _found(tx.scalar(query), uid)
@@ -86,8 +98,14 @@ def list_entries(
     limit: int = 50,
     whole: bool = False,
 ) -> Sequence[Entry]:
-    """The entries last changed, newest change first; with byline, tags and pictures where they are wanted ``whole``."""
-    query = (entries() if whole else headlines()).order_by(Entry.changed_at.desc(), Entry.id.desc()).limit(limit)
+    """The entries last changed, newest change first; with byline, tags and pictures where they are
+    wanted ``whole``.
+    """
+    query = (
+        (entries() if whole else headlines())
+        .order_by(Entry.changed_at.desc(), Entry.id.desc())
+        .limit(limit)
+    )
     if states:
         query = query.where(Entry.state.in_(states))
     if stream_id is not None:
@@ -98,7 +116,9 @@ def list_entries(
 
 
 def entry_ids(tx: Session, *states: EntryState, stream_id: int | None = None) -> Sequence[int]:
-    """The ids of all entries, those last changed first: what changes while a long list is read is neither missed nor there twice."""
+    """The ids of all entries, those last changed first: what changes while a long list is read is
+    neither missed nor there twice.
+    """
     query = select(Entry.id).order_by(Entry.changed_at.desc(), Entry.id.desc())
     if states:
         query = query.where(Entry.state.in_(states))
@@ -108,19 +128,25 @@ def entry_ids(tx: Session, *states: EntryState, stream_id: int | None = None) ->
 
 
 def entries_by_id(tx: Session, ids: Sequence[int]) -> list[Entry]:
-    """These entries in the order of their ids' list, with byline, tags and pictures; those that are gone are left out."""
+    """These entries in the order of their ids' list, with byline, tags and pictures; those that are
+    gone are left out.
+    """
     found = {entry.id: entry for entry in tx.scalars(entries().where(Entry.id.in_(ids)))}
     return [found[id_] for id_ in ids if id_ in found]
 
 
 def packed(tx: Session, text: EntryText) -> dict[str, Any]:
-    """A cleaned text as a revision keeps it; contributors that it names for the first time are made.  Invalid where a picture is gone."""
+    """A cleaned text as a revision keeps it; contributors that it names for the first time are
+    made. Invalid where a picture is gone.
+    """
     use_pictures(tx, [shown.sha256 for shown in text.pictures])
     return text.pack([person.id for person in resolve(tx, text.byline)])
 
 
 def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
-    """Make the entry say what ``content``, from `packed`, says; its credits, tags and pictures must be loaded."""
+    """Make the entry say what ``content``, from `packed`, says; its credits, tags and pictures must
+    be loaded.
+    """
     entry.title, entry.dek, entry.link = content["title"], content["dek"], content["link"]
     entry.body, entry.body_html = content["body"], content["body_html"]
     entry.importance = Importance(content["importance"])
@@ -128,12 +154,24 @@ def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
     entry.tags.clear()
     entry.pictures.clear()
     tx.flush()  # rows with the same keys may come back
-    people = {person.id: person for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))}
-    entry.credits = [EntryContributor(contributor=people[id_], position=n) for n, id_ in enumerate(content["byline"])]
-    entry.tags = [EntryTag(slug=tag_slug(label), label=label, position=n) for n, label in enumerate(content["tags"])]
+    people = {
+        person.id: person
+        for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))
+    }
+    entry.credits = [
+        EntryContributor(contributor=people[id_], position=n)
+        for n, id_ in enumerate(content["byline"])
+    ]
+    entry.tags = [
+        EntryTag(slug=tag_slug(label), label=label, position=n)
+        for n, label in enumerate(content["tags"])
+    ]
     shown = packed_pictures(content)
     pictures = pictures_named(tx, [one.sha256 for one in shown])
-    entry.pictures = [EntryPicture(picture=pictures[one.sha256], position=n, alt=one.alt, credit=one.credit) for n, one in enumerate(shown)]
+    entry.pictures = [
+        EntryPicture(picture=pictures[one.sha256], position=n, alt=one.alt, credit=one.credit)
+        for n, one in enumerate(shown)
+    ]
     changed(tx, entry)
     tx.add(entry)  # it may be a new one
     # Without a text of its own it waited while the service was upgraded.
@@ -141,7 +179,9 @@ def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
 
 
 def snapshot(entry: Entry) -> dict[str, Any]:
-    """What the entry says now, as `packed` would give it; its credits, tags and pictures must be loaded."""
+    """What the entry says now, as `packed` would give it; its credits, tags and pictures must be
+    loaded.
+    """
     return {
         "title": entry.title,
         "dek": entry.dek,

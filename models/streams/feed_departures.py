@@ -1,4 +1,6 @@
-"""Feeds that an entry belongs to beside its stream's and the site's own, and when an entry last left one of them."""
+"""Feeds that an entry belongs to beside its stream's and the site's own, and when an entry last
+left one of them.
+"""
 
 from collections.abc import Iterable
 
@@ -38,7 +40,8 @@ def feeds_of(entry: Entry) -> set[str]:
 def note_departures(tx: Session, feeds: Iterable[str]) -> None:
     """Note that an entry left these feeds now.
 
-    Call it after `models.streams.streams.touch`, whose lock on the site keeps two transactions from adding one row twice.
+    Call it after `models.streams.streams.touch`, whose lock on the site keeps two transactions from
+    adding one row twice.
     """
     for feed in sorted(feeds):
         tx.merge(FeedDeparture(feed=feed, left_at=now(tx)))

@@ -10,7 +10,15 @@ from models.streams.entries import entries
 from models.streams.page_queries import Pages, cut
 from models.streams.streams import LATEST_FIRST
 from models.tables.people import Contributor
-from models.tables.stories import CLOSED, Entry, EntryContributor, EntryState, EntryTag, Stream, StreamContributor
+from models.tables.stories import (
+    CLOSED,
+    Entry,
+    EntryContributor,
+    EntryState,
+    EntryTag,
+    Stream,
+    StreamContributor,
+)
 from models.text.errors import NotFound
 
 # Of entries joined with their streams: what the public may read.
@@ -52,9 +60,15 @@ def page_of_tag(tx: Session, slug: str, *, before: int | None = None) -> TagPage
 
 
 def page_of_contributor(tx: Session, slug: str, *, before: int | None = None) -> ContributorPage:
-    """The entries that name that person; NotFound where neither a public entry nor a public story does."""
+    """The entries that name that person; NotFound where neither a public entry nor a public story
+    does.
+    """
     person = public_contributor(tx, slug)
-    return ContributorPage(person, tx.scalars(_credited(person).order_by(*LATEST_FIRST)).all(), _listing(tx, named(person), before))
+    return ContributorPage(
+        person,
+        tx.scalars(_credited(person).order_by(*LATEST_FIRST)).all(),
+        _listing(tx, named(person), before),
+    )
 
 
 def tag_label(tx: Session, slug: str, *, withdrawn: bool = False) -> str:
@@ -62,22 +76,34 @@ def tag_label(tx: Session, slug: str, *, withdrawn: bool = False) -> str:
 
     ``withdrawn``: or one that was public, for a feed has to tell its followers.
     """
-    borne = select(EntryTag.label).join(Entry, Entry.id == EntryTag.entry_id).join(Entry.stream).where(EntryTag.slug == slug)
-    label = tx.scalar(borne.where(*(_EVER_OUT if withdrawn else _OUT)).order_by(Entry.seq.desc()).limit(1))
+    borne = (
+        select(EntryTag.label)
+        .join(Entry, Entry.id == EntryTag.entry_id)
+        .join(Entry.stream)
+        .where(EntryTag.slug == slug)
+    )
+    label = tx.scalar(
+        borne.where(*(_EVER_OUT if withdrawn else _OUT)).order_by(Entry.seq.desc()).limit(1)
+    )
     if label is None:
         raise NotFound("tag", slug)
     return label
 
 
 def public_contributor(tx: Session, slug: str, *, withdrawn: bool = False) -> Contributor:
-    """Somebody whom a public entry or a public story names; NotFound for anybody else: a draft tells nobody who writes it.
+    """Somebody whom a public entry or a public story names; NotFound for anybody else: a draft
+    tells nobody who writes it.
 
     ``withdrawn``: an entry that was public will do, too.
     """
     person = tx.scalar(select(Contributor).where(Contributor.slug == slug))
     if person is None:
         raise NotFound("contributor", slug)
-    bylines = select(Entry.id).join(Entry.stream).where(named(person), *(_EVER_OUT if withdrawn else _OUT))
+    bylines = (
+        select(Entry.id)
+        .join(Entry.stream)
+        .where(named(person), *(_EVER_OUT if withdrawn else _OUT))
+    )
     if tx.scalar(_credited(person).limit(1)) is None and tx.scalar(bylines.limit(1)) is None:
         raise NotFound("contributor", slug)
     return person
@@ -90,14 +116,22 @@ def tagged(slug: str) -> ColumnElement[bool]:
 
 def named(person: Contributor) -> ColumnElement[bool]:
     """The condition of an entry whose byline names somebody."""
-    return Entry.id.in_(select(EntryContributor.entry_id).where(EntryContributor.contributor_id == person.id))
+    return Entry.id.in_(
+        select(EntryContributor.entry_id).where(EntryContributor.contributor_id == person.id)
+    )
 
 
 def _credited(person: Contributor) -> Select[Stream]:
-    return select(Stream).join(Stream.credits).where(StreamContributor.contributor_id == person.id, _OPEN)
+    return (
+        select(Stream)
+        .join(Stream.credits)
+        .where(StreamContributor.contributor_id == person.id, _OPEN)
+    )
 
 
 def _listing(tx: Session, belongs: ColumnElement[bool], before: int | None) -> Listing:
-    number = tx.scalar(select(func.count()).select_from(Entry).join(Entry.stream).where(belongs, *_OUT))
+    number = tx.scalar(
+        select(func.count()).select_from(Entry).join(Entry.stream).where(belongs, *_OUT)
+    )
     found, pages = cut(tx, entries().join(Entry.stream).where(belongs, *_OUT), before)
     return Listing(found, number or 0, pages)

@@ -15,13 +15,23 @@ from models.streams.streams import LATEST_FIRST, get_stream, list_streams
 from models.tables.ledger import Recipient, RecipientKind, RecipientState
 from models.tables.media import Picture
 from models.tables.people import Account
-from models.tables.stories import Entry, EntryState, Importance, Revision, RevisionKind, RevisionState, Stream, StreamState
+from models.tables.stories import (
+    Entry,
+    EntryState,
+    Importance,
+    Revision,
+    RevisionKind,
+    RevisionState,
+    Stream,
+    StreamState,
+)
 from models.text.errors import Gone, NotFound
 
 PAGE = 50  # entries on one page of a timeline
 KEY_POINTS, HEADLINES = 6, 3
 MAX_TITLE_WORDS = 8
-_SHOWN = (EntryState.PUBLISHED, EntryState.RETRACTED)  # a retracted entry keeps its place, as a stub
+# a retracted entry keeps its place, as a stub
+_SHOWN = (EntryState.PUBLISHED, EntryState.RETRACTED)
 # Word for word as in the partial indexes, so that they serve.
 _OUT: Any = text("entry.state = 'published'")
 _WITHIN: Any = text("entry.state <> 'published'")
@@ -52,7 +62,9 @@ class PublicChange:
 
 @dataclass(frozen=True)
 class FrontPage:
-    """Streams with their newest entries, those that are newest first; the contributors of the first running one are loaded."""
+    """Streams with their newest entries, those that are newest first; the contributors of the first
+    running one are loaded.
+    """
 
     running: Sequence[Stream]
     ended: Sequence[Stream]
@@ -61,12 +73,16 @@ class FrontPage:
     @property
     def newest(self) -> datetime | None:
         """The date of the newest entry of all."""
-        return max((headlines[0].published_at for headlines in self.headlines.values()), default=None)
+        return max(
+            (headlines[0].published_at for headlines in self.headlines.values()), default=None
+        )
 
 
 @dataclass(frozen=True)
 class Pages:
-    """The pages beside one, each as its ``before``: ``older`` is None on the last one, ``newer`` on and just behind the newest."""
+    """The pages beside one, each as its ``before``: ``older`` is None on the last one, ``newer`` on
+    and just behind the newest.
+    """
 
     newer: int | None
     older: int | None
@@ -103,7 +119,9 @@ class EntryPage:
 
 @dataclass(frozen=True)
 class Board:
-    """One page of streams as the desk lists them; ``older``: where the next page begins, None on the last."""
+    """One page of streams as the desk lists them; ``older``: where the next page begins, None on
+    the last.
+    """
 
     streams: Sequence[Stream]
     latest: Mapping[int, Headline]
@@ -131,9 +149,13 @@ def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
 
 
 def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> StreamPage:
-    """The newest entries of a public stream, or those `cut` before ``before``.  Raises NotFound and Gone as `get_stream` does."""
+    """The newest entries of a public stream, or those `cut` before ``before``. Raises NotFound and
+    Gone as `get_stream` does.
+    """
     stream = get_stream(tx, slug, public=True)
-    shown, pages = cut(tx, entries().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)), before)
+    shown, pages = cut(
+        tx, entries().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)), before
+    )
     on_top = pinned(tx, stream.id) if before is None else []
     dates = select(Entry.published_at).where(Entry.stream_id == stream.id, _OUT)
     key_points = _headlines(stream.id).where(_RAISED).order_by(Entry.seq.desc()).limit(KEY_POINTS)
@@ -150,12 +172,17 @@ def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> Stre
 
 def newest_seqs(tx: Session, stream: Stream) -> Sequence[int]:
     """Of the entries that came out last and still stand, the last first: as many as a page shows."""
-    query = select(Entry.seq).where(Entry.stream_id == stream.id, Entry.state == EntryState.PUBLISHED)
-    return [seq for seq in tx.scalars(query.order_by(Entry.seq.desc()).limit(PAGE)) if seq is not None]
+    query = select(Entry.seq).where(
+        Entry.stream_id == stream.id, Entry.state == EntryState.PUBLISHED
+    )
+    return [
+        seq for seq in tx.scalars(query.order_by(Entry.seq.desc()).limit(PAGE)) if seq is not None
+    ]
 
 
 def cut(tx: Session, query: Select[Entry], before: int | None) -> tuple[Sequence[Entry], Pages]:
-    """A page of these entries: the newest, or those that came out before the seq ``before``; and the pages beside it.
+    """A page of these entries: the newest, or those that came out before the seq ``before``; and
+    the pages beside it.
 
     Cut by seq, which no imported date can disturb, and shown by date.
     """
@@ -167,19 +194,30 @@ def cut(tx: Session, query: Select[Entry], before: int | None) -> tuple[Sequence
         older=found[PAGE - 1].seq if len(found) > PAGE else None,
         first=tx.scalar(ahead) if len(found) > PAGE else None,
     )
-    return sorted(found[:PAGE], key=lambda entry: (entry.published_at, entry.seq), reverse=True), pages
+    return (
+        sorted(found[:PAGE], key=lambda entry: (entry.published_at, entry.seq), reverse=True),
+        pages,
+    )
 
 
 def page_of_entry(tx: Session, uid: str) -> EntryPage:
-    """A public entry.  Raises NotFound where it is not out, Gone with the public note where it or its stream was withdrawn."""
-    entry = get_entry(tx, uid, selectinload(Entry.stream).joinedload(Stream.picture).selectinload(Picture.files))
+    """A public entry. Raises NotFound where it is not out, Gone with the public note where it or
+    its stream was withdrawn.
+    """
+    entry = get_entry(
+        tx, uid, selectinload(Entry.stream).joinedload(Stream.picture).selectinload(Picture.files)
+    )
     if entry.state not in _SHOWN or entry.stream.state is StreamState.HIDDEN:
         raise NotFound("entry", uid)
     if entry.stream.state is StreamState.DELETED:
         raise Gone("entry", uid)
     history = _histories(tx, [entry.id]).get(entry.id, [])
     if entry.state is EntryState.RETRACTED:
-        raise Gone("entry", uid, next((change.note for change in history if change.kind is RevisionKind.RETRACTION), ""))
+        raise Gone(
+            "entry",
+            uid,
+            next((change.note for change in history if change.kind is RevisionKind.RETRACTION), ""),
+        )
     beside = _headlines(entry.stream_id)
     following = _read(tx, beside.where(Entry.seq > entry.seq).order_by(Entry.seq).limit(1))
     preceding = _read(tx, beside.where(Entry.seq < entry.seq).order_by(Entry.seq.desc()).limit(1))
@@ -192,24 +230,36 @@ def page_of_entry(tx: Session, uid: str) -> EntryPage:
 
 
 def board(tx: Session, *, limit: int = PAGE, before: int | None = None, title: str = "") -> Board:
-    """Streams but deleted ones, the one with the latest entry first, with that entry and how many entries stand where.
+    """Streams but deleted ones, the one with the latest entry first, with that entry and how many
+    entries stand where.
 
-    A page of ``limit``, of those behind the stream with the id ``before`` and with ``title`` in their title or slug.
-    Costs the same number of statements however many streams there are.
+    A page of ``limit``, of those behind the stream with the id ``before`` and with ``title`` in
+    their title or slug. Costs the same number of statements however many streams there are.
     """
     query = select(Stream).where(Stream.state != StreamState.DELETED, *_behind(tx, before))
     for word in title.split()[:MAX_TITLE_WORDS]:
         pattern = f"%{_escaped(word)}%"
-        query = query.where(or_(Stream.title.ilike(pattern, escape="\\"), Stream.slug.like(pattern.lower(), escape="\\")))
+        query = query.where(
+            or_(
+                Stream.title.ilike(pattern, escape="\\"),
+                Stream.slug.like(pattern.lower(), escape="\\"),
+            )
+        )
     found = tx.scalars(query.order_by(*LATEST_FIRST).limit(limit + 1)).all()
     streams = found[:limit]
     ids = [stream.id for stream in streams]
-    counts: dict[int, dict[EntryState, int]] = {stream.id: {EntryState.PUBLISHED: stream.published} for stream in streams}
-    others = select(Entry.stream_id, Entry.state, func.count()).where(_WITHIN, Entry.stream_id.in_(ids))
+    counts: dict[int, dict[EntryState, int]] = {
+        stream.id: {EntryState.PUBLISHED: stream.published} for stream in streams
+    }
+    others = select(Entry.stream_id, Entry.state, func.count()).where(
+        _WITHIN, Entry.stream_id.in_(ids)
+    )
     for stream_id, state, number in tx.execute(others.group_by(Entry.stream_id, Entry.state)):
         counts[stream_id][state] = number
     newest = _newest(tx, ids, 1)
-    live = tx.execute(select(func.count()).select_from(Stream).where(Stream.state == StreamState.LIVE)).scalar_one()
+    live = tx.execute(
+        select(func.count()).select_from(Stream).where(Stream.state == StreamState.LIVE)
+    ).scalar_one()
     return Board(
         streams,
         {stream_id: headlines[0] for stream_id, headlines in newest.items()},
@@ -220,8 +270,14 @@ def board(tx: Session, *, limit: int = PAGE, before: int | None = None, title: s
 
 
 def _behind(tx: Session, before: int | None) -> Sequence[ColumnElement[bool]]:
-    """The condition of streams that LATEST_FIRST puts behind that one; none for an id that is not there."""
-    last = tx.execute(select(Stream.last_entry_at).where(Stream.id == before)).one_or_none() if before is not None else None
+    """The condition of streams that LATEST_FIRST puts behind that one; none for an id that is not
+    there.
+    """
+    last = (
+        tx.execute(select(Stream.last_entry_at).where(Stream.id == before)).one_or_none()
+        if before is not None
+        else None
+    )
     if last is None:
         return []
     (moment,) = last
@@ -244,7 +300,10 @@ def account_names(tx: Session, ids: Iterable[int | None]) -> dict[int, str]:
 def confirmed_recipients(tx: Session) -> dict[RecipientKind, int]:
     """How many can be told at all, by kind."""
     # With the kinds named, the index leads to those who are confirmed past all who left.
-    confirmed = (Recipient.kind.in_(list(RecipientKind)), Recipient.state == RecipientState.CONFIRMED)
+    confirmed = (
+        Recipient.kind.in_(list(RecipientKind)),
+        Recipient.state == RecipientState.CONFIRMED,
+    )
     query = select(Recipient.kind, func.count()).where(*confirmed).group_by(Recipient.kind)
     return dict.fromkeys(RecipientKind, 0) | dict(tx.execute(query).all())
 
@@ -253,7 +312,9 @@ _HeadlineQuery = Select[int, str, str, Importance, datetime | None]
 
 
 def _all_headlines() -> _HeadlineQuery:
-    return select(Entry.stream_id, Entry.uid, Entry.title, Entry.importance, Entry.published_at).where(Entry.state == EntryState.PUBLISHED)
+    return select(
+        Entry.stream_id, Entry.uid, Entry.title, Entry.importance, Entry.published_at
+    ).where(Entry.state == EntryState.PUBLISHED)
 
 
 def _headlines(stream_id: int) -> _HeadlineQuery:
@@ -261,15 +322,31 @@ def _headlines(stream_id: int) -> _HeadlineQuery:
 
 
 def _read(tx: Session, query: _HeadlineQuery) -> list[Headline]:
-    return [Headline(stream, uid, title, grade, at) for stream, uid, title, grade, at in tx.execute(query) if at is not None]
+    return [
+        Headline(stream, uid, title, grade, at)
+        for stream, uid, title, grade, at in tx.execute(query)
+        if at is not None
+    ]
 
 
 def _newest(tx: Session, stream_ids: Sequence[int], each: int) -> dict[int, list[Headline]]:
     """The entries with the latest dates of each stream, at most ``each``."""
     dates = select(Entry.published_at).where(Entry.stream_id == Stream.id, _OUT)
-    # The date of the last one wanted is found by an index for each stream; ranking all entries would read them all.
-    last = dates.order_by(Entry.published_at.desc()).offset(each - 1).limit(1).correlate(Stream).scalar_subquery()
-    since = select(Stream.id, last.label("since")).where(Stream.id.in_(stream_ids)).cte("since").prefix_with("MATERIALIZED")
+    # The date of the last one wanted is found by an index for each stream; ranking all entries
+    # would read them all.
+    last = (
+        dates.order_by(Entry.published_at.desc())
+        .offset(each - 1)
+        .limit(1)
+        .correlate(Stream)
+        .scalar_subquery()
+    )
+    since = (
+        select(Stream.id, last.label("since"))
+        .where(Stream.id.in_(stream_ids))
+        .cte("since")
+        .prefix_with("MATERIALIZED")
+    )
     latest = or_(since.c.since.is_(None), Entry.published_at >= since.c.since)
     query = _all_headlines().join(since, since.c.id == Entry.stream_id).where(_OUT, latest)
     found: dict[int, list[Headline]] = defaultdict(list)
@@ -279,7 +356,9 @@ def _newest(tx: Session, stream_ids: Sequence[int], each: int) -> dict[int, list
 
 
 def _histories(tx: Session, entry_ids: Sequence[int]) -> dict[int, list[PublicChange]]:
-    """The public changes of each entry, newest first.  A retraction counts at once, though its alert may still wait."""
+    """The public changes of each entry, newest first. A retraction counts at once, though its alert
+    may still wait.
+    """
     query = (
         select(
             Revision.entry_id,
@@ -292,7 +371,10 @@ def _histories(tx: Session, entry_ids: Sequence[int]) -> dict[int, list[PublicCh
             Revision.entry_id.in_(entry_ids),
             or_(
                 Revision.state == RevisionState.APPLIED,
-                and_(Revision.kind == RevisionKind.RETRACTION, Revision.state == RevisionState.PENDING),
+                and_(
+                    Revision.kind == RevisionKind.RETRACTION,
+                    Revision.state == RevisionState.PENDING,
+                ),
             ),
         )
         .order_by(Revision.entry_id, Revision.no)
@@ -303,5 +385,7 @@ def _histories(tx: Session, entry_ids: Sequence[int]) -> dict[int, list[PublicCh
         former = titles.get(entry_id, title)
         titles[entry_id] = title
         if kind is not RevisionKind.SILENT:
-            found[entry_id].insert(0, PublicChange(kind, at, note, title, former if former != title else ""))
+            found[entry_id].insert(
+                0, PublicChange(kind, at, note, title, former if former != title else "")
+            )
     return found

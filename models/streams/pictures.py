@@ -1,4 +1,6 @@
-"""Pictures: stored once however often they are sent, found by their name, and removed when nothing shows them any more."""
+"""Pictures: stored once however often they are sent, found by their name, and removed when nothing
+shows them any more.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -26,7 +28,9 @@ _AT_ONCE = 20  # looked at in one pass
 
 
 def add_picture(db: Database, actor: Actor, sent: bytes) -> Picture:
-    """Keep a picture in its sizes; one that is here already is found, and no copy made.  Raises Invalid for what is no picture."""
+    """Keep a picture in its sizes; one that is here already is found, and no copy made. Raises
+    Invalid for what is no picture.
+    """
     from models.text.image_processing import draw  # noqa: PLC0415  Pillow, which most commands do without
 
     actor.must_be(Role.AUTHOR)
@@ -44,10 +48,19 @@ def add_picture(db: Database, actor: Actor, sent: bytes) -> Picture:
 
 def _add(tx: Session, actor: Actor, sizes: "Sequence[Drawn]") -> Picture:
     files = [
-        PictureFile(sha256=one.sha256, media_type=one.media_type, width=one.width, height=one.height, length=len(one.data), data=one.data)
+        PictureFile(
+            sha256=one.sha256,
+            media_type=one.media_type,
+            width=one.width,
+            height=one.height,
+            length=len(one.data),
+            data=one.data,
+        )
         for one in reversed(sizes)
     ]
-    picture = Picture(sha256=sizes[0].sha256, account_id=actor.account_id, seen_at=now(tx), files=files)
+    picture = Picture(
+        sha256=sizes[0].sha256, account_id=actor.account_id, seen_at=now(tx), files=files
+    )
     tx.add(picture)
     tx.flush()
     return picture
@@ -64,12 +77,16 @@ def pictures_named(tx: Session, names: Sequence[str]) -> dict[str, Picture]:
     """Those of these pictures that are here, by their SHA-256, with their files."""
     if not any(names):
         return {}
-    found = tx.scalars(select(Picture).where(Picture.sha256.in_(names)).options(selectinload(Picture.files)))
+    found = tx.scalars(
+        select(Picture).where(Picture.sha256.in_(names)).options(selectinload(Picture.files))
+    )
     return {picture.sha256: picture for picture in found}
 
 
 def use_pictures(tx: Session, names: Sequence[str]) -> None:
-    """Say that a text shows these pictures, so that none of them is removed meanwhile; Invalid where one is no longer here."""
+    """Say that a text shows these pictures, so that none of them is removed meanwhile; Invalid
+    where one is no longer here.
+    """
     if names:
         used = update(Picture).where(Picture.sha256.in_(names)).values(seen_at=now(tx))
         if rows_changed(tx, used.execution_options(synchronize_session=False)) < len(set(names)):
@@ -86,13 +103,22 @@ def get_file(tx: Session, sha256: str, extension: str, *, with_data: bool = True
 
 
 def remove_unused(db: Database) -> int:
-    """Remove pictures that nothing has shown for `UNUSED`; returns how many.  Any number of nodes may call it at once.
+    """Remove pictures that nothing has shown for `UNUSED`; returns how many. Any number of nodes
+    may call it at once.
 
-    One that is sent or used at the same moment stays: each writes down when, and the removal asks for the former moment.
+    One that is sent or used at the same moment stays: each writes down when, and the removal asks
+    for the former moment.
     """
     with db.read() as tx:
-        old = select(Picture).where(Picture.seen_at < now(tx) - UNUSED).order_by(Picture.seen_at).limit(_AT_ONCE)
-        judged = [(picture.id, picture.seen_at, _is_used(tx, picture)) for picture in tx.scalars(old)]
+        old = (
+            select(Picture)
+            .where(Picture.seen_at < now(tx) - UNUSED)
+            .order_by(Picture.seen_at)
+            .limit(_AT_ONCE)
+        )
+        judged = [
+            (picture.id, picture.seen_at, _is_used(tx, picture)) for picture in tx.scalars(old)
+        ]
     removed = 0
     for id_, seen_at, is_used in judged:
         with db.begin() as tx:
@@ -105,9 +131,13 @@ def remove_unused(db: Database) -> int:
 
 
 def _is_used(tx: Session, picture: Picture) -> bool:
-    """Whether an entry, a story, an earlier text of an entry or a form that somebody is writing in shows it."""
+    """Whether an entry, a story, an earlier text of an entry or a form that somebody is writing in
+    shows it.
+    """
     shown = select(EntryPicture.entry_id).where(EntryPicture.picture_id == picture.id).limit(1)
     heads = select(Stream.id).where(Stream.picture_id == picture.id).limit(1)
-    texts = select(Revision.id).where(cast(Revision.content, Text).contains(picture.sha256)).limit(1)
+    texts = (
+        select(Revision.id).where(cast(Revision.content, Text).contains(picture.sha256)).limit(1)
+    )
     forms = select(KeptForm.id).where(cast(KeptForm.fields, Text).contains(picture.sha256)).limit(1)
     return any(tx.scalar(query) is not None for query in (shown, heads, texts, forms))

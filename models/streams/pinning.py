@@ -21,7 +21,9 @@ _PINNED = text("entry.pinned_at IS NOT NULL")  # word for word as in the partial
 
 
 def pin(db: Database, actor: Actor, uid: str) -> Entry:
-    """Let an entry stand on top of its story's page.  Nobody is alerted, and its text and dates stay."""
+    """Let an entry stand on top of its story's page. Nobody is alerted, and its text and dates
+    stay.
+    """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
@@ -29,7 +31,12 @@ def pin(db: Database, actor: Actor, uid: str) -> Entry:
             raise Conflict(f"This entry is {entry.state.value}; only what is out can be pinned.")
         if entry.pinned_at is None:
             touch(tx, entry.stream)  # first: it lets nobody else pin meanwhile
-            if tx.execute(select(func.count()).select_from(Entry).where(*_pinned(entry.stream_id))).scalar_one() >= MOST:
+            if (
+                tx.execute(
+                    select(func.count()).select_from(Entry).where(*_pinned(entry.stream_id))
+                ).scalar_one()
+                >= MOST
+            ):
                 raise Conflict(f"{MOST} entries of this story are pinned already. Unpin one first.")
             entry.pinned_at = now(tx)
         return entry
@@ -47,8 +54,15 @@ def unpin(db: Database, actor: Actor, uid: str) -> Entry:
 
 
 def pinned(tx: Session, stream_id: int) -> Sequence[Entry]:
-    """What is pinned in a story, the last pinned first; what is withdrawn keeps its pin for when it is restored."""
-    return tx.scalars(entries().where(*_pinned(stream_id)).order_by(Entry.pinned_at.desc(), Entry.id.desc()).limit(MOST)).all()
+    """What is pinned in a story, the last pinned first; what is withdrawn keeps its pin for when it
+    is restored.
+    """
+    return tx.scalars(
+        entries()
+        .where(*_pinned(stream_id))
+        .order_by(Entry.pinned_at.desc(), Entry.id.desc())
+        .limit(MOST)
+    ).all()
 
 
 def _pinned(stream_id: int) -> tuple[Any, ...]:

@@ -14,7 +14,9 @@ from models.tables.stories import Entry, EntryState, Revision, RevisionKind, Str
 
 @dataclass(frozen=True)
 class WaitingAlert:
-    """An alert that waits on the desk; ``second``: for somebody else than ``account_id``, who wrote what it would tell."""
+    """An alert that waits on the desk; ``second``: for somebody else than ``account_id``, who wrote
+    what it would tell.
+    """
 
     id: int
     since: datetime
@@ -26,14 +28,29 @@ class WaitingAlert:
     stream: str
 
 
-def waiting_alerts(tx: Session, *, entry_id: int | None = None, limit: int = 100) -> Sequence[WaitingAlert]:
+def waiting_alerts(
+    tx: Session, *, entry_id: int | None = None, limit: int = 100
+) -> Sequence[WaitingAlert]:
     """Alerts that wait on the desk, the oldest first: all, or those of one entry."""
     query = (
-        select(Alert.id, Alert.created_at, Alert.waits_for, Revision.kind, last_hand(Entry.id), Entry.uid, Entry.title, Stream.title)
+        select(
+            Alert.id,
+            Alert.created_at,
+            Alert.waits_for,
+            Revision.kind,
+            last_hand(Entry.id),
+            Entry.uid,
+            Entry.title,
+            Stream.title,
+        )
         .join(Revision, Revision.id == Alert.revision_id)
         .join(Entry, Entry.id == Revision.entry_id)
         .join(Stream, Stream.id == Entry.stream_id)
-        .where(Alert.waits_for.is_not(None), Alert.stopped_at.is_(None), Entry.state == EntryState.PUBLISHED)
+        .where(
+            Alert.waits_for.is_not(None),
+            Alert.stopped_at.is_(None),
+            Entry.state == EntryState.PUBLISHED,
+        )
     )
     if entry_id is not None:
         query = query.where(Entry.id == entry_id)

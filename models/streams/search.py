@@ -1,4 +1,5 @@
-"""The search over all entries: FTS5 on SQLite, a tsvector on PostgreSQL, with the same words and the same answers.
+"""The search over all entries: FTS5 on SQLite, a tsvector on PostgreSQL, with the same words and
+the same answers.
 
 `models.text.search_index` keeps the table.
 """
@@ -27,8 +28,16 @@ class Found:
     older: int | None
 
 
-def search(tx: Session, typed: str, *, stream: Stream | None = None, public: bool = True, before: int | None = None) -> Found:
-    """Entries that hold all these words, the one begun last first; whatever is typed is taken, and may find none.
+def search(
+    tx: Session,
+    typed: str,
+    *,
+    stream: Stream | None = None,
+    public: bool = True,
+    before: int | None = None,
+) -> Found:
+    """Entries that hold all these words, the one begun last first; whatever is typed is taken, and
+    may find none.
 
     ``public``: those that readers may see; else drafts and all others, too.
     """
@@ -37,10 +46,14 @@ def search(tx: Session, typed: str, *, stream: Stream | None = None, public: boo
         return Found((), [], None)
     ids = tx.scalars(_matching(tx, wanted, stream, public, before)).all()
     found = {entry.id: entry for entry in tx.scalars(entries().where(Entry.id.in_(ids[:PAGE])))}
-    return Found(wanted, [found[id_] for id_ in ids[:PAGE]], ids[PAGE - 1] if len(ids) > PAGE else None)
+    return Found(
+        wanted, [found[id_] for id_ in ids[:PAGE]], ids[PAGE - 1] if len(ids) > PAGE else None
+    )
 
 
-def _matching(tx: Session, wanted: Sequence[Term], stream: Stream | None, public: bool, before: int | None) -> Select[int]:
+def _matching(
+    tx: Session, wanted: Sequence[Term], stream: Stream | None, public: bool, before: int | None
+) -> Select[int]:
     shown = select(Entry.id).join(Stream, Stream.id == Entry.stream_id)
     if public:
         shown = shown.where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
@@ -54,29 +67,48 @@ def _by_fts5(shown: Select[int], wanted: Iterable[Term], before: int) -> Select[
     """It gives hits in the order of their ids, so that no more entries are read than fill a page."""
     id_: ColumnClause[int] = column("rowid")
     index = table("entry_search", id_)
-    hits = shown.join(index, index.c.rowid == Entry.id).where(text("entry_search MATCH :wanted").bindparams(wanted=_lite(wanted)))
+    hits = shown.join(index, index.c.rowid == Entry.id).where(
+        text("entry_search MATCH :wanted").bindparams(wanted=_lite(wanted))
+    )
     return hits.where(index.c.rowid < before).order_by(index.c.rowid.desc())
 
 
 def _by_vector(shown: Select[int], wanted: Iterable[Term], before: int) -> Select[int]:
     """The hits first and by themselves, then their entries one by one until a page is full.
 
-    Left to choose, PostgreSQL walks all entries from the newest on: it takes a word of which the beginning is enough for a frequent one.
+    Left to choose, PostgreSQL walks all entries from the newest on: it takes a word of which the
+    beginning is enough for a frequent one.
     """
     id_: ColumnClause[int] = column("entry_id")
     matches = text("words @@ CAST(:wanted AS tsquery)").bindparams(wanted=_vector_query(wanted))
-    hits = select(table("entry_search", id_).c.entry_id).where(matches, id_ < before).cte("hits").prefix_with("MATERIALIZED")
+    hits = (
+        select(table("entry_search", id_).c.entry_id)
+        .where(matches, id_ < before)
+        .cte("hits")
+        .prefix_with("MATERIALIZED")
+    )
     newest = select(hits.c.entry_id).order_by(hits.c.entry_id.desc()).subquery()
-    entry = shown.where(Entry.id == newest.c.entry_id).limit(1).lateral()  # the limit keeps it a look-up
-    return select(entry.c.id).select_from(newest).join(entry, true()).order_by(newest.c.entry_id.desc())
+    # the limit keeps it a look-up
+    entry = shown.where(Entry.id == newest.c.entry_id).limit(1).lateral()
+    return (
+        select(entry.c.id)
+        .select_from(newest)
+        .join(entry, true())
+        .order_by(newest.c.entry_id.desc())
+    )
 
 
 def _lite(wanted: Iterable[Term]) -> str:
-    """In the language of FTS5.  A folded word is letters and digits, so none can be anything else in it."""
+    """In the language of FTS5. A folded word is letters and digits, so none can be anything else in
+    it.
+    """
     return " AND ".join(f'"{" ".join(term.words)}"{" *" if term.begun else ""}' for term in wanted)
 
 
 def _vector_query(wanted: Iterable[Term]) -> str:
     """The same in PostgreSQL's."""
-    phrases = (" <-> ".join(f"'{word}'" for word in term.words) + (":*" if term.begun else "") for term in wanted)
+    phrases = (
+        " <-> ".join(f"'{word}'" for word in term.words) + (":*" if term.begun else "")
+        for term in wanted
+    )
     return " & ".join(f"({phrase})" for phrase in phrases)

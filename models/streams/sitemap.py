@@ -8,7 +8,9 @@ from sqlalchemy.orm import Session
 
 from models.tables.stories import CLOSED, Entry, EntryState, Stream
 
-PART = 10_000  # seqs, and so entries at most, in a part; a sitemap may hold 50,000 addresses, but is made whenever it is asked for
+# seqs, and so entries at most, in a part; a sitemap may hold 50,000 addresses, but is made whenever
+# it is asked for
+PART = 10_000
 
 
 def parts(tx: Session) -> Sequence[int]:
@@ -20,7 +22,11 @@ def parts(tx: Session) -> Sequence[int]:
 
 def stories(tx: Session) -> Sequence[tuple[str, datetime]]:
     """Slug and last change of each public story."""
-    query = select(Stream.slug, Stream.changed_at).where(Stream.state.not_in(CLOSED)).order_by(Stream.id)
+    query = (
+        select(Stream.slug, Stream.changed_at)
+        .where(Stream.state.not_in(CLOSED))
+        .order_by(Stream.id)
+    )
     return [(slug, at) for slug, at in tx.execute(query)]
 
 
@@ -28,4 +34,6 @@ def entries_of(tx: Session, part: int) -> Sequence[tuple[str, str, datetime | No
     """The story's slug, uid and last significant change of each public entry of a part."""
     query = select(Stream.slug, Entry.uid, Entry.updated_at).join(Entry.stream).order_by(Entry.seq)
     within = (Entry.seq >= part * PART, Entry.seq < (part + 1) * PART)
-    return tx.execute(query.where(*within, Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))).all()
+    return tx.execute(
+        query.where(*within, Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
+    ).all()

@@ -8,9 +8,18 @@ from models.tables.stories import Stream
 
 
 def owe_ending(tx: Session, stream: Stream) -> None:
-    """Owe the followers of a stream the word that it has ended; its counter must have moved for that already.
+    """Owe the followers of a stream the word that it has ended; its counter must have moved for
+    that already.
 
-    May be owed again when it was opened meanwhile: who was told and heard of no entry since is not told twice.
+    May be owed again when it was opened meanwhile: who was told and heard of no entry since is not
+    told twice.
     """
-    alert = Alert(kind=AlertKind.ENDING, stream_id=stream.id, seq=stream.seq, public_seq=stream.seq, priority=1, created_at=now(tx))
+    alert = Alert(
+        kind=AlertKind.ENDING,
+        stream_id=stream.id,
+        seq=stream.seq,
+        public_seq=stream.seq,
+        priority=1,
+        created_at=now(tx),
+    )
     tx.add_all([alert, *(Fanout(alert=alert, lane=lane) for lane in Lane)])

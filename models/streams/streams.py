@@ -35,9 +35,11 @@ PREFIX, MAIL_TEXT = 60, 1_000  # characters at most
 
 @dataclass(frozen=True)
 class StreamText:
-    """What an editor decides about a stream; the overview is Markdown, ``contributors`` slugs or names.
+    """What an editor decides about a stream; the overview is Markdown, ``contributors`` slugs or
+    names.
 
-    What is about mails is plain text: before the subject, on top of them and at their end.  ``color`` is as #b8241a; empty: the site's.
+    What is about mails is plain text: before the subject, on top of them and at their end.
+    ``color`` is as #b8241a; empty: the site's.
     """
 
     title: str
@@ -57,7 +59,11 @@ class StreamText:
     def cleaned(self) -> Self:
         """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
         names = (line("contributor", name, NAME) for name in self.contributors)
-        picture = PictureText(self.picture, self.picture_alt).cleaned(1) if self.picture else PictureText("", "")
+        picture = (
+            PictureText(self.picture, self.picture_alt).cleaned(1)
+            if self.picture
+            else PictureText("", "")
+        )
         return replace(
             self,
             title=line("title", self.title, TITLE, required=True),
@@ -80,7 +86,15 @@ class StreamText:
         names = tuple(person.slug for person in stream.contributors)
         around = (stream.subject_prefix or "", stream.mail_intro or "", stream.mail_footer or "")
         picture = (stream.picture.sha256, stream.picture_alt) if stream.picture else ()
-        said = (stream.title, stream.dek, stream.overview, names, stream.language, stream.timezone, stream.feed_text)
+        said = (
+            stream.title,
+            stream.dek,
+            stream.overview,
+            names,
+            stream.language,
+            stream.timezone,
+            stream.feed_text,
+        )
         return cls(*said, *around, stream.color or "", *picture)
 
     @property
@@ -101,18 +115,32 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
             return stream
         must_be_free(tx, slug)
         moment, uid = now(tx), new_uid()
-        stream = Stream(uid=uid, guid=mint_guid(tx, uid, moment), slug=slug, seq=next_seq(tx), created_at=moment, changed_at=moment)
+        stream = Stream(
+            uid=uid,
+            guid=mint_guid(tx, uid, moment),
+            slug=slug,
+            seq=next_seq(tx),
+            created_at=moment,
+            changed_at=moment,
+        )
         _fill(tx, stream, text, overview_html)
         tx.add(stream)
         return stream
 
 
 def edit_stream(
-    db: Database, actor: Actor, slug: str, text: StreamText, *, former: str | None = None, move_to: str | None = None
+    db: Database,
+    actor: Actor,
+    slug: str,
+    text: StreamText,
+    *,
+    former: str | None = None,
+    move_to: str | None = None,
 ) -> Stream:
     """Make the stream say that, perhaps at another address; what it says already changes nothing.
 
-    ``former`` is the fingerprint of what the caller looked at: Conflict where somebody else changed it meanwhile.
+    ``former`` is the fingerprint of what the caller looked at: Conflict where somebody else changed
+    it meanwhile.
     """
     actor.must_be(Role.EDITOR)
     text, move_to = text.cleaned(), checked_slug(move_to or slug)
@@ -122,8 +150,12 @@ def edit_stream(
         stream = get_stream(tx, slug)
         present = StreamText.of(stream)
         if former not in (None, present.fingerprint):
-            raise Conflict("Somebody else changed this story meanwhile. Compare both texts, then save again.")
-        text = replace(text, contributors=tuple(person.slug for person in resolve(tx, text.contributors)))
+            raise Conflict(
+                "Somebody else changed this story meanwhile. Compare both texts, then save again."
+            )
+        text = replace(
+            text, contributors=tuple(person.slug for person in resolve(tx, text.contributors))
+        )
         moved = move(tx, stream, move_to)
         if text != present:
             stream.credits.clear()
@@ -145,7 +177,10 @@ def _fill(tx: Session, stream: Stream, text: StreamText, overview_html: str) -> 
     use_pictures(tx, [text.picture] if text.picture else [])
     picture = pictures_named(tx, [text.picture]).get(text.picture)
     stream.picture_id, stream.picture_alt = picture.id if picture else None, text.picture_alt
-    stream.credits = [StreamContributor(contributor=person, position=n) for n, person in enumerate(resolve(tx, text.contributors))]
+    stream.credits = [
+        StreamContributor(contributor=person, position=n)
+        for n, person in enumerate(resolve(tx, text.contributors))
+    ]
 
 
 def _color(value: str) -> str:
@@ -183,22 +218,36 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
 
 def find_stream(tx: Session, slug: str) -> Stream | None:
     """The stream of that slug, if there is one that is not deleted; nothing of it loaded."""
-    return tx.scalar(select(Stream).where(Stream.slug == slug, Stream.state != StreamState.DELETED)) if is_slug(slug) else None
+    return (
+        tx.scalar(select(Stream).where(Stream.slug == slug, Stream.state != StreamState.DELETED))
+        if is_slug(slug)
+        else None
+    )
 
 
 def language_of(tx: Session, slug: str) -> str | None:
     """The language of a story that the public may see, or could."""
-    return tx.scalar(select(Stream.language).where(Stream.slug == slug, Stream.state != StreamState.HIDDEN)) if is_slug(slug) else None
+    return (
+        tx.scalar(
+            select(Stream.language).where(Stream.slug == slug, Stream.state != StreamState.HIDDEN)
+        )
+        if is_slug(slug)
+        else None
+    )
 
 
 def list_streams(tx: Session, *, public: bool = False) -> Sequence[Stream]:
     """All but deleted ones, and to the public but hidden ones; the one with the latest entry first."""
     left_out = CLOSED if public else (StreamState.DELETED,)
-    return tx.scalars(select(Stream).where(Stream.state.not_in(left_out)).order_by(*LATEST_FIRST)).all()
+    return tx.scalars(
+        select(Stream).where(Stream.state.not_in(left_out)).order_by(*LATEST_FIRST)
+    ).all()
 
 
 def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) -> Stream:
-    """Hide, open, end, re-open or delete a stream.  When one ends that the public saw, its followers are owed a last word."""
+    """Hide, open, end, re-open or delete a stream. When one ends that the public saw, its followers
+    are owed a last word.
+    """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         stream = get_stream(tx, slug)
@@ -214,11 +263,15 @@ def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) 
 
 
 def touch(tx: Session, stream: Stream, *, more: int = 0) -> int:
-    """Say that the public sees something new of this stream, and ``more`` of its entries; returns the site's counter."""
+    """Say that the public sees something new of this stream, and ``more`` of its entries; returns
+    the site's counter.
+    """
     stream.seq = next_seq(tx)
     stream.changed_at = now(tx)
     if more:  # in SQL: another node may have counted since this one read it
-        tx.execute(update(Stream).where(Stream.id == stream.id).values(published=Stream.published + more))
+        tx.execute(
+            update(Stream).where(Stream.id == stream.id).values(published=Stream.published + more)
+        )
     return stream.seq
 
 
@@ -236,7 +289,13 @@ def quiet_streams(db: Database) -> int:
         since = now(tx) - QUIET_AFTER
         silent = Stream.last_entry_at < since
         new = Stream.last_entry_at.is_(None) & (Stream.created_at < since)
-        still = tx.scalars(select(Stream.id).where(Stream.state == StreamState.LIVE, silent | new)).all()
+        still = tx.scalars(
+            select(Stream.id).where(Stream.state == StreamState.LIVE, silent | new)
+        ).all()
         if still:
-            tx.execute(update(Stream).where(Stream.id.in_(still)).values(state=StreamState.QUIET, seq=next_seq(tx), changed_at=now(tx)))
+            tx.execute(
+                update(Stream)
+                .where(Stream.id.in_(still))
+                .values(state=StreamState.QUIET, seq=next_seq(tx), changed_at=now(tx))
+            )
         return len(still)

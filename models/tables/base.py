@@ -1,4 +1,6 @@
-"""What every table shares: names of constraints, UTC times, enums as their values, wide keys, random uids."""
+"""What every table shares: names of constraints, UTC times, enums as their values, wide keys,
+random uids.
+"""
 
 import enum
 import secrets
@@ -48,16 +50,23 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads it from the class
         datetime: UtcDateTime(),
         enum.Enum: Enum(
-            enum.Enum, native_enum=False, create_constraint=False, length=16, values_callable=lambda kind: [m.value for m in kind]
+            enum.Enum,
+            native_enum=False,
+            create_constraint=False,
+            length=16,
+            values_callable=lambda kind: [m.value for m in kind],
         ),
         dict[str, Any]: JSON,
     }
 
 
-BigId = Annotated[int, mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)]
+BigId = Annotated[
+    int, mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+]
 Uid = Annotated[str, mapped_column(String(32), unique=True)]
 
-_ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"  # no vowels, so no words; nothing that reads like another
+# no vowels, so no words; nothing that reads like another
+_ALPHABET = "23456789bcdfghjkmnpqrstvwxyz"
 
 
 def new_uid(length: int = 7) -> str:

@@ -63,7 +63,8 @@ class Recipient(Base):
     __tablename__ = "recipient"
     __table_args__ = (
         UniqueConstraint("kind", "address"),
-        # A fan-out to channels walks them without meeting the mail addresses, which may be many more.
+        # A fan-out to channels walks them without meeting the mail addresses, which may be many
+        # more.
         Index(None, "lane", "id"),
         # The desk lists those of one state, and all of a domain.
         Index(None, "kind", "state", "id"),
@@ -74,8 +75,10 @@ class Recipient(Base):
     id: Mapped[BigId]
     uid: Mapped[Uid]
     kind: Mapped[RecipientKind]
-    address: Mapped[str] = mapped_column(_ADDRESS)  # the normalised e-mail address, or the channel's name
-    domain: Mapped[str] = mapped_column(String(255), default=_domain, server_default=text("''"))  # of a mail address
+    # the normalised e-mail address, or the channel's name
+    address: Mapped[str] = mapped_column(_ADDRESS)
+    # of a mail address
+    domain: Mapped[str] = mapped_column(String(255), default=_domain, server_default=text("''"))
     service: Mapped[str] = mapped_column(String(32), default="mail")
     sealed_url: Mapped[str | None] = mapped_column(Text)  # a channel's Apprise URL, encrypted
     masked_url: Mapped[str] = mapped_column(String(300), default="")
@@ -86,26 +89,42 @@ class Recipient(Base):
     quiet_until: Mapped[time | None]
     paused_until: Mapped[datetime | None]
     state: Mapped[RecipientState]
-    reason: Mapped[str] = mapped_column(String(500), default="")  # why it is ended or suppressed, in the remote's words
+    # why it is ended or suppressed, in the remote's words
+    reason: Mapped[str] = mapped_column(String(500), default="")
     confirmed_at: Mapped[datetime | None]
-    consent: Mapped[dict[str, Any] | None]  # how, where and when they said that they want it: the proof
-    shared: Mapped[bool] = mapped_column(default=False, server_default=false())  # several read that mailbox: one click asks before it ends
+    # how, where and when they said that they want it: the proof
+    consent: Mapped[dict[str, Any] | None]
+    # several read that mailbox: one click asks before it ends
+    shared: Mapped[bool] = mapped_column(default=False, server_default=false())
     ended_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     next_at: Mapped[datetime | None]  # pace: nothing is sent there before
-    refusals: Mapped[int] = mapped_column(default=0)  # running, of a channel; the breaker counts them
-    failing_since: Mapped[datetime | None]  # of a channel: the first failure since a message got through
-    sick_since: Mapped[datetime | None]  # the breaker is open: one real delivery at a time tries it, not before `next_at`
+    # running, of a channel; the breaker counts them
+    refusals: Mapped[int] = mapped_column(default=0)
+    # of a channel: the first failure since a message got through
+    failing_since: Mapped[datetime | None]
+    # the breaker is open: one real delivery at a time tries it, not before `next_at`
+    sick_since: Mapped[datetime | None]
 
     @hybrid_property
     def failing(self) -> bool:
-        """Whether it is a channel in use whose breaker is open: the one meaning of "failing" on every page and in every report."""
-        return self.kind is RecipientKind.CHANNEL and self.state is RecipientState.CONFIRMED and self.sick_since is not None
+        """Whether it is a channel in use whose breaker is open: the one meaning of "failing" on
+        every page and in every report.
+        """
+        return (
+            self.kind is RecipientKind.CHANNEL
+            and self.state is RecipientState.CONFIRMED
+            and self.sick_since is not None
+        )
 
     @failing.inplace.expression
     @classmethod
     def _failing(cls) -> ColumnElement[bool]:
-        return and_(cls.kind == RecipientKind.CHANNEL, cls.state == RecipientState.CONFIRMED, cls.sick_since.is_not(None))
+        return and_(
+            cls.kind == RecipientKind.CHANNEL,
+            cls.state == RecipientState.CONFIRMED,
+            cls.sick_since.is_not(None),
+        )
 
 
 class Cadence(enum.Enum):
@@ -138,7 +157,9 @@ class Subscription(Base):
         # A fan-out walks the followers of a stream in the order of their recipients.
         Index(None, "stream_id", "recipient_id"),
         # The ticker asks whose digest is due.
-        Index(None, "next_digest_at", sqlite_where=text(_DIGESTED), postgresql_where=text(_DIGESTED)),
+        Index(
+            None, "next_digest_at", sqlite_where=text(_DIGESTED), postgresql_where=text(_DIGESTED)
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -149,13 +170,16 @@ class Subscription(Base):
     news: Mapped[bool] = mapped_column(default=True, server_default=true())  # wants new entries
     corrections: Mapped[bool] = mapped_column(default=True)  # wants updates and corrections, too
     cadence: Mapped[Cadence] = mapped_column(default=Cadence.AT_ONCE)
-    at_once_from: Mapped[Importance | None]  # of a digest: what matters so much does not wait for it
+    # of a digest: what matters so much does not wait for it
+    at_once_from: Mapped[Importance | None]
     every_minutes: Mapped[int | None]  # of an interval
     digest_time: Mapped[time | None]  # of a daily or weekly one, in the recipient's zone
     digest_day: Mapped[int | None]  # of a weekly one; Monday is 0
     next_digest_at: Mapped[datetime | None]
-    started_seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it began: a clock may be put back
-    digested_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")  # entries up to there were told, or out before
+    # the site's counter when it began: a clock may be put back
+    started_seq: Mapped[int | None] = mapped_column(BigInteger)
+    # entries up to there were told, or out before
+    digested_seq: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     created_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     recipient: Mapped[Recipient] = relationship(lazy="raise")
@@ -167,17 +191,25 @@ class SubscriptionTag(Base):
 
     __tablename__ = "subscription_tag"
 
-    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(
+        ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True
+    )
     slug: Mapped[str] = mapped_column(String(80), primary_key=True)
 
 
 class SubscriptionExcept(Base):
-    """A stream that a subscription to all streams leaves out: it was left, and all the others were not."""
+    """A stream that a subscription to all streams leaves out: it was left, and all the others were
+    not.
+    """
 
     __tablename__ = "subscription_except"
 
-    subscription_id: Mapped[int] = mapped_column(ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True)
-    stream_id: Mapped[int] = mapped_column(ForeignKey("stream.id", ondelete="CASCADE"), primary_key=True)
+    subscription_id: Mapped[int] = mapped_column(
+        ForeignKey("subscription.id", ondelete="CASCADE"), primary_key=True
+    )
+    stream_id: Mapped[int] = mapped_column(
+        ForeignKey("stream.id", ondelete="CASCADE"), primary_key=True
+    )
 
 
 class AlertKind(enum.Enum):
@@ -202,18 +234,25 @@ class Alert(Base):
 
     id: Mapped[BigId]
     kind: Mapped[AlertKind]
-    revision_id: Mapped[int | None] = mapped_column(ForeignKey("revision.id", ondelete="CASCADE"), unique=True)
+    revision_id: Mapped[int | None] = mapped_column(
+        ForeignKey("revision.id", ondelete="CASCADE"), unique=True
+    )
     stream_id: Mapped[int | None] = mapped_column(BigInteger)  # of an ending
-    seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it was owed; a digest tells what came up to there
-    public_seq: Mapped[int | None] = mapped_column(BigInteger)  # the counter when its cause became public; who followed later is not told
+    # the site's counter when it was owed; a digest tells what came up to there
+    seq: Mapped[int | None] = mapped_column(BigInteger)
+    # the counter when its cause became public; who followed later is not told
+    public_seq: Mapped[int | None] = mapped_column(BigInteger)
     slot: Mapped[str | None] = mapped_column(String(40))
     cadence: Mapped[Cadence | None]
     notice: Mapped[dict[str, Any] | None]  # the name of a notice and its values
-    priority: Mapped[int] = mapped_column(default=1)  # -1 of a hold, 0 breaking and notices, 1 normal, 2 digest
+    # -1 of a hold, 0 breaking and notices, 1 normal, 2 digest
+    priority: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
-    waits_for: Mapped[str | None] = mapped_column(String(16))  # why it waits on the desk for an editor: second, or most
-    held_at: Mapped[datetime | None]  # its first delivery would leave so late that an operator decides
+    # why it waits on the desk for an editor: second, or most
+    waits_for: Mapped[str | None] = mapped_column(String(16))
+    # its first delivery would leave so late that an operator decides
+    held_at: Mapped[datetime | None]
     resumed_at: Mapped[datetime | None]  # when an operator let it go, however late it was
     finished_at: Mapped[datetime | None]  # nothing of it is owed any more
     folded_at: Mapped[datetime | None]  # only its tallies are left; it never expands again
@@ -227,7 +266,13 @@ class Fanout(Base):
     __table_args__ = (
         UniqueConstraint("alert_id", "lane"),
         # Workers ask which are not done.
-        Index(None, "lane", "id", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")),
+        Index(
+            None,
+            "lane",
+            "id",
+            sqlite_where=text("done_at IS NULL"),
+            postgresql_where=text("done_at IS NULL"),
+        ),
         {"sqlite_autoincrement": True},
     )
 
@@ -274,9 +319,22 @@ class Delivery(Base):
         # A recipient gets an alert once, however often a worker restarts.
         UniqueConstraint("alert_id", "recipient_id"),
         # A lane's claim asks only for rows that it may take now, the most urgent first.
-        Index(None, "lane", "priority", "due_at", "id", sqlite_where=text("state = 'queued'"), postgresql_where=text("state = 'queued'")),
+        Index(
+            None,
+            "lane",
+            "priority",
+            "due_at",
+            "id",
+            sqlite_where=text("state = 'queued'"),
+            postgresql_where=text("state = 'queued'"),
+        ),
         # The ticker releases leases that ran out.
-        Index(None, "lease_until", sqlite_where=text("state = 'claimed'"), postgresql_where=text("state = 'claimed'")),
+        Index(
+            None,
+            "lease_until",
+            sqlite_where=text("state = 'claimed'"),
+            postgresql_where=text("state = 'claimed'"),
+        ),
         # What else is owed to a channel, which may be told in one message.
         Index(
             "ix_delivery_chat_owed",
@@ -294,7 +352,13 @@ class Delivery(Base):
             postgresql_where=text("state IN ('failed', 'unknown')"),
         ),
         # Which digests a recipient had since a moment, and whether one of them still waits.
-        Index("ix_delivery_digest", "recipient_id", "alert_id", sqlite_where=text("priority = 2"), postgresql_where=text("priority = 2")),
+        Index(
+            "ix_delivery_digest",
+            "recipient_id",
+            "alert_id",
+            sqlite_where=text("priority = 2"),
+            postgresql_where=text("priority = 2"),
+        ),
         # What a recipient was told, and whether an earlier revision still waits.
         Index(None, "recipient_id", "id"),
         {"sqlite_autoincrement": True},  # a deleted row's id is never given to a newcomer
@@ -304,7 +368,10 @@ class Delivery(Base):
     uid: Mapped[Uid]  # the Message-ID is made from it
     alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id", ondelete="CASCADE"))
     recipient_id: Mapped[int] = mapped_column(ForeignKey("recipient.id", ondelete="CASCADE"))
-    subscription_id: Mapped[int | None] = mapped_column(ForeignKey("subscription.id", ondelete="SET NULL"))  # why one gets it
+    # why one gets it
+    subscription_id: Mapped[int | None] = mapped_column(
+        ForeignKey("subscription.id", ondelete="SET NULL")
+    )
     lane: Mapped[Lane]
     priority: Mapped[int]
     state: Mapped[DeliveryState] = mapped_column(default=DeliveryState.QUEUED)
@@ -313,7 +380,8 @@ class Delivery(Base):
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
     lease_until: Mapped[datetime | None]
-    lost_leases: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # in a row that ran out before anything was sent
+    # in a row that ran out before anything was sent
+    lost_leases: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     claim_token: Mapped[str | None] = mapped_column(String(32))
     started_at: Mapped[datetime | None]  # the attempt began, so the message may be out
     # When an attempt may first have delivered it without an answer that says so.  It outlives all
@@ -321,7 +389,8 @@ class Delivery(Base):
     may_have_arrived_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
     last_reply: Mapped[str | None] = mapped_column(String(500))
-    folded_into: Mapped[int | None] = mapped_column(BigInteger)  # told inside the message of that delivery, to the same channel
+    # told inside the message of that delivery, to the same channel
+    folded_into: Mapped[int | None] = mapped_column(BigInteger)
     alert: Mapped[Alert] = relationship(lazy="raise")
     recipient: Mapped[Recipient] = relationship(lazy="raise")
 
@@ -335,16 +404,22 @@ TOLD_STATE = case(
 )
 """State of a delivery as far as its recipient's knowledge goes: unknown where an earlier attempt
 may have arrived, whatever became of the row since."""
-MAY_HAVE_BEEN_TOLD = TOLD_STATE.in_([DeliveryState.SENT, DeliveryState.CLAIMED, DeliveryState.UNKNOWN])
+MAY_HAVE_BEEN_TOLD = TOLD_STATE.in_(
+    [DeliveryState.SENT, DeliveryState.CLAIMED, DeliveryState.UNKNOWN]
+)
 """The recipient of a delivery may know what it tells."""
 
 
 class Tally(Base):
-    """How many deliveries of an alert came to a state, as one worker counted: summed on read, so that workers never meet."""
+    """How many deliveries of an alert came to a state, as one worker counted: summed on read, so
+    that workers never meet.
+    """
 
     __tablename__ = "tally"
 
-    alert_id: Mapped[int] = mapped_column(ForeignKey("alert.id", ondelete="CASCADE"), primary_key=True)
+    alert_id: Mapped[int] = mapped_column(
+        ForeignKey("alert.id", ondelete="CASCADE"), primary_key=True
+    )
     worker: Mapped[str] = mapped_column(String(64), primary_key=True)
     lane: Mapped[Lane] = mapped_column(primary_key=True)
     state: Mapped[DeliveryState] = mapped_column(primary_key=True)  # queued: owed in all
@@ -354,7 +429,9 @@ class Tally(Base):
 
 
 class DailySum(Base):
-    """A number as it stood at the end of a day (UTC), for plots: counting it again would read everything."""
+    """A number as it stood at the end of a day (UTC), for plots: counting it again would read
+    everything.
+    """
 
     __tablename__ = "daily_sum"
 
@@ -381,12 +458,15 @@ class SendMark(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(BigInteger)
-    transaction_id: Mapped[int | None] = mapped_column(BigInteger)  # PostgreSQL's, that wrote the row
+    # PostgreSQL's, that wrote the row
+    transaction_id: Mapped[int | None] = mapped_column(BigInteger)
     timeline: Mapped[int | None]  # PostgreSQL's, when the row was written
 
 
 class Pause(Base):
-    """Something that all nodes wait for until a moment: a mail server that is away, a target that refuses."""
+    """Something that all nodes wait for until a moment: a mail server that is away, a target that
+    refuses.
+    """
 
     __tablename__ = "pause"
 

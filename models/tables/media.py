@@ -13,16 +13,22 @@ EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
 
 class Picture(Base):
-    """A picture that somebody sent, in up to three sizes; named by the SHA-256 of the largest, so that the same one is stored once."""
+    """A picture that somebody sent, in up to three sizes; named by the SHA-256 of the largest, so
+    that the same one is stored once.
+    """
 
     __tablename__ = "picture"
 
     id: Mapped[BigId]
     sha256: Mapped[str] = mapped_column(String(64), unique=True)
     account_id: Mapped[int | None] = mapped_column(ForeignKey("account.id"))
-    seen_at: Mapped[datetime] = mapped_column(index=True)  # when it was last sent, used, or looked for and found in use
+    # when it was last sent, used, or looked for and found in use
+    seen_at: Mapped[datetime] = mapped_column(index=True)
     files: Mapped[list["PictureFile"]] = relationship(
-        order_by="PictureFile.width", cascade="all, delete-orphan", lazy="raise", back_populates="picture"
+        order_by="PictureFile.width",
+        cascade="all, delete-orphan",
+        lazy="raise",
+        back_populates="picture",
     )
 
     @property
@@ -41,8 +47,11 @@ class PictureFile(Base):
 
     __tablename__ = "picture_file"
 
-    picture_id: Mapped[int] = mapped_column(ForeignKey("picture.id", ondelete="CASCADE"), primary_key=True)
-    sha256: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)  # a size of one may be the largest of another
+    picture_id: Mapped[int] = mapped_column(
+        ForeignKey("picture.id", ondelete="CASCADE"), primary_key=True
+    )
+    # a size of one may be the largest of another
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
     media_type: Mapped[str] = mapped_column(String(40))
     width: Mapped[int]
     height: Mapped[int]

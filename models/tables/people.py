@@ -23,7 +23,9 @@ class Role(enum.Enum):
 
 
 class Account(Base):
-    """A person, or the command line, who changes things.  Without an e-mail address nobody can log in as it."""
+    """A person, or the command line, who changes things. Without an e-mail address nobody can log
+    in as it.
+    """
 
     __tablename__ = "account"
 
@@ -38,7 +40,9 @@ class Account(Base):
 
 
 class LinkKind(enum.Enum):
-    """What a link is for: to log in once, or to choose a password, when invited or when it was forgotten."""
+    """What a link is for: to log in once, or to choose a password, when invited or when it was
+    forgotten.
+    """
 
     LOGIN = "login"
     INVITATION = "invitation"
@@ -65,16 +69,20 @@ class LoginSession(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"))
     created_at: Mapped[datetime]
     seen_at: Mapped[datetime | None]  # to the hour
-    browser: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))  # a short name, made of how it names itself
+    # a short name, made of how it names itself
+    browser: Mapped[str] = mapped_column(String(200), default="", server_default=text("''"))
     expires_at: Mapped[datetime]
     account: Mapped[Account] = relationship(lazy="raise")
 
 
 class Throttle(Base):
-    """How often something was tried in the present window, counted in SQL so that it holds across nodes."""
+    """How often something was tried in the present window, counted in SQL so that it holds across
+    nodes.
+    """
 
     __tablename__ = "throttle"
-    __table_args__ = (Index(None, "window_at"),)  # each try removes windows that are over, however many go on
+    # each try removes windows that are over, however many go on
+    __table_args__ = (Index(None, "window_at"),)
 
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
     window_at: Mapped[datetime]

@@ -4,7 +4,18 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, Integer, String, Text, UniqueConstraint, and_, text
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    and_,
+    text,
+)
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
@@ -19,13 +30,18 @@ class Site(Base):
     __tablename__ = "site"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    seq: Mapped[int] = mapped_column(BigInteger, default=0)  # grows by one with every change that the public can see
-    id_authority: Mapped[str] = mapped_column(String(255), default="")  # of tag: ids; never changed once set
+    # grows by one with every change that the public can see
+    seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    # of tag: ids; never changed once set
+    id_authority: Mapped[str] = mapped_column(String(255), default="")
     sending_paused: Mapped[bool] = mapped_column(default=False)
-    fingerprint: Mapped[str | None] = mapped_column(String(300))  # where this database ran last; a copy is held
-    held_reason: Mapped[str | None] = mapped_column(String(300))  # why sending waits for `storywire resume`
+    # where this database ran last; a copy is held
+    fingerprint: Mapped[str | None] = mapped_column(String(300))
+    # why sending waits for `storywire resume`
+    held_reason: Mapped[str | None] = mapped_column(String(300))
     heartbeat_at: Mapped[datetime | None]  # when a worker last looked for work
-    key_check: Mapped[str | None] = mapped_column(String(64))  # derived from the site's key: another key is refused
+    # derived from the site's key: another key is refused
+    key_check: Mapped[str | None] = mapped_column(String(64))
     created_at: Mapped[datetime]
 
 
@@ -74,8 +90,10 @@ class Stream(Base):
     mail_intro: Mapped[str | None] = mapped_column(String(1000))  # plain text, on top of its mails
     mail_footer: Mapped[str | None] = mapped_column(String(1000))
     feed_text: Mapped[FeedText] = mapped_column(default=FeedText.FULL, server_default="full")
-    seq: Mapped[int] = mapped_column(BigInteger, default=0)  # the site's counter at this stream's last public change
-    published: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # how many of its entries are out: counting takes long
+    # the site's counter at this stream's last public change
+    seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    # how many of its entries are out: counting takes long
+    published: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     created_at: Mapped[datetime]
     last_entry_at: Mapped[datetime | None]
     changed_at: Mapped[datetime]
@@ -112,7 +130,9 @@ class StreamContributor(Base):
 
     __tablename__ = "stream_contributor"
 
-    stream_id: Mapped[int] = mapped_column(ForeignKey("stream.id", ondelete="CASCADE"), primary_key=True)
+    stream_id: Mapped[int] = mapped_column(
+        ForeignKey("stream.id", ondelete="CASCADE"), primary_key=True
+    )
     contributor_id: Mapped[int] = mapped_column(ForeignKey("contributor.id"), primary_key=True)
     position: Mapped[int]
     contributor: Mapped[Contributor] = relationship(lazy="raise")
@@ -137,14 +157,17 @@ class Importance(enum.Enum):
 
 
 class FeedDeparture(Base):
-    """When an entry last left a feed while it stayed out: its tag, byline or importance changed, or its stream was closed.
+    """When an entry last left a feed while it stayed out: its tag, byline or importance changed, or
+    its stream was closed.
 
-    A feed's own date must never go back (RFC 4287 section 4.2.15), and the entries that left no longer tell it.
+    A feed's own date must never go back (RFC 4287 section 4.2.15), and the entries that left no
+    longer tell it.
     """
 
     __tablename__ = "feed_departure"
 
-    feed: Mapped[str] = mapped_column(String(120), primary_key=True)  # as `models.streams.feed_departures` names feeds
+    # as `models.streams.feed_departures` names feeds
+    feed: Mapped[str] = mapped_column(String(120), primary_key=True)
     left_at: Mapped[datetime]
 
 
@@ -163,25 +186,68 @@ class Entry(Base):
         # A double tap posts once.
         UniqueConstraint("account_id", "request_key"),
         # The ticker asks which scheduled entries are due.
-        Index(None, "publish_at", sqlite_where=text("state = 'scheduled'"), postgresql_where=text("state = 'scheduled'")),
+        Index(
+            None,
+            "publish_at",
+            sqlite_where=text("state = 'scheduled'"),
+            postgresql_where=text("state = 'scheduled'"),
+        ),
         # Pages and feeds cut their windows by seq.
         Index(None, "stream_id", "seq"),
         Index(None, "seq"),
         # The version of an archive is the last change among its entries and older ones.
         Index(None, "stream_id", "changed_at"),
         Index(None, "changed_at"),
-        # Feeds show again what readers should notice: corrections of entries that left the window, and withdrawals.
-        Index("ix_entry_noticed", "updated_at", sqlite_where=text(_NOTICED), postgresql_where=text(_NOTICED)),
-        Index("ix_entry_noticed_of", "stream_id", "updated_at", sqlite_where=text(_NOTICED), postgresql_where=text(_NOTICED)),
+        # Feeds show again what readers should notice: corrections of entries that left the window,
+        # and withdrawals.
+        Index(
+            "ix_entry_noticed",
+            "updated_at",
+            sqlite_where=text(_NOTICED),
+            postgresql_where=text(_NOTICED),
+        ),
+        Index(
+            "ix_entry_noticed_of",
+            "stream_id",
+            "updated_at",
+            sqlite_where=text(_NOTICED),
+            postgresql_where=text(_NOTICED),
+        ),
         # Pages ask for the latest dates of a stream, and how many it has.
-        Index("ix_entry_published", "stream_id", "published_at", sqlite_where=text(_OUT), postgresql_where=text(_OUT)),
+        Index(
+            "ix_entry_published",
+            "stream_id",
+            "published_at",
+            sqlite_where=text(_OUT),
+            postgresql_where=text(_OUT),
+        ),
         # Feeds of all streams show the newest by date.
-        Index("ix_entry_dated", "published_at", sqlite_where=text(_OUT), postgresql_where=text(_OUT)),
-        Index("ix_entry_within", "stream_id", "state", sqlite_where=text(_WITHIN), postgresql_where=text(_WITHIN)),
+        Index(
+            "ix_entry_dated", "published_at", sqlite_where=text(_OUT), postgresql_where=text(_OUT)
+        ),
+        Index(
+            "ix_entry_within",
+            "stream_id",
+            "state",
+            sqlite_where=text(_WITHIN),
+            postgresql_where=text(_WITHIN),
+        ),
         # A page shows on top what is pinned.
-        Index("ix_entry_pinned", "stream_id", "pinned_at", sqlite_where=text(_PINNED), postgresql_where=text(_PINNED)),
+        Index(
+            "ix_entry_pinned",
+            "stream_id",
+            "pinned_at",
+            sqlite_where=text(_PINNED),
+            postgresql_where=text(_PINNED),
+        ),
         # The feed of key entries.
-        Index("ix_entry_raised", "stream_id", "seq", sqlite_where=text(_RAISED), postgresql_where=text(_RAISED)),
+        Index(
+            "ix_entry_raised",
+            "stream_id",
+            "seq",
+            sqlite_where=text(_RAISED),
+            postgresql_where=text(_RAISED),
+        ),
     )
 
     id: Mapped[BigId]
@@ -200,14 +266,20 @@ class Entry(Base):
     importance: Mapped[Importance] = mapped_column(default=Importance.NORMAL)
     alerts: Mapped[bool] = mapped_column(default=True)  # followers are told when it is published
     pinned_at: Mapped[datetime | None]
-    submitted_by: Mapped[int | None] = mapped_column(BigInteger)  # the account that asked last for it to go out
-    remark: Mapped[str] = mapped_column(String(1000), default="", server_default=text("''"))  # why an editor returned it
+    # the account that asked last for it to go out
+    submitted_by: Mapped[int | None] = mapped_column(BigInteger)
+    # why an editor returned it
+    remark: Mapped[str] = mapped_column(String(1000), default="", server_default=text("''"))
     publish_at: Mapped[datetime | None]  # when a scheduled entry goes out
-    held_at: Mapped[datetime | None]  # when it was found scheduled for too long ago to go out unasked: an editor decides
-    dated_at: Mapped[datetime | None]  # the time that was chosen: ahead, when to go out; past, the date to bear
+    # when it was found scheduled for too long ago to go out unasked: an editor decides
+    held_at: Mapped[datetime | None]
+    # the time that was chosen: ahead, when to go out; past, the date to bear
+    dated_at: Mapped[datetime | None]
     published_at: Mapped[datetime | None]
-    updated_at: Mapped[datetime | None]  # moves for update, correction, retraction, restore; not for silent edits
-    backdated: Mapped[bool] = mapped_column(default=False, server_default=text("false"))  # was no news when it came out
+    # moves for update, correction, retraction, restore; not for silent edits
+    updated_at: Mapped[datetime | None]
+    # was no news when it came out
+    backdated: Mapped[bool] = mapped_column(default=False, server_default=text("false"))
     seq: Mapped[int | None] = mapped_column(BigInteger)  # the site's counter when it was first out
     created_at: Mapped[datetime]
     changed_at: Mapped[datetime]
@@ -215,12 +287,18 @@ class Entry(Base):
     credits: Mapped[list["EntryContributor"]] = relationship(
         order_by="EntryContributor.position", cascade="all, delete-orphan", lazy="raise"
     )
-    tags: Mapped[list["EntryTag"]] = relationship(order_by="EntryTag.position", cascade="all, delete-orphan", lazy="raise")
-    pictures: Mapped[list["EntryPicture"]] = relationship(order_by="EntryPicture.position", cascade="all, delete-orphan", lazy="raise")
+    tags: Mapped[list["EntryTag"]] = relationship(
+        order_by="EntryTag.position", cascade="all, delete-orphan", lazy="raise"
+    )
+    pictures: Mapped[list["EntryPicture"]] = relationship(
+        order_by="EntryPicture.position", cascade="all, delete-orphan", lazy="raise"
+    )
 
     @hybrid_property
     def late(self) -> bool:
-        """Whether it is scheduled for a time that passed so long ago that it does not go out unasked."""
+        """Whether it is scheduled for a time that passed so long ago that it does not go out
+        unasked.
+        """
         return self.state is EntryState.SCHEDULED and self.held_at is not None
 
     @late.inplace.expression
@@ -239,8 +317,12 @@ class EntryContributor(Base):
 
     __tablename__ = "entry_contributor"
 
-    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id", ondelete="CASCADE"), primary_key=True)
-    contributor_id: Mapped[int] = mapped_column(ForeignKey("contributor.id"), primary_key=True, index=True)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("entry.id", ondelete="CASCADE"), primary_key=True
+    )
+    contributor_id: Mapped[int] = mapped_column(
+        ForeignKey("contributor.id"), primary_key=True, index=True
+    )
     position: Mapped[int]
     contributor: Mapped[Contributor] = relationship(lazy="raise")
 
@@ -250,7 +332,9 @@ class EntryPicture(Base):
 
     __tablename__ = "entry_picture"
 
-    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id", ondelete="CASCADE"), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("entry.id", ondelete="CASCADE"), primary_key=True
+    )
     picture_id: Mapped[int] = mapped_column(ForeignKey("picture.id"), primary_key=True, index=True)
     position: Mapped[int]
     alt: Mapped[str] = mapped_column(String(1000), default="")
@@ -263,7 +347,9 @@ class EntryTag(Base):
 
     __tablename__ = "entry_tag"
 
-    entry_id: Mapped[int] = mapped_column(ForeignKey("entry.id", ondelete="CASCADE"), primary_key=True)
+    entry_id: Mapped[int] = mapped_column(
+        ForeignKey("entry.id", ondelete="CASCADE"), primary_key=True
+    )
     slug: Mapped[str] = mapped_column(String(80), primary_key=True, index=True)
     label: Mapped[str] = mapped_column(String(60))
     position: Mapped[int]
@@ -303,7 +389,12 @@ class Revision(Base):
             sqlite_where=text("state = 'pending'"),
             postgresql_where=text("state = 'pending'"),
         ),
-        Index(None, "apply_at", sqlite_where=text("state = 'pending'"), postgresql_where=text("state = 'pending'")),
+        Index(
+            None,
+            "apply_at",
+            sqlite_where=text("state = 'pending'"),
+            postgresql_where=text("state = 'pending'"),
+        ),
     )
 
     id: Mapped[BigId]

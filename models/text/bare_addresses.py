@@ -1,24 +1,30 @@
 """Web addresses that stand in a text without any mark: where each begins and ends.
 
-Pages, feeds, mails and chats take the same ones for addresses, so each leads to the same place everywhere.
+Pages, feeds, mails and chats take the same ones for addresses, so each leads to the same place
+everywhere.
 """
 
 import re
 from collections.abc import Iterator
 
-# As GFM's extended URL autolinks (https://github.github.com/gfm/ section 6.9), but that a domain may have
-# letters of any script, and that the signs of Chinese and Japanese, which no space follows, end an address.
+# As GFM's extended URL autolinks (https://github.github.com/gfm/ section 6.9), but that a domain
+# may have
+# letters of any script, and that the signs of Chinese and Japanese, which no space follows, end an
+# address.
 _DOMAIN = re.compile(r"https?://[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
 _END = re.compile(r"[\s<>\x00\u200b\u2060\u202a-\u202e\u2066-\u2069\u3000-\u303f\uff00-\uffef]|\Z")
 _START = re.compile(r"(?<![A-Za-z0-9])https?://", re.IGNORECASE)
 _AFTER_IT = frozenset("?!.,:;'\"”’“»…")
 _EMPHASIS = frozenset("*_~")
 _CLOSING = {")": "(", "]": "["}
-_LONGEST_ENTITY = 40  # characters, with room to spare; looked for without an end, each ";" of a long text would cost its length
+# characters, with room to spare; looked for without an end, each ";" of a long text would cost its
+# length
+_LONGEST_ENTITY = 40
 
 
 def address_at(text: str, start: int, *, marks: frozenset[str] = frozenset()) -> str:
-    """The address that begins at ``start``, as it was typed, without the signs of the sentence around it; empty: none.
+    """The address that begins at ``start``, as it was typed, without the signs of the sentence
+    around it; empty: none.
 
     ``marks`` are of the markup that the text is in, and end no address either.
     """
@@ -47,14 +53,22 @@ def addresses_in(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _length(url: str, after_it: frozenset[str]) -> int:
-    """How much of it is the address: no sign that ends a sentence, no bracket that opens outside, no entity."""
+    """How much of it is the address: no sign that ends a sentence, no bracket that opens outside,
+    no entity.
+    """
     end = len(url)
     unopened = {sign: url.count(sign) - url.count(opening) for sign, opening in _CLOSING.items()}
     while end:
         last = url[end - 1]
         if unopened.get(last, 0) > 0:
             unopened[last] -= 1
-        elif last == ";" and url[(entity := url.rfind("&", max(0, end - _LONGEST_ENTITY), end)) + 1 : end - 1].isalnum() and entity >= 0:
+        elif (
+            last == ";"
+            and url[
+                (entity := url.rfind("&", max(0, end - _LONGEST_ENTITY), end)) + 1 : end - 1
+            ].isalnum()
+            and entity >= 0
+        ):
             end = entity + 1
         elif last not in after_it:
             break

@@ -21,15 +21,24 @@ def normal_address(value: str) -> str:
     """An e-mail address in the one form in which addresses are compared; raises Invalid."""
     plain = _PLAIN.fullmatch(value)
     if plain and plain[1].lower() not in _special_domains():
-        return value.lower()  # what the library would say, at a thirtieth of the time: a long list is nearly all such addresses
+        # what the library would say, at a thirtieth of the time: a long list is nearly all such
+        # addresses
+        return value.lower()
     if "\ufffd" in value:
-        raise Invalid("e-mail", "it holds a character that could not be read; write it, or save the list, in UTF-8.")
+        raise Invalid(
+            "e-mail",
+            "it holds a character that could not be read; write it, or save the list, in UTF-8.",
+        )
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415  few commands need it
 
     try:
-        found = validate_email(line("e-mail", value, 320), check_deliverability=False, allow_quoted_local=False)
+        found = validate_email(
+            line("e-mail", value, 320), check_deliverability=False, allow_quoted_local=False
+        )
     except EmailNotValidError as exc:
-        raise Invalid("e-mail", "%(value)s is not an address. %(why)s", value=f"{value!r:.80}", why=str(exc)) from exc
+        raise Invalid(
+            "e-mail", "%(value)s is not an address. %(why)s", value=f"{value!r:.80}", why=str(exc)
+        ) from exc
     return found.normalized.lower()  # casefold would make another domain of one with ß
 
 
@@ -41,9 +50,11 @@ def _special_domains() -> frozenset[str]:
 
 
 def mailbox(address: str) -> str:
-    """The mailbox that a normalised address leads to with most providers, as a key to count by; not to send to.
+    """The mailbox that a normalised address leads to with most providers, as a key to count by; not
+    to send to.
 
-    A tag after a plus is the reader's own (RFC 5233 section 1).  Gmail ignores dots and has two domains.
+    A tag after a plus is the reader's own (RFC 5233 section 1). Gmail ignores dots and has two
+    domains.
     """
     name, _, domain = address.rpartition("@")
     name = name.partition("+")[0] or name
@@ -53,7 +64,9 @@ def mailbox(address: str) -> str:
 
 
 def hidden(address: str) -> str:
-    """What is kept of a normalised address that must be known when it is seen again, and of which nothing else may be kept."""
+    """What is kept of a normalised address that must be known when it is seen again, and of which
+    nothing else may be kept.
+    """
     return HIDDEN + hashlib.sha256(address.encode()).hexdigest()
 
 

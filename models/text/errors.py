@@ -21,7 +21,8 @@ from datetime import datetime
 class ServiceError(Exception):
     """Base of all; ``str()`` is one sentence for the person who asked.
 
-    ``values`` are put into the places that ``sentence`` has for them, as in ``%(name)s``, in whatever language it is said.
+    ``values`` are put into the places that ``sentence`` has for them, as in ``%(name)s``, in
+    whatever language it is said.
     """
 
     def __init__(self, sentence: str = "", **values: str) -> None:
@@ -57,7 +58,9 @@ class Moved(NotFound):
     """What had that name has another ``present`` one."""
 
     def __init__(self, kind: str, name: str, present: str) -> None:
-        ServiceError.__init__(self, "This %(kind)s is called %(present)s now.", kind=kind, present=present)
+        ServiceError.__init__(
+            self, "This %(kind)s is called %(present)s now.", kind=kind, present=present
+        )
         self.kind, self.name, self.present = kind, name, present
 
 
@@ -65,7 +68,9 @@ class BadLink(NotFound):
     """The token of a link was not made by us, or not for this."""
 
     def __init__(self) -> None:
-        ServiceError.__init__(self, "This link is not whole. Open it in the mail again, or copy all of it.")
+        ServiceError.__init__(
+            self, "This link is not whole. Open it in the mail again, or copy all of it."
+        )
         self.kind, self.name = "link", ""
 
 
@@ -94,13 +99,17 @@ class StaleVersion(Conflict):
     """The change was made against an older version; nothing was written."""
 
     def __init__(self, uid: str, version: int) -> None:
-        super().__init__("Somebody else changed this entry meanwhile. Compare both texts, then save again.")
+        super().__init__(
+            "Somebody else changed this entry meanwhile. Compare both texts, then save again."
+        )
         self.uid = uid
         self.version = version
 
 
 class KeptElsewhere(Conflict):
-    """Two windows of one account hold different texts of one form; the other one was kept ``saved_at``."""
+    """Two windows of one account hold different texts of one form; the other one was kept
+    ``saved_at``.
+    """
 
     def __init__(self, saved_at: datetime) -> None:
         super().__init__("Another window of yours has kept another text here.")
@@ -119,5 +128,8 @@ class TooMany(ServiceError):
     """A throttle holds; nothing was tried."""
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__("Too many tries. Wait %(minutes)s minutes and try again.", minutes=str(max(1, round(retry_after / 60))))
+        super().__init__(
+            "Too many tries. Wait %(minutes)s minutes and try again.",
+            minutes=str(max(1, round(retry_after / 60))),
+        )
         self.retry_after = retry_after

@@ -1,7 +1,7 @@
 """Pictures as bytes: what somebody sends becomes up to three sizes of our own making.
 
-Nothing of the file that was sent is kept but what it shows: no place where it was taken, no name of a camera, no second file
-behind the first.
+Nothing of the file that was sent is kept but what it shows: no place where it was taken, no name of
+a camera, no second file behind the first.
 """
 
 import threading
@@ -11,7 +11,15 @@ from hashlib import sha256
 from io import BytesIO
 from typing import Any
 
-from PIL import Image, ImageChops, ImageCms, ImageOps, ImageSequence, UnidentifiedImageError, features
+from PIL import (
+    Image,
+    ImageChops,
+    ImageCms,
+    ImageOps,
+    ImageSequence,
+    UnidentifiedImageError,
+    features,
+)
 
 from models.tables.media import MAX_PICTURE_BYTES
 from models.text.errors import Invalid
@@ -23,7 +31,9 @@ MAX_FRAMES = 300
 MAX_LOST_ROWS = 32
 """Rows of pixels that the lost end of a JPEG may have held: the height of one row of its largest blocks."""
 WIDTHS = (1920, 960, 480)
-TALLEST = 2  # times a width: a longer one is made narrower, else a chat's screenshot would be as long as a street
+# times a width: a longer one is made narrower, else a chat's screenshot would be as long as a
+# street
+TALLEST = 2
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", *(["AVIF"] if features.check("avif") else []))
 _TAKEN = "JPEG, PNG, WebP, GIF" + (" or AVIF" if features.check("avif") else "")
@@ -31,8 +41,10 @@ _LOSSLESS, _SPARING = ("PNG", "GIF"), ("JPEG", "MPO")
 _QUALITY = 82
 _ALIKE = 0.8  # of the next larger width: a size that is nearly as large saves nobody anything
 _SRGB = ImageCms.createProfile("sRGB")
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"  # markers of ITU-T T.81, table B.1
-_one_at_a_time = threading.Lock()  # 25 megapixels of WebP take 450 MB, and a file of 90 bytes may say that it has them
+# markers of ITU-T T.81, table B.1
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+# 25 megapixels of WebP take 450 MB, and a file of 90 bytes may say that it has them
+_one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -51,15 +63,22 @@ class Drawn:
 
 
 def draw(sent: bytes) -> list[Drawn]:
-    """The sizes of a picture that was sent, the largest first; never larger than it was.  Raises Invalid.
+    """The sizes of a picture that was sent, the largest first; never larger than it was. Raises
+    Invalid.
 
     The same bytes come to the same sizes.  An animation stays one, as WebP.
     """
     if len(sent) > MAX_PICTURE_BYTES:
         most = MAX_PICTURE_BYTES // 1048576
-        raise Invalid("picture", f"send a smaller file: this one has {len(sent) / 1048576:.1f} MB, {most} are taken.")
+        raise Invalid(
+            "picture",
+            f"send a smaller file: this one has {len(sent) / 1048576:.1f} MB, {most} are taken.",
+        )
     if sent.startswith(_JPEG_START) and sent.count(_JPEG_SCAN) > MAX_JPEG_SCANS:
-        raise Invalid("picture", f"save it again as an ordinary JPEG: this one has more than {MAX_JPEG_SCANS} scans.")
+        raise Invalid(
+            "picture",
+            f"save it again as an ordinary JPEG: this one has more than {MAX_JPEG_SCANS} scans.",
+        )
     with _one_at_a_time:
         try:
             return _drawn(sent)
@@ -68,9 +87,14 @@ def draw(sent: bytes) -> list[Drawn]:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
             most, jpeg = MOST_PIXELS // 1_000_000, MOST_OF_JPEG // 1_000_000
             sentence = f"send a smaller one: at most {most} megapixels are taken, of a JPEG {jpeg}."
-            raise Invalid("picture", f"{sentence} An animation has {MAX_FRAMES} frames at most, and all count.") from exc
+            raise Invalid(
+                "picture",
+                f"{sentence} An animation has {MAX_FRAMES} frames at most, and all count.",
+            ) from exc
         except Exception as exc:  # whatever a decoder stumbles over, it is the file's fault
-            raise Invalid("picture", "send it again or as another file: this one is damaged.") from exc
+            raise Invalid(
+                "picture", "send it again or as another file: this one is damaged."
+            ) from exc
 
 
 def _drawn(sent: bytes) -> list[Drawn]:
@@ -83,7 +107,11 @@ def _drawn(sent: bytes) -> list[Drawn]:
         try:
             return list(_sizes(image))
         except OSError:
-            if image.format not in _SPARING or sent.endswith(_JPEG_END) or not _lacks_its_end_alone(sent):
+            if (
+                image.format not in _SPARING
+                or sent.endswith(_JPEG_END)
+                or not _lacks_its_end_alone(sent)
+            ):
                 raise
     return _drawn(sent + _JPEG_END)
 
@@ -91,9 +119,13 @@ def _drawn(sent: bytes) -> list[Drawn]:
 def _lacks_its_end_alone(sent: bytes) -> bool:
     """Whether a JPEG lost a few bytes at most, which libjpeg only warns of.
 
-    What is missing depends on what follows, so two decodings with different ends differ there, and nowhere else.
+    What is missing depends on what follows, so two decodings with different ends differ there, and
+    nowhere else.
     """
-    one, other = (Image.open(BytesIO(sent + end)).convert("RGB") for end in (_JPEG_END, b"\x55" * 64 + _JPEG_END))
+    one, other = (
+        Image.open(BytesIO(sent + end)).convert("RGB")
+        for end in (_JPEG_END, b"\x55" * 64 + _JPEG_END)
+    )
     differ = ImageChops.difference(one, other).getbbox()
     return differ is None or one.height - differ[1] <= MAX_LOST_ROWS
 
@@ -105,20 +137,31 @@ def _moving_sizes(image: Image.Image) -> Iterator[Drawn]:
         durations.append(max(20, int(frame.info.get("duration") or 100)))  # ms
         if len(frames) > MAX_FRAMES or len(frames) * image.width * image.height > MOST_PIXELS:
             raise Image.DecompressionBombError
-    options = {"duration": durations, "loop": image.info.get("loop", int(image.format == "GIF")), "quality": _QUALITY}
+    options = {
+        "duration": durations,
+        "loop": image.info.get("loop", int(image.format == "GIF")),
+        "quality": _QUALITY,
+    }
     for size in _sizes_of(image.size):
-        first, *rest = (frame if size == frame.size else frame.resize(size, Image.Resampling.LANCZOS) for frame in frames)
+        first, *rest = (
+            frame if size == frame.size else frame.resize(size, Image.Resampling.LANCZOS)
+            for frame in frames
+        )
         yield _saved(first, "WEBP", save_all=True, append_images=rest, **options)
 
 
 def _sizes(image: Image.Image) -> Iterator[Drawn]:
     is_lossless = image.format in _LOSSLESS
-    image.draft("RGB", (WIDTHS[0], WIDTHS[0]))  # a JPEG is decoded no larger than it is needed, whichever way it is turned
+    # a JPEG is decoded no larger than it is needed, whichever way it is turned
+    image.draft("RGB", (WIDTHS[0], WIDTHS[0]))
     _match_transparency(image)
     ImageOps.exif_transpose(image, in_place=True)
     plain = _plain(image)  # of what is in order already no copy is made
     for size in _sizes_of(plain.size):
-        yield _written(plain if size == plain.size else plain.resize(size, Image.Resampling.LANCZOS), is_lossless)
+        yield _written(
+            plain if size == plain.size else plain.resize(size, Image.Resampling.LANCZOS),
+            is_lossless,
+        )
 
 
 def _sizes_of(whole: tuple[int, int]) -> Iterator[tuple[int, int]]:
@@ -133,17 +176,24 @@ def _sizes_of(whole: tuple[int, int]) -> Iterator[tuple[int, int]]:
 
 
 def _match_transparency(image: Image.Image) -> None:
-    """Let the transparent colour of a PNG of 16 bits a channel match pixels that Pillow reads as 8 bits.
+    """Let the transparent colour of a PNG of 16 bits a channel match pixels that Pillow reads as 8
+    bits.
 
     PNG section 11.3.1.1 (tRNS) gives it in the depth of the file.
     """
     colour = image.info.get("transparency")
-    if isinstance(colour, tuple) and image.mode == "RGB" and any(";16" in str(tile[3]) for tile in image.tile):  # type: ignore[attr-defined]
+    if (
+        isinstance(colour, tuple)
+        and image.mode == "RGB"
+        and any(";16" in str(tile[3]) for tile in image.tile)  # type: ignore[attr-defined]
+    ):
         image.info["transparency"] = tuple(value >> 8 for value in colour)
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """In red, green and blue as every screen reads them, and with transparency only where anything shines through."""
+    """In red, green and blue as every screen reads them, and with transparency only where anything
+    shines through.
+    """
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I;16"):
         image = image.point(lambda value: value / 256, "L")
@@ -159,14 +209,27 @@ def _plain(image: Image.Image) -> Image.Image:
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        return ImageCms.profileToProfile(image, source, _SRGB, outputMode="RGBA" if image.mode == "RGBA" else "RGB") or image
+        return (
+            ImageCms.profileToProfile(
+                image, source, _SRGB, outputMode="RGBA" if image.mode == "RGBA" else "RGB"
+            )
+            or image
+        )
     except (ImageCms.PyCMSError, OSError):  # a profile that makes no sense is as good as none
         return image
 
 
 def _written(image: Image.Image, is_lossless: bool) -> Drawn:
-    """In the format that is read everywhere; one that came without losses stays so where that is smaller."""
-    ways = [_saved(image, "WEBP", quality=_QUALITY) if image.mode == "RGBA" else _saved(image, "JPEG", quality=_QUALITY, progressive=True)]
+    """In the format that is read everywhere; one that came without losses stays so where that is
+    smaller.
+    """
+    ways = [
+        (
+            _saved(image, "WEBP", quality=_QUALITY)
+            if image.mode == "RGBA"
+            else _saved(image, "JPEG", quality=_QUALITY, progressive=True)
+        )
+    ]
     if is_lossless:
         ways.append(_saved(image, "PNG"))
     return min(ways, key=lambda way: len(way.data))

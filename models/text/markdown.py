@@ -44,10 +44,11 @@ def to_html(text: str, field: str = "body") -> str:
 
 @lru_cache(maxsize=128)  # several parts of a page, a mail and its channels say the same
 def to_text(text: str, page_url: str | None = None) -> str:
-    """Plain text of Markdown, which says what its HTML says: numbers, rows, quotations, what is struck out.
+    """Plain text of Markdown, which says what its HTML says: numbers, rows, quotations, what is
+    struck out.
 
-    Relative links start at ``page_url``; without one no link is named, for search and summaries.  A text
-    from before there were bounds, which would cost too much, is returned as it was typed.
+    Relative links start at ``page_url``; without one no link is named, for search and summaries. A
+    text from before there were bounds, which would cost too much, is returned as it was typed.
     """
     from models.text.markdown_parser import parse  # noqa: PLC0415
 
@@ -71,7 +72,9 @@ def _block(node: "SyntaxTreeNode", page_url: str | None) -> str:
             return "---"
         case "table":
             rows = (row for part in node.children for row in part.children)
-            return "\n".join(" | ".join(_inline(cell, page_url) for cell in row.children) for row in rows)
+            return "\n".join(
+                " | ".join(_inline(cell, page_url) for cell in row.children) for row in rows
+            )
         case _:
             return _inline(node, page_url)
 
@@ -86,8 +89,15 @@ def _list(node: "SyntaxTreeNode", page_url: str | None) -> str:
         number += 1
         close = all(child.hidden for child in item.children if child.type == "paragraph")
         tight = tight and close
-        blocks = ("\n" if close else "\n\n").join(_block(child, page_url) for child in item.children)
-        items.append(marker + blocks.replace("\n", "\n" + " " * len(marker)).replace("\n" + " " * len(marker) + "\n", "\n\n"))
+        blocks = ("\n" if close else "\n\n").join(
+            _block(child, page_url) for child in item.children
+        )
+        items.append(
+            marker
+            + blocks.replace("\n", "\n" + " " * len(marker)).replace(
+                "\n" + " " * len(marker) + "\n", "\n\n"
+            )
+        )
     return ("\n" if tight else "\n\n").join(items)
 
 
@@ -118,12 +128,18 @@ _RELATIVE_LINK = re.compile(r'(<a href=")(?![A-Za-z][A-Za-z0-9+.-]*:)([^"]*)')
 
 
 def with_absolute_links(html: str, page_url: str) -> str:
-    """Sanitised ``html`` whose links start at ``page_url`` (RFC 3986 section 5.1): elsewhere, relative ones lead nowhere."""
-    return _RELATIVE_LINK.sub(lambda link: link[1] + escape(joined(page_url, unescape(link[2]))), html)
+    """Sanitised ``html`` whose links start at ``page_url`` (RFC 3986 section 5.1): elsewhere,
+    relative ones lead nowhere.
+    """
+    return _RELATIVE_LINK.sub(
+        lambda link: link[1] + escape(joined(page_url, unescape(link[2]))), html
+    )
 
 
 def joined(page_url: str, address: str) -> str:
-    """``address`` as it is meant on a page; itself where no browser could follow it, such as //[::1."""
+    """``address`` as it is meant on a page; itself where no browser could follow it, such as
+    //[::1.
+    """
     try:
         return urljoin(page_url, address)
     except ValueError:

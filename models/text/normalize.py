@@ -1,4 +1,6 @@
-"""Words as the search compares them: folded here, so that both databases store and ask for the same ones."""
+"""Words as the search compares them: folded here, so that both databases store and ask for the same
+ones.
+"""
 
 import re
 import unicodedata
@@ -8,15 +10,30 @@ from functools import lru_cache
 LONGEST_QUERY, MOST_TERMS = 200, 12  # characters, and words or phrases, of what somebody types
 # So that PostgreSQL's tsvector holds them all: 1 MB, and positions up to 16,383.
 _MOST_CHARACTERS, _MOST_WORDS, _LONGEST_WORD = 150_000, 16_000, 64
-# Scripts without spaces between words: Thai, Lao, Burmese, Khmer, those of their neighbours, Chinese and Japanese.
-# Each sign is a word, and several are a phrase, which finds what pairs of signs would and nothing else.
+# Scripts without spaces between words: Thai, Lao, Burmese, Khmer, those of their neighbours,
+# Chinese and Japanese.
+# Each sign is a word, and several are a phrase, which finds what pairs of signs would and nothing
+# else.
 _SIGNS = re.compile(
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff\uaa60-\uaadf"
     "\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
 )
-# Letters that Unicode takes for no letter with a mark, but people and PostgreSQL's `unaccent` do: their names say so.
-_LATIN = re.compile(r"LATIN SMALL (?:LETTER|LIGATURE) (?:DOTLESS )?([A-Z]{1,2})(?: WITH .*| DIGRAPH)?")
-_LATIN_OTHERS = {"ð": "d", "þ": "th", "ŋ": "n", "ĸ": "q", "ɛ": "e", "ɡ": "g", "ɩ": "i", "ʉ": "u", "ꝥ": "th"}
+# Letters that Unicode takes for no letter with a mark, but people and PostgreSQL's `unaccent` do:
+# their names say so.
+_LATIN = re.compile(
+    r"LATIN SMALL (?:LETTER|LIGATURE) (?:DOTLESS )?([A-Z]{1,2})(?: WITH .*| DIGRAPH)?"
+)
+_LATIN_OTHERS = {
+    "ð": "d",
+    "þ": "th",
+    "ŋ": "n",
+    "ĸ": "q",
+    "ɛ": "e",
+    "ɡ": "g",
+    "ɩ": "i",
+    "ʉ": "u",
+    "ꝥ": "th",
+}
 _APOSTROPHES = frozenset("ʹʺʻʼʽˆˈˋː")  # letters to Unicode, signs to `unaccent`
 _IOTA_SUBSCRIPT = "\u0345"  # which folding case would make a letter of its own
 _ASCII = re.compile("[a-z0-9]+")  # what the long way finds, at a tenth of its cost
@@ -25,7 +42,9 @@ _TERM = re.compile(r'"([^"]*)"?|([^"\s]+)')
 
 @dataclass(frozen=True)
 class Term:
-    """Words that must stand in this order; of the last one, where ``begun``, the beginning is enough."""
+    """Words that must stand in this order; of the last one, where ``begun``, the beginning is
+    enough.
+    """
 
     words: tuple[str, ...]
     begun: bool = False
@@ -36,19 +55,32 @@ class Term:
 
 
 def fold(text: str) -> list[str]:
-    """Its words, without case, diacritics or signs; a text that is longer than any that is searched whole is cut."""
+    """Its words, without case, diacritics or signs; a text that is longer than any that is searched
+    whole is cut.
+    """
     decomposed = unicodedata.normalize("NFKD", text[:_MOST_CHARACTERS]).replace(_IOTA_SUBSCRIPT, "")
     plain = unicodedata.normalize("NFKD", decomposed.casefold())[:_MOST_CHARACTERS]
-    words = _ASCII.findall(plain) if plain.isascii() else "".join(map(_folded, _SIGNS.sub(r" \1 ", plain))).split()
+    words = (
+        _ASCII.findall(plain)
+        if plain.isascii()
+        else "".join(map(_folded, _SIGNS.sub(r" \1 ", plain))).split()
+    )
     return [word[:_LONGEST_WORD] for word in words[:_MOST_WORDS]]
 
 
 def terms(typed: str) -> tuple[Term, ...]:
-    """What somebody looks for: words, and phrases in quotes.  The last word may be unfinished, if it has two letters at least."""
-    found = [(quoted, False) if quoted else (word, True) for quoted, word in _TERM.findall(typed[:LONGEST_QUERY])]
+    """What somebody looks for: words, and phrases in quotes. The last word may be unfinished, if it
+    has two letters at least.
+    """
+    found = [
+        (quoted, False) if quoted else (word, True)
+        for quoted, word in _TERM.findall(typed[:LONGEST_QUERY])
+    ]
     last = len(found) - 1
     folded = [(tuple(fold(text)), bare and n == last) for n, (text, bare) in enumerate(found)]
-    return tuple(Term(words, begun and len(words[-1]) > 1) for words, begun in folded if words)[:MOST_TERMS]
+    return tuple(Term(words, begun and len(words[-1]) > 1) for words, begun in folded if words)[
+        :MOST_TERMS
+    ]
 
 
 @lru_cache(maxsize=8_192)
@@ -62,4 +94,5 @@ def _folded(char: str) -> str:
         return base[1].lower() if base else _LATIN_OTHERS.get(char, char)
     if not unicodedata.category(char).startswith("M"):
         return " "
-    return "" if unicodedata.combining(char) else char  # a vowel sign is part of its word, an accent is left out
+    # a vowel sign is part of its word, an accent is left out
+    return "" if unicodedata.combining(char) else char

@@ -1,4 +1,5 @@
-"""What the search looks through: the table `entry_search`, with a row for each entry, written in the transaction that changes the entry.
+"""What the search looks through: the table `entry_search`, with a row for each entry, written in
+the transaction that changes the entry.
 
 It is no model: FTS5 on SQLite, a tsvector on PostgreSQL, which take the same words.
 """
@@ -12,25 +13,39 @@ from models.tables.stories import Entry
 from models.text.markdown import to_text
 from models.text.normalize import fold
 
-TABLES = ("entry_search", "entry_search_config", "entry_search_content", "entry_search_data", "entry_search_idx")
+TABLES = (
+    "entry_search",
+    "entry_search_config",
+    "entry_search_content",
+    "entry_search_data",
+    "entry_search_idx",
+)
 """What a comparison with the models must leave out: the table, and those that FTS5 keeps behind it."""
 
 _SOME = text("SELECT id, title, dek, body FROM entry WHERE id > :last ORDER BY id LIMIT 500")
 _OF_THESE = "WHERE entry_id BETWEEN :first AND :last ORDER BY entry_id, position"
 _OTHERS = (
-    text(f"SELECT entry_id, name FROM entry_contributor JOIN contributor ON id = contributor_id {_OF_THESE}"),  # noqa: S608  fixed words
+    text(
+        "SELECT entry_id, name FROM entry_contributor JOIN contributor ON id = contributor_id"  # noqa: S608  fixed words
+        f" {_OF_THESE}"
+    ),
     text(f"SELECT entry_id, label FROM entry_tag {_OF_THESE}"),  # noqa: S608
     text(f"SELECT entry_id, alt FROM entry_picture {_OF_THESE}"),  # noqa: S608
 )
 
 
 def index(tx: Session, entry: Entry, body_text: str) -> None:
-    """Let the search find an entry by what it says now; its credits, tags and pictures must be loaded.
+    """Let the search find an entry by what it says now; its credits, tags and pictures must be
+    loaded.
 
     ``body_text`` is what `to_text` makes of its body.
     """
     tx.flush()
-    others = [person.name for person in entry.byline] + [tag.label for tag in entry.tags] + [shown.alt for shown in entry.pictures]
+    others = (
+        [person.name for person in entry.byline]
+        + [tag.label for tag in entry.tags]
+        + [shown.alt for shown in entry.pictures]
+    )
     write(tx.connection(), [(entry.id, words_of(entry.title, entry.dek, others, body_text))])
 
 
@@ -43,13 +58,17 @@ def write(connection: Connection, found: Sequence[tuple[int, list[str]]]) -> Non
     """Put the words of entries in the place of those that they had."""
     embedded = connection.dialect.name == "sqlite"
     name, made = ("rowid", ":words") if embedded else ("entry_id", "CAST(:words AS tsvector)")
-    rows = [{"id": id_, "words": " ".join(words) if embedded else vector(words)} for id_, words in found]
+    rows = [
+        {"id": id_, "words": " ".join(words) if embedded else vector(words)} for id_, words in found
+    ]
     connection.execute(text(f"DELETE FROM entry_search WHERE {name} = :id"), rows)  # noqa: S608  two names of ours
     connection.execute(text(f"INSERT INTO entry_search ({name}, words) VALUES (:id, {made})"), rows)  # noqa: S608
 
 
 def fill(connection: Connection) -> None:
-    """Let the search find all entries that there are, some at a time: for a migration, so only by names that migrations know."""
+    """Let the search find all entries that there are, some at a time: for a migration, so only by
+    names that migrations know.
+    """
     last = 0
     while rows := connection.execute(_SOME, {"last": last}).all():
         last = rows[-1].id
@@ -57,11 +76,19 @@ def fill(connection: Connection) -> None:
         for query in _OTHERS:
             for id_, words in connection.execute(query, {"first": rows[0].id, "last": last}):
                 others.setdefault(id_, []).append(words)
-        write(connection, [(row.id, words_of(row.title, row.dek, others.get(row.id, []), to_text(row.body))) for row in rows])
+        write(
+            connection,
+            [
+                (row.id, words_of(row.title, row.dek, others.get(row.id, []), to_text(row.body)))
+                for row in rows
+            ],
+        )
 
 
 def vector(words: Sequence[str]) -> str:
-    """PostgreSQL's form of the words with their places.  A folded word is letters and digits, so quotes hold it."""
+    """PostgreSQL's form of the words with their places. A folded word is letters and digits, so
+    quotes hold it.
+    """
     places: dict[str, list[str]] = {}
     for place, word in enumerate(words, 1):
         places.setdefault(word, []).append(str(place))

@@ -13,28 +13,37 @@ _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def is_slug(value: str) -> bool:
-    """Whether a story can have it; what else stands in a request is asked of no database, of which PostgreSQL bears no NUL."""
+    """Whether a story can have it; what else stands in a request is asked of no database, of which
+    PostgreSQL bears no NUL.
+    """
     return len(value) <= LONGEST and bool(_SLUG.fullmatch(value))
 
 
 def checked_slug(slug: str) -> str:
     """The same, where it can be the last part of an address; raises Invalid."""
     if not is_slug(slug):
-        raise Invalid("slug", "use lower-case letters a to z, digits and single hyphens, at most 80.")
+        raise Invalid(
+            "slug", "use lower-case letters a to z, digits and single hyphens, at most 80."
+        )
     return slug
 
 
 def must_be_free(tx: Session, slug: str, *, of: Stream | None = None) -> None:
-    """Raise Invalid where another story than ``of`` has that address, or had it: links to that one are about."""
+    """Raise Invalid where another story than ``of`` has that address, or had it: links to that one
+    are about.
+    """
     if tx.scalar(select(Stream.id).where(Stream.slug == slug)) is not None:
         raise Invalid("slug", "another story has this address already.")
     former = tx.get(StreamSlug, slug)
     if former is not None and (of is None or former.stream_id != of.id):
-        raise Invalid("slug", "this was the address of another story, and still leads there. Choose another.")
+        raise Invalid(
+            "slug", "this was the address of another story, and still leads there. Choose another."
+        )
 
 
 def move(tx: Session, stream: Stream, slug: str) -> bool:
-    """Give a story another address, and let its present one lead there; False where it has it.  One that it had before it may have again.
+    """Give a story another address, and let its present one lead there; False where it has it. One
+    that it had before it may have again.
 
     Its ids stay, so nothing is new to readers of its feeds.  Raises as `must_be_free` does.
     """
@@ -49,5 +58,9 @@ def move(tx: Session, stream: Stream, slug: str) -> bool:
 
 def present_slug(tx: Session, former: str, *, public: bool) -> str | None:
     """The slug now of the story that had that one; to the public a hidden one is not there."""
-    query = select(Stream.slug).join(StreamSlug, StreamSlug.stream_id == Stream.id).where(StreamSlug.slug == former)
+    query = (
+        select(Stream.slug)
+        .join(StreamSlug, StreamSlug.stream_id == Stream.id)
+        .where(StreamSlug.slug == former)
+    )
     return tx.scalar(query.where(Stream.state != StreamState.HIDDEN) if public else query)

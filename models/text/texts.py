@@ -11,17 +11,22 @@ from models.text.errors import Invalid
 from models.text.markdown import to_html, to_text
 from models.text.uris import to_uri
 
-TITLE, DEK, NOTE, BODY, LINK, NAME, TAG = 300, 1_000, 1_000, 100_000, 2_000, 100, 60  # characters at most
+# characters at most
+TITLE, DEK, NOTE, BODY, LINK, NAME, TAG = 300, 1_000, 1_000, 100_000, 2_000, 100, 60
 TAG_SLUG = 80
 ALT, CREDIT = 1_000, 200
 MOST_NAMES, MOST_TAGS, MOST_PICTURES = 20, 20, 10
 
-# XML 1.0 bears none of these, and lone surrogates fit no encoding (XML 1.0 section 2.2).  Tab and line ends are white space.
-_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+# XML 1.0 bears none of these, and lone surrogates fit no encoding (XML 1.0 section 2.2).  Tab and
+# line ends are white space.
+_FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
+)
 
 # What ends a line or is squeezed; no-break, ideographic and other spaces are meant as they are.
 _SPACES = re.compile("[ \t\n\x85\u2028\u2029]+")
-# Letters and symbols that show nothing: Default_Ignorable_Code_Point (UAX #44) beyond categories C and M, and the empty Braille cell.
+# Letters and symbols that show nothing: Default_Ignorable_Code_Point (UAX #44) beyond categories C
+# and M, and the empty Braille cell.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 # UAX #9: what opens and what closes a run of another direction.
 _OVERRIDE = re.compile("[\u202d\u202e]")
@@ -36,7 +41,11 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 def _plain(field: str, value: str) -> str:
     found = _FORBIDDEN.search(value)
     if found:
-        raise Invalid(field, f"remove the control character U+{ord(found.group()):04X} at position {found.start() + 1}.")
+        raise Invalid(
+            field,
+            f"remove the control character U+{ord(found.group()):04X} at position"
+            f" {found.start() + 1}.",
+        )
     return unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
 
 
@@ -47,12 +56,15 @@ def _short(field: str, value: str, most: int) -> str:
 
 
 def block(field: str, value: str, most: int) -> str:
-    """``value`` with plain line ends; raises Invalid where it is too long or holds characters that no feed can carry."""
+    """``value`` with plain line ends; raises Invalid where it is too long or holds characters that
+    no feed can carry.
+    """
     return _short(field, _plain(field, value).strip(), most)
 
 
 def line(field: str, value: str, most: int, *, required: bool = False) -> str:
-    """One line of plain text: runs of spaces and line ends become a space; empty where nothing of it can be seen.
+    """One line of plain text: runs of spaces and line ends become a space; empty where nothing of
+    it can be seen.
 
     Raises Invalid for what `block` refuses, and for what would turn round the text that follows it.
     """
@@ -60,7 +72,9 @@ def line(field: str, value: str, most: int, *, required: bool = False) -> str:
     override = _OVERRIDE.search(value)
     if override:
         raise Invalid(
-            field, f"remove the invisible U+{ord(override.group()):04X} at position {override.start() + 1}: it reverses the text."
+            field,
+            f"remove the invisible U+{ord(override.group()):04X} at position"
+            f" {override.start() + 1}: it reverses the text.",
         )
     value = _short(field, _closed(value) if _is_visible(value) else "", most)
     if required and not value:
@@ -90,8 +104,15 @@ def web_link(field: str, value: str) -> str:
     if not value:
         return ""
     uri = to_uri(value)
-    # Browsers read a backslash as a slash, so that they would go elsewhere than the host that is shown.
-    if uri is None or not uri.startswith(WEB) or not value.isprintable() or " " in value or "\\" in value:
+    # Browsers read a backslash as a slash, so that they would go elsewhere than the host that is
+    # shown.
+    if (
+        uri is None
+        or not uri.startswith(WEB)
+        or not value.isprintable()
+        or " " in value
+        or "\\" in value
+    ):
         raise Invalid(field, "write a whole web address, such as https://example.org/page.")
     return _short(field, uri, LINK)
 
@@ -108,8 +129,11 @@ def direction(language: str) -> str:
     return "rtl" if language.partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
 
 
-# Characters that show nothing and are no part of a word: fillers, variation selectors (Unicode, Default_Ignorable_Code_Point).
-_IGNORABLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# Characters that show nothing and are no part of a word: fillers, variation selectors (Unicode,
+# Default_Ignorable_Code_Point).
+_IGNORABLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
 # What tells names such as C, C++ and C# or A+ and A- apart.
 _SIGNS = (
     (re.compile(r"\+"), " plus "),
@@ -119,19 +143,27 @@ _SIGNS = (
 
 
 def is_words(value: str) -> bool:
-    """Whether every character may be in the slug of a tag or a contributor: letters, digits and marks, with hyphens between.
+    """Whether every character may be in the slug of a tag or a contributor: letters, digits and
+    marks, with hyphens between.
 
-    Marks are parts of words (UAX #31: XID_Continue has the categories Mn and Mc); without them many words of Indian
-    scripts would be one.
+    Marks are parts of words (UAX #31: XID_Continue has the categories Mn and Mc); without them many
+    words of Indian scripts would be one.
     """
-    return all(char.isalnum() or unicodedata.category(char) in {"Mn", "Mc"} for char in value.replace("-", ""))
+    return all(
+        char.isalnum() or unicodedata.category(char) in {"Mn", "Mc"}
+        for char in value.replace("-", "")
+    )
 
 
 def slugify(value: str, most: int = 80) -> str:
-    """Lower-case words joined by hyphens, letters of any script kept; empty where there is no letter or digit."""
+    """Lower-case words joined by hyphens, letters of any script kept; empty where there is no
+    letter or digit.
+    """
     # Folding case may take a letter apart, which is then put together again.
     value = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
-    words = "".join(char if is_words(char) else " " for char in _IGNORABLE.sub("", value).replace("-", " ")).split()
+    words = "".join(
+        char if is_words(char) else " " for char in _IGNORABLE.sub("", value).replace("-", " ")
+    ).split()
     slug = "-".join(words)[:most].strip("-")
     return slug if any(char.isalnum() for char in slug) else ""
 
@@ -139,7 +171,8 @@ def slugify(value: str, most: int = 80) -> str:
 def tag_slug(label: str) -> str:
     """What is compared of a tag: its slug, with the signs of names such as C++ as words.
 
-    Empty for a label without a letter or digit.  Longer than `TAG_SLUG` for some that cannot be stored.
+    Empty for a label without a letter or digit. Longer than `TAG_SLUG` for some that cannot be
+    stored.
     """
     label = unicodedata.normalize("NFKC", label)
     if not any(char.isalnum() for char in label):
@@ -158,12 +191,18 @@ def _labels(tags: Iterable[str]) -> tuple[str, ...]:
         label = line("tags", tag, TAG)
         slug = tag_slug(label)
         if not slug:
-            raise Invalid("tags", f"{(label or tag)!r:.80} has no letter or digit. Write a word, or remove it.")
+            raise Invalid(
+                "tags",
+                f"{(label or tag)!r:.80} has no letter or digit. Write a word, or remove it.",
+            )
         if len(slug) > TAG_SLUG:
             raise Invalid("tags", f"shorten {label!r:.80}.")
         first = labels.setdefault(slug, label)
         if first.casefold() != label.casefold():
-            raise Invalid("tags", f"{first!r:.80} and {label!r:.80} would have the same page. Keep one of them.")
+            raise Invalid(
+                "tags",
+                f"{first!r:.80} and {label!r:.80} would have the same page. Keep one of them.",
+            )
     return tuple(labels.values())
 
 
@@ -180,7 +219,9 @@ def picture_name(field: str, value: str) -> str:
 
 @dataclass(frozen=True)
 class PictureText:
-    """A picture that was sent before, by its SHA-256; what it shows, for who cannot see it; and who made it."""
+    """A picture that was sent before, by its SHA-256; what it shows, for who cannot see it; and who
+    made it.
+    """
 
     sha256: str
     alt: str
@@ -195,8 +236,15 @@ class PictureText:
         """The same, fit to be stored as the picture of that number."""
         alt = line("picture", self.alt, ALT)
         if not alt:
-            raise Invalid("picture", f"say what picture {number} shows, for people who cannot see it.")
-        return replace(self, sha256=picture_name("picture", self.sha256), alt=alt, credit=line("picture", self.credit, CREDIT))
+            raise Invalid(
+                "picture", f"say what picture {number} shows, for people who cannot see it."
+            )
+        return replace(
+            self,
+            sha256=picture_name("picture", self.sha256),
+            alt=alt,
+            credit=line("picture", self.credit, CREDIT),
+        )
 
 
 def packed_pictures(content: Mapping[str, Any]) -> tuple[PictureText, ...]:
@@ -206,12 +254,16 @@ def packed_pictures(content: Mapping[str, Any]) -> tuple[PictureText, ...]:
 
 def shown_pictures(entry: Entry) -> tuple[PictureText, ...]:
     """The pictures that an entry shows; they must be loaded."""
-    return tuple(PictureText(shown.picture.sha256, shown.alt, shown.credit) for shown in entry.pictures)
+    return tuple(
+        PictureText(shown.picture.sha256, shown.alt, shown.credit) for shown in entry.pictures
+    )
 
 
 @dataclass(frozen=True)
 class EntryText:
-    """What an editor writes.  ``byline`` holds slugs or exact names of contributors; one that is unknown is made."""
+    """What an editor writes. ``byline`` holds slugs or exact names of contributors; one that is
+    unknown is made.
+    """
 
     title: str = ""
     dek: str = ""
@@ -223,10 +275,13 @@ class EntryText:
     pictures: tuple[PictureText, ...] = ()  # the first stands beside the text in feeds
     # Made by `cleaned`, which is called before a transaction begins: rendering may take a second.
     body_html: str = field(default="", compare=False, repr=False)
-    body_text: str = field(default="", compare=False, repr=False)  # without addresses: for the search
+    # without addresses: for the search
+    body_text: str = field(default="", compare=False, repr=False)
 
     def cleaned(self) -> Self:
-        """A text fit to be stored, with its HTML and plain text; raises Invalid, which names the field and says what to do."""
+        """A text fit to be stored, with its HTML and plain text; raises Invalid, which names the
+        field and says what to do.
+        """
         names = _unique(line("byline", name, NAME) for name in self.byline)
         tags = _labels(self.tags)
         if len(names) > MOST_NAMES:
@@ -251,7 +306,9 @@ class EntryText:
         )
 
     def pack(self, contributor_ids: list[int]) -> dict[str, Any]:
-        """A cleaned text as a revision keeps it, with what was made of it, so that nobody waits for that."""
+        """A cleaned text as a revision keeps it, with what was made of it, so that nobody waits for
+        that.
+        """
         packed = asdict(self) | {"byline": contributor_ids, "importance": self.importance.value}
         return packed | {"tags": list(self.tags), "pictures": list(packed["pictures"])}
 

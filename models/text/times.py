@@ -7,9 +7,14 @@ from zoneinfo import ZoneInfo
 from config.settings import zone
 from models.text.errors import Invalid
 
-# Ends of a day and of a leap second, which Python knows in no version that we run on (ISO 8601; RFC 3339 section 5.6).
+# Ends of a day and of a leap second, which Python knows in no version that we run on (ISO 8601; RFC
+# 3339 section 5.6).
 _CARRIED = (
-    (re.compile(r"([T ])24(?=:?00(?::?00(?:[.,]0+)?)?(?:Z|[+-]|\Z))"), r"\g<1>00", timedelta(days=1)),
+    (
+        re.compile(r"([T ])24(?=:?00(?::?00(?:[.,]0+)?)?(?:Z|[+-]|\Z))"),
+        r"\g<1>00",
+        timedelta(days=1),
+    ),
     (re.compile(r"(:59):60"), r"\1:59", timedelta(seconds=1)),
 )
 
@@ -17,7 +22,8 @@ _CARRIED = (
 def parse_time(field: str, value: str, timezone: str) -> datetime:
     """The UTC moment of an ISO 8601 ``value``; without an offset it is local time in ``timezone``.
 
-    A local time that the clocks skip is refused with its neighbours; of one that comes twice the first is meant.
+    A local time that the clocks skip is refused with its neighbours; of one that comes twice the
+    first is meant.
     """
     written = value.strip().upper()  # RFC 3339 section 5.6 takes t and z as well
     carried = timedelta(0)
@@ -30,11 +36,17 @@ def parse_time(field: str, value: str, timezone: str) -> datetime:
             return moment.astimezone(UTC)
         return _local(field, moment, zone(timezone))
     except (ValueError, OverflowError) as exc:
-        raise Invalid(field, f"{value!r:.40} is not a time; write it like 2026-03-14T09:42 or 2026-03-14T09:42+01:00.") from exc
+        raise Invalid(
+            field,
+            f"{value!r:.40} is not a time; write it like 2026-03-14T09:42 or"
+            " 2026-03-14T09:42+01:00.",
+        ) from exc
 
 
 def iso_time(moment: datetime, timezone: str) -> str:
-    """``moment`` in that zone as RFC 3339 and HTML take it; in UTC where its offset then had seconds, which they do not."""
+    """``moment`` in that zone as RFC 3339 and HTML take it; in UTC where its offset then had
+    seconds, which they do not.
+    """
     local = moment.astimezone(zone(timezone))
     offset = local.utcoffset()
     if offset is None or offset % timedelta(minutes=1):
@@ -46,10 +58,21 @@ def _local(field: str, moment: datetime, place: ZoneInfo) -> datetime:
     utc = moment.replace(tzinfo=place).astimezone(UTC)
     if utc.astimezone(place).replace(tzinfo=None) == moment:
         return utc
-    gap = moment.replace(tzinfo=place, fold=0).utcoffset(), moment.replace(tzinfo=place, fold=1).utcoffset()
-    after = utc.astimezone(place) if gap[0] is None or gap[1] is None else _first_after(utc, place, gap[1] - gap[0])
+    gap = (
+        moment.replace(tzinfo=place, fold=0).utcoffset(),
+        moment.replace(tzinfo=place, fold=1).utcoffset(),
+    )
+    after = (
+        utc.astimezone(place)
+        if gap[0] is None or gap[1] is None
+        else _first_after(utc, place, gap[1] - gap[0])
+    )
     before = (after.astimezone(UTC) - timedelta(minutes=1)).astimezone(place)
-    raise Invalid(field, f"{moment:%H:%M} does not exist in {place.key} that night. Nearest: {before:%H:%M} and {after:%H:%M}.")
+    raise Invalid(
+        field,
+        f"{moment:%H:%M} does not exist in {place.key} that night. Nearest: {before:%H:%M} and"
+        f" {after:%H:%M}.",
+    )
 
 
 def _first_after(utc: datetime, place: ZoneInfo, width: timedelta) -> datetime:

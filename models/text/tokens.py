@@ -1,4 +1,6 @@
-"""Signed names that stand in links of mails: short, unreserved URL characters only, checked without a look-up."""
+"""Signed names that stand in links of mails: short, unreserved URL characters only, checked without
+a look-up.
+"""
 
 import base64
 import hashlib
@@ -17,7 +19,8 @@ ALL = "all"
 
 
 def leave_token(keys: Keys, recipient_uid: str, scope: str) -> str:
-    """Names a recipient and the uid of the stream that it may leave by it (or `ALL`).  Does not expire: mails are kept.
+    """Names a recipient and the uid of the stream that it may leave by it (or `ALL`). Does not
+    expire: mails are kept.
 
     It also opens the recipient's settings, but nothing that would give away who that is.
     """
@@ -31,18 +34,26 @@ def read_leave_token(keys: Keys, token: str) -> tuple[str, str] | None:
 
 
 def timed_token(keys: Keys, purpose: str, until: datetime, *values: str) -> str:
-    """Holds values of letters and digits for one purpose until a moment; a second is its least unit."""
+    """Holds values of letters and digits for one purpose until a moment; a second is its least
+    unit.
+    """
     return _signed(keys, purpose, *values, f"{int(until.timestamp()):x}")
 
 
-def read_timed_token(keys: Keys, purpose: str, token: str, number: int) -> tuple[tuple[str, ...], datetime] | None:
-    """Its ``number`` values and until when they hold, which the caller compares; None where it was not made by us for that purpose."""
+def read_timed_token(
+    keys: Keys, purpose: str, token: str, number: int
+) -> tuple[tuple[str, ...], datetime] | None:
+    """Its ``number`` values and until when they hold, which the caller compares; None where it was
+    not made by us for that purpose.
+    """
     read = _read(keys, purpose, token, number + 1)
     return (read[:-1], datetime.fromtimestamp(int(read[-1], 16), UTC)) if read else None
 
 
 def browser_token(keys: Keys, address: str) -> str:
-    """Names a browser that has logged in to an account of that address; random, so each browser has its own."""
+    """Names a browser that has logged in to an account of that address; random, so each browser has
+    its own.
+    """
     return _signed(keys, "browser", _address_key(address), secrets.token_hex(8))
 
 
@@ -59,7 +70,9 @@ def _address_key(address: str) -> str:
 
 
 def sealed(keys: Keys, token: str) -> str:
-    """A token of which the database otherwise keeps a hash alone, to wait in a notice until its mail is written."""
+    """A token of which the database otherwise keeps a hash alone, to wait in a notice until its
+    mail is written.
+    """
     return Fernet(keys.fernet("link")).encrypt(token.encode()).decode()
 
 
@@ -74,10 +87,14 @@ def _signed(keys: Keys, purpose: str, *values: str) -> str:
 
 def _read(keys: Keys, purpose: str, token: str, number: int) -> tuple[str, ...] | None:
     *values, signature = token.split("-", number)  # the signature may hold hyphens, the values none
-    genuine = hmac.compare_digest(_signature(keys, purpose, tuple(values)).encode(), signature.encode("utf-8", "replace"))
+    genuine = hmac.compare_digest(
+        _signature(keys, purpose, tuple(values)).encode(), signature.encode("utf-8", "replace")
+    )
     return tuple(values) if genuine and len(values) == number else None
 
 
 def _signature(keys: Keys, purpose: str, values: tuple[str, ...]) -> str:
-    digest = hmac.digest(keys.derive(purpose), ":".join(values).encode("utf-8", "replace"), "sha256")
+    digest = hmac.digest(
+        keys.derive(purpose), ":".join(values).encode("utf-8", "replace"), "sha256"
+    )
     return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")

@@ -1,4 +1,6 @@
-"""Addresses as people and browsers write them, made URIs (RFC 3986) by the mapping of RFC 3987 section 3.1."""
+"""Addresses as people and browsers write them, made URIs (RFC 3986) by the mapping of RFC 3987
+section 3.1.
+"""
 
 import ipaddress
 import re
@@ -18,10 +20,12 @@ _WEB_PORTS = range(1, 65_536)
 
 
 def to_uri(address: str) -> str | None:
-    """The URI of an absolute address; None where there is none, as without a host for http and https.
+    """The URI of an absolute address; None where there is none, as without a host for http and
+    https.
 
-    The scheme and the host become lower-case (RFC 3986 section 6.2.2.1), a host of other letters its ASCII form, and
-    every other character that a URI may not hold is percent-encoded.  A URI that is lower-case there stays as it is.
+    The scheme and the host become lower-case (RFC 3986 section 6.2.2.1), a host of other letters
+    its ASCII form, and every other character that a URI may not hold is percent-encoded. A URI that
+    is lower-case there stays as it is.
     """
     found = _PARTS.fullmatch(address)
     assert found is not None
@@ -47,7 +51,9 @@ def _authority(authority: str) -> str | None:
     name, colon, port = place.rpartition(":")
     if not colon or place.endswith("]"):
         name, colon, port = place, "", ""
-    if port and not (port.isascii() and port.isdecimal() and len(port) < 6 and int(port) in _WEB_PORTS):
+    if port and not (
+        port.isascii() and port.isdecimal() and len(port) < 6 and int(port) in _WEB_PORTS
+    ):
         return None
     host = _host(name)
     return f"{_encoded(user, _USER)}{at}{host}{':' if port else ''}{port}" if host else None
@@ -57,12 +63,27 @@ def _host(name: str) -> str | None:
     """The name in ASCII (RFC 5895 section 2, RFC 3492), or an IPv6 address in its brackets."""
     if name.startswith("["):
         try:
-            return f"[{ipaddress.IPv6Address(name.removeprefix('[').removesuffix(']')).compressed}]" if name.endswith("]") else None
+            return (
+                f"[{ipaddress.IPv6Address(name.removeprefix('[').removesuffix(']')).compressed}]"
+                if name.endswith("]")
+                else None
+            )
         except ValueError:
             return None
     labels = unicodedata.normalize("NFKC", name).lower().replace("\u3002", ".").split(".")
-    host = ".".join(label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels)
-    letters = all(unicodedata.category(char)[0] in "LMN" for label in labels for char in label if not char.isascii())
-    if not letters or not _HOST.fullmatch(host) or not all(0 < len(label) <= MAX_LABEL for label in host.rstrip(".").split(".")):
+    host = ".".join(
+        label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
+    )
+    letters = all(
+        unicodedata.category(char)[0] in "LMN"
+        for label in labels
+        for char in label
+        if not char.isascii()
+    )
+    if (
+        not letters
+        or not _HOST.fullmatch(host)
+        or not all(0 < len(label) <= MAX_LABEL for label in host.rstrip(".").split("."))
+    ):
         return None
     return host

@@ -1,4 +1,5 @@
-"""Previews: exactly what a recipient would be sent, by the very way that sends it, and nothing is sent.
+"""Previews: exactly what a recipient would be sent, by the very way that sends it, and nothing is
+sent.
 
 What only a sent message has, its reader's token and its delivery's uid, is `NOT_YET` here.
 """
@@ -39,12 +40,19 @@ from notifier.services import SERVICES
 from notifier.transport.mime import TOKEN
 
 NOT_YET = "preview"
-_ALERTING = (RevisionKind.PUBLISH, RevisionKind.UPDATE, RevisionKind.CORRECTION, RevisionKind.RETRACTION)
+_ALERTING = (
+    RevisionKind.PUBLISH,
+    RevisionKind.UPDATE,
+    RevisionKind.CORRECTION,
+    RevisionKind.RETRACTION,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """A mail's subject and both parts; of a channel's message the title and the body as its service formats them, if it has a title."""
+    """A mail's subject and both parts; of a channel's message the title and the body as its service
+    formats them, if it has a title.
+    """
 
     service: str  # "mail", or a key of SERVICES
     subject: str
@@ -64,19 +72,28 @@ class Preview:
 def preview(tx: Session, revision: Revision, recipient: Recipient, sender: Sender) -> Preview:
     """What this recipient would be sent of a revision, whether it is applied or still waits.
 
-    ``recipient`` may be one that was never stored, to look at a kind of recipient: then the entry's earlier alerts are
-    taken as told.  Raises Conflict for a revision of which nobody is alerted.
+    ``recipient`` may be one that was never stored, to look at a kind of recipient: then the entry's
+    earlier alerts are taken as told. Raises Conflict for a revision of which nobody is alerted.
     """
     if revision.kind not in _ALERTING:
         raise Conflict("Nobody is alerted of this change.")
     entry = tx.execute(entries().where(Entry.id == revision.entry_id)).scalar_one()
     story = Story.of(entry, revision.kind, revision.note)
     if revision.state is RevisionState.PENDING and revision.kind is not RevisionKind.RETRACTION:
-        names = {person.id: person.name for person in tx.scalars(_people(Contributor.id.in_(revision.content["byline"])))}
-        story = _saying(story, revision.content, [names[id_] for id_ in revision.content["byline"] if id_ in names])
+        names = {
+            person.id: person.name
+            for person in tx.scalars(_people(Contributor.id.in_(revision.content["byline"])))
+        }
+        story = _saying(
+            story,
+            revision.content,
+            [names[id_] for id_ in revision.content["byline"] if id_ in names],
+        )
         story = replace(story, updated_at=revision.apply_at)
     follows_all = _follows_all(tx, story, entry.stream_id, recipient)
-    return show(story, recipient, sender, told=_told(tx, revision, recipient), follows_all=follows_all)
+    return show(
+        story, recipient, sender, told=_told(tx, revision, recipient), follows_all=follows_all
+    )
 
 
 def preview_text(
@@ -90,16 +107,32 @@ def preview_text(
     kind: RevisionKind = RevisionKind.PUBLISH,
     note: str = "",
 ) -> Preview:
-    """The same of a text that was typed and not saved: a new entry of ``stream``, or a change of ``entry``."""
+    """The same of a text that was typed and not saved: a new entry of ``stream``, or a change of
+    ``entry``.
+    """
     story = typed(tx, text, stream=stream, entry=entry, kind=kind, note=note)
-    return show(story, recipient, sender, told=True, follows_all=_follows_all(tx, story, stream.id, recipient))
+    return show(
+        story,
+        recipient,
+        sender,
+        told=True,
+        follows_all=_follows_all(tx, story, stream.id, recipient),
+    )
 
 
 def typed(
-    tx: Session, text: EntryText, *, stream: Stream, entry: Entry | None = None, kind: RevisionKind = RevisionKind.PUBLISH, note: str = ""
+    tx: Session,
+    text: EntryText,
+    *,
+    stream: Stream,
+    entry: Entry | None = None,
+    kind: RevisionKind = RevisionKind.PUBLISH,
+    note: str = "",
 ) -> Story:
     """What a text that was typed and not saved would tell, for `show`."""
-    people = tx.scalars(_people(or_(Contributor.slug.in_(text.byline), Contributor.name.in_(text.byline))))
+    people = tx.scalars(
+        _people(or_(Contributor.slug.in_(text.byline), Contributor.name.in_(text.byline)))
+    )
     names = {key: person.name for person in people for key in (person.slug, person.name)}
     moment = now(tx)
     story = Story(
@@ -129,13 +162,24 @@ def typed(
     return _saying(story, text.pack([]), [names.get(name, name) for name in text.byline])
 
 
-def show(story: Story, recipient: Recipient, sender: Sender, *, told: bool, follows_all: bool) -> Preview:
+def show(
+    story: Story, recipient: Recipient, sender: Sender, *, told: bool, follows_all: bool
+) -> Preview:
     """A story as the recipient would see it.  Pure."""
     story = story.worded(told=told)
     if recipient.kind is RecipientKind.MAIL:
-        mail = render_mail(story, sender, follows_all=follows_all, language=recipient.language or "")
-        return Preview("mail", mail.subject, mail.text.replace(TOKEN, NOT_YET), mail.html.replace(TOKEN, NOT_YET))
-    title, body, form = SERVICES[recipient.service].format(render_chat(story, sender, NOT_YET, recipient.language or ""))
+        mail = render_mail(
+            story, sender, follows_all=follows_all, language=recipient.language or ""
+        )
+        return Preview(
+            "mail",
+            mail.subject,
+            mail.text.replace(TOKEN, NOT_YET),
+            mail.html.replace(TOKEN, NOT_YET),
+        )
+    title, body, form = SERVICES[recipient.service].format(
+        render_chat(story, sender, NOT_YET, recipient.language or "")
+    )
     return Preview(recipient.service, title, body, body if form is NotifyFormat.HTML else "")
 
 
@@ -144,7 +188,9 @@ def _saying(story: Story, content: Mapping[str, Any], names: Sequence[str]) -> S
     said = {name: content[name] for name in ("title", "dek", "body", "body_html", "link")}
     pictures = tuple(shown.words for shown in packed_pictures(content))
     grade, tags = Importance(content["importance"]), tuple(content["tags"])
-    return replace(story, **said, byline=tuple(names), importance=grade, tags=tags, pictures=pictures)
+    return replace(
+        story, **said, byline=tuple(names), importance=grade, tags=tags, pictures=pictures
+    )
 
 
 def _people(condition: ColumnElement[bool]) -> Select[Contributor]:
@@ -154,17 +200,29 @@ def _people(condition: ColumnElement[bool]) -> Select[Contributor]:
 def _told(tx: Session, revision: Revision, recipient: Recipient) -> bool:
     if recipient.id is None:
         return True
-    earlier = select(Delivery.id).join(Alert, Alert.id == Delivery.alert_id).join(Revision, Revision.id == Alert.revision_id)
-    same = (Revision.entry_id == revision.entry_id, Revision.no < revision.no, Delivery.recipient_id == recipient.id)
+    earlier = (
+        select(Delivery.id)
+        .join(Alert, Alert.id == Delivery.alert_id)
+        .join(Revision, Revision.id == Alert.revision_id)
+    )
+    same = (
+        Revision.entry_id == revision.entry_id,
+        Revision.no < revision.no,
+        Delivery.recipient_id == recipient.id,
+    )
     return tx.scalar(earlier.where(*same, MAY_HAVE_BEEN_TOLD).limit(1)) is not None
 
 
 def _follows_all(tx: Session, story: Story, stream_id: int, recipient: Recipient) -> bool:
-    """Whether the subscription that would bring it is one to all stories, which the foot of a mail says."""
+    """Whether the subscription that would bring it is one to all stories, which the foot of a mail
+    says.
+    """
     if recipient.id is None:
         return False
     correction = story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION)
-    topic = Topic(stream_id, story.importance, tuple(tag_slug(tag) for tag in story.tags), correction)
+    topic = Topic(
+        stream_id, story.importance, tuple(tag_slug(tag) for tag in story.tags), correction
+    )
     chosen = owed(topic).where(Recipient.id == recipient.id).subquery()
     query = select(Subscription.stream_id).join(chosen, chosen.c.subscription_id == Subscription.id)
     found = tx.execute(query).one_or_none()

@@ -1,4 +1,6 @@
-"""A test message: the latest entry as a channel would be told it, by the same template, and marked as a test."""
+"""A test message: the latest entry as a channel would be told it, by the same template, and marked
+as a test.
+"""
 
 from typing import Any
 
@@ -16,10 +18,18 @@ LONGEST = 2_000  # characters of the text that are kept with the alert
 
 
 def trial(tx: Session, sender: Sender) -> dict[str, Any]:
-    """The words of a test, as JSON can keep them, with the latest entry that readers can see; a sample where there is none."""
-    latest = entries().join(Stream, Stream.id == Entry.stream_id).where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
+    """The words of a test, as JSON can keep them, with the latest entry that readers can see; a
+    sample where there is none.
+    """
+    latest = (
+        entries()
+        .join(Stream, Stream.id == Entry.stream_id)
+        .where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
+    )
     entry = tx.scalars(latest.order_by(Entry.seq.desc()).limit(1)).first()
-    told = render_chat(Story.of(entry, RevisionKind.PUBLISH), sender, "") if entry else _sample(sender)
+    told = (
+        render_chat(Story.of(entry, RevisionKind.PUBLISH), sender, "") if entry else _sample(sender)
+    )
     return {
         "guid": told.guid,
         "title": told.title,

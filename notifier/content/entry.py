@@ -16,7 +16,9 @@ from notifier.ledger.claim import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """One entry of one stream, and what kind of change is told.  Links are paths below BASE_URL; dates are UTC."""
+    """One entry of one stream, and what kind of change is told. Links are paths below BASE_URL;
+    dates are UTC.
+    """
 
     kind: RevisionKind
     note: str
@@ -30,7 +32,8 @@ class Story:
     link: str
     importance: Importance
     tags: tuple[str, ...]
-    pictures: tuple[str, ...] = ()  # what each shows: mails hold none, since fetching it would tell who reads
+    # what each shows: mails hold none, since fetching it would tell who reads
+    pictures: tuple[str, ...] = ()
     published_at: datetime | None
     updated_at: datetime | None
     stream_uid: str
@@ -95,7 +98,9 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """What one recipient is told together, worded for who reads it, in the order to be read; at least one story."""
+    """What one recipient is told together, worded for who reads it, in the order to be read; at
+    least one story.
+    """
 
     stories: tuple[Story, ...]
     until: datetime
@@ -130,14 +135,27 @@ def load_told(tx: Session, message: Message) -> Story | Notice | Ending:
 
 def load_ending(tx: Session, alert_id: int) -> Ending:
     """The stream that has ended; the alert must be one of that."""
-    stream = tx.execute(select(Stream).join(Alert, Alert.stream_id == Stream.id).where(Alert.id == alert_id)).scalar_one()
-    word = Entry(uid=stream.uid, guid=stream.guid, title=stream.title, dek="", body="", body_html="", link="", importance=Importance.NORMAL)
+    stream = tx.execute(
+        select(Stream).join(Alert, Alert.stream_id == Stream.id).where(Alert.id == alert_id)
+    ).scalar_one()
+    word = Entry(
+        uid=stream.uid,
+        guid=stream.guid,
+        title=stream.title,
+        dek="",
+        body="",
+        body_html="",
+        link="",
+        importance=Importance.NORMAL,
+    )
     word.stream, word.credits, word.tags, word.pictures = stream, [], [], []
     return Ending(Story.of(word, RevisionKind.PUBLISH))
 
 
 def load_story(tx: Session, alert_id: int) -> Story:
     """What the alert tells now; it must be one of a revision."""
-    revision = tx.execute(select(Revision).join(Alert, Alert.revision_id == Revision.id).where(Alert.id == alert_id)).scalar_one()
+    revision = tx.execute(
+        select(Revision).join(Alert, Alert.revision_id == Revision.id).where(Alert.id == alert_id)
+    ).scalar_one()
     entry = tx.execute(entries().where(Entry.id == revision.entry_id)).scalar_one()
     return Story.of(entry, revision.kind, revision.note)

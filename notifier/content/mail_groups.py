@@ -19,7 +19,8 @@ from notifier.transport.mime import MailBatch
 
 @dataclass(slots=True)
 class Letter:
-    """One mail to many.  ``name`` is for the log; each address has a token that leaves its own ``scope``.
+    """One mail to many. ``name`` is for the log; each address has a token that leaves its own
+    ``scope``.
 
     Letters of one ``key`` are alike, whichever claim they are of.
     """
@@ -30,22 +31,34 @@ class Letter:
     to: list[tuple[Message, str]] = field(default_factory=list)
 
 
-def letters(tx: Session, messages: Sequence[Message], digests: Sequence[Written]) -> Iterator[Letter]:
+def letters(
+    tx: Session, messages: Sequence[Message], digests: Sequence[Written]
+) -> Iterator[Letter]:
     """In the order of the claim, the most urgent first."""
     by_kind: dict[tuple[int, bool, bool, str], list[Message]] = {}
     for message in messages:
         if message.kind is AlertKind.REVISION:
-            by_kind.setdefault((message.alert_id, message.told, message.follows_all, spoken(message.language)), []).append(message)
+            by_kind.setdefault(
+                (message.alert_id, message.told, message.follows_all, spoken(message.language)), []
+            ).append(message)
     for (alert_id, told, follows_all, language), of_kind in by_kind.items():
         key = (alert_id, told, follows_all, language)
         try:
             story = load_story(tx, alert_id)
         except DBAPIError:
             raise
-        except Exception as exc:  # one that cannot be read must not keep the others of its claim from going out
-            yield Letter(f"alert {alert_id}", key, partial(_fail, exc), [(message, ALL) for message in of_kind])
+        except Exception as exc:
+            # one that cannot be read must not keep the others of its claim from going out
+            yield Letter(
+                f"alert {alert_id}",
+                key,
+                partial(_fail, exc),
+                [(message, ALL) for message in of_kind],
+            )
             continue
-        write = partial(render_mail, story.worded(told=told), follows_all=follows_all, language=language)
+        write = partial(
+            render_mail, story.worded(told=told), follows_all=follows_all, language=language
+        )
         scope = ALL if follows_all else story.stream_uid
         yield Letter(f"entry {story.uid}", key, write, [(message, scope) for message in of_kind])
     yield from _endings(tx, [message for message in messages if message.kind is AlertKind.ENDING])
@@ -64,7 +77,9 @@ def _endings(tx: Session, messages: Sequence[Message]) -> Iterator[Letter]:
         ending = load_ending(tx, alert_id)
         scope = ending.story.stream_uid
         write = partial(render_ending, ending, language=language)
-        yield Letter(f"story {scope}", (alert_id, language), write, [(message, scope) for message in of_kind])
+        yield Letter(
+            f"story {scope}", (alert_id, language), write, [(message, scope) for message in of_kind]
+        )
 
 
 def _digests(written: Sequence[Written]) -> Iterator[Letter]:
@@ -73,7 +88,9 @@ def _digests(written: Sequence[Written]) -> Iterator[Letter]:
         if one.digest is not None:
             key = (id(one.digest), one.scope == ALL, spoken(one.message.language))
             if key not in found:
-                write = partial(render_digest, one.digest, leaves_all=one.scope == ALL, language=key[2])
+                write = partial(
+                    render_digest, one.digest, leaves_all=one.scope == ALL, language=key[2]
+                )
                 found[key] = Letter(f"digest {one.message.alert_id}", one.message.uid, write)
             found[key].to.append((one.message, one.scope))
     yield from found.values()

@@ -1,4 +1,6 @@
-"""Folding: where much is owed to one chat channel, one message tells it all, so that nobody is flooded after an outage."""
+"""Folding: where much is owed to one chat channel, one message tells it all, so that nobody is
+flooded after an outage.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,14 +26,19 @@ MOST = 40
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An attempt whose beginning is committed: what it tells, in order, and the uid that it bears on every attempt."""
+    """An attempt whose beginning is committed: what it tells, in order, and the uid that it bears
+    on every attempt.
+    """
 
     messages: tuple[Message, ...]
     uid: str
 
 
-def begin(db: Database, message: Message, token: str, service: Service, mine: Sequence[Message]) -> Begun | datetime:
-    """Begin to send a message, with what else is owed to its channel if that is much; or the moment before which it must wait.
+def begin(
+    db: Database, message: Message, token: str, service: Service, mine: Sequence[Message]
+) -> Begun | datetime:
+    """Begin to send a message, with what else is owed to its channel if that is much; or the moment
+    before which it must wait.
 
     ``mine`` are those of the same claim and channel that were not begun yet.  Raises LeaseLost.
     """
@@ -46,30 +53,49 @@ def begin(db: Database, message: Message, token: str, service: Service, mine: Se
 
 def _gather(tx: Session, message: Message, token: str, mine: Sequence[Message]) -> Begun:
     leader = message.folded_into or message.id
-    mine = sorted(_still_ours(tx, mine, token), key=lambda one: leader not in (one.id, one.folded_into))[: MOST - 1]
+    mine = sorted(
+        _still_ours(tx, mine, token), key=lambda one: leader not in (one.id, one.folded_into)
+    )[: MOST - 1]
     queued = tx.execute(_owed(message).limit(MOST - 1 - len(mine))).all()
-    known = [(one.id, one.folded_into) for one in mine] + [(row.id, row.folded_into) for row in queued]
-    # What may have arrived together is told together again, and nothing else with it: its receiver drops it as a double.
+    known = [(one.id, one.folded_into) for one in mine] + [
+        (row.id, row.folded_into) for row in queued
+    ]
+    # What may have arrived together is told together again, and nothing else with it: its receiver
+    # drops it as a double.
     again = {id_ for id_, into in known if leader in (id_, into)}
     together = again or {id_ for id_, into in known if into is None and message.folded_into is None}
     others: list[Message] = []
     if again or len(together) >= FOLD_ABOVE:
         here = [one for one in mine if one.id in together]
-        more = claim_also(tx, Lane.URGENT, _these(tx, [row.id for row in queued if row.id in together]), token)
+        more = claim_also(
+            tx, Lane.URGENT, _these(tx, [row.id for row in queued if row.id in together]), token
+        )
         if again or len(here) + len(more) >= FOLD_ABOVE:
             others = here + more
             _begin(tx, others, leader, token)
         else:
             _put_back(tx, more)
-    uid = message.uid if leader == message.id else tx.execute(select(Delivery.uid).where(Delivery.id == leader)).scalar_one()
+    uid = (
+        message.uid
+        if leader == message.id
+        else tx.execute(select(Delivery.uid).where(Delivery.id == leader)).scalar_one()
+    )
     return Begun(tuple(sorted([message, *others], key=lambda one: one.id)), uid)
 
 
 def _owed(message: Message) -> Select[int, int | None]:
-    """What else waits for the same channel, whenever it is due; what tells no entry, and what is held, stays by itself."""
-    queued = (Delivery.recipient_id == message.recipient_id, Delivery.state == DeliveryState.QUEUED, Delivery.lane == Lane.URGENT)
+    """What else waits for the same channel, whenever it is due; what tells no entry, and what is
+    held, stays by itself.
+    """
+    queued = (
+        Delivery.recipient_id == message.recipient_id,
+        Delivery.state == DeliveryState.QUEUED,
+        Delivery.lane == Lane.URGENT,
+    )
     query = select(Delivery.id, Delivery.folded_into).join(Alert, Alert.id == Delivery.alert_id)
-    return query.where(*queued, Alert.kind == AlertKind.REVISION, Delivery.due_at < HELD).order_by(Delivery.id)
+    return query.where(*queued, Alert.kind == AlertKind.REVISION, Delivery.due_at < HELD).order_by(
+        Delivery.id
+    )
 
 
 def _these(tx: Session, ids: Sequence[int]) -> Select[int]:
@@ -80,7 +106,9 @@ def _still_ours(tx: Session, mine: Sequence[Message], token: str) -> list[Messag
     """Without those that another thread, whose pass has ended, has given back meanwhile; locked."""
     if not mine:
         return []
-    query = select(Delivery.id).where(among(tx, Delivery.id, [one.id for one in mine]), Delivery.claim_token == token)
+    query = select(Delivery.id).where(
+        among(tx, Delivery.id, [one.id for one in mine]), Delivery.claim_token == token
+    )
     ours = set(tx.scalars(query.with_for_update()))
     return [one for one in mine if one.id in ours]
 
@@ -94,4 +122,7 @@ def _begin(tx: Session, others: Sequence[Message], leader: int, token: str) -> N
 
 def _put_back(tx: Session, messages: Sequence[Message]) -> None:
     back = {**QUEUED, "attempts": Delivery.attempts - 1}
-    changed(tx, update(Delivery).where(among(tx, Delivery.id, [one.id for one in messages])).values(back))
+    changed(
+        tx,
+        update(Delivery).where(among(tx, Delivery.id, [one.id for one in messages])).values(back),
+    )

@@ -1,4 +1,6 @@
-"""Mails that one recipient alone gets and that must not wait behind an alert to thousands: sent by the urgent lane."""
+"""Mails that one recipient alone gets and that must not wait behind an alert to thousands: sent by
+the urgent lane.
+"""
 
 from dataclasses import replace
 
@@ -14,10 +16,13 @@ from notifier.transport.mailer import Mailer
 from notifier.transport.mime import MailBatch, MailJob
 
 
-def send_notice(settings: Settings, message: Message, mail: MailBatch, lease: Lease) -> Sent | SendError | None:
+def send_notice(
+    settings: Settings, message: Message, mail: MailBatch, lease: Lease
+) -> Sent | SendError | None:
     """Send a mail over a connection of its own; None where the lease was lost meanwhile.
 
-    Its beginning need not be committed first: one that is sent again after a crash bears the same Message-ID.
+    Its beginning need not be committed first: one that is sent again after a crash bears the same
+    Message-ID.
     """
     url = settings.mail_url.get_secret_value()
     if not url:
@@ -26,7 +31,9 @@ def send_notice(settings: Settings, message: Message, mail: MailBatch, lease: Le
     mailer = Mailer(url, settings.mail_from)
     try:
         job = MailJob(message.uid, message.address, "")
-        mailer.send(mail, [job], lambda _job, outcome: outcomes.append(outcome), lambda _job: lease.held())
+        mailer.send(
+            mail, [job], lambda _job, outcome: outcomes.append(outcome), lambda _job: lease.held()
+        )
     finally:
         mailer.close()
     return outcomes[0] if outcomes else None

@@ -1,4 +1,6 @@
-"""What the next digest would tell a recipient if it came now: read and written by the very way that sends it."""
+"""What the next digest would tell a recipient if it came now: read and written by the very way that
+sends it.
+"""
 
 from types import SimpleNamespace
 
@@ -21,25 +23,49 @@ from notifier.transport.mime import TOKEN
 
 
 def preview_digest(tx: Session, recipient: Recipient, sender: Sender) -> Preview:
-    """The digest that is due next.  Raises Conflict where none is, or where it would tell nothing yet."""
+    """The digest that is due next. Raises Conflict where none is, or where it would tell nothing
+    yet.
+    """
     written = _upcoming(tx, recipient)
     if written is None or written.digest is None:
-        raise Conflict("There is nothing to tell in a digest yet." if written else "This recipient reads no digests.")
+        raise Conflict(
+            "There is nothing to tell in a digest yet."
+            if written
+            else "This recipient reads no digests."
+        )
     if recipient.kind is RecipientKind.MAIL:
-        mail = render_digest(written.digest, sender, leaves_all=written.scope == ALL, language=recipient.language)
-        return Preview("mail", mail.subject, mail.text.replace(TOKEN, NOT_YET), mail.html.replace(TOKEN, NOT_YET))
-    title, body, _ = SERVICES[recipient.service].format(digest_to_channel(written.digest, sender, NOT_YET, recipient.language))
+        mail = render_digest(
+            written.digest, sender, leaves_all=written.scope == ALL, language=recipient.language
+        )
+        return Preview(
+            "mail",
+            mail.subject,
+            mail.text.replace(TOKEN, NOT_YET),
+            mail.html.replace(TOKEN, NOT_YET),
+        )
+    title, body, _ = SERVICES[recipient.service].format(
+        digest_to_channel(written.digest, sender, NOT_YET, recipient.language)
+    )
     return Preview(recipient.service, title, body)
 
 
 def _upcoming(tx: Session, recipient: Recipient) -> Written | None:
-    due = (Subscription.recipient_id == recipient.id, Subscription.next_digest_at.is_not(None), Subscription.ended_at.is_(None))
+    due = (
+        Subscription.recipient_id == recipient.id,
+        Subscription.next_digest_at.is_not(None),
+        Subscription.ended_at.is_(None),
+    )
     query = select(Subscription.id, Subscription.cadence, Subscription.next_digest_at).where(*due)
-    first = tx.execute(query.order_by(Subscription.next_digest_at, Subscription.id).limit(1)).one_or_none()
+    first = tx.execute(
+        query.order_by(Subscription.next_digest_at, Subscription.id).limit(1)
+    ).one_or_none()
     if first is None or first.next_digest_at is None:
         return None
     alert = SimpleNamespace(
-        seq=current_seq(tx), cadence=first.cadence, slot=slot_name(first.next_digest_at), created_at=first.next_digest_at
+        seq=current_seq(tx),
+        cadence=first.cadence,
+        slot=slot_name(first.next_digest_at),
+        created_at=first.next_digest_at,
     )
     message = Message(
         id=0,

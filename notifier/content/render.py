@@ -1,4 +1,6 @@
-"""Rendering: a story becomes a mail or a channel's message.  Pure, so that a preview is exactly what would be sent."""
+"""Rendering: a story becomes a mail or a channel's message. Pure, so that a preview is exactly what
+would be sent.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -14,7 +16,14 @@ from models.membership.channels import TEST
 from models.text.markdown import to_text, with_absolute_links
 from models.text.texts import direction
 from notifier.content.entry import Digest, Ending, Notice, Story
-from notifier.message.channel_message import WORD_JOINER, ChannelMessage, Event, Worded, cut, one_line
+from notifier.message.channel_message import (
+    WORD_JOINER,
+    ChannelMessage,
+    Event,
+    Worded,
+    cut,
+    one_line,
+)
 from notifier.message.mail_templates import Templates, templates_in
 from notifier.message.words import Words, markup_words, spoken, words
 from notifier.transport.mime import MARK, TOKEN, MailBatch, secret_mark
@@ -27,8 +36,14 @@ LINE = 200
 """Characters of an entry without a dek in a digest."""
 
 _shipped = Templates()
-_HERE = secret_mark()  # stands for the leave token until the editors' text can no longer be taken for it
-_EVENTS: dict[str, Event] = {"publish": "publish", "update": "update", "correction": "correction", "retraction": "retraction"}
+# stands for the leave token until the editors' text can no longer be taken for it
+_HERE = secret_mark()
+_EVENTS: dict[str, Event] = {
+    "publish": "publish",
+    "update": "update",
+    "correction": "correction",
+    "retraction": "retraction",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +75,11 @@ class Sender:
 _inliner = css_inline.CSSInliner(keep_at_rules=True, minify_css=True, load_remote_stylesheets=False)
 
 
-def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: str = "") -> MailBatch:
-    """The mail that all recipients of ``story`` share; ``{token}`` in it is where each one's leave token goes.
+def render_mail(
+    story: Story, sender: Sender, *, follows_all: bool, language: str = ""
+) -> MailBatch:
+    """The mail that all recipients of ``story`` share; ``{token}`` in it is where each one's leave
+    token goes.
 
     ``follows_all``: the recipients follow all streams, which the foot says and Leave ends.
     ``language`` is theirs, empty: the story's; what is said around the story is said in it.
@@ -86,7 +104,13 @@ def render_mail(story: Story, sender: Sender, *, follows_all: bool, language: st
         "direction": direction(story.language),
     }
     return replace(
-        _mail(f"mail/{'retraction' if story.retracted else 'entry'}", values, sender, language, leave=True),
+        _mail(
+            f"mail/{'retraction' if story.retracted else 'entry'}",
+            values,
+            sender,
+            language,
+            leave=True,
+        ),
         list_id=f"{story.stream_slug}.{urlsplit(sender.base_url).hostname}",
         references=_thread(sender, stream=story.stream_uid, entry=story.uid),
         unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
@@ -116,7 +140,8 @@ def render_ending(ending: Ending, sender: Sender, *, language: str) -> MailBatch
 
 
 def render_digest(digest: Digest, sender: Sender, *, leaves_all: bool, language: str) -> MailBatch:
-    """One mail of several stories' news, as `render_mail` makes one of an entry; ``language`` is the recipient's.
+    """One mail of several stories' news, as `render_mail` makes one of an entry; ``language`` is
+    the recipient's.
 
     ``leaves_all``: what the token ends is all stories, else the one that the digest is of.
     """
@@ -142,7 +167,9 @@ def render_digest(digest: Digest, sender: Sender, *, leaves_all: bool, language:
 
 
 def render_chat(story: Story, sender: Sender, uid: str, language: str = "") -> ChannelMessage:
-    """The message that tells a channel of ``story``; ``uid`` is the delivery's, ``language`` the channel's, empty: the story's."""
+    """The message that tells a channel of ``story``; ``uid`` is the delivery's, ``language`` the
+    channel's, empty: the story's.
+    """
     language = spoken(language or story.language)
     said = words(language)
     message = ChannelMessage(
@@ -166,28 +193,53 @@ def render_chat(story: Story, sender: Sender, uid: str, language: str = "") -> C
         tags=story.tags,
         pictures=() if story.retracted else story.pictures,
     )
-    shown = {field.name: getattr(message, field.name) for field in fields(message)} | {"sender": _site(sender), "words": said}
-    headline, text, credit = (sender.templates.render(f"chat/{name}.txt", shown) for name in ("headline", "text", "credit"))
+    shown = {field.name: getattr(message, field.name) for field in fields(message)} | {
+        "sender": _site(sender),
+        "words": said,
+    }
+    headline, text, credit = (
+        sender.templates.render(f"chat/{name}.txt", shown)
+        for name in ("headline", "text", "credit")
+    )
     return replace(message, worded=Worded(headline, text.strip(), credit))
 
 
 def render_notice(notice: Notice, sender: Sender) -> MailBatch:
     """The mail that one recipient gets of a notice; nothing in it is to be left or answered.
 
-    It is in the language that its values name, or else, as all that operators are told, in the site's.
+    It is in the language that its values name, or else, as all that operators are told, in the
+    site's.
     """
     language = notice.values.get("language") or sender.language
-    return _mail(f"mail/notice/{notice.name}", {"values": notice.values, "preheader": ""}, sender, spoken(language))
+    return _mail(
+        f"mail/notice/{notice.name}",
+        {"values": notice.values, "preheader": ""},
+        sender,
+        spoken(language),
+    )
 
 
-def notice_to_channel(notice: Notice, sender: Sender, uid: str, language: str = "") -> ChannelMessage:
+def notice_to_channel(
+    notice: Notice, sender: Sender, uid: str, language: str = ""
+) -> ChannelMessage:
     """The same for a channel, which alone gets tests."""
     if notice.name == TEST:
         said = words(language or sender.language)
-        values = {**notice.values, "tags": tuple(notice.values["tags"]), "label": said.test, "note": said.test_note}
+        values = {
+            **notice.values,
+            "tags": tuple(notice.values["tags"]),
+            "label": said.test,
+            "note": said.test_note,
+        }
         return ChannelMessage(event="test", uid=uid, **values)
     mail = render_notice(notice, sender)
-    return ChannelMessage(event="notice", uid=uid, guid="", title=mail.subject, body_text=mail.text.partition("\n-- ")[0])
+    return ChannelMessage(
+        event="notice",
+        uid=uid,
+        guid="",
+        title=mail.subject,
+        body_text=mail.text.partition("\n-- ")[0],
+    )
 
 
 def _site(sender: Sender) -> dict[str, str]:
@@ -205,12 +257,16 @@ def _groups(digest: Digest, sender: Sender, said: Words) -> list[dict[str, Any]]
             "direction": direction(story.language),
             "entries": [],
         }
-        found.setdefault(story.stream_uid, group)["entries"].append(_line(story, digest, sender, said))
+        found.setdefault(story.stream_uid, group)["entries"].append(
+            _line(story, digest, sender, said)
+        )
     return list(found.values())
 
 
 def _line(story: Story, digest: Digest, sender: Sender, said: Words) -> dict[str, str]:
-    changed_at = story.updated_at if story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION) else None
+    changed_at = (
+        story.updated_at if story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION) else None
+    )
     moment = changed_at or story.published_at
     return {
         "title": story.title,
@@ -223,10 +279,22 @@ def _line(story: Story, digest: Digest, sender: Sender, said: Words) -> dict[str
     }
 
 
-def _mail(folder: str, values: Mapping[str, Any], sender: Sender, language: str, *, leave: bool = False) -> MailBatch:
-    """Subject and both parts, by the templates of a folder.  ``leave``: each part must hold the link that ends it."""
-    leave_url, change_url = (f"{sender.base_url}/{page}/{_HERE}" if leave else "" for page in ("u", "p"))
-    shared = {"sender": _site(sender), "language": language, "leave_url": leave_url, "change_url": change_url, **values}
+def _mail(
+    folder: str, values: Mapping[str, Any], sender: Sender, language: str, *, leave: bool = False
+) -> MailBatch:
+    """Subject and both parts, by the templates of a folder. ``leave``: each part must hold the link
+    that ends it.
+    """
+    leave_url, change_url = (
+        f"{sender.base_url}/{page}/{_HERE}" if leave else "" for page in ("u", "p")
+    )
+    shared = {
+        "sender": _site(sender),
+        "language": language,
+        "leave_url": leave_url,
+        "change_url": change_url,
+        **values,
+    }
     plain = {**shared, "words": words(language)}
     render = sender.templates.render
     subject = one_line(render(f"{folder}/subject.txt", plain))
@@ -238,8 +306,14 @@ def _mail(folder: str, values: Mapping[str, Any], sender: Sender, language: str,
 
 def _changed(story: Story, said: Words) -> str:
     """When a changed entry was changed, in words."""
-    phrase = {RevisionKind.UPDATE: said.updated, RevisionKind.CORRECTION: said.corrected}.get(story.kind)
-    return phrase.format(when=said.time(story.updated_at, story.timezone)) if phrase and story.updated_at else ""
+    phrase = {RevisionKind.UPDATE: said.updated, RevisionKind.CORRECTION: said.corrected}.get(
+        story.kind
+    )
+    return (
+        phrase.format(when=said.time(story.updated_at, story.timezone))
+        if phrase and story.updated_at
+        else ""
+    )
 
 
 def _summary(story: Story, said: Words) -> str:
@@ -247,11 +321,19 @@ def _summary(story: Story, said: Words) -> str:
 
 
 def _with_token(text: str) -> str:
-    """Put the token where the template wants it, and nowhere else: an editor's text must not carry a reader's token away."""
-    return text.replace(MARK, "").replace(TOKEN, TOKEN[0] + WORD_JOINER + TOKEN[1:]).replace(_HERE, TOKEN)
+    """Put the token where the template wants it, and nowhere else: an editor's text must not carry
+    a reader's token away.
+    """
+    return (
+        text.replace(MARK, "")
+        .replace(TOKEN, TOKEN[0] + WORD_JOINER + TOKEN[1:])
+        .replace(_HERE, TOKEN)
+    )
 
 
 def _thread(sender: Sender, **uids: str) -> tuple[str, ...]:
-    """Message-IDs that no mail bears, but all of a stream and of an entry refer to, so that readers' programs group them."""
+    """Message-IDs that no mail bears, but all of a stream and of an entry refer to, so that
+    readers' programs group them.
+    """
     domain = sender_of(sender.mail_from)[1].rpartition("@")[2]
     return tuple(f"{kind}-{uid}@{domain}" for kind, uid in uids.items())

@@ -23,17 +23,25 @@ def ending_to_channel(ending: Ending, sender: Sender, uid: str, language: str) -
 
 
 def digest_to_channel(digest: Digest, sender: Sender, uid: str, language: str) -> ChannelMessage:
-    """The message that tells a channel of several entries, in its own language; those of one story together."""
+    """The message that tells a channel of several entries, in its own language; those of one story
+    together.
+    """
     language, stories = spoken(language), digest.stories
     said, first = words(language), stories[0]
     one = all(story.stream_uid == first.stream_uid for story in stories)
-    about, url = (first.stream_title, sender.base_url + first.stream_path) if one else (sender.name, sender.base_url + "/")
+    about, url = (
+        (first.stream_title, sender.base_url + first.stream_path)
+        if one
+        else (sender.name, sender.base_url + "/")
+    )
     window = (said.day if digest.by_day else said.time)(digest.until, digest.timezone)
     order = list(dict.fromkeys(story.stream_uid for story in stories))
     lines = []
     for story in sorted(stories, key=lambda story: order.index(story.stream_uid)):
         label = said.label(story.kind, story.importance)
-        lines.append(Line(f"{label}: {story.title}" if label else story.title, sender.base_url + story.path))
+        lines.append(
+            Line(f"{label}: {story.title}" if label else story.title, sender.base_url + story.path)
+        )
     return ChannelMessage(
         event="digest",
         uid=uid,

@@ -1,4 +1,6 @@
-"""Samples: what every template is tried with, so that the doctor and the tests see each of its branches."""
+"""Samples: what every template is tried with, so that the doctor and the tests see each of its
+branches.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +10,14 @@ from config.settings import Settings
 from models import Importance, RevisionKind
 from models.text.markdown import to_html
 from notifier.content.entry import Digest, Ending, Notice, Story
-from notifier.content.render import Sender, render_chat, render_digest, render_ending, render_mail, render_notice
+from notifier.content.render import (
+    Sender,
+    render_chat,
+    render_digest,
+    render_ending,
+    render_mail,
+    render_notice,
+)
 from notifier.message.mail_templates import Templates
 from notifier.message.words import LANGUAGES
 from notifier.transport.mime import MailBatch
@@ -30,7 +39,10 @@ FULL = Story(
     uid="7kq2m",
     guid="urn:uuid:7f9c24e8-3b12-4fef-91e0-3d1f2a6c0b57",
     title="Low Mill dyke gives way; 1,900 people told to leave the Flats at once",
-    dek="Water is crossing Tanner’s Row. Shelters are open at the grammar school and in the tram depot.",
+    dek=(
+        "Water is crossing Tanner’s Row. Shelters are open at the grammar school and in the tram"
+        " depot."
+    ),
     body=_BODY,
     body_html=to_html(_BODY),
     byline=("Ines Valbrook", "Jory Pell"),
@@ -61,9 +73,17 @@ STORIES = (
     replace(FULL, kind=RevisionKind.RETRACTION, note="It was an exercise."),
     replace(BARE, kind=RevisionKind.RETRACTION),
 )
-_OTHER = replace(BARE, stream_uid="s8", stream_slug="budget", stream_title="The county’s budget", title="Vote put off until Thursday")
+_OTHER = replace(
+    BARE,
+    stream_uid="s8",
+    stream_slug="budget",
+    stream_title="The county’s budget",
+    title="Vote put off until Thursday",
+)
 DIGESTS = (
-    Digest((FULL, STORIES[3], _OTHER, BARE), datetime(2026, 3, 14, 17, tzinfo=UTC), "Europe/Berlin"),
+    Digest(
+        (FULL, STORIES[3], _OTHER, BARE), datetime(2026, 3, 14, 17, tzinfo=UTC), "Europe/Berlin"
+    ),
     Digest((BARE,), datetime(2026, 3, 14, 17, tzinfo=UTC), "Europe/Berlin", by_day=False),
 )
 _CHANNEL = {"channel": "Newsroom", "masked_url": "slack://T…A/B…B/…", "words": "404 no_service"}
@@ -72,20 +92,31 @@ NOTICES = (
     Notice("sick", _CHANNEL),
     Notice("healed", _CHANNEL),
     Notice("late-entries", {"number": 21, "titles": ["Trams turn back", "Vote put off"]}),
-    Notice("alert-failed", {"alert": 7, "title": "Trams turn back", "words": "Rendering failed: TypeError"}),
+    Notice(
+        "alert-failed",
+        {"alert": 7, "title": "Trams turn back", "words": "Rendering failed: TypeError"},
+    ),
     Notice("held", {"number": 3, "domains": 2, "words": "550 5.1.1 User unknown"}),
     Notice("confirm", _ASKED),
     Notice("confirm", {**_ASKED, "story": ""}),
     Notice("preferences", _ASKED),
     Notice("preferences", {**_ASKED, "story": ""}),
-    *(Notice("fresh-link", {"purpose": purpose, "link": "/p/token"}) for purpose in ("data", "leave", "move")),
-    *(Notice(name, {"account": "Mara Eskelund", "link": "token"}) for name in ("invitation", "reset")),
+    *(
+        Notice("fresh-link", {"purpose": purpose, "link": "/p/token"})
+        for purpose in ("data", "leave", "move")
+    ),
+    *(
+        Notice(name, {"account": "Mara Eskelund", "link": "token"})
+        for name in ("invitation", "reset")
+    ),
     Notice("password", {"account": "Mara Eskelund"}),
 )
 
 
 def template_faults(settings: Settings) -> list[str]:
-    """What is wrong with the operator's own templates, a sentence each; tried with every sample in every language."""
+    """What is wrong with the operator's own templates, a sentence each; tried with every sample in
+    every language.
+    """
     faults: list[str] = []
     templates = Templates(settings.data_dir / "templates", faults.append)
     sender = replace(Sender.of(settings), templates=templates)
@@ -93,16 +124,27 @@ def template_faults(settings: Settings) -> list[str]:
         list(sample_mails(sender, language))
         for story in STORIES:
             render_chat(story, sender, "", language)
-    return faults + [f"templates/{name}: nothing uses a template of this name" for name in templates.unused()]
+    return faults + [
+        f"templates/{name}: nothing uses a template of this name" for name in templates.unused()
+    ]
 
 
 def sample_mails(sender: Sender, language: str) -> Iterator[tuple[str, MailBatch]]:
     """Each sample as a mail in that language, by a name for it."""
     for story in STORIES:
         for follows_all in (False, True):
-            yield story.kind.value, render_mail(story, sender, follows_all=follows_all, language=language)
+            yield (
+                story.kind.value,
+                render_mail(story, sender, follows_all=follows_all, language=language),
+            )
     yield "ending", render_ending(Ending(FULL), sender, language=language)
     for digest in DIGESTS:
-        yield "digest", render_digest(digest, sender, leaves_all=digest is DIGESTS[0], language=language)
+        yield (
+            "digest",
+            render_digest(digest, sender, leaves_all=digest is DIGESTS[0], language=language),
+        )
     for notice in NOTICES:
-        yield notice.name, render_notice(replace(notice, values={**notice.values, "language": language}), sender)
+        yield (
+            notice.name,
+            render_notice(replace(notice, values={**notice.values, "language": language}), sender),
+        )

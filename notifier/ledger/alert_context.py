@@ -1,4 +1,6 @@
-"""What alerts are about, as the ledger's rules need it: the revision, its entry as it stands, and the entry's other alerts."""
+"""What alerts are about, as the ledger's rules need it: the revision, its entry as it stands, and
+the entry's other alerts.
+"""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -7,7 +9,19 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Entry, EntryState, EntryTag, Importance, Revision, RevisionKind, RevisionState, Stream, StreamState
+from models import (
+    Alert,
+    AlertKind,
+    Entry,
+    EntryState,
+    EntryTag,
+    Importance,
+    Revision,
+    RevisionKind,
+    RevisionState,
+    Stream,
+    StreamState,
+)
 from models.recipients.audience import Topic
 
 
@@ -79,15 +93,29 @@ def occasions(tx: Session, alert_ids: Collection[int]) -> dict[int, Occasion]:
     """Each of these alerts by its id."""
     if not alert_ids:
         return {}
-    query = select(Alert.id, Alert.kind, Alert.stopped_at, Stream.state).outerjoin(Stream, Stream.id == Alert.stream_id)
+    query = select(Alert.id, Alert.kind, Alert.stopped_at, Stream.state).outerjoin(
+        Stream, Stream.id == Alert.stream_id
+    )
     rows = tx.execute(query.where(Alert.id.in_(list(alert_ids))))
-    return {id_: Occasion(alert_id=id_, kind=kind, stopped=at is not None, stream_state=state) for id_, kind, at, state in rows}
+    return {
+        id_: Occasion(alert_id=id_, kind=kind, stopped=at is not None, stream_state=state)
+        for id_, kind, at, state in rows
+    }
 
 
 def abouts(tx: Session, alert_ids: Iterable[int]) -> dict[int, About]:
     """Each alert by its id, in two statements; those that are not of a revision are left out."""
     rows = tx.execute(
-        select(Alert, Revision.no, Revision.kind, Revision.entry_id, Entry.state, Entry.importance, Stream.id, Stream.state)
+        select(
+            Alert,
+            Revision.no,
+            Revision.kind,
+            Revision.entry_id,
+            Entry.state,
+            Entry.importance,
+            Stream.id,
+            Stream.state,
+        )
         .join(Revision, Revision.id == Alert.revision_id)
         .join(Entry, Entry.id == Revision.entry_id)
         .join(Stream, Stream.id == Entry.stream_id)
@@ -112,21 +140,37 @@ def abouts(tx: Session, alert_ids: Iterable[int]) -> dict[int, About]:
             stream_id=stream_id,
             stream_state=stream_state,
             retraction_at=retractions.get(entry_id),
-            siblings=tuple(other for other in siblings.get(entry_id, ()) if other.alert_id != alert.id),
+            siblings=tuple(
+                other for other in siblings.get(entry_id, ()) if other.alert_id != alert.id
+            ),
         )
         for alert, no, kind, entry_id, entry_state, importance, stream_id, stream_state in rows
     }
 
 
-def _revisions(tx: Session, entry_ids: set[int]) -> tuple[dict[int, list[Sibling]], dict[int, datetime]]:
+def _revisions(
+    tx: Session, entry_ids: set[int]
+) -> tuple[dict[int, list[Sibling]], dict[int, datetime]]:
     """The alerts of each entry, and when a pending retraction of it is due."""
     siblings: dict[int, list[Sibling]] = {}
     retractions: dict[int, datetime] = {}
-    told = select(Revision.entry_id, Revision.no, Revision.kind, Revision.state, Revision.apply_at, Alert.id, Alert.folded_at)
-    query = told.outerjoin(Alert, Alert.revision_id == Revision.id).where(Revision.entry_id.in_(entry_ids))
+    told = select(
+        Revision.entry_id,
+        Revision.no,
+        Revision.kind,
+        Revision.state,
+        Revision.apply_at,
+        Alert.id,
+        Alert.folded_at,
+    )
+    query = told.outerjoin(Alert, Alert.revision_id == Revision.id).where(
+        Revision.entry_id.in_(entry_ids)
+    )
     for entry_id, no, kind, state, apply_at, alert_id, folded_at in tx.execute(query):
         if alert_id is not None:
-            siblings.setdefault(entry_id, []).append(Sibling(alert_id, no, kind, folded_at is not None))
+            siblings.setdefault(entry_id, []).append(
+                Sibling(alert_id, no, kind, folded_at is not None)
+            )
         elif state is RevisionState.PENDING and kind is RevisionKind.RETRACTION:
             retractions[entry_id] = apply_at
     return siblings, retractions

@@ -1,4 +1,6 @@
-"""What is logged of attempts: every one at DEBUG, at INFO those that ended without success; never to whom, nor the remote's words."""
+"""What is logged of attempts: every one at DEBUG, at INFO those that ended without success; never
+to whom, nor the remote's words.
+"""
 
 import logging
 
@@ -12,7 +14,9 @@ _BAD = (DeliveryState.FAILED, DeliveryState.UNKNOWN)
 
 
 def log_attempt(message: Message, follows: Next) -> None:
-    """One line, once its end is committed; a target that fails altogether is logged where that turns (`notifier.ledger.breaker`)."""
+    """One line, once its end is committed; a target that fails altogether is logged where that
+    turns (`notifier.ledger.breaker`).
+    """
     level = logging.INFO if follows.state in _BAD else logging.DEBUG
     if log.isEnabledFor(level):
         fields = {
@@ -22,4 +26,9 @@ def log_attempt(message: Message, follows: Next) -> None:
             "state": follows.state.value,
             "attempts": message.attempts,
         }
-        log.log(level, "delivery %(delivery)s of alert %(alert)s by %(service)s: %(state)s", fields, extra={"fields": fields})
+        log.log(
+            level,
+            "delivery %(delivery)s of alert %(alert)s by %(service)s: %(state)s",
+            fields,
+            extra={"fields": fields},
+        )

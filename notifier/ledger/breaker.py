@@ -1,8 +1,9 @@
-"""Circuit breaker of a channel: while it is open everything waits, and one delivery at a time tries the channel.
+"""Circuit breaker of a channel: while it is open everything waits, and one delivery at a time tries
+the channel.
 
-Whatever goes wrong counts: MAX_REFUSALS refusals in a row open the breaker, whichever 4xx they are, and so do
-failures that may pass by themselves (5xx, time-out, TLS, refused connection) once nothing got through for
-FAILURE_PATIENCE.  Rendering errors are ours and count for no channel.
+Whatever goes wrong counts: MAX_REFUSALS refusals in a row open the breaker, whichever 4xx they are,
+and so do failures that may pass by themselves (5xx, time-out, TLS, refused connection) once nothing
+got through for FAILURE_PATIENCE. Rendering errors are ours and count for no channel.
 """
 
 import logging
@@ -32,7 +33,8 @@ FIRST_REST, LONGEST_REST = timedelta(minutes=10), timedelta(hours=4)
 class Health:
     """What is known of a channel since the last message that got through.
 
-    ``refusals``: in a row; while ``open``, every failed try.  ``since``: the first failure of whatever kind.
+    ``refusals``: in a row; while ``open``, every failed try. ``since``: the first failure of
+    whatever kind.
     """
 
     refusals: int = 0
@@ -54,7 +56,9 @@ class Health:
 
     @property
     def rest(self) -> timedelta:
-        """How long nothing is sent there: none while closed, then longer after each try, from FIRST_REST to LONGEST_REST."""
+        """How long nothing is sent there: none while closed, then longer after each try, from
+        FIRST_REST to LONGEST_REST.
+        """
         if not self.open:
             return timedelta(0)
         return min(FIRST_REST * (1 << min(max(self.refusals - MAX_REFUSALS, 0), 20)), LONGEST_REST)
@@ -74,34 +78,57 @@ class Pulse:
 
 
 def feel(tx: Session, message: Message, outcome: Sent | SendError, *, counts: bool) -> Pulse:
-    """What an attempt's end means for its channel.  Nothing for mail, whose server has a pause of its own.
+    """What an attempt's end means for its channel. Nothing for mail, whose server has a pause of
+    its own.
 
-    A notice, which may be somebody's test, can close the breaker but not open it.
-    ``counts``: False for one of several that were told in one message, of which another stands for all.
+    A notice, which may be somebody's test, can close the breaker but not open it. ``counts``: False
+    for one of several that were told in one message, of which another stands for all.
     """
-    if message.lane is not Lane.URGENT or (message.notice and not (isinstance(outcome, Sent) and message.service in SERVICES)):
+    if message.lane is not Lane.URGENT or (
+        message.notice and not (isinstance(outcome, Sent) and message.service in SERVICES)
+    ):
         return Pulse()
     columns = (Recipient.refusals, Recipient.failing_since, Recipient.sick_since)
-    refusals, since, sick_since = tx.execute(select(*columns).where(Recipient.id == message.recipient_id)).one()
+    refusals, since, sick_since = tx.execute(
+        select(*columns).where(Recipient.id == message.recipient_id)
+    ).one()
     before = Health(refusals, since, sick_since is not None)
     return Pulse(before, before.after(outcome, now(tx)) if counts else before)
 
 
 def note(tx: Session, message: Message, pulse: Pulse, words: str) -> None:
-    """Write a changed health down, and tell the operators where it turned: once for each sickness, and once when it is over.
+    """Write a changed health down, and tell the operators where it turned: once for each sickness,
+    and once when it is over.
 
-    ``words`` are the remote's.  A channel that is well again takes the next message at its usual pace.
+    ``words`` are the remote's. A channel that is well again takes the next message at its usual
+    pace.
     """
     if pulse.after == pulse.before:
         return
-    one, moment, service = update(Recipient).where(Recipient.id == message.recipient_id), now(tx), SERVICES.get(message.service)
+    one, moment, service = (
+        update(Recipient).where(Recipient.id == message.recipient_id),
+        now(tx),
+        SERVICES.get(message.service),
+    )
     tx.execute(one.values(refusals=pulse.after.refusals, failing_since=pulse.after.since))
     if pulse.after.open:
-        _turn(tx, message, "sick", one.where(Recipient.sick_since.is_(None)).values(sick_since=moment, reason=words), words)
+        _turn(
+            tx,
+            message,
+            "sick",
+            one.where(Recipient.sick_since.is_(None)).values(sick_since=moment, reason=words),
+            words,
+        )
     elif pulse.before.open:
         next_at = moment + timedelta(seconds=service.pace_seconds if service else 0)
         _turn(
-            tx, message, "healed", one.where(Recipient.sick_since.is_not(None)).values(sick_since=None, reason="", next_at=next_at), words
+            tx,
+            message,
+            "healed",
+            one.where(Recipient.sick_since.is_not(None)).values(
+                sick_since=None, reason="", next_at=next_at
+            ),
+            words,
         )
 
 
@@ -109,4 +136,6 @@ def _turn(tx: Session, message: Message, notice: str, turn: Update, words: str) 
     if rows_changed(tx, turn.execution_options(synchronize_session=False)):
         log.warning("channel %s: %s (%s)", discreet(message.address), notice, discreet(words))
         masked = tx.scalar(select(Recipient.masked_url).where(Recipient.id == message.recipient_id))
-        tell_operators(tx, notice, {"channel": message.address, "masked_url": masked, "words": words})
+        tell_operators(
+            tx, notice, {"channel": message.address, "masked_url": masked, "words": words}
+        )

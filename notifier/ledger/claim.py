@@ -1,4 +1,6 @@
-"""Claiming: rows become one worker's for a while, and are looked at once more before anything is sent."""
+"""Claiming: rows become one worker's for a while, and are looked at once more before anything is
+sent.
+"""
 
 import random
 import secrets
@@ -37,7 +39,17 @@ from notifier.ledger.digest_reach import heard
 from notifier.ledger.lease import LEASE, QUEUED, SUSPECT_AFTER_LOST_LEASES, Lease, skipped
 from notifier.ledger.ledger_sql import among, changed, taken
 from notifier.ledger.quiet_hours import may_go_at
-from notifier.ledger.verdict import Send, Skip, Standing, Wait, Wish, judge, judge_digest, judge_ending, judge_notice
+from notifier.ledger.verdict import (
+    Send,
+    Skip,
+    Standing,
+    Wait,
+    Wish,
+    judge,
+    judge_digest,
+    judge_ending,
+    judge_notice,
+)
 
 _URGENT_FIRST = (Delivery.priority, Delivery.due_at, Delivery.id)
 _SHORT = timedelta(seconds=1)
@@ -67,14 +79,17 @@ class Message:
     created_at: datetime  # or when it could first go, where that was later
     follows_all: bool  # its subscription is to all streams
     told: bool  # its recipient heard of an earlier revision
-    at_rest: bool = False  # when it was claimed nothing might go to its channel yet, which is sick or asked for a rest
+    # when it was claimed nothing might go to its channel yet, which is sick or asked for a rest
+    at_rest: bool = False
     kind: AlertKind = AlertKind.REVISION
-    folded_into: int | None = None  # it was told, or may have been, inside the message of that delivery
+    # it was told, or may have been, inside the message of that delivery
+    folded_into: int | None = None
     language: str = "en"  # its recipient's
     timezone: str = "UTC"
     shared: bool = False  # several people read its mailbox
     subscription_id: int | None = None  # why one gets it
-    serves: tuple[int, ...] = ()  # of a digest: the subscriptions that have had everything ``upto`` when it arrives
+    # of a digest: the subscriptions that have had everything ``upto`` when it arrives
+    serves: tuple[int, ...] = ()
     upto: int = 0
 
     @property
@@ -87,7 +102,8 @@ class Message:
 class Claim:
     """Rows that are ours until the lease is lost.
 
-    ``probe``: one row, to see whether the mail server is back.  ``of_hold``: while all sending is held, notices that say so.
+    ``probe``: one row, to see whether the mail server is back. ``of_hold``: while all sending is
+    held, notices that say so.
     """
 
     lease: Lease
@@ -97,11 +113,20 @@ class Claim:
     of_hold: bool = False
 
 
-def claim(db: Database, lane: Lane, limit: int, *, sharers: int = 1, monotonic: Callable[[], float] = time.monotonic) -> Claim | None:
-    """Take at most ``limit`` due rows of a lane, the most urgent first; None where nothing may be sent or nothing is due.
+def claim(
+    db: Database,
+    lane: Lane,
+    limit: int,
+    *,
+    sharers: int = 1,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Claim | None:
+    """Take at most ``limit`` due rows of a lane, the most urgent first; None where nothing may be
+    sent or nothing is due.
 
-    Where few are due, no more than leave some for ``sharers``, so that the last ones do not all wait for one of them.
-    A row that is no longer wanted is settled here, so ``messages`` may be empty although rows were taken.
+    Where few are due, no more than leave some for ``sharers``, so that the last ones do not all
+    wait for one of them. A row that is no longer wanted is settled here, so ``messages`` may be
+    empty although rows were taken.
     """
     token = secrets.token_hex(16)
     lease = Lease(db, token, monotonic=monotonic)
@@ -112,7 +137,9 @@ def claim(db: Database, lane: Lane, limit: int, *, sharers: int = 1, monotonic: 
         probe = gate is pause.Gate.PROBE
         skip = _anyone(tx, lane) if probe else 0
         limit = 1 if probe else _share(tx, lane, limit, sharers)
-        lost_leases = _take(tx, _due(tx, lane, gate).order_by(*_URGENT_FIRST).offset(skip).limit(limit), token)
+        lost_leases = _take(
+            tx, _due(tx, lane, gate).order_by(*_URGENT_FIRST).offset(skip).limit(limit), token
+        )
         if not lost_leases:
             return None
         ids = _alone_if_suspect(tx, lost_leases)
@@ -129,7 +156,9 @@ def may_claim(tx: Session, lane: Lane) -> bool:
 
 
 def more_urgent_due(db: Database, lane: Lane, priority: int) -> bool:
-    """True where a row is due that goes before those of ``priority``; reads only, and costs the same however many wait."""
+    """True where a row is due that goes before those of ``priority``; reads only, and costs the
+    same however many wait.
+    """
     with db.read() as tx:
         return tx.scalar(_due(tx, lane).where(Delivery.priority < priority).limit(1)) is not None
 
@@ -151,14 +180,22 @@ def _count(tx: Session, lane: Lane, most: int) -> int:
 
 
 def _due(tx: Session, lane: Lane, gate: pause.Gate = pause.Gate.OPEN) -> Select[int]:
-    due = (Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane, Delivery.due_at <= now(tx))
+    due = (
+        Delivery.state == DeliveryState.QUEUED,
+        Delivery.lane == lane,
+        Delivery.due_at <= now(tx),
+    )
     query = select(Delivery.id).where(*due)
     return query.where(Delivery.priority == OF_HOLD) if gate is pause.Gate.OF_HOLD else query
 
 
 def claim_also(tx: Session, lane: Lane, which: Select[int], token: str) -> list[Message]:
-    """Take more rows into a claim that is under way: those queued ones that ``which`` picks and that are still wanted."""
-    lost_leases = _take(tx, which.where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane), token)
+    """Take more rows into a claim that is under way: those queued ones that ``which`` picks and
+    that are still wanted.
+    """
+    lost_leases = _take(
+        tx, which.where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane), token
+    )
     return _wanted(tx, lane, list(lost_leases)) if lost_leases else []
 
 
@@ -171,16 +208,29 @@ def _take(tx: Session, due: Select[int], token: str) -> dict[int, int]:
         "attempts": Delivery.attempts + 1,
         "started_at": None,
     }
-    take = update(Delivery).where(taken(tx, Delivery.id, due)).values(claimed).returning(Delivery.id, Delivery.lost_leases)
-    return {row.id: row.lost_leases for row in tx.execute(take.execution_options(synchronize_session=False))}
+    take = (
+        update(Delivery)
+        .where(taken(tx, Delivery.id, due))
+        .values(claimed)
+        .returning(Delivery.id, Delivery.lost_leases)
+    )
+    return {
+        row.id: row.lost_leases
+        for row in tx.execute(take.execution_options(synchronize_session=False))
+    }
 
 
 def _alone_if_suspect(tx: Session, lost_leases: dict[int, int]) -> Sequence[int]:
-    """These rows, or one of them alone that may be what ended its workers; the others go back then, untried."""
-    suspects = [(lost, id_) for id_, lost in lost_leases.items() if lost >= SUSPECT_AFTER_LOST_LEASES]
+    """These rows, or one of them alone that may be what ended its workers; the others go back then,
+    untried.
+    """
+    suspects = [
+        (lost, id_) for id_, lost in lost_leases.items() if lost >= SUSPECT_AFTER_LOST_LEASES
+    ]
     if not suspects:
         return list(lost_leases)
-    # The one that lost the fewest first: what was only near the one that ends its workers must not wait for that.
+    # The one that lost the fewest first: what was only near the one that ends its workers must not
+    # wait for that.
     _, first = min(suspects)
     others = [id_ for id_ in lost_leases if id_ != first]
     if others:
@@ -194,8 +244,17 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     rows = _rows(tx, ids)
     about = abouts(tx, {row.alert_id for row in rows})
     occasion = occasions(tx, {row.alert_id for row in rows} - about.keys())
-    held = pause.hold_late(tx, about.values(), tried={row.alert_id for row in rows if _on_time(row, about, now(tx))})
-    busy = _busy(tx, [row for row in rows if row.alert_id in occasion and occasion[row.alert_id].kind is AlertKind.DIGEST])
+    held = pause.hold_late(
+        tx, about.values(), tried={row.alert_id for row in rows if _on_time(row, about, now(tx))}
+    )
+    busy = _busy(
+        tx,
+        [
+            row
+            for row in rows
+            if row.alert_id in occasion and occasion[row.alert_id].kind is AlertKind.DIGEST
+        ],
+    )
     others = {alert_id: _others(tx, one, rows) for alert_id, one in about.items()}
     left = _left_out(tx, rows)
     again = {alert_id: _still_owed(tx, one, rows) for alert_id, one in about.items()}
@@ -206,18 +265,36 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
         one, kind = about.get(row.alert_id), AlertKind.REVISION
         if one is not None:
             earlier, later = others[one.alert_id].get(row.recipient_id, ([], []))
-            subscribed = (row.subscribed and (row.subscription_id, one.stream_id) not in left) or row.recipient_id in again[one.alert_id]
-            wish = _wish(row, now(tx), subscribed=subscribed, earlier=earlier, later=later, hush=one.importance is not Importance.BREAKING)
+            subscribed = (
+                row.subscribed and (row.subscription_id, one.stream_id) not in left
+            ) or row.recipient_id in again[one.alert_id]
+            wish = _wish(
+                row,
+                now(tx),
+                subscribed=subscribed,
+                earlier=earlier,
+                later=later,
+                hush=one.importance is not Importance.BREAKING,
+            )
             verdict = judge(standing[one.alert_id], wish, now(tx))
         else:
             kind = occasion[row.alert_id].kind
             verdict = _judge_occasion(occasion[row.alert_id], row, busy.get(row.id), now(tx))
         if isinstance(verdict, Send):
-            wanted.append(_message(row, told=verdict.told or (one is not None and one.told_long_ago), kind=kind))
+            wanted.append(
+                _message(
+                    row, told=verdict.told or (one is not None and one.told_long_ago), kind=kind
+                )
+            )
         else:
             unwanted.setdefault(verdict, []).append(row)
     for other, put in unwanted.items():
-        changed(tx, update(Delivery).where(among(tx, Delivery.id, [row.id for row in put])).values(_put(other, now(tx))))
+        changed(
+            tx,
+            update(Delivery)
+            .where(among(tx, Delivery.id, [row.id for row in put]))
+            .values(_put(other, now(tx))),
+        )
     skips = (row for other, put in unwanted.items() if isinstance(other, Skip) for row in put)
     tally(tx, Counter((row.alert_id, lane, DeliveryState.SKIPPED) for row in skips))
     return wanted
@@ -259,23 +336,41 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
     return tx.execute(query).all()
 
 
-def _wish(row: Any, moment: datetime, *, subscribed: bool, hush: bool = True, **others: Any) -> Wish:
+def _wish(
+    row: Any, moment: datetime, *, subscribed: bool, hush: bool = True, **others: Any
+) -> Wish:
     """What its recipient wants now; ``hush``: quiet hours count."""
     quiet = may_go_at(row, moment) if hush else moment
     paused = row.paused_until is not None and moment < row.paused_until
-    return Wish(recipient=row.state, subscribed=subscribed, paused=paused, quiet_until=quiet if quiet > moment else None, **others)
+    return Wish(
+        recipient=row.state,
+        subscribed=subscribed,
+        paused=paused,
+        quiet_until=quiet if quiet > moment else None,
+        **others,
+    )
 
 
-def _judge_occasion(one: Occasion, row: Any, busy_until: datetime | None, moment: datetime) -> Send | Skip | Wait:
+def _judge_occasion(
+    one: Occasion, row: Any, busy_until: datetime | None, moment: datetime
+) -> Send | Skip | Wait:
     if one.kind is AlertKind.DIGEST:  # which of its subscriptions go on is found when it is written
-        return judge_digest(_wish(row, moment, subscribed=True), stopped=one.stopped, busy_until=busy_until)
+        return judge_digest(
+            _wish(row, moment, subscribed=True), stopped=one.stopped, busy_until=busy_until
+        )
     if one.kind is AlertKind.ENDING and one.stream_state is not None:
-        return judge_ending(_wish(row, moment, subscribed=row.subscribed), stopped=one.stopped, stream=one.stream_state)
+        return judge_ending(
+            _wish(row, moment, subscribed=row.subscribed),
+            stopped=one.stopped,
+            stream=one.stream_state,
+        )
     return judge_notice(row.state, stopped=one.stopped)
 
 
 def _on_time(row: Any, about: dict[int, About], moment: datetime) -> bool:
-    """It comes back from a try that failed, or from the quiet hours of its recipient, so it does not show that its alert is late."""
+    """It comes back from a try that failed, or from the quiet hours of its recipient, so it does
+    not show that its alert is late.
+    """
     one = about.get(row.alert_id)
     if row.attempts > 1 or one is None or one.importance is Importance.BREAKING:
         return bool(row.attempts > 1)
@@ -284,7 +379,9 @@ def _on_time(row: Any, about: dict[int, About], moment: datetime) -> bool:
 
 
 def _busy(tx: Session, rows: Collection[Any]) -> dict[int, datetime]:
-    """When to look again at those of these digests that cannot be written yet: their recipients have an earlier one that is not settled."""
+    """When to look again at those of these digests that cannot be written yet: their recipients
+    have an earlier one that is not settled.
+    """
     if not rows:
         return {}
     query = select(Delivery.recipient_id, Delivery.alert_id, Delivery.due_at).where(
@@ -296,9 +393,17 @@ def _busy(tx: Session, rows: Collection[Any]) -> dict[int, datetime]:
     for recipient_id, alert_id, due_at in tx.execute(query):
         unsettled.setdefault(recipient_id, []).append((alert_id, due_at))
     hidden = (Revision.state == RevisionState.PENDING, Revision.kind == RevisionKind.RETRACTION)
-    undone_at = tx.scalar(select(func.max(Revision.apply_at)).where(*hidden))  # until then nobody knows what is to be left out
+    # until then nobody knows what is to be left out
+    undone_at = tx.scalar(select(func.max(Revision.apply_at)).where(*hidden))
     also = [undone_at] if undone_at is not None else []
-    earlier = {row.id: [due_at for alert_id, due_at in unsettled.get(row.recipient_id, ()) if alert_id < row.alert_id] for row in rows}
+    earlier = {
+        row.id: [
+            due_at
+            for alert_id, due_at in unsettled.get(row.recipient_id, ())
+            if alert_id < row.alert_id
+        ]
+        for row in rows
+    }
     return {id_: max(now(tx), *due, *also) + _SHORT for id_, due in earlier.items() if due or also}
 
 
@@ -313,8 +418,12 @@ def _standing(one: About, *, held: bool) -> Standing:
     )
 
 
-def _others(tx: Session, one: About, rows: Sequence[Any]) -> dict[int, tuple[list[DeliveryState], list[RevisionKind]]]:
-    """What these recipients have of the entry's other revisions: states of earlier ones, kinds of later ones."""
+def _others(
+    tx: Session, one: About, rows: Sequence[Any]
+) -> dict[int, tuple[list[DeliveryState], list[RevisionKind]]]:
+    """What these recipients have of the entry's other revisions: states of earlier ones, kinds of
+    later ones.
+    """
     found: dict[int, tuple[list[DeliveryState], list[RevisionKind]]] = {}
     later = one.later
     if not one.siblings:
@@ -322,7 +431,11 @@ def _others(tx: Session, one: About, rows: Sequence[Any]) -> dict[int, tuple[lis
     recipients = [row.recipient_id for row in rows if row.alert_id == one.alert_id]
     if (by_digest := heard(tx, one)) is not None:
         told = by_digest.subquery()
-        for recipient_id, state in tx.execute(select(told.c.recipient_id, told.c.state).where(among(tx, told.c.recipient_id, recipients))):
+        for recipient_id, state in tx.execute(
+            select(told.c.recipient_id, told.c.state).where(
+                among(tx, told.c.recipient_id, recipients)
+            )
+        ):
             found.setdefault(recipient_id, ([], []))[0].append(state)
     own = {row.id for row in rows}
     query = select(Delivery.id, Delivery.recipient_id, Delivery.alert_id, TOLD_STATE).where(
@@ -338,20 +451,31 @@ def _others(tx: Session, one: About, rows: Sequence[Any]) -> dict[int, tuple[lis
 
 
 def _left_out(tx: Session, rows: Sequence[Any]) -> Set[tuple[int, int]]:
-    """What subscriptions to all streams, that brought some of these, leave out by now: subscription and stream."""
+    """What subscriptions to all streams, that brought some of these, leave out by now: subscription
+    and stream.
+    """
     these = {row.subscription_id for row in rows if row.follows_all}
     if not these:
         return set()
     query = select(SubscriptionExcept.subscription_id, SubscriptionExcept.stream_id)
-    return {(one, stream_id) for one, stream_id in tx.execute(query.where(among(tx, SubscriptionExcept.subscription_id, list(these))))}
+    return {
+        (one, stream_id)
+        for one, stream_id in tx.execute(
+            query.where(among(tx, SubscriptionExcept.subscription_id, list(these)))
+        )
+    }
 
 
 def _still_owed(tx: Session, one: About, rows: Sequence[Any]) -> set[int]:
     """Recipients whose subscription has ended, but whom another one still brings this alert."""
-    doubtful = [row.recipient_id for row in rows if row.alert_id == one.alert_id and not row.subscribed]
+    doubtful = [
+        row.recipient_id for row in rows if row.alert_id == one.alert_id and not row.subscribed
+    ]
     if not doubtful:
         return set()
-    query = owed(one.topic(tx), confirmed_by=one.created_at, before_seq=one.public_seq).where(among(tx, Recipient.id, doubtful))
+    query = owed(one.topic(tx), confirmed_by=one.created_at, before_seq=one.public_seq).where(
+        among(tx, Recipient.id, doubtful)
+    )
     return {row.recipient_id for row in tx.execute(query)}
 
 

@@ -13,7 +13,9 @@ AWAY_SECONDS, AGAIN_SECONDS = 12.0, 0.5
 
 
 def patiently(write: Callable[[], T]) -> T:
-    """What ``write`` returns, called again while the database is away, for AWAY_SECONDS; then its OperationalError."""
+    """What ``write`` returns, called again while the database is away, for AWAY_SECONDS; then its
+    OperationalError.
+    """
     until = time.monotonic() + AWAY_SECONDS
     while True:
         try:

@@ -1,4 +1,6 @@
-"""Who heard of an entry from a digest: what was told at once stands in the ledger by itself, this has to be concluded."""
+"""Who heard of an entry from a digest: what was told at once stands in the ledger by itself, this
+has to be concluded.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,37 +18,62 @@ READ_AHEAD = timedelta(seconds=30)
 
 
 def heard(tx: Session, about: About) -> Select[*tuple[Any, ...]] | None:
-    """A query for (recipient_id, lane, subscription_id, state): the digests that have told, or may have, of the entry's earlier alerts.
+    """A query for (recipient_id, lane, subscription_id, state): the digests that have told, or may
+    have, of the entry's earlier alerts.
 
-    Told is who follows the entry in digests and had one that reaches so far and was read before the entry was hidden.
-    None where no digest reaches so far.
+    Told is who follows the entry in digests and had one that reaches so far and was read before the
+    entry was hidden. None where no digest reaches so far.
     """
-    earlier = select(func.min(Alert.id), func.min(Alert.seq), func.min(Alert.created_at), func.min(Alert.public_seq)).where(
-        Alert.id.in_(about.earlier)
+    earlier = select(
+        func.min(Alert.id),
+        func.min(Alert.seq),
+        func.min(Alert.created_at),
+        func.min(Alert.public_seq),
+    ).where(Alert.id.in_(about.earlier))
+    first_id, first_seq, out_at, public_seq = (
+        tx.execute(earlier).one() if about.earlier else (None, None, None, None)
     )
-    first_id, first_seq, out_at, public_seq = tx.execute(earlier).one() if about.earlier else (None, None, None, None)
-    if first_id is None or first_seq is None or out_at is None:  # nothing was told, or before there were digests
+    # nothing was told, or before there were digests
+    if first_id is None or first_seq is None or out_at is None:
         return None
     reaches = (Alert.kind == AlertKind.DIGEST, Alert.seq >= first_seq)
     if tx.scalar(select(Alert.id).where(*reaches).limit(1)) is None:
         return None
-    followers = digested(about.topic(tx), first_seq, confirmed_by=out_at, before_seq=public_seq).subquery()
+    followers = digested(
+        about.topic(tx), first_seq, confirmed_by=out_at, before_seq=public_seq
+    ).subquery()
     query = (
-        select(followers.c.recipient_id, followers.c.lane, followers.c.subscription_id, TOLD_STATE.label("state"))
+        select(
+            followers.c.recipient_id,
+            followers.c.lane,
+            followers.c.subscription_id,
+            TOLD_STATE.label("state"),
+        )
         .join(Delivery, Delivery.recipient_id == followers.c.recipient_id)
         .join(Alert, Alert.id == Delivery.alert_id)
-        .where(Delivery.priority == literal_column("2"), Delivery.alert_id > first_id, *reaches, MAY_HAVE_BEEN_TOLD)
+        .where(
+            Delivery.priority == literal_column("2"),
+            Delivery.alert_id > first_id,
+            *reaches,
+            MAY_HAVE_BEEN_TOLD,
+        )
     )
     hidden_at = _hidden_at(tx, about)
     if hidden_at is None:
         return query
     arrived_at = func.coalesce(Delivery.may_have_arrived_at, Delivery.settled_at)
-    return query.where(or_(Delivery.state == DeliveryState.CLAIMED, arrived_at <= hidden_at + READ_AHEAD))
+    return query.where(
+        or_(Delivery.state == DeliveryState.CLAIMED, arrived_at <= hidden_at + READ_AHEAD)
+    )
 
 
 def _hidden_at(tx: Session, about: About) -> datetime | None:
     """A retraction hides its entry at once, and alerts when its undo time is over."""
     if about.kind is not RevisionKind.RETRACTION:
         return None
-    query = select(Revision.created_at).join(Alert, Alert.revision_id == Revision.id).where(Alert.id == about.alert_id)
+    query = (
+        select(Revision.created_at)
+        .join(Alert, Alert.revision_id == Revision.id)
+        .where(Alert.id == about.alert_id)
+    )
     return tx.execute(query).scalar_one()

@@ -1,4 +1,6 @@
-"""Making digests: what is due becomes one delivery for each recipient, a slice of subscriptions at a time."""
+"""Making digests: what is due becomes one delivery for each recipient, a slice of subscriptions at
+a time.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +11,19 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, func, literal_column, select, text, update
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Cadence, Delivery, DeliveryState, Fanout, Lane, Recipient, RecipientState, SkipReason, Subscription
+from models import (
+    Alert,
+    AlertKind,
+    Cadence,
+    Delivery,
+    DeliveryState,
+    Fanout,
+    Lane,
+    Recipient,
+    RecipientState,
+    SkipReason,
+    Subscription,
+)
 from models.alerts.alerts import DIGEST
 from models.db.clock import now
 from models.db.database import Database
@@ -34,7 +48,9 @@ _DUE = Subscription.next_digest_at.is_not(None) & Subscription.ended_at.is_(None
 
 @dataclass(slots=True)
 class _Run:
-    """One digest in one transaction: the subscriptions whose recipients get it, by lane, and those for whom there is nothing."""
+    """One digest in one transaction: the subscriptions whose recipients get it, by lane, and those
+    for whom there is nothing.
+    """
 
     alert_id: int | None
     upto: int
@@ -44,14 +60,21 @@ class _Run:
 
 def digests_due(tx: Session) -> bool:
     """Whether anybody's digest is due; reads one row of an index."""
-    return tx.scalar(select(Subscription.id).where(_DUE, Subscription.next_digest_at <= now(tx)).limit(1)) is not None
+    return (
+        tx.scalar(
+            select(Subscription.id).where(_DUE, Subscription.next_digest_at <= now(tx)).limit(1)
+        )
+        is not None
+    )
 
 
 def make_digests(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane], None]) -> int:
-    """Make slice after slice while ``go_on`` and while any is due; returns how many deliveries were made.
+    """Make slice after slice while ``go_on`` and while any is due; returns how many deliveries were
+    made.
 
-    Any number of nodes may do so at once, and go on after a crash: what a slice owes and that its subscriptions are served
-    is committed together, and the ledger takes one row for each digest and recipient.
+    Any number of nodes may do so at once, and go on after a crash: what a slice owes and that its
+    subscriptions are served is committed together, and the ledger takes one row for each digest and
+    recipient.
     """
     made, courtesy = 0, Courtesy(db)
     with db.read() as tx:
@@ -70,7 +93,9 @@ def make_digests(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lan
 
 
 def make_slice(db: Database) -> Counter[Lane] | None:
-    """Serve some of the subscriptions that are due; how many deliveries that made in each lane.  None where none is due, or may be made."""
+    """Serve some of the subscriptions that are due; how many deliveries that made in each lane.
+    None where none is due, or may be made.
+    """
     with db.begin() as tx:
         rows, seq = _take(tx, SLICE_OF_SQLITE if db.embedded else SLICE), current_seq(tx)
         if not rows or _expanding(tx):
@@ -90,7 +115,9 @@ def make_slice(db: Database) -> Counter[Lane] | None:
 def _take(tx: Session, limit: int) -> Sequence[Any]:
     """Those that have waited longest; what another node has in hand is passed over."""
     query = (
-        select(*COLUMNS, Recipient.lane, Recipient.timezone, Recipient.state, Recipient.paused_until)
+        select(
+            *COLUMNS, Recipient.lane, Recipient.timezone, Recipient.state, Recipient.paused_until
+        )
         .join(Recipient, Recipient.id == Subscription.recipient_id)
         .where(_DUE, Subscription.next_digest_at <= now(tx))
         .order_by(Subscription.next_digest_at, Subscription.id)
@@ -100,19 +127,35 @@ def _take(tx: Session, limit: int) -> Sequence[Any]:
 
 
 def _expanding(tx: Session) -> bool:
-    """Whether some who are told of an alert at once are not found yet: a digest would tell them the same."""
-    undone = (Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.waits_for.is_(None), Alert.folded_at.is_(None))
-    return tx.scalar(select(Fanout.id).join(Alert, Alert.id == Fanout.alert_id).where(*undone).limit(1)) is not None
+    """Whether some who are told of an alert at once are not found yet: a digest would tell them the
+    same.
+    """
+    undone = (
+        Fanout.done_at.is_(None),
+        Alert.stopped_at.is_(None),
+        Alert.waits_for.is_(None),
+        Alert.folded_at.is_(None),
+    )
+    return (
+        tx.scalar(
+            select(Fanout.id).join(Alert, Alert.id == Fanout.alert_id).where(*undone).limit(1)
+        )
+        is not None
+    )
 
 
 def _runs(tx: Session, rows: Sequence[Any], seq: int) -> dict[tuple[datetime, Cadence], _Run]:
-    """Each digest that is due, and for whom there may be something in it: decided once for all who want the same."""
+    """Each digest that is due, and for whom there may be something in it: decided once for all who
+    want the same.
+    """
     wanted = wanted_by(tx, rows)
     news = happened(tx, min(row.digested_seq for row in rows), seq, hidden=True)
     runs: dict[tuple[datetime, Cadence], _Run] = {}
     known: dict[tuple[object, ...], bool] = {}
     for row in rows:
-        run = runs.get(key := (row.next_digest_at, row.cadence)) or runs.setdefault(key, _begun(tx, *key, seq))
+        run = runs.get(key := (row.next_digest_at, row.cadence)) or runs.setdefault(
+            key, _begun(tx, *key, seq)
+        )
         if _brings(row, Served(wanted[row.id], row.digested_seq), news, run.upto, known, now(tx)):
             run.brought.setdefault(row.lane, []).append(row)
         else:
@@ -120,12 +163,30 @@ def _runs(tx: Session, rows: Sequence[Any], seq: int) -> dict[tuple[datetime, Ca
     return runs
 
 
-def _brings(row: Any, served: Served, news: Sequence[Happened], upto: int, known: dict[tuple[object, ...], bool], moment: datetime) -> bool:
+def _brings(
+    row: Any,
+    served: Served,
+    news: Sequence[Happened],
+    upto: int,
+    known: dict[tuple[object, ...], bool],
+    moment: datetime,
+) -> bool:
     """What comes in a pause is not told after it, as it is with what is sent at once."""
-    if row.state is not RecipientState.CONFIRMED or (row.paused_until is not None and moment < row.paused_until):
+    if row.state is not RecipientState.CONFIRMED or (
+        row.paused_until is not None and moment < row.paused_until
+    ):
         return False
     want = served.wanted
-    same = (upto, served.digested_seq, want.stream_id, want.least_importance, want.left_out, want.tags, want.news, want.corrections)
+    same = (
+        upto,
+        served.digested_seq,
+        want.stream_id,
+        want.least_importance,
+        want.left_out,
+        want.tags,
+        want.news,
+        want.corrections,
+    )
     if same not in known:
         known[same] = is_served(served, news, upto)
     return known[same]
@@ -138,7 +199,14 @@ def _begun(tx: Session, slot: datetime, cadence: Cadence, seq: int) -> _Run:
 
 
 def _alert(tx: Session, slot: datetime, cadence: Cadence, seq: int) -> int:
-    values = {"kind": AlertKind.DIGEST, "slot": slot_name(slot), "cadence": cadence, "seq": seq, "priority": DIGEST, "created_at": now(tx)}
+    values = {
+        "kind": AlertKind.DIGEST,
+        "slot": slot_name(slot),
+        "cadence": cadence,
+        "seq": seq,
+        "priority": DIGEST,
+        "created_at": now(tx),
+    }
     insert = insert_into(dialect_of(tx), Alert).values(values)
     tx.execute(insert.on_conflict_do_nothing())
     return tx.execute(select(Alert.id).where(_is(slot, cadence))).scalar_one()
@@ -148,10 +216,23 @@ def _is(slot: datetime, cadence: Cadence) -> ColumnElement[bool]:
     return and_(Alert.slot == slot_name(slot), Alert.cadence == cadence)
 
 
-def _owe(tx: Session, alert_id: int, cadence: Cadence, lane: Lane, rows: Sequence[Any], changes: Counter[Change]) -> int:
-    """One row for each recipient, by whichever of its subscriptions; what waits of an earlier one is told in this."""
+def _owe(
+    tx: Session,
+    alert_id: int,
+    cadence: Cadence,
+    lane: Lane,
+    rows: Sequence[Any],
+    changes: Counter[Change],
+) -> int:
+    """One row for each recipient, by whichever of its subscriptions; what waits of an earlier one
+    is told in this.
+    """
     recipients = (
-        select(Subscription.recipient_id, func.max(Recipient.lane).label("lane"), func.min(Subscription.id).label("subscription_id"))
+        select(
+            Subscription.recipient_id,
+            func.max(Recipient.lane).label("lane"),
+            func.min(Subscription.id).label("subscription_id"),
+        )
         .join(Recipient, Recipient.id == Subscription.recipient_id)
         .where(among(tx, Subscription.id, [row.id for row in rows]))
         .group_by(Subscription.recipient_id)
@@ -175,14 +256,19 @@ def _owe(tx: Session, alert_id: int, cadence: Cadence, lane: Lane, rows: Sequenc
     replaced = tx.execute(waiting).all()
     if replaced:
         changed(
-            tx, update(Delivery).where(among(tx, Delivery.id, [row.id for row in replaced])).values(skipped(SkipReason.SUPERSEDED, now(tx)))
+            tx,
+            update(Delivery)
+            .where(among(tx, Delivery.id, [row.id for row in replaced]))
+            .values(skipped(SkipReason.SUPERSEDED, now(tx))),
         )
         changes.update((row.alert_id, lane, DeliveryState.SKIPPED) for row in replaced)
     return made
 
 
 def _move_on(tx: Session, rows: Iterable[Any]) -> None:
-    """Say when each is due next: after now, so that what was missed while nobody worked comes in one digest."""
+    """Say when each is due next: after now, so that what was missed while nobody worked comes in
+    one digest.
+    """
     slots: dict[tuple[Cadence, int | None, time | None, int | None, str], datetime] = {}
     due: dict[datetime, list[int]] = {}
     for row in rows:

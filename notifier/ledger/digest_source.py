@@ -5,7 +5,17 @@ from collections.abc import Collection
 from sqlalchemy import and_, exists, false, or_, select
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Entry, EntryState, EntryTag, Revision, RevisionKind, RevisionState, Stream
+from models import (
+    Alert,
+    AlertKind,
+    Entry,
+    EntryState,
+    EntryTag,
+    Revision,
+    RevisionKind,
+    RevisionState,
+    Stream,
+)
 from models.db.approval_rules import SECOND
 from models.recipients.audience import Topic
 from models.recipients.digest_rules import Happened, News
@@ -17,13 +27,21 @@ _TOLD = (RevisionKind.PUBLISH, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 
 
 def happened(tx: Session, since: int, upto: int, *, hidden: bool = False) -> list[Happened]:
-    """The entries that stand and of which something was owed after ``since`` and up to ``upto``, the latest first.
+    """The entries that stand and of which something was owed after ``since`` and up to ``upto``,
+    the latest first.
 
-    An alert that was stopped, or waits for a second editor, tells nobody, so no digest tells it either.  ``hidden``: also those whose
-    withdrawal may still be undone.
+    An alert that was stopped, or waits for a second editor, tells nobody, so no digest tells it
+    either. ``hidden``: also those whose withdrawal may still be undone.
     """
-    undoable = exists().where(Revision.entry_id == Entry.id, Revision.state == RevisionState.PENDING).correlate(Entry)
-    stands = or_(Entry.state == EntryState.PUBLISHED, and_(Entry.state == EntryState.RETRACTED, undoable) if hidden else false())
+    undoable = (
+        exists()
+        .where(Revision.entry_id == Entry.id, Revision.state == RevisionState.PENDING)
+        .correlate(Entry)
+    )
+    stands = or_(
+        Entry.state == EntryState.PUBLISHED,
+        and_(Entry.state == EntryState.RETRACTED, undoable) if hidden else false(),
+    )
     alerts = (
         select(
             Alert.id,
@@ -38,23 +56,47 @@ def happened(tx: Session, since: int, upto: int, *, hidden: bool = False) -> lis
         )
         .join(Revision, Revision.id == Alert.revision_id)
         .join(Entry, Entry.id == Revision.entry_id)
-        .where(Revision.kind.in_(_TOLD), stands, Alert.stopped_at.is_(None), Alert.waits_for.is_distinct_from(SECOND))
+        .where(
+            Revision.kind.in_(_TOLD),
+            stands,
+            Alert.stopped_at.is_(None),
+            Alert.waits_for.is_distinct_from(SECOND),
+        )
     )
-    window = (Alert.kind == AlertKind.REVISION, Alert.seq > since, Alert.seq <= upto, Stream.state.not_in(CLOSED))
-    latest = alerts.join(Stream, Stream.id == Entry.stream_id).where(*window).order_by(Alert.seq.desc()).limit(MOST)
+    window = (
+        Alert.kind == AlertKind.REVISION,
+        Alert.seq > since,
+        Alert.seq <= upto,
+        Stream.state.not_in(CLOSED),
+    )
+    latest = (
+        alerts.join(Stream, Stream.id == Entry.stream_id)
+        .where(*window)
+        .order_by(Alert.seq.desc())
+        .limit(MOST)
+    )
     ids = list(dict.fromkeys(row.entry_id for row in tx.execute(latest)))
     if not ids:
         return []
     tags = _tags(tx, ids)
     found: dict[int, list[News]] = {id_: [] for id_ in ids}
     for row in tx.execute(alerts.where(Entry.id.in_(ids)).order_by(Revision.no)):
-        topic = Topic(row.stream_id, row.importance, tuple(tags.get(row.entry_id, ())), row.kind is not RevisionKind.PUBLISH)
-        found[row.entry_id].append(News(row.id, row.seq or 0, row.created_at, row.kind, row.note, topic, row.public_seq))
+        topic = Topic(
+            row.stream_id,
+            row.importance,
+            tuple(tags.get(row.entry_id, ())),
+            row.kind is not RevisionKind.PUBLISH,
+        )
+        found[row.entry_id].append(
+            News(row.id, row.seq or 0, row.created_at, row.kind, row.note, topic, row.public_seq)
+        )
     return [Happened(id_, tuple(news)) for id_, news in found.items()]
 
 
 def _tags(tx: Session, entry_ids: Collection[int]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
-    for entry_id, slug in tx.execute(select(EntryTag.entry_id, EntryTag.slug).where(EntryTag.entry_id.in_(entry_ids))):
+    for entry_id, slug in tx.execute(
+        select(EntryTag.entry_id, EntryTag.slug).where(EntryTag.entry_id.in_(entry_ids))
+    ):
         found.setdefault(entry_id, []).append(slug)
     return found

@@ -1,6 +1,8 @@
-"""A story's last word: to all who follow that story, whatever they want of it and how often, and not to who follows all stories.
+"""A story's last word: to all who follow that story, whatever they want of it and how often, and
+not to who follows all stories.
 
-The others go on for them.  A story that is opened and ended again without an entry has one last word for each.
+The others go on for them. A story that is opened and ended again without an entry has one last word
+for each.
 """
 
 from collections import Counter
@@ -9,7 +11,18 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Delivery, DeliveryState, Entry, Lane, Recipient, RecipientState, SkipReason, Subscription
+from models import (
+    Alert,
+    AlertKind,
+    Delivery,
+    DeliveryState,
+    Entry,
+    Lane,
+    Recipient,
+    RecipientState,
+    SkipReason,
+    Subscription,
+)
 from models.db.clock import now
 from models.db.tallies import Change
 from models.recipients.audience import started_before
@@ -17,10 +30,13 @@ from models.tables.ledger import MAY_HAVE_BEEN_TOLD
 from notifier.ledger.lease import skipped
 
 
-def replace_earlier(tx: Session, alert: Alert, lane: Lane, part: ColumnElement[bool]) -> Counter[Change]:
+def replace_earlier(
+    tx: Session, alert: Alert, lane: Lane, part: ColumnElement[bool]
+) -> Counter[Change]:
     """Skip what is queued of an earlier last word; ``part`` is about the recipients of deliveries.
 
-    One that may have arrived is sent again as it is, with the Message-ID by which mailboxes drop a double.
+    One that may have arrived is sent again as it is, with the Message-ID by which mailboxes drop a
+    double.
     """
     queued = (
         Delivery.alert_id.in_(_earlier(alert)),
@@ -29,17 +45,35 @@ def replace_earlier(tx: Session, alert: Alert, lane: Lane, part: ColumnElement[b
         Delivery.may_have_arrived_at.is_(None),
         part,
     )
-    skip = update(Delivery).where(*queued).values(skipped(SkipReason.SUPERSEDED, now(tx))).returning(Delivery.alert_id)
+    skip = (
+        update(Delivery)
+        .where(*queued)
+        .values(skipped(SkipReason.SUPERSEDED, now(tx)))
+        .returning(Delivery.alert_id)
+    )
     ids = tx.scalars(skip.execution_options(synchronize_session=False))
     return Counter((alert_id, lane, DeliveryState.SKIPPED) for alert_id in ids)
 
 
 def owed_ending(alert: Alert, lane: Lane) -> Select[*tuple[Any, ...]]:
     """A query for (recipient_id, lane, subscription_id): who is owed it and has not been told."""
-    told = exists().where(Delivery.alert_id.in_(_earlier(alert)), Delivery.recipient_id == Recipient.id, MAY_HAVE_BEEN_TOLD)
+    told = exists().where(
+        Delivery.alert_id.in_(_earlier(alert)),
+        Delivery.recipient_id == Recipient.id,
+        MAY_HAVE_BEEN_TOLD,
+    )
     return (
-        select(Recipient.id.label("recipient_id"), Recipient.lane, Subscription.id.label("subscription_id"))
-        .join(Subscription, and_(Subscription.recipient_id == Recipient.id, Subscription.stream_id == alert.stream_id))
+        select(
+            Recipient.id.label("recipient_id"),
+            Recipient.lane,
+            Subscription.id.label("subscription_id"),
+        )
+        .join(
+            Subscription,
+            and_(
+                Subscription.recipient_id == Recipient.id, Subscription.stream_id == alert.stream_id
+            ),
+        )
         .where(
             Recipient.lane == lane,
             Recipient.state == RecipientState.CONFIRMED,

@@ -50,19 +50,24 @@ def disabled_for_long(tx: Session, message: Message, outcome: Sent | SendError) 
     ended = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN)
     settled = and_(Delivery.recipient_id == message.recipient_id, Delivery.state.in_(ended))
     last_other = select(func.coalesce(func.max(Delivery.id), 0)).where(settled, ~disabled)
-    run = select(func.count(), func.min(Delivery.settled_at)).where(settled, disabled, Delivery.id > last_other.scalar_subquery())
+    run = select(func.count(), func.min(Delivery.settled_at)).where(
+        settled, disabled, Delivery.id > last_other.scalar_subquery()
+    )
     times, first_at = tx.execute(run).one()
     long_ago = first_at is not None and now(tx) - first_at >= timedelta(days=DISABLED_DAYS)
     return times + 1 >= DISABLED_TIMES and long_ago
 
 
 def refusals_are_doubted(tx: Session) -> bool:
-    """Whether no refusal ends an address at present: operators are to look first, and their own addresses may be refused, too."""
+    """Whether no refusal ends an address at present: operators are to look first, and their own
+    addresses may be refused, too.
+    """
     return tx.scalars(select(Site.held_reason)).one() is not None
 
 
 def hold_instead(tx: Session, message: Message, reply: str) -> bool:
-    """Whether ``reply``, which would end an address, is doubted; all sending is held then, and operators are told.
+    """Whether ``reply``, which would end an address, is doubted; all sending is held then, and
+    operators are told.
 
     A mail server that says of several addresses of several domains that they do not exist is
     likely misconfigured.  Those that it ended in this alert are subscribed again, and their mails
@@ -86,15 +91,20 @@ def hold_instead(tx: Session, message: Message, reply: str) -> bool:
     refusal = f"refuses {number} addresses of {len(domains)} domains with the same words"
     hold(
         tx,
-        f"The mail server {refusal} ({reply[:100]}). Nobody was unsubscribed. Check the mail server, then resume.",
+        f"The mail server {refusal} ({reply[:100]}). Nobody was unsubscribed. Check the mail"
+        " server, then resume.",
     )
-    tell_operators(tx, NOTICE, {"number": number, "domains": len(domains), "words": reply}, priority=OF_HOLD)
+    tell_operators(
+        tx, NOTICE, {"number": number, "domains": len(domains), "words": reply}, priority=OF_HOLD
+    )
     log.warning("sending is held until `storywire resume`: the mail server %s", refusal)
     return True
 
 
 def _ended_alike(tx: Session, message: Message, reply: str) -> dict[int, str]:
-    """Deliveries of the same alert that ended their recipients by the same words, and the addresses."""
+    """Deliveries of the same alert that ended their recipients by the same words, and the
+    addresses.
+    """
     query = (
         select(Delivery.id, Delivery.last_reply, Recipient.address)
         .join(Recipient, Recipient.id == Delivery.recipient_id)
@@ -117,12 +127,24 @@ def _is_small_share(number: int, sent: int) -> bool:
 
 
 def _breaks_down(tx: Session, message: Message, ended: dict[int, str]) -> bool:
-    """Whether few mails of the alert were taken while the latest ALIKE_RUNNING were refused alike, however many were before."""
+    """Whether few mails of the alert were taken while the latest ALIKE_RUNNING were refused alike,
+    however many were before.
+    """
     latest = sorted([message.id, *ended])[-ALIKE_RUNNING:]
     if len(latest) < ALIKE_RUNNING:
         return False
-    meanwhile = (Delivery.alert_id == message.alert_id, Delivery.id.between(latest[0], latest[-1]), Delivery.state == DeliveryState.SENT)
-    enough = select(Delivery.id).where(*meanwhile).order_by(Delivery.id).limit(ALIKE_RUNNING * DOUBTED_SHARE).subquery()
+    meanwhile = (
+        Delivery.alert_id == message.alert_id,
+        Delivery.id.between(latest[0], latest[-1]),
+        Delivery.state == DeliveryState.SENT,
+    )
+    enough = (
+        select(Delivery.id)
+        .where(*meanwhile)
+        .order_by(Delivery.id)
+        .limit(ALIKE_RUNNING * DOUBTED_SHARE)
+        .subquery()
+    )
     sent = tx.scalar(select(func.count()).select_from(enough)) or 0
     return not _is_small_share(ALIKE_RUNNING, sent)
 
@@ -138,10 +160,18 @@ def _take_back(tx: Session, alert_id: int, delivery_ids: Sequence[int]) -> None:
     back = update(Delivery).where(among(tx, Delivery.id, delivery_ids)).values(waiting)
     back = back.returning(Delivery.recipient_id, Delivery.lane)
     rows = tx.execute(back.execution_options(synchronize_session=False)).all()
-    recipients = update(Recipient).where(among(tx, Recipient.id, [row.recipient_id for row in rows]))
-    follows = exists().where(Subscription.recipient_id == Recipient.id, Subscription.ended_at.is_(None))
-    changed(tx, recipients.where(~follows).values(state=RecipientState.ENDED, reason=LEFT))  # while their mail was on its way
-    changed(tx, recipients.where(follows).values(state=RecipientState.CONFIRMED, reason="", ended_at=None))
+    recipients = update(Recipient).where(
+        among(tx, Recipient.id, [row.recipient_id for row in rows])
+    )
+    follows = exists().where(
+        Subscription.recipient_id == Recipient.id, Subscription.ended_at.is_(None)
+    )
+    # while their mail was on its way
+    changed(tx, recipients.where(~follows).values(state=RecipientState.ENDED, reason=LEFT))
+    changed(
+        tx,
+        recipients.where(follows).values(state=RecipientState.CONFIRMED, reason="", ended_at=None),
+    )
     failed = Counter((alert_id, row.lane, DeliveryState.FAILED) for row in rows)
     tally(tx, {change: -number for change, number in failed.items()})
 

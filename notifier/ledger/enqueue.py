@@ -13,7 +13,8 @@ from models.tables.base import random_uid
 
 
 def owe_to(tx: Session, alert_id: int, priority: int, recipients: Select[*tuple[Any, ...]]) -> int:
-    """Owe an alert to each of ``recipients`` that has no row of it yet, in the order of their ids; how many rows that made.
+    """Owe an alert to each of ``recipients`` that has no row of it yet, in the order of their ids;
+    how many rows that made.
 
     ``recipients`` has recipient_id, lane and subscription_id, one row each.
     """
@@ -33,5 +34,7 @@ def owe_to(tx: Session, alert_id: int, priority: int, recipients: Select[*tuple[
     }
     # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
     rows = select(*values.values()).where(true()).order_by(found.c.recipient_id)
-    insert = insert_into(dialect_of(tx), table).from_select(list(values), rows).on_conflict_do_nothing()
+    insert = (
+        insert_into(dialect_of(tx), table).from_select(list(values), rows).on_conflict_do_nothing()
+    )
     return rows_changed(tx, insert.execution_options(preserve_rowcount=True))

@@ -1,14 +1,40 @@
-"""Expanding: a fanout becomes one delivery for each recipient that is owed the alert, a slice of recipients at a time."""
+"""Expanding: a fanout becomes one delivery for each recipient that is owed the alert, a slice of
+recipients at a time.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, func, select, text, true, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    select,
+    text,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
-from models import Alert, AlertKind, Delivery, DeliveryState, Fanout, Importance, Lane, Recipient, RevisionKind, SkipReason, Subscription
+from models import (
+    Alert,
+    AlertKind,
+    Delivery,
+    DeliveryState,
+    Fanout,
+    Importance,
+    Lane,
+    Recipient,
+    RevisionKind,
+    SkipReason,
+    Subscription,
+)
 from models.db.clock import now
 from models.db.database import Database
 from models.db.tallies import Change, tally
@@ -53,7 +79,8 @@ class _Range:
 
 
 def expand_all(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane], None]) -> int:
-    """Expand slice after slice while ``go_on`` and while any fanout is left; returns how many deliveries were made.
+    """Expand slice after slice while ``go_on`` and while any fanout is left; returns how many
+    deliveries were made.
 
     ``ring`` is told of each lane that has new rows.
     """
@@ -73,9 +100,11 @@ def expand_all(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane]
 
 
 def expand_slice(db: Database) -> Slice | None:
-    """Expand one slice of the most urgent fanout, its cursor moved in the same transaction; None where none is left.
+    """Expand one slice of the most urgent fanout, its cursor moved in the same transaction; None
+    where none is left.
 
-    Any number of workers may call it at once, and again after a crash: the ledger takes one row per alert and recipient.
+    Any number of workers may call it at once, and again after a crash: the ledger takes one row per
+    alert and recipient.
     """
     with db.begin() as tx:
         fanout = _next(tx)
@@ -95,11 +124,18 @@ def expand_slice(db: Database) -> Slice | None:
 
 
 def _next(tx: Session) -> Fanout | None:
-    """The fanout to go on with, locked: chat before mail, since it is few and quick, then by priority."""
+    """The fanout to go on with, locked: chat before mail, since it is few and quick, then by
+    priority.
+    """
     waiting = (
         select(Fanout)
         .join(Alert, Alert.id == Fanout.alert_id)
-        .where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.waits_for.is_(None), Alert.folded_at.is_(None))
+        .where(
+            Fanout.done_at.is_(None),
+            Alert.stopped_at.is_(None),
+            Alert.waits_for.is_(None),
+            Alert.folded_at.is_(None),
+        )
     )
     urgent_first = case((Fanout.lane == Lane.URGENT, 0), else_=1)
     ordered = waiting.order_by(urgent_first, Alert.priority, Fanout.id).limit(1)
@@ -110,13 +146,21 @@ def _upto(tx: Session, walks: Iterable[Walk], fanout: Fanout) -> int | None:
     """The last recipient of this slice; None where what is left fits into it."""
     ends = []
     for column, condition in walks:
-        walk = select(column).where(condition, column > fanout.cursor).order_by(column).offset(SLICE - 1).limit(1)
+        walk = (
+            select(column)
+            .where(condition, column > fanout.cursor)
+            .order_by(column)
+            .offset(SLICE - 1)
+            .limit(1)
+        )
         ends.append(tx.scalar(walk))
     return min((end for end in ends if end is not None), default=None)
 
 
 def _walks(tx: Session, about: About, lane: Lane) -> Iterator[Walk]:
-    """Where the candidates stand, each in an index by recipient: channels are few, followers of a stream may be many."""
+    """Where the candidates stand, each in an index by recipient: channels are few, followers of a
+    stream may be many.
+    """
     if about.kind is RevisionKind.RETRACTION:
         for alert_id in about.earlier:
             yield Delivery.recipient_id, Delivery.alert_id == alert_id
@@ -141,9 +185,9 @@ def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
         changes = _replace(tx, about, lane, part, SkipReason.RETRACTED)
         made = owe_to(tx, about.alert_id, about.priority, _told(tx, about, lane, part))
     else:
-        found = owed(about.topic(tx), confirmed_by=about.created_at, before_seq=about.public_seq).where(
-            Recipient.lane == lane, part.holds(Recipient.id)
-        )
+        found = owed(
+            about.topic(tx), confirmed_by=about.created_at, before_seq=about.public_seq
+        ).where(Recipient.lane == lane, part.holds(Recipient.id))
         made = owe_to(tx, about.alert_id, about.priority, found)
         changes = _replace(tx, about, lane, part, SkipReason.SUPERSEDED)
     if about.importance is not Importance.BREAKING:
@@ -156,15 +200,21 @@ def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
 def _fill_ending(tx: Session, alert: Alert, lane: Lane, part: _Range) -> int:
     """The same of a story's last word."""
     changes = replace_earlier(tx, alert, lane, part.holds(Delivery.recipient_id))
-    made = owe_to(tx, alert.id, alert.priority, owed_ending(alert, lane).where(part.holds(Recipient.id)))
+    made = owe_to(
+        tx, alert.id, alert.priority, owed_ending(alert, lane).where(part.holds(Recipient.id))
+    )
     put_off(tx, and_(Delivery.alert_id == alert.id, part.holds(Delivery.recipient_id)))
     changes[alert.id, lane, DeliveryState.QUEUED] += made
     tally(tx, changes)
     return made
 
 
-def _replace(tx: Session, about: About, lane: Lane, part: _Range, reason: SkipReason) -> Counter[Change]:
-    """Skip what is queued of earlier revisions: all of it for a retraction, else where the new one takes its place."""
+def _replace(
+    tx: Session, about: About, lane: Lane, part: _Range, reason: SkipReason
+) -> Counter[Change]:
+    """Skip what is queued of earlier revisions: all of it for a retraction, else where the new one
+    takes its place.
+    """
     if not about.earlier:
         return Counter()
     replaced = and_(
@@ -175,19 +225,36 @@ def _replace(tx: Session, about: About, lane: Lane, part: _Range, reason: SkipRe
     )
     if reason is SkipReason.SUPERSEDED:
         newer = aliased(Delivery)
-        replaced = and_(replaced, exists().where(newer.alert_id == about.alert_id, newer.recipient_id == Delivery.recipient_id))
-    skip = update(Delivery).where(replaced).values(skipped(reason, now(tx))).returning(Delivery.alert_id)
+        replaced = and_(
+            replaced,
+            exists().where(
+                newer.alert_id == about.alert_id, newer.recipient_id == Delivery.recipient_id
+            ),
+        )
+    skip = (
+        update(Delivery)
+        .where(replaced)
+        .values(skipped(reason, now(tx)))
+        .returning(Delivery.alert_id)
+    )
     alerts = tx.scalars(skip.execution_options(synchronize_session=False))
     return Counter((alert_id, lane, DeliveryState.SKIPPED) for alert_id in alerts)
 
 
 def _told(tx: Session, about: About, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
     """Who has, or may have, what is now withdrawn, be it by itself or in a digest."""
-    here = (Delivery.alert_id.in_(about.earlier), MAY_HAVE_BEEN_TOLD, Delivery.lane == lane, part.holds(Delivery.recipient_id))
+    here = (
+        Delivery.alert_id.in_(about.earlier),
+        MAY_HAVE_BEEN_TOLD,
+        Delivery.lane == lane,
+        part.holds(Delivery.recipient_id),
+    )
     found: Any = select(Delivery.recipient_id, Delivery.lane, Delivery.subscription_id).where(*here)
     if (by_digest := heard(tx, about)) is not None:
         one = by_digest.subquery()
-        also = select(one.c.recipient_id, one.c.lane, one.c.subscription_id).where(one.c.lane == lane, part.holds(one.c.recipient_id))
+        also = select(one.c.recipient_id, one.c.lane, one.c.subscription_id).where(
+            one.c.lane == lane, part.holds(one.c.recipient_id)
+        )
         found = union_all(found, also)
     all_ = found.subquery()
     last = func.max(all_.c.subscription_id).label("subscription_id")

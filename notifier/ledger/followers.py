@@ -32,11 +32,17 @@ COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
 def wanted_by(tx: Session, subscriptions: Sequence[Any]) -> dict[int, Wanted]:
     """What each wants, by its id; ``subscriptions`` are rows with `COLUMNS`."""
     ids = [one.id for one in subscriptions]
-    tagged = select(SubscriptionTag.subscription_id, SubscriptionTag.slug).where(among(tx, SubscriptionTag.subscription_id, ids))
+    tagged = select(SubscriptionTag.subscription_id, SubscriptionTag.slug).where(
+        among(tx, SubscriptionTag.subscription_id, ids)
+    )
     tags = _sets(tx.execute(tagged))
     to_all = [one.id for one in subscriptions if one.stream_id is None]
     left = select(SubscriptionExcept.subscription_id, SubscriptionExcept.stream_id)
-    left_out = _sets(tx.execute(left.where(among(tx, SubscriptionExcept.subscription_id, to_all)))) if to_all else {}
+    left_out = (
+        _sets(tx.execute(left.where(among(tx, SubscriptionExcept.subscription_id, to_all))))
+        if to_all
+        else {}
+    )
     return {
         one.id: Wanted(
             created_at=one.created_at,

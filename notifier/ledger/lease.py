@@ -10,7 +10,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Delivery, DeliveryState, Lane, Recipient, SkipReason, Subscription
+from models import (
+    Alert,
+    AlertKind,
+    Delivery,
+    DeliveryState,
+    Lane,
+    Recipient,
+    SkipReason,
+    Subscription,
+)
 from models.db.clock import now
 from models.db.database import Database
 from models.db.tallies import tally
@@ -28,10 +37,16 @@ MAX_LOST_LEASES = 5
 SUSPECT_AFTER_LOST_LEASES = 2
 """From which on a row is claimed alone, so that it fails alone if it is what ends its worker."""
 GIVEN_UP = (
-    f"Its worker ended, or took longer than {LEASE.total_seconds():.0f} seconds, {MAX_LOST_LEASES} times in a row before this was sent."
+    f"Its worker ended, or took longer than {LEASE.total_seconds():.0f} seconds, {MAX_LOST_LEASES}"
+    " times in a row before this was sent."
 )
 
-QUEUED: dict[str, Any] = {"state": DeliveryState.QUEUED, "claim_token": None, "lease_until": None, "started_at": None}
+QUEUED: dict[str, Any] = {
+    "state": DeliveryState.QUEUED,
+    "claim_token": None,
+    "lease_until": None,
+    "started_at": None,
+}
 """What every row goes back to when it is nobody's."""
 
 
@@ -42,9 +57,13 @@ def skipped(reason: SkipReason, moment: datetime, words: str = "") -> dict[str, 
 
 
 class Lease:
-    """One claim's right to send, watched by a monotonic clock, so that a wall clock that steps cannot stretch it."""
+    """One claim's right to send, watched by a monotonic clock, so that a wall clock that steps
+    cannot stretch it.
+    """
 
-    def __init__(self, db: Database, token: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, db: Database, token: str, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.token = token
         self._db = db
         self._monotonic = monotonic
@@ -54,12 +73,19 @@ class Lease:
         return self._monotonic() + LEASE.total_seconds() / 2
 
     def held(self) -> bool:
-        """True while the claim is ours, renewed when half of its time is over; asked before each message."""
+        """True while the claim is ours, renewed when half of its time is over; asked before each
+        message.
+        """
         if self._monotonic() < self._renew_at:
             return True
         renew_at = self._half()  # counted from before the database's own moment, so never too long
         with self._db.begin() as tx:
-            held = changed(tx, update(Delivery).where(_of(self.token)).values(lease_until=now(tx) + LEASE)) > 0
+            held = (
+                changed(
+                    tx, update(Delivery).where(_of(self.token)).values(lease_until=now(tx) + LEASE)
+                )
+                > 0
+            )
         self._renew_at = renew_at if held else self._renew_at
         return held
 
@@ -67,7 +93,8 @@ class Lease:
 def give_back(db: Database, token: str, *, but: Iterable[int] = (), begun: bool = False) -> int:
     """Put what is left of a claim back in the queue, untried; returns how many.
 
-    ``but``: rows that are being sent.  ``begun``: also rows that say so, since the caller knows that they are not.
+    ``but``: rows that are being sent. ``begun``: also rows that say so, since the caller knows that
+    they are not.
     """
     return patiently(lambda: _give_back(db, token, list(but), begun))
 
@@ -77,7 +104,9 @@ def _give_back(db: Database, token: str, but: Sequence[int], begun: bool) -> int
         untried = and_(_of(token), Delivery.id.not_in(but))
         if not begun:
             untried = and_(untried, Delivery.started_at.is_(None))
-        return changed(tx, update(Delivery).where(untried).values(attempts=Delivery.attempts - 1, **QUEUED))
+        return changed(
+            tx, update(Delivery).where(untried).values(attempts=Delivery.attempts - 1, **QUEUED)
+        )
 
 
 def release_expired(db: Database) -> int:
@@ -97,7 +126,8 @@ def release_all(db: Database) -> int:
 
 
 def _release(tx: Session, which: ColumnElement[bool]) -> int:
-    """Queued again, unless the attempt had begun and the receiver would see a double: then it is unknown.
+    """Queued again, unless the attempt had begun and the receiver would see a double: then it is
+    unknown.
 
     Of both it is kept that they may have arrived; a mail is sent again with its own Message-ID.
     """
@@ -124,7 +154,12 @@ def _release(tx: Session, which: ColumnElement[bool]) -> int:
         "may_have_arrived_at": arrived,
         "last_reply": words,
     }
-    ended = update(Delivery).where(claimed).values(**unknown).returning(Delivery.alert_id, Delivery.lane, Delivery.recipient_id)
+    ended = (
+        update(Delivery)
+        .where(claimed)
+        .values(**unknown)
+        .returning(Delivery.alert_id, Delivery.lane, Delivery.recipient_id)
+    )
     lost = tx.execute(ended.execution_options(synchronize_session=False)).all()
     _digested(tx, [(row.alert_id, row.recipient_id) for row in lost])
     tally(tx, Counter((row.alert_id, row.lane, DeliveryState.UNKNOWN) for row in lost))
@@ -133,8 +168,18 @@ def _release(tx: Session, which: ColumnElement[bool]) -> int:
 
 def _give_up(tx: Session, which: ColumnElement[bool]) -> int:
     """Fail the rows that end whoever prepares them, or take longer than a lease, each time."""
-    failed = {**QUEUED, "state": DeliveryState.FAILED, "settled_at": now(tx), "last_reply": GIVEN_UP}
-    ended = update(Delivery).where(which).values(**failed).returning(Delivery.id, Delivery.alert_id, Delivery.lane)
+    failed = {
+        **QUEUED,
+        "state": DeliveryState.FAILED,
+        "settled_at": now(tx),
+        "last_reply": GIVEN_UP,
+    }
+    ended = (
+        update(Delivery)
+        .where(which)
+        .values(**failed)
+        .returning(Delivery.id, Delivery.alert_id, Delivery.lane)
+    )
     rows = tx.execute(ended.execution_options(synchronize_session=False)).all()
     for row in rows:
         log.error("delivery %s of alert %s is given up: %s", row.id, row.alert_id, GIVEN_UP)
@@ -145,12 +190,20 @@ def _give_up(tx: Session, which: ColumnElement[bool]) -> int:
 
 
 def _digested(tx: Session, lost: Sequence[tuple[int, int]]) -> None:
-    """Of a digest that may have arrived nothing is told again: which of its recipient's subscriptions it served is not known any more."""
-    query = select(Alert.id, Alert.seq, Alert.cadence).where(Alert.id.in_([one for one, _ in lost]), Alert.kind == AlertKind.DIGEST)
+    """Of a digest that may have arrived nothing is told again: which of its recipient's
+    subscriptions it served is not known any more.
+    """
+    query = select(Alert.id, Alert.seq, Alert.cadence).where(
+        Alert.id.in_([one for one, _ in lost]), Alert.kind == AlertKind.DIGEST
+    )
     digests = {row.id: row for row in tx.execute(query)} if lost else {}
     for alert_id, recipient_id in lost:
         if (one := digests.get(alert_id)) is not None:
-            served = (Subscription.recipient_id == recipient_id, Subscription.cadence == one.cadence, Subscription.digested_seq < one.seq)
+            served = (
+                Subscription.recipient_id == recipient_id,
+                Subscription.cadence == one.cadence,
+                Subscription.digested_seq < one.seq,
+            )
             changed(tx, update(Subscription).where(*served).values(digested_seq=one.seq))
 
 

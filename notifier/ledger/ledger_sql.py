@@ -19,19 +19,26 @@ def on_postgresql(tx: Session) -> bool:
 
 
 def among(
-    tx: Session, column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None] | ColumnElement[int], ids: Sequence[int]
+    tx: Session,
+    column: InstrumentedAttribute[int] | InstrumentedAttribute[int | None] | ColumnElement[int],
+    ids: Sequence[int],
 ) -> ColumnElement[bool]:
-    """``column`` is one of ``ids``: as one array on PostgreSQL, where a parameter for each costs more than the update."""
+    """``column`` is one of ``ids``: as one array on PostgreSQL, where a parameter for each costs
+    more than the update.
+    """
     if on_postgresql(tx):
         return column == any_(literal(list(ids), ARRAY(BigInteger)))
     return column.in_(ids)
 
 
-def taken(tx: Session, column: InstrumentedAttribute[int], query: Select[*tuple[Any, ...]]) -> ColumnElement[bool]:
-    """``column`` is one of those that ``query`` picks, which are locked; rows that another transaction holds are passed over.
+def taken(
+    tx: Session, column: InstrumentedAttribute[int], query: Select[*tuple[Any, ...]]
+) -> ColumnElement[bool]:
+    """``column`` is one of those that ``query`` picks, which are locked; rows that another
+    transaction holds are passed over.
 
-    PostgreSQL plans IN (SELECT ... FOR UPDATE) badly.  SQLite has one writer at a time and no row locks: SQLAlchemy
-    leaves FOR UPDATE out there.
+    PostgreSQL plans IN (SELECT ... FOR UPDATE) badly. SQLite has one writer at a time and no row
+    locks: SQLAlchemy leaves FOR UPDATE out there.
     """
     query = query.with_for_update(skip_locked=True)
     if on_postgresql(tx):
@@ -40,5 +47,7 @@ def taken(tx: Session, column: InstrumentedAttribute[int], query: Select[*tuple[
 
 
 def changed(tx: Session, statement: Update) -> int:
-    """How many rows ``statement`` met; no object of the session is looked at, as the ledger's rows are none."""
+    """How many rows ``statement`` met; no object of the session is looked at, as the ledger's rows
+    are none.
+    """
     return rows_changed(tx, statement.execution_options(synchronize_session=False))

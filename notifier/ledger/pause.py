@@ -1,4 +1,6 @@
-"""What all nodes wait for: a mail server that is away, a site whose sending is paused or held, an alert that was stopped."""
+"""What all nodes wait for: a mail server that is away, a site whose sending is paused or held, an
+alert that was stopped.
+"""
 
 import enum
 import logging
@@ -33,7 +35,8 @@ NO_MAIL_URL = "STORYWIRE_MAIL_URL is not set, so mail waits."
 class Gate(enum.Enum):
     """Whether a lane may be claimed now.
 
-    PROBE: one row, to see whether the server is back.  OF_HOLD: only notices that tell operators why all sending is held.
+    PROBE: one row, to see whether the server is back. OF_HOLD: only notices that tell operators why
+    all sending is held.
     """
 
     OPEN = "open"
@@ -53,13 +56,19 @@ def gate(tx: Session, lane: Lane, *, lock: bool = False) -> Gate:
 
 
 class Brake:
-    """Asked before each message of a claim, so that a stop or a pause ends it in the middle; looks every LOOK_SECONDS at most.
+    """Asked before each message of a claim, so that a stop or a pause ends it in the middle; looks
+    every LOOK_SECONDS at most.
 
     ``of_hold``: the claim was made at Gate.OF_HOLD.
     """
 
     def __init__(
-        self, db: Database, alert_ids: Iterable[int], *, of_hold: bool = False, monotonic: Callable[[], float] = time.monotonic
+        self,
+        db: Database,
+        alert_ids: Iterable[int],
+        *,
+        of_hold: bool = False,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._may_go_on = may_tell_of_hold if of_hold else may_send
         self._db, self._alert_ids, self._monotonic = db, sorted(set(alert_ids)), monotonic
@@ -67,10 +76,16 @@ class Brake:
         self._pulled = False
 
     def pulled(self) -> bool:
-        """True from the look on that finds all sending or one of these alerts stopped: the rest of the claim is to be given back."""
+        """True from the look on that finds all sending or one of these alerts stopped: the rest of
+        the claim is to be given back.
+        """
         if not self._pulled and self._monotonic() >= self._look_at:
             with self._db.read() as tx:
-                ended = or_(Alert.stopped_at.is_not(None), Alert.held_at.is_not(None), Alert.waits_for.is_not(None))
+                ended = or_(
+                    Alert.stopped_at.is_not(None),
+                    Alert.held_at.is_not(None),
+                    Alert.waits_for.is_not(None),
+                )
                 stopped = select(Alert.id).where(Alert.id.in_(self._alert_ids), ended).limit(1)
                 self._pulled = not self._may_go_on(tx) or tx.scalar(stopped) is not None
             self._look_at = self._monotonic() + LOOK_SECONDS
@@ -78,19 +93,28 @@ class Brake:
 
 
 def hold_late(tx: Session, alerts: Iterable[About], *, tried: set[int]) -> set[int]:
-    """The ids of those that wait for an operator; one of which nothing was tried for so long is held from now on.
+    """The ids of those that wait for an operator; one of which nothing was tried for so long is
+    held from now on.
 
-    ``tried``: those of which a delivery comes back from a try that failed, which its own maximum age ends.
+    ``tried``: those of which a delivery comes back from a try that failed, which its own maximum
+    age ends.
     """
     alerts = list(alerts)
     held = {one.alert_id for one in alerts if one.held_at is not None or one.waits}
-    old = {one.alert_id for one in alerts if now(tx) - (one.resumed_at or one.created_at) > LATE} - held - tried
+    old = (
+        {one.alert_id for one in alerts if now(tx) - (one.resumed_at or one.created_at) > LATE}
+        - held
+        - tried
+    )
     sums = tallied(tx, old) if old else {}
     late = {one for one in old if not any(sums.get(one, {}).get(state) for state in _TRIED)}
     if late:
         tx.execute(update(Alert).where(Alert.id.in_(late)).values(held_at=now(tx)))
         log.warning(
-            "alerts %s are held: they would come more than %d hours late; `storywire resume` lets them go", sorted(late), LATE_HOURS
+            "alerts %s are held: they would come more than %d hours late; `storywire resume` lets"
+            " them go",
+            sorted(late),
+            LATE_HOURS,
         )
     return held | late
 
@@ -101,7 +125,9 @@ def probing(tx: Session) -> None:
 
 
 def server_away(db: Database, reason: str, *, probe: bool) -> None:
-    """Let mail wait for the server, longer each time; of several connections that find it away, one counts."""
+    """Let mail wait for the server, longer each time; of several connections that find it away, one
+    counts.
+    """
     with db.begin() as tx:
         found = tx.get(Pause, MAIL, with_for_update=True)
         if found is None:
@@ -131,7 +157,8 @@ def pause_after(failures: int) -> timedelta:
 
 
 def say_whether_mail_is_set_up(db: Database, *, is_set: bool) -> None:
-    """At a worker's start: forget an earlier pause, or leave the reason why mail waits where the desk shows it.
+    """At a worker's start: forget an earlier pause, or leave the reason why mail waits where the
+    desk shows it.
 
     Where there are several nodes, one that has no mail server must not stop those that have.
     """

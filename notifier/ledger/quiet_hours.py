@@ -1,4 +1,6 @@
-"""Quiet hours: when a message may go that may not go now, for one row and for all that were just owed."""
+"""Quiet hours: when a message may go that may not go now, for one row and for all that were just
+owed.
+"""
 
 from datetime import datetime, time
 from typing import Protocol
@@ -28,14 +30,25 @@ def may_go_at(row: Quiet, moment: datetime) -> datetime:
     """``moment``, or the end of the recipient's quiet hours where it falls into them."""
     if row.quiet_from is None:
         return moment
-    reader = Reader(confirmed_at=moment, timezone=zone(row.timezone), quiet_from=row.quiet_from, quiet_until=row.quiet_until)
+    reader = Reader(
+        confirmed_at=moment,
+        timezone=zone(row.timezone),
+        quiet_from=row.quiet_from,
+        quiet_until=row.quiet_until,
+    )
     return quiet_until(reader, moment) or moment
 
 
 def put_off(tx: Session, made: ColumnElement[bool]) -> None:
-    """Let the deliveries that were ``made`` now wait for the end of their recipients' quiet hours, so that no claim meets them before."""
+    """Let the deliveries that were ``made`` now wait for the end of their recipients' quiet hours,
+    so that no claim meets them before.
+    """
     query = select(Delivery.id, Recipient.timezone, Recipient.quiet_from, Recipient.quiet_until)
-    rows = tx.execute(query.join(Recipient, Recipient.id == Delivery.recipient_id).where(made, Recipient.quiet_from.is_not(None))).all()
+    rows = tx.execute(
+        query.join(Recipient, Recipient.id == Delivery.recipient_id).where(
+            made, Recipient.quiet_from.is_not(None)
+        )
+    ).all()
     known: dict[tuple[str, time | None, time | None], datetime] = {}
     waiting: dict[datetime, list[int]] = {}
     for row in rows:

@@ -1,4 +1,6 @@
-"""Retention: an alert of which nothing is owed any more is finished, and after a while only its tallies are kept."""
+"""Retention: an alert of which nothing is owed any more is finished, and after a while only its
+tallies are kept.
+"""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -38,31 +40,48 @@ def finish_ended(db: Database) -> None:
 
 
 def fold_old(db: Database, keep: timedelta) -> int:
-    """Delete deliveries of alerts that were finished ``keep`` ago, some at a time; returns how many.
+    """Delete deliveries of alerts that were finished ``keep`` ago, some at a time; returns how
+    many.
 
-    An alert is marked before its first row goes: from then on it never expands, and nothing of it is owed again.
+    An alert is marked before its first row goes: from then on it never expands, and nothing of it
+    is owed again.
     """
     with db.read() as tx:
-        old = tx.scalars(select(Alert.id).where(Alert.folded_at.is_(None), Alert.finished_at < now(tx) - keep).limit(ALERTS)).all()
+        old = tx.scalars(
+            select(Alert.id)
+            .where(Alert.folded_at.is_(None), Alert.finished_at < now(tx) - keep)
+            .limit(ALERTS)
+        ).all()
     courtesy, total = Courtesy(db), 0
     for alert_id in old:
         with courtesy.writing(), db.begin() as tx:
             _fold(tx, alert_id)
     for _ in range(SLICES):
         with db.read() as tx:
-            left = tx.scalar(select(Alert.id).where(Alert.folded_at.is_not(None), exists().where(Delivery.alert_id == Alert.id)).limit(1))
+            left = tx.scalar(
+                select(Alert.id)
+                .where(Alert.folded_at.is_not(None), exists().where(Delivery.alert_id == Alert.id))
+                .limit(1)
+            )
         if left is None:
             break
         with courtesy.writing(), db.begin() as tx:
             some = select(Delivery.id).where(Delivery.alert_id == left).limit(SLICE)
-            total += rows_changed(tx, delete(Delivery).where(Delivery.id.in_(some)).execution_options(synchronize_session=False))
+            total += rows_changed(
+                tx,
+                delete(Delivery)
+                .where(Delivery.id.in_(some))
+                .execution_options(synchronize_session=False),
+            )
     return total
 
 
 def _expanded(tx: Session, after: int) -> Sequence[int]:
     """The next alerts that are not finished and to which nobody is added any more."""
     undone = exists().where(Fanout.alert_id == Alert.id, Fanout.done_at.is_(None))
-    query = select(Alert.id).where(Alert.id > after, Alert.finished_at.is_(None), or_(~undone, Alert.stopped_at.is_not(None)))
+    query = select(Alert.id).where(
+        Alert.id > after, Alert.finished_at.is_(None), or_(~undone, Alert.stopped_at.is_not(None))
+    )
     return tx.scalars(query.order_by(Alert.id).limit(ALERTS)).all()
 
 
@@ -72,11 +91,19 @@ def _fold(tx: Session, alert_id: int) -> None:
         return
     locked.folded_at = now(tx)
     forget_words(locked)
-    tx.execute(update(Fanout).where(Fanout.alert_id == alert_id, Fanout.done_at.is_(None)).values(done_at=now(tx)))
+    tx.execute(
+        update(Fanout)
+        .where(Fanout.alert_id == alert_id, Fanout.done_at.is_(None))
+        .values(done_at=now(tx))
+    )
     condense(tx, alert_id)
 
 
 def _without_debt(tx: Session, alert_ids: Iterable[int]) -> list[int]:
     """Those of which every delivery has come to an end, as the tallies say."""
     sums = tallied(tx, alert_ids)
-    return [one for one in alert_ids if 2 * sums.get(one, {}).get(DeliveryState.QUEUED, 0) == sum(sums.get(one, {}).values())]
+    return [
+        one
+        for one in alert_ids
+        if 2 * sums.get(one, {}).get(DeliveryState.QUEUED, 0) == sum(sums.get(one, {}).values())
+    ]

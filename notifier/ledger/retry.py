@@ -13,15 +13,21 @@ REPLY = 500  # characters of the remote's words that are kept
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One finished attempt: the ``attempts``-th (1 or more) of a delivery that has been owed for ``age``."""
+    """One finished attempt: the ``attempts``-th (1 or more) of a delivery that has been owed for
+    ``age``.
+    """
 
     attempts: int
     age: timedelta
     max_age: timedelta
     jitter: float  # from 0 to 1, drawn by the caller
-    tries_if_unknown: int | None = 1  # attempts after which a message that may have arrived is not sent again; None: no limit
-    rest: timedelta = timedelta(0)  # the channel's breaker is open: nothing is sent there for so long, and what it refused waits, too
-    server_shared: bool = False  # one server takes all: when it cannot be reached, this message is not to blame
+    # attempts after which a message that may have arrived is not sent again; None: no limit
+    tries_if_unknown: int | None = 1
+    # the channel's breaker is open: nothing is sent there for so long, and what it refused waits,
+    # too
+    rest: timedelta = timedelta(0)
+    # one server takes all: when it cannot be reached, this message is not to blame
+    server_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +44,9 @@ class Next:
 
 
 def decide_after(outcome: Sent | SendError, attempt: Attempt) -> Next:
-    """Sent, failed, unknown, or queued again with exponential back-off, full jitter and no less than Retry-After."""
+    """Sent, failed, unknown, or queued again with exponential back-off, full jitter and no less
+    than Retry-After.
+    """
     if isinstance(outcome, Sent):
         return Next(state=DeliveryState.SENT, reply=outcome.reply[:REPLY])
     reply, rest = outcome.reason[:REPLY], attempt.rest
@@ -58,11 +66,20 @@ def decide_after(outcome: Sent | SendError, attempt: Attempt) -> Next:
         ended = DeliveryState.UNKNOWN if isinstance(outcome, Unknown) else DeliveryState.FAILED
         return Next(state=ended, reply=reply, server_away=away, hold_target=asked)
     wait = min(wait, left)  # a long wait must not cost the last try
-    return Next(state=DeliveryState.QUEUED, reply=reply, wait=wait, counted=not away, server_away=away, hold_target=asked)
+    return Next(
+        state=DeliveryState.QUEUED,
+        reply=reply,
+        wait=wait,
+        counted=not away,
+        server_away=away,
+        hold_target=asked,
+    )
 
 
 def backoff(attempts: int) -> timedelta:
-    """Longest wait before attempt ``attempts + 1``: doubles from FIRST_WAIT up to LONGEST_WAIT.  No jitter: the caller adds it."""
+    """Longest wait before attempt ``attempts + 1``: doubles from FIRST_WAIT up to LONGEST_WAIT. No
+    jitter: the caller adds it.
+    """
     if attempts < 1:
         raise ValueError("no attempt was made yet")
     return min(FIRST_WAIT * (1 << min(attempts - 1, 20)), LONGEST_WAIT)

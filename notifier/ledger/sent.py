@@ -1,4 +1,5 @@
-"""Writing down what was sent: the one write that nearly every message costs, so with as little work as the database allows.
+"""Writing down what was sent: the one write that nearly every message costs, so with as little work
+as the database allows.
 
 The driver is spoken to directly, since SQLAlchemy's part would cost more than the database's.
 """
@@ -51,7 +52,9 @@ _ALL = f"""
 
 
 class Told(NamedTuple):
-    """A message that was taken, by whose claim, what its receiver said to it, and the delivery that is begun next."""
+    """A message that was taken, by whose claim, what its receiver said to it, and the delivery that
+    is begun next.
+    """
 
     message: Message
     token: str
@@ -60,25 +63,34 @@ class Told(NamedTuple):
 
 
 class SentWriter:
-    """For one thread at a time.  Keeps a connection until something goes wrong with it, or until ``close``."""
+    """For one thread at a time. Keeps a connection until something goes wrong with it, or until
+    ``close``.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
         self._courtesy = Courtesy(db)
         self._connection: Connection | None = None
         self._asks = db()  # a clock that the database is not needed for
-        self._stamp: Callable[[datetime], object] = UtcDateTime().bind_processor(db.engine.dialect) or (lambda moment: moment)
+        self._stamp: Callable[[datetime], object] = UtcDateTime().bind_processor(
+            db.engine.dialect
+        ) or (lambda moment: moment)
 
     def write(self, told: Sequence[Told]) -> set[int]:
         """Settle these in one transaction; returns the ids of those that were.
 
-        The others were not ours any more, or their channel was not well, and are to be looked at one by one.
+        The others were not ours any more, or their channel was not well, and are to be looked at
+        one by one.
         """
         connection = self._connection = self._connection or self._connect()
         try:
             with self._courtesy.writing():
                 driver = connection.connection.driver_connection
-                written = self._write_each(driver, told) if self._db.embedded else self._write_all(driver, told)
+                written = (
+                    self._write_each(driver, told)
+                    if self._db.embedded
+                    else self._write_all(driver, told)
+                )
         except BaseException:
             self._connection = None
             connection.invalidate()
@@ -92,7 +104,8 @@ class SentWriter:
         connection = self._db.engine.connect()
         if not self._db.embedded:
             connection = connection.execution_options(isolation_level="AUTOCOMMIT")
-            connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")  # to plan it anew takes longer than to do it
+            # to plan it anew takes longer than to do it
+            connection.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
         return connection
 
     def close(self) -> None:
@@ -108,20 +121,48 @@ class SentWriter:
         cursor = driver.cursor()
         cursor.execute("BEGIN IMMEDIATE")
         moment = self._stamp(self._db.clock(self._asks))
-        written = [one for one in told if cursor.execute(_EACH, (moment, one.reply, one.message.id, one.token)).rowcount]
+        written = [
+            one
+            for one in told
+            if cursor.execute(_EACH, (moment, one.reply, one.message.id, one.token)).rowcount
+        ]
         messages = [one.message for one in written]
-        cursor.executemany(_NEXT, [(moment, one.next_id, one.token) for one in told if one.next_id is not None])
-        cursor.executemany(_DIGESTED, [(one.upto, subscription, one.upto) for one in messages for subscription in one.serves])
-        cursor.executemany(ADD, tally_rows(Counter((one.alert_id, one.lane, DeliveryState.SENT) for one in messages)))
+        cursor.executemany(
+            _NEXT, [(moment, one.next_id, one.token) for one in told if one.next_id is not None]
+        )
+        cursor.executemany(
+            _DIGESTED,
+            [(one.upto, subscription, one.upto) for one in messages for subscription in one.serves],
+        )
+        cursor.executemany(
+            ADD,
+            tally_rows(Counter((one.alert_id, one.lane, DeliveryState.SENT) for one in messages)),
+        )
         cursor.execute("COMMIT")
         return {one.id for one in messages}
 
     def _write_all(self, driver: Any, told: Sequence[Told]) -> set[int]:
         """One statement, so one round trip and a transaction by itself."""
-        moment = None if self._db.clock is database_clock else self._db.clock(self._asks)  # its own clock it reads by itself
-        given = [[one.message.id for one in told], [one.token for one in told], [one.reply for one in told]]
+        # its own clock it reads by itself
+        moment = None if self._db.clock is database_clock else self._db.clock(self._asks)
+        given = [
+            [one.message.id for one in told],
+            [one.token for one in told],
+            [one.reply for one in told],
+        ]
         begun = [(one.next_id, one.token) for one in told if one.next_id is not None]
-        served = [(one.message.id, subscription, one.message.upto) for one in told for subscription in one.message.serves]
+        served = [
+            (one.message.id, subscription, one.message.upto)
+            for one in told
+            for subscription in one.message.serves
+        ]
         columns = [[row[column] for row in begun] for column in range(2)]
-        values = (moment, *given, moment, *columns, *([row[column] for row in served] for column in range(3)), WORKER)
+        values = (
+            moment,
+            *given,
+            moment,
+            *columns,
+            *([row[column] for row in served] for column in range(3)),
+            WORKER,
+        )
         return {row[0] for row in driver.execute(_ALL, values, prepare=True)}

@@ -1,4 +1,5 @@
-"""Settling: what became of each message goes into the ledger right after its answer, before the next is sent.
+"""Settling: what became of each message goes into the ledger right after its answer, before the
+next is sent.
 
 The statements are built once: building one anew costs more than a mail.
 """
@@ -38,7 +39,9 @@ log = logging.getLogger(__name__)
 
 _delivery = cast(Table, Delivery.__table__)
 _recipient = cast(Table, Recipient.__table__)
-_ours = update(_delivery).where(_delivery.c.id == bindparam("row"), _delivery.c.claim_token == bindparam("token"))
+_ours = update(_delivery).where(
+    _delivery.c.id == bindparam("row"), _delivery.c.claim_token == bindparam("token")
+)
 _arrived = func.coalesce(
     _delivery.c.may_have_arrived_at,
     bindparam("arrived", type_=_delivery.c.may_have_arrived_at.type),
@@ -78,12 +81,23 @@ _DIGESTED = (
 _NEXT = _ours.values(started_at=bindparam("moment"))
 _STARTED = _ours.values(started_at=bindparam("moment"), lease_until=bindparam("until"))
 _APART = update(_delivery).where(_delivery.c.id == bindparam("target")).values(folded_into=None)
-_HOLD = update(_recipient).where(_recipient.c.id == bindparam("target")).values(next_at=bindparam("until"))
+_HOLD = (
+    update(_recipient)
+    .where(_recipient.c.id == bindparam("target"))
+    .values(next_at=bindparam("until"))
+)
 _GRANT = (
     update(_recipient)
-    .where(_recipient.c.id == bindparam("target"), or_(_recipient.c.next_at.is_(None), _recipient.c.next_at <= bindparam("moment")))
+    .where(
+        _recipient.c.id == bindparam("target"),
+        or_(_recipient.c.next_at.is_(None), _recipient.c.next_at <= bindparam("moment")),
+    )
     # A sick channel is tried by one message at a time, so nobody else sends before that has ended.
-    .values(next_at=case((_recipient.c.sick_since.is_not(None), bindparam("ended")), else_=bindparam("until")))
+    .values(
+        next_at=case(
+            (_recipient.c.sick_since.is_not(None), bindparam("ended")), else_=bindparam("until")
+        )
+    )
 )
 
 
@@ -113,8 +127,8 @@ class _Settlement:
 class Settler:
     """Writes down what became of attempts, for all threads of a worker.
 
-    Each thread waits until its own answer is committed, so a crash repeats one message a connection at most.  Those
-    that wait meanwhile go into one transaction: on SQLite only one can write anyway.
+    Each thread waits until its own answer is committed, so a crash repeats one message a connection
+    at most. Those that wait meanwhile go into one transaction: on SQLite only one can write anyway.
     """
 
     def __init__(self, db: Database) -> None:
@@ -137,9 +151,9 @@ class Settler:
     ) -> Next:
         """Settle an attempt and say what follows; raises LeaseLost.
 
-        ``carried`` were told in the same message, and are settled in the same transaction, which also notes that the
-        attempt of the delivery ``next_id``, of the same claim, begins.  ``rules`` are `Attempt`'s
-        ``tries_if_unknown`` and ``server_shared``.
+        ``carried`` were told in the same message, and are settled in the same transaction, which
+        also notes that the attempt of the delivery ``next_id``, of the same claim, begins.
+        ``rules`` are `Attempt`'s ``tries_if_unknown`` and ``server_shared``.
         """
         own = _Settlement(message, token, outcome, max_age, rules, carried, next_id)
         return patiently(lambda: self._try(own))
@@ -162,7 +176,8 @@ class Settler:
         sent = [one for one in batch if isinstance(one.outcome, Sent) and not one.carried]
         try:
             self._write_sent(sent)
-        except Exception as exc:  # one of them, or the database: each for itself then, so that no other suffers from it
+        except Exception as exc:
+            # one of them, or the database: each for itself then, so that no other suffers from it
             log.debug("what was sent is settled one by one: %s", type(exc).__name__)
         for one in batch:
             if one.follows is None:
@@ -173,10 +188,15 @@ class Settler:
         note_sends(self._db)
 
     def _write_sent(self, sent: Sequence[_Settlement]) -> None:
-        """What nearly all come to; one that is no longer ours, or of which more is to be written, is left as it is."""
+        """What nearly all come to; one that is no longer ours, or of which more is to be written,
+        is left as it is.
+        """
         if not sent:
             return
-        told = [Told(one.message, one.token, cast(Sent, one.outcome).reply[:REPLY], one.next_id) for one in sent]
+        told = [
+            Told(one.message, one.token, cast(Sent, one.outcome).reply[:REPLY], one.next_id)
+            for one in sent
+        ]
         written = self._sent.write(told)
         for one, its in zip(sent, told, strict=True):
             if its.message.id in written:
@@ -194,7 +214,10 @@ class Settler:
             follows = [_settle(tx, one, message, jitter) for message in one.told]
             if one.next_id is not None:
                 _changed(tx, _NEXT, {"row": one.next_id, "token": one.token, "moment": now(tx)})
-            ended = ((message.alert_id, message.lane, each.state) for message, each in zip(one.told, follows, strict=True))
+            ended = (
+                (message.alert_id, message.lane, each.state)
+                for message, each in zip(one.told, follows, strict=True)
+            )
             tally(tx, Counter(end for end in ended if end[2] is not DeliveryState.QUEUED))
         one.follows = follows[0]
         for message, each in zip(one.told, follows, strict=True):
@@ -202,10 +225,22 @@ class Settler:
 
 
 def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> Next:
-    """Settle one message of an attempt in all that follows from it; raises LeaseLost.  Where its channel is judged, the first counts."""
+    """Settle one message of an attempt in all that follows from it; raises LeaseLost. Where its
+    channel is judged, the first counts.
+    """
     moment = now(tx)
-    age, pulse = moment - message.created_at, feel(tx, message, one.outcome, counts=message is one.message)
-    attempt = Attempt(attempts=message.attempts, age=age, max_age=one.max_age, jitter=jitter, rest=pulse.after.rest, **one.rules)
+    age, pulse = (
+        moment - message.created_at,
+        feel(tx, message, one.outcome, counts=message is one.message),
+    )
+    attempt = Attempt(
+        attempts=message.attempts,
+        age=age,
+        max_age=one.max_age,
+        jitter=jitter,
+        rest=pulse.after.rest,
+        **one.rules,
+    )
     follows = decide_after(one.outcome, attempt)
     if _left_behind(tx, message):
         follows = replace(follows, reply="", suppress=False)
@@ -224,7 +259,12 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
         if one.carried and not isinstance(one.outcome, Unknown):
             _changed(tx, _APART, {"target": message.id})
     else:
-        settled = {"new_state": follows.state, "moment": moment, "reply": follows.reply, "arrived": arrived}
+        settled = {
+            "new_state": follows.state,
+            "moment": moment,
+            "reply": follows.reply,
+            "arrived": arrived,
+        }
         _write(tx, message, one.token, _SETTLED, settled)
         if follows.state is not DeliveryState.FAILED:
             _digested(tx, message)
@@ -239,7 +279,9 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
 
 
 def _unless_doubted(tx: Session, message: Message, follows: Next) -> Next:
-    """``follows``, unless it ends an address by words that are doubted: then a mail waits, and a notice fails alone."""
+    """``follows``, unless it ends an address by words that are doubted: then a mail waits, and a
+    notice fails alone.
+    """
     if not follows.suppress:
         return follows
     if message.notice:
@@ -250,13 +292,17 @@ def _unless_doubted(tx: Session, message: Message, follows: Next) -> Next:
 
 
 def _left_behind(tx: Session, message: Message) -> bool:
-    """Whether its reader was erased or has moved since it was claimed: what is said of that address says nothing of them then."""
+    """Whether its reader was erased or has moved since it was claimed: what is said of that address
+    says nothing of them then.
+    """
     same = (Recipient.id == message.recipient_id, Recipient.address == message.address)
     return message.sealed_url is None and tx.scalar(select(Recipient.id).where(*same)) is None
 
 
 def _digested(tx: Session, message: Message) -> None:
-    """Whoever got a digest, or may have, has had everything up to there; what another should have told stands in the next."""
+    """Whoever got a digest, or may have, has had everything up to there; what another should have
+    told stands in the next.
+    """
     for subscription_id in message.serves:
         _changed(tx, _DIGESTED, {"served": subscription_id, "upto": message.upto})
 
@@ -269,25 +315,41 @@ def put_off(db: Database, message: Message, token: str, until: datetime) -> None
 
 
 def begin_mail(db: Database, message: Message, token: str) -> bool:
-    """Note that the attempt of a mail begins, where no settlement did so; False where its lease is lost."""
+    """Note that the attempt of a mail begins, where no settlement did so; False where its lease is
+    lost.
+    """
     with db.begin() as tx:
         return _changed(tx, _NEXT, {"row": message.id, "token": token, "moment": now(tx)}) == 1
 
 
 def begin_attempt(tx: Session, message: Message, token: str, pace: timedelta) -> datetime | None:
-    """Note that the attempt begins, since what is sent to a chat cannot be taken back; raises LeaseLost.
+    """Note that the attempt begins, since what is sent to a chat cannot be taken back; raises
+    LeaseLost.
 
-    Returns None where it may be sent now, else the moment before which the target takes nothing more: the pace is
-    one conditional update, so it holds for all workers together.
+    Returns None where it may be sent now, else the moment before which the target takes nothing
+    more: the pace is one conditional update, so it holds for all workers together.
     """
     moment = now(tx)
-    if not _changed(tx, _GRANT, {"target": message.recipient_id, "moment": moment, "until": moment + pace, "ended": moment + LEASE}):
-        return tx.execute(select(Recipient.next_at).where(Recipient.id == message.recipient_id)).scalar_one()
+    if not _changed(
+        tx,
+        _GRANT,
+        {
+            "target": message.recipient_id,
+            "moment": moment,
+            "until": moment + pace,
+            "ended": moment + LEASE,
+        },
+    ):
+        return tx.execute(
+            select(Recipient.next_at).where(Recipient.id == message.recipient_id)
+        ).scalar_one()
     _write(tx, message, token, _STARTED, {"moment": moment, "until": moment + LEASE})
     return None
 
 
-def _write(tx: Session, message: Message, token: str, statement: Update, values: dict[str, Any]) -> None:
+def _write(
+    tx: Session, message: Message, token: str, statement: Update, values: dict[str, Any]
+) -> None:
     """Raises LeaseLost where the row is no longer ours."""
     if not _changed(tx, statement, {"row": message.id, "token": token, **values}):
         raise LeaseLost(message.uid)

@@ -36,7 +36,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What is so of the thing that an alert tells.  ``retraction_at``: when a pending retraction becomes one."""
+    """What is so of the thing that an alert tells. ``retraction_at``: when a pending retraction
+    becomes one.
+    """
 
     revision: RevisionKind
     entry: EntryState
@@ -48,7 +50,9 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is so of one recipient.  ``earlier`` and ``later`` are its deliveries of other revisions of the same entry."""
+    """What is so of one recipient. ``earlier`` and ``later`` are its deliveries of other revisions
+    of the same entry.
+    """
 
     recipient: RecipientState
     subscribed: bool
@@ -60,17 +64,27 @@ class Wish:
 
 def judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wait:
     """Send it, skip it with its reason, or wait."""
-    return _refused(wish, stopped=standing.stopped) or _in_peace(_judge(standing, wish, moment), wish)
+    return _refused(wish, stopped=standing.stopped) or _in_peace(
+        _judge(standing, wish, moment), wish
+    )
 
 
 def judge_digest(wish: Wish, *, stopped: bool, busy_until: datetime | None) -> Send | Skip | Wait:
-    """The same of a digest.  ``busy_until``: an earlier one of its recipient is not settled, so nobody knows what it will have told."""
-    return _refused(wish, stopped=stopped) or _in_peace(Send(told=False) if busy_until is None else Wait(busy_until), wish)
+    """The same of a digest. ``busy_until``: an earlier one of its recipient is not settled, so
+    nobody knows what it will have told.
+    """
+    return _refused(wish, stopped=stopped) or _in_peace(
+        Send(told=False) if busy_until is None else Wait(busy_until), wish
+    )
 
 
 def judge_ending(wish: Wish, *, stopped: bool, stream: StreamState) -> Send | Skip | Wait:
     """The same of a story's last word, which is none where the story was opened again."""
-    ended = Send(told=False) if stream is StreamState.ENDED else Skip(SkipReason.CANCELLED, "The story goes on.")
+    ended = (
+        Send(told=False)
+        if stream is StreamState.ENDED
+        else Skip(SkipReason.CANCELLED, "The story goes on.")
+    )
     return _refused(wish, stopped=stopped) or _in_peace(ended, wish)
 
 
@@ -78,12 +92,18 @@ def _refused(wish: Wish, *, stopped: bool) -> Skip | None:
     if stopped:
         return Skip(SkipReason.CANCELLED, STOPPED)
     if wish.recipient is not RecipientState.CONFIRMED:
-        return Skip(SkipReason.SUPPRESSED if wish.recipient is RecipientState.SUPPRESSED else SkipReason.CANCELLED)
+        return Skip(
+            SkipReason.SUPPRESSED
+            if wish.recipient is RecipientState.SUPPRESSED
+            else SkipReason.CANCELLED
+        )
     return None if wish.subscribed else Skip(SkipReason.CANCELLED)
 
 
 def _in_peace(verdict: Send | Skip | Wait, wish: Wish) -> Send | Skip | Wait:
-    """What is to be sent goes to nobody in a pause, and to nobody before the end of quiet hours that hold it back."""
+    """What is to be sent goes to nobody in a pause, and to nobody before the end of quiet hours
+    that hold it back.
+    """
     if not isinstance(verdict, Send):
         return verdict
     if wish.paused:
@@ -95,7 +115,9 @@ def _judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wa
     if standing.stream in (StreamState.HIDDEN, StreamState.DELETED):
         return Skip(SkipReason.CANCELLED, f"The story is {standing.stream.value}.")
     if wish.later:
-        return Skip(SkipReason.RETRACTED if RevisionKind.RETRACTION in wish.later else SkipReason.SUPERSEDED)
+        return Skip(
+            SkipReason.RETRACTED if RevisionKind.RETRACTION in wish.later else SkipReason.SUPERSEDED
+        )
     if standing.held:
         return Wait(HELD)
     if DeliveryState.CLAIMED in wish.earlier:
@@ -106,15 +128,21 @@ def _judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wa
     if standing.entry is EntryState.RETRACTED:
         # Hidden at once, but for its undo time nobody knows whether it stays so.
         pending = standing.retraction_at
-        return Skip(SkipReason.RETRACTED) if pending is None else Wait(max(pending, moment) + _SHORT)
+        return (
+            Skip(SkipReason.RETRACTED) if pending is None else Wait(max(pending, moment) + _SHORT)
+        )
     return Send(told)
 
 
 def judge_notice(recipient: RecipientState, *, stopped: bool) -> Send | Skip | Wait:
-    """A notice asks for no subscription: it goes to whom it is for, unless mail to that address comes back."""
+    """A notice asks for no subscription: it goes to whom it is for, unless mail to that address
+    comes back.
+    """
     if stopped:
         return Skip(SkipReason.CANCELLED, STOPPED)
-    return Skip(SkipReason.SUPPRESSED) if recipient is RecipientState.SUPPRESSED else Send(told=False)
+    return (
+        Skip(SkipReason.SUPPRESSED) if recipient is RecipientState.SUPPRESSED else Send(told=False)
+    )
 
 
 def _retraction(standing: Standing, told: bool) -> Send | Skip:

@@ -11,7 +11,9 @@ from models.text.shortening import cut as cut
 from models.text.shortening import one_line as one_line
 from notifier.message.words import words
 
-Event = Literal["publish", "update", "correction", "retraction", "notice", "test", "digest", "ending"]
+Event = Literal[
+    "publish", "update", "correction", "retraction", "notice", "test", "digest", "ending"
+]
 
 _EVERYBODY = re.compile(r"@(?=(?:all|channel|everyone|here|room)\b|\*)", re.IGNORECASE)
 
@@ -40,7 +42,8 @@ class Worded:
 class ChannelMessage:
     """One alert for one channel, rendered by no service yet.  Texts are plain, dates aware.
 
-    A folded one (see `folded`) tells several alerts, and a digest several entries: its ``lines`` take the place of dek, note and body.
+    A folded one (see `folded`) tells several alerts, and a digest several entries: its ``lines``
+    take the place of dek, note and body.
     """
 
     event: Event
@@ -79,7 +82,11 @@ class ChannelMessage:
     @property
     def credit(self) -> str:
         """Byline and stream, one or both; nothing for a folded message, whose headline says it."""
-        own = self.worded.credit if self.worded else " · ".join(part for part in (self.by or self.byline, self.stream_title) if part)
+        own = (
+            self.worded.credit
+            if self.worded
+            else " · ".join(part for part in (self.by or self.byline, self.stream_title) if part)
+        )
         return "" if self.lines else one_line(own)
 
 
@@ -87,10 +94,11 @@ _WEIGHT = ("normal", "key", "breaking")
 
 
 def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
-    """Several messages to one channel as one, told in the order given: "6 updates: Storm over the coast".
+    """Several messages to one channel as one, told in the order given: "6 updates: Storm over the
+    coast".
 
-    ``uid`` is that of the delivery that carries it.  Where they are of several stories it names and links none.
-    Only for services whose ``folds`` is true.
+    ``uid`` is that of the delivery that carries it. Where they are of several stories it names and
+    links none. Only for services whose ``folds`` is true.
     """
     last = messages[-1]
     one_story = len({message.stream_url for message in messages}) == 1
@@ -100,7 +108,9 @@ def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
         event=last.event,
         uid=uid,
         guid=last.guid,
-        title=said.updates_of.format(count=count, story=story) if story else said.updates.format(count=count),
+        title=said.updates_of.format(count=count, story=story)
+        if story
+        else said.updates.format(count=count),
         language=last.language,
         url=url,
         stream_title=story,
@@ -111,15 +121,20 @@ def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
 
 
 def calm(text: str) -> str:
-    """``text`` in which no @name, @here or @**all** can alert anybody; addresses such as a@b.org stay as they are."""
+    """``text`` in which no @name, @here or @**all** can alert anybody; addresses such as a@b.org
+    stay as they are.
+    """
     return re.sub(r"(?<![^\W_])@(?=\S)", "@" + WORD_JOINER, text)
 
 
-def outside_addresses(text: str, escape: Callable[[str], str], shown: Callable[[str], str] = str) -> str:
-    """``text`` escaped but for its web addresses, which lead nowhere else for a character more (RFC 3986 section 2.4).
+def outside_addresses(
+    text: str, escape: Callable[[str], str], shown: Callable[[str], str] = str
+) -> str:
+    """``text`` escaped but for its web addresses, which lead nowhere else for a character more (RFC
+    3986 section 2.4).
 
-    ``shown`` writes an address as the service wants it.  Those of everybody are encoded in one, too: services look for
-    names before links.
+    ``shown`` writes an address as the service wants it. Those of everybody are encoded in one, too:
+    services look for names before links.
     """
     text = text.replace("\0", "")
     end, pieces, addresses = 0, [], []

@@ -1,6 +1,8 @@
-"""Templates: those that are shipped, and the operator's own in DATA_DIR/templates, which win while they work.
+"""Templates: those that are shipped, and the operator's own in DATA_DIR/templates, which win while
+they work.
 
-A template of the operator's that breaks costs nobody a mail: the shipped one is taken in its place, and that is said once.
+A template of the operator's that breaks costs nobody a mail: the shipped one is taken in its place,
+and that is said once.
 """
 
 import logging
@@ -9,7 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import BaseLoader, Environment, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError, select_autoescape
+from jinja2 import (
+    BaseLoader,
+    Environment,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+    select_autoescape,
+)
 from jinja2.loaders import split_template_path
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -23,19 +33,31 @@ class BrokenTemplate(TemplateError):
 
 
 class Templates:
-    """``own``: the operator's folder, which need not be there.  ``report`` gets each fault in it once, as a sentence."""
+    """``own``: the operator's folder, which need not be there. ``report`` gets each fault in it
+    once, as a sentence.
+    """
 
-    def __init__(self, own: Path | None = None, report: Callable[[str], object] | None = None) -> None:
+    def __init__(
+        self, own: Path | None = None, report: Callable[[str], object] | None = None
+    ) -> None:
         self._own, self._report = own, report or _log
         self._shipped = _environment(_Loader(SHIPPED))
         self._reported: set[str] = set()
         self._asked: set[str] = set()
         self._mixed = _environment(_Loader(own, SHIPPED, asked=self._asked)) if own else None
 
-    def render(self, name: str, values: Mapping[str, Any], *, holding: str = "", finish: Callable[[str], str] = str) -> str:
+    def render(
+        self,
+        name: str,
+        values: Mapping[str, Any],
+        *,
+        holding: str = "",
+        finish: Callable[[str], str] = str,
+    ) -> str:
         """What a template makes of ``values``.
 
-        Text without ``holding`` counts as broken.  ``finish`` is part of it: what it raises is the template's fault.
+        Text without ``holding`` counts as broken. ``finish`` is part of it: what it raises is the
+        template's fault.
         """
         if self._mixed is not None:
             try:
@@ -48,7 +70,9 @@ class Templates:
         """The operator's files that nothing has asked for so far."""
         if self._own is None or not self._own.is_dir():
             return []
-        files = (str(path.relative_to(self._own)) for path in self._own.rglob("*") if path.is_file())
+        files = (
+            str(path.relative_to(self._own)) for path in self._own.rglob("*") if path.is_file()
+        )
         return sorted(name for name in files if name not in self._asked)
 
     def _say(self, name: str, exc: Exception) -> None:
@@ -71,7 +95,11 @@ class _Loader(BaseLoader):
     def __init__(self, *folders: Path, asked: set[str] | None = None) -> None:
         self._folders, self._asked = folders, set() if asked is None else asked
 
-    def get_source(self, environment: Environment, template: str) -> tuple[str, str, Callable[[], bool]]:  # noqa: ARG002
+    def get_source(
+        self,
+        environment: Environment,  # noqa: ARG002
+        template: str,
+    ) -> tuple[str, str, Callable[[], bool]]:
         path = self._find(template)
         self._asked.add(template)
         if path is None:
@@ -81,11 +109,17 @@ class _Loader(BaseLoader):
             source = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as exc:
             raise TemplateSyntaxError(f"cannot be read: {exc}", 1, template, str(path)) from exc
-        return source, str(path), lambda: self._find(template) == path and path.stat().st_mtime_ns == changed
+        return (
+            source,
+            str(path),
+            lambda: self._find(template) == path and path.stat().st_mtime_ns == changed,
+        )
 
     def _find(self, template: str) -> Path | None:
         parts = split_template_path(template)  # refuses ``..``
-        return next((path for folder in self._folders if (path := folder.joinpath(*parts)).is_file()), None)
+        return next(
+            (path for folder in self._folders if (path := folder.joinpath(*parts)).is_file()), None
+        )
 
 
 def _log(fault: str) -> None:
@@ -94,7 +128,11 @@ def _log(fault: str) -> None:
 
 def _environment(loader: BaseLoader) -> Environment:
     env = ImmutableSandboxedEnvironment(
-        loader=loader, autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=loader,
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     env.filters["paragraphs"] = _paragraphs
     return env
@@ -103,7 +141,9 @@ def _environment(loader: BaseLoader) -> Environment:
 def _paragraphs(text: str) -> list[list[str]]:
     """The paragraphs of plain text, each as its lines."""
     blocks = text.strip().split("\n\n")
-    return [[line for line in block.split("\n") if line.strip()] for block in blocks if block.strip()]
+    return [
+        [line for line in block.split("\n") if line.strip()] for block in blocks if block.strip()
+    ]
 
 
 def _render(env: Environment, name: str, values: Mapping[str, Any], holding: str) -> str:

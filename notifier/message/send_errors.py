@@ -32,9 +32,18 @@ class Sent:
 
 
 class SendError(Exception):
-    """``code`` is the SMTP or HTTP status, ``enhanced`` the status of RFC 3463 such as 5.1.1, where one came."""
+    """``code`` is the SMTP or HTTP status, ``enhanced`` the status of RFC 3463 such as 5.1.1, where
+    one came.
+    """
 
-    def __init__(self, reason: str, *, stage: Stage | None = None, code: int | None = None, enhanced: str | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        stage: Stage | None = None,
+        code: int | None = None,
+        enhanced: str | None = None,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.stage = stage
@@ -59,9 +68,11 @@ class Refused(SendError):
 
 
 class Unavailable(SendError):
-    """Worth another try.  ``ours``: the answer blames this installation (policy, log-in, configuration), not the recipient.
+    """Worth another try. ``ours``: the answer blames this installation (policy, log-in,
+    configuration), not the recipient.
 
-    ``no_session``: the mail server gave no session for it, or ended a fresh one before any recipient was named.
+    ``no_session``: the mail server gave no session for it, or ended a fresh one before any
+    recipient was named.
     """
 
     def __init__(

@@ -57,7 +57,11 @@ class Words:
     def label(self, kind: RevisionKind, importance: Importance) -> str:
         """What stands before a title, or nothing."""
         breaking = self.breaking if importance is Importance.BREAKING else ""
-        changed = {RevisionKind.CORRECTION: self.correction, RevisionKind.UPDATE: self.update, RevisionKind.RETRACTION: self.withdrawn}
+        changed = {
+            RevisionKind.CORRECTION: self.correction,
+            RevisionKind.UPDATE: self.update,
+            RevisionKind.RETRACTION: self.withdrawn,
+        }
         return changed.get(kind, breaking)
 
     def names(self, names: Sequence[str]) -> str:
@@ -173,7 +177,9 @@ LANGUAGES = tuple(_WORDS)
 
 
 def spoken(language: str) -> str:
-    """The one of `LANGUAGES` in which something is said to who reads ``language``; English where there is no better one."""
+    """The one of `LANGUAGES` in which something is said to who reads ``language``; English where
+    there is no better one.
+    """
     base = language.partition("-")[0].lower()
     return base if base in _WORDS else "en"
 
@@ -188,5 +194,7 @@ def markup_words(language: str) -> Words:
     """The same for HTML: what is put in is escaped."""
     found = words(language)
     texts = {field.name: getattr(found, field.name) for field in fields(found)}
-    escaped: dict[str, Any] = {name: escape(text) for name, text in texts.items() if isinstance(text, str)}
+    escaped: dict[str, Any] = {
+        name: escape(text) for name, text in texts.items() if isinstance(text, str)
+    }
     return replace(found, **escaped)

@@ -1,4 +1,6 @@
-"""One alert from all sides: what it tells, how far it is by lane and service, what went wrong, why it waits."""
+"""One alert from all sides: what it tells, how far it is by lane and service, what went wrong, why
+it waits.
+"""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +16,14 @@ from models.db.clock import now
 from models.text.errors import NotFound
 from notifier.ledger.ledger_sql import IN_TROUBLE
 from notifier.ledger.pause import LATE_HOURS
-from notifier.reports.delivery_report import ENDED, DeliveryLine, alert_sums, delivery_line, numbers, why_waiting
+from notifier.reports.delivery_report import (
+    ENDED,
+    DeliveryLine,
+    alert_sums,
+    delivery_line,
+    numbers,
+    why_waiting,
+)
 from notifier.reports.estimate import Estimate, Look, estimate
 
 MAX_REASONS = 5
@@ -22,7 +31,9 @@ MAX_REASONS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """``sums`` are those of `alert_sums`; ``services``: mail as one, each kind of channel as one; ``troubles``: the latest."""
+    """``sums`` are those of `alert_sums`; ``services``: mail as one, each kind of channel as one;
+    ``troubles``: the latest.
+    """
 
     sums: dict[str, Any]
     lanes: dict[str, dict[str, int]]
@@ -49,7 +60,9 @@ def is_done(sums: Mapping[str, Any]) -> bool:
 
 
 def overview(tx: Session, alert_id: int, *, troubles: int = 50) -> Overview:
-    """All about one alert; the cost depends on how many channels and failures it has, not on how many mails."""
+    """All about one alert; the cost depends on how many channels and failures it has, not on how
+    many mails.
+    """
     alert = tx.get(Alert, alert_id)
     if alert is None:
         raise NotFound("alert", str(alert_id))
@@ -69,15 +82,23 @@ def overview(tx: Session, alert_id: int, *, troubles: int = 50) -> Overview:
 
 
 def _lanes(tx: Session, alert_id: int) -> dict[Lane, dict[str, int]]:
-    query = select(Tally.lane, Tally.state, func.sum(Tally.number)).where(Tally.alert_id == alert_id).group_by(Tally.lane, Tally.state)
+    query = (
+        select(Tally.lane, Tally.state, func.sum(Tally.number))
+        .where(Tally.alert_id == alert_id)
+        .group_by(Tally.lane, Tally.state)
+    )
     found: dict[Lane, dict[DeliveryState, int]] = {}
     for lane, state, number in tx.execute(query):
         found.setdefault(lane, {})[state] = int(number)
     return {lane: numbers(found[lane]) for lane in Lane if lane in found}
 
 
-def _services(tx: Session, alert: Alert, lanes: Mapping[Lane, dict[str, int]]) -> dict[str, dict[str, int]]:
-    """What went by mail is tallied; channels are few, so their deliveries are counted, from the channels on."""
+def _services(
+    tx: Session, alert: Alert, lanes: Mapping[Lane, dict[str, int]]
+) -> dict[str, dict[str, int]]:
+    """What went by mail is tallied; channels are few, so their deliveries are counted, from the
+    channels on.
+    """
     found = {"mail": lanes[Lane.BULK]} if Lane.BULK in lanes else {}
     if Lane.URGENT not in lanes or alert.folded_at is not None:
         return found
@@ -88,7 +109,9 @@ def _services(tx: Session, alert: Alert, lanes: Mapping[Lane, dict[str, int]]) -
         .group_by(Recipient.service, Delivery.state)
     )
     if alert.kind is not AlertKind.NOTICE:  # a notice goes to few, and by mail, too
-        query = query.where(Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT)))
+        query = query.where(
+            Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT))
+        )
     counts: dict[str, dict[DeliveryState, int]] = {}
     for service, state, number in tx.execute(query.order_by(Recipient.service)):
         of_service = counts.setdefault(service, {DeliveryState.QUEUED: 0})
@@ -99,9 +122,21 @@ def _services(tx: Session, alert: Alert, lanes: Mapping[Lane, dict[str, int]]) -
 
 
 def _troubles(tx: Session, alert_id: int, limit: int) -> list[DeliveryLine]:
-    ids = tx.scalars(select(Delivery.id).where(Delivery.alert_id == alert_id, IN_TROUBLE).order_by(Delivery.id.desc()).limit(limit)).all()
+    ids = tx.scalars(
+        select(Delivery.id)
+        .where(Delivery.alert_id == alert_id, IN_TROUBLE)
+        .order_by(Delivery.id.desc())
+        .limit(limit)
+    ).all()
     query = (
-        select(Delivery, Recipient.kind, Recipient.address, Recipient.service, Recipient.masked_url, func.coalesce(Revision.no, 0))
+        select(
+            Delivery,
+            Recipient.kind,
+            Recipient.address,
+            Recipient.service,
+            Recipient.masked_url,
+            func.coalesce(Revision.no, 0),
+        )
         .join(Recipient, Recipient.id == Delivery.recipient_id)
         .join(Alert, Alert.id == Delivery.alert_id)
         .outerjoin(Revision, Revision.id == Alert.revision_id)
@@ -112,9 +147,17 @@ def _troubles(tx: Session, alert_id: int, limit: int) -> list[DeliveryLine]:
 
 
 def _tried_again(tx: Session, alert_id: int) -> list[str]:
-    """Why messages to channels, which are few, did not get through yet; of mail the reasons are those of its server."""
-    query = select(Recipient.address, Delivery.last_reply).join(Recipient, Recipient.id == Delivery.recipient_id)
-    waits = (Delivery.alert_id == alert_id, Delivery.state == DeliveryState.QUEUED, Delivery.last_reply.is_not(None))
+    """Why messages to channels, which are few, did not get through yet; of mail the reasons are
+    those of its server.
+    """
+    query = select(Recipient.address, Delivery.last_reply).join(
+        Recipient, Recipient.id == Delivery.recipient_id
+    )
+    waits = (
+        Delivery.alert_id == alert_id,
+        Delivery.state == DeliveryState.QUEUED,
+        Delivery.last_reply.is_not(None),
+    )
     channels = Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT))
     rows = tx.execute(query.where(*waits, channels).order_by(Delivery.id).limit(MAX_REASONS))
     return [f"{address} is tried again: {reply}" for address, reply in rows]
@@ -123,9 +166,17 @@ def _tried_again(tx: Session, alert_id: int) -> list[str]:
 def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
     if alert.stopped_at is not None:
         return [f"This alert was stopped at {alert.stopped_at:%Y-%m-%d %H:%M} UTC."]
-    said = [f"This alert is held: it would come more than {LATE_HOURS} hours late. Resume or stop it."] if alert.held_at is not None else []
+    said = (
+        [f"This alert is held: it would come more than {LATE_HOURS} hours late. Resume or stop it."]
+        if alert.held_at is not None
+        else []
+    )
     if alert.waits_for is not None:
-        return ["This alert waits on the desk until " + ("a second editor" if alert.waits_for == SECOND else "an editor") + " lets it go."]
+        return [
+            "This alert waits on the desk until "
+            + ("a second editor" if alert.waits_for == SECOND else "an editor")
+            + " lets it go."
+        ]
     said += [] if sums["expanded"] else ["Recipients are still being found."]
     said += _tried_again(tx, alert.id)
     return said + why_waiting(tx, alerts=False)

@@ -1,4 +1,6 @@
-"""What the desk and the command line show of the ledger.  The number of queries does not depend on how much there is."""
+"""What the desk and the command line show of the ledger. The number of queries does not depend on
+how much there is.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +10,20 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Entry, Fanout, Pause, Recipient, RecipientKind, Revision, Site, SkipReason, Stream
+from models import (
+    Alert,
+    Delivery,
+    DeliveryState,
+    Entry,
+    Fanout,
+    Pause,
+    Recipient,
+    RecipientKind,
+    Revision,
+    Site,
+    SkipReason,
+    Stream,
+)
 from models.db.clock import now
 from models.db.tallies import tallied
 
@@ -33,7 +48,9 @@ ENDED = (DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNKNOWN, Delive
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryLine:
-    """One delivery as people see it; ``shown`` is a mail address, or a channel's name and masked URL."""
+    """One delivery as people see it; ``shown`` is a mail address, or a channel's name and masked
+    URL.
+    """
 
     uid: str
     shown: str
@@ -49,11 +66,14 @@ class DeliveryLine:
     settled_at: datetime | None
 
 
-def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None, before: int | None = None) -> list[dict[str, Any]]:
+def alert_sums(
+    tx: Session, limit: int, *, alert_id: int | None = None, before: int | None = None
+) -> list[dict[str, Any]]:
     """The latest alerts, newest first, those older than the id ``before``, or that one.
 
-    ``kind`` is the revision's, or else the alert's; ``owed`` counts every delivery, also those skipped; ``queued`` those not settled yet;
-    ``expanded`` is False while recipients are still being found.
+    ``kind`` is the revision's, or else the alert's; ``owed`` counts every delivery, also those
+    skipped; ``queued`` those not settled yet; ``expanded`` is False while recipients are still
+    being found.
     """
     latest = (
         select(Alert, Revision.kind, Entry.title, Entry.uid, Stream.title.label("ended"))
@@ -70,12 +90,19 @@ def alert_sums(tx: Session, limit: int, *, alert_id: int | None = None, before: 
     found = tx.execute(latest).all()
     ids = [alert.id for alert, *_ in found]
     sums = tallied(tx, ids)
-    undone = set(tx.scalars(select(Fanout.alert_id).where(Fanout.alert_id.in_(ids), Fanout.done_at.is_(None))))
+    undone = set(
+        tx.scalars(
+            select(Fanout.alert_id).where(Fanout.alert_id.in_(ids), Fanout.done_at.is_(None))
+        )
+    )
     return [
         {
             "id": alert.id,
             "kind": kind.value if kind else alert.kind.value,
-            "title": title or ended or alert.slot or notice_title((alert.notice or {}).get("name", "")),
+            "title": title
+            or ended
+            or alert.slot
+            or notice_title((alert.notice or {}).get("name", "")),
             "entry_uid": uid or "",
             "created_at": alert.created_at,
             "stopped_at": alert.stopped_at,
@@ -94,28 +121,53 @@ def notice_title(name: str) -> str:
 
 
 def why_waiting(tx: Session, *, alerts: bool = True) -> list[str]:
-    """Sentences that say why messages that are due may not be sent now; empty where nothing holds them.
+    """Sentences that say why messages that are due may not be sent now; empty where nothing holds
+    them.
 
     ``alerts``: also that single ones are held.
     """
-    paused, reason = tx.execute(select(Site.sending_paused, Site.held_reason)).one_or_none() or (False, None)
+    paused, reason = tx.execute(select(Site.sending_paused, Site.held_reason)).one_or_none() or (
+        False,
+        None,
+    )
     said = ["Sending is paused for the whole site."] if paused else []
     said += [f"Sending is held: {reason} `storywire resume` lets it go on."] if reason else []
-    late = tx.scalar(select(func.count()).select_from(Alert).where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None)))
-    said += [f"Alerts are held that would come hours late: {late}. Resume or stop them."] if late and alerts else []
-    failing = select(Recipient.address, Recipient.reason).where(Recipient.failing).order_by(Recipient.sick_since)
-    said += [f"The channel {name} is failing: {reason}" for name, reason in tx.execute(failing.limit(5))]
-    held = tx.scalars(select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "").order_by(Pause.name))
+    late = tx.scalar(
+        select(func.count())
+        .select_from(Alert)
+        .where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None))
+    )
+    said += (
+        [f"Alerts are held that would come hours late: {late}. Resume or stop them."]
+        if late and alerts
+        else []
+    )
+    failing = (
+        select(Recipient.address, Recipient.reason)
+        .where(Recipient.failing)
+        .order_by(Recipient.sick_since)
+    )
+    said += [
+        f"The channel {name} is failing: {reason}" for name, reason in tx.execute(failing.limit(5))
+    ]
+    held = tx.scalars(
+        select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "").order_by(Pause.name)
+    )
     return [*said, *held]
 
 
 def numbers(sums: Mapping[DeliveryState, int]) -> dict[str, int]:
     """Tallies by name; what came to no end yet is still queued."""
-    owed, ended = sums.get(DeliveryState.QUEUED, 0), {state.value: sums.get(state, 0) for state in ENDED}
+    owed, ended = (
+        sums.get(DeliveryState.QUEUED, 0),
+        {state.value: sums.get(state, 0) for state in ENDED},
+    )
     return {"owed": owed, **ended, "queued": owed - sum(ended.values())}
 
 
-def delivery_line(delivery: Delivery, kind: RecipientKind, address: str, service: str, masked_url: str, no: int) -> DeliveryLine:
+def delivery_line(
+    delivery: Delivery, kind: RecipientKind, address: str, service: str, masked_url: str, no: int
+) -> DeliveryLine:
     """A delivery as people see it."""
     return DeliveryLine(
         uid=delivery.uid,

@@ -1,4 +1,6 @@
-"""How fast an alert goes out, and how long that will take: from looks at its tallies, one after the other."""
+"""How fast an alert goes out, and how long that will take: from looks at its tallies, one after the
+other.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,8 +28,8 @@ class Estimate:
 def estimate(looks: Sequence[Look], owed: int | None, *, window: float = WINDOW) -> Estimate:
     """Judge by the looks of the last ``window`` seconds, oldest first.
 
-    ``owed``: how many there are in all; None while that still grows.  Where deliveries were owed anew meanwhile, only
-    what came after counts.
+    ``owed``: how many there are in all; None while that still grows. Where deliveries were owed
+    anew meanwhile, only what came after counts.
     """
     first = last = looks[-1] if looks else None
     for look in reversed(looks):

@@ -7,7 +7,17 @@ from datetime import timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Lane, Pause, Recipient, RecipientState, Site, Tally
+from models import (
+    Alert,
+    Delivery,
+    DeliveryState,
+    Lane,
+    Pause,
+    Recipient,
+    RecipientState,
+    Site,
+    Tally,
+)
 from models.alerts.alerts import DIGEST, NORMAL, URGENT
 from models.db.clock import now
 from models.db.heartbeats import workers
@@ -44,11 +54,17 @@ def gauges(tx: Session) -> Iterator[Gauge]:
 
 
 def _deliveries(tx: Session) -> Iterator[Gauge]:
-    """From all tallies, which are some for each alert: filtered in one pass, a third of the time of groups."""
+    """From all tallies, which are some for each alert: filtered in one pass, a third of the time of
+    groups.
+    """
     every = (DeliveryState.QUEUED, *ENDED)
     which = [(lane, state) for lane in Lane for state in every]
     ever, present = Tally.number + Tally.taken_back, Tally.number
-    sums = [func.sum(number).filter(Tally.lane == lane, Tally.state == state) for number in (ever, present) for lane, state in which]
+    sums = [
+        func.sum(number).filter(Tally.lane == lane, Tally.state == state)
+        for number in (ever, present)
+        for lane, state in which
+    ]
     numbers = [float(number or 0) for number in tx.execute(select(*sums)).one()]
     counted = dict(zip(which, numbers[: len(which)], strict=True))
     now_in = dict(zip(which, numbers[len(which) :], strict=True))
@@ -70,17 +86,30 @@ def _deliveries(tx: Session) -> Iterator[Gauge]:
         "storywire_pending_deliveries",
         "Deliveries that have not come to an end yet",
         ("lane",),
-        {(lane.value,): now_in[lane, DeliveryState.QUEUED] - sum(now_in[lane, state] for state in ENDED) for lane in Lane},
+        {
+            (lane.value,): (
+                now_in[lane, DeliveryState.QUEUED] - sum(now_in[lane, state] for state in ENDED)
+            )
+            for lane in Lane
+        },
     )
 
 
 def _of_the_day(tx: Session) -> Gauge:
-    """Bulk is mail, which is tallied; deliveries to channels are looked up from the channels on, as there are few."""
+    """Bulk is mail, which is tallied; deliveries to channels are looked up from the channels on, as
+    there are few.
+    """
     names = ["pending", *(state.value for state in ENDED)]
     found: Values = {("bulk", "mail", name): 0.0 for name in names}
-    older = tx.scalar(select(Alert.id).where(Alert.created_at <= now(tx) - DAY).order_by(Alert.id.desc()).limit(1))
+    older = tx.scalar(
+        select(Alert.id).where(Alert.created_at <= now(tx) - DAY).order_by(Alert.id.desc()).limit(1)
+    )
     recent = select(Alert.id).where(Alert.id > (older or 0), Alert.revision_id.is_not(None))
-    mails = select(Tally.state, func.sum(Tally.number)).where(Tally.alert_id.in_(recent), Tally.lane == Lane.BULK).group_by(Tally.state)
+    mails = (
+        select(Tally.state, func.sum(Tally.number))
+        .where(Tally.alert_id.in_(recent), Tally.lane == Lane.BULK)
+        .group_by(Tally.state)
+    )
     for state, number in tx.execute(mails):
         if state is DeliveryState.QUEUED:  # of a tally: all that were owed
             found["bulk", "mail", "pending"] += float(number)
@@ -90,7 +119,10 @@ def _of_the_day(tx: Session) -> Gauge:
     channels = (
         select(Recipient.service, Delivery.state, func.count())
         .join(Delivery, Delivery.recipient_id == Recipient.id)
-        .where(Delivery.alert_id.in_(recent), Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT)))
+        .where(
+            Delivery.alert_id.in_(recent),
+            Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT)),
+        )
         .group_by(Recipient.service, Delivery.state)
     )
     for service, state, number in tx.execute(channels):
@@ -103,10 +135,16 @@ def _of_the_day(tx: Session) -> Gauge:
 def _due(tx: Session) -> Iterator[Gauge]:
     queued = (Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= now(tx))
     mails = [
-        tx.scalar(select(func.min(Delivery.due_at)).where(*queued, Delivery.lane == Lane.BULK, Delivery.priority == one))
+        tx.scalar(
+            select(func.min(Delivery.due_at)).where(
+                *queued, Delivery.lane == Lane.BULK, Delivery.priority == one
+            )
+        )
         for one in (URGENT, NORMAL, DIGEST)
     ]
-    oldest = {("bulk", "mail"): min((moment for moment in mails if moment is not None), default=None)}
+    oldest = {
+        ("bulk", "mail"): min((moment for moment in mails if moment is not None), default=None)
+    }
     by_service = (
         select(Recipient.service, func.min(Delivery.due_at))
         .join(Recipient, Recipient.id == Delivery.recipient_id)
@@ -114,7 +152,10 @@ def _due(tx: Session) -> Iterator[Gauge]:
         .group_by(Recipient.service)
     )
     oldest |= {("urgent", service): moment for service, moment in tx.execute(by_service)}
-    ages: Values = {labels: (now(tx) - moment).total_seconds() if moment is not None else 0.0 for labels, moment in oldest.items()}
+    ages: Values = {
+        labels: (now(tx) - moment).total_seconds() if moment is not None else 0.0
+        for labels, moment in oldest.items()
+    }
     about = "Seconds since the oldest delivery that is due should have gone out; 0: none waits"
     yield Gauge(OLDEST_DUE, about, ("lane", "service"), ages)
 
@@ -129,22 +170,52 @@ def _channels(tx: Session) -> Iterator[Gauge]:
     wired: Values = {(service,): number for service, number, _ in rows}
     yield Gauge("storywire_channels", "Channels that are alerted", ("service",), wired)
     sick: Values = {(service,): number for service, _, number in rows}
-    yield Gauge("storywire_sick_channels", "Channels that no message reaches, tried now and then", ("service",), sick)
+    yield Gauge(
+        "storywire_sick_channels",
+        "Channels that no message reaches, tried now and then",
+        ("service",),
+        sick,
+    )
 
 
 def _standstills(tx: Session) -> Iterator[Gauge]:
     site = tx.scalars(select(Site)).one()
-    yield Gauge("storywire_sending_paused", "1 while somebody has paused all sending", values={(): site.sending_paused})
-    yield Gauge("storywire_sending_held", "1 while sending waits for `storywire resume`", values={(): site.held_reason is not None})
-    held = tx.scalar(select(func.count()).select_from(Alert).where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None)))
-    yield Gauge("storywire_held_alerts", "Alerts that wait for a person, since they would come late", values={(): held or 0})
+    yield Gauge(
+        "storywire_sending_paused",
+        "1 while somebody has paused all sending",
+        values={(): site.sending_paused},
+    )
+    yield Gauge(
+        "storywire_sending_held",
+        "1 while sending waits for `storywire resume`",
+        values={(): site.held_reason is not None},
+    )
+    held = tx.scalar(
+        select(func.count())
+        .select_from(Alert)
+        .where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None))
+    )
+    yield Gauge(
+        "storywire_held_alerts",
+        "Alerts that wait for a person, since they would come late",
+        values={(): held or 0},
+    )
     away: Values = {("mail",): 0.0}
     for name in tx.scalars(select(Pause.name).where(Pause.until > now(tx))):
         away[name,] = 1.0
-    yield Gauge("storywire_target_away", "1 while a server that all depend on is away or refuses us", ("target",), away)
+    yield Gauge(
+        "storywire_target_away",
+        "1 while a server that all depend on is away or refuses us",
+        ("target",),
+        away,
+    )
     if site.heartbeat_at is not None:
         beat = (now(tx) - site.heartbeat_at).total_seconds()
-        yield Gauge("storywire_heartbeat_age_seconds", "Seconds since a worker said that it runs; up to 30 are usual", values={(): beat})
+        yield Gauge(
+            "storywire_heartbeat_age_seconds",
+            "Seconds since a worker said that it runs; up to 30 are usual",
+            values={(): beat},
+        )
 
 
 def _workers(tx: Session) -> Iterator[Gauge]:

@@ -19,9 +19,11 @@ MAX_FAILING_CHANNELS = 10
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """Sums of the alerts that were made within 24 hours, whatever they tell; ``begins``: each hour's beginning, the present one last.
+    """Sums of the alerts that were made within 24 hours, whatever they tell; ``begins``: each
+    hour's beginning, the present one last.
 
-    ``sent`` and ``failed`` are by the hour in which the alert was made; ``owed_of`` and ``failed_of`` by the ids of streams.
+    ``sent`` and ``failed`` are by the hour in which the alert was made; ``owed_of`` and
+    ``failed_of`` by the ids of streams.
     """
 
     begins: Sequence[datetime]
@@ -47,7 +49,9 @@ class FailingChannel:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """How many are in use, how many of them are failing, and which those are: the longest first, MAX_FAILING_CHANNELS at most."""
+    """How many are in use, how many of them are failing, and which those are: the longest first,
+    MAX_FAILING_CHANNELS at most.
+    """
 
     number: int
     failing_number: int
@@ -58,8 +62,18 @@ def last_day(tx: Session) -> Day:
     """One statement over the tallies, which are some for each alert, however many it told."""
     hour = now(tx).replace(minute=0, second=0, microsecond=0)
     begins = [hour - timedelta(hours=n) for n in reversed(range(HOURS))]
-    older = tx.scalar(select(Alert.id).where(Alert.created_at < begins[0]).order_by(Alert.id.desc()).limit(1)) or 0
-    hours = [func.sum(Tally.number).filter(and_(Alert.created_at >= at, Alert.created_at < at + timedelta(hours=1))) for at in begins]
+    older = (
+        tx.scalar(
+            select(Alert.id).where(Alert.created_at < begins[0]).order_by(Alert.id.desc()).limit(1)
+        )
+        or 0
+    )
+    hours = [
+        func.sum(Tally.number).filter(
+            and_(Alert.created_at >= at, Alert.created_at < at + timedelta(hours=1))
+        )
+        for at in begins
+    ]
     query = (
         select(Entry.stream_id, Tally.state, *hours)
         .select_from(Alert)
@@ -88,10 +102,25 @@ def channels(tx: Session) -> Channels:
     wired = (Recipient.kind == RecipientKind.CHANNEL, Recipient.state == RecipientState.CONFIRMED)
     number = tx.execute(select(func.count()).select_from(Recipient).where(*wired)).scalar_one()
     owed = select(func.count()).where(
-        Delivery.recipient_id == Recipient.id, Delivery.state == DeliveryState.QUEUED, Delivery.lane == Lane.URGENT
+        Delivery.recipient_id == Recipient.id,
+        Delivery.state == DeliveryState.QUEUED,
+        Delivery.lane == Lane.URGENT,
     )
     since = func.coalesce(Recipient.failing_since, Recipient.sick_since)
-    columns = (Recipient.uid, Recipient.address, Recipient.service, since, Recipient.reason, owed.scalar_subquery())
+    columns = (
+        Recipient.uid,
+        Recipient.address,
+        Recipient.service,
+        since,
+        Recipient.reason,
+        owed.scalar_subquery(),
+    )
     failing = select(*columns).where(Recipient.failing).order_by(Recipient.sick_since)
-    count = tx.execute(select(func.count()).select_from(Recipient).where(Recipient.failing)).scalar_one()
-    return Channels(number, count, [FailingChannel(*row) for row in tx.execute(failing.limit(MAX_FAILING_CHANNELS))])
+    count = tx.execute(
+        select(func.count()).select_from(Recipient).where(Recipient.failing)
+    ).scalar_one()
+    return Channels(
+        number,
+        count,
+        [FailingChannel(*row) for row in tx.execute(failing.limit(MAX_FAILING_CHANNELS))],
+    )

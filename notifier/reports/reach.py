@@ -1,4 +1,6 @@
-"""Who got it: what became of each alert of an entry, by channel, and in numbers for mail, which may go to a million."""
+"""Who got it: what became of each alert of an entry, by channel, and in numbers for mail, which may
+go to a million.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,17 +9,31 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Lane, Recipient, RecipientKind, Revision, RevisionKind, SkipReason, Tally
+from models import (
+    Alert,
+    Delivery,
+    DeliveryState,
+    Lane,
+    Recipient,
+    RecipientKind,
+    Revision,
+    RevisionKind,
+    SkipReason,
+    Tally,
+)
 from notifier.ledger.ledger_sql import IN_TROUBLE
 from notifier.reports.delivery_report import DeliveryLine, delivery_line, numbers
 
 MOST_CHANNELS = 200  # lines
-MOST_COUNTED = 20_000  # mails of an alert of which the reasons why some were skipped are counted: no number of it is kept
+# mails of an alert of which the reasons why some were skipped are counted: no number of it is kept
+MOST_COUNTED = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """One alert.  ``sums`` and ``mail`` are as in `alert_sums`; ``failed``: mails, the latest; ``skipped``: mails by reason."""
+    """One alert. ``sums`` and ``mail`` are as in `alert_sums`; ``failed``: mails, the latest;
+    ``skipped``: mails by reason.
+    """
 
     alert_id: int
     revision_no: int
@@ -35,19 +51,26 @@ class Reach:
         return self.sums["failed"]
 
 
-def reach(tx: Session, *, entry_id: int | None = None, alert_id: int | None = None, failed: int = 50) -> list[Reach]:
-    """All alerts of an entry, the latest first, or one alert; in a number of queries that does not depend on how many there are.
+def reach(
+    tx: Session, *, entry_id: int | None = None, alert_id: int | None = None, failed: int = 50
+) -> list[Reach]:
+    """All alerts of an entry, the latest first, or one alert; in a number of queries that does not
+    depend on how many there are.
 
     What it costs depends on the number of channels and of failures, not on that of mails.
     """
-    query = select(Alert.id, Alert.stopped_at, Revision.no, Revision.kind).outerjoin(Revision, Revision.id == Alert.revision_id)
+    query = select(Alert.id, Alert.stopped_at, Revision.no, Revision.kind).outerjoin(
+        Revision, Revision.id == Alert.revision_id
+    )
     which = Alert.id == alert_id if entry_id is None else Revision.entry_id == entry_id
     alerts = tx.execute(query.where(which).order_by(Alert.id.desc())).all()
     ids = [alert.id for alert in alerts]
     lanes, channels, troubles = _tallies(tx, ids), _channels(tx, ids), _failed(tx, ids, failed)
     sums = {id_: numbers(_sum(lanes.get(id_, {}).values())) for id_ in ids}
     mail = {id_: numbers(lanes.get(id_, {}).get(Lane.BULK, {})) for id_ in ids}
-    skipped = _skipped(tx, [id_ for id_ in ids if mail[id_]["skipped"] and mail[id_]["owed"] <= MOST_COUNTED])
+    skipped = _skipped(
+        tx, [id_ for id_ in ids if mail[id_]["skipped"] and mail[id_]["owed"] <= MOST_COUNTED]
+    )
     return [
         Reach(
             alert_id=alert.id,
@@ -72,9 +95,13 @@ def _sum(lanes: Iterable[dict[DeliveryState, int]]) -> dict[DeliveryState, int]:
 
 
 def _tallies(tx: Session, ids: Sequence[int]) -> dict[int, dict[Lane, dict[DeliveryState, int]]]:
-    query = select(Tally.alert_id, Tally.lane, Tally.state, func.sum(Tally.number)).where(Tally.alert_id.in_(ids))
+    query = select(Tally.alert_id, Tally.lane, Tally.state, func.sum(Tally.number)).where(
+        Tally.alert_id.in_(ids)
+    )
     found: dict[int, dict[Lane, dict[DeliveryState, int]]] = {}
-    for alert_id, lane, state, number in tx.execute(query.group_by(Tally.alert_id, Tally.lane, Tally.state)):
+    for alert_id, lane, state, number in tx.execute(
+        query.group_by(Tally.alert_id, Tally.lane, Tally.state)
+    ):
         found.setdefault(alert_id, {}).setdefault(lane, {})[state] = int(number)
     return found
 
@@ -82,19 +109,31 @@ def _tallies(tx: Session, ids: Sequence[int]) -> dict[int, dict[Lane, dict[Deliv
 def _channels(tx: Session, ids: Sequence[int]) -> dict[int, list[DeliveryLine]]:
     """From the channels on, which are few, by the unique index of what each is owed."""
     channels = select(Recipient.id).where(Recipient.lane == Lane.URGENT)
-    query = _lines(Delivery.alert_id.in_(ids), Delivery.recipient_id.in_(channels)).order_by(func.lower(Recipient.address))
+    query = _lines(Delivery.alert_id.in_(ids), Delivery.recipient_id.in_(channels)).order_by(
+        func.lower(Recipient.address)
+    )
     return _by_alert(tx, query.limit(MOST_CHANNELS * max(len(ids), 1)))
 
 
 def _failed(tx: Session, ids: Sequence[int], limit: int) -> dict[int, list[DeliveryLine]]:
-    some = select(Delivery.id).where(Delivery.alert_id.in_(ids), IN_TROUBLE, Delivery.lane == Lane.BULK).order_by(Delivery.id.desc())
+    some = (
+        select(Delivery.id)
+        .where(Delivery.alert_id.in_(ids), IN_TROUBLE, Delivery.lane == Lane.BULK)
+        .order_by(Delivery.id.desc())
+    )
     found = tx.scalars(some.limit(limit)).all()
     return _by_alert(tx, _lines(Delivery.id.in_(found)).order_by(Delivery.id.desc()))
 
 
 def _skipped(tx: Session, ids: Sequence[int]) -> dict[int, dict[SkipReason, int]]:
-    query = select(Delivery.alert_id, Delivery.reason, func.count()).group_by(Delivery.alert_id, Delivery.reason)
-    these = (Delivery.alert_id.in_(ids), Delivery.state == DeliveryState.SKIPPED, Delivery.lane == Lane.BULK)
+    query = select(Delivery.alert_id, Delivery.reason, func.count()).group_by(
+        Delivery.alert_id, Delivery.reason
+    )
+    these = (
+        Delivery.alert_id.in_(ids),
+        Delivery.state == DeliveryState.SKIPPED,
+        Delivery.lane == Lane.BULK,
+    )
     found: dict[int, dict[SkipReason, int]] = {}
     for alert_id, reason, number in tx.execute(query.where(*these)) if ids else ():
         if reason is not None:
@@ -103,12 +142,23 @@ def _skipped(tx: Session, ids: Sequence[int]) -> dict[int, dict[SkipReason, int]
 
 
 def _lines(*which: ColumnElement[bool]) -> Select[Delivery, RecipientKind, str, str, str, int]:
-    query = select(Delivery, Recipient.kind, Recipient.address, Recipient.service, Recipient.masked_url, func.coalesce(Revision.no, 0))
-    query = query.join(Recipient, Recipient.id == Delivery.recipient_id).join(Alert, Alert.id == Delivery.alert_id)
+    query = select(
+        Delivery,
+        Recipient.kind,
+        Recipient.address,
+        Recipient.service,
+        Recipient.masked_url,
+        func.coalesce(Revision.no, 0),
+    )
+    query = query.join(Recipient, Recipient.id == Delivery.recipient_id).join(
+        Alert, Alert.id == Delivery.alert_id
+    )
     return query.outerjoin(Revision, Revision.id == Alert.revision_id).where(*which)
 
 
-def _by_alert(tx: Session, query: Select[Delivery, RecipientKind, str, str, str, int]) -> dict[int, list[DeliveryLine]]:
+def _by_alert(
+    tx: Session, query: Select[Delivery, RecipientKind, str, str, str, int]
+) -> dict[int, list[DeliveryLine]]:
     found: dict[int, list[DeliveryLine]] = {}
     for row in tx.execute(query):
         found.setdefault(row[0].alert_id, []).append(delivery_line(*row))

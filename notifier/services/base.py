@@ -1,4 +1,6 @@
-"""What a chat service is to us: format, pace, and where its requests go.  Its limits are its format's own matter."""
+"""What a chat service is to us: format, pace, and where its requests go. Its limits are its
+format's own matter.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -39,24 +41,32 @@ class Service:
     name: str
     label: str
     example: str  # shown with every refusal: what a right URL looks like
-    template: str = ""  # the one of Apprise's whose parts a form asks for; empty: the web address is pasted
-    words: Mapping[str, str] = field(default_factory=dict)  # for parts that people know by another name than Apprise's
+    # the one of Apprise's whose parts a form asks for; empty: the web address is pasted
+    template: str = ""
+    # for parts that people know by another name than Apprise's
+    words: Mapping[str, str] = field(default_factory=dict)
     plugin: type[NotifyBase]
     encrypted: Mapping[str, bool]  # scheme -> whether its connections are
     format: Callable[[ChannelMessage], Formatted]
     pace_seconds: float  # least time between two messages to one target
-    retry_unknown: bool  # the receiver drops a double, so a message that may have arrived is sent again
+    # the receiver drops a double, so a message that may have arrived is sent again
+    retry_unknown: bool
     host: Host = own_host  # that is connected to
-    folds: bool = True  # whether several owed messages may be told as one, by `notifier.message.channel_message.folded`
+    # whether several owed messages may be told as one, by `notifier.message.channel_message.folded`
+    folds: bool = True
     parameters: frozenset[str] = frozenset()  # what may stand behind ``?``
     extras: str = ""  # of ``+`` for headers and ``-`` for the target's own parameters
-    takes: Callable[[Parsed], bool] = lambda _parsed: True  # where two services share a scheme: whether it is this one
-    place: Callable[[Parsed], str] = lambda _parsed: ""  # the part of a URL that is no secret and tells channels apart
+    # where two services share a scheme: whether it is this one
+    takes: Callable[[Parsed], bool] = lambda _parsed: True
+    # the part of a URL that is no secret and tells channels apart
+    place: Callable[[Parsed], str] = lambda _parsed: ""
     prepare: Callable[[Any, ChannelMessage, bytes], None] = nothing
     retry_after_key: tuple[str, ...] = ()  # where the JSON of a 429 says how long to wait
     retry_after_unit_seconds: float = 1.0
 
     @property
     def unmarked(self) -> bool:
-        """Whether a first attempt may begin without a word in the ledger: a double does no harm there, and no pace is to be kept."""
+        """Whether a first attempt may begin without a word in the ledger: a double does no harm
+        there, and no pace is to be kept.
+        """
         return self.retry_unknown and not self.pace_seconds and not self.folds

@@ -13,7 +13,9 @@ NO_PREVIEWS = 4  # the flag SUPPRESS_EMBEDS
 
 
 class Discord(NotifyDiscord):  # type: ignore[no-untyped-call]
-    """Posts the payload that it is given; Apprise's own has no ``allowed_mentions`` and tries a 429 again at once."""
+    """Posts the payload that it is given; Apprise's own has no ``allowed_mentions`` and tries a 429
+    again at once.
+    """
 
     enabled = True
 
@@ -34,7 +36,11 @@ DIALECT = Dialect(
 
 
 def _format(message: ChannelMessage) -> Formatted:
-    payload = {"content": DIALECT.say(message), "allowed_mentions": {"parse": []}, "flags": NO_PREVIEWS}
+    payload = {
+        "content": DIALECT.say(message),
+        "allowed_mentions": {"parse": []},
+        "flags": NO_PREVIEWS,
+    }
     return "", json.dumps(payload), None
 
 

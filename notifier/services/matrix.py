@@ -13,7 +13,9 @@ from notifier.services.dialect import Dialect, html_link, markup, utf8
 
 
 class Matrix(NotifyMatrix):  # type: ignore[no-untyped-call]
-    """One request a message: Apprise's own way asks who it is, looks for the server, joins the room and waits out a 429."""
+    """One request a message: Apprise's own way asks who it is, looks for the server, joins the room
+    and waits out a 429.
+    """
 
     enabled = True
     default_retries = 1
@@ -21,7 +23,14 @@ class Matrix(NotifyMatrix):  # type: ignore[no-untyped-call]
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
-        if self.user or not self.password or self.mode != "off" or self.users or len(self.rooms) != 1 or self.rooms[0][:1] != "!":
+        if (
+            self.user
+            or not self.password
+            or self.mode != "off"
+            or self.users
+            or len(self.rooms) != 1
+            or self.rooms[0][:1] != "!"
+        ):
             raise ValueError("An access token and the internal id of one room are taken.")
         self.discovery = False
         self.access_token = self.password  # also keeps Apprise from logging out
@@ -29,7 +38,9 @@ class Matrix(NotifyMatrix):  # type: ignore[no-untyped-call]
     def send(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002  Apprise hands in names alone
         # The server drops a second message of the same transaction.
         path = f"/rooms/{quote(self.rooms[0], safe='')}/send/m.room.message/{quote(self.transaction, safe='')}"
-        sent: bool = self._fetch(path, json.loads(kwargs["body"]), method="PUT", max_retry_wait=0.0)[0]  # type: ignore[no-untyped-call]
+        sent: bool = self._fetch(
+            path, json.loads(kwargs["body"]), method="PUT", max_retry_wait=0.0
+        )[0]  # type: ignore[no-untyped-call]
         return sent
 
 
@@ -75,7 +86,8 @@ SERVICE = Service(
     plugin=Matrix,
     encrypted={"matrixs": True, "matrix": False},
     format=_format,
-    pace_seconds=5.0,  # Synapse, as it is shipped, takes one message in 5 seconds and sender, after a burst of 10
+    # Synapse, as it is shipped, takes one message in 5 seconds and sender, after a burst of 10
+    pace_seconds=5.0,
     retry_unknown=True,  # the server drops a double by the delivery's uid
     retry_after_key=("retry_after_ms",),
     retry_after_unit_seconds=0.001,

@@ -27,7 +27,8 @@ class Ntfy(NotifyNtfy):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
-        # A topic that is no topic, such as a host that Apprise does not take for one, is left out by Apprise.
+        # A topic that is no topic, such as a host that Apprise does not take for one, is left out
+        # by Apprise.
         if len(self.topics) != 1:
             raise ValueError("Exactly one topic is taken.")
         self.include_image = False
@@ -45,7 +46,10 @@ DIALECT = Dialect(limit=MESSAGE_BYTES, size=_size, gap="\n\n")
 
 
 def _format(message: ChannelMessage) -> Formatted:
-    headline = cut(message.headline, lambda text: len(text) <= TITLE_LIMIT and len(json.dumps(text)) <= TITLE_JSON)
+    headline = cut(
+        message.headline,
+        lambda text: len(text) <= TITLE_LIMIT and len(json.dumps(text)) <= TITLE_JSON,
+    )
     title = outside_addresses(headline, calm)
     # ntfy shows a message without text as "triggered".
     return title, DIALECT.say(message) or title, NotifyFormat.TEXT

@@ -40,7 +40,9 @@ def _format(message: ChannelMessage) -> Formatted:
 
 def _prepare(plugin: Pushover, message: ChannelMessage, secret: bytes) -> None:  # noqa: ARG001  Pushover has no signature
     plugin.supplemental_url = message.url if _apart(message) else None
-    plugin.priority = PushoverPriority.HIGH if message.importance == "breaking" else PushoverPriority.NORMAL
+    plugin.priority = (
+        PushoverPriority.HIGH if message.importance == "breaking" else PushoverPriority.NORMAL
+    )
 
 
 SERVICE = Service(

@@ -9,7 +9,9 @@ from notifier.services.dialect import Dialect, lookalikes, markdown_link
 
 
 class RocketChat(NotifyRocketChat):  # type: ignore[no-untyped-call]
-    """The room that the webhook was made for; by name and password Apprise would log in and out for each message."""
+    """The room that the webhook was made for; by name and password Apprise would log in and out for
+    each message.
+    """
 
     enabled = True
 

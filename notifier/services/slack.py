@@ -12,8 +12,8 @@ from notifier.services.dialect import Dialect, angle_address, angle_link, withou
 class Slack(NotifySlack):
     """Posts one ``text`` that is mrkdwn already.
 
-    Apprise's own way wraps texts in legacy attachments and, for text without a declared format, turns an escaped
-    ``<!channel>`` back into one that alerts everybody.
+    Apprise's own way wraps texts in legacy attachments and, for text without a declared format,
+    turns an escaped ``<!channel>`` back into one that alerts everybody.
     """
 
     enabled = True
@@ -25,20 +25,30 @@ class Slack(NotifySlack):
 
     def send(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002  Apprise hands in names alone
         url = f"{self.webhook_url}/{self.token_a}/{self.token_b}/{self.token_c}"
-        payload = {"text": kwargs["body"], "mrkdwn": True, "unfurl_links": False, "unfurl_media": False}
+        payload = {
+            "text": kwargs["body"],
+            "mrkdwn": True,
+            "unfurl_links": False,
+            "unfurl_media": False,
+        }
         return bool(self._send(url, payload))  # type: ignore[no-untyped-call]
 
 
 def escape(text: str) -> str:
     """``text`` for a place where mrkdwn is read, so that it shows as typed and alerts nobody.
 
-    &, < and > become entities, which ends links and ``<!channel>`` alike.  mrkdwn has no escape for its other marks.
+    &, < and > become entities, which ends links and ``<!channel>`` alike. mrkdwn has no escape for
+    its other marks.
     """
-    return calm(without_styles(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")))
+    return calm(
+        without_styles(text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    )
 
 
 DIALECT = Dialect(
-    limit=3_900,  # Slack asks for 4,000 characters at most; it folds longer ones behind "Show more", and cuts at 40,000
+    # Slack asks for 4,000 characters at most; it folds longer ones behind "Show more", and cuts at
+    # 40,000
+    limit=3_900,
     escape=escape,
     address=lambda url: angle_address(url.replace("&", "&amp;")),
     link=lambda text, url: angle_link(text, url.replace("&", "&amp;")),

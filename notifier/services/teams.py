@@ -27,8 +27,12 @@ class Teams(NotifyWorkflows):  # type: ignore[no-untyped-call]
 
 
 def _run(text: str, url: str = "", **style: str) -> dict[str, Any]:
-    """Text that Teams reads as it is: a run knows no Markdown, and nothing is a mention that the card does not declare."""
-    link = {"selectAction": {"type": "Action.OpenUrl", "url": url}, "color": "Accent"} if url else {}
+    """Text that Teams reads as it is: a run knows no Markdown, and nothing is a mention that the
+    card does not declare.
+    """
+    link = (
+        {"selectAction": {"type": "Action.OpenUrl", "url": url}, "color": "Accent"} if url else {}
+    )
     return {"type": "TextRun", "text": text, **style, **link}
 
 
@@ -41,8 +45,14 @@ def _texts(*texts: str) -> list[dict[str, Any]]:
 
 
 def _list(message: ChannelMessage, count: int) -> list[dict[str, Any]]:
-    rows = [_block(_run("• "), _run(cut(one_line(line.title), SHORT), line.url)) for line in message.lines[:count]]
-    return [*rows, *_texts(f"… +{len(message.lines) - count}" if count < len(message.lines) else "")]
+    rows = [
+        _block(_run("• "), _run(cut(one_line(line.title), SHORT), line.url))
+        for line in message.lines[:count]
+    ]
+    return [
+        *rows,
+        *_texts(f"… +{len(message.lines) - count}" if count < len(message.lines) else ""),
+    ]
 
 
 def _frame(message: ChannelMessage) -> Callable[[list[dict[str, Any]]], str]:
@@ -62,7 +72,11 @@ def _frame(message: ChannelMessage) -> Callable[[list[dict[str, Any]]], str]:
 
     def payload(middle: list[dict[str, Any]]) -> str:
         card = {**content, "body": [*head, *middle, *foot]}
-        attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+        attachment = {
+            "contentType": "application/vnd.microsoft.card.adaptive",
+            "contentUrl": None,
+            "content": card,
+        }
         return json.dumps({"type": "message", "attachments": [attachment]})
 
     return payload
@@ -76,7 +90,9 @@ def _format(message: ChannelMessage) -> Formatted:
 
     if message.lines:
         count = len(message.lines)
-        left_out = bisect_left(range(count), True, key=lambda number: fits(_list(message, count - number)))
+        left_out = bisect_left(
+            range(count), True, key=lambda number: fits(_list(message, count - number))
+        )
         return "", payload(_list(message, count - left_out)), None
     note = cut(message.note.strip()[:LIMIT], lambda text: fits(_texts(text)))
     summary = cut(message.summary.strip()[:LIMIT], lambda text: fits(_texts(note, text)))
@@ -90,7 +106,8 @@ SERVICE = Service(
     plugin=Teams,
     encrypted={"workflow": True, "workflows": True},
     format=_format,
-    pace_seconds=1.0,  # Teams takes one message a second and channel for long; a workflow itself takes more
+    # Teams takes one message a second and channel for long; a workflow itself takes more
+    pace_seconds=1.0,
     retry_unknown=False,  # people would read it twice
     parameters=frozenset({"api-version", "ver", "sp", "sv", "sig", "pa", "route"}),
 )

@@ -73,6 +73,7 @@ GROUP = replace(
     SERVICE,
     name="telegram-group",
     label="Telegram group",
-    pace_seconds=3.0,  # 20 messages a minute and group; groups and channels have negative numbers or names
+    # 20 messages a minute and group; groups and channels have negative numbers or names
+    pace_seconds=3.0,
     takes=lambda parsed: not SERVICE.takes(parsed),
 )

@@ -12,7 +12,8 @@ class Webex(NotifyWebexTeams):  # type: ignore[no-untyped-call]
     """The space of the webhook, or one that the bot is in."""
 
     enabled = True
-    notify_url = "https://webexapis.com/v1/webhooks/incoming"  # Apprise's has the old name, and a slash too many
+    # Apprise's has the old name, and a slash too many
+    notify_url = "https://webexapis.com/v1/webhooks/incoming"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]

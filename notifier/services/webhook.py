@@ -63,7 +63,8 @@ def _date(at: datetime | None) -> str | None:
 
 
 def _format(message: ChannelMessage) -> Formatted:
-    # The texts are left as the editor wrote them: a program reads them, and docs/webhook.md says so.
+    # The texts are left as the editor wrote them: a program reads them, and docs/webhook.md says
+    # so.
     body: dict[str, Any] = {
         "version": VERSION,
         "event": message.event,
@@ -84,7 +85,9 @@ def _format(message: ChannelMessage) -> Formatted:
         "updated_at": _date(message.updated_at),
     }
     if message.lines:
-        body["entries"] = [{"title": cut(line.title, TITLE_LIMIT), "url": line.url} for line in message.lines]
+        body["entries"] = [
+            {"title": cut(line.title, TITLE_LIMIT), "url": line.url} for line in message.lines
+        ]
     return "", json.dumps(body, ensure_ascii=False), None
 
 

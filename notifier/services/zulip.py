@@ -36,7 +36,11 @@ DIALECT = Dialect(
 
 
 def _format(message: ChannelMessage) -> Formatted:
-    return cut(one_line(message.stream_title) or message.headline, TOPIC_LIMIT), DIALECT.say(message), None
+    return (
+        cut(one_line(message.stream_title) or message.headline, TOPIC_LIMIT),
+        DIALECT.say(message),
+        None,
+    )
 
 
 def _channel(parsed: Parsed) -> str:

@@ -19,7 +19,9 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return is_public(inner)
         if address.is_site_local:
             return False
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
+    return address.is_global and not (
+        address.is_multicast or address.is_reserved or address.is_unspecified
+    )
 
 
 def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
@@ -29,7 +31,9 @@ def _embedded_ipv4(address: IPv6Address) -> IPv4Address | None:
 
 
 def literal_address(host: str) -> IPv4Address | IPv6Address | None:
-    """The address that ``host`` spells out, also as 2130706433, 0x7f000001 or 127.1; None for a name."""
+    """The address that ``host`` spells out, also as 2130706433, 0x7f000001 or 127.1; None for a
+    name.
+    """
     try:
         return ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
@@ -41,7 +45,9 @@ def literal_address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_allowed(host: str, port: int, allow_hosts: Iterable[str]) -> bool:
-    """True if the operator lists this host: ``host`` means each of its ports, ``host:port`` that one alone."""
+    """True if the operator lists this host: ``host`` means each of its ports, ``host:port`` that
+    one alone.
+    """
     name = host.lower().strip("[]")
     written = f"[{name}]" if ":" in name else name
     return not {name, written, f"{written}:{port}"}.isdisjoint(allow_hosts)
@@ -56,9 +62,11 @@ def connect(
     source: tuple[str, int] | None = None,
     options: Sequence[tuple[int, int, int | bytes]] = (),
 ) -> socket.socket:
-    """Resolve once, leave out what is not public, and connect to the very address that was looked at.
+    """Resolve once, leave out what is not public, and connect to the very address that was looked
+    at.
 
-    So a name that resolves differently a moment later gains nothing.  Raises PrivateAddress when nothing is left.
+    So a name that resolves differently a moment later gains nothing. Raises PrivateAddress when
+    nothing is left.
     """
     try:
         found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)

@@ -1,7 +1,7 @@
 """What Apprise needs once in each process that sends.
 
-Apprise's registry of 180 services is never asked: a channel's URL is parsed by the plugins in ``notifier.services``
-alone, so that list is the allow-list and nothing else is even loaded.
+Apprise's registry of 180 services is never asked: a channel's URL is parsed by the plugins in
+``notifier.services`` alone, so that list is the allow-list and nothing else is even loaded.
 """
 
 import logging
@@ -12,25 +12,37 @@ from apprise.plugins.base import NotifyBase
 
 from notifier.transport import outbound_http
 
-ASSET = AppriseAsset(async_mode=False, service_timeout=0, app_id="Storywire", http_redirects=False, interpret_emojis=False)
+ASSET = AppriseAsset(
+    async_mode=False,
+    service_timeout=0,
+    app_id="Storywire",
+    http_redirects=False,
+    interpret_emojis=False,
+)
 """No thread pool and no time-out of Apprise's own: a pool shared by all lets hanging targets starve the others."""
 
 
 def _keeps_secrets(record: logging.LogRecord) -> bool:
-    # Even at WARNING Apprise quotes tokens, topics and addresses.  What happened is in the ledger, so nothing is lost.
+    # Even at WARNING Apprise quotes tokens, topics and addresses.  What happened is in the ledger,
+    # so nothing is lost.
     return record.levelno > logging.ERROR
 
 
 def set_up_apprise(allow_hosts: frozenset[str]) -> None:
-    """Quieten Apprise's log and put the tap under ``requests``; ``allow_hosts`` as in ALLOW_PRIVATE_HOSTS.  Idempotent."""
+    """Quieten Apprise's log and put the tap under ``requests``; ``allow_hosts`` as in
+    ALLOW_PRIVATE_HOSTS. Idempotent.
+    """
     keep_secrets()
     outbound_http.install(allow_hosts)
 
 
 def keep_secrets() -> None:
-    """Let nothing of Apprise's log through that could quote a target's URL; also for processes that only check URLs."""
+    """Let nothing of Apprise's log through that could quote a target's URL; also for processes that
+    only check URLs.
+    """
     logger = logging.getLogger("apprise")
-    if logger.level != logging.WARNING:  # to set it anew, as for each message, makes all loggers think again whether they speak
+    # to set it anew, as for each message, makes all loggers think again whether they speak
+    if logger.level != logging.WARNING:
         logger.setLevel(logging.WARNING)
     if _keeps_secrets not in logger.filters:
         logger.addFilter(_keeps_secrets)

@@ -13,7 +13,14 @@ from apprise.exception import AppriseException
 from apprise.plugins.base import NotifyBase
 
 from notifier.message.channel_message import ChannelMessage
-from notifier.message.send_errors import Refused, RenderError, Sent, Unavailable, Unknown, clamp_wait
+from notifier.message.send_errors import (
+    Refused,
+    RenderError,
+    Sent,
+    Unavailable,
+    Unknown,
+    clamp_wait,
+)
 from notifier.services import SERVICES
 from notifier.services.base import Parsed, Service
 from notifier.transport import address_guard, outbound_http
@@ -49,8 +56,8 @@ class _Target:
 def check_url(url: str, allow_hosts: frozenset[str]) -> CheckedChannel:
     """Look at a URL that somebody typed; nothing is sent or resolved.
 
-    ``allow_hosts`` as in ALLOW_PRIVATE_HOSTS.  ValueError is one plain sentence that quotes no part of the URL
-    which could be secret.
+    ``allow_hosts`` as in ALLOW_PRIVATE_HOSTS. ValueError is one plain sentence that quotes no part
+    of the URL which could be secret.
     """
     target = _checked(url, allow_hosts)
     _plugin(target, outbound_http.TOTAL_SECONDS)
@@ -58,7 +65,9 @@ def check_url(url: str, allow_hosts: frozenset[str]) -> CheckedChannel:
 
 
 def mask(url: str) -> str:
-    """What may be shown of a stored URL: service, host, and the chat or room, or else the last 4 characters of a long secret."""
+    """What may be shown of a stored URL: service, host, and the chat or room, or else the last 4
+    characters of a long secret.
+    """
     try:
         target = _read(url)
     except ValueError:
@@ -72,11 +81,17 @@ def mask(url: str) -> str:
     return f"{shown} …{tail}"
 
 
-def send(url: str, message: ChannelMessage, *, secret: bytes = b"", timeout: float = outbound_http.TOTAL_SECONDS) -> Sent:
+def send(
+    url: str,
+    message: ChannelMessage,
+    *,
+    secret: bytes = b"",
+    timeout: float = outbound_http.TOTAL_SECONDS,
+) -> Sent:
     """Send once, at most ``timeout`` seconds; raises Refused, Unavailable, RenderError or Unknown.
 
-    ``secret`` signs a JSON webhook.  Needs ``set_up_apprise`` in this process before.  Never sleeps and never
-    tries again: pace and retries are the ledger's.
+    ``secret`` signs a JSON webhook. Needs ``set_up_apprise`` in this process before. Never sleeps
+    and never tries again: pace and retries are the ledger's.
     """
     try:
         target, secrets = _known(url, outbound_http.allowed_hosts())
@@ -87,8 +102,11 @@ def send(url: str, message: ChannelMessage, *, secret: bytes = b"", timeout: flo
         title, body, body_format = target.service.format(message)
         target.service.prepare(plugin, message, secret)
     except Exception as exc:
-        raise RenderError(f"Rendering for {target.service.label} failed: {type(exc).__name__}") from exc
-    # By the plugin itself: for one target an Apprise would only add a quarter to the time.  What went wrong is seen on the wire.
+        raise RenderError(
+            f"Rendering for {target.service.label} failed: {type(exc).__name__}"
+        ) from exc
+    # By the plugin itself: for one target an Apprise would only add a quarter to the time.  What
+    # went wrong is seen on the wire.
     with outbound_http.exchange(timeout, secrets) as seen, suppress(Exception):
         plugin.notify(body=body, title=title, body_format=body_format)
     return _outcome(seen, target.service)
@@ -101,10 +119,14 @@ def _known(url: str, allow_hosts: frozenset[str]) -> tuple[_Target, tuple[str, .
 
 
 def _secrets(url: str, target: _Target) -> tuple[str, ...]:
-    """The parts of a URL that open a channel to who knows them, as written and decoded, the longest first."""
+    """The parts of a URL that open a channel to who knows them, as written and decoded, the longest
+    first.
+    """
     host = target.service.host(target.parsed)[0]
     parts = {part for part in re.split(r"[/?&=+:#@]", url.partition("://")[2]) if part != host}
-    found = {form for part in parts for form in (part, unquote(part)) if len(form) >= _SHORTEST_SECRET}
+    found = {
+        form for part in parts for form in (part, unquote(part)) if len(form) >= _SHORTEST_SECRET
+    }
     return tuple(sorted(found, key=len, reverse=True))
 
 
@@ -121,7 +143,10 @@ def _read(url: str) -> _Target:
     keep_secrets()
     url = url.strip()
     if not url or len(url) > MAX_URL or not url.isprintable() or any(c.isspace() for c in url):
-        raise ValueError(f"Write one URL of at most {MAX_URL:,} characters, without spaces or control characters.")
+        raise ValueError(
+            f"Write one URL of at most {MAX_URL:,} characters, without spaces or control"
+            " characters."
+        )
     if url.count("://") != 1:
         raise ValueError("Write exactly one URL, such as jsons://host.example/path.")
     if "#" in url:
@@ -136,13 +161,18 @@ def _read(url: str) -> _Target:
             raise ValueError(_incomplete(service))
     if scheme in {"http", "https"}:
         raise ValueError(
-            "This web address is none that Storywire knows: for a JSON webhook write jsons:// in place of https://, "
-            "for other services see docs/channels.md."
+            "This web address is none that Storywire knows: for a JSON webhook write jsons:// in"
+            " place of https://, for other services see docs/channels.md."
         )
-    schemes = sorted(name for service in SERVICES.values() for name, encrypted in service.encrypted.items() if encrypted)
+    schemes = sorted(
+        name
+        for service in SERVICES.values()
+        for name, encrypted in service.encrypted.items()
+        if encrypted
+    )
     raise ValueError(
-        f"This service is not one that Storywire sends to: URLs begin with {', '.join(dict.fromkeys(schemes))}, "
-        "and docs/channels.md has an example of each."
+        "This service is not one that Storywire sends to: URLs begin with"
+        f" {', '.join(dict.fromkeys(schemes))}, and docs/channels.md has an example of each."
     )
 
 
@@ -161,7 +191,10 @@ def _incomplete(service: Service) -> str:
 
 
 def _one_target(service: Service) -> str:
-    return f"A channel is one place, and this {service.label} URL names several; add a channel for each, like {service.example}."
+    return (
+        f"A channel is one place, and this {service.label} URL names several; add a channel for"
+        f" each, like {service.example}."
+    )
 
 
 def _check_parameters(target: _Target) -> None:
@@ -169,11 +202,22 @@ def _check_parameters(target: _Target) -> None:
     for name in target.parsed["qsd"]:
         if name[:1] in {"+", "-", ":"}:
             if name[0] not in service.extras:
-                raise ValueError(f"A URL for {service.label} cannot have parameters that begin with {name[0]}.")
+                raise ValueError(
+                    f"A URL for {service.label} cannot have parameters that begin with {name[0]}."
+                )
         elif name not in service.parameters:
-            # A name that Apprise does not know may be a secret that lost its name, so it is not repeated.
-            what = f"The parameter {name}" if name in service.plugin.template_args else "This parameter"
-            hint = "; one of the target's own is written with - before its name" if "-" in service.extras else ""
+            # A name that Apprise does not know may be a secret that lost its name, so it is not
+            # repeated.
+            what = (
+                f"The parameter {name}"
+                if name in service.plugin.template_args
+                else "This parameter"
+            )
+            hint = (
+                "; one of the target's own is written with - before its name"
+                if "-" in service.extras
+                else ""
+            )
             raise ValueError(f"{what} cannot be set here{hint}.")
     for name, value in target.parsed["qsd+"].items():
         if not _SAFE_HEADER.fullmatch(name) or not value.isascii() or not value.isprintable():
@@ -190,18 +234,28 @@ def _check_host(target: _Target, allow_hosts: frozenset[str]) -> None:
         return
     name = host.lower().rstrip(".")
     literal = address_guard.literal_address(name)
-    if name == "localhost" or name.endswith(".localhost") or (literal and not address_guard.is_public(literal)):
+    if (
+        name == "localhost"
+        or name.endswith(".localhost")
+        or (literal and not address_guard.is_public(literal))
+    ):
         raise ValueError("This host is private; an operator can allow it in ALLOW_PRIVATE_HOSTS.")
     if not encrypted:
         raise ValueError(
-            f"{parsed['schema']}:// goes unencrypted and so only to hosts in ALLOW_PRIVATE_HOSTS; write {parsed['schema']}s://."
+            f"{parsed['schema']}:// goes unencrypted and so only to hosts in ALLOW_PRIVATE_HOSTS;"
+            f" write {parsed['schema']}s://."
         )
 
 
 def _plugin(target: _Target, timeout: float) -> NotifyBase:
-    """A fresh plugin, since they hold unlocked state; what a URL could loosen is set here whatever it said."""
+    """A fresh plugin, since they hold unlocked state; what a URL could loosen is set here whatever
+    it said.
+    """
     try:
-        parts = {name: copy(part) if isinstance(part, (list, dict)) else part for name, part in target.parsed.items()}
+        parts = {
+            name: copy(part) if isinstance(part, (list, dict)) else part
+            for name, part in target.parsed.items()
+        }
         plugin = target.service.plugin(**parts, asset=ASSET)
     except (AppriseException, TypeError, ValueError):
         # Apprise's own sentence quotes the secret, and so would a chained exception in a log.
@@ -250,7 +304,10 @@ def _redirected(answer: outbound_http.Answer) -> str:
     """
     with suppress(ValueError):
         if answer.location and (host := urlsplit(answer.location).hostname):
-            return f"{answer.status}: {answer.host} redirects to {host}, and redirects are not followed. Give the channel its new address."
+            return (
+                f"{answer.status}: {answer.host} redirects to {host}, and redirects are not"
+                " followed. Give the channel its new address."
+            )
     return f"{answer.status}: {answer.host} redirects elsewhere, and redirects are not followed."
 
 

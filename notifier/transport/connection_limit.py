@@ -9,9 +9,11 @@ GROW_SECONDS = 60.0
 
 
 class ConnectionLimit:
-    """Threads that hold a connection, or open one; at most ``most``, and fewer where the server refuses some.
+    """Threads that hold a connection, or open one; at most ``most``, and fewer where the server
+    refuses some.
 
-    A server that refuses one while another is held is not away but full, so mail goes on by those that are held.
+    A server that refuses one while another is held is not away but full, so mail goes on by those
+    that are held.
     """
 
     def __init__(self, most: int, *, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -42,7 +44,9 @@ class ConnectionLimit:
             self._holders.discard(threading.get_ident())
 
     def refused(self) -> bool:
-        """The server refused the calling thread a connection; True where others are held, else it is away."""
+        """The server refused the calling thread a connection; True where others are held, else it
+        is away.
+        """
         with self._lock:
             self._holders.discard(threading.get_ident())
             full = bool(self._holders)

@@ -1,4 +1,6 @@
-"""What is done where something takes too long.  One thread watches all that wait: one each would cost more than a message."""
+"""What is done where something takes too long. One thread watches all that wait: one each would
+cost more than a message.
+"""
 
 import heapq
 import itertools
@@ -16,7 +18,9 @@ Act = Callable[[], object]
 
 @dataclass(slots=True)
 class Deadline:
-    """``passed``: it came while its block still ran.  ``act``: None once that has ended, so that nothing is kept alive until it comes."""
+    """``passed``: it came while its block still ran. ``act``: None once that has ended, so that
+    nothing is kept alive until it comes.
+    """
 
     act: Act | None
     passed: bool = False
@@ -26,14 +30,17 @@ class Watch:
     """For all threads of a process."""
 
     def __init__(self) -> None:
-        self._coming: list[tuple[float, int, Deadline]] = []  # the number because deadlines have no order themselves
+        # the number because deadlines have no order themselves
+        self._coming: list[tuple[float, int, Deadline]] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
     @contextmanager
     def deadline(self, seconds: float, act: Act) -> Iterator[Deadline]:
-        """Call ``act`` from another thread where the block takes longer; it must be quick, since others wait for that thread."""
+        """Call ``act`` from another thread where the block takes longer; it must be quick, since
+        others wait for that thread.
+        """
         one = Deadline(act)
         with self._changed:
             heapq.heappush(self._coming, (time.monotonic() + seconds, next(self._numbers), one))

@@ -34,12 +34,18 @@ def from_(name: str, address: str) -> str:
 def _clean(text: str) -> str:
     """``text`` in one line: what would turn the words behind it or cannot be shown is left out."""
     line = _SPACE.sub(" ", text)
-    shown = (c for c in line if unicodedata.category(c) != "Cc" and unicodedata.bidirectional(c) not in _BIDI)
+    shown = (
+        c
+        for c in line
+        if unicodedata.category(c) != "Cc" and unicodedata.bidirectional(c) not in _BIDI
+    )
     return " ".join(word for word in "".join(shown).split(" ") if word)
 
 
 def _folded(header: str, plain: list[str], text: str, *, tail: str) -> str:
-    """``plain`` words where ASCII can say it within the lines, else ``text`` as encoded words; then ``tail``."""
+    """``plain`` words where ASCII can say it within the lines, else ``text`` as encoded words; then
+    ``tail``.
+    """
     parts = [part for part in plain if part]
     fits = all(len(part) < MAX_LINE - len(header) for part in parts)
     if not (text.isascii() and fits and "=?" not in text):
@@ -67,7 +73,9 @@ def _encoded_words(text: str, first: int) -> Iterator[str]:
 
 
 def _pieces(text: str, encode: Callable[[str], str]) -> Iterator[str]:
-    """What no word may part: characters as readers see them, or as Unicode does where that is too long."""
+    """What no word may part: characters as readers see them, or as Unicode does where that is too
+    long.
+    """
     for cluster in clusters(text):
         if len(encode(cluster)) <= _LONGEST_PIECE:
             yield cluster
@@ -76,7 +84,10 @@ def _pieces(text: str, encode: Callable[[str], str]) -> Iterator[str]:
 
 
 def _q(text: str) -> str:
-    return "".join("_" if byte == 32 else chr(byte) if byte in _LITERAL else f"={byte:02X}" for byte in text.encode())
+    return "".join(
+        "_" if byte == 32 else chr(byte) if byte in _LITERAL else f"={byte:02X}"
+        for byte in text.encode()
+    )
 
 
 def _b(text: str) -> str:

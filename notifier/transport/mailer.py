@@ -23,7 +23,9 @@ LOST_IN_A_ROW = 2
 
 
 class StoryMail(NotifyEmail):  # type: ignore[no-untyped-call]
-    """Sends the batch that it holds.  Its scheme is in no registry, so that no channel's URL can reach it."""
+    """Sends the batch that it holds. Its scheme is in no registry, so that no channel's URL can
+    reach it.
+    """
 
     enabled = True
     service_name = "Storywire mail"
@@ -38,12 +40,20 @@ class StoryMail(NotifyEmail):  # type: ignore[no-untyped-call]
     crash: Exception | None
 
     def __init__(self, connection: MailConnection, sender: str) -> None:
-        super().__init__(schema=self.protocol, host="localhost", smtp_host="localhost", from_addr=sender, asset=ASSET)  # type: ignore[no-untyped-call]
+        super().__init__(
+            schema=self.protocol,
+            host="localhost",
+            smtp_host="localhost",
+            from_addr=sender,
+            asset=ASSET,
+        )  # type: ignore[no-untyped-call]
         self.connection = connection
         self.sender = sender
 
     def send(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002  the form is rendered already, with links kept
-        """Each job in turn; True if all were sent.  Apprise would swallow an exception, so it is kept for the Mailer."""
+        """Each job in turn; True if all were sent. Apprise would swallow an exception, so it is
+        kept for the Mailer.
+        """
         try:
             return self._send_all()
         except Exception as exc:
@@ -77,7 +87,9 @@ class StoryMail(NotifyEmail):  # type: ignore[no-untyped-call]
 
 
 class Mailer:
-    """One connection to the mail server, for one thread.  ValueError for a MAIL_URL or MAIL_FROM that cannot be used."""
+    """One connection to the mail server, for one thread. ValueError for a MAIL_URL or MAIL_FROM
+    that cannot be used.
+    """
 
     def __init__(self, mail_url: str, mail_from: str, *, timeout: float = TIMEOUT_SECONDS) -> None:
         keep_secrets()
@@ -86,12 +98,14 @@ class Mailer:
         self._plugin = StoryMail(self._connection, sender_of(mail_from)[1])
         self._apprise = with_apprise(self._plugin)
 
-    def send(self, batch: MailBatch, jobs: Iterable[MailJob], settle: Settle, may_send: MaySend) -> None:
+    def send(
+        self, batch: MailBatch, jobs: Iterable[MailJob], settle: Settle, may_send: MaySend
+    ) -> None:
         """Send ``batch`` to each job, one after the other.
 
-        ``may_send`` is asked before each; False stops the batch.  ``settle`` gets the outcome right after the
-        server's answer and before the next message.  A job that is not settled was not tried: without a server
-        the first is Unavailable and the rest are left.
+        ``may_send`` is asked before each; False stops the batch. ``settle`` gets the outcome right
+        after the server's answer and before the next message. A job that is not settled was not
+        tried: without a server the first is Unavailable and the rest are left.
         """
         plugin = self._plugin
         plugin.form = render(batch, self._mail_from)

@@ -1,7 +1,8 @@
 """A mail as bytes: rendered once for a batch, completed for each row.
 
-Only the address, the token and the Message-ID differ between the mails of one alert, so those are put into bytes that
-are ready otherwise: rendering costs a millisecond, completing a few microseconds.
+Only the address, the token and the Message-ID differ between the mails of one alert, so those are
+put into bytes that are ready otherwise: rendering costs a millisecond, completing a few
+microseconds.
 """
 
 import re
@@ -22,7 +23,9 @@ TOKEN = "{token}"  # noqa: S105  a placeholder
 
 
 def secret_mark() -> str:
-    """Letters alone, so that no encoding changes one of them; drawn anew in each process, so that no editor can write them."""
+    """Letters alone, so that no encoding changes one of them; drawn anew in each process, so that
+    no editor can write them.
+    """
     return "zq" + "".join(secrets.choice(string.ascii_letters) for _ in range(20)) + "qz"
 
 
@@ -34,7 +37,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_TOKEN = 500
 _TOKEN = re.compile(rf"[A-Za-z0-9_.~-]{{1,{_MAX_TOKEN}}}")
 _UID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-_POLICY = SMTP.clone(max_line_length=76)  # RFC 2045 section 6.7 for quoted-printable; Python's own is 78
+# RFC 2045 section 6.7 for quoted-printable; Python's own is 78
+_POLICY = SMTP.clone(max_line_length=76)
 _MAX_LINE = 960  # RFC 5322 section 2.1.1 allows 998; some room for the header's name
 
 
@@ -60,20 +64,27 @@ class MailBatch:
         if any(ord(c) < 32 or ord(c) == 127 for value in (*names, *ids) for c in value):
             raise ValueError("A mail header cannot hold a line break or control character.")
         longest = "t" * _MAX_TOKEN
-        if any(not value.isascii() or len(value.replace(TOKEN, longest)) > _MAX_LINE for value in ids):
-            raise ValueError("Links and ids in mail headers are ASCII and at most 960 characters long.")
+        if any(
+            not value.isascii() or len(value.replace(TOKEN, longest)) > _MAX_LINE for value in ids
+        ):
+            raise ValueError(
+                "Links and ids in mail headers are ASCII and at most 960 characters long."
+            )
         if any(_SURROGATE.search(value) for value in (*names, *ids, self.html, self.text)):
             raise ValueError("The mail's text is not Unicode.")
 
 
 @dataclass(frozen=True, slots=True)
 class MailJob:
-    """One row: ``uid`` makes the Message-ID, ``token`` the unsubscribe link (unreserved URL characters)."""
+    """One row: ``uid`` makes the Message-ID, ``token`` the unsubscribe link (unreserved URL
+    characters).
+    """
 
     uid: str
     address: str
     token: str
-    one_click: bool = True  # whoever holds the link may leave at once; not where several people read the mailbox
+    # whoever holds the link may leave at once; not where several people read the mailbox
+    one_click: bool = True
 
 
 class BadJob(ValueError):
@@ -96,19 +107,25 @@ class MailForm:
             raise BadJob("the delivery's uid is no Message-ID")
         if job.token and not _TOKEN.fullmatch(job.token):
             raise BadJob("the token holds other characters than letters, digits and _.~-")
-        row = f"To: {address}\r\nMessage-ID: <{job.uid}@{self.domain}>\r\n{self.row_head.replace(MARK, job.token)}"
+        row = (
+            f"To: {address}\r\nMessage-ID:"
+            f" <{job.uid}@{self.domain}>\r\n{self.row_head.replace(MARK, job.token)}"
+        )
         row += self.one_click if job.one_click else ""
         return self.head + row.encode() + b"\r\n" + _wrapped(job.token).join(self.body)
 
 
 def _wrapped(token: str) -> bytes:
-    # Soft line breaks (RFC 2045 section 6.7) keep each line within 76 characters wherever the token falls.
+    # Soft line breaks (RFC 2045 section 6.7) keep each line within 76 characters wherever the token
+    # falls.
     pieces = [token[at : at + 70].encode() for at in range(0, len(token), 70)]
     return b"=\r\n" + b"".join(piece + b"=\r\n" for piece in pieces)
 
 
 def wire_address(address: str) -> str:
-    """``address`` as SMTP takes it: an international domain as punycode, the local part as it is.  Raises BadJob."""
+    """``address`` as SMTP takes it: an international domain as punycode, the local part as it is.
+    Raises BadJob.
+    """
     if not address.isascii():
         try:
             found = validate_email(address, check_deliverability=False, test_environment=True)
@@ -138,7 +155,9 @@ def render(batch: MailBatch, mail_from: str, now: datetime | None = None) -> Mai
     if batch.list_id:
         lines.append(f"List-Id: <{batch.list_id.strip('<>')}>")
     head = "".join(f"{line}\r\n" for line in lines).encode() + mime_head + b"\r\n"
-    one_click = "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if batch.unsubscribe_url else ""
+    one_click = (
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n" if batch.unsubscribe_url else ""
+    )
     return MailForm(head, _unsubscribe(batch), one_click, tuple(_MARK_ENCODED.split(body)), domain)
 
 
@@ -150,6 +169,8 @@ def _thread(references: tuple[str, ...]) -> list[str]:
 
 
 def _unsubscribe(batch: MailBatch) -> str:
-    mailto = batch.unsubscribe_mailto and f"mailto:{batch.unsubscribe_mailto.removeprefix('mailto:')}"
+    mailto = (
+        batch.unsubscribe_mailto and f"mailto:{batch.unsubscribe_mailto.removeprefix('mailto:')}"
+    )
     ways = [f"<{way.replace(TOKEN, MARK)}>" for way in (batch.unsubscribe_url, mailto) if way]
     return "List-Unsubscribe: " + ",\r\n ".join(ways) + "\r\n" if ways else ""

@@ -1,7 +1,9 @@
-"""The one place where HTTP leaves: pooled sessions, a guard at connect, and a record of what was answered.
+"""The one place where HTTP leaves: pooled sessions, a guard at connect, and a record of what was
+answered.
 
-Apprise's plugins call ``requests`` and report a bare True or False.  ``install`` puts our own request function and
-connect under them; ``exchange`` hands back the status, Retry-After and how far a request got.
+Apprise's plugins call ``requests`` and report a bare True or False. ``install`` puts our own
+request function and connect under them; ``exchange`` hands back the status, Retry-After and how far
+a request got.
 """
 
 import email.utils
@@ -60,7 +62,8 @@ class Exchange:
 
     secrets: tuple[str, ...] = ()  # what no answer's words may repeat
     answers: list[Answer] = field(default_factory=list)
-    request_left: bool = False  # a whole request was written, so the other side may have acted on it
+    # a whole request was written, so the other side may have acted on it
+    request_left: bool = False
     private: bool = False  # the guard refused the address
     expired: bool = False  # the total time was over
     _watched: list[socket.socket] = field(default_factory=list)
@@ -99,7 +102,8 @@ _allow_hosts: frozenset[str] = frozenset()
 def exchange(seconds: float = TOTAL_SECONDS, secrets: tuple[str, ...] = ()) -> Iterator[Exchange]:
     """Record the requests made inside; after ``seconds`` their connections are shut.
 
-    Where an answer repeats one of ``secrets``, as servers do that name the path that they do not know, … takes its place.
+    Where an answer repeats one of ``secrets``, as servers do that name the path that they do not
+    know, … takes its place.
     """
     seen = Exchange(secrets)
     token = _current.set(seen)
@@ -161,7 +165,8 @@ class _TlsConnection(HTTPSConnection):
 
 
 def _request_left(sock: socket.socket | None) -> None:
-    # urllib3 asks for the response once the whole request is written; a reused connection is first seen here.
+    # urllib3 asks for the response once the whole request is written; a reused connection is first
+    # seen here.
     seen = _current.get()
     if seen is not None and sock is not None:
         seen.request_left = True
@@ -193,12 +198,15 @@ class Adapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         if verify is True and cert is None:
-            conn.cert_reqs = "CERT_REQUIRED"  # by those in the context: to load them again would take longer than the handshake
+            # by those in the context: to load them again would take longer than the handshake
+            conn.cert_reqs = "CERT_REQUIRED"
         else:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
             conn.conn_kw["ssl_context"] = None  # whom one request trusts, no other must
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
         seen = _current.get()
         if seen is None:
             with exchange():
@@ -233,7 +241,9 @@ def _location(request: requests.PreparedRequest, response: requests.Response) ->
 
 
 def _read(response: requests.Response) -> bytes:
-    """The answer's first bytes, still encoded as sent: never unpacked, so a small answer cannot grow."""
+    """The answer's first bytes, still encoded as sent: never unpacked, so a small answer cannot
+    grow.
+    """
     raw = response.raw
     body = b""
     # The status is known by now, so an answer that breaks off here is an answer all the same.
@@ -262,7 +272,9 @@ _local = _Local()
 
 
 def session() -> requests.Session:
-    """This thread's open connections; a changed list of allowed hosts begins anew, so that none outlives it."""
+    """This thread's open connections; a changed list of allowed hosts begins anew, so that none
+    outlives it.
+    """
     if _local.session is None or _local.allow_hosts is not _allow_hosts:
         close_session()
         fresh = requests.Session()
@@ -279,15 +291,27 @@ def close_session() -> None:
         _local.session = None
 
 
-def request(method: str, url: str, *, timeout: Any = None, verify: Any = True, cert: Any = None, **parts: Any) -> requests.Response:
-    """Stands in for ``requests.request``, without what a session of theirs would do around one request.
+def request(
+    method: str,
+    url: str,
+    *,
+    timeout: Any = None,
+    verify: Any = True,
+    cert: Any = None,
+    **parts: Any,
+) -> requests.Response:
+    """Stands in for ``requests.request``, without what a session of theirs would do around one
+    request.
 
-    So it never follows a redirect, keeps a cookie, or asks the environment for a password or a proxy, which would connect in our place.
+    So it never follows a redirect, keeps a cookie, or asks the environment for a password or a
+    proxy, which would connect in our place.
     """
     prepared = requests.PreparedRequest()
     prepared.prepare_method(method)
     prepared.prepare_url(url, parts.get("params"))
-    prepared.prepare_headers({name: value for name, value in (parts.get("headers") or {}).items() if value is not None})
+    prepared.prepare_headers(
+        {name: value for name, value in (parts.get("headers") or {}).items() if value is not None}
+    )
     prepared.prepare_body(parts.get("data"), parts.get("files"), parts.get("json"))
     prepared.prepare_auth(parts.get("auth"), url)  # last, since it may look at all the others
     return session().get_adapter(url).send(prepared, timeout=timeout, verify=verify, cert=cert)
@@ -299,11 +323,17 @@ def create_connection(
     source_address: tuple[str, int] | None = None,
     socket_options: Sequence[tuple[int, int, int | bytes]] | None = None,
 ) -> socket.socket:
-    """Stands in for urllib3's function of that name.  SMTP does not come this way: the mail server is the operator's own."""
+    """Stands in for urllib3's function of that name. SMTP does not come this way: the mail server
+    is the operator's own.
+    """
     seen = _current.get()
     try:
         sock = address_guard.connect(
-            *address, allow_hosts=_allow_hosts, timeout=timeout, source=source_address, options=tuple(socket_options or ())
+            *address,
+            allow_hosts=_allow_hosts,
+            timeout=timeout,
+            source=source_address,
+            options=tuple(socket_options or ()),
         )
     except address_guard.PrivateAddress:
         if seen is not None:
@@ -324,7 +354,9 @@ def allowed_hosts() -> frozenset[str]:
 
 
 def install(allow_hosts: frozenset[str]) -> None:
-    """Put the tap under every use of ``requests`` in this process.  May be called again, also with another list."""
+    """Put the tap under every use of ``requests`` in this process. May be called again, also with
+    another list.
+    """
     global _allow_hosts
     if allow_hosts != _allow_hosts:
         _allow_hosts = allow_hosts

@@ -1,6 +1,8 @@
-"""The services that a channel can be, as a form shows them: names, parts of a URL and set-up pages, from Apprise's details.
+"""The services that a channel can be, as a form shows them: names, parts of a URL and set-up pages,
+from Apprise's details.
 
-Only the plugins in `notifier.services` are asked, so nothing else is loaded and nothing else can be chosen.
+Only the plugins in `notifier.services` are asked, so nothing else is loaded and nothing else can be
+chosen.
 """
 
 import re
@@ -47,19 +49,26 @@ def catalogue() -> dict[str, Offer]:
 
 
 def build_url(name: str, values: Mapping[str, str]) -> str:
-    """The URL of a service from its parts; ValueError names the first that is missing.  To be checked by `check_url`."""
+    """The URL of a service from its parts; ValueError names the first that is missing. To be
+    checked by `check_url`.
+    """
     service, offer = SERVICES[name], catalogue()[name]
     filled = {part.name: values.get(part.name, "").strip() for part in offer.parts}
     for part in offer.parts:
         if not filled[part.name]:
             raise ValueError(f"{part.label} is missing.")
     scheme = next(scheme for scheme, encrypted in service.encrypted.items() if encrypted)
-    safe = {part: quote(_bare(part, value), safe=":!@" if part != "webhook" else "/") for part, value in filled.items()}
+    safe = {
+        part: quote(_bare(part, value), safe=":!@" if part != "webhook" else "/")
+        for part, value in filled.items()
+    }
     return service.template.format(schema=scheme, **safe)
 
 
 def web_url(name: str, url: str) -> str:
-    """A pasted web address as the chosen service takes it: where Apprise has no such form of its own, it is translated."""
+    """A pasted web address as the chosen service takes it: where Apprise has no such form of its
+    own, it is translated.
+    """
     url = url.strip()
     if name == "webhook":
         return re.sub(r"^https://", "jsons://", url, flags=re.IGNORECASE)
@@ -69,7 +78,14 @@ def web_url(name: str, url: str) -> str:
 def _offer(service: Service) -> Offer:
     tokens = details(service.plugin)["tokens"]  # type: ignore[no-untyped-call]
     names = [name for name in re.findall(r"{(\w+)}", service.template) if name != "schema"]
-    parts = tuple(Part(name, service.words.get(name, tokens[name]["name"].capitalize()), _is_private(tokens[name])) for name in names)
+    parts = tuple(
+        Part(
+            name,
+            service.words.get(name, tokens[name]["name"].capitalize()),
+            _is_private(tokens[name]),
+        )
+        for name in names
+    )
     return Offer(service.name, service.label, service.example, str(service.plugin.setup_url), parts)
 
 
@@ -79,4 +95,8 @@ def _is_private(token: Mapping[str, Any]) -> bool:
 
 def _bare(part: str, value: str) -> str:
     """A server is often pasted with its https:// and a slash behind it."""
-    return re.sub(r"^https?://", "", value, flags=re.IGNORECASE).rstrip("/") if part == "host" else value
+    return (
+        re.sub(r"^https?://", "", value, flags=re.IGNORECASE).rstrip("/")
+        if part == "host"
+        else value
+    )

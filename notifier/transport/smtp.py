@@ -27,21 +27,31 @@ _SENDER_STATUSES = {"5.1.7", "5.1.8"}
 _VAGUE_STATUS = re.compile(r"5\.(0\.0|1\.0|5\.\d+)")
 """Their words say more than they do."""
 _NO_MAILBOX = re.compile(
-    r"(?ix) \b(?:no\ such | unknown | invalid | non-?existent)\ (?:local\ )?(?:user|mailbox|recipient|account|address|alias|local\ part)\b"
+    r"(?ix) \b(?:no\ such | unknown | invalid |"
+    r" non-?existent)\ (?:local\ )?(?:user|mailbox|recipient|account|address|alias|local\ part)\b"
     r"| \b(?:user|mailbox|recipient|account|addressee|address|alias)\ (?:is\ |was\ )?"
-    r"(?:unknown | invalid | not\ found | not\ known | nicht\ bekannt | unbekannt | (?:does\ not | doesn't)\ exist)\b"
-    r"| \bno\ mailbox\ (?:here\ )?by\ that\ name\b | \bnot\ a\ (?:known|valid)\ (?:user|mailbox|recipient)\b"
+    r"(?:unknown | invalid | not\ found | not\ known | nicht\ bekannt | unbekannt | (?:does\ not |"
+    r" doesn't)\ exist)\b"
+    r"| \bno\ mailbox\ (?:here\ )?by\ that\ name\b |"
+    r" \bnot\ a\ (?:known|valid)\ (?:user|mailbox|recipient)\b"
 )
 """Clear words for a mailbox that is not there; what 550 is said to mean, "mailbox unavailable", is none (RFC 5321 section 4.2.3)."""
-_NO_END = re.compile(r"(?i)\b(full|quota|storage|disabled|inactive|suspended|locked|deactivated)\b|https?://postmaster\.")
+_NO_END = re.compile(
+    r"(?i)\b(full|quota|storage|disabled|inactive|suspended|locked|deactivated)\b|https?://postmaster\."
+)
 """A mailbox that is there, and the page of a provider's postmaster, where the true reason is explained."""
 _POLICY = re.compile(
-    r"(?ix) \b(?: polic(?:y|ies) | spam\w* | unsolicited | bulk | abus\w+ | reputation | relay(?!\ recipient\ table)\w* | sender"
+    r"(?ix) \b(?: polic(?:y|ies) | spam\w* | unsolicited | bulk | abus\w+ | reputation |"
+    r" relay(?!\ recipient\ table)\w* | sender"
     r"| envelope-from | spoof\w*"
-    r"| spf | dkim | dmarc | \w*authenticat\w* | authoriz\w* | unauthorized | (?:not|isn't)\ (?:allowed|permitted|accepted) | denied"
-    r"| block(?:ed|ing|s)? | \w*(?:block|black|deny)[-\ ]?list\w* | banned | dnsbl | rbl | listed\ (?:in|on|by|at)"
-    r"| client\ host | (?:your|sending|the|originating)\ ip | ip\ address | ip= | reverse\ dns | rdns | ptr | helo | ehlo | tls"
-    r"| (?:bad|invalid)\ dns | resource\ record | rate | too\ many | virus | content | verif\w+\ failed )"
+    r"| spf | dkim | dmarc | \w*authenticat\w* | authoriz\w* | unauthorized |"
+    r" (?:not|isn't)\ (?:allowed|permitted|accepted) | denied"
+    r"| block(?:ed|ing|s)? | \w*(?:block|black|deny)[-\ ]?list\w* | banned | dnsbl | rbl |"
+    r" listed\ (?:in|on|by|at)"
+    r"| client\ host | (?:your|sending|the|originating)\ ip | ip\ address | ip= | reverse\ dns |"
+    r" rdns | ptr | helo | ehlo | tls"
+    r"| (?:bad|invalid)\ dns | resource\ record | rate | too\ many | virus | content |"
+    r" verif\w+\ failed )"
 )
 """Words of a refusal that is about this installation, whatever else it says; Postfix's table of recipients is none."""
 _ADDRESS = re.compile(r"[^\s<>@]{1,64}@[\w.-]*")
@@ -57,7 +67,9 @@ class NoServer(Exception):
 
 
 class MailConnection:
-    """Opened at the first message, kept for the next, renewed when used up, idle or dropped.  For one thread at a time."""
+    """Opened at the first message, kept for the next, renewed when used up, idle or dropped. For
+    one thread at a time.
+    """
 
     def __init__(self, server: MailServer, *, timeout: float = TIMEOUT_SECONDS) -> None:
         self._server = server
@@ -83,15 +95,22 @@ class MailConnection:
             self._drop()
 
     def deliver(self, sender: str, recipient: str, message: bytes) -> Sent | SendError:
-        """Hand over one message of CRLF lines; says what the server made of it.  Raises NoServer when none answers.
+        """Hand over one message of CRLF lines; says what the server made of it. Raises NoServer
+        when none answers.
 
-        All of it takes no longer than the time-out, so that the message's lease cannot run out meanwhile.  A kept
-        connection that turns out to be dead before anything was said of this message is replaced at once.
+        All of it takes no longer than the time-out, so that the message's lease cannot run out
+        meanwhile. A kept connection that turns out to be dead before anything was said of this
+        message is replaced at once.
         """
         kept = self._smtp is not None
         self._until = time.monotonic() + self._timeout
         outcome = self._transact(self._session(), sender, recipient, message)
-        if kept and self._smtp is None and isinstance(outcome, Unavailable) and outcome.stage == "mail":
+        if (
+            kept
+            and self._smtp is None
+            and isinstance(outcome, Unavailable)
+            and outcome.stage == "mail"
+        ):
             outcome = self._transact(self._session(), sender, recipient, message)
         if isinstance(outcome, Unavailable) and outcome.stage == "mail" and not outcome.ours:
             outcome.no_session = self._messages == 1
@@ -132,7 +151,9 @@ class MailConnection:
         smtp: smtplib.SMTP | None = None
         try:
             if server.security == "tls":
-                smtp = smtplib.SMTP_SSL(server.host, server.port, name, timeout=self._left(), context=self._tls)
+                smtp = smtplib.SMTP_SSL(
+                    server.host, server.port, name, timeout=self._left(), context=self._tls
+                )
             else:
                 smtp = smtplib.SMTP(server.host, server.port, name, timeout=self._left())
             smtp.ehlo_or_helo_if_needed()
@@ -157,11 +178,18 @@ class MailConnection:
             _shut(smtp)
             ours = isinstance(exc, smtplib.SMTPNotSupportedError)  # it offers no STARTTLS or log-in
             raise NoServer(
-                Unavailable(f"the mail server cannot be reached: {_why(exc)}", stage="connect", ours=ours, no_session=not ours)
+                Unavailable(
+                    f"the mail server cannot be reached: {_why(exc)}",
+                    stage="connect",
+                    ours=ours,
+                    no_session=not ours,
+                )
             ) from exc
         return smtp
 
-    def _transact(self, smtp: smtplib.SMTP, sender: str, recipient: str, message: bytes) -> Sent | SendError:
+    def _transact(
+        self, smtp: smtplib.SMTP, sender: str, recipient: str, message: bytes
+    ) -> Sent | SendError:
         options = f" size={len(message)}" if smtp.has_extn("size") else ""
         if not recipient.isascii():
             if not smtp.has_extn("smtputf8"):
@@ -174,7 +202,9 @@ class MailConnection:
         except Exception as exc:
             self._drop()
             if talk.sent:
-                return Unknown(f"the mail server took the message and broke off: {_why(exc)}", stage="data")
+                return Unknown(
+                    f"the mail server took the message and broke off: {_why(exc)}", stage="data"
+                )
             if not isinstance(exc, OSError):
                 raise
             return Unavailable(f"the mail server broke off: {_why(exc)}", stage=talk.stage)
@@ -182,9 +212,13 @@ class MailConnection:
             self._used_at = time.monotonic()
         if talk.sent and 200 <= talk.code < 300:
             return Sent(_words(talk.code, talk.words))
-        if talk.sent and not 400 <= talk.code < 600:  # no reply of RFC 5321: nobody knows what comes next
+        # no reply of RFC 5321: nobody knows what comes next
+        if talk.sent and not 400 <= talk.code < 600:
             self._drop()
-            return Unknown(f"the mail server took the message and said: {_words(talk.code, talk.words)}", stage="data")
+            return Unknown(
+                f"the mail server took the message and said: {_words(talk.code, talk.words)}",
+                stage="data",
+            )
         self._recover(smtp, talk.code)
         return judge(talk.stage, talk.code, talk.words.decode("utf-8", "replace"))
 
@@ -216,11 +250,16 @@ class _Talk:
         self.code, self.words, self.sent = 0, b"", False
 
     def agree(self, mail: str, rcpt: str) -> bool:
-        """Sender and recipient; True where the server waits for the message, else ``stage`` is the first that it refused.
+        """Sender and recipient; True where the server waits for the message, else ``stage`` is the
+        first that it refused.
 
         All in one packet where the server can (RFC 2920), which saves two of four journeys.
         """
-        commands: list[tuple[Stage, bytes]] = [("mail", mail.encode()), ("rcpt", rcpt.encode()), ("data", b"DATA\r\n")]
+        commands: list[tuple[Stage, bytes]] = [
+            ("mail", mail.encode()),
+            ("rcpt", rcpt.encode()),
+            ("data", b"DATA\r\n"),
+        ]
         at_once = self._smtp.has_extn("pipelining")
         if at_once:
             self._send(b"".join(command for _, command in commands))
@@ -229,7 +268,8 @@ class _Talk:
                 self._send(command)
             self.code, self.words = self._smtp.getreply()
             if self.code not in _AGREED[self.stage]:
-                self._end(len(commands) - position - 1 if at_once and self.code != 421 else 0)  # 421: it has hung up
+                # 421: it has hung up
+                self._end(len(commands) - position - 1 if at_once and self.code != 421 else 0)
                 return False
         return True
 
@@ -245,7 +285,9 @@ class _Talk:
         self._smtp.send(data)
 
     def _end(self, answers: int) -> None:
-        """Hear the server out; it may wait for a message although it takes no recipient (RFC 2920 section 3.1)."""
+        """Hear the server out; it may wait for a message although it takes no recipient (RFC 2920
+        section 3.1).
+        """
         codes = [self._smtp.getreply()[0] for _ in range(answers)]
         if codes and codes[-1] == 354:
             self._send(b".\r\n")
@@ -253,23 +295,35 @@ class _Talk:
 
 
 def judge(stage: Stage, code: int, words: str) -> SendError:
-    """What a reply other than "done" means for the message and the address; ``words`` may have several lines.
+    """What a reply other than "done" means for the message and the address; ``words`` may have
+    several lines.
 
-    4yz waits.  5.7.x (policy), 5.3.x (system), 5.1.7 and 5.1.8 (our sender address) are this installation's to mend, on
-    whichever line they stand: the last one may hold the reason.  So are words of policy where no status says otherwise.
-    An address ends only at RCPT: by a status that speaks of it (RFC 3463 section 3.2), or, where there is no status, by
-    550 and 553 with clear words that there is no such mailbox.  Any other 5yz fails the message.
+    4yz waits. 5.7.x (policy), 5.3.x (system), 5.1.7 and 5.1.8 (our sender address) are this
+    installation's to mend, on whichever line they stand: the last one may hold the reason. So are
+    words of policy where no status says otherwise. An address ends only at RCPT: by a status that
+    speaks of it (RFC 3463 section 3.2), or, where there is no status, by 550 and 553 with clear
+    words that there is no such mailbox. Any other 5yz fails the message.
     """
-    statuses: list[str] = _STATUS.findall(words) if code >= 500 else re.findall(r"^\s*(4\.\d+\.\d+)\b", words)
+    statuses: list[str] = (
+        _STATUS.findall(words) if code >= 500 else re.findall(r"^\s*(4\.\d+\.\d+)\b", words)
+    )
     enhanced = statuses[0] if statuses else None
     reason = _words(code, words)
     vague = enhanced is None or bool(_VAGUE_STATUS.fullmatch(enhanced))
-    ours = any(status.startswith(("5.7.", "5.3.")) or status in _SENDER_STATUSES for status in statuses)
+    ours = any(
+        status.startswith(("5.7.", "5.3.")) or status in _SENDER_STATUSES for status in statuses
+    )
     if vague or enhanced in _RECIPIENT_STATUSES:
-        ours = ours or bool(_POLICY.search(_ADDRESS.sub("", words)))  # a reader's own address may hold any word
+        # a reader's own address may hold any word
+        ours = ours or bool(_POLICY.search(_ADDRESS.sub("", words)))
     if not 500 <= code < 600 or ours or (vague and _LATER.search(words)):
         return Unavailable(reason, stage=stage, code=code, enhanced=enhanced, ours=ours)
-    named = enhanced is None and code in {550, 553} and bool(_NO_MAILBOX.search(words)) and not _NO_END.search(words)
+    named = (
+        enhanced is None
+        and code in {550, 553}
+        and bool(_NO_MAILBOX.search(words))
+        and not _NO_END.search(words)
+    )
     ends = stage == "rcpt" and (enhanced in _RECIPIENT_STATUSES or named)
     return Refused(reason, stage=stage, code=code, enhanced=enhanced, ends_address=ends)
 

@@ -1,6 +1,7 @@
 """Sending to channels: one message at a time and thread, its beginning committed before it leaves.
 
-But for the first attempt of a message that its receiver would drop as a double: to commit twice for it would halve the rate.
+But for the first attempt of a message that its receiver would drop as a double: to commit twice for
+it would halve the rate.
 """
 
 import logging
@@ -51,20 +52,28 @@ SLOW_SECONDS = 0.1
 """How long an answer may take until another thread goes on in place of this one: targets that hang would hold up all others."""
 
 UNREADABLE_LINK = "Its link cannot be decrypted: SECRET_KEY is not the one that it was stored with."
-UNREADABLE_URL = "The stored URL cannot be decrypted: SECRET_KEY is not the one that it was stored with."
+UNREADABLE_URL = (
+    "The stored URL cannot be decrypted: SECRET_KEY is not the one that it was stored with."
+)
 
 StandIn = Callable[[Callable[[], object]], None]
 """Lets another thread call a function, and then send in place of this one."""
 
 
 class ChatLane:
-    """Called by a few threads at once, which help each other: a target that hangs holds one of them, and no other message.
+    """Called by a few threads at once, which help each other: a target that hangs holds one of
+    them, and no other message.
 
     ``ring`` calls those that are idle, where there is something to help with.
     """
 
     def __init__(
-        self, settings: Settings, keys: Keys, db: Database, stop: threading.Event, ring: Callable[[], None] = lambda: None
+        self,
+        settings: Settings,
+        keys: Keys,
+        db: Database,
+        stop: threading.Event,
+        ring: Callable[[], None] = lambda: None,
     ) -> None:
         self._ring = ring
         self._db, self._keys, self._stop, self._settings = db, keys, stop, settings
@@ -73,22 +82,31 @@ class ChatLane:
         self._settler = Settler(db)
         self._limit = RenderLimit()
         self._room, self._own = threading.Semaphore(CHAT_THREADS), threading.local()
-        # SQLite lets one write and has no queue: of many that try at once one may wait in vain, so here they take turns.
+        # SQLite lets one write and has no queue: of many that try at once one may wait in vain, so
+        # here they take turns.
         self._turn = threading.Lock() if db.embedded else nullcontext()
         self._open: list[_Batch] = []
 
     def send_pass(self, stand_in: StandIn = lambda first: None) -> int:  # noqa: ARG005  alone there is nobody
-        """Send one claim's worth of due messages, or help another thread with its own; returns how many rows, 0 where none may be sent.
+        """Send one claim's worth of due messages, or help another thread with its own; returns how
+        many rows, 0 where none may be sent.
 
-        Where one waits for its answer, ``stand_in`` is called, and another thread goes on with the claim.
+        Where one waits for its answer, ``stand_in`` is called, and another thread goes on with the
+        claim.
         """
         with self._in_room():
             with self._turn:
                 claimed = claim(self._db, Lane.URGENT, MOST)
             if claimed is None:
                 return sum(self._work(batch) for batch in list(self._open))
-            brake = Brake(self._db, (message.alert_id for message in claimed.messages), of_hold=claimed.of_hold)
-            batch = _Batch(claimed, stand_in, lambda: not self._stop.is_set() and not brake.pulled())
+            brake = Brake(
+                self._db,
+                (message.alert_id for message in claimed.messages),
+                of_hold=claimed.of_hold,
+            )
+            batch = _Batch(
+                claimed, stand_in, lambda: not self._stop.is_set() and not brake.pulled()
+            )
             try:
                 self._load(claimed.messages, batch)
             except BaseException:
@@ -121,7 +139,9 @@ class ChatLane:
                 self._room.release()
 
     def _is_back(self) -> bool:
-        """Still in the room, or in it again if it is not full.  Nobody waits for that, and with something in hand nobody asks."""
+        """Still in the room, or in it again if it is not full. Nobody waits for that, and with
+        something in hand nobody asks.
+        """
         self._own.inside = self._own.inside or self._room.acquire(blocking=False)
         return bool(self._own.inside)
 
@@ -131,7 +151,11 @@ class ChatLane:
         if not batch.enter():
             return sent
         try:
-            while (going := batch.goes_on()) and self._is_back() and (message := batch.take()) is not None:
+            while (
+                (going := batch.goes_on())
+                and self._is_back()
+                and (message := batch.take()) is not None
+            ):
                 try:
                     self._send(message, batch)
                 except BaseException:
@@ -163,7 +187,9 @@ class ChatLane:
             with self._waiting(message, batch):
                 outcome = send_notice(self._settings, message, told, batch.lease)
         elif service is None:
-            outcome = Unavailable(f"This version of Storywire does not know the service {message.service}.", ours=True)
+            outcome = Unavailable(
+                f"This version of Storywire does not know the service {message.service}.", ours=True
+            )
         else:
             if batch.may_begin_unmarked(message, service):
                 begun: Begun | datetime = Begun((message,), message.uid)
@@ -206,8 +232,12 @@ class ChatLane:
             if slow is not None and slow.passed:
                 self._own.inside = False
 
-    def _together(self, message: Message, told: ChannelMessage, begun: Begun, batch: "_Batch") -> tuple[ChannelMessage, list[Message]]:
-        """One message for all that begun, and those that it carries; one that cannot be rendered is settled by itself."""
+    def _together(
+        self, message: Message, told: ChannelMessage, begun: Begun, batch: "_Batch"
+    ) -> tuple[ChannelMessage, list[Message]]:
+        """One message for all that begun, and those that it carries; one that cannot be rendered is
+        settled by itself.
+        """
         batch.begun(begun.messages)
         self._load(begun.messages, batch)
         found = {message.id: told}
@@ -220,34 +250,67 @@ class ChatLane:
         if len(found) == 1:
             return told if told.uid == begun.uid else replace(told, uid=begun.uid), []
         shown = [one for one in begun.messages if one.id in found]
-        return folded([found[one.id] for one in shown], begun.uid), [one for one in shown if one.id != message.id]
+        return folded([found[one.id] for one in shown], begun.uid), [
+            one for one in shown if one.id != message.id
+        ]
 
-    def _settle(self, message: Message, batch: "_Batch", outcome: Sent | SendError, carried: Sequence[Message] = ()) -> None:
+    def _settle(
+        self,
+        message: Message,
+        batch: "_Batch",
+        outcome: Sent | SendError,
+        carried: Sequence[Message] = (),
+    ) -> None:
         service = SERVICES.get(message.service)
         tries = TRIES_IF_UNKNOWN if service is None else None if service.retry_unknown else 1
         message = batch.digests.get(message.id, message)
         if not isinstance(outcome, Sent):
             batch.resting.add(message.recipient_id)
-        self._settler.settle(message, batch.lease.token, outcome, max_age=self._max_age, tries_if_unknown=tries, carried=carried)
+        self._settler.settle(
+            message,
+            batch.lease.token,
+            outcome,
+            max_age=self._max_age,
+            tries_if_unknown=tries,
+            carried=carried,
+        )
 
     def _load(self, messages: Sequence[Message], batch: "_Batch") -> None:
         missing = [message for message in messages if message.id not in batch.told]
         if missing:
             with self._db.read() as tx:
-                digests = read_digests(tx, [message for message in missing if message.kind is AlertKind.DIGEST])
-                by_alert = {message.alert_id: message for message in missing if message.kind is not AlertKind.DIGEST}
+                digests = read_digests(
+                    tx, [message for message in missing if message.kind is AlertKind.DIGEST]
+                )
+                by_alert = {
+                    message.alert_id: message
+                    for message in missing
+                    if message.kind is not AlertKind.DIGEST
+                }
                 told = {alert_id: _loaded(tx, message) for alert_id, message in by_alert.items()}
-            batch.told |= {message.id: told[message.alert_id] for message in missing if message.alert_id in told}
+            batch.told |= {
+                message.id: told[message.alert_id]
+                for message in missing
+                if message.alert_id in told
+            }
             batch.told |= {one.message.id: one.digest for one in digests if one.digest is not None}
             batch.digests |= {one.message.id: one.message for one in digests}
             batch.forget(skip_empty(self._db, digests, batch.lease.token))
 
-    def _rendered(self, message: Message, batch: "_Batch") -> ChannelMessage | MailBatch | SendError:
-        """The message, or why there is none: whatever an entry holds, the entries behind it must go out."""
+    def _rendered(
+        self, message: Message, batch: "_Batch"
+    ) -> ChannelMessage | MailBatch | SendError:
+        """The message, or why there is none: whatever an entry holds, the entries behind it must go
+        out.
+        """
         told = batch.told[message.id]
         if isinstance(told, RenderError):
             return told
-        alike = (message.alert_id, message.told, message.language) if isinstance(told, Story) else message.uid
+        alike = (
+            (message.alert_id, message.told, message.language)
+            if isinstance(told, Story)
+            else message.uid
+        )
         try:
             if alike not in batch.rendered:
                 make = partial(self._render, message, told)
@@ -255,11 +318,17 @@ class ChatLane:
         except RenderError as exc:
             return exc
         rendered = batch.rendered[alike]
-        return replace(rendered, uid=message.uid) if isinstance(rendered, ChannelMessage) else rendered
+        return (
+            replace(rendered, uid=message.uid) if isinstance(rendered, ChannelMessage) else rendered
+        )
 
-    def _render(self, message: Message, told: Story | Notice | Digest | Ending) -> ChannelMessage | MailBatch:
+    def _render(
+        self, message: Message, told: Story | Notice | Digest | Ending
+    ) -> ChannelMessage | MailBatch:
         if isinstance(told, Story):
-            return render_chat(told.worded(told=message.told), self._sender, message.uid, message.language)
+            return render_chat(
+                told.worded(told=message.told), self._sender, message.uid, message.language
+            )
         if isinstance(told, Ending):
             return ending_to_channel(told, self._sender, message.uid, message.language)
         if isinstance(told, Digest):
@@ -275,7 +344,9 @@ class ChatLane:
     def _attempt(self, message: Message, told: ChannelMessage) -> Sent | SendError:
         secret = signing_secret(self._keys, message.recipient_uid).encode()
         try:
-            return channel_sender.send(open_url(self._keys, message.sealed_url), told, secret=secret)
+            return channel_sender.send(
+                open_url(self._keys, message.sealed_url), told, secret=secret
+            )
         except InvalidToken:
             return Unavailable(UNREADABLE_URL, ours=True)
         except SendError as exc:
@@ -287,13 +358,16 @@ def _loaded(tx: Session, message: Message) -> Story | Notice | Ending | RenderEr
         return load_told(tx, message)
     except DBAPIError:
         raise
-    except Exception as exc:  # one that cannot be read must not keep the others of its claim from going out
+    except Exception as exc:
+        # one that cannot be read must not keep the others of its claim from going out
         log.exception("what alert %s tells cannot be read", message.alert_id)
         return RenderError(f"What it tells cannot be read: {type(exc).__name__}")
 
 
 class _Batch:
-    """One claim on its way, and who works on it.  What is in ``left`` was begun by nobody, what is ``under_way`` by somebody."""
+    """One claim on its way, and who works on it. What is in ``left`` was begun by nobody, what is
+    ``under_way`` by somebody.
+    """
 
     def __init__(self, claimed: Claim, stand_in: StandIn, may_go_on: Callable[[], bool]) -> None:
         self.lease, self.stand_in, self._may_go_on = claimed.lease, stand_in, may_go_on
@@ -303,7 +377,8 @@ class _Batch:
         self.under_way: dict[int, Message] = {}
         self.sending = set[int]()  # those of which something may have left
         self.resting = {message.recipient_id for message in claimed.messages if message.at_rest}
-        self.rendered: dict[Hashable, ChannelMessage | MailBatch] = {}  # entries, for all that are told the same of one
+        # entries, for all that are told the same of one
+        self.rendered: dict[Hashable, ChannelMessage | MailBatch] = {}
         self.told: dict[int, Story | Notice | Digest | Ending | RenderError] = {}
         self.digests: dict[int, Message] = {}  # as they know whom they serve
 
@@ -314,7 +389,9 @@ class _Batch:
             return not self.closed
 
     def leave(self, over: bool) -> int:
-        """One less; how many rows are to be given back, since this was the last one or, if it is ``over``, nobody is to go on."""
+        """One less; how many rows are to be given back, since this was the last one or, if it is
+        ``over``, nobody is to go on.
+        """
         with self._lock:
             self._workers -= 1
             if self._workers and not over:
@@ -328,7 +405,9 @@ class _Batch:
         return time.monotonic() < self._until and self._may_go_on()
 
     def take(self) -> Message | None:
-        """The next message, of a channel to which nobody sends yet: what is owed to one goes there in order."""
+        """The next message, of a channel to which nobody sends yet: what is owed to one goes there
+        in order.
+        """
         with self._lock:
             busy = {message.recipient_id for message in self.under_way.values()}
             for message in self.left.values():
@@ -363,8 +442,12 @@ class _Batch:
                 self.left.pop(id_, None)
 
     def may_begin_unmarked(self, message: Message, service: Service) -> bool:
-        """Where nothing says that its channel is to be left alone; another thread may hear that while this one sends, too."""
-        first = service.unmarked and message.attempts == 1 and message.recipient_id not in self.resting
+        """Where nothing says that its channel is to be left alone; another thread may hear that
+        while this one sends, too.
+        """
+        first = (
+            service.unmarked and message.attempts == 1 and message.recipient_id not in self.resting
+        )
         return first and self.lease.held()
 
     def beside(self, message: Message) -> list[Message]:

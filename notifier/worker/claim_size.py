@@ -4,7 +4,9 @@ import threading
 
 
 class Share:
-    """Rows of one claim, so that it holds about ``seconds`` of one connection's work, within ``least`` and ``most``."""
+    """Rows of one claim, so that it holds about ``seconds`` of one connection's work, within
+    ``least`` and ``most``.
+    """
 
     def __init__(self, *, seconds: float, first: int, least: int, most: int) -> None:
         self._seconds = seconds

@@ -38,16 +38,25 @@ SWITCH_SECONDS = 0.0005
 ALL_LANES = frozenset(Lane)
 
 
-def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Event, lanes: frozenset[Lane] = ALL_LANES) -> None:
-    """Work until ``stop`` is set, then drain: messages in hand are settled, the rest of each claim goes back to the queue.
+def run_worker(
+    settings: Settings,
+    keys: Keys,
+    db: Database,
+    stop: threading.Event,
+    lanes: frozenset[Lane] = ALL_LANES,
+) -> None:
+    """Work until ``stop`` is set, then drain: messages in hand are settled, the rest of each claim
+    goes back to the queue.
 
-    On SQLite the caller must hold the worker's lock, since claims of earlier workers are released at the start.
+    On SQLite the caller must hold the worker's lock, since claims of earlier workers are released
+    at the start.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     set_up_apprise(settings.allow_private_hosts)
     if db.embedded and (released := patiently(lambda: release_all(db))):
         log.info("released %d claims of an earlier worker", released)
-    patiently(lambda: mend_backward_jump(db))  # before the heartbeat, by which it is seen, is made anew
+    # before the heartbeat, by which it is seen, is made anew
+    patiently(lambda: mend_backward_jump(db))
     if reason := patiently(lambda: watch(db, settings.base_url, starting=True)):
         log.warning(HELD, reason)
     worker = _Worker(settings, keys, db, stop, lanes)
@@ -64,7 +73,14 @@ def run_worker(settings: Settings, keys: Keys, db: Database, stop: threading.Eve
 
 
 class _Worker:
-    def __init__(self, settings: Settings, keys: Keys, db: Database, stop: threading.Event, lanes: frozenset[Lane]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        keys: Keys,
+        db: Database,
+        stop: threading.Event,
+        lanes: frozenset[Lane],
+    ) -> None:
         self._db, self._stop = db, stop
         troubles = Troubles(log)
         self._remote = wakeup.RemoteBell(settings.broker_url) if settings.broker_url else None
@@ -86,7 +102,11 @@ class _Worker:
             if has_mail:
                 mail = MailLane(settings, keys, db, stop)
                 self._lanes[Lane.BULK] = Station(
-                    "bulk", mail.send_pass, troubles, threads=settings.mail_connections, on_thread_end=mail.close_connection
+                    "bulk",
+                    mail.send_pass,
+                    troubles,
+                    threads=settings.mail_connections,
+                    on_thread_end=mail.close_connection,
                 )
         self._ticker = Ticker(
             db,
@@ -98,7 +118,9 @@ class _Worker:
             ring_lane=self._ring,
         )
         self._ticking = threading.Thread(target=self._ticker.run, args=(stop,), name="ticker")
-        self._listener = wakeup.Listener(settings.broker_url, self._answers()) if settings.broker_url else None
+        self._listener = (
+            wakeup.Listener(settings.broker_url, self._answers()) if settings.broker_url else None
+        )
 
     @property
     def lanes(self) -> frozenset[Lane]:
@@ -107,7 +129,10 @@ class _Worker:
 
     def _answers(self) -> dict[str, wakeup.Ring]:
         names = {Lane.URGENT: wakeup.URGENT, Lane.BULK: wakeup.BULK}
-        return {wakeup.EXPAND: self._expand.ring, **{names[lane]: station.ring for lane, station in self._lanes.items()}}
+        return {
+            wakeup.EXPAND: self._expand.ring,
+            **{names[lane]: station.ring for lane, station in self._lanes.items()},
+        }
 
     def start(self) -> None:
         for station in (self._expand, *self._lanes.values()):
@@ -121,7 +146,10 @@ class _Worker:
         self._ticking.join()
         if self._listener is not None:
             self._listener.stop()
-        stations = [threading.Thread(target=station.stop) for station in (self._expand, *self._lanes.values())]
+        stations = [
+            threading.Thread(target=station.stop)
+            for station in (self._expand, *self._lanes.values())
+        ]
         for stopping in stations:
             stopping.start()
         for stopping in stations:
@@ -130,10 +158,14 @@ class _Worker:
             self._remote.close()
 
     def _expand_all(self) -> int:
-        """Fan out what waits and make digests that are due; the lanes are rung slice by slice, here and on the other nodes."""
+        """Fan out what waits and make digests that are due; the lanes are rung slice by slice, here
+        and on the other nodes.
+        """
         made = 0
         for work in (expand_all, make_digests):
-            made += work(self._db, go_on=lambda: not self._stop.is_set(), ring=self._ring_everywhere)
+            made += work(
+                self._db, go_on=lambda: not self._stop.is_set(), ring=self._ring_everywhere
+            )
         return made
 
     def _ring(self, lane: Lane) -> None:

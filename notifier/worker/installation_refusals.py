@@ -1,4 +1,6 @@
-"""Refusals of this installation: when they mean that no mail is taken, and not only that of some recipients."""
+"""Refusals of this installation: when they mean that no mail is taken, and not only that of some
+recipients.
+"""
 
 from notifier.message.send_errors import Refused, SendError, Unavailable
 
@@ -23,7 +25,9 @@ class RefusalRun:
         self._judged = 0
 
     def add(self, uid: str, address: str, outcome: SendError, *, again: bool) -> bool:
-        """Whether ``outcome`` speaks of this installation; ``again``: that recipient was refused before, which proves nothing new."""
+        """Whether ``outcome`` speaks of this installation; ``again``: that recipient was refused
+        before, which proves nothing new.
+        """
         if isinstance(outcome, Unavailable):
             ours = outcome.ours and outcome.stage != "connect"
         else:
@@ -47,7 +51,9 @@ class RefusalRun:
         return len(at_rcpt) >= RUN_AT_RCPT and len(set(at_rcpt.values())) >= DOMAINS_AT_RCPT
 
     def nobody_taken(self) -> bool:
-        """With nothing left to send: whether none of several was taken.  True once for the same refusals."""
+        """With nothing left to send: whether none of several was taken. True once for the same
+        refusals.
+        """
         found = len(self._domains_at_rcpt)
         news, self._judged = found >= RUN and found > self._judged, found
         return news

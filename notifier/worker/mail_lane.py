@@ -1,4 +1,6 @@
-"""Sending mail: claim, render once a batch, send by a kept connection, settle each message after its answer."""
+"""Sending mail: claim, render once a batch, send by a kept connection, settle each message after
+its answer.
+"""
 
 import logging
 import threading
@@ -46,7 +48,8 @@ class MailLane:
         self._url, self._from = settings.mail_url.get_secret_value(), settings.mail_from
         self._sender = Sender.of(settings)
         self._max_age = timedelta(hours=settings.max_alert_age_hours)
-        self._share = Share(seconds=PASS_SECONDS, first=50, least=10, most=200)  # 200 rows: some 5 ms of SQLite's write lock
+        # 200 rows: some 5 ms of SQLite's write lock
+        self._share = Share(seconds=PASS_SECONDS, first=50, least=10, most=200)
         self._settler = Settler(db)
         self._limit = RenderLimit()
         self._sharers = 2 * settings.mail_connections  # a second node may be there
@@ -56,7 +59,9 @@ class MailLane:
         self._own = threading.local()
 
     def send_pass(self) -> int:
-        """Send one claim's worth of due mail, at most 5 s; returns how many rows were taken, 0 if none may be sent."""
+        """Send one claim's worth of due mail, at most 5 s; returns how many rows were taken, 0 if
+        none may be sent.
+        """
         if not self._connections.enter():
             return 0
         try:
@@ -70,7 +75,9 @@ class MailLane:
         claimed = claim(self._db, Lane.BULK, self._share.size, sharers=self._sharers)
         if claimed is None:
             if not self._sending and self._refusals.nobody_taken():
-                server_away(self._db, "The mail server refuses our mail to every recipient.", probe=False)
+                server_away(
+                    self._db, "The mail server refuses our mail to every recipient.", probe=False
+                )
             return 0
         batch = _Batch(self, claimed, began + PASS_SECONDS)
         self._sending.add(batch)
@@ -103,7 +110,9 @@ class MailLane:
 
     def _letters(self, claimed: Claim, batch: "_Batch") -> list[Letter]:
         with self._db.read() as tx:
-            digests = read_digests(tx, [message for message in claimed.messages if message.kind is AlertKind.DIGEST])
+            digests = read_digests(
+                tx, [message for message in claimed.messages if message.kind is AlertKind.DIGEST]
+            )
             found = list(letters(tx, claimed.messages, digests))
         batch.settled += len(skip_empty(self._db, digests, claimed.lease.token))
         return found
@@ -111,7 +120,13 @@ class MailLane:
     def _send_letter(self, letter: Letter, batch: "_Batch") -> bool:
         """False where the rest of the claim is to be left."""
         jobs = [
-            MailJob(one.uid, one.address, leave_token(self._keys, one.recipient_uid, scope), not one.shared) for one, scope in letter.to
+            MailJob(
+                one.uid,
+                one.address,
+                leave_token(self._keys, one.recipient_uid, scope),
+                not one.shared,
+            )
+            for one, scope in letter.to
         ]
         batch.expect([message for message, _ in letter.to])
         if not batch.lease_held():  # to render may take a third of it
@@ -126,7 +141,8 @@ class MailLane:
             self._mailer().send(mail, jobs, batch.settle, batch.may_send)
         except SQLAlchemyError:
             raise
-        except Exception as exc:  # one row that nobody foresaw must not come back at once and hold up the lane for ever
+        except Exception as exc:
+            # one row that nobody foresaw must not come back at once and hold up the lane for ever
             log.exception("a mail of %s cannot be sent", letter.name)
             batch.settle_current(Unavailable(f"The mail cannot be sent: {type(exc).__name__}"))
             return True
@@ -142,7 +158,9 @@ class MailLane:
         return ours and self._refusals.stops_mail(outcome, probe=probe)
 
     def _full(self, outcome: Sent | SendError) -> bool:
-        """Whether the server takes no connection more while others are held; this thread gives up its own then."""
+        """Whether the server takes no connection more while others are held; this thread gives up
+        its own then.
+        """
         turned_away = isinstance(outcome, Unavailable) and outcome.no_session
         if not turned_away or not self._connections.refused():
             return False
@@ -183,16 +201,28 @@ class _Batch:
 
     def may_send(self, job: MailJob) -> bool:
         """Asked before each message."""
-        going = not self._stopped and not self._lane._stop.is_set() and time.monotonic() < self._deadline
-        going = going and not self._brake.pulled() and not self._gives_way(self._open[job.uid].priority)
-        self._stopped = not (going and self._claim.lease.held() and self._begins(self._open[job.uid]))
+        going = (
+            not self._stopped
+            and not self._lane._stop.is_set()
+            and time.monotonic() < self._deadline
+        )
+        going = (
+            going and not self._brake.pulled() and not self._gives_way(self._open[job.uid].priority)
+        )
+        self._stopped = not (
+            going and self._claim.lease.held() and self._begins(self._open[job.uid])
+        )
         self._current = None if self._stopped else job
         self._answer = None
         return not self._stopped
 
     def _begins(self, message: Message) -> bool:
-        """Whether the ledger knows that its attempt begins, as it does since the mail before was settled."""
-        if self._begun != message.id and begin_mail(self._lane._db, message, self._claim.lease.token):
+        """Whether the ledger knows that its attempt begins, as it does since the mail before was
+        settled.
+        """
+        if self._begun != message.id and begin_mail(
+            self._lane._db, message, self._claim.lease.token
+        ):
             self._begun = message.id
         return self._begun == message.id
 
@@ -211,7 +241,8 @@ class _Batch:
         message, after = self._open[job.uid], self._next.get(job.uid)
         if full := self._lane._full(outcome):
             reason = outcome.reason if isinstance(outcome, SendError) else ""
-            outcome = Unavailable(reason, stage="connect")  # no fault of this mail, which is not tried
+            # no fault of this mail, which is not tried
+            outcome = Unavailable(reason, stage="connect")
         self._last = self._answer = outcome
         try:
             self._lane._settler.settle(
@@ -233,7 +264,11 @@ class _Batch:
         if full:
             self._stopped = self._full = True
         elif self._lane._no_use(message, outcome, probe=self._claim.probe):
-            server_away(self._lane._db, f"The mail server refuses our mail: {outcome}", probe=self._claim.probe)
+            server_away(
+                self._lane._db,
+                f"The mail server refuses our mail: {outcome}",
+                probe=self._claim.probe,
+            )
             self._stopped = self._paused = True
 
     def settle_current(self, outcome: SendError) -> None:
@@ -242,12 +277,18 @@ class _Batch:
             self.settle(self._current, self._answer or outcome)
 
     def concluded(self) -> bool:
-        """After a kind's mails: whether to go on.  Mails that the sender left by itself mean that the server is away."""
+        """After a kind's mails: whether to go on. Mails that the sender left by itself mean that
+        the server is away.
+        """
         if self._full:
             return False
         away = isinstance(self._last, Unavailable) and self._last.stage == "connect"
         if away or (self._open and not self._stopped):
-            reason = self._last.reason if isinstance(self._last, SendError) else "the mail server broke off"
+            reason = (
+                self._last.reason
+                if isinstance(self._last, SendError)
+                else "the mail server broke off"
+            )
             server_away(self._lane._db, reason, probe=self._claim.probe)
             return False
         if self._claim.probe and self._last is not None and not self._paused:

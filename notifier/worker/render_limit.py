@@ -1,7 +1,8 @@
-"""Rendering within a time limit, so that one text that takes minutes holds up neither its claim nor its neighbours.
+"""Rendering within a time limit, so that one text that takes minutes holds up neither its claim nor
+its neighbours.
 
-A thread cannot be ended from outside.  One that takes too long is left alone, its result is not waited for any more,
-and until it has ended nobody renders the same thing again.
+A thread cannot be ended from outside. One that takes too long is left alone, its result is not
+waited for any more, and until it has ended nobody renders the same thing again.
 """
 
 import logging
@@ -25,7 +26,9 @@ FAILED_SECONDS = 10.0
 class RenderLimit:
     """For all threads of a lane.  What several ask for at once is rendered once."""
 
-    def __init__(self, seconds: float = RENDER_SECONDS, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, seconds: float = RENDER_SECONDS, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._seconds, self._monotonic = seconds, monotonic
         self._lock = threading.Lock()
         self._running: dict[Hashable, _Rendering] = {}
@@ -46,7 +49,9 @@ class RenderLimit:
                 rendering.start()
         if not rendering.ended.wait(self._seconds):
             log.error("%s takes longer than %g s to render and is given up", what, self._seconds)
-            raise self._remember(key, RenderError(f"Rendering took longer than {self._seconds:g} seconds."))
+            raise self._remember(
+                key, RenderError(f"Rendering took longer than {self._seconds:g} seconds.")
+            )
         if rendering.error is not None:
             log.error("%s cannot be rendered", what, exc_info=rendering.error)
             raise self._remember(key, _in_words(rendering.error)) from rendering.error
@@ -64,12 +69,20 @@ class RenderLimit:
 
     def _forget_old_failures(self) -> None:
         now = self._monotonic()
-        for key in [key for key, (until, _) in self._failed.items() if until <= now and key not in self._running]:
+        for key in [
+            key
+            for key, (until, _) in self._failed.items()
+            if until <= now and key not in self._running
+        ]:
             del self._failed[key]
 
 
 def _in_words(error: BaseException) -> RenderError:
-    return error if isinstance(error, RenderError) else RenderError(f"Rendering failed: {type(error).__name__}")
+    return (
+        error
+        if isinstance(error, RenderError)
+        else RenderError(f"Rendering failed: {type(error).__name__}")
+    )
 
 
 class _Rendering:

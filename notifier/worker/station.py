@@ -1,7 +1,7 @@
 """A doorbell and those who answer it: one queue of Dramatiq inside this process, and its threads.
 
-A ring says only that there may be work; what is due is in the database.  So a lost ring costs a second, until the
-ticker looks, and a doubled one costs a glance.
+A ring says only that there may be work; what is due is in the database. So a lost ring costs a
+second, until the ticker looks, and a doubled one costs a glance.
 """
 
 import threading
@@ -21,14 +21,20 @@ class _ThreadEnd(Middleware):
     def __init__(self, call: Callable[[], None]) -> None:
         self._call = call
 
-    def before_worker_thread_shutdown(self, broker: dramatiq.Broker, thread: threading.Thread) -> None:  # noqa: ARG002
+    def before_worker_thread_shutdown(
+        self,
+        broker: dramatiq.Broker,  # noqa: ARG002
+        thread: threading.Thread,  # noqa: ARG002
+    ) -> None:
         self._call()
 
 
 class Station:
-    """Calls ``work`` in ``threads`` threads when it is rung, and again while ``work`` says that it found something.
+    """Calls ``work`` in ``threads`` threads when it is rung, and again while ``work`` says that it
+    found something.
 
-    No middleware of Dramatiq's is used: no retries, no time limits, no age limits, since all of that is in the ledger.
+    No middleware of Dramatiq's is used: no retries, no time limits, no age limits, since all of
+    that is in the ledger.
     """
 
     def __init__(
@@ -42,7 +48,11 @@ class Station:
         on_thread_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._name, self._work, self._troubles, self._threads = name, work, troubles, threads
-        self._most_stand_ins, self._stand_ins, self._on_thread_end = most_stand_ins, set[threading.Thread](), on_thread_end
+        self._most_stand_ins, self._stand_ins, self._on_thread_end = (
+            most_stand_ins,
+            set[threading.Thread](),
+            on_thread_end,
+        )
         self._stopped = False
         self._lock = threading.Lock()
         self._waiting = 0  # rings that no thread has answered yet
@@ -55,7 +65,9 @@ class Station:
         self._worker.start()
 
     def ring(self) -> None:
-        """Wake every thread that is idle; never blocks, and no more rings wait than there are threads."""
+        """Wake every thread that is idle; never blocks, and no more rings wait than there are
+        threads.
+        """
         with self._lock:
             missing = 0 if self._stopped else self._threads - self._waiting
             self._waiting += missing
@@ -63,7 +75,9 @@ class Station:
             self._actor.send()
 
     def stop(self) -> None:
-        """Let each thread finish what it has in hand, which must watch for the end by itself, and end the threads."""
+        """Let each thread finish what it has in hand, which must watch for the end by itself, and
+        end the threads.
+        """
         with self._lock:
             self._stopped = True
             stand_ins = list(self._stand_ins)
@@ -72,8 +86,12 @@ class Station:
             thread.join()
 
     def stand_in(self, first: Callable[[], object]) -> None:
-        """One thread more, in place of one that waits for an answer: it does ``first``, and then works until it finds nothing."""
-        thread = threading.Thread(target=self._stand_in, args=(first,), name=f"{self._name} stand-in")
+        """One thread more, in place of one that waits for an answer: it does ``first``, and then
+        works until it finds nothing.
+        """
+        thread = threading.Thread(
+            target=self._stand_in, args=(first,), name=f"{self._name} stand-in"
+        )
         with self._lock:
             if self._stopped or len(self._stand_ins) >= self._most_stand_ins:
                 return

@@ -58,7 +58,12 @@ class Ticker:
         self._monotonic = monotonic
         self._clock_seen: tuple[datetime, float] | None = None
         self._keep, self._lanes, self._max_delay = keep, lanes, max_delay
-        self._db, self._base_url, self._ring_expand, self._ring_lane = db, base_url, ring_expand, ring_lane
+        self._db, self._base_url, self._ring_expand, self._ring_lane = (
+            db,
+            base_url,
+            ring_expand,
+            ring_lane,
+        )
         self._troubles = Troubles(log)
         self._quiet_at = 0.0
         self._beat_at = time.monotonic() + HEARTBEAT_SECONDS  # the engine recorded the first one
@@ -72,7 +77,8 @@ class Ticker:
                 self.tick()
                 self._sleep(stop, watch, self._pause())
                 self._troubles.over("the ticker")
-            except Exception as exc:  # the database may be away; the ticker is what notices that it is back
+            except Exception as exc:
+                # the database may be away; the ticker is what notices that it is back
                 self._troubles.report("the ticker", exc)
                 stop.wait(MOST)
         if watch is not None:
@@ -90,7 +96,8 @@ class Ticker:
         apply_due(self._db)
         release_expired(self._db)
         if time.monotonic() >= self._quiet_at:
-            self._quiet_at = time.monotonic() + QUIET_SECONDS  # first: what fails here must not keep each tick from what is due
+            # first: what fails here must not keep each tick from what is due
+            self._quiet_at = time.monotonic() + QUIET_SECONDS
             if self._db.file is not None:
                 self._db.file.look_inside(seconds=LOOK_INSIDE_SECONDS)
             quiet_streams(self._db)
@@ -117,7 +124,13 @@ class Ticker:
         with self._db.read() as tx:
             undone = select(Fanout.id).join(Alert, Alert.id == Fanout.alert_id)
             waiting = (
-                tx.scalar(undone.where(Fanout.done_at.is_(None), Alert.stopped_at.is_(None), Alert.waits_for.is_(None)).limit(1))
+                tx.scalar(
+                    undone.where(
+                        Fanout.done_at.is_(None),
+                        Alert.stopped_at.is_(None),
+                        Alert.waits_for.is_(None),
+                    ).limit(1)
+                )
                 is not None
             )
             if waiting or digests_due(tx):
@@ -128,19 +141,29 @@ class Ticker:
 
     def _sleep(self, stop: threading.Event, watch: ChangeWatch | None, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not stop.wait(min(left, WATCH_SECONDS) if watch else left):
+        while (left := until - time.monotonic()) > 0 and not stop.wait(
+            min(left, WATCH_SECONDS) if watch else left
+        ):
             if watch is not None and watch.changed():
                 self.look()
 
     def _pause(self) -> float:
-        """Seconds until the next tick: earlier where something is due earlier, so that it goes out on the second."""
+        """Seconds until the next tick: earlier where something is due earlier, so that it goes out
+        on the second.
+        """
         with self._db.read() as tx:
             moment = now(tx)
-            scheduled = select(func.min(Entry.publish_at)).where(Entry.state == EntryState.SCHEDULED, Entry.publish_at > moment)
-            pending = select(func.min(Revision.apply_at)).where(Revision.state == RevisionState.PENDING, Revision.apply_at > moment)
+            scheduled = select(func.min(Entry.publish_at)).where(
+                Entry.state == EntryState.SCHEDULED, Entry.publish_at > moment
+            )
+            pending = select(func.min(Revision.apply_at)).where(
+                Revision.state == RevisionState.PENDING, Revision.apply_at > moment
+            )
             digest = select(func.min(Subscription.next_digest_at)).where(
                 Subscription.next_digest_at > moment, Subscription.ended_at.is_(None)
             )
-            nearest = [found for found in map(tx.scalar, (scheduled, pending, digest)) if found is not None]
+            nearest = [
+                found for found in map(tx.scalar, (scheduled, pending, digest)) if found is not None
+            ]
         usual = random.uniform(LEAST, MOST)  # noqa: S311  it spreads load and guards nothing
         return min([usual, *((found - moment).total_seconds() for found in nearest)])

@@ -1,4 +1,6 @@
-"""The doorbell between processes: RabbitMQ, where there is one.  SQLite's own change counter does it embedded."""
+"""The doorbell between processes: RabbitMQ, where there is one. SQLite's own change counter does it
+embedded.
+"""
 
 import atexit
 import logging
@@ -26,11 +28,16 @@ _LAST_RING_SECONDS = 1.0  # that a process that ends waits for its last ring
 
 
 class RemoteBell:
-    """Rings at whichever node listens.  A background thread does it, so nobody waits for a broker that is away."""
+    """Rings at whichever node listens. A background thread does it, so nobody waits for a broker
+    that is away.
+    """
 
     def __init__(self, broker_url: str) -> None:
         self._broker = RabbitmqBroker(url=broker_url, middleware=[])
-        self._actors = {name: dramatiq.actor(actor_name=name, queue_name=name, broker=self._broker)(_nothing) for name in QUEUES}
+        self._actors = {
+            name: dramatiq.actor(actor_name=name, queue_name=name, broker=self._broker)(_nothing)
+            for name in QUEUES
+        }
         self._troubles = Troubles(log)
         self._wanted: set[str] = set()
         self._wake = threading.Condition()
@@ -49,7 +56,9 @@ class RemoteBell:
     def flush(self, seconds: float = _LAST_RING_SECONDS) -> bool:
         """Wait until what was rung has left; False where that takes longer."""
         with self._wake:
-            return self._wake.wait_for(lambda: self._closed or not (self._wanted or self._busy), seconds)
+            return self._wake.wait_for(
+                lambda: self._closed or not (self._wanted or self._busy), seconds
+            )
 
     def close(self) -> None:
         """End the thread and its connection."""
@@ -98,7 +107,9 @@ def broker_answers(broker_url: str, *, seconds: float = 1.0) -> bool:
 
 
 def make_doorbell(settings: Settings) -> Ring:
-    """What a door calls after it has changed something: never blocks; does nothing where no broker is set."""
+    """What a door calls after it has changed something: never blocks; does nothing where no broker
+    is set.
+    """
     if not settings.broker_url:
         return lambda: None
     return RemoteBell(settings.broker_url).ring
@@ -140,7 +151,9 @@ class _ReportOnce(logging.Filter):
 
 
 class Listener:
-    """Rings the stations of this process when RabbitMQ says so.  A message is answered at once, so none piles up."""
+    """Rings the stations of this process when RabbitMQ says so. A message is answered at once, so
+    none piles up.
+    """
 
     def __init__(self, broker_url: str, stations: Mapping[str, Ring]) -> None:
         troubles = Troubles(log)

@@ -1,4 +1,6 @@
-"""A site to run commands on; a whole small service in real processes, and a gate that holds one of its requests in flight."""
+"""A site to run commands on; a whole small service in real processes, and a gate that holds one of
+its requests in flight.
+"""
 
 import http.client
 import json
@@ -30,9 +32,20 @@ class Service:
 
     def __init__(self, data_dir, gate, port=0, drain_seconds=30, health_seconds=10):
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("tiny_service.py")), "serve", str(drain_seconds), str(health_seconds)],
+            [
+                sys.executable,
+                str(Path(__file__).with_name("tiny_service.py")),
+                "serve",
+                str(drain_seconds),
+                str(health_seconds),
+            ],
             env=os.environ
-            | {"STORYWIRE_DATA_DIR": str(data_dir), "STORYWIRE_SECRET_KEY": "k" * 32, "TINY_GATE": str(gate), "TINY_PORT": str(port)},
+            | {
+                "STORYWIRE_DATA_DIR": str(data_dir),
+                "STORYWIRE_SECRET_KEY": "k" * 32,
+                "TINY_GATE": str(gate),
+                "TINY_PORT": str(port),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -94,7 +107,9 @@ class Service:
         return self.process.wait(PATIENCE), self.process.stderr.read()
 
     def close(self):
-        """Kill what is left and wait for it; a child that a test has stopped would not end with the supervisor."""
+        """Kill what is left and wait for it; a child that a test has stopped would not end with the
+        supervisor.
+        """
         with suppress(psutil.NoSuchProcess):
             for child in psutil.Process(self.process.pid).children():
                 child.kill()
@@ -203,5 +218,15 @@ def site(tmp_path, monkeypatch, fresh_data_dir):
 
 @pytest.fixture
 def story(site):
-    site("stream", "add", "floods", "--title", "The floods", "--timezone", "Europe/Kyiv", "--contributor", "Ann Vale")
+    site(
+        "stream",
+        "add",
+        "floods",
+        "--title",
+        "The floods",
+        "--timezone",
+        "Europe/Kyiv",
+        "--contributor",
+        "Ann Vale",
+    )
     return site

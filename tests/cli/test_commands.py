@@ -59,7 +59,9 @@ def test_a_tag_that_names_nothing_is_refused(story, tag):
     assert "is not a tag" in story(*channel, "--tag", tag, code=1).stderr
     assert json.loads(story("channel", "list", "--json").output) == []
     if tag:
-        answer = story("entry", "add", "floods", "--title", "A", "--tag", "floods", "--tag", tag, code=1)
+        answer = story(
+            "entry", "add", "floods", "--title", "A", "--tag", "floods", "--tag", tag, code=1
+        )
         assert "no letter or digit" in answer.stderr
         assert entries(story) == []
 
@@ -72,7 +74,10 @@ def test_a_body_comes_from_a_file_or_standard_input(story, tmp_path):
     with db.read() as tx:
         bodies = {entry.title: entry.body_html for entry in list_entries(tx, EntryState.PUBLISHED)}
     db.engine.dispose()
-    assert bodies == {"A": "<p><strong>From</strong> a file</p>", "B": "<p>From a <em>pipe</em></p>"}
+    assert bodies == {
+        "A": "<p><strong>From</strong> a file</p>",
+        "B": "<p>From a <em>pipe</em></p>",
+    }
 
 
 def test_a_time_without_offset_is_in_the_storys_zone(story):
@@ -81,17 +86,30 @@ def test_a_time_without_offset_is_in_the_storys_zone(story):
 
 
 def test_the_same_request_key_posts_once(story):
-    first, again = (story("entry", "add", "floods", "--title", "A", "--request-key", "k").output for _ in range(2))
+    first, again = (
+        story("entry", "add", "floods", "--title", "A", "--request-key", "k").output
+        for _ in range(2)
+    )
     assert first == again
     assert len(entries(story)) == 1
 
 
 def test_edit_changes_only_what_is_given(story):
-    uid = story("entry", "add", "floods", "--title", "A", "--dek", "D", "--by", "Ann Vale", "--tag", "T").output.strip()
+    uid = story(
+        "entry", "add", "floods", "--title", "A", "--dek", "D", "--by", "Ann Vale", "--tag", "T"
+    ).output.strip()
     story("entry", "edit", uid, "--title", "B", "--kind", "correction", "--note", "It was B.")
     found = entries(story)[0]
-    assert (found["title"], found["dek"], found["byline"], found["tags"]) == ("B", "D", ["Ann Vale"], ["T"])
-    assert [alert["kind"] for alert in json.loads(story("alert", "list", "--json").output)] == ["correction", "publish"]
+    assert (found["title"], found["dek"], found["byline"], found["tags"]) == (
+        "B",
+        "D",
+        ["Ann Vale"],
+        ["T"],
+    )
+    assert [alert["kind"] for alert in json.loads(story("alert", "list", "--json").output)] == [
+        "correction",
+        "publish",
+    ]
 
 
 def test_retract_and_restore(story):
@@ -113,12 +131,25 @@ def test_a_draft_waits_until_it_is_published(story):
 def test_a_story_changes_in_what_is_given_and_nothing_else(story):
     before = json.loads(story("stream", "list", "--json").output)[0]
     story("stream", "edit", "floods", "--feed-text", "summary", "--dek", "")
-    assert json.loads(story("stream", "list", "--json").output)[0] == before | {"feed_text": "summary"}
+    assert json.loads(story("stream", "list", "--json").output)[0] == before | {
+        "feed_text": "summary"
+    }
     around = {"subject_prefix": "[Floods]", "mail_intro": "Two\nlines", "mail_footer": "Call 112."}
-    story("stream", "edit", "floods", *(part for name, text in around.items() for part in (f"--{name.replace('_', '-')}", text)))
-    assert json.loads(story("stream", "list", "--json").output)[0] == before | {"feed_text": "summary"} | around
+    story(
+        "stream",
+        "edit",
+        "floods",
+        *(part for name, text in around.items() for part in (f"--{name.replace('_', '-')}", text)),
+    )
+    assert (
+        json.loads(story("stream", "list", "--json").output)[0]
+        == before | {"feed_text": "summary"} | around
+    )
     for prefix in ("a\r\nBcc: b", "x" * 61):
-        assert "Subject prefix: " in story("stream", "edit", "floods", "--subject-prefix", prefix, code=1).stderr
+        assert (
+            "Subject prefix: "
+            in story("stream", "edit", "floods", "--subject-prefix", prefix, code=1).stderr
+        )
     assert "There is no stream" in story("stream", "edit", "drought", "--title", "A", code=1).stderr
 
 
@@ -130,32 +161,55 @@ def test_adding_the_same_again_changes_nothing(story):
         story("subscriber", "add", "Reader@example.org", "--stream", "floods", "--confirmed")
         story("channel", "add", "hook", "--url", "json://127.0.0.1:9/secret-path")
     listed = {
-        name: json.loads(story(name, "list", "--json").output) for name in ("stream", "account", "contributor", "subscriber", "channel")
+        name: json.loads(story(name, "list", "--json").output)
+        for name in ("stream", "account", "contributor", "subscriber", "channel")
     }
     assert {name: len(rows) for name, rows in listed.items()} == dict.fromkeys(listed, 1)
     assert listed["stream"][0]["title"] == "The floods"
 
 
 def test_a_channel_url_is_never_shown_again(story):
-    added = story("channel", "add", "hook", "--url", "-", input="json://127.0.0.1:9/t0psecretpath\n").output
-    assert "t0psecretpath" not in added + story("channel", "list").output + story("channel", "list", "--json").output
+    added = story(
+        "channel", "add", "hook", "--url", "-", input="json://127.0.0.1:9/t0psecretpath\n"
+    ).output
+    assert (
+        "t0psecretpath"
+        not in added + story("channel", "list").output + story("channel", "list", "--json").output
+    )
 
 
 def test_who_is_removed_is_told_nothing_more_and_may_be_added_again(story):
     story("subscriber", "add", "reader@example.org", "--confirmed")
     story("subscriber", "remove", "Reader@example.org")
     assert json.loads(story("subscriber", "list", "--json").output)[0]["state"] == "ended"
-    assert json.loads(story("subscriber", "add", "reader@example.org", "--confirmed", "--json").output)["state"] == "confirmed"
+    assert (
+        json.loads(
+            story("subscriber", "add", "reader@example.org", "--confirmed", "--json").output
+        )["state"]
+        == "confirmed"
+    )
     assert "There is no channel" in story("channel", "remove", "nowhere", code=1).stderr
 
 
 def test_a_password_comes_from_standard_input_and_never_from_an_argument(story):
     story("account", "add", "mara@example.org", "--password-stdin", input="a river of words\n")
     story("account", "password", "mara@example.org", "--password-stdin", input="another river\n")
-    short = story("account", "password", "mara@example.org", "--password-stdin", input="short\n", code=1)
+    short = story(
+        "account", "password", "mara@example.org", "--password-stdin", input="short\n", code=1
+    )
     assert "use 10 to 1000" in short.stderr
-    assert "--password-stdin" in story("account", "password", "mara@example.org", input="a river of words\n", code=1).stderr
-    assert "No such option" in story("account", "password", "mara@example.org", "--password", "a river of words", code=2).stderr
+    assert (
+        "--password-stdin"
+        in story(
+            "account", "password", "mara@example.org", input="a river of words\n", code=1
+        ).stderr
+    )
+    assert (
+        "No such option"
+        in story(
+            "account", "password", "mara@example.org", "--password", "a river of words", code=2
+        ).stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -177,7 +231,10 @@ def test_a_channel_url_that_must_not_be_is_refused_in_one_sentence(story, url):
         (["entry", "add", "floods", "--title", "a\x07"], "U+0007"),
         (["entry", "add", "floods", "--title", "a\udcff"], "U+DCFF"),
         (["entry", "add", "floods", "--title", "A", "--at", "soon"], "write it like"),
-        (["entry", "add", "floods", "--title", "A", "--at", "2026-03-29T03:30"], "does not exist in Europe/Kyiv"),
+        (
+            ["entry", "add", "floods", "--title", "A", "--at", "2026-03-29T03:30"],
+            "does not exist in Europe/Kyiv",
+        ),
         (["entry", "add", "floods", "--title", "A", "--body-file", "nowhere.md"], "cannot be read"),
         (["entry", "edit", "nothere", "--title", "A"], "There is no entry"),
         (["stream", "add", "Not A Slug", "--title", "A"], "lower-case"),
@@ -195,7 +252,10 @@ def test_bad_input_ends_in_one_sentence_and_stores_nothing(story, args, says):
 
 def test_a_file_that_is_not_utf8_is_refused(story, tmp_path):
     (tmp_path / "body.md").write_bytes(b"caf\xe9")
-    assert "not UTF-8" in story("entry", "add", "floods", "--title", "A", "--body-file", "body.md", code=1).stderr
+    assert (
+        "not UTF-8"
+        in story("entry", "add", "floods", "--title", "A", "--body-file", "body.md", code=1).stderr
+    )
 
 
 def test_nobody_is_subscribed_without_consent(story):
@@ -204,21 +264,34 @@ def test_nobody_is_subscribed_without_consent(story):
 
 def test_a_log_in_link_is_printed(story):
     story("account", "add", "mara@example.org")
-    assert story("account", "login-link", "mara@example.org").output.startswith("http://127.0.0.1:8000/login/")
+    assert story("account", "login-link", "mara@example.org").output.startswith(
+        "http://127.0.0.1:8000/login/"
+    )
 
 
 def test_people_are_invited_and_leave_by_commands(story):
-    invited = json.loads(story("account", "invite", "mara@example.org", "--name", "Mara", "--role", "admin", "--json").output)
+    invited = json.loads(
+        story(
+            "account", "invite", "mara@example.org", "--name", "Mara", "--role", "admin", "--json"
+        ).output
+    )
     assert (invited["role"], invited["mailed"]) == ("admin", False), "no mail server is set"
     assert invited["url"].startswith("http://127.0.0.1:8000/login/password/")
-    assert story("account", "reset-link", "mara@example.org").output.startswith("http://127.0.0.1:8000/login/password/")
+    assert story("account", "reset-link", "mara@example.org").output.startswith(
+        "http://127.0.0.1:8000/login/password/"
+    )
     assert "last admin" in story("account", "end", "mara@example.org", code=1).stderr
     story("account", "add", "jon@example.org", "--role", "admin")
     story("account", "role", "mara@example.org", "author")
     story("account", "end", "mara@example.org")
-    assert "There is no account" in story("account", "reset-link", "mara@example.org", code=1).stderr
+    assert (
+        "There is no account" in story("account", "reset-link", "mara@example.org", code=1).stderr
+    )
     found = {one["email"]: one for one in json.loads(story("account", "list", "--json").output)}
-    assert (found["mara@example.org"]["role"], found["mara@example.org"]["ended"]) == ("author", True)
+    assert (found["mara@example.org"]["role"], found["mara@example.org"]["ended"]) == (
+        "author",
+        True,
+    )
     assert "again as author" in story("account", "reopen", "mara@example.org").output
 
 
@@ -237,7 +310,12 @@ def test_an_argument_that_is_no_text_is_one_sentence(story, command, sentence):
 
 
 def test_a_file_without_end_is_not_read_to_its_end(story):
-    assert "/dev/zero is longer" in story("entry", "add", "floods", "--title", "x", "--body-file", "/dev/zero", code=1).stderr
+    assert (
+        "/dev/zero is longer"
+        in story(
+            "entry", "add", "floods", "--title", "x", "--body-file", "/dev/zero", code=1
+        ).stderr
+    )
 
 
 def test_a_file_that_is_no_database_is_one_sentence(story, tmp_path):
@@ -249,7 +327,9 @@ def test_a_file_that_is_no_database_is_one_sentence(story, tmp_path):
 
 
 def test_a_database_of_a_newer_version_is_left_alone(story, tmp_path):
-    with closing(sqlite3.connect(tmp_path / "var" / "storywire.sqlite3", isolation_level=None)) as db:
+    with closing(
+        sqlite3.connect(tmp_path / "var" / "storywire.sqlite3", isolation_level=None)
+    ) as db:
         db.execute("UPDATE alembic_version SET version_num = '9999'")
     for command in (("entry", "list"), ("init",)):
         assert "made by a newer Storywire" in story(*command, code=os.EX_CONFIG).stderr
@@ -265,7 +345,9 @@ def commands(group: click.Group, path: tuple[str, ...] = ()):
             yield (*path, name), command
 
 
-@pytest.mark.parametrize(("path", "command"), [pytest.param(*found, id=" ".join(found[0])) for found in commands(main)])
+@pytest.mark.parametrize(
+    ("path", "command"), [pytest.param(*found, id=" ".join(found[0])) for found in commands(main)]
+)
 def test_every_command_and_option_explains_itself(path, command):
     assert CliRunner().invoke(main, [*path, "--help"]).exit_code == 0
     assert command.help
@@ -286,7 +368,9 @@ def test_a_person_stops_pauses_and_lets_go(story):
     story("pause")
     assert story("alert", "list").stderr == "Sending is paused for the whole site.\n"
     asked = story("resume", input="n\n", code=1).stderr
-    assert "0 mails and 0 other messages wait, recipients of 1 alert are still to be found." in asked
+    assert (
+        "0 mails and 0 other messages wait, recipients of 1 alert are still to be found." in asked
+    )
     assert "Add --yes" in asked
     story("resume", "--yes")
     assert story("alert", "list").stderr == ""
@@ -300,7 +384,12 @@ def test_an_alert_is_shown_and_followed_to_its_end(story):
     story("alert", "stop", uid)
     followed = story("alert", "show", "1", "--follow", "--json")
     found = json.loads(followed.stdout)
-    assert (found["owed"], found["services"], found["troubles"], found["reasons"]) == (0, {}, [], [])
+    assert (found["owed"], found["services"], found["troubles"], found["reasons"]) == (
+        0,
+        {},
+        [],
+        [],
+    )
     assert "no alert" in story("alert", "show", "2", code=1).stderr
 
 
@@ -316,9 +405,14 @@ def test_pictures_come_from_files_with_their_words(story, tmp_path):
     assert entries(story)[0]["pictures"] == both
     story("entry", "edit", uid, "--picture", "b.jpg", "--picture-alt", "A green wall")
     assert entries(story)[0]["pictures"] == both[1:]
-    assert "Give one --picture-alt" in story("entry", "add", "floods", "--title", "A", "--picture", "a.jpg", code=2).stderr
+    assert (
+        "Give one --picture-alt"
+        in story("entry", "add", "floods", "--title", "A", "--picture", "a.jpg", code=2).stderr
+    )
     (tmp_path / "c.jpg").write_text("<svg/>")
-    refused = story("entry", "add", "floods", "--title", "A", "--picture", "c.jpg", "--picture-alt", "A", code=1)
+    refused = story(
+        "entry", "add", "floods", "--title", "A", "--picture", "c.jpg", "--picture-alt", "A", code=1
+    )
     assert "Picture: send a JPEG" in refused.stderr
     story("stream", "edit", "floods", "--picture", "a.jpg", "--picture-alt", "A blue wall")
     assert json.loads(story("stream", "list", "--json").output)[0]["picture_alt"] == "A blue wall"

@@ -15,7 +15,15 @@ from sqlalchemy import update
 import models
 from cli.checks.broker import check_broker
 from cli.checks.checkup import Checkup
-from cli.checks.host import FULL_BYTES, NEARLY_FULL_BYTES, check_data_dir, check_proxies, check_settings, check_web, judge_disk
+from cli.checks.host import (
+    FULL_BYTES,
+    NEARLY_FULL_BYTES,
+    check_data_dir,
+    check_proxies,
+    check_settings,
+    check_web,
+    judge_disk,
+)
 from cli.checks.mail import check_mail
 from cli.checks.sending import check_workers
 from cli.doctor import CHECKS
@@ -106,8 +114,18 @@ def test_a_dead_worker_and_a_lane_without_worker_are_found(story, ledger, monkey
     ("change", "check", "says", "advises"),
     [
         (update(models.Site).values(sending_paused=True), "sending", "paused", "storywire resume"),
-        (update(models.Site).values(held_reason="A copy."), "sending", "held: A copy.", "storywire resume"),
-        (update(Alert).values(held_at=Alert.created_at), "sending", "hours late: 1", "alert resume"),
+        (
+            update(models.Site).values(held_reason="A copy."),
+            "sending",
+            "held: A copy.",
+            "storywire resume",
+        ),
+        (
+            update(Alert).values(held_at=Alert.created_at),
+            "sending",
+            "hours late: 1",
+            "alert resume",
+        ),
         (
             update(Recipient).values(sick_since=Recipient.created_at, reason="404"),
             "channels",
@@ -231,7 +249,9 @@ def test_the_mail_server_is_tried_as_the_worker_would(
 
 
 @pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
-def test_a_certificate_that_nobody_vouches_for_is_found(monkeypatch, certificate, plain_server, scheme):
+def test_a_certificate_that_nobody_vouches_for_is_found(
+    monkeypatch, certificate, plain_server, scheme
+):
     options = {"tls_context": certificate.server}
     if scheme == "smtps":
         options = {"ssl_context": certificate.server}
@@ -272,7 +292,9 @@ def test_a_broker_that_runs_is_well_unless_it_refuses_the_password(monkeypatch, 
     assert found_by(check_broker) == []
     monkeypatch.setenv("STORYWIRE_BROKER_URL", f"amqp://nobody:hunter2@{address}")
     ((status, problem, advice),) = found_by(check_broker)
-    assert (status, "refuses us" in problem, "hunter2" in problem) == ("fault", True, False), problem
+    assert (status, "refuses us" in problem, "hunter2" in problem) == ("fault", True, False), (
+        problem
+    )
     assert "Check user, password" in advice
     assert "pika" not in capfd.readouterr().err
 
@@ -379,7 +401,9 @@ def test_bad_settings_are_told_in_the_same_form(story, monkeypatch):
 def test_an_empty_postgresql_database_is_not_called_old(story, postgres_site_url, monkeypatch):
     monkeypatch.setenv("STORYWIRE_DATABASE_URL", postgres_site_url)
     monkeypatch.setenv("STORYWIRE_SECRET_KEY", "x" * 40)
-    assert findings(story, "database") == [("fault", "The database has no tables yet.", "Run `storywire init`.")]
+    assert findings(story, "database") == [
+        ("fault", "The database has no tables yet.", "Run `storywire init`.")
+    ]
     assert "has no tables yet. Run `storywire init`." in story("entry", "list", code=78).stderr
     story("init")
     assert findings(story, "database") == []

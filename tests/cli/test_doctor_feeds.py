@@ -1,4 +1,6 @@
-"""The feed doctor before a service behind a proxy that may spoil what it hands on; a healthy one is looked at in `test_readers.py`."""
+"""The feed doctor before a service behind a proxy that may spoil what it hands on; a healthy one is
+looked at in `test_readers.py`.
+"""
 
 import json
 import logging
@@ -39,7 +41,9 @@ class Front:
             clock.forward(minutes=1)
             entry = room.post(title=title, byline=("Ines",), tags=("Dykes",))
         clock.forward(minutes=1)
-        retract(self.db, room.actor, entry.uid, entry.version, Change(RevisionKind.RETRACTION, "No."))
+        retract(
+            self.db, room.actor, entry.uid, entry.version, Change(RevisionKind.RETRACTION, "No.")
+        )
         self.server = make_server("127.0.0.1", 0, self, threaded=True)
         self.url, self.spoil = f"http://127.0.0.1:{self.server.port}", None
         settings = load_settings(base_url=self.url, secret_key="k" * 32)
@@ -82,7 +86,9 @@ def front(_front):
 
 
 def header(name, value=None, *, method=None, status=None):
-    """A proxy that sets a field, or drops it; for requests of one method, and with another status, if they are given."""
+    """A proxy that sets a field, or drops it; for requests of one method, and with another status,
+    if they are given.
+    """
 
     def spoil(path, asked, answer):
         if method in (None, asked):
@@ -98,7 +104,12 @@ def body(change, part=".xml"):
     """A proxy that changes what it sends from addresses with that part, plain."""
 
     def spoil(path, asked, answer):
-        if part in path and "Content-Encoding" not in answer.headers and answer.status_code == 200 and asked == "GET":
+        if (
+            part in path
+            and "Content-Encoding" not in answer.headers
+            and answer.status_code == 200
+            and asked == "GET"
+        ):
             answer.data = change(answer.data)
 
     return spoil
@@ -123,7 +134,10 @@ def twice(data):
 def test_a_feed_with_archives_and_a_withdrawn_entry_is_well(front, fmt):
     report = front.visit().look_at(FLOODS, fmt)
     assert (report.findings, report.verdict, report.entries, report.archives) == ([], "ok", 2, 2)
-    assert (report.newest["title"], report.newest["authors"]) == ("Withdrawn", [] if fmt is Format.ATOM else ["Storywire"])
+    assert (report.newest["title"], report.newest["authors"]) == (
+        "Withdrawn",
+        [] if fmt is Format.ATOM else ["Storywire"],
+    )
 
 
 @pytest.mark.parametrize(
@@ -167,9 +181,17 @@ def test_ids_and_dates_must_be_those_of_other_formats_and_of_the_last_time(front
     before = front.visit()
     assert before.look_at(FLOODS, Format.ATOM).findings == []
     last_time = deepcopy(before.seen)
-    front.spoil = body(lambda data: data.replace(b'<guid isPermaLink="false">tag:news', b'<guid isPermaLink="false">tag:olds'))
+    front.spoil = body(
+        lambda data: data.replace(
+            b'<guid isPermaLink="false">tag:news', b'<guid isPermaLink="false">tag:olds'
+        )
+    )
     for visit in (before, front.visit(last_time)):
-        told = [finding.text for finding in visit.look_at(FLOODS, Format.RSS).findings if "readers show it again" in finding.text]
+        told = [
+            finding.text
+            for finding in visit.look_at(FLOODS, Format.RSS).findings
+            if "readers show it again" in finding.text
+        ]
         assert len(told) == 5
     front.spoil = body(lambda data: data.replace(b"08:04:00 +0000", b"08:03:30 +0000"))
     told = front.visit(last_time).look_at(FLOODS, Format.RSS).findings
@@ -196,8 +218,13 @@ def test_the_command_looks_at_a_whole_site_and_remembers(front, tmp_path, monkey
     assert len(seen["/streams/floods/"]) == 6  # five entries and the feed's own id
     front.spoil = lose("/floods/rss.xml")
     told = run("floods", code=1)
-    assert "bad: It answers 404 instead of 200: let the proxy pass it on, or report it.  In /streams/floods/rss.xml." in told
+    assert (
+        "bad: It answers 404 instead of 200: let the proxy pass it on, or report it.  In"
+        " /streams/floods/rss.xml." in told
+    )
     assert json.loads((tmp_path / "feeds-seen.json").read_text()) == seen
-    assert run("--url", "http://127.0.0.1:9", code=1).startswith("Error: http://127.0.0.1:9 does not answer: start the service")
+    assert run("--url", "http://127.0.0.1:9", code=1).startswith(
+        "Error: http://127.0.0.1:9 does not answer: start the service"
+    )
     (tmp_path / "feeds-seen.json").write_text("{")
     assert "delete it to begin anew" in run("floods", code=1)

@@ -35,7 +35,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [("serve",), ("init",), ("doctor",), ("entry", "list"), ("worker",), ("demo",)])
+@pytest.mark.parametrize(
+    "command", [("serve",), ("init",), ("doctor",), ("entry", "list"), ("worker",), ("demo",)]
+)
 def test_a_settings_file_that_is_missing_is_refused(folder, monkeypatch, command):
     monkeypatch.setenv("STORYWIRE_CONFIG", str(folder / "typo.toml"))
     assert "typo.toml cannot be read: No such file or directory" in run(*command)
@@ -81,9 +83,14 @@ def test_a_site_that_is_there_is_served_from_any_folder(folder):
     refuse_accidental_site(load_settings())
 
 
-@pytest.mark.parametrize("trace", ["storywire.sqlite3-wal", "storywire.sqlite3.before-0005", "storywire.sqlite3.send-mark"])
+@pytest.mark.parametrize(
+    "trace",
+    ["storywire.sqlite3-wal", "storywire.sqlite3.before-0005", "storywire.sqlite3.send-mark"],
+)
 @pytest.mark.parametrize("command", [("serve",), ("init",), ("demo",)])
-def test_no_new_site_is_made_where_the_database_of_one_is_missing(folder, monkeypatch, trace, command):
+def test_no_new_site_is_made_where_the_database_of_one_is_missing(
+    folder, monkeypatch, trace, command
+):
     monkeypatch.setenv("STORYWIRE_DATA_DIR", str(folder))
     (folder / trace).touch()
     refused = run(*command)
@@ -135,7 +142,9 @@ def test_another_key_is_refused(folder, monkeypatch, how, command):
     assert "set up with another key" in CliRunner().invoke(main, ["doctor"]).output
 
 
-@pytest.mark.parametrize("how", ["a secret.key of another site", "another STORYWIRE_SECRET_KEY", "none"])
+@pytest.mark.parametrize(
+    "how", ["a secret.key of another site", "another STORYWIRE_SECRET_KEY", "none"]
+)
 def test_a_lost_key_can_be_replaced_on_purpose(folder, monkeypatch, how):
     run("init", code=0)
     (folder / "var" / "secret.key").unlink()

@@ -30,5 +30,9 @@ def test_a_question_that_is_broken_off_at_the_start_is_no_freeze():
 def test_a_process_that_never_answers_is_frozen():
     frozen = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        Watch(HealthCheck(interval=0.01, timeout=0.01, start_seconds=0.01), silent.getsockname()[:2], frozen.set)
+        Watch(
+            HealthCheck(interval=0.01, timeout=0.01, start_seconds=0.01),
+            silent.getsockname()[:2],
+            frozen.set,
+        )
         assert frozen.wait(20)

@@ -14,14 +14,25 @@ from service import Site
 
 def imported(site, *args, **options):
     """What an import says in JSON; ``code`` is 1 where it refused a row."""
-    return json.loads(site("subscriber", "import", *args, "--confirmed", "--json", **options).stdout)
+    return json.loads(
+        site("subscriber", "import", *args, "--confirmed", "--json", **options).stdout
+    )
 
 
 def test_a_file_is_imported_and_what_was_not_taken_is_reported(site, tmp_path):
     text = '\ufeffName;Email;Language\r\nAnn;ann@example.org;de\r\n"two\r\nlines";bob@example.org\r\n\r\nno;x@y\r\nEve;ANN@example.org\r\n'
     (tmp_path / "readers.csv").write_text(text, "utf-8")
-    nothing = dict.fromkeys(("already", "suppressed", "left", "kept_out", "unconfirmed", "confirmed_here"), 0)
-    told = {**nothing, "added": 2, "duplicate": 1, "invalid": 1, "dry_run": False, "report": "readers.csv.report.csv"}
+    nothing = dict.fromkeys(
+        ("already", "suppressed", "left", "kept_out", "unconfirmed", "confirmed_here"), 0
+    )
+    told = {
+        **nothing,
+        "added": 2,
+        "duplicate": 1,
+        "invalid": 1,
+        "dry_run": False,
+        "report": "readers.csv.report.csv",
+    }
     assert imported(site, "readers.csv", "--dry-run", code=1) == told | {"dry_run": True}
     assert site("subscriber", "list").output == "No subscribers yet: `storywire subscriber add`.\n"
     assert imported(site, "readers.csv", code=1) == told
@@ -44,7 +55,10 @@ def test_a_clean_list_from_standard_input_leaves_no_report(site):
         ("", "`email`"),
         ("name\nann@example.org\n".encode("utf-16"), "`email`"),
         ('email\nann@example.org\n"bob@example.org\n' + "x\n" * 70_000, "Line"),
-        ('name,email\nAnn,ann@example.org\n"Bob,bob@example.org\nEve,eve@example.org\n', "never closed"),
+        (
+            'name,email\nAnn,ann@example.org\n"Bob,bob@example.org\nEve,eve@example.org\n',
+            "never closed",
+        ),
     ],
 )
 def test_a_file_that_is_no_list_says_why(site, text, said):
@@ -52,16 +66,26 @@ def test_a_file_that_is_no_list_says_why(site, text, said):
 
 
 def test_what_is_not_utf8_says_so_line_by_line_and_proof_is_kept(site, tmp_path):
-    lines = b"\xef\xbb\xbfemail,consent\nj\xf6rg@example.org,x\nann@example.org,Form\0 7\nb\0ob@example.org,\neve@example.org,\n"
+    lines = (
+        b"\xef\xbb\xbfemail,consent\nj\xf6rg@example.org,x\nann@example.org,Form\0"
+        b" 7\nb\0ob@example.org,\neve@example.org,\n"
+    )
     (tmp_path / "list.csv").write_bytes(lines)
-    assert {name: number for name, number in imported(site, "list.csv", "--consent", "fair of May", code=1).items() if number} == {
+    assert {
+        name: number
+        for name, number in imported(site, "list.csv", "--consent", "fair of May", code=1).items()
+        if number
+    } == {
         "added": 2,
         "invalid": 2,
         "report": "list.csv.report.csv",
     }
     report = (tmp_path / "list.csv.report.csv").read_text("utf-8")
     assert "UTF-8" in report and "control character U+0000" in report
-    shown = [json.loads(site("subscriber", "show", f"{name}@example.org", "--json").stdout)["consent"] for name in ("ann", "eve")]
+    shown = [
+        json.loads(site("subscriber", "show", f"{name}@example.org", "--json").stdout)["consent"]
+        for name in ("ann", "eve")
+    ]
     assert [consent["said"] for consent in shown] == ["Form 7", "fair of May"]
 
 
@@ -77,15 +101,39 @@ BOM = "\ufeff"
 @pytest.mark.parametrize(
     ("content", "emails"),
     [
-        pytest.param((BOM + "email\tname\r\nb1@example.org\t\u00c4nne\r\n").encode("utf-16-le"), ["b1"], id="utf-16, little"),
-        pytest.param((BOM + "email\tname\r\nb1@example.org\t\u00c4nne\r\n").encode("utf-16-be"), ["b1"], id="utf-16, big"),
-        pytest.param("email;name\r\nb1@example.org;x\r\n".encode("utf-16-le"), ["b1"], id="utf-16, little, no mark"),
-        pytest.param("email;name\r\nb1@example.org;x\r\n".encode("utf-16-be"), ["b1"], id="utf-16, big, no mark"),
-        pytest.param((BOM + "email\r\nb1@example.org\r\n").encode(), ["b1"], id="utf-8 with a mark"),
+        pytest.param(
+            (BOM + "email\tname\r\nb1@example.org\t\u00c4nne\r\n").encode("utf-16-le"),
+            ["b1"],
+            id="utf-16, little",
+        ),
+        pytest.param(
+            (BOM + "email\tname\r\nb1@example.org\t\u00c4nne\r\n").encode("utf-16-be"),
+            ["b1"],
+            id="utf-16, big",
+        ),
+        pytest.param(
+            "email;name\r\nb1@example.org;x\r\n".encode("utf-16-le"),
+            ["b1"],
+            id="utf-16, little, no mark",
+        ),
+        pytest.param(
+            "email;name\r\nb1@example.org;x\r\n".encode("utf-16-be"),
+            ["b1"],
+            id="utf-16, big, no mark",
+        ),
+        pytest.param(
+            (BOM + "email\r\nb1@example.org\r\n").encode(), ["b1"], id="utf-8 with a mark"
+        ),
         pytest.param("sep=;\r\nemail;name\r\nc1@example.org;x\r\n", ["c1"], id="sep line"),
         pytest.param('"sep=|"\nemail|name\nc1@example.org|x\n', ["c1"], id="sep line in quotes"),
-        pytest.param(("sep=\t\r\nname\temail\r\nx\tc1@example.org\r\n").encode("utf-16"), ["c1"], id="sep line, utf-16"),
-        pytest.param('"Email Address","First Name"\r\nd1@example.org,Ann\r\n', ["d1"], id="mailchimp"),
+        pytest.param(
+            ("sep=\t\r\nname\temail\r\nx\tc1@example.org\r\n").encode("utf-16"),
+            ["c1"],
+            id="sep line, utf-16",
+        ),
+        pytest.param(
+            '"Email Address","First Name"\r\nd1@example.org,Ann\r\n', ["d1"], id="mailchimp"
+        ),
         pytest.param(
             "email\r\nh1@example.org\u00a0\r\n\u200bh2@example.org\r\nh3@example.org\u200b\r\n\ufeffh4@example.org\r\n"
             "h5@example.org\u2060\r\n\u202ah7@example.org\u202c\r\n",
@@ -93,11 +141,14 @@ BOM = "\ufeff"
             id="invisible",
         ),
         pytest.param(
-            'email\r\nAnn Li <i1@example.org>\r\n"""Li, Ann"" <i2@example.org>"\r\n<i3@example.org>\r\nmailto:i4@example.org\r\n',
+            'email\r\nAnn Li <i1@example.org>\r\n"""Li, Ann""'
+            ' <i2@example.org>"\r\n<i3@example.org>\r\nmailto:i4@example.org\r\n',
             ["i1", "i2", "i3", "i4"],
             id="name and address",
         ),
-        pytest.param("email\r\n'k2@example.org\r\n'k1@example.org'\r\n", ["k1", "k2"], id="apostrophe"),
+        pytest.param(
+            "email\r\n'k2@example.org\r\n'k1@example.org'\r\n", ["k1", "k2"], id="apostrophe"
+        ),
     ],
 )
 def test_lists_are_read_as_spreadsheets_and_providers_write_them(site, content, emails):
@@ -107,17 +158,34 @@ def test_lists_are_read_as_spreadsheets_and_providers_write_them(site, content, 
 
 
 def test_languages_of_lists_are_tags(site):
-    wanted = {"de_DE": "de", "de-AT": "de-AT", "DE": "de", "deu": "de", "pt_BR.UTF-8": "pt", "en_GB": "en-GB", "Deutsch!": "en"}
+    wanted = {
+        "de_DE": "de",
+        "de-AT": "de-AT",
+        "DE": "de",
+        "deu": "de",
+        "pt_BR.UTF-8": "pt",
+        "en_GB": "en-GB",
+        "Deutsch!": "en",
+    }
     rows = "".join(f"y{number}@example.org,{language}\n" for number, language in enumerate(wanted))
     assert imported(site, "-", input=f"email,language\n{rows}")["added"] == len(wanted)
     for number, language in enumerate(wanted.values()):
-        assert json.loads(site("subscriber", "show", f"y{number}@example.org", "--json").stdout)["language"] == language
+        assert (
+            json.loads(site("subscriber", "show", f"y{number}@example.org", "--json").stdout)[
+                "language"
+            ]
+            == language
+        )
 
 
 def test_a_list_with_bad_rows_takes_the_others_and_exits_with_1(site, tmp_path):
-    told = imported(site, "-", input="email,status\nann@example.org,enabled\nbob@example.org,whatever\n", code=1)
+    told = imported(
+        site, "-", input="email,status\nann@example.org,enabled\nbob@example.org,whatever\n", code=1
+    )
     assert (told["added"], told["invalid"]) == (1, 1)
-    assert "'whatever' is not a status that is known" in Path("subscribers.csv.report.csv").read_text()
+    assert (
+        "'whatever' is not a status that is known" in Path("subscribers.csv.report.csv").read_text()
+    )
 
 
 @pytest.mark.slow

@@ -13,7 +13,12 @@ from cli.lazy import LazyCommand
 from cli.main import main
 
 GROUPS = (main, alert, doctor)
-LAZY = [command for group in GROUPS for command in group.commands.values() if isinstance(command, LazyCommand)]
+LAZY = [
+    command
+    for group in GROUPS
+    for command in group.commands.values()
+    if isinstance(command, LazyCommand)
+]
 HEAVY = {"PIL", "alembic", "apprise", "email_validator", "flask", "jinja2", "pika", "psycopg"}
 RENDERS = ["entry", "add", "floods", "--title", "River rising"]
 COMMANDS = (
@@ -40,8 +45,16 @@ for args in json.load(sys.stdin):
 
 
 def test_commands_import_no_package_that_they_do_not_need(story):
-    """In one process, where what a command imported is there for those after it: the first that shows a package needs it."""
-    run = subprocess.run([sys.executable, "-c", RUN], input=json.dumps(COMMANDS), capture_output=True, text=True, check=True)
+    """In one process, where what a command imported is there for those after it: the first that
+    shows a package needs it.
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", RUN],
+        input=json.dumps(COMMANDS),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     for args, line in zip(COMMANDS, run.stdout.splitlines(), strict=True):
         packages = set(json.loads(line))
         assert packages.isdisjoint(HEAVY if args == RENDERS else HEAVY | {"markdown_it"}), args

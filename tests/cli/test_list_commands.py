@@ -9,12 +9,18 @@ def told(site, *args):
 
 
 def test_a_list_goes_out_as_it_came_in_and_a_page_at_a_time(story, tmp_path):
-    (tmp_path / "in.csv").write_text("email,language,consent\nann@example.org,de,Form 7\nbob@example.org,,\n", "utf-8")
+    (tmp_path / "in.csv").write_text(
+        "email,language,consent\nann@example.org,de,Form 7\nbob@example.org,,\n", "utf-8"
+    )
     story("subscriber", "import", "in.csv", "--confirmed", "--stream", "floods")
     story("subscriber", "add", "eve@example.org", "--confirmed")
     first = told(story, "list", "--limit", "1")
     rest = told(story, "list", "--after", str(first[0]["id"]))
-    assert [one["email"] for one in first + rest] == ["ann@example.org", "bob@example.org", "eve@example.org"]
+    assert [one["email"] for one in first + rest] == [
+        "ann@example.org",
+        "bob@example.org",
+        "eve@example.org",
+    ]
     story("subscriber", "export", "out.csv", "--stream", "floods")
     assert (tmp_path / "out.csv").stat().st_mode & 0o077 == 0
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text("utf-8").splitlines()))
@@ -40,7 +46,9 @@ def test_one_subscriber_is_shown_suppressed_let_go_and_forgotten(story):
     story("subscriber", "add", "ann@example.org", "--confirmed", "--stream", "floods")
     assert told(story, "show", "Ann@example.org")["follows"] == ["floods"]
     assert "Nothing was sent yet" in story("subscriber", "show", "ann@example.org").output
-    assert told(story, "suppress", "ann@example.org", "--reason", "asked us")["state"] == "suppressed"
+    assert (
+        told(story, "suppress", "ann@example.org", "--reason", "asked us")["state"] == "suppressed"
+    )
     assert "asked us" in story("subscriber", "add", "ann@example.org", "--confirmed", code=1).stderr
     assert told(story, "unsuppress", "ann@example.org")["state"] == "confirmed"
     assert "Add --yes" in story("subscriber", "erase", "ann@example.org", code=1).stderr

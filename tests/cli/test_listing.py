@@ -33,7 +33,11 @@ def test_a_list_says_when_it_is_cut_and_can_be_read_whole(story, monkeypatch, pa
         array = json.loads(exact.stdout)
         assert exact.stdout == json.dumps(array, ensure_ascii=False, indent=2) + "\n"
         lines = story(noun, "list", "--all", "--ndjson").stdout.splitlines()
-        assert list(map(json.loads, lines)) == array == json.loads(story(noun, "list", "--all", "--json").stdout)
+        assert (
+            list(map(json.loads, lines))
+            == array
+            == json.loads(story(noun, "list", "--all", "--json").stdout)
+        )
         assert json.loads(story(noun, "list", "--limit", "2", "--json").stdout) == array[:2]
 
 
@@ -46,20 +50,56 @@ def test_an_empty_list_is_an_empty_array(story):
 def test_an_entry_and_a_story_are_shown_with_their_text(story, tmp_path):
     (tmp_path / "body.md").write_text("**Six** metres\n", "utf-8")
     uid = story(
-        "entry", "add", "floods", "--title", "River rising", "--by", "Ann Vale", "--body-file", "body.md", "--tag", "Dykes"
+        "entry",
+        "add",
+        "floods",
+        "--title",
+        "River rising",
+        "--by",
+        "Ann Vale",
+        "--body-file",
+        "body.md",
+        "--tag",
+        "Dykes",
     ).output.strip()
-    story("entry", "edit", uid, "--title", "River falls", "--kind", "correction", "--note", "It falls.")
+    story(
+        "entry",
+        "edit",
+        uid,
+        "--title",
+        "River falls",
+        "--kind",
+        "correction",
+        "--note",
+        "It falls.",
+    )
     shown = json.loads(story("entry", "show", uid, "--json").stdout)
-    assert (shown["title"], shown["body"], shown["url"].rpartition("/")[2]) == ("River falls", "**Six** metres", uid)
-    assert [(one["no"], one["kind"], one["note"]) for one in shown["revisions"]] == [(2, "correction", "It falls."), (1, "publish", "")]
+    assert (shown["title"], shown["body"], shown["url"].rpartition("/")[2]) == (
+        "River falls",
+        "**Six** metres",
+        uid,
+    )
+    assert [(one["no"], one["kind"], one["note"]) for one in shown["revisions"]] == [
+        (2, "correction", "It falls."),
+        (1, "publish", ""),
+    ]
     assert shown["contributors"] == [
-        {"name": "Ann Vale", "slug": "ann-vale", "url": "http://127.0.0.1:8000/contributors/ann-vale", "own_url": ""}
+        {
+            "name": "Ann Vale",
+            "slug": "ann-vale",
+            "url": "http://127.0.0.1:8000/contributors/ann-vale",
+            "own_url": "",
+        }
     ]
     text = story("entry", "show", uid).stdout
     assert "River falls" in text and "**Six** metres" in text and "It falls." in text
     story("stream", "edit", "floods", "--overview-file", "-", input="Since *Monday*.")
     value = json.loads(story("stream", "show", "floods", "--json").stdout)
-    assert (value["overview"], value["entries"], [one["slug"] for one in value["contributors"]]) == ("Since *Monday*.", 1, ["ann-vale"])
+    assert (
+        value["overview"],
+        value["entries"],
+        [one["slug"] for one in value["contributors"]],
+    ) == ("Since *Monday*.", 1, ["ann-vale"])
     assert "Since *Monday*." in story("stream", "show", "floods").stdout
     for noun in ("entry", "stream"):
         assert "There is no" in story(noun, "show", "nonesuch", code=1).stderr

@@ -16,7 +16,8 @@ pytestmark = pytest.mark.processes
 class Catcher:
     def __init__(self, folder):
         self.folder = folder
-        with listen("127.0.0.1", 0) as listener:  # open from now on, so a sender can come before the process is up
+        # open from now on, so a sender can come before the process is up
+        with listen("127.0.0.1", 0) as listener:
             self.port = listener.getsockname()[1]
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "cli.process.mail_catcher", str(folder)],
@@ -44,7 +45,11 @@ def start_catcher(tmp_path):
 
 def mail(subject="River rising"):
     message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = "Courier <news@example.org>", "reader@example.org", subject
+    message["From"], message["To"], message["Subject"] = (
+        "Courier <news@example.org>",
+        "reader@example.org",
+        subject,
+    )
     message.set_content("The river rises.\n.\n..dots\n")
     message.add_alternative("<p>The river <b>rises</b>.</p>", subtype="html")
     return message
@@ -53,7 +58,9 @@ def mail(subject="River rising"):
 def test_a_message_is_on_the_disk_when_the_sender_hears_250(start_catcher):
     catcher = start_catcher()
     with catcher.connect() as smtp:
-        smtp.send_message(mail(), "bounce@example.org", ["reader@example.org", "hidden@example.org"])
+        smtp.send_message(
+            mail(), "bounce@example.org", ["reader@example.org", "hidden@example.org"]
+        )
         catcher.process.kill()
     (line,) = caught(catcher.folder)
     message = read_caught(catcher.folder, line.id)
@@ -79,7 +86,9 @@ def test_addresses_and_headers_may_be_utf8(start_catcher):
         smtp.ehlo()
         assert {"smtputf8", "8bitmime"} <= smtp.esmtp_features.keys()
         content = "Subject: Hochwasser – Überblick\r\n\r\nÜ".encode()
-        smtp.sendmail("redaktion@example.org", ["leser@exämple.org"], content, ["SMTPUTF8", "BODY=8BITMIME"])
+        smtp.sendmail(
+            "redaktion@example.org", ["leser@exämple.org"], content, ["SMTPUTF8", "BODY=8BITMIME"]
+        )
     (line,) = caught(catcher.folder)
     assert (line.subject, line.envelope_to) == ("Hochwasser – Überblick", ("leser@exämple.org",))
     assert read_caught(catcher.folder, line.id).text == "Ü\r\n"

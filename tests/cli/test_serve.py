@@ -27,7 +27,10 @@ def free_port():
 
 @pytest.fixture
 def environment(tmp_path):
-    return os.environ | {"STORYWIRE_DATA_DIR": str(tmp_path / "var"), "STORYWIRE_PORT": str(free_port())}
+    return os.environ | {
+        "STORYWIRE_DATA_DIR": str(tmp_path / "var"),
+        "STORYWIRE_PORT": str(free_port()),
+    }
 
 
 @pytest.fixture
@@ -37,7 +40,16 @@ def storywire(environment, tmp_path):
 
     def start(*arguments):
         command = [sys.executable, "-P", "-m", "cli.main", *arguments]
-        started.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        started.append(
+            subprocess.Popen(
+                command,
+                env=environment,
+                cwd=tmp_path,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
         return started[-1]
 
     yield start
@@ -50,7 +62,9 @@ def get(environment, path):
     """The answer as soon as the service gives one."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", int(environment["STORYWIRE_PORT"]), timeout=PATIENCE)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", int(environment["STORYWIRE_PORT"]), timeout=PATIENCE
+        )
         try:
             connection.request("GET", path)
             response = connection.getresponse()
@@ -129,7 +143,8 @@ def test_callers_who_never_finish_their_forms_keep_nobody_out(storywire, environ
     storywire("serve")
     assert get(environment, "/healthz")[0] == 200
     address = ("127.0.0.1", int(environment["STORYWIRE_PORT"]))
-    slow = [socket.create_connection(address) for _ in range(6)]  # three times the threads that answer
+    # three times the threads that answer
+    slow = [socket.create_connection(address) for _ in range(6)]
     for connection in slow:
         connection.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\ne")
     began = time.monotonic()

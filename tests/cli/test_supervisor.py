@@ -17,19 +17,37 @@ ENDED = "(all processes have ended)"
 
 
 def test_restarts_come_later_and_later_up_to_half_a_minute():
-    assert [restart_delay(deaths) for deaths in (1, 2, 3, 4, 5, 6, 7, 5000)] == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert [restart_delay(deaths) for deaths in (1, 2, 3, 4, 5, 6, 7, 5000)] == [
+        1,
+        2,
+        4,
+        8,
+        16,
+        30,
+        30,
+        30,
+    ]
 
 
 def test_a_port_in_use_is_one_sentence():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(CannotStart, match=rf"^Port {port} on 127\.0\.0\.1 is in use; choose another with STORYWIRE_PORT\.$"):
+        with pytest.raises(
+            CannotStart,
+            match=rf"^Port {port} on 127\.0\.0\.1 is in use; choose another with STORYWIRE_PORT\.$",
+        ):
             listen("127.0.0.1", port)
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "192.0.2.1"])
 def test_a_host_that_is_not_ours_is_one_sentence(host):
-    with pytest.raises(CannotStart, match=rf"^Cannot listen on {host} port 8000 \([^()]+\); change STORYWIRE_HOST or STORYWIRE_PORT\.$"):
+    with pytest.raises(
+        CannotStart,
+        match=(
+            rf"^Cannot listen on {host} port 8000 \([^()]+\); change STORYWIRE_HOST or"
+            r" STORYWIRE_PORT\.$"
+        ),
+    ):
         listen(host, 8000)
 
 
@@ -63,13 +81,19 @@ def test_ctrl_c_reaches_the_supervisor_alone_and_drains_once(start_service):
     service.started()
     service.get()
     os.killpg(service.process.pid, signal.SIGINT)
-    assert sorted(service.hear_until(ENDED)) == sorted(["web ended", "worker ended", "catcher ended", ENDED])
+    assert sorted(service.hear_until(ENDED)) == sorted(
+        ["web ended", "worker ended", "catcher ended", ENDED]
+    )
     assert service.result() == (0, "")
 
 
 @pytest.mark.processes
-def test_children_that_are_told_to_stop_many_times_drain_all_the_same(start_service, held_call, gate):
-    """As under a service manager that signals every process, while the supervisor signals its children too."""
+def test_children_that_are_told_to_stop_many_times_drain_all_the_same(
+    start_service, held_call, gate
+):
+    """As under a service manager that signals every process, while the supervisor signals its
+    children too.
+    """
     service = start_service()
     children = service.started()
     web = service.get()["pid"]
@@ -115,7 +139,9 @@ def test_no_process_outlives_a_killed_supervisor(start_service):
     service.started()
     service.get()
     service.send(signal.SIGKILL)
-    assert sorted(service.hear_until(ENDED)) == sorted(["web ended", "worker ended", "catcher ended", ENDED])
+    assert sorted(service.hear_until(ENDED)) == sorted(
+        ["web ended", "worker ended", "catcher ended", ENDED]
+    )
 
 
 @pytest.mark.slow
@@ -125,7 +151,8 @@ def test_not_even_a_process_that_hangs_outlives_a_killed_supervisor(start_servic
     service.started()
     held_call(service)
     service.send(signal.SIGKILL)
-    assert sorted(service.hear_until(ENDED)) == sorted(["worker ended", "catcher ended", ENDED])  # and web never said so
+    # and web never said so
+    assert sorted(service.hear_until(ENDED)) == sorted(["worker ended", "catcher ended", ENDED])
 
 
 @pytest.mark.processes
@@ -140,19 +167,30 @@ def test_a_killed_web_process_is_replaced_and_callers_wait_meanwhile(start_servi
 
 
 @pytest.mark.processes
-def test_a_frozen_web_process_is_replaced_on_the_same_port_and_callers_wait_meanwhile(start_service):
+def test_a_frozen_web_process_is_replaced_on_the_same_port_and_callers_wait_meanwhile(
+    start_service,
+):
     service = start_service(health_seconds=2)
     service.started()
-    eventually(lambda: service.get()["asked"] > 0, what="an answer to the question that may take as long as a start")
+    eventually(
+        lambda: service.get()["asked"] > 0,
+        what="an answer to the question that may take as long as a start",
+    )
     first = service.get()["pid"]
     os.kill(first, signal.SIGSTOP)
-    eventually(lambda: psutil.Process(first).status() == psutil.STATUS_STOPPED, what="the stop of all threads")
+    eventually(
+        lambda: psutil.Process(first).status() == psutil.STATUS_STOPPED,
+        what="the stop of all threads",
+    )
     second = service.get()["pid"]
     assert second != first
     service.send(signal.SIGTERM)
     code, said = service.result()
     assert code == 0
-    assert said.startswith("web did not answer /healthz 3 times running; it is killed\nweb ended with -9; it starts again in 1 s\n")
+    assert said.startswith(
+        "web did not answer /healthz 3 times running; it is killed\nweb ended with -9; it starts"
+        " again in 1 s\n"
+    )
 
 
 @pytest.mark.processes
@@ -171,7 +209,9 @@ def test_a_child_that_cannot_start_ends_the_service_with_its_sentence(start_serv
         service = start_service()
         code, said = service.result()
     assert code == os.EX_CONFIG
-    assert said.startswith(f"Error: Another worker (process {os.getpid()}) already uses {tmp_path}; ")
+    assert said.startswith(
+        f"Error: Another worker (process {os.getpid()}) already uses {tmp_path}; "
+    )
     assert said.count("\n") == 1
     assert service.hear_until(ENDED)[-1] == ENDED
 
@@ -205,7 +245,9 @@ def signals_blocked_by_whoever_started_us():
 @pytest.mark.processes
 @pytest.mark.usefixtures("signals_blocked_by_whoever_started_us")
 def test_a_child_that_dies_young_is_started_until_it_stays(tmp_path):
-    """In this process: the first two deaths are counted, the third start asks the supervisor to stop."""
+    """In this process: the first two deaths are counted, the third start asks the supervisor to
+    stop.
+    """
     script = f"""
 import os, pathlib, signal
 count = pathlib.Path({str(tmp_path)!r}, "starts")
@@ -216,5 +258,10 @@ if starts == 3:
     signal.pause()
 raise SystemExit(starts)
 """
-    assert supervise([ChildSpec("child", [sys.executable, "-c", script])], log=logging.getLogger("test")) == 0
+    assert (
+        supervise(
+            [ChildSpec("child", [sys.executable, "-c", script])], log=logging.getLogger("test")
+        )
+        == 0
+    )
     assert (tmp_path / "starts").read_text() == "xxx"

@@ -10,7 +10,12 @@ from cli.process.worker_lock import FILE, worker_lock
 def test_a_second_worker_is_refused_naming_the_first(tmp_path):
     with (
         worker_lock(tmp_path),
-        pytest.raises(CannotStart, match=rf"^Another worker \(process {os.getpid()}\) already uses .*STORYWIRE_DATA_DIR\.$"),
+        pytest.raises(
+            CannotStart,
+            match=(
+                rf"^Another worker \(process {os.getpid()}\) already uses .*STORYWIRE_DATA_DIR\.$"
+            ),
+        ),
         worker_lock(tmp_path),
     ):
         pytest.fail("two workers on one database")
@@ -50,7 +55,9 @@ def test_a_worker_waits_for_one_that_is_just_ending(tmp_path):
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").touch()
     with (
-        pytest.raises(CannotStart, match=r"^STORYWIRE_DATA_DIR: .*file/var cannot be written: .*\.$"),
+        pytest.raises(
+            CannotStart, match=r"^STORYWIRE_DATA_DIR: .*file/var cannot be written: .*\.$"
+        ),
         worker_lock(tmp_path / "file" / "var"),
     ):
         pytest.fail("no such folder")

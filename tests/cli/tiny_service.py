@@ -1,6 +1,8 @@
-"""A service for the tests of the supervisor: the real parent, web process, lock and lifeline, without a database.
+"""A service for the tests of the supervisor: the real parent, web process, lock and lifeline,
+without a database.
 
-Every process says on standard output what it does, a line each; when all have ended the pipe is at its end.
+Every process says on standard output what it does, a line each; when all have ended the pipe is at
+its end.
 """
 
 import logging
@@ -27,9 +29,13 @@ def serve(settings, drain_seconds="30", health_seconds="10"):
     listener = listen(settings.host, int(os.environ["TINY_PORT"]))
     say(f"port {listener.getsockname()[1]}")
     children = [
-        ChildSpec("web", [sys.executable, __file__, "web"], settings.environment(), listener, health),
+        ChildSpec(
+            "web", [sys.executable, __file__, "web"], settings.environment(), listener, health
+        ),
         ChildSpec("worker", [sys.executable, __file__, "worker"], settings.environment()),
-        ChildSpec("catcher", [sys.executable, __file__, "catcher"], settings.environment(), stop_last=True),
+        ChildSpec(
+            "catcher", [sys.executable, __file__, "catcher"], settings.environment(), stop_last=True
+        ),
     ]
     return supervise(children, log=logging.getLogger("serve"), drain_seconds=float(drain_seconds))
 
@@ -59,7 +65,11 @@ def catcher(_settings):
 
 if __name__ == "__main__":
     try:
-        sys.exit({"serve": serve, "web": web, "worker": worker, "catcher": catcher}[sys.argv[1]](load_settings(), *sys.argv[2:]))
+        sys.exit(
+            {"serve": serve, "web": web, "worker": worker, "catcher": catcher}[sys.argv[1]](
+                load_settings(), *sys.argv[2:]
+            )
+        )
     except CannotStart as exc:
         print(f"Error: {exc}", file=sys.stderr)
         sys.exit(os.EX_CONFIG)

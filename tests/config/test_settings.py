@@ -128,9 +128,15 @@ def test_a_bad_setting_is_named_in_one_sentence(monkeypatch, name, value, says):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("ALLOW_PRIVATE_HOSTS", "chat.lan, Chat_2.lan:8065, 10.0.0.7:80, [::1]:80, [fe80::1], ::1, localhost"),
+        (
+            "ALLOW_PRIVATE_HOSTS",
+            "chat.lan, Chat_2.lan:8065, 10.0.0.7:80, [::1]:80, [fe80::1], ::1, localhost",
+        ),
         ("BLOCKED_MAIL_DOMAINS", "mailinator.com, ru, bücher.example"),
-        *[("SITE_LANGUAGE", tag) for tag in ("en", "de-AT", "pt-BR", "zh-Hant-TW", "ckb", "gsw", "UK")],
+        *[
+            ("SITE_LANGUAGE", tag)
+            for tag in ("en", "de-AT", "pt-BR", "zh-Hant-TW", "ckb", "gsw", "UK")
+        ],
         *[
             ("BROKER_URL", url)
             for url in (
@@ -175,7 +181,9 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path, monkeypatch):
 
 
 REFUSED = [
-    (name, value) for name, field in Settings.model_fields.items() for value in (object(), [], {}, 3.5, "", "\x00", "x" * 400, -1, 10**9)
+    (name, value)
+    for name, field in Settings.model_fields.items()
+    for value in (object(), [], {}, 3.5, "", "\x00", "x" * 400, -1, 10**9)
 ]
 
 
@@ -186,10 +194,14 @@ def test_whatever_a_setting_is_given_no_word_of_a_library_comes_through(name, va
     except BadSettings as caught:
         for problem in caught.problems:
             assert re.match(r"STORYWIRE_[A-Z_]+( |: )[a-z0-9'].*[.?]$", problem), problem
-            assert not re.search(r"(?i)input|valid|pydantic|pattern|instance|Traceback", problem), problem
+            assert not re.search(r"(?i)input|valid|pydantic|pattern|instance|Traceback", problem), (
+                problem
+            )
 
 
-@pytest.mark.parametrize(("line", "says"), [("colour = 1", "COLOUR: no such setting"), ("port = ", "cannot be read")])
+@pytest.mark.parametrize(
+    ("line", "says"), [("colour = 1", "COLOUR: no such setting"), ("port = ", "cannot be read")]
+)
 def test_a_bad_line_of_the_file_is_named(tmp_path, line, says):
     (tmp_path / "storywire.toml").write_text(line)
     with pytest.raises(BadSettings, match=says):
@@ -204,18 +216,33 @@ def test_a_bad_secret_is_not_repeated(monkeypatch):
 
 
 def test_the_example_names_every_setting_with_its_default():
-    lines = [line.removeprefix("# ") for line in EXAMPLE.read_text().splitlines() if line.startswith("# ") and " = " in line]
+    lines = [
+        line.removeprefix("# ")
+        for line in EXAMPLE.read_text().splitlines()
+        if line.startswith("# ") and " = " in line
+    ]
     told = tomllib.loads("\n".join(lines))
     assert set(told) == set(Settings.model_fields)
     defaults = Settings.model_construct()
     for name, value in told.items():
         default = getattr(defaults, name)
         plain = default.get_secret_value() if hasattr(default, "get_secret_value") else default
-        assert value == (",".join(plain) if isinstance(plain, frozenset) else plain if isinstance(plain, int) else str(plain)), name
+        assert value == (
+            ",".join(plain)
+            if isinstance(plain, frozenset)
+            else plain
+            if isinstance(plain, int)
+            else str(plain)
+        ), name
 
 
 def test_a_child_reads_the_same_settings(monkeypatch):
-    settings = load_settings(port=9001, allow_private_hosts="b.lan:80, A.lan", secret_key="x" * 40, mail_url="smtp://u:p@mail")
+    settings = load_settings(
+        port=9001,
+        allow_private_hosts="b.lan:80, A.lan",
+        secret_key="x" * 40,
+        mail_url="smtp://u:p@mail",
+    )
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     assert load_settings() == settings
@@ -223,7 +250,9 @@ def test_a_child_reads_the_same_settings(monkeypatch):
 
 def test_secrets_are_not_shown(monkeypatch):
     urls = {"mail_url": "smtp://user:hunter2@mail", "broker_url": "amqp://user:hunter2@host"}
-    settings = load_settings(secret_key="x" * 40, database_url="postgresql://user:hunter2@host/name", **urls)
+    settings = load_settings(
+        secret_key="x" * 40, database_url="postgresql://user:hunter2@host/name", **urls
+    )
     assert "x" * 40 not in repr(settings)
     assert "hunter2" not in repr(settings)
 

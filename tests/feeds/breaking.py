@@ -43,7 +43,9 @@ def drop(path: str) -> Callable[[Element], None]:
 
 def add(path: str, name: str) -> Callable[[Element], None]:
     prefix, _, local = name.rpartition(":")
-    return lambda feed: etree.SubElement(find(feed, path)[0], f"{{{NAMES[prefix]}}}{local}" if prefix else local)
+    return lambda feed: etree.SubElement(
+        find(feed, path)[0], f"{{{NAMES[prefix]}}}{local}" if prefix else local
+    )
 
 
 def again(path: str) -> Callable[[Element], None]:

@@ -8,7 +8,17 @@ import feedparser
 import pytest
 
 from feeds.cache.renderer import Renderer
-from feeds.document.feed_document import FeedDocument, FeedEntry, Format, Image, Note, Person, Source, Tag, Tombstone
+from feeds.document.feed_document import (
+    FeedDocument,
+    FeedEntry,
+    Format,
+    Image,
+    Note,
+    Person,
+    Source,
+    Tag,
+    Tombstone,
+)
 
 render = Renderer()
 
@@ -68,12 +78,30 @@ def parsed() -> Callable[[FeedDocument, Format], Any]:
 @pytest.fixture(scope="session")
 def documents(make_document: MakeDocument, make_entry: MakeEntry) -> dict[str, FeedDocument]:
     """One of every kind, by name; `full` has everything at once but what cannot be together."""
-    archive, newest = "https://news.example/streams/flood/archive/50-1/", "https://news.example/streams/flood/"
+    archive, newest = (
+        "https://news.example/streams/flood/archive/50-1/",
+        "https://news.example/streams/flood/",
+    )
     people = (Person("Ines Ölander", "https://news.example/contributors/ines"), Person("Jory & Co"))
-    tags = (Tag("key", "Key facts", "https://news.example/tags/key"), Tag("río", "Río", "https://news.example/tags/r%C3%ADo"))
-    bridge = Image("https://news.example/media/a.jpeg", "image/jpeg", 81_234, 1200, 800, 'The "old" bridge', "Ines & <Co>")
+    tags = (
+        Tag("key", "Key facts", "https://news.example/tags/key"),
+        Tag("río", "Río", "https://news.example/tags/r%C3%ADo"),
+    )
+    bridge = Image(
+        "https://news.example/media/a.jpeg",
+        "image/jpeg",
+        81_234,
+        1200,
+        800,
+        'The "old" bridge',
+        "Ines & <Co>",
+    )
     bare = Image("https://news.example/media/b.png?a=1&b=2", "image/png", 0, 1, 1)
-    said = {"dek": "Less < more", "content_html": '<p>First <a href="https://x.example/?a=1&amp;b=2">a</a>.</p>', "authors": people}
+    said = {
+        "dek": "Less < more",
+        "content_html": '<p>First <a href="https://x.example/?a=1&amp;b=2">a</a>.</p>',
+        "authors": people,
+    }
     rich = make_entry(
         "e2",
         **said,
@@ -83,15 +111,27 @@ def documents(make_document: MakeDocument, make_entry: MakeEntry) -> dict[str, F
         notes=(Note("Correction", "1 < 2"), Note("Update", "2 > 1")),
         language="uk",
     )
-    hostile = {"title": "]]> <b>&amp; \x00\ud800\ufffe نهر", "dek": "<script>alert(1)</script>", "content_html": "<p>]]&gt; \x1b 🌊</p>"}
-    source = Source("tag:news.example,2026:flood", "Flood & fire", "https://news.example/streams/flood", NOON)
+    hostile = {
+        "title": "]]> <b>&amp; \x00\ud800\ufffe نهر",
+        "dek": "<script>alert(1)</script>",
+        "content_html": "<p>]]&gt; \x1b 🌊</p>",
+    }
+    source = Source(
+        "tag:news.example,2026:flood", "Flood & fire", "https://news.example/streams/flood", NOON
+    )
     pictured = make_entry("e3", **said, images=(bridge, bare), stream=source.id)
-    gone = Tombstone("tag:news.example,2026:e9", NOON, "Wrong <place>"), Tombstone("tag:news.example,2026:e8", NOON)
+    gone = (
+        Tombstone("tag:news.example,2026:e9", NOON, "Wrong <place>"),
+        Tombstone("tag:news.example,2026:e8", NOON),
+    )
     return {
         "empty": make_document(),
         "complete": make_document(make_entry(), complete=True, dek="As it rises"),
         "quiet": make_document(make_entry(language="uk"), max_age=900),
-        "hostile": make_document(make_entry(**hostile, link="javascript:alert(1)", authors=(Person("\x07A<b>"),)), **{"title": "<&>\x00"}),
+        "hostile": make_document(
+            make_entry(**hostile, link="javascript:alert(1)", authors=(Person("\x07A<b>"),)),
+            **{"title": "<&>\x00"},
+        ),
         "archive": make_document(
             rich,
             archive=True,
@@ -100,7 +140,9 @@ def documents(make_document: MakeDocument, make_entry: MakeEntry) -> dict[str, F
             previous_folder_url=archive,
             current_folder_url=newest,
         ),
-        "withdrawn": make_document(make_entry("e9", title="Withdrawn", dek="Wrong place"), tombstones=gone),
+        "withdrawn": make_document(
+            make_entry("e9", title="Withdrawn", dek="Wrong place"), tombstones=gone
+        ),
         "full": make_document(
             pictured,
             rich,

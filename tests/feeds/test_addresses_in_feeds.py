@@ -1,4 +1,6 @@
-"""Nothing that an editor may type makes a feed invalid: every address in it keeps the grammar of RFC 3986."""
+"""Nothing that an editor may type makes a feed invalid: every address in it keeps the grammar of
+RFC 3986.
+"""
 
 import json
 import re
@@ -24,8 +26,12 @@ PAGE = "https://news.example/streams/flood/entries/e1"
 _PCHAR = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})"
 _HOST = r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*)"
 _AUTHORITY = rf"(?:(?:[A-Za-z0-9._~!$&'()*+,;=:-]|%[0-9A-Fa-f]{{2}})*@)?{_HOST}(?::[0-9]*)?"
-_PATH = rf"(?://{_AUTHORITY}(?:/{_PCHAR}*)*|/(?:{_PCHAR}+(?:/{_PCHAR}*)*)?|{_PCHAR}+(?:/{_PCHAR}*)*|)"
-URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:{_PATH}(?:\?(?:{_PCHAR}|[/?])*)?(?:#(?:{_PCHAR}|[/?])*)?")
+_PATH = (
+    rf"(?://{_AUTHORITY}(?:/{_PCHAR}*)*|/(?:{_PCHAR}+(?:/{_PCHAR}*)*)?|{_PCHAR}+(?:/{_PCHAR}*)*|)"
+)
+URI = re.compile(
+    rf"[A-Za-z][A-Za-z0-9+.-]*:{_PATH}(?:\?(?:{_PCHAR}|[/?])*)?(?:#(?:{_PCHAR}|[/?])*)?"
+)
 
 PIECES = [
     *"[]{}|^`\\\"<>% #?&:@/'().,;*_~-", "%zz", "%41",
@@ -34,7 +40,12 @@ PIECES = [
     "]]>", "&amp;", "/a?b[]=1", "..",
 ]  # fmt: skip
 text = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=8).map("".join)
-link = st.one_of(text, text.map("https://x.example/".__add__), text.map("https://".__add__), text.map("HTTPS://x.example?".__add__))
+link = st.one_of(
+    text,
+    text.map("https://x.example/".__add__),
+    text.map("https://".__add__),
+    text.map("HTTPS://x.example?".__add__),
+)
 address = st.one_of(link, text)
 
 
@@ -42,18 +53,37 @@ def addresses_in(body, fmt):
     """Every address that a document names outside and inside its texts."""
     if fmt is Format.JSON:
         feed = json.loads(body)
-        yield from strings(feed, lambda key: key == "url" or key.endswith("_url") or key in {"image", "icon", "favicon"})
+        yield from strings(
+            feed,
+            lambda key: key == "url" or key.endswith("_url") or key in {"image", "icon", "favicon"},
+        )
         texts = [item.get("content_html", "") for item in feed["items"]]
     else:
         root = ElementTree.fromstring(body)
         for element in root.iter():
-            yield from (value for name, value in element.attrib.items() if name in {"href", "url", "uri", "scheme", "domain"})
-            if element.tag.rpartition("}")[2] in {"id", "uri", "icon", "logo", "url", "guid"} or element.tag == "link":
+            yield from (
+                value
+                for name, value in element.attrib.items()
+                if name in {"href", "url", "uri", "scheme", "domain"}
+            )
+            if (
+                element.tag.rpartition("}")[2] in {"id", "uri", "icon", "logo", "url", "guid"}
+                or element.tag == "link"
+            ):
                 yield element.text
-        texts = [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] in {"content", "encoded", "description"}]
+        texts = [
+            element.text or ""
+            for element in root.iter()
+            if element.tag.rpartition("}")[2] in {"content", "encoded", "description"}
+        ]
     for html in texts:
         tree = lxml.html.fromstring(f"<div>{html}</div>")
-        yield from (value for element in tree.iter() for name, value in element.items() if name in {"href", "src"})
+        yield from (
+            value
+            for element in tree.iter()
+            for name, value in element.items()
+            if name in {"href", "src"}
+        )
 
 
 def strings(value, wanted):
@@ -66,12 +96,25 @@ def strings(value, wanted):
 
 
 @given(link=link, target=address, name=text, tag=text, url=link)
-@example(link="https://x.example/?a[]=1", target="/?a[]=1", name="A [b]", tag="c d", url="https://x.example/100%")
+@example(
+    link="https://x.example/?a[]=1",
+    target="/?a[]=1",
+    name="A [b]",
+    tag="c d",
+    url="https://x.example/100%",
+)
 @example(link="HTTPS://X.example/", target="//[::1", name="", tag="C#", url="")
 @settings(max_examples=60, deadline=None)
-def test_every_address_in_every_format_is_a_uri(make_document, make_entry, link, target, name, tag, url):
+def test_every_address_in_every_format_is_a_uri(
+    make_document, make_entry, link, target, name, tag, url
+):
     try:
-        taken = EntryText("River", body=f"[there]({target}) <{target}> https://x.example/{target}", tags=(tag,), link=link).cleaned()
+        taken = EntryText(
+            "River",
+            body=f"[there]({target}) <{target}> https://x.example/{target}",
+            tags=(tag,),
+            link=link,
+        ).cleaned()
         html = for_readers(to_html(taken.body), PAGE)
     except Invalid:  # what cannot be one is refused, and says so
         taken, html = EntryText("River"), ""
@@ -80,11 +123,29 @@ def test_every_address_in_every_format_is_a_uri(make_document, make_entry, link,
     except Invalid:
         person = Person("Ines")
     tags = tuple(Tag(slugify(tag) or "x", tag, "https://news.example/tags/x") for tag in taken.tags)
-    image = Image("https://news.example/media/a.png", "image/png", 1, 1, 1, name, name, Thumbnail("https://news.example/media/a.png", 1, 1))
-    entry = make_entry(content_html=html, link=taken.link or None, authors=(person,), tags=tags, images=(image, image))
+    image = Image(
+        "https://news.example/media/a.png",
+        "image/png",
+        1,
+        1,
+        1,
+        name,
+        name,
+        Thumbnail("https://news.example/media/a.png", 1, 1),
+    )
+    entry = make_entry(
+        content_html=html,
+        link=taken.link or None,
+        authors=(person,),
+        tags=tags,
+        images=(image, image),
+    )
     old = make_entry("e2", link=link)  # as it was stored before the door made a URI of it
     for fmt in Format:
-        for found in addresses_in(render(make_document(entry, old, title=f"Flood {name}", contributors=(person,)), fmt), fmt):
+        for found in addresses_in(
+            render(make_document(entry, old, title=f"Flood {name}", contributors=(person,)), fmt),
+            fmt,
+        ):
             assert URI.fullmatch(found), f"{found!r} in {fmt}"
 
 
@@ -114,10 +175,14 @@ def test_a_uri_stays_as_it_is(address):
         ("https://example.org/<b>", "https://example.org/%3Cb%3E"),
         ('https://example.org/"q"', "https://example.org/%22q%22"),
         ("https://x.example/?a[]=1", "https://x.example/?a%5B%5D=1"),
-        ("https://x.example/ä?ö#ü", "https://x.example/%C3%A4?%C3%B6#%C3%BC"),  # RFC 3987 section 3.1
+        # RFC 3987 section 3.1
+        ("https://x.example/ä?ö#ü", "https://x.example/%C3%A4?%C3%B6#%C3%BC"),
         ("https://Bücher.example/", "https://xn--bcher-kva.example/"),  # RFC 3492
         ("https://[2001:DB8::1]:8443/", "https://[2001:db8::1]:8443/"),
-        ("https://user:pass@x.example./a%2Fb;c=1,2?d=%20&e#f", "https://user:pass@x.example./a%2Fb;c=1,2?d=%20&e#f"),
+        (
+            "https://user:pass@x.example./a%2Fb;c=1,2?d=%20&e#f",
+            "https://user:pass@x.example./a%2Fb;c=1,2?d=%20&e#f",
+        ),
     ],
 )
 def test_an_address_becomes_the_uri_that_it_means(typed, uri):
@@ -137,7 +202,13 @@ def test_what_cannot_be_a_web_address_is_refused_with_a_sentence(typed):
 
 @pytest.mark.parametrize(
     ("body", "levels"),
-    [("# A\n## B\n### C", "345"), ("## A\n### B", "34"), ("### A", "3"), ("# A\n\n###### B", "35"), ("no heading", "")],
+    [
+        ("# A\n## B\n### C", "345"),
+        ("## A\n### B", "34"),
+        ("### A", "3"),
+        ("# A\n\n###### B", "35"),
+        ("no heading", ""),
+    ],
 )
 def test_headings_stand_below_the_title_that_readers_show(body, levels):
     html = for_readers(to_html(body), PAGE)

@@ -65,14 +65,17 @@ def test_if_modified_since(field, status):
 @pytest.mark.parametrize(
     ("none_match", "since", "status"),
     [
-        ('"old"', "Sat, 14 Mar 2026 12:00:00 GMT", 200),  # the tag wins over a date that would match
+        # the tag wins over a date that would match
+        ('"old"', "Sat, 14 Mar 2026 12:00:00 GMT", 200),
         ("", "Sat, 14 Mar 2026 12:00:00 GMT", 200),
         ('"abc"', "Sat, 14 Mar 2020 12:00:00 GMT", 304),
         ('"abc"', "Thu, 99 Foo", 304),
     ],
 )
 def test_if_none_match_wins_over_if_modified_since(none_match, since, status):
-    assert conditional({"If-None-Match": none_match, "If-Modified-Since": since}, TAG, NOON) == status
+    assert (
+        conditional({"If-None-Match": none_match, "If-Modified-Since": since}, TAG, NOON) == status
+    )
 
 
 def test_without_conditions_the_answer_is_whole():

@@ -1,5 +1,6 @@
-"""Whatever an editor does, in whatever order: no date of a feed goes back, archives hold each entry once, and no archive changes
-under an address that caches may keep."""
+"""Whatever an editor does, in whatever order: no date of a feed goes back, archives hold each entry
+once, and no archive changes under an address that caches may keep.
+"""
 
 import shutil
 from contextlib import suppress
@@ -38,7 +39,12 @@ TOPICS = [
     Topic(Scope.TAG, "dykes", Flavour.KEY),
     Topic(Scope.CONTRIBUTOR, "ines"),
 ]
-RICH = {"body": "Text.", "tags": ("Dykes", "The Flats"), "byline": ("Ines", "Jory"), "importance": Importance.KEY}
+RICH = {
+    "body": "Text.",
+    "tags": ("Dykes", "The Flats"),
+    "byline": ("Ines", "Jory"),
+    "importance": Importance.KEY,
+}
 
 
 class Site:
@@ -57,12 +63,19 @@ class Site:
     def post(self, number=1, *, at=None, **text):
         for _ in range(number):
             self.clock.forward(seconds=1)
-            self.room.post(self.slug, f"Title {self.clock.now:%H:%M:%S}", release=Release(at=at and self.clock.now - at), **text)
+            self.room.post(
+                self.slug,
+                f"Title {self.clock.now:%H:%M:%S}",
+                release=Release(at=at and self.clock.now - at),
+                **text,
+            )
 
     def change(self, how, kind=RevisionKind.SILENT, delay=timedelta(0), **text):
         """Revise the chosen one of the entries that are out, as it stands."""
         with self.db.read() as tx:
-            uids = tx.scalars(select(Entry.uid).where(Entry.seq.is_not(None)).order_by(Entry.seq)).all()
+            uids = tx.scalars(
+                select(Entry.uid).where(Entry.seq.is_not(None)).order_by(Entry.seq)
+            ).all()
         if uids:
             entry = self.room.entry(uids[self.chosen % len(uids)])
             said = EntryText(
@@ -73,7 +86,14 @@ class Site:
                 importance=entry.importance,
             )
             given = (replace(said, **text),) if how is revise else ()
-            how(self.db, self.room.actor, entry.uid, entry.version, *given, Change(kind, "A note", delay))
+            how(
+                self.db,
+                self.room.actor,
+                entry.uid,
+                entry.version,
+                *given,
+                Change(kind, "A note", delay),
+            )
 
     def undo(self):
         self.change(lambda db, actor, uid, version, _change: undo(db, actor, uid, version))
@@ -115,7 +135,9 @@ CHANGES = {
     "an update": lambda site: site.change(revise, RevisionKind.UPDATE, title="With news"),
     "a correction": lambda site: site.change(revise, RevisionKind.CORRECTION, title="Right"),
     "a retraction": lambda site: site.change(retract, RevisionKind.RETRACTION),
-    "a retraction that waits": lambda site: site.change(retract, RevisionKind.RETRACTION, timedelta(seconds=10)),
+    "a retraction that waits": lambda site: site.change(
+        retract, RevisionKind.RETRACTION, timedelta(seconds=10)
+    ),
     "a retraction is undone": lambda site: site.undo(),
     "a restoration": lambda site: site.change(restore, RevisionKind.RESTORE),
     "a story is hidden": lambda site: site.state(StreamState.HIDDEN),
@@ -128,11 +150,19 @@ CHANGES = {
     "credits of a story": lambda site: site.edit(contributors=("Hedda",)),
     "the site is renamed": lambda site: site.configure(site_name="Gazette"),
     "the site has an imprint": lambda site: site.configure(site_imprint="Courier, 1 Quay Street"),
-    "the other story": lambda site: setattr(site, "slug", "ice" if site.slug == "floods" else "floods"),
+    "the other story": lambda site: setattr(
+        site, "slug", "ice" if site.slug == "floods" else "floods"
+    ),
     "a story is deleted": lambda site: site.state(StreamState.DELETED),
     "a day passes": lambda site: site.clock.forward(days=1),
 }
-BEFORE = ["key entries come out", "old ones are imported", "the other story", "key entries come out", "the other story"]
+BEFORE = [
+    "key entries come out",
+    "old ones are imported",
+    "the other story",
+    "key entries come out",
+    "the other story",
+]
 
 
 def check(site, seen):
@@ -145,21 +175,32 @@ def check(site, seen):
         except (NotFound, Gone):
             continue
         newest, archives = documents[0], documents[1:]
-        assert newest.updated >= seen.dates.get(topic, newest.updated), f"the date of {topic.folder} went back"
-        assert newest.updated >= max((entry.updated for entry in newest.entries), default=newest.updated)
+        assert newest.updated >= seen.dates.get(topic, newest.updated), (
+            f"the date of {topic.folder} went back"
+        )
+        assert newest.updated >= max(
+            (entry.updated for entry in newest.entries), default=newest.updated
+        )
         seen.dates[topic] = newest.updated
         archived = [entry.id for document in archives for entry in document.entries]
         assert len(archived) == len(set(archived)), f"archives of {topic.folder} overlap"
         if topic.flavour is not Flavour.NEW:
             every = set(archived) | {entry.id for entry in newest.entries}
             assert every >= ids_in(topic, published), f"an entry of {topic.folder} is nowhere"
-            by_date = sorted((entry for document in documents for entry in document.entries), key=lambda entry: entry.published)
+            by_date = sorted(
+                (entry for document in documents for entry in document.entries),
+                key=lambda entry: entry.published,
+            )
             recent = {entry.published for entry in by_date[-1:]}
-            assert not recent or newest.entries[0].published in recent, "the newest by date stands first"
+            assert not recent or newest.entries[0].published in recent, (
+                "the newest by date stands first"
+            )
         for document in archives:
             assert document.max_age == ARCHIVE_MAX_AGE <= 3600
             # Documents that are equal have the same bytes in each format.
-            assert seen.archives.setdefault(document.folder_url, document) == document, f"{document.folder_url} changed"
+            assert seen.archives.setdefault(document.folder_url, document) == document, (
+                f"{document.folder_url} changed"
+            )
 
 
 def ids_in(topic, published):
@@ -170,7 +211,11 @@ def ids_in(topic, published):
         Scope.TAG: lambda entry: topic.name in {tag.slug for tag in entry.tags},
         Scope.CONTRIBUTOR: lambda entry: topic.name in {person.slug for person in entry.byline},
     }[topic.scope]
-    raised = [entry for entry in published if topic.flavour is Flavour.ALL or entry.importance is not Importance.NORMAL]
+    raised = [
+        entry
+        for entry in published
+        if topic.flavour is Flavour.ALL or entry.importance is not Importance.NORMAL
+    ]
     return {entry.guid for entry in raised if belongs(entry) and entry.stream.is_public}
 
 
@@ -182,7 +227,9 @@ def small_windows():
 
 
 def run(template, before, changes):
-    """Make ``changes`` on a site that ``before`` filled, and check it before and after each; returns what was seen."""
+    """Make ``changes`` on a site that ``before`` filled, and check it before and after each;
+    returns what was seen.
+    """
     seen = SimpleNamespace(dates={}, archives={})
     with TemporaryDirectory() as folder:
         shutil.copy(template, f"{folder}/db.sqlite3")
@@ -199,7 +246,11 @@ def run(template, before, changes):
 
 
 @pytest.mark.usefixtures("small_windows")
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(changes=st.lists(st.sampled_from(list(CHANGES)), min_size=2, max_size=6))
 def test_no_date_goes_back_and_no_archive_changes(sqlite_template, changes):
     run(sqlite_template, BEFORE, changes)
@@ -210,7 +261,9 @@ def test_each_change_keeps_dates_and_archives(sqlite_template):
     assert run(sqlite_template, BEFORE, list(CHANGES)).archives
 
 
-def test_a_former_address_of_an_archive_leads_to_the_present_one(monkeypatch, sqlite_template, tmp_path):
+def test_a_former_address_of_an_archive_leads_to_the_present_one(
+    monkeypatch, sqlite_template, tmp_path
+):
     monkeypatch.setattr("feeds.document.load.NEWEST", WINDOW)
     shutil.copy(sqlite_template, tmp_path / "db.sqlite3")
     site = Site(tmp_path / "db.sqlite3")
@@ -222,5 +275,7 @@ def test_a_former_address_of_an_archive_leads_to_the_present_one(monkeypatch, sq
     with pytest.raises(Moved) as moved:
         site.loader.load(topic)
     assert moved.value.topic.archive != topic.archive
-    assert "Title 08:00:01" not in {entry.title for entry in site.loader.load(moved.value.topic).entries}
+    assert "Title 08:00:01" not in {
+        entry.title for entry in site.loader.load(moved.value.topic).entries
+    }
     site.db.engine.dispose()

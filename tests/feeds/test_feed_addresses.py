@@ -9,14 +9,22 @@ from feeds.document.feed_document import Format
 
 NAMES = st.from_regex(r"[a-z0-9éß]{1,9}(-[a-z0-9]{1,5})?", fullmatch=True)
 ARCHIVES = st.none() | st.builds(Archive, st.integers(0, 10**12), st.integers(0, 16**12))
-TOPICS = st.builds(Topic, st.just(Scope.SITE), st.just(""), st.sampled_from(Flavour), ARCHIVES) | st.builds(
-    Topic, st.sampled_from([Scope.STREAM, Scope.TAG, Scope.CONTRIBUTOR]), NAMES, st.sampled_from(Flavour), ARCHIVES
+TOPICS = st.builds(
+    Topic, st.just(Scope.SITE), st.just(""), st.sampled_from(Flavour), ARCHIVES
+) | st.builds(
+    Topic,
+    st.sampled_from([Scope.STREAM, Scope.TAG, Scope.CONTRIBUTOR]),
+    NAMES,
+    st.sampled_from(Flavour),
+    ARCHIVES,
 )
 
 
 @given(TOPICS, st.sampled_from(Format))
 def test_every_address_is_read_as_what_it_was_written_for(topic, fmt):
-    topic_read = read_address(topic.folder.replace("%C3%A9", "é").replace("%C3%9F", "ß") + fmt.file_name)
+    topic_read = read_address(
+        topic.folder.replace("%C3%A9", "é").replace("%C3%9F", "ß") + fmt.file_name
+    )
     assert topic_read == (topic, fmt)
 
 

@@ -1,6 +1,7 @@
 """Faults of feedgen alone that our code works round.
 
-Each of these tests fails on the day feedgen repairs the fault: then its remedy, named in the test, can go.
+Each of these tests fails on the day feedgen repairs the fault: then its remedy, named in the test,
+can go.
 """
 
 import locale
@@ -136,7 +137,9 @@ def test_a_year_before_1000_loses_its_nought_in_rss(feed, entry):
 
 
 def test_a_feed_without_any_author_is_not_noticed(feed, entry):
-    """feeds.formats.xml_writer gives the site for those who have no byline (RFC 4287 section 4.1.1)."""
+    """feeds.formats.xml_writer gives the site for those who have no byline (RFC 4287 section
+    4.1.1).
+    """
     assert b"<author>" not in feed.atom_str()
 
 
@@ -189,7 +192,9 @@ def test_each_date_of_rss_sets_the_locale_of_all_threads(monkeypatch, feed, entr
 
 
 def test_a_date_of_rss_cannot_be_left_out_but_in_private(feed):
-    """RssWriter reaches into the generator: there is no other way to keep it from writing lastBuildDate."""
+    """RssWriter reaches into the generator: there is no other way to keep it from writing
+    lastBuildDate.
+    """
     assert feed.lastBuildDate(None) == NOON
     feed._FeedGenerator__rss_lastBuildDate = None
     assert b"lastBuildDate" not in feed.rss_str()

@@ -21,7 +21,9 @@ def live(db: Database, slug: str = "floods") -> Made:
     return made
 
 
-def test_it_lists_what_stands_the_last_out_first_and_no_more_than_a_page(newsroom: Newsroom, db: Database) -> None:
+def test_it_lists_what_stands_the_last_out_first_and_no_more_than_a_page(
+    newsroom: Newsroom, db: Database
+) -> None:
     posted = [newsroom.post(title=f"Entry {number}") for number in range(52)]
     gone = posted.pop()
     retract(db, newsroom.actor, gone.uid, gone.version, Change(RevisionKind.RETRACTION))
@@ -33,16 +35,24 @@ def test_it_lists_what_stands_the_last_out_first_and_no_more_than_a_page(newsroo
     assert len(made.render()) < 500
 
 
-@pytest.mark.parametrize(("state", "ask", "max_age"), [("live", 15, 15), ("quiet", 60, 60), ("ended", 0, 60)])
-def test_it_says_how_often_to_ask_and_caches_hear_the_same(state: str, ask: int, max_age: int, newsroom: Newsroom, db: Database) -> None:
+@pytest.mark.parametrize(
+    ("state", "ask", "max_age"), [("live", 15, 15), ("quiet", 60, 60), ("ended", 0, 60)]
+)
+def test_it_says_how_often_to_ask_and_caches_hear_the_same(
+    state: str, ask: int, max_age: int, newsroom: Newsroom, db: Database
+) -> None:
     set_stream_state(db, newsroom.actor, "floods", StreamState(state))
     made = live(db)
     assert json.loads(made.render()) == {"state": state, "ask": ask, "entries": []}
     assert made.cache_control == f"public, max-age={max_age}"
 
 
-@pytest.mark.parametrize(("state", "status"), [(StreamState.HIDDEN, "404 Not Found"), (StreamState.DELETED, "410 Gone")])
-def test_there_is_none_of_a_closed_story(state: StreamState, status: str, newsroom: Newsroom, db: Database) -> None:
+@pytest.mark.parametrize(
+    ("state", "status"), [(StreamState.HIDDEN, "404 Not Found"), (StreamState.DELETED, "410 Gone")]
+)
+def test_there_is_none_of_a_closed_story(
+    state: StreamState, status: str, newsroom: Newsroom, db: Database
+) -> None:
     set_stream_state(db, newsroom.actor, "floods", state)
     make = LiveMaker(db)("/streams/floods/live.json")
     assert make is not None

@@ -1,4 +1,6 @@
-"""Atom by its rules: RFC 4287 (grammar and prose), RFC 5005, RFC 6721.  Each rule is also shown to see what breaks it."""
+"""Atom by its rules: RFC 4287 (grammar and prose), RFC 5005, RFC 6721. Each rule is also shown to
+see what breaks it.
+"""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -21,7 +23,10 @@ def alternates(feed: Element) -> list:
     return [
         fault
         for place in find(feed, "/a:feed | //a:entry | //a:source")
-        for fault in twice((link.get("type"), link.get("hreflang")) for link in place.xpath("a:link[@rel='alternate']", namespaces=NAMES))
+        for fault in twice(
+            (link.get("type"), link.get("hreflang"))
+            for link in place.xpath("a:link[@rel='alternate']", namespaces=NAMES)
+        )
     ]
 
 
@@ -32,13 +37,21 @@ def moment(element: Element, name: str) -> datetime:
 # What it says, what finds breaches of it (an XPath, or a function), and what breaks it.
 RULES: list[tuple[str, str | Callable[[Element], object], Callable[[Element], object]]] = [
     ("it follows the grammar", lambda feed: not GRAMMAR.validate(feed), drop("a:id")),
-    ("no two alternates of the same type and language (4.1.1)", alternates, again("//a:entry/a:link")),
+    (
+        "no two alternates of the same type and language (4.1.1)",
+        alternates,
+        again("//a:entry/a:link"),
+    ),
     (
         "it says where it lies, in its own media type (4.1.1)",
         "self::a:feed[count(a:link[@rel='self'][@type='application/atom+xml']) != 1]",
         change("a:link[@rel='self']", type="text/xml"),
     ),
-    ("an entry has an author, or its feed has (4.1.2)", "a:entry[not(a:author or ../a:author)]", drop("a:author")),
+    (
+        "an entry has an author, or its feed has (4.1.2)",
+        "a:entry[not(a:author or ../a:author)]",
+        drop("a:author"),
+    ),
     (
         "an entry has an alternate (4.1.2: at least where it has no content)",
         "a:entry[not(a:link/@rel='alternate')]",
@@ -62,17 +75,25 @@ RULES: list[tuple[str, str | Callable[[Element], object], Callable[[Element], ob
     ),
     (
         "nothing was updated before it was published",
-        lambda feed: [e for e in find(feed, "a:entry") if moment(e, "updated") < moment(e, "published")],
+        lambda feed: [
+            e for e in find(feed, "a:entry") if moment(e, "updated") < moment(e, "published")
+        ],
         change("a:entry/a:updated", "2026-03-14T11:59:59+00:00"),
     ),
     (
         "the feed is no older than an entry (4.2.15)",
-        lambda feed: [e for e in find(feed, "a:entry") if moment(e, "updated") > moment(feed, "updated")],
+        lambda feed: [
+            e for e in find(feed, "a:entry") if moment(e, "updated") > moment(feed, "updated")
+        ],
         change("a:updated", "2026-03-14T11:59:59+00:00"),
     ),
     (
         "categories of one scheme differ within an entry",
-        lambda feed: [f for e in find(feed, "a:entry") for f in twice((c.get("scheme"), c.get("term")) for c in find(e, "a:category"))],
+        lambda feed: [
+            f
+            for e in find(feed, "a:entry")
+            for f in twice((c.get("scheme"), c.get("term")) for c in find(e, "a:category"))
+        ],
         again("//a:category"),
     ),
     (
@@ -81,7 +102,11 @@ RULES: list[tuple[str, str | Callable[[Element], object], Callable[[Element], ob
         lambda feed: find(feed, "//a:link[@rel='enclosure']")[0].attrib.pop("length"),
     ),
     ("nobody's e-mail is handed to harvesters", "//a:email", add("a:author", "a:email")),
-    ("an archive leads to the newest (RFC 5005, 4)", "fh:archive[not(../a:link[@rel='current'])]", add(".", "fh:archive")),
+    (
+        "an archive leads to the newest (RFC 5005, 4)",
+        "fh:archive[not(../a:link[@rel='current'])]",
+        add(".", "fh:archive"),
+    ),
     (
         "what is complete has no archive (RFC 5005, 2)",
         "fh:complete[../a:link[@rel='prev-archive' or @rel='next']]",
@@ -93,7 +118,10 @@ RULES: list[tuple[str, str | Callable[[Element], object], Callable[[Element], ob
         change("a:link[@rel='next']", href="https://news.example/streams/flood/atom.xml"),
     ),
     (
-        "an entry that came back is newer than its deletion, or still the word that it is gone (RFC 6721, 3)",
+        (
+            "an entry that came back is newer than its deletion, or still the word that it is gone"
+            " (RFC 6721, 3)"
+        ),
         "a:entry[a:id=//at:deleted-entry/@ref][not(a:title='Withdrawn')]",
         change("at:deleted-entry", ref="tag:news.example,2026:e1"),
     ),
@@ -107,10 +135,15 @@ RULES: list[tuple[str, str | Callable[[Element], object], Callable[[Element], ob
 
 @pytest.fixture(scope="module")
 def written(documents) -> dict[str, Element]:
-    return {name: etree.fromstring(render(document, Format.ATOM)) for name, document in documents.items()}
+    return {
+        name: etree.fromstring(render(document, Format.ATOM))
+        for name, document in documents.items()
+    }
 
 
-@pytest.mark.parametrize(("faults", "spoil"), [rule[1:] for rule in RULES], ids=[rule[0] for rule in RULES])
+@pytest.mark.parametrize(
+    ("faults", "spoil"), [rule[1:] for rule in RULES], ids=[rule[0] for rule in RULES]
+)
 def test_every_feed_keeps_the_rule(written, faults, spoil):
     found = faults if callable(faults) else lambda feed: find(feed, faults)
     for name, feed in written.items():

@@ -19,7 +19,10 @@ FEED = {"version", "title", "home_page_url", "feed_url", "description", "user_co
         "language", "expired", "hubs", "items"}  # fmt: skip
 ITEM = {"id", "url", "external_url", "title", "content_html", "content_text", "summary", "image", "banner_image", "date_published",
         "date_modified", "authors", "tags", "language", "attachments"}  # fmt: skip
-AUTHOR, ATTACHMENT = {"name", "url", "avatar"}, {"url", "mime_type", "title", "size_in_bytes", "duration_in_seconds"}
+AUTHOR, ATTACHMENT = (
+    {"name", "url", "avatar"},
+    {"url", "mime_type", "title", "size_in_bytes", "duration_in_seconds"},
+)
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 TAG = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 
@@ -64,8 +67,16 @@ RULES: list[tuple[str, Callable[[Feed], object], Callable[[Feed], object]]] = [
         lambda feed: feed["version"] != "https://jsonfeed.org/version/1.1",
         change(version="1.1"),
     ),
-    ("the title is a text", lambda feed: not (isinstance(feed.get("title"), str) and feed["title"].strip()), change(title=" ")),
-    ("items is a list, though it be empty", lambda feed: not isinstance(feed["items"], list), change(items={})),
+    (
+        "the title is a text",
+        lambda feed: not (isinstance(feed.get("title"), str) and feed["title"].strip()),
+        change(title=" "),
+    ),
+    (
+        "items is a list, though it be empty",
+        lambda feed: not isinstance(feed["items"], list),
+        change(items={}),
+    ),
     (
         "addresses are absolute",
         lambda feed: [url for url in addresses(feed) if not re.fullmatch(r"https?://\S+", url)],
@@ -93,25 +104,45 @@ RULES: list[tuple[str, Callable[[Feed], object], Callable[[Feed], object]]] = [
     ),
     (
         "an item has content_html or content_text, a text",
-        lambda feed: [i for i in feed["items"] if not isinstance(i.get("content_html", i.get("content_text")), str)],
+        lambda feed: [
+            i
+            for i in feed["items"]
+            if not isinstance(i.get("content_html", i.get("content_text")), str)
+        ],
         lambda feed: feed["items"][0].pop("content_html"),
     ),
     (
         "titles, summaries and descriptions are texts that say something",
-        lambda feed: [v for key in ("title", "summary", "description") for v in every(feed, key) if not v.strip()],
+        lambda feed: [
+            v
+            for key in ("title", "summary", "description")
+            for v in every(feed, key)
+            if not v.strip()
+        ],
         change(description=""),
     ),
     (
         "dates are RFC 3339's, with a zone",
-        lambda feed: [v for key in ("date_published", "date_modified") for v in every(feed, key) if not DATE.fullmatch(v)],
+        lambda feed: [
+            v
+            for key in ("date_published", "date_modified")
+            for v in every(feed, key)
+            if not DATE.fullmatch(v)
+        ],
         change("items", 0, date_modified="2026-03-14 12:00"),
     ),
     (
         "an author is an object with a name, an address or a picture",
-        lambda feed: [a for group in every(feed, "authors") for a in group if not set(a) or set(a) - AUTHOR],
+        lambda feed: [
+            a for group in every(feed, "authors") for a in group if not set(a) or set(a) - AUTHOR
+        ],
         change("authors", 0, email="ines@news.example"),
     ),
-    ("1.0's single author is gone", lambda feed: every(feed, "author"), change("items", 0, author={"name": "A"})),
+    (
+        "1.0's single author is gone",
+        lambda feed: every(feed, "author"),
+        change("items", 0, author={"name": "A"}),
+    ),
     (
         "tags are texts",
         lambda feed: [tag for tags in every(feed, "tags") for tag in tags if not tag.strip()],
@@ -134,23 +165,39 @@ RULES: list[tuple[str, Callable[[Feed], object], Callable[[Feed], object]]] = [
     ),
     (
         "an attachment has an address and a media type",
-        lambda feed: [a for a in attachments(feed) if not {"url", "mime_type"} <= own(a) <= ATTACHMENT],
+        lambda feed: [
+            a for a in attachments(feed) if not {"url", "mime_type"} <= own(a) <= ATTACHMENT
+        ],
         lambda feed: attachments(feed)[0].pop("mime_type"),
     ),
     (
         "its size is a number of bytes",
-        lambda feed: [a for a in attachments(feed) if not isinstance(a.get("size_in_bytes", 0), int)],
+        lambda feed: [
+            a for a in attachments(feed) if not isinstance(a.get("size_in_bytes", 0), int)
+        ],
         lambda feed: attachments(feed)[0].update(size_in_bytes="1"),
     ),
-    ("expired is said of a feed that is over for good, by true", lambda feed: feed.get("expired", True) is not True, change(expired="yes")),
     (
-        "it has no other keys than the specification's and our own, which begin with an underscore and a letter",
+        "expired is said of a feed that is over for good, by true",
+        lambda feed: feed.get("expired", True) is not True,
+        change(expired="yes"),
+    ),
+    (
+        (
+            "it has no other keys than the specification's and our own, which begin with an"
+            " underscore and a letter"
+        ),
         lambda feed: own(feed) - FEED or [i for i in feed["items"] if own(i) - ITEM],
         change("items", 0, link="x"),
     ),
     (
         "our own keys hold objects",
-        lambda feed: [v for place in (feed, *feed["items"]) for key, v in place.items() if key[0] == "_" and not isinstance(v, dict)],
+        lambda feed: [
+            v
+            for place in (feed, *feed["items"])
+            for key, v in place.items()
+            if key[0] == "_" and not isinstance(v, dict)
+        ],
         change(_storywire=1),
     ),
 ]
@@ -161,7 +208,9 @@ def written(documents) -> dict[str, Feed]:
     return {name: json.loads(render(document, Format.JSON)) for name, document in documents.items()}
 
 
-@pytest.mark.parametrize(("faults", "spoil"), [rule[1:] for rule in RULES], ids=[rule[0] for rule in RULES])
+@pytest.mark.parametrize(
+    ("faults", "spoil"), [rule[1:] for rule in RULES], ids=[rule[0] for rule in RULES]
+)
 def test_every_feed_keeps_the_rule(written, faults, spoil):
     for name, feed in written.items():
         assert not faults(feed), name

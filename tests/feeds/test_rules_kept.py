@@ -18,18 +18,30 @@ from tests.feeds import test_rules_atom, test_rules_json, test_rules_rss
 from tests.feeds.breaking import find
 
 READ = {Format.ATOM: etree.fromstring, Format.RSS: etree.fromstring, Format.JSON: json.loads}
-RULES = {Format.ATOM: test_rules_atom.RULES, Format.RSS: test_rules_rss.RULES, Format.JSON: test_rules_json.RULES}
+RULES = {
+    Format.ATOM: test_rules_atom.RULES,
+    Format.RSS: test_rules_rss.RULES,
+    Format.JSON: test_rules_json.RULES,
+}
 
 
 def faults(tree, rules):
     """The rules that it breaks."""
-    checks = [(rule, check if callable(check) else lambda tree, path=check: find(tree, path)) for rule, check, _ in rules]
+    checks = [
+        (rule, check if callable(check) else lambda tree, path=check: find(tree, path))
+        for rule, check, _ in rules
+    ]
     return [rule for rule, check in checks if check(tree)]
 
 
 def topics(loader):
     """Every flavour of every scope, and the archive before each."""
-    scopes = {Scope.SITE: "", Scope.STREAM: "floods", Scope.TAG: "the-flats", Scope.CONTRIBUTOR: "ines"}
+    scopes = {
+        Scope.SITE: "",
+        Scope.STREAM: "floods",
+        Scope.TAG: "the-flats",
+        Scope.CONTRIBUTOR: "ines",
+    }
     for scope, flavour in product(scopes, Flavour):
         topic = Topic(scope, scopes[scope], flavour)
         yield topic
@@ -42,12 +54,32 @@ def topics(loader):
 def test_what_the_newsroom_holds_keeps_the_rules(monkeypatch, db, newsroom, clock):
     monkeypatch.setattr("feeds.document.load.NEWEST", 3)
     newsroom.stream("ice", title="Ice ]]>", language="uk")
-    said = {"title": "1 < 2 & <b>", "body": "[a](/b)", "byline": ("Ines", "Jory"), "tags": ("The Flats",), "importance": Importance.KEY}
-    posts = [newsroom.post("ice" if number % 3 == 1 else "floods", dek="Dek" * (number % 2), **said) for number in range(10)]
+    said = {
+        "title": "1 < 2 & <b>",
+        "body": "[a](/b)",
+        "byline": ("Ines", "Jory"),
+        "tags": ("The Flats",),
+        "importance": Importance.KEY,
+    }
+    posts = [
+        newsroom.post("ice" if number % 3 == 1 else "floods", dek="Dek" * (number % 2), **said)
+        for number in range(10)
+    ]
     clock.forward(minutes=1)
-    revise(db, newsroom.actor, posts[8].uid, posts[8].version, EntryText(**said), Change(RevisionKind.CORRECTION, "Not <so>"))
-    retract(db, newsroom.actor, posts[0].uid, posts[0].version, Change(RevisionKind.RETRACTION, "Wrong"))
-    loader = FeedLoader(db, Settings(base_url="https://news.example.org", site_name="Courier", site_language="en"))
+    revise(
+        db,
+        newsroom.actor,
+        posts[8].uid,
+        posts[8].version,
+        EntryText(**said),
+        Change(RevisionKind.CORRECTION, "Not <so>"),
+    )
+    retract(
+        db, newsroom.actor, posts[0].uid, posts[0].version, Change(RevisionKind.RETRACTION, "Wrong")
+    )
+    loader = FeedLoader(
+        db, Settings(base_url="https://news.example.org", site_name="Courier", site_language="en")
+    )
     assert loader.load(Topic()).tombstones
     assert loader.load(Topic()).previous_folder_url
     render, seen = Renderer(), 0

@@ -40,7 +40,9 @@ class Heard:
 
 
 class Source:
-    """Two streams and a page about both, with counters as the tables have them; counts what is read and rendered."""
+    """Two streams and a page about both, with counters as the tables have them; counts what is read
+    and rendered.
+    """
 
     def __init__(self) -> None:
         self.site, self.streams, self.text = 1, {A: 1, B: 1}, {A: "a", B: "b", SITE: "all"}
@@ -52,7 +54,14 @@ class Source:
         self.shelf = self.another()
 
     def another(self, most_bytes: int = 1_000_000, threads: int = 4) -> Shelf:
-        return Shelf(self.makers, self.moves, most_bytes=most_bytes, threads=threads, troubles=self.heard, clock=lambda: self.now)
+        return Shelf(
+            self.makers,
+            self.moves,
+            most_bytes=most_bytes,
+            threads=threads,
+            troubles=self.heard,
+            clock=lambda: self.now,
+        )
 
     def change(self, path: str, text: str | None = None) -> None:
         self.site += 1
@@ -61,7 +70,11 @@ class Source:
         self.text[path] = text or f"{path}{self.site}"
 
     def moves(self, since: int) -> Moves | None:
-        moved = {path: seq for path, seq in self.streams.items() if seq > (since if since < self.site else 0)}
+        moved = {
+            path: seq
+            for path, seq in self.streams.items()
+            if seq > (since if since < self.site else 0)
+        }
         return Moves(self.site, moved) if self.site != since else None
 
     def makers(self, path: str) -> Callable[[bool], Made | Answer] | None:
@@ -136,7 +149,9 @@ def behind(source: Source, held: Held, path: str) -> Iterator[Callable[[], str]]
         yield lambda: (held.go.set(), answer.result(PATIENCE))[1]
 
 
-def test_only_what_a_change_concerns_is_made_again_and_only_what_differs_is_rendered(source: Source) -> None:
+def test_only_what_a_change_concerns_is_made_again_and_only_what_differs_is_rendered(
+    source: Source,
+) -> None:
     for path in (A, B, SITE, A, B, SITE):
         source.serves(path)
     assert source.rendered == [A, B, SITE], "a hit makes nothing"
@@ -151,7 +166,9 @@ def test_only_what_a_change_concerns_is_made_again_and_only_what_differs_is_rend
     assert len(source.read) == 5
 
 
-def test_two_changes_during_one_render_never_leave_the_older_there(source: Source, held: Held) -> None:
+def test_two_changes_during_one_render_never_leave_the_older_there(
+    source: Source, held: Held
+) -> None:
     with behind(source, held, A) as answer:
         for text in ("second", "third"):
             source.change(A, text)
@@ -161,7 +178,9 @@ def test_two_changes_during_one_render_never_leave_the_older_there(source: Sourc
     assert source.rendered == [A, A]
 
 
-def test_many_readers_of_one_document_wait_for_one_that_makes_it(source: Source, held: Held) -> None:
+def test_many_readers_of_one_document_wait_for_one_that_makes_it(
+    source: Source, held: Held
+) -> None:
     with behind(source, held, A) as answer, ThreadPoolExecutor(8) as pool:
         others = [pool.submit(source.serves, A) for _ in range(8)]
         assert source.serves(B) == "b", "another document waits for nobody"
@@ -169,7 +188,9 @@ def test_many_readers_of_one_document_wait_for_one_that_makes_it(source: Source,
     assert source.rendered == [A, B]
 
 
-def test_what_cannot_be_made_leaves_the_last_good_one_and_is_said_and_counted(source: Source) -> None:
+def test_what_cannot_be_made_leaves_the_last_good_one_and_is_said_and_counted(
+    source: Source,
+) -> None:
     source.serves(A)
     source.change(A)
     source.shelf.look()
@@ -205,7 +226,9 @@ def test_while_one_reader_waits_for_a_database_that_hangs_the_others_get_the_old
     assert source.serves(A) == "new"
 
 
-def test_while_the_database_is_away_what_is_there_is_served_and_nothing_else(source: Source) -> None:
+def test_while_the_database_is_away_what_is_there_is_served_and_nothing_else(
+    source: Source,
+) -> None:
     source.serves(A)
 
     def away(*_: object) -> None:
@@ -234,7 +257,10 @@ def test_the_date_is_left_out_while_its_second_runs_and_never_goes_back(source: 
     def date() -> str | None:
         found = source.shelf.ready(A) or source.shelf.find(A)
         assert isinstance(found, Shelved)
-        whole, unchanged = dict(source.shelf.copy(found, "identity").headers), dict(found.unchanged[found.tags["identity"]])
+        whole, unchanged = (
+            dict(source.shelf.copy(found, "identity").headers),
+            dict(found.unchanged[found.tags["identity"]]),
+        )
         assert whole.get("Last-Modified") == unchanged.get("Last-Modified")
         return whole.get("Last-Modified")
 
@@ -268,13 +294,17 @@ def test_memory_is_bounded_and_what_nobody_asked_for_the_longest_leaves(source: 
     assert found
     plain = found.body()
     shelf.copy(found, "gzip")
-    assert shelf.bytes == 7 * size - 2_000 + len(found.copies["gzip"].chunks[0]), "what leads back to the rest is enough"
+    assert shelf.bytes == 7 * size - 2_000 + len(found.copies["gzip"].chunks[0]), (
+        "what leads back to the rest is enough"
+    )
     for coding in ("br", "identity"):
         shelf.copy(found, coding)
         assert found.body() == plain
 
 
-def test_the_watcher_makes_again_what_was_asked_for_lately_and_in_the_codings_asked_for(source: Source) -> None:
+def test_the_watcher_makes_again_what_was_asked_for_lately_and_in_the_codings_asked_for(
+    source: Source,
+) -> None:
     source.text["/once"] = "read by a robot"
     source.serves(B)
     source.now += LATELY
@@ -383,7 +413,13 @@ def process(db: Database) -> Iterator[Callable[[], Shelf]]:
     def start() -> Shelf:
         own = open_database(db.engine.url.render_as_string(hide_password=False))
         settings = load_settings(base_url="https://news.example.org")
-        shelf = Shelf(FeedMaker(own, settings), partial(read_moves, own), most_bytes=1_000_000, threads=1, troubles=Heard())
+        shelf = Shelf(
+            FeedMaker(own, settings),
+            partial(read_moves, own),
+            most_bytes=1_000_000,
+            threads=1,
+            troubles=Heard(),
+        )
         watcher = Watcher(own, shelf, Heard())
         watcher.start()
         opened.append((watcher, own))
@@ -418,12 +454,18 @@ def test_every_process_serves_a_change_within_300_ms_and_asks_nothing_until_then
     took = []
     for title in ("River rising", "River falling"):
         newsroom.post(title=title)
-        took += [until_served(shelf, path, title.encode()) for shelf in shelves for path in ("/streams/floods/atom.xml", "/feed.json")]
+        took += [
+            until_served(shelf, path, title.encode())
+            for shelf in shelves
+            for path in ("/streams/floods/atom.xml", "/feed.json")
+        ]
     assert sorted(took)[len(took) // 2] < 0.3
     assert max(took) < 1, "on a machine that does other things, too"
 
 
-def test_the_watcher_outlives_whatever_befalls_it(sqlite_db: Database, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_watcher_outlives_whatever_befalls_it(
+    sqlite_db: Database, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
     again = threading.Event()
 
     def fail_once() -> list[str]:
@@ -440,13 +482,18 @@ def test_the_watcher_outlives_whatever_befalls_it(sqlite_db: Database, source: S
     assert source.heard.reported == ["keeping feeds fresh: no room"]
 
 
-@pytest.mark.parametrize("db", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True)
-def test_the_watcher_outlives_its_connection(newsroom: Newsroom, postgres_tables: str, process: Callable[[], Shelf]) -> None:
+@pytest.mark.parametrize(
+    "db", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+)
+def test_the_watcher_outlives_its_connection(
+    newsroom: Newsroom, postgres_tables: str, process: Callable[[], Shelf]
+) -> None:
     shelf = process()
     until_served(shelf, "/atom.xml", b"Storywire")
     with psycopg.connect(postgres_tables, autocommit=True) as admin:
         admin.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
+            " current_database() AND pid <> pg_backend_pid()"
         )
     newsroom.post(title="River rising")
     until_served(shelf, "/atom.xml", b"River rising")

@@ -6,7 +6,15 @@ from sqlalchemy import select
 
 from models import Alert, Delivery, Recipient, Role
 from models.accounts import accounts
-from models.accounts.accounts import add_account, change_own_password, list_accounts, log_in, make_login_link, set_password, use_login_link
+from models.accounts.accounts import (
+    add_account,
+    change_own_password,
+    list_accounts,
+    log_in,
+    make_login_link,
+    set_password,
+    use_login_link,
+)
 from models.accounts.invitations import choose_password, invite
 from models.accounts.sessions import log_out, session_account
 from models.accounts.staff import change_role, end_account, reopen_account
@@ -21,7 +29,9 @@ SHIPPED = accounts._hasher  # before a fixture puts a quick one in its place
 
 @pytest.fixture
 def editor(newsroom, db):
-    return add_account(db, newsroom.actor, "Mara@Example.org", "Mara Eskelund", Role.EDITOR, password=PASSWORD)
+    return add_account(
+        db, newsroom.actor, "Mara@Example.org", "Mara Eskelund", Role.EDITOR, password=PASSWORD
+    )
 
 
 def test_a_password_opens_a_session_and_log_out_ends_it(db, editor):
@@ -54,7 +64,9 @@ def guess(db, email, times, network="192.0.2.1", **more):
         assert log_in(db, email, "wrong", network, **more) is None
 
 
-def test_after_too_many_tries_from_a_network_even_the_right_password_waits_there(db, editor, clock, monkeypatch):
+def test_after_too_many_tries_from_a_network_even_the_right_password_waits_there(
+    db, editor, clock, monkeypatch
+):
     monkeypatch.setattr(accounts, "TRIES", 3)
     guess(db, editor.email, 3)
     with pytest.raises(TooMany) as caught:
@@ -65,7 +77,9 @@ def test_after_too_many_tries_from_a_network_even_the_right_password_waits_there
     assert log_in(db, editor.email, PASSWORD, "192.0.2.1") is not None
 
 
-def test_guesses_from_many_networks_hold_up_unknown_browsers_and_no_known_one(db, editor, monkeypatch):
+def test_guesses_from_many_networks_hold_up_unknown_browsers_and_no_known_one(
+    db, editor, monkeypatch
+):
     monkeypatch.setattr(accounts, "TRIES", 2)
     for number in range(20):
         guess(db, editor.email, 1, f"198.51.100.{number}")
@@ -91,11 +105,15 @@ def change_it(db, newsroom, keys, editor):
 
 
 def reset_it(db, newsroom, keys, editor):
-    choose_password(db, make_login_link(db, newsroom.actor, editor.email, LinkKind.RESET), "another river")
+    choose_password(
+        db, make_login_link(db, newsroom.actor, editor.email, LinkKind.RESET), "another river"
+    )
 
 
 @pytest.mark.parametrize("change", [end_it, set_it, change_it, reset_it])
-def test_a_log_in_under_way_does_not_outlive_what_logs_the_account_out(db, newsroom, keys, editor, monkeypatch, change):
+def test_a_log_in_under_way_does_not_outlive_what_logs_the_account_out(
+    db, newsroom, keys, editor, monkeypatch, change
+):
     matches = accounts._matches
 
     def slowly(hashed, password):
@@ -178,11 +196,17 @@ def test_a_new_password_logs_out_everywhere(db, newsroom, editor):
 def test_an_account_is_told_by_mail_of_a_new_password(db, newsroom, keys, editor, change):
     change(db, newsroom, keys, editor)
     with db.read() as tx:
-        row = tx.execute(select(Alert.notice, Recipient.address).join(Delivery, Delivery.alert_id == Alert.id).join(Recipient)).one()
+        row = tx.execute(
+            select(Alert.notice, Recipient.address)
+            .join(Delivery, Delivery.alert_id == Alert.id)
+            .join(Recipient)
+        ).one()
     assert row == ({"name": "password", "values": {"account": "Mara Eskelund"}}, editor.email)
 
 
-def test_a_first_password_and_an_address_that_refuses_mail_bring_no_mail(db, newsroom, keys, editor):
+def test_a_first_password_and_an_address_that_refuses_mail_bring_no_mail(
+    db, newsroom, keys, editor
+):
     invited = invite(db, keys, newsroom.actor, "jon@example.org", "Jon", Role.AUTHOR)
     choose_password(db, invited.token, PASSWORD)
     suppress_address(db, newsroom.actor, editor.email, "asked")
@@ -191,7 +215,9 @@ def test_a_first_password_and_an_address_that_refuses_mail_bring_no_mail(db, new
         assert [notice["name"] for notice in tx.scalars(select(Alert.notice))] == ["invitation"]
 
 
-def test_who_logs_in_fails_and_changes_accounts_is_logged_without_addresses(db, newsroom, keys, editor, caplog, monkeypatch):
+def test_who_logs_in_fails_and_changes_accounts_is_logged_without_addresses(
+    db, newsroom, keys, editor, caplog, monkeypatch
+):
     monkeypatch.setattr(accounts, "TRIES", 2)
     caplog.set_level("INFO", "models")
     log_in(db, editor.email, PASSWORD, "192.0.2.1")
@@ -243,7 +269,14 @@ def test_passwords_are_kept_as_argon2id_at_the_cost_that_the_library_advises():
     assert SHIPPED.hash(PASSWORD).startswith("$argon2id$")
 
 
-NO_ADDRESSES = ("", "no at sign", "a@b", "a@example.org\r\nBcc: x@example.org", "x" * 400 + "@example.org", '"q"@example.org')
+NO_ADDRESSES = (
+    "",
+    "no at sign",
+    "a@b",
+    "a@example.org\r\nBcc: x@example.org",
+    "x" * 400 + "@example.org",
+    '"q"@example.org',
+)
 
 
 @pytest.mark.parametrize("email", NO_ADDRESSES)

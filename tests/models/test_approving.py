@@ -1,4 +1,6 @@
-"""Author submits, editor approves or returns; what is breaking may need a second editor; what is scheduled can be moved."""
+"""Author submits, editor approves or returns; what is breaking may need a second editor; what is
+scheduled can be moved.
+"""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +20,12 @@ from tests.conftest import Newsroom
 BREAKING = EntryText("Dyke breaks", importance=Importance.BREAKING)
 
 
-def submit(newsroom: Newsroom, actor, text=EntryText("River rising"), release=Release(alerts=False)):  # noqa: B008  frozen values
+def submit(
+    newsroom: Newsroom,
+    actor,
+    text=EntryText("River rising"),  # noqa: B008  frozen values
+    release=Release(alerts=False),  # noqa: B008
+):
     return add_entry(newsroom.db, actor, "floods", text, release)
 
 
@@ -30,7 +37,11 @@ def test_an_approved_entry_goes_out_as_it_was_submitted(newsroom, db, clock):
     with pytest.raises(Forbidden):
         approve(db, author, entry.uid, entry.version)
     approved = approve(db, newsroom.actor, entry.uid, entry.version)
-    assert (approved.state, approved.published_at, approved.alerts) == (EntryState.PUBLISHED, clock.now, False)
+    assert (approved.state, approved.published_at, approved.alerts) == (
+        EntryState.PUBLISHED,
+        clock.now,
+        False,
+    )
     with pytest.raises(StaleVersion):
         approve(db, newsroom.actor, entry.uid, entry.version)
     with pytest.raises(Conflict, match="is published"):
@@ -43,12 +54,19 @@ def test_an_approval_keeps_the_time_that_was_chosen_and_can_be_undone(newsroom, 
     approved = approve(db, newsroom.actor, entry.uid, entry.version, delay=timedelta(seconds=10))
     assert (approved.state, approved.publish_at) == (EntryState.SCHEDULED, noon)
     at_once = submit(newsroom, author)
-    approved = approve(db, newsroom.actor, at_once.uid, at_once.version, delay=timedelta(seconds=10))
-    assert (approved.state, approved.publish_at) == (EntryState.SCHEDULED, clock.now + timedelta(seconds=10))
+    approved = approve(
+        db, newsroom.actor, at_once.uid, at_once.version, delay=timedelta(seconds=10)
+    )
+    assert (approved.state, approved.publish_at) == (
+        EntryState.SCHEDULED,
+        clock.now + timedelta(seconds=10),
+    )
     assert undo(db, newsroom.actor, at_once.uid, approved.version).state is EntryState.DRAFT
 
 
-def test_a_returned_entry_is_its_authors_draft_with_a_remark_until_it_is_submitted_again(newsroom, db):
+def test_a_returned_entry_is_its_authors_draft_with_a_remark_until_it_is_submitted_again(
+    newsroom, db
+):
     author = newsroom.account(Role.AUTHOR)
     entry = submit(newsroom, author)
     with pytest.raises(Invalid, match="missing"):
@@ -57,9 +75,13 @@ def test_a_returned_entry_is_its_authors_draft_with_a_remark_until_it_is_submitt
         return_entry(db, author, entry.uid, entry.version, "Who says so?")
     back = return_entry(db, newsroom.actor, entry.uid, entry.version, "Who says so?")
     assert (back.state, back.remark, back.publish_at) == (EntryState.DRAFT, "Who says so?", None)
-    saved = save_draft(db, author, entry.uid, back.version, EntryText("River rising, the gauge says"))
+    saved = save_draft(
+        db, author, entry.uid, back.version, EntryText("River rising, the gauge says")
+    )
     assert saved.remark == "Who says so?"
-    again = post_draft(db, author, entry.uid, saved.version, EntryText("River rising, the gauge says"), Release())
+    again = post_draft(
+        db, author, entry.uid, saved.version, EntryText("River rising, the gauge says"), Release()
+    )
     assert (again.state, again.remark) == (EntryState.SUBMITTED, "")
 
 
@@ -83,10 +105,14 @@ def test_a_breaking_entry_waits_for_another_editor_by_whatever_way_it_comes(news
     with pytest.raises(Forbidden, match="second editor"):
         post_draft(db, editor, entry.uid, entry.version, BREAKING, Release())
     assert approve(db, newsroom.actor, entry.uid, entry.version).state is EntryState.PUBLISHED
-    assert submit(newsroom, editor).state is EntryState.PUBLISHED, "what is not breaking needs nobody"
+    assert submit(newsroom, editor).state is EntryState.PUBLISHED, (
+        "what is not breaking needs nobody"
+    )
 
 
-def test_an_entry_that_is_made_breaking_after_it_was_scheduled_waits_for_another_editor(newsroom, db, clock):
+def test_an_entry_that_is_made_breaking_after_it_was_scheduled_waits_for_another_editor(
+    newsroom, db, clock
+):
     newsroom.agree(second_editor=True)
     editor = newsroom.account(Role.EDITOR)
     entry = submit(newsroom, editor, release=Release(delay=timedelta(seconds=10)))
@@ -96,7 +122,10 @@ def test_an_entry_that_is_made_breaking_after_it_was_scheduled_waits_for_another
     assert publish_due(db) == 0
     approved = approve(db, newsroom.actor, entry.uid, changed.version, delay=timedelta(seconds=10))
     assert approved.state is EntryState.SCHEDULED
-    assert save_draft(db, newsroom.actor, entry.uid, approved.version, BREAKING).state is EntryState.SUBMITTED, "nobody else saw this text"
+    assert (
+        save_draft(db, newsroom.actor, entry.uid, approved.version, BREAKING).state
+        is EntryState.SUBMITTED
+    ), "nobody else saw this text"
 
 
 def test_who_posts_anothers_draft_as_breaking_is_the_one_who_may_not_approve_it(newsroom, db):
@@ -117,8 +146,13 @@ def test_who_changes_what_another_submitted_may_not_approve_it_as_breaking(newsr
     ours = EntryText("Dyke breaks, run", importance=Importance.BREAKING)
     posted = post_draft(db, newsroom.actor, entry.uid, entry.version, ours, Release())
     assert (posted.state, posted.title) == (EntryState.SUBMITTED, ours.title)
-    saved = save_draft(db, newsroom.actor, entry.uid, posted.version, replace(ours, title="Dyke breaks, run now"))
-    for letting_out in (lambda: approve(db, newsroom.actor, entry.uid, saved.version), lambda: publish_as_it_is(newsroom, saved)):
+    saved = save_draft(
+        db, newsroom.actor, entry.uid, posted.version, replace(ours, title="Dyke breaks, run now")
+    )
+    for letting_out in (
+        lambda: approve(db, newsroom.actor, entry.uid, saved.version),
+        lambda: publish_as_it_is(newsroom, saved),
+    ):
         with pytest.raises(Forbidden, match="second editor"):
             letting_out()
     if role is Role.EDITOR:
@@ -126,16 +160,26 @@ def test_who_changes_what_another_submitted_may_not_approve_it_as_breaking(newsr
 
 
 def publish_as_it_is(newsroom: Newsroom, entry: Entry) -> Entry:
-    return post_draft(newsroom.db, newsroom.actor, entry.uid, entry.version, EntryText.of(entry), Release())
+    return post_draft(
+        newsroom.db, newsroom.actor, entry.uid, entry.version, EntryText.of(entry), Release()
+    )
 
 
 def test_the_schedule_shows_what_comes_next_first_and_a_time_can_be_changed(newsroom, db, clock):
-    hours = {name: clock.now + timedelta(hours=number) for name, number in (("late", 5), ("soon", 1), ("tomorrow", 26))}
+    hours = {
+        name: clock.now + timedelta(hours=number)
+        for name, number in (("late", 5), ("soon", 1), ("tomorrow", 26))
+    }
     made = {name: newsroom.post(title=name, release=Release(at=at)) for name, at in hours.items()}
     with db.read() as tx:
         assert [entry.title for entry in schedule(tx)] == ["soon", "late", "tomorrow"]
-        assert [entry.title for entry in schedule(tx, until=clock.now + timedelta(hours=24))] == ["soon", "late"]
-    moved = reschedule(db, newsroom.actor, made["soon"].uid, made["soon"].version, clock.now + timedelta(hours=6))
+        assert [entry.title for entry in schedule(tx, until=clock.now + timedelta(hours=24))] == [
+            "soon",
+            "late",
+        ]
+    moved = reschedule(
+        db, newsroom.actor, made["soon"].uid, made["soon"].version, clock.now + timedelta(hours=6)
+    )
     with db.read() as tx:
         assert [entry.title for entry in schedule(tx)] == ["late", "soon", "tomorrow"]
     with pytest.raises(Invalid, match="Publish now"):

@@ -39,7 +39,14 @@ def mails(db, topic) -> int:
 
 
 def hook(db, newsroom, keys, name="hook", **more):
-    return add_channel(db, newsroom.actor, keys, name, Target(HOOK, "webhook", "webhook hooks.example.org …"), **more)
+    return add_channel(
+        db,
+        newsroom.actor,
+        keys,
+        name,
+        Target(HOOK, "webhook", "webhook hooks.example.org …"),
+        **more,
+    )
 
 
 def test_the_same_address_is_subscribed_once_however_it_is_written(db, newsroom, topic):
@@ -63,14 +70,17 @@ def test_importance_and_tags_choose(db, newsroom, keys, topic):
     hook(db, newsroom, keys, tags=("River Level",))
     with db.read() as tx:
         found = [
-            len(tx.execute(owed(replace(topic, tags=tags))).all()) for tags in ((), ("river-level",), ("trams", "river-level"), ("trams",))
+            len(tx.execute(owed(replace(topic, tags=tags))).all())
+            for tags in ((), ("river-level",), ("trams", "river-level"), ("trams",))
         ]
     assert found == [0, 1, 1, 0]
     channel = hook(db, newsroom, keys, name="key only")
     with db.begin() as tx:
         followed(tx, channel.uid)[1][0].least_importance = Importance.KEY
     with db.read() as tx:
-        grades = [len(tx.execute(owed(replace(topic, importance=grade))).all()) for grade in Importance]
+        grades = [
+            len(tx.execute(owed(replace(topic, importance=grade))).all()) for grade in Importance
+        ]
     assert grades == [0, 1, 1]
 
 
@@ -95,7 +105,10 @@ def test_leaving_a_story_leaves_it_however_it_came(db, newsroom, topic):
     with db.read() as tx:
         recipient, still = followed(tx, reader.uid)
         assert [stream.slug for stream in left_out(tx, still[0])] == ["floods"]
-    assert [subscription.stream and subscription.stream.slug for subscription in still] == [None, "drought"]
+    assert [subscription.stream and subscription.stream.slug for subscription in still] == [
+        None,
+        "drought",
+    ]
     assert recipient.state is RecipientState.CONFIRMED
     assert mails(db, topic) == 0, "the subscription to all stories goes on without this one"
     leave(db, reader.uid, ALL)
@@ -141,7 +154,9 @@ def test_a_channel_keeps_its_url_until_it_is_removed(db, newsroom, keys):
     again = add_channel(db, newsroom.actor, keys, "hook", other, stream="drought")
     assert open_url(keys, again.sealed_url) == other.url
     with db.read() as tx:
-        assert [subscription.stream.slug for subscription in followed(tx, again.uid)[1]] == ["drought"]
+        assert [subscription.stream.slug for subscription in followed(tx, again.uid)[1]] == [
+            "drought"
+        ]
 
 
 def test_only_admins_add_recipients(db, newsroom, keys):
@@ -156,7 +171,12 @@ def test_a_leave_token_names_its_recipient_and_cannot_be_made_by_others(keys):
     token = leave_token(keys, "r2cp", "str3am")
     assert read_leave_token(keys, token) == ("r2cp", "str3am")
     assert len(leave_token(keys, "x" * 16, "y" * 7)) <= 70
-    for forged in (token[:-1], token + "x", token.replace("r2cp", "r3cp"), token.replace("str3am", ALL)):
+    for forged in (
+        token[:-1],
+        token + "x",
+        token.replace("r2cp", "r3cp"),
+        token.replace("str3am", ALL),
+    ):
         assert read_leave_token(keys, forged) is None
     for forged in ("", "-", "--", "\ud800-a-b", "ü" * 50):
         assert read_leave_token(keys, forged) is None
@@ -164,10 +184,14 @@ def test_a_leave_token_names_its_recipient_and_cannot_be_made_by_others(keys):
 
 def test_an_address_keeps_the_letters_that_make_its_domain(newsroom, db):
     # Folded like other text it would be strasse.example, which may be somebody else's.
-    assert add_subscriber(db, newsroom.actor, "Leser@STRAßE.example").address == "leser@straße.example"
+    assert (
+        add_subscriber(db, newsroom.actor, "Leser@STRAßE.example").address == "leser@straße.example"
+    )
 
 
-@pytest.mark.parametrize("language", ["", "x", "en_GB", "en-" + "-".join(["abcdefgh"] * 5), "en\udcff"])
+@pytest.mark.parametrize(
+    "language", ["", "x", "en_GB", "en-" + "-".join(["abcdefgh"] * 5), "en\udcff"]
+)
 def test_a_language_is_a_language_tag(newsroom, db, language):
     with pytest.raises(Invalid, match="such as en, de or pt-BR"):
         add_subscriber(db, newsroom.actor, "reader@example.org", language=language)

@@ -1,4 +1,6 @@
-"""The desk's list of stories, a page at a time: each story once, at the same cost however many there are."""
+"""The desk's list of stories, a page at a time: each story once, at the same cost however many
+there are.
+"""
 
 import pytest
 
@@ -40,7 +42,9 @@ def test_each_story_stands_on_one_page_the_one_with_the_latest_entry_first(
     assert all(len(page) == limit for page in found[:-1])
 
 
-def test_a_page_costs_the_same_number_of_statements_however_many_stories_there_are(newsroom: Newsroom, db: Database) -> None:
+def test_a_page_costs_the_same_number_of_statements_however_many_stories_there_are(
+    newsroom: Newsroom, db: Database
+) -> None:
     numbers = []
     for more in (3, 60):
         for number in range(more):
@@ -50,7 +54,12 @@ def test_a_page_costs_the_same_number_of_statements_however_many_stories_there_a
             found = board(tx, limit=20)
         numbers.append(len(statements))
     assert numbers[0] == numbers[1] <= 6
-    assert (len(found.streams), found.live, len(found.counts), len(found.latest)) == (20, 64, 20, 20)
+    assert (len(found.streams), found.live, len(found.counts), len(found.latest)) == (
+        20,
+        64,
+        20,
+        20,
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,7 +76,14 @@ def test_a_page_costs_the_same_number_of_statements_however_many_stories_there_a
         ("  ", ["d", "c", "b", "a", "floods"]),
     ],
 )
-def test_stories_are_found_by_words_of_their_titles(newsroom: Newsroom, db: Database, title: str, slugs: list[str]) -> None:
-    for slug, name in {"a": "The Tarrow rises", "b": "Tarrow falls", "c": "100% sure", "d": "A_b \\ c"}.items():
+def test_stories_are_found_by_words_of_their_titles(
+    newsroom: Newsroom, db: Database, title: str, slugs: list[str]
+) -> None:
+    for slug, name in {
+        "a": "The Tarrow rises",
+        "b": "Tarrow falls",
+        "c": "100% sure",
+        "d": "A_b \\ c",
+    }.items():
         add_stream(db, SYSTEM, slug, StreamText(name))
     assert [slug for page in pages(db, 50, title) for slug in page] == slugs

@@ -32,7 +32,9 @@ def limited_url(postgres_site_url: str) -> Iterator[str]:
         port = f":{parts['port']}" if "port" in parts else ""
         where = f"{host}{port}/{name}" if not host.startswith("/") else f"{port}/{name}?host={host}"
         yield f"postgresql+psycopg://{role}:few@{where}"
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role])
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role]
+        )
         admin.execute(f"DROP OWNED BY {role}")  # type: ignore[call-overload]
         admin.execute(f"DROP ROLE {role}")  # type: ignore[call-overload]
 
@@ -71,10 +73,20 @@ def test_four_nodes_of_a_role_that_may_have_eight_connections_do_all_their_work(
 ) -> None:
     failed: list[BaseException] = []
     with caplog.at_level(logging.WARNING):
-        run([threading.Thread(target=count, args=(node, failed)) for node in nodes for _ in range(THREADS)])
+        run(
+            [
+                threading.Thread(target=count, args=(node, failed))
+                for node in nodes
+                for _ in range(THREADS)
+            ]
+        )
     assert failed == []
     assert counted(nodes[0]) == NODES * THREADS * TRANSACTIONS
-    said = [record.getMessage() for record in caplog.records if "takes no further connections" in record.getMessage()]
+    said = [
+        record.getMessage()
+        for record in caplog.records
+        if "takes no further connections" in record.getMessage()
+    ]
     assert 1 <= len(said) <= NODES, "each process says once what is short"
     assert "STORYWIRE_DATABASE_CONNECTIONS" in said[0]
     assert not any(record.exc_info for record in caplog.records)
@@ -84,7 +96,13 @@ def test_a_process_that_was_refused_keeps_one_idle_connection_and_says_when_it_i
     nodes: list[Database], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed: list[BaseException] = []
-    run([threading.Thread(target=count, args=(node, failed)) for node in nodes for _ in range(THREADS)])
+    run(
+        [
+            threading.Thread(target=count, args=(node, failed))
+            for node in nodes
+            for _ in range(THREADS)
+        ]
+    )
     short = [node for node in nodes if node.short_of_connections]
     assert short
     for node in short:
@@ -94,7 +112,9 @@ def test_a_process_that_was_refused_keeps_one_idle_connection_and_says_when_it_i
     with caplog.at_level(logging.WARNING):
         counted(short[0])
         counted(short[0])
-    assert [record.getMessage() for record in caplog.records] == ["PostgreSQL takes connections again"]
+    assert [record.getMessage() for record in caplog.records] == [
+        "PostgreSQL takes connections again"
+    ]
     assert not short[0].short_of_connections
 
 
@@ -111,7 +131,9 @@ def test_a_thread_waits_for_its_own_process_and_at_last_fails_as_if_the_database
     node.engine.dispose()
 
 
-def test_where_nothing_comes_free_it_says_so(limited_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_comes_free_it_says_so(
+    limited_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("models.db.database.WAIT_SECONDS", 0.01)
     others = [psycopg.connect(limited_url.replace("+psycopg", "")) for _ in range(LIMIT)]
     node = open_database(limited_url)
@@ -132,7 +154,9 @@ def test_a_server_that_is_away_fails_at_once(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_connections_are_named_for_their_process(limited_url: str) -> None:
     with open_database(limited_url, process="worker").engine.connect() as connection:
-        name = connection.execute(text("SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()")).scalar_one()
+        name = connection.execute(
+            text("SELECT application_name FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+        ).scalar_one()
         connection.invalidate()
     assert name.startswith("storywire worker ")
     given = open_database(f"{limited_url}{'&' if '?' in limited_url else '?'}application_name=mine")

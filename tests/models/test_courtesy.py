@@ -29,7 +29,11 @@ class Watch:
     ],
 )
 def test_after_ten_milliseconds_of_writing_others_have_two_or_as_long_as_the_last(
-    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch, half: bool, writes: list[float], rests: list[float]
+    sqlite_db: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    half: bool,
+    writes: list[float],
+    rests: list[float],
 ) -> None:
     watch = Watch()
     monkeypatch.setattr(write_throttle, "time", watch)

@@ -12,7 +12,10 @@ from models.db.database import Database, open_database
 from models.db.site import found_site
 from models.tables.stories import Site
 
-WRITE = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('UPDATE site SET seq = seq + 1'); c.commit(); c.close()"
+WRITE = (
+    "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('UPDATE site SET seq = seq +"
+    " 1'); c.commit(); c.close()"
+)
 
 
 @pytest.fixture
@@ -20,7 +23,9 @@ def founded(sqlite_db: Database) -> Site:
     return found_site(sqlite_db, id_authority="", base_url="http://localhost")
 
 
-def test_opening_it_again_takes_no_lock_from_those_who_have_it_open(sqlite_db: Database, founded: Site) -> None:
+def test_opening_it_again_takes_no_lock_from_those_who_have_it_open(
+    sqlite_db: Database, founded: Site
+) -> None:
     path = sqlite_db.engine.url.database
     for _ in range(3):
         with sqlite_db.read() as tx:

@@ -1,4 +1,6 @@
-"""A SQLite file that is deleted, replaced or damaged while it is open is noticed, and nothing more goes into it."""
+"""A SQLite file that is deleted, replaced or damaged while it is open is noticed, and nothing more
+goes into it.
+"""
 
 import os
 import shutil
@@ -61,15 +63,22 @@ def everything_is_refused(db: Database) -> None:
         current_seq(tx)
     with pytest.raises(OperationalError, match="Stop the service"), db.read() as tx:
         current_seq(tx)
-    with pytest.raises(OperationalError, match="Stop the service"), db.engine.connect() as connection:
+    with (
+        pytest.raises(OperationalError, match="Stop the service"),
+        db.engine.connect() as connection,
+    ):
         connection.execute(text("SELECT 1"))
 
 
 @pytest.mark.parametrize("lose", LOSSES)
-def test_no_transaction_begins_on_a_file_that_is_not_at_its_place(site: Database, lose: Callable[[Path], None]) -> None:
+def test_no_transaction_begins_on_a_file_that_is_not_at_its_place(
+    site: Database, lose: Callable[[Path], None]
+) -> None:
     lose(path_of(site))
     everything_is_refused(site)
-    assert lose is replace or lose is replace_by_folder or not path_of(site).exists(), "and no empty one is made"
+    assert lose is replace or lose is replace_by_folder or not path_of(site).exists(), (
+        "and no empty one is made"
+    )
 
 
 def test_a_new_connection_to_another_file_is_refused_too(site: Database) -> None:
@@ -111,7 +120,13 @@ def large(site: Database) -> Database:
     """A site whose file is not all in memory, carried from the log into the file."""
     with site.begin() as tx:
         rows = [{"key": f"{number:06}" + "x" * 90, "number": number} for number in range(3_000)]
-        tx.execute(text("INSERT INTO throttle (key, window_at, tries) VALUES (:key, '2026-03-14 08:00:00', :number)"), rows)
+        tx.execute(
+            text(
+                "INSERT INTO throttle (key, window_at, tries) VALUES (:key, '2026-03-14 08:00:00',"
+                " :number)"
+            ),
+            rows,
+        )
     with site.engine.connect() as connection:
         connection.commit()
         connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # type: ignore[union-attr]
@@ -125,7 +140,9 @@ def test_a_file_that_is_whole_is_left_alone(large: Database) -> None:
 
 
 @pytest.mark.parametrize("pages", [(0, 1), (1, 10), (40, 60), (0, 60)])
-def test_a_damaged_file_is_found_by_a_look_inside_and_then_refused(large: Database, pages: tuple[int, int]) -> None:
+def test_a_damaged_file_is_found_by_a_look_inside_and_then_refused(
+    large: Database, pages: tuple[int, int]
+) -> None:
     assert large.file is not None
     overwrite(large.file.path, *pages)
     with pytest.raises(DatabaseFileFault, match="is damaged"):

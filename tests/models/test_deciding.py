@@ -1,4 +1,6 @@
-"""What a subscription makes of an alert: as a table, and the same as the SQL that asks for all recipients at once."""
+"""What a subscription makes of an alert: as a table, and the same as the SQL that asks for all
+recipients at once.
+"""
 
 import itertools
 import random
@@ -22,7 +24,18 @@ from models import (
     SubscriptionTag,
 )
 from models.recipients.audience import Topic, owed
-from models.recipients.deciding import Decision, Digest, Later, News, Reader, Send, Skip, Wanted, decide, most_immediate
+from models.recipients.deciding import (
+    Decision,
+    Digest,
+    Later,
+    News,
+    Reader,
+    Send,
+    Skip,
+    Wanted,
+    decide,
+    most_immediate,
+)
 from models.tables.base import new_uid
 
 
@@ -83,14 +96,17 @@ NIGHT = {"quiet_from": time(22), "quiet_until": time(7), "timezone": KYIV}
         (NIGHT | {"now": NOW.replace(hour=20), "importance": Importance.BREAKING}, Send()),
         (NIGHT | {"quiet_from": time(9), "quiet_until": time(11)}, Later(NOW.replace(hour=9))),
         (NIGHT | {"quiet_from": time(9), "quiet_until": time(9)}, Send()),
-        # On 29 March 2026 the clocks of Kyiv skip from 03:00 to 04:00, and on 25 October they show 03:00 to 04:00 twice.
+        # On 29 March 2026 the clocks of Kyiv skip from 03:00 to 04:00, and on 25 October they show
+        # 03:00 to 04:00 twice.
         (NIGHT | {"now": utc(3, 28, 21)}, Later(utc(3, 29, 4))),
         (NIGHT | {"now": utc(3, 29, 0), "quiet_until": time(3, 30)}, Later(utc(3, 29, 1, 30))),
         (NIGHT | {"now": utc(10, 24, 20)}, Later(utc(10, 25, 5))),
         (NIGHT | {"now": utc(10, 25, 1, 10), "quiet_until": time(3, 30)}, Later(utc(10, 25, 1, 30))),
     ],
 )  # fmt: skip
-def test_what_a_subscription_makes_of_an_alert(given: dict[str, object], expected: Decision) -> None:
+def test_what_a_subscription_makes_of_an_alert(
+    given: dict[str, object], expected: Decision
+) -> None:
     assert decision(**given) == expected  # type: ignore[arg-type]
 
 
@@ -104,16 +120,22 @@ def test_the_most_immediate_of_several_subscriptions_wins() -> None:
 def _audience(streams: list[int], dice: random.Random) -> Iterator[tuple[Reader, list[Wanted]]]:
     states = [*RecipientState, *[RecipientState.CONFIRMED] * 6]
     for _ in range(250):
-        reader = Reader(state=dice.choice(states), confirmed_at=dice.choice([BEFORE, BEFORE, NOW, AFTER]))
+        reader = Reader(
+            state=dice.choice(states), confirmed_at=dice.choice([BEFORE, BEFORE, NOW, AFTER])
+        )
         yield (
             reader,
             [
                 Wanted(
                     created_at=dice.choice([BEFORE, BEFORE, NOW, AFTER]),
                     stream_id=stream,
-                    left_out=frozenset(dice.sample(streams, dice.choice([0, 0, 1])) if stream is None else []),
+                    left_out=frozenset(
+                        dice.sample(streams, dice.choice([0, 0, 1])) if stream is None else []
+                    ),
                     least_importance=dice.choice(list(Importance)),
-                    tags=frozenset(dice.sample(["river", "rain", "dyke"], dice.choice([0, 0, 1, 2]))),
+                    tags=frozenset(
+                        dice.sample(["river", "rain", "dyke"], dice.choice([0, 0, 1, 2]))
+                    ),
                     news=dice.random() < 0.8,
                     corrections=dice.random() < 0.7,
                     cadence=dice.choice([Cadence.AT_ONCE, Cadence.AT_ONCE, Cadence.DAILY]),
@@ -131,21 +153,47 @@ def test_the_sql_for_all_agrees_with_the_rule_for_one(newsroom, db) -> None:
     audience = list(_audience(streams, random.Random(7)))
     with db.begin() as tx:
         for number, (reader, subscriptions) in enumerate(audience, 1):
-            values = {"id": number, "uid": new_uid(16), "kind": RecipientKind.MAIL, "address": f"r{number}@example.org", "lane": Lane.BULK}
-            tx.add(Recipient(**values, state=reader.state, confirmed_at=reader.confirmed_at, created_at=BEFORE))
+            values = {
+                "id": number,
+                "uid": new_uid(16),
+                "kind": RecipientKind.MAIL,
+                "address": f"r{number}@example.org",
+                "lane": Lane.BULK,
+            }
+            tx.add(
+                Recipient(
+                    **values,
+                    state=reader.state,
+                    confirmed_at=reader.confirmed_at,
+                    created_at=BEFORE,
+                )
+            )
             tx.flush()
             for one in subscriptions:
-                values = {name: getattr(one, name) for name in Wanted.__slots__ if name not in ("left_out", "tags")}
+                values = {
+                    name: getattr(one, name)
+                    for name in Wanted.__slots__
+                    if name not in ("left_out", "tags")
+                }
                 row = Subscription(recipient_id=number, **values)
                 tx.add(row)
                 tx.flush()
                 tx.add_all(SubscriptionTag(subscription_id=row.id, slug=tag) for tag in one.tags)
-                tx.add_all(SubscriptionExcept(subscription_id=row.id, stream_id=stream) for stream in one.left_out)
+                tx.add_all(
+                    SubscriptionExcept(subscription_id=row.id, stream_id=stream)
+                    for stream in one.left_out
+                )
     tags = ((), ("rain",), ("river", "dyke"))
     for importance, labels, correction in itertools.product(Importance, tags, (False, True)):
         news = News(Topic(streams[0], importance, labels, correction=correction), NOW)
         with db.read() as tx:
-            found = {row.recipient_id for row in tx.execute(owed(news.topic, confirmed_by=news.created_at))}
-        decisions = (most_immediate(decide(reader, one, news, NOW) for one in wanted) for reader, wanted in audience)
+            found = {
+                row.recipient_id
+                for row in tx.execute(owed(news.topic, confirmed_by=news.created_at))
+            }
+        decisions = (
+            most_immediate(decide(reader, one, news, NOW) for one in wanted)
+            for reader, wanted in audience
+        )
         assert found == {number for number, made in enumerate(decisions, 1) if made == Send()}
         assert 0 < len(found) < 200

@@ -41,7 +41,9 @@ def test_a_picture_comes_in_at_most_three_sizes_and_never_larger_than_it_was(siz
     assert [opened(one.data).size for one in drawn] == sizes
 
 
-@pytest.mark.parametrize(("turn", "corner"), [(1, (40, 40)), (3, (440, 280)), (6, (280, 40)), (8, (40, 440))])
+@pytest.mark.parametrize(
+    ("turn", "corner"), [(1, (40, 40)), (3, (440, 280)), (6, (280, 40)), (8, (40, 440))]
+)
 def test_a_camera_held_sideways_makes_an_upright_picture(turn, corner):
     exif = Image.Exif()
     exif[0x0112] = turn
@@ -56,7 +58,10 @@ def test_nothing_of_where_when_and_by_what_it_was_taken_is_kept():
     exif = Image.Exif()
     exif[0x010F] = "SECRET CAMERA"
     exif.get_ifd(0x8825)[1] = "SECRET PLACE"
-    jpeg = photo(exif=exif, comment=b"SECRET COMMENT", xmp=b"<x>SECRET XMP</x>", dpi=(72, 72)) + b"SECRET TAIL"
+    jpeg = (
+        photo(exif=exif, comment=b"SECRET COMMENT", xmp=b"<x>SECRET XMP</x>", dpi=(72, 72))
+        + b"SECRET TAIL"
+    )
     notes = PngImagePlugin.PngInfo()
     notes.add_text("Author", "SECRET AUTHOR")
     for sent in (
@@ -69,11 +74,21 @@ def test_nothing_of_where_when_and_by_what_it_was_taken_is_kept():
         for drawn in draw(sent):
             assert b"SECRET" not in drawn.data
             assert not opened(drawn.data).getexif()
-            assert not {"exif", "comment", "xmp", "icc_profile", "Author"} & opened(drawn.data).info.keys()
+            assert (
+                not {"exif", "comment", "xmp", "icc_profile", "Author"}
+                & opened(drawn.data).info.keys()
+            )
 
 
 @pytest.mark.parametrize(
-    ("form", "type_"), [("JPEG", "image/jpeg"), ("PNG", "image/png"), ("WEBP", "image/jpeg"), ("GIF", "image/png"), ("AVIF", "image/jpeg")]
+    ("form", "type_"),
+    [
+        ("JPEG", "image/jpeg"),
+        ("PNG", "image/png"),
+        ("WEBP", "image/jpeg"),
+        ("GIF", "image/png"),
+        ("AVIF", "image/jpeg"),
+    ],
 )
 def test_each_kind_that_is_taken_becomes_one_that_everybody_reads(form, type_):
     (drawn,) = draw(photo(form=form))
@@ -95,12 +110,19 @@ def test_what_shines_through_goes_on_doing_so(mode):
     out = BytesIO()
     image.convert(mode).save(out, "PNG")
     (drawn,) = draw(out.getvalue())
-    assert [opened(drawn.data).convert("RGBA").getpixel(at)[3] for at in ((5, 5), (60, 60))] == [255, 0]
+    assert [opened(drawn.data).convert("RGBA").getpixel(at)[3] for at in ((5, 5), (60, 60))] == [
+        255,
+        0,
+    ]
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "CMYK", "I;16", "RGBA"])
 def test_each_way_to_write_colours_is_read(mode):
-    image = Image.new("I;16", (8, 8), 65535) if mode == "I;16" else Image.new("RGB", (8, 8), "white").convert(mode)
+    image = (
+        Image.new("I;16", (8, 8), 65535)
+        if mode == "I;16"
+        else Image.new("RGB", (8, 8), "white").convert(mode)
+    )
     out = BytesIO()
     image.save(out, "JPEG" if mode == "CMYK" else "PNG")
     (drawn,) = draw(out.getvalue())
@@ -118,7 +140,10 @@ def animation(form: str, *colours: str, size: tuple[int, int] = (64, 40)) -> byt
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_an_animation_goes_on_moving(form):
     drawn = draw(animation(form, "red", "blue", "red", size=(1000, 40)))
-    assert [(one.media_type, one.width) for one in drawn] == [("image/webp", 1000), ("image/webp", 480)]
+    assert [(one.media_type, one.width) for one in drawn] == [
+        ("image/webp", 1000),
+        ("image/webp", 480),
+    ]
     for one in drawn:
         image = opened(one.data)
         assert (image.n_frames, image.info["loop"]) == (3, 0)
@@ -130,7 +155,9 @@ def test_an_animation_goes_on_moving(form):
         assert seen == [True, False, True]
 
 
-@pytest.mark.parametrize(("size", "frames"), [((1, 1), image_processing.MAX_FRAMES + 1), ((3000, 3000), 3)])
+@pytest.mark.parametrize(
+    ("size", "frames"), [((1, 1), image_processing.MAX_FRAMES + 1), ((3000, 3000), 3)]
+)
 def test_an_animation_of_too_many_pixels_in_all_is_refused(size, frames):
     colours = ("red", "blue") * (frames // 2) + ("red",) * (frames % 2)
     with pytest.raises(Invalid, match="300 frames at most"):
@@ -143,7 +170,11 @@ def progressive(scans: int) -> bytes:
     Image.new("L", (64, 64), 90).save(out, "JPEG", progressive=True)
     whole = out.getvalue()
     start = whole.rindex(image_processing._JPEG_SCAN)
-    return whole[:start] + whole[start:-2] * (scans - whole.count(image_processing._JPEG_SCAN) + 1) + whole[-2:]
+    return (
+        whole[:start]
+        + whole[start:-2] * (scans - whole.count(image_processing._JPEG_SCAN) + 1)
+        + whole[-2:]
+    )
 
 
 def test_a_picture_that_costs_more_than_it_shows_is_refused_before_it_is_decoded(monkeypatch):
@@ -156,7 +187,8 @@ def test_a_picture_that_costs_more_than_it_shows_is_refused_before_it_is_decoded
 @pytest.mark.parametrize("lost", [2, 3, 40])
 @pytest.mark.parametrize("more", [{}, {"progressive": True}, {"subsampling": 2}])
 def test_a_jpeg_whose_last_bytes_were_lost_is_taken(lost, more):
-    # libjpeg warns of a missing EOI marker (ITU-T T.81, B.1.1.3) and shows the picture, as browsers do.
+    # libjpeg warns of a missing EOI marker (ITU-T T.81, B.1.1.3) and shows the picture, as browsers
+    # do.
     noise = Image.frombytes("RGB", (320, 200), random.Random(1).randbytes(192_000))
     out = BytesIO()
     noise.save(out, "JPEG", **more)
@@ -170,19 +202,29 @@ def png16(transparent: tuple[int, int, int]) -> bytes:
     """A PNG of 16 bits a channel, half of it of the colour that its tRNS chunk makes transparent."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     half = struct.pack(">3H", *transparent) * 16 + struct.pack(">3H", 0xC8C8, 0x1E1E, 0x1E1E) * 16
     rows = zlib.compress((b"\0" + half) * 32)
     head = struct.pack(">IIBBBBB", 32, 32, 16, 2, 0, 0, 0)
-    parts = (chunk(b"IHDR", head), chunk(b"tRNS", struct.pack(">3H", *transparent)), chunk(b"IDAT", rows), chunk(b"IEND", b""))
+    parts = (
+        chunk(b"IHDR", head),
+        chunk(b"tRNS", struct.pack(">3H", *transparent)),
+        chunk(b"IDAT", rows),
+        chunk(b"IEND", b""),
+    )
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 @pytest.mark.parametrize("colour", [(1, 2, 3), (0xFFFF, 0xFFFF, 0xFFFF), (0x1234, 0, 0xABCD)])
 def test_the_transparent_colour_of_a_deep_png_stays_transparent(colour):
     (drawn,) = draw(png16(colour))
-    assert [opened(drawn.data).convert("RGBA").getpixel(at)[3] for at in ((5, 5), (25, 5))] == [0, 255]
+    assert [opened(drawn.data).convert("RGBA").getpixel(at)[3] for at in ((5, 5), (25, 5))] == [
+        0,
+        255,
+    ]
 
 
 @pytest.mark.parametrize("size", [(5100, 5100), (7100, 7100), (10_000, 10_000), (60_000, 60_000)])

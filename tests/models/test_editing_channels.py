@@ -27,7 +27,11 @@ def test_a_channel_is_renamed_led_elsewhere_tested_and_tried_again(db, newsroom,
     room = add_channel(db, newsroom.actor, keys, "Room", HOOK)
     with db.begin() as tx:
         channel = get_channel(tx, room.uid)
-        channel.sick_since, channel.next_at, channel.refusals = clock.now, clock.now + timedelta(hours=4), 3
+        channel.sick_since, channel.next_at, channel.refusals = (
+            clock.now,
+            clock.now + timedelta(hours=4),
+            3,
+        )
         wanted = preferences_of(tx, channel)
     assert try_again(db, newsroom.actor, room.uid) == 0
     send_test(db, newsroom.actor, room.uid, {"title": "T"})
@@ -38,11 +42,19 @@ def test_a_channel_is_renamed_led_elsewhere_tested_and_tried_again(db, newsroom,
     with db.begin() as tx:
         delivery = tx.scalars(select(Delivery)).one()
         assert (delivery.due_at, get_channel(tx, room.uid).next_at) == (clock.now, None)
-        delivery.state, delivery.settled_at, delivery.last_reply = DeliveryState.SENT, clock.now, "200 ok"
+        delivery.state, delivery.settled_at, delivery.last_reply = (
+            DeliveryState.SENT,
+            clock.now,
+            "200 ok",
+        )
     edit_channel(db, newsroom.actor, keys, room.uid, "Water room", OTHER, wanted)
     with db.read() as tx:
         [channel] = list_channels(tx)
-        assert (channel.address, channel.sick_since, open_url(keys, channel.sealed_url)) == ("Water room", None, OTHER.url)
+        assert (channel.address, channel.sick_since, open_url(keys, channel.sealed_url)) == (
+            "Water room",
+            None,
+            OTHER.url,
+        )
         assert last_words(tx, [channel.id])[channel.id].last_reply == "200 ok"
         assert [one.stream for one in followed_by(tx, [channel.id])[channel.id]] == [None]
 
@@ -54,7 +66,15 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(db, newsroom, keys
         wanted = preferences_of(tx, room)
     for name, follows in (("Other", wanted.follows), ("Room", ())):
         with pytest.raises(Invalid):
-            edit_channel(db, newsroom.actor, keys, room.uid, name, None, type(wanted)(follows=follows, language="en", timezone="UTC"))
+            edit_channel(
+                db,
+                newsroom.actor,
+                keys,
+                room.uid,
+                name,
+                None,
+                type(wanted)(follows=follows, language="en", timezone="UTC"),
+            )
     with pytest.raises(Forbidden):
         edit_channel(db, newsroom.account(Role.EDITOR), keys, room.uid, "New", None, wanted)
     reader = add_subscriber(db, newsroom.actor, "ann@example.org")

@@ -22,12 +22,18 @@ def topic(newsroom, db):
 
 def test_a_forecast_says_who_is_told_now_and_who_later(newsroom, db, keys, clock, topic):
     _, later, away = newsroom.subscribe_many(3)
-    add_channel(db, newsroom.actor, keys, "Room", Target("jsons://hooks.example.org/path", "webhook", ""))
+    add_channel(
+        db, newsroom.actor, keys, "Room", Target("jsons://hooks.example.org/path", "webhook", "")
+    )
     with db.begin() as tx:
         people = {one.address: one for one in tx.scalars(select(Recipient))}
         people[away].paused_until = clock.now + timedelta(days=1)
         of_later = Subscription.recipient_id == people[later].id
-        tx.execute(update(Subscription).where(of_later).values(cadence=Cadence.DAILY, at_once_from=Importance.BREAKING))
+        tx.execute(
+            update(Subscription)
+            .where(of_later)
+            .values(cadence=Cadence.DAILY, at_once_from=Importance.BREAKING)
+        )
     with db.read() as tx:
         found, rooms = forecast(tx, topic), channels_owed(tx, topic, 5)
         breaking = forecast(tx, Topic(topic.stream_id, Importance.BREAKING, (), correction=False))
@@ -46,7 +52,11 @@ def test_people_are_suggested_by_any_of_their_names_and_who_writes_here_first(ne
         few = suggest(tx, "mar", "floods", limit=1)
         nobody = suggest(tx, "%", "floods")
         nowhere = suggest(tx, "mara", "\x00")
-    assert [(one.name, one.entries) for one in found] == [("Mara Eskelund", 2), ("Marten Oake", 1), ("Jory Marsh", 0)]
+    assert [(one.name, one.entries) for one in found] == [
+        ("Mara Eskelund", 2),
+        ("Marten Oake", 1),
+        ("Jory Marsh", 0),
+    ]
     assert [one.name for one in few] == ["Mara Eskelund"]
     assert nobody == []
     assert [(one.name, one.entries) for one in nowhere] == [("Mara Eskelund", 0)]

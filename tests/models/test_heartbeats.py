@@ -11,7 +11,14 @@ from sqlalchemy import select, update
 
 from models import Lane, Site, WorkerHeartbeat
 from models.db.database import Database
-from models.db.heartbeats import FORGET_AFTER, SILENT_AFTER, any_worker_runs, record_heartbeat, remove_heartbeat, workers
+from models.db.heartbeats import (
+    FORGET_AFTER,
+    SILENT_AFTER,
+    any_worker_runs,
+    record_heartbeat,
+    remove_heartbeat,
+    workers,
+)
 from models.db.tallies import WORKER
 from tests.conftest import Newsroom, StandingClock
 
@@ -40,7 +47,9 @@ def ended_process() -> int:
     ("age", "runs"),
     [(timedelta(0), True), (SILENT_AFTER, True), (SILENT_AFTER + timedelta(seconds=1), False)],
 )
-def test_a_worker_that_died_is_seen_beside_one_that_runs(newsroom: Newsroom, clock: StandingClock, age: timedelta, runs: bool) -> None:
+def test_a_worker_that_died_is_seen_beside_one_that_runs(
+    newsroom: Newsroom, clock: StandingClock, age: timedelta, runs: bool
+) -> None:
     record_heartbeat(newsroom.db, Lane)
     add_worker(newsroom.db, clock, ELSEWHERE, age=age)
     with newsroom.db.read() as tx:
@@ -50,7 +59,9 @@ def test_a_worker_that_died_is_seen_beside_one_that_runs(newsroom: Newsroom, clo
     assert (found[ELSEWHERE].runs, found[ELSEWHERE].age) == (runs, age)
 
 
-def test_no_worker_runs_when_each_ended_or_is_silent(newsroom: Newsroom, clock: StandingClock) -> None:
+def test_no_worker_runs_when_each_ended_or_is_silent(
+    newsroom: Newsroom, clock: StandingClock
+) -> None:
     with newsroom.db.read() as tx:
         assert not any_worker_runs(tx)
     record_heartbeat(newsroom.db, Lane)
@@ -64,7 +75,9 @@ def test_no_worker_runs_when_each_ended_or_is_silent(newsroom: Newsroom, clock: 
         assert not any_worker_runs(tx)
 
 
-def test_a_worker_of_the_version_before_counts_while_nodes_are_upgraded(newsroom: Newsroom, clock: StandingClock) -> None:
+def test_a_worker_of_the_version_before_counts_while_nodes_are_upgraded(
+    newsroom: Newsroom, clock: StandingClock
+) -> None:
     with newsroom.db.begin() as tx:
         tx.execute(update(Site).values(heartbeat_at=clock.now - SILENT_AFTER))
     with newsroom.db.read() as tx:
@@ -83,7 +96,9 @@ def test_a_dead_worker_is_forgotten_after_an_hour(newsroom: Newsroom, clock: Sta
     assert names(newsroom.db) == {WORKER}
 
 
-def test_a_worker_that_starts_replaces_processes_of_its_machine_that_are_gone(newsroom: Newsroom, clock: StandingClock) -> None:
+def test_a_worker_that_starts_replaces_processes_of_its_machine_that_are_gone(
+    newsroom: Newsroom, clock: StandingClock
+) -> None:
     here = platform.node()
     gone, runs = f"{here}:{ended_process()}", f"{here}:{os.getppid()}"
     alike = gone[1:]  # of a machine whose name is the end of this one's

@@ -9,7 +9,12 @@ from models import Role
 from models.accounts import accounts
 from models.accounts.accounts import add_account, log_in, make_login_link, use_login_link
 from models.accounts.invitations import ask_reset, choose_password, invite, who_chooses
-from models.accounts.sessions import end_other_sessions, end_own_session, own_sessions, session_account
+from models.accounts.sessions import (
+    end_other_sessions,
+    end_own_session,
+    own_sessions,
+    session_account,
+)
 from models.accounts.staff import change_role, end_account, find_account, reopen_account
 from models.membership.suppression import suppress_address
 from models.recipients.audience import find, list_recipients
@@ -40,7 +45,9 @@ def test_who_is_invited_chooses_a_password_once_and_is_no_subscriber(db, newsroo
     invited = invite(db, keys, newsroom.actor, " Mara@Example.org", "Mara", Role.AUTHOR)
     assert mailed(newsroom, keys) == [("invitation", invited.token)]
     with db.read() as tx:
-        assert invited.token not in str(tx.query(Alert).one().notice), "the ledger keeps no link that lets in"
+        assert invited.token not in str(tx.query(Alert).one().notice), (
+            "the ledger keeps no link that lets in"
+        )
         assert list_recipients(tx, RecipientKind.MAIL) == []
     assert use_login_link(db, invited.token) is None, "it chooses a password and nothing else"
     clock.forward(days=6, hours=23)
@@ -56,7 +63,11 @@ def test_who_is_invited_chooses_a_password_once_and_is_no_subscriber(db, newsroo
 def test_an_invitation_ends_by_age_and_by_the_next_one(db, newsroom, keys, clock):
     first = invite(db, keys, newsroom.actor, ADDRESS, "Mara", Role.AUTHOR)
     second = invite(db, keys, newsroom.actor, ADDRESS, "Another", Role.ADMIN)
-    assert (second.account.id, second.account.name, second.account.role) == (first.account.id, "Mara", Role.AUTHOR)
+    assert (second.account.id, second.account.name, second.account.role) == (
+        first.account.id,
+        "Mara",
+        Role.AUTHOR,
+    )
     with db.read() as tx:
         assert who_chooses(tx, second.token).id == first.account.id
         with pytest.raises(Gone):
@@ -105,17 +116,23 @@ def test_a_reset_holds_for_half_an_hour(db, newsroom, keys, mara, clock):
 
 
 @pytest.mark.parametrize("address", [ADDRESS, "nobody@example.org"])
-def test_an_address_that_is_asked_for_too_often_from_a_network_waits_known_or_not(db, newsroom, keys, mara, address):
+def test_an_address_that_is_asked_for_too_often_from_a_network_waits_known_or_not(
+    db, newsroom, keys, mara, address
+):
     for number in range(3):
         ask_reset(db, keys, address, f"192.0.2.{number}")
     with pytest.raises(TooMany):
         ask_reset(db, keys, address, "192.0.2.200")
     assert len(mailed(newsroom, keys)) == (3 if address == ADDRESS else 0)
     with db.read() as tx:
-        assert find(tx, RecipientKind.MAIL, "nobody@example.org") is None, "a guess is not written down"
+        assert find(tx, RecipientKind.MAIL, "nobody@example.org") is None, (
+            "a guess is not written down"
+        )
 
 
-def test_an_address_gets_five_resets_a_day_whoever_asks_and_as_many_in_a_browser_that_it_used(db, newsroom, keys, mara, clock):
+def test_an_address_gets_five_resets_a_day_whoever_asks_and_as_many_in_a_browser_that_it_used(
+    db, newsroom, keys, mara, clock
+):
     for number in range(7):
         ask_reset(db, keys, ADDRESS, f"192.0.{number}.1")
         clock.forward(minutes=16)
@@ -129,7 +146,9 @@ def test_an_address_gets_five_resets_a_day_whoever_asks_and_as_many_in_a_browser
     assert len(mailed(newsroom, keys)) == 11
 
 
-def test_asking_for_a_reset_costs_the_same_statements_whoever_has_the_address(db, newsroom, keys, mara):
+def test_asking_for_a_reset_costs_the_same_statements_whoever_has_the_address(
+    db, newsroom, keys, mara
+):
     kinds: list[str] = []
 
     @event.listens_for(db.engine, "before_cursor_execute")
@@ -140,7 +159,9 @@ def test_asking_for_a_reset_costs_the_same_statements_whoever_has_the_address(db
     for address in (ADDRESS, "nobody@example.org") * 2:
         kinds.clear()
         ask_reset(db, keys, address, "192.0.2.1")
-        found.append(Counter(kind for kind in kinds if kind in {"SELECT", "INSERT", "UPDATE", "DELETE"}))
+        found.append(
+            Counter(kind for kind in kinds if kind in {"SELECT", "INSERT", "UPDATE", "DELETE"})
+        )
     assert found[2] == found[3], "once the first mail has made a recipient"
     assert len(mailed(newsroom, keys)) == 2
     with db.read() as tx:
@@ -156,10 +177,16 @@ def test_no_password_is_hashed_for_a_link_that_does_not_hold(db, monkeypatch, pa
 
 def test_the_last_admin_stays_one(db, newsroom, mara):
     admin = add_account(db, newsroom.actor, "op@example.org", "Op", Role.ADMIN)
-    for change in (lambda: end_account(db, newsroom.actor, admin.id), lambda: change_role(db, newsroom.actor, admin.id, Role.EDITOR)):
+    for change in (
+        lambda: end_account(db, newsroom.actor, admin.id),
+        lambda: change_role(db, newsroom.actor, admin.id, Role.EDITOR),
+    ):
         with pytest.raises(Conflict):
             change()
-    assert (find_account(db, "op@example.org").role, find_account(db, "op@example.org").ended_at) == (Role.ADMIN, None)
+    assert (
+        find_account(db, "op@example.org").role,
+        find_account(db, "op@example.org").ended_at,
+    ) == (Role.ADMIN, None)
     change_role(db, newsroom.actor, mara.id, Role.ADMIN)
     end_account(db, Actor.of(admin), admin.id)
     with pytest.raises(Conflict):
@@ -172,7 +199,9 @@ def test_an_ended_account_is_let_in_by_nothing_until_it_is_opened_again(db, news
     entry = newsroom.post()
     end_account(db, newsroom.actor, mara.id)
     ask_reset(db, keys, ADDRESS, "192.0.2.1")
-    assert session_account(db, session) is None and log_in(db, ADDRESS, PASSWORD, "192.0.2.1") is None
+    assert (
+        session_account(db, session) is None and log_in(db, ADDRESS, PASSWORD, "192.0.2.1") is None
+    )
     assert use_login_link(db, links[LinkKind.LOGIN]) is None and mailed(newsroom, keys) == []
     with pytest.raises(Gone):
         choose_password(db, links[LinkKind.RESET], PASSWORD)
@@ -214,4 +243,9 @@ def test_sessions_are_ended_by_their_owner_alone(db, newsroom, mara):
     end_own_session(db, Actor.of(mara), foreign.token_hash)
     assert session_account(db, theirs) is not None
     end_other_sessions(db, Actor.of(mara), mine)
-    assert [session_account(db, one) is not None for one in (mine, second, third, theirs)] == [True, False, False, True]
+    assert [session_account(db, one) is not None for one in (mine, second, third, theirs)] == [
+        True,
+        False,
+        False,
+        True,
+    ]

@@ -4,20 +4,37 @@ import pytest
 
 from models import Role
 from models.publishing.posting import add_entry
-from models.streams.autosave import KEPT, LONGEST, MOST, drop_kept, forget_kept, keep, kept_form, unfinished
+from models.streams.autosave import (
+    KEPT,
+    LONGEST,
+    MOST,
+    drop_kept,
+    forget_kept,
+    keep,
+    kept_form,
+    unfinished,
+)
 from models.text.errors import Conflict, Invalid, KeptElsewhere, KeyUsed
 from models.text.texts import EntryText
 
 
 def test_the_last_words_of_a_window_are_kept(newsroom, db, clock):
-    at = keep(db, newsroom.actor, "k1", {"title": ["Riv"], "tag": ["a", "b"]}, window="one", seen=None)
+    at = keep(
+        db, newsroom.actor, "k1", {"title": ["Riv"], "tag": ["a", "b"]}, window="one", seen=None
+    )
     clock.forward(seconds=5)
-    later = keep(db, newsroom.actor, "k1", {"title": ["River"], "tag": ["a", "b"]}, window="one", seen=None)
+    later = keep(
+        db, newsroom.actor, "k1", {"title": ["River"], "tag": ["a", "b"]}, window="one", seen=None
+    )
     with db.read() as tx:
         kept = kept_form(tx, newsroom.actor, "k1")
         assert kept_form(tx, newsroom.account(Role.AUTHOR), "k1") is None, "it is nobody else's"
     assert later > at
-    assert (kept.saved_at, kept.fields["title"], kept.fields["tag"]) == (later, ["River"], ["a", "b"])
+    assert (kept.saved_at, kept.fields["title"], kept.fields["tag"]) == (
+        later,
+        ["River"],
+        ["a", "b"],
+    )
     drop_kept(db, newsroom.actor, "k1")
     with db.read() as tx:
         assert unfinished(tx, newsroom.actor) == []
@@ -28,8 +45,10 @@ def test_a_second_window_never_drops_what_the_first_has_kept(newsroom, db, clock
     clock.forward(seconds=5)
     with pytest.raises(KeptElsewhere) as caught:
         keep(db, newsroom.actor, "k1", {"title": ["Other"]}, window="two", seen=None)
-    keep(db, newsroom.actor, "k1", {"title": ["Mine"]}, window="two", seen=None)  # the same text may be kept by both
-    keep(db, newsroom.actor, "k1", {"title": ["Other"]}, window="one", seen=clock.now)  # and who has seen it goes on
+    # the same text may be kept by both
+    keep(db, newsroom.actor, "k1", {"title": ["Mine"]}, window="two", seen=None)
+    # and who has seen it goes on
+    keep(db, newsroom.actor, "k1", {"title": ["Other"]}, window="one", seen=clock.now)
     assert caught.value.saved_at < clock.now
 
 

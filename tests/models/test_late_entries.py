@@ -22,7 +22,13 @@ SECOND = timedelta(seconds=1)
 
 def notices(db: Database) -> list[dict[str, object]]:
     with db.read() as tx:
-        return [one["values"] for one in tx.scalars(select(Alert.notice).where(Alert.kind == AlertKind.NOTICE).order_by(Alert.id)) if one]
+        return [
+            one["values"]
+            for one in tx.scalars(
+                select(Alert.notice).where(Alert.kind == AlertKind.NOTICE).order_by(Alert.id)
+            )
+            if one
+        ]
 
 
 @pytest.mark.parametrize("release", [Release(at=None, delay=timedelta(seconds=10)), "ahead"])
@@ -38,7 +44,13 @@ def notices(db: Database) -> list[dict[str, object]]:
     ],
 )
 def test_an_entry_goes_out_by_itself_only_within_the_limit(
-    newsroom: Newsroom, db: Database, clock: StandingClock, release: object, late: timedelta, limit: timedelta, held: bool
+    newsroom: Newsroom,
+    db: Database,
+    clock: StandingClock,
+    release: object,
+    late: timedelta,
+    limit: timedelta,
+    held: bool,
 ) -> None:
     newsroom.account(Role.ADMIN)
     planned = Release(at=clock.now + timedelta(hours=2)) if release == "ahead" else release
@@ -48,16 +60,25 @@ def test_an_entry_goes_out_by_itself_only_within_the_limit(
     assert publish_due(db, limit) == (not held)
     assert publish_due(db, limit) == 0
     found = newsroom.entry(entry.uid)
-    assert (found.state, found.late) == ((EntryState.SCHEDULED, True) if held else (EntryState.PUBLISHED, False))
+    assert (found.state, found.late) == (
+        (EntryState.SCHEDULED, True) if held else (EntryState.PUBLISHED, False)
+    )
     assert [one["titles"] for one in notices(db)] == ([[entry.title]] if held else [])
     with db.read() as tx:
-        assert len(tx.scalars(select(Alert).where(Alert.kind == AlertKind.REVISION)).all()) == (not held)
+        assert len(tx.scalars(select(Alert).where(Alert.kind == AlertKind.REVISION)).all()) == (
+            not held
+        )
 
 
-def test_many_late_entries_are_told_in_one_notice_and_each_once(newsroom: Newsroom, db: Database, clock: StandingClock) -> None:
+def test_many_late_entries_are_told_in_one_notice_and_each_once(
+    newsroom: Newsroom, db: Database, clock: StandingClock
+) -> None:
     newsroom.account(Role.ADMIN)
     for number in range(25):
-        newsroom.post(title=f"Entry {number:02}", release=Release(at=clock.now + timedelta(minutes=10 + number)))
+        newsroom.post(
+            title=f"Entry {number:02}",
+            release=Release(at=clock.now + timedelta(minutes=10 + number)),
+        )
     clock.forward(hours=20)
     assert publish_due(db) == publish_due(db) == 0
     (told,) = notices(db)
@@ -83,8 +104,12 @@ def test_an_editor_publishes_a_late_entry_and_it_bears_the_time_at_which_it_came
     assert (found.state, found.late, found.published_at) == (EntryState.PUBLISHED, False, clock.now)
 
 
-def test_a_late_entry_is_published_by_posting_it_too(newsroom: Newsroom, db: Database, late: str) -> None:
-    found = post_draft(db, SYSTEM, late, newsroom.entry(late).version, EntryText("Better late"), Release())
+def test_a_late_entry_is_published_by_posting_it_too(
+    newsroom: Newsroom, db: Database, late: str
+) -> None:
+    found = post_draft(
+        db, SYSTEM, late, newsroom.entry(late).version, EntryText("Better late"), Release()
+    )
     assert (found.state, found.late) == (EntryState.PUBLISHED, False)
 
 

@@ -14,8 +14,12 @@ CONFIRMED, PENDING, ENDED, SUPPRESSED = (
 )
 GHOST = "id,email,name,note,subscribed_to_emails,complimentary_plan,stripe_customer_id,created_at,deleted_at,labels,tiers"
 LISTMONK = "uuid,email,name,attributes,status,created_at,updated_at"
-MAILCHIMP = "Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,LEID,EUID,NOTES,TAGS"
-UNSUBSCRIBED = f"{MAILCHIMP},UNSUB_TIME,UNSUB_CAMPAIGN_TITLE,UNSUB_CAMPAIGN_ID,UNSUB_REASON,UNSUB_REASON_OTHER"
+MAILCHIMP = (
+    "Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,LEID,EUID,NOTES,TAGS"
+)
+UNSUBSCRIBED = (
+    f"{MAILCHIMP},UNSUB_TIME,UNSUB_CAMPAIGN_TITLE,UNSUB_CAMPAIGN_ID,UNSUB_REASON,UNSUB_REASON_OTHER"
+)
 CLEANED = f"{MAILCHIMP},CLEAN_TIME,CLEAN_CAMPAIGN_TITLE,CLEAN_CAMPAIGN_ID"
 BUTTONDOWN = "email_address,notes,metadata,tags,type,creation_date,unsubscription_date"
 OURS = "email,state,language,timezone,follows,confirmed_at,consent"
@@ -35,16 +39,31 @@ def wanted(header: str, **cells: str) -> RecipientState:
         (LISTMONK, {"status": "enabled"}, CONFIRMED),
         (LISTMONK, {"status": "disabled"}, ENDED),
         (LISTMONK, {"status": "blocklisted"}, SUPPRESSED),
-        (f"{LISTMONK},subscription_status", {"status": "enabled", "subscription_status": "unconfirmed"}, PENDING),
-        (f"{LISTMONK},subscription_status", {"status": "enabled", "subscription_status": "unsubscribed"}, ENDED),
+        (
+            f"{LISTMONK},subscription_status",
+            {"status": "enabled", "subscription_status": "unconfirmed"},
+            PENDING,
+        ),
+        (
+            f"{LISTMONK},subscription_status",
+            {"status": "enabled", "subscription_status": "unsubscribed"},
+            ENDED,
+        ),
         (MAILCHIMP, {"member_rating": "2"}, CONFIRMED),
         (UNSUBSCRIBED, {"unsub_time": "2024-01-01 10:00:00"}, ENDED),
         (UNSUBSCRIBED, {"unsub_reason": "NORMAL"}, ENDED),
         (CLEANED, {"clean_time": "2024-01-01 10:00:00"}, SUPPRESSED),
         (f"{MAILCHIMP},Status", {"status": "Subscribed"}, CONFIRMED),
-        (f"{MAILCHIMP},Email Marketing Status", {"email_marketing_status": "Non-subscribed"}, PENDING),
+        (
+            f"{MAILCHIMP},Email Marketing Status",
+            {"email_marketing_status": "Non-subscribed"},
+            PENDING,
+        ),
         (f"{MAILCHIMP},Status", {"status": "cleaned"}, SUPPRESSED),
-        *((BUTTONDOWN, {"type": word}, CONFIRMED) for word in ("regular", "premium", "trialed", "unpaid", "gifted", "past_due")),
+        *(
+            (BUTTONDOWN, {"type": word}, CONFIRMED)
+            for word in ("regular", "premium", "trialed", "unpaid", "gifted", "past_due")
+        ),
         (BUTTONDOWN, {"type": "unactivated"}, PENDING),
         (BUTTONDOWN, {"type": "unsubscribed"}, ENDED),
         (BUTTONDOWN, {"type": "removed"}, ENDED),

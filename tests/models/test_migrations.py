@@ -35,7 +35,8 @@ def _no_search(name: str | None, kind: str, _: object) -> bool:
 def test_migrations_and_models_agree(db: Database) -> None:
     with db.engine.connect() as connection:
         context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "compare_server_default": True, "include_name": _no_search}
+            connection,
+            opts={"compare_type": True, "compare_server_default": True, "include_name": _no_search},
         )
         assert compare_metadata(context, Base.metadata) == []
 
@@ -47,7 +48,9 @@ def test_partial_indexes_came_with_their_conditions(db: Database) -> None:
     with db.engine.connect() as connection:
         found = {row[0] for row in connection.exec_driver_sql(query)}
     indexes = [index for table in Base.metadata.tables.values() for index in table.indexes]
-    declared = {index.name for index in indexes if index.dialect_options["sqlite"]["where"] is not None}
+    declared = {
+        index.name for index in indexes if index.dialect_options["sqlite"]["where"] is not None
+    }
     assert found == declared
 
 
@@ -62,7 +65,8 @@ def test_an_embedded_database_is_copied_before_it_is_migrated(tmp_path) -> None:
     migrate(db)
     found_site(db, id_authority="news.example.org", base_url="http://localhost")
     with db.engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM alembic_version")  # as if a migration had come after
+        # as if a migration had come after
+        connection.exec_driver_sql("DELETE FROM alembic_version")
         connection.exec_driver_sql("DROP TABLE entry_search")
         for table in reversed(Base.metadata.sorted_tables):
             if table.name != "site":
@@ -73,7 +77,10 @@ def test_an_embedded_database_is_copied_before_it_is_migrated(tmp_path) -> None:
     found_site(db, id_authority="", base_url="http://localhost")
     copy = open_database(f"sqlite:///{copied}")
     with copy.engine.connect() as connection:
-        assert connection.exec_driver_sql("SELECT id_authority FROM kept").scalar_one() == "news.example.org"
+        assert (
+            connection.exec_driver_sql("SELECT id_authority FROM kept").scalar_one()
+            == "news.example.org"
+        )
         # Only the owner reads any of them: they hold addresses, password hashes and drafts.
         files = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
         assert files.keys() >= {"old.sqlite3", "old.sqlite3-wal", copied.name}
@@ -94,7 +101,10 @@ def empty_db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     """A database without tables."""
     url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
     if request.param == "postgresql":
-        url = "postgresql+psycopg://" + request.getfixturevalue("postgres_site_url").split("://", 1)[1]
+        url = (
+            "postgresql+psycopg://"
+            + request.getfixturevalue("postgres_site_url").split("://", 1)[1]
+        )
     db = open_database(url)
     yield db
     db.engine.dispose()
@@ -110,16 +120,25 @@ def test_an_upgrade_keeps_every_row_of_a_filled_database(empty_db: Database, rev
     migrate(empty_db)
     with empty_db.engine.connect() as connection:
         after = rows_of(connection)
-    meant = {name for step in REVISIONS for name in getattr(SCRIPTS.get_revision(step).module, "changes_rows_of", ())}
+    meant = {
+        name
+        for step in REVISIONS
+        for name in getattr(SCRIPTS.get_revision(step).module, "changes_rows_of", ())
+    }
     assert before.keys() - after.keys() <= meant
     for name in before.keys() & after.keys() - meant:
         columns = before[name][0].keys() & (after[name] or before[name])[0].keys()
-        kept, found = ([sorted((c, repr(row[c])) for c in columns) for row in rows[name]] for rows in (before, after))
+        kept, found = (
+            [sorted((c, repr(row[c])) for c in columns) for row in rows[name]]
+            for rows in (before, after)
+        )
         assert sorted(found) == sorted(kept), name
 
 
 @pytest.mark.postgresql
-def test_nodes_go_on_while_the_search_is_filled_anew(postgres_site_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nodes_go_on_while_the_search_is_filled_anew(
+    postgres_site_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     db = open_database("postgresql+psycopg://" + postgres_site_url.split("://", 1)[1])
     migrate(db, "0004")
     with db.engine.begin() as connection:
@@ -129,8 +148,17 @@ def test_nodes_go_on_while_the_search_is_filled_anew(postgres_site_url: str, mon
     def fill_while_nodes_work(connection: object) -> None:
         with db.engine.begin() as node:
             node.exec_driver_sql("SET LOCAL lock_timeout = '1s'")
-            for table in ("alert", "delivery", "entry", "recipient", "site", "subscription", "tally"):
-                node.exec_driver_sql(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")  # as every statement that writes does
+            for table in (
+                "alert",
+                "delivery",
+                "entry",
+                "recipient",
+                "site",
+                "subscription",
+                "tally",
+            ):
+                # as every statement that writes does
+                node.exec_driver_sql(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
         filled.append(connection)
 
     monkeypatch.setattr(search_index, "fill", fill_while_nodes_work)
@@ -165,9 +193,10 @@ def test_an_upgrade_never_lets_nodes_wait_behind_it_for_another_transaction(
                 upgrade.result(30)
     assert (pending_migrations(db) == []) is ends
     with db.engine.connect() as one, db.engine.connect() as other_one:
-        assert {connection.exec_driver_sql("SHOW lock_timeout").scalar() for connection in (one, other_one)} == {"0"}, (
-            "none is kept with ours"
-        )
+        assert {
+            connection.exec_driver_sql("SHOW lock_timeout").scalar()
+            for connection in (one, other_one)
+        } == {"0"}, "none is kept with ours"
     db.engine.dispose()
 
 
@@ -214,7 +243,9 @@ def test_an_upgrade_that_loses_rows_is_taken_back_and_says_so(
     assert "0004" in pending_migrations(db)
     with db.engine.connect() as connection:
         assert rows_of(connection) == before
-    assert not list(tmp_path.glob("*before*")), "a start that is tried again and again fills no disk"
+    assert not list(tmp_path.glob("*before*")), (
+        "a start that is tried again and again fills no disk"
+    )
     db.engine.dispose()
 
 
@@ -234,7 +265,9 @@ def test_a_disk_without_room_for_the_copy_is_said_and_left_as_it_was(tmp_path: P
     db.engine.dispose()
 
 
-def test_a_migration_may_name_tables_whose_rows_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_migration_may_name_tables_whose_rows_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     db = _filled(tmp_path / "site.sqlite3", REVISIONS[-2])
     apply = migrating._apply
 
@@ -256,7 +289,8 @@ def test_the_copy_from_before_leads_back(tmp_path: Path) -> None:
     db.engine.dispose()
     assert upgrade.copy is not None
     assert str(upgrade.copy) in upgrade.sentence
-    for name in ("site.sqlite3", "site.sqlite3-wal", "site.sqlite3-shm"):  # as docs/upgrading.md says
+    # as docs/upgrading.md says
+    for name in ("site.sqlite3", "site.sqlite3-wal", "site.sqlite3-shm"):
         (tmp_path / name).unlink(missing_ok=True)
     shutil.copy(upgrade.copy, tmp_path / "site.sqlite3")
     back = open_database(f"sqlite:///{tmp_path / 'site.sqlite3'}")
@@ -269,8 +303,17 @@ def test_the_copy_from_before_leads_back(tmp_path: Path) -> None:
 
 def test_ids_of_deleted_rows_are_given_to_nobody_again(sqlite_db: Database) -> None:
     with sqlite_db.engine.connect() as connection:
-        made = {row[0] for row in connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE sql LIKE '%%AUTOINCREMENT%%'")}
-    assert made == {table.name for table in Base.metadata.tables.values() if table.dialect_options["sqlite"]["autoincrement"]}
+        made = {
+            row[0]
+            for row in connection.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE sql LIKE '%%AUTOINCREMENT%%'"
+            )
+        }
+    assert made == {
+        table.name
+        for table in Base.metadata.tables.values()
+        if table.dialect_options["sqlite"]["autoincrement"]
+    }
 
 
 def test_the_revisions_that_are_known_without_alembic_are_its_own() -> None:

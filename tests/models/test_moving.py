@@ -47,7 +47,10 @@ def test_the_former_address_of_a_hidden_story_tells_nothing(newsroom, db):
 
 
 def test_a_storys_colour_must_be_readable(newsroom, db):
-    assert edit_stream(db, newsroom.actor, "floods", StreamText("F", color="#0A5BD3")).color == "#0a5bd3"
+    assert (
+        edit_stream(db, newsroom.actor, "floods", StreamText("F", color="#0A5BD3")).color
+        == "#0a5bd3"
+    )
     with pytest.raises(Invalid, match="#7a6c00 is as dark as it has to be"):
         edit_stream(db, newsroom.actor, "floods", StreamText("F", color="#ffe000"))
     with pytest.raises(Invalid, match="six digits"):

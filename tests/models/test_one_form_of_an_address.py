@@ -8,7 +8,23 @@ from models.text.email_address import normal_address
 from models.text.errors import Invalid
 
 _PARTS = st.sampled_from(
-    [*"aZ9.-_+@!'\"( ", "..", "--", "xn--", "ab--c", "local", ".test", ".ORG", ".com", "é", "İ", "\u212a", "\n", "b" * 62, "c" * 120]
+    [
+        *"aZ9.-_+@!'\"( ",
+        "..",
+        "--",
+        "xn--",
+        "ab--c",
+        "local",
+        ".test",
+        ".ORG",
+        ".com",
+        "é",
+        "İ",
+        "\u212a",
+        "\n",
+        "b" * 62,
+        "c" * 120,
+    ]
 )
 
 
@@ -26,7 +42,11 @@ def by_us(value: str) -> str | None:
         return None
 
 
-@given(local=st.lists(_PARTS, max_size=5).map("".join), domain=st.lists(_PARTS, max_size=6).map("".join), end=st.sampled_from(["", ".org"]))
+@given(
+    local=st.lists(_PARTS, max_size=5).map("".join),
+    domain=st.lists(_PARTS, max_size=6).map("".join),
+    end=st.sampled_from(["", ".org"]),
+)
 @example("Reader", "Example", ".ORG")
 @example("a" * 70, "example", ".org")
 @example("a" * 190, "b" * 59, ".org")

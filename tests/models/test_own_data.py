@@ -6,7 +6,14 @@ import pytest
 from sqlalchemy import select
 
 from models import Alert, RecipientKind, RecipientState
-from models.membership.own_data import ask_to_move, erase_me, move, owner, send_fresh_link, stored_about
+from models.membership.own_data import (
+    ask_to_move,
+    erase_me,
+    move,
+    owner,
+    send_fresh_link,
+    stored_about,
+)
 from models.recipients.audience import ERASED, add_subscriber, find, followed, leave
 from models.text.errors import Invalid
 from models.text.tokens import ALL, leave_token
@@ -27,7 +34,11 @@ def test_one_sees_moves_and_erases_what_is_stored(db, newsroom, keys):
     fresh = last_link(db)
     with db.read() as tx:
         stored = json.loads(json.dumps(stored_about(tx, owner(tx, keys, fresh))))
-    assert (stored["recipient"]["address"], stored["follows"][0]["but_not"], stored["mails"][0]["what"]) == (
+    assert (
+        stored["recipient"]["address"],
+        stored["follows"][0]["but_not"],
+        stored["mails"][0]["what"],
+    ) == (
         OLD,
         ["The floods"],
         "fresh-link",
@@ -41,7 +52,11 @@ def test_one_sees_moves_and_erases_what_is_stored(db, newsroom, keys):
     erase_me(db, keys, last_link(db))
     with db.read() as tx:
         gone = followed(tx, moved.uid)[0]
-    assert (gone.state, gone.reason, gone.consent) == (RecipientState.ENDED, ERASED, None) and NEW not in gone.address
+    assert (gone.state, gone.reason, gone.consent) == (
+        RecipientState.ENDED,
+        ERASED,
+        None,
+    ) and NEW not in gone.address
 
 
 def test_nothing_moves_to_a_domain_that_is_not_taken(db, newsroom, keys):

@@ -38,7 +38,11 @@ def test_a_pin_is_a_public_change_that_leaves_the_entry_as_it_was(newsroom, db, 
     clock.forward(minutes=1)
     pin(db, newsroom.actor, entry.uid)
     now = newsroom.entry(entry.uid)
-    assert (now.version, now.changed_at, now.updated_at) == (entry.version, entry.changed_at, entry.updated_at)
+    assert (now.version, now.changed_at, now.updated_at) == (
+        entry.version,
+        entry.changed_at,
+        entry.updated_at,
+    )
     with db.read() as tx:
         assert current_seq(tx) == before + 1
     with pytest.raises(Conflict, match="is draft"):

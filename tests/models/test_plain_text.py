@@ -1,4 +1,6 @@
-"""Plain text of Markdown says what the page says; links lead to the same place wherever they are read."""
+"""Plain text of Markdown says what the page says; links lead to the same place wherever they are
+read.
+"""
 
 import re
 from html import unescape
@@ -79,14 +81,32 @@ def test_a_text_from_before_there_were_bounds_is_given_as_it_was_typed() -> None
     ("text", "addresses"),
     [
         # GFM, extended autolinks
-        ("See https://example.org/a_b/*c*/~d?x=1&y=2#z.", ["https://example.org/a_b/*c*/~d?x=1&y=2#z"]),
+        (
+            "See https://example.org/a_b/*c*/~d?x=1&y=2#z.",
+            ["https://example.org/a_b/*c*/~d?x=1&y=2#z"],
+        ),
         ("(https://en.wikipedia.org/wiki/A_(B))", ["https://en.wikipedia.org/wiki/A_(B)"]),
-        ("**https://example.org/a** and _https://example.org/b_!", ["https://example.org/a", "https://example.org/b"]),
-        ("“https://example.org/a”; [https://example.org/b]", ["https://example.org/a", "https://example.org/b"]),
-        ("https://example.org/a&lt; https://example.org/?a=1&copy=2", ["https://example.org/a", "https://example.org/?a=1&copy=2"]),
-        ("HTTPS://EXAMPLE.ORG/A http://192.0.2.1:8080/", ["HTTPS://EXAMPLE.ORG/A", "http://192.0.2.1:8080/"]),
+        (
+            "**https://example.org/a** and _https://example.org/b_!",
+            ["https://example.org/a", "https://example.org/b"],
+        ),
+        (
+            "“https://example.org/a”; [https://example.org/b]",
+            ["https://example.org/a", "https://example.org/b"],
+        ),
+        (
+            "https://example.org/a&lt; https://example.org/?a=1&copy=2",
+            ["https://example.org/a", "https://example.org/?a=1&copy=2"],
+        ),
+        (
+            "HTTPS://EXAMPLE.ORG/A http://192.0.2.1:8080/",
+            ["HTTPS://EXAMPLE.ORG/A", "http://192.0.2.1:8080/"],
+        ),
         ("詳細はhttps://example.jp/水。次", ["https://example.jp/水"]),
-        ("https://mastodon.example/@anna/110 https://a.example/<b>", ["https://mastodon.example/@anna/110", "https://a.example/"]),
+        (
+            "https://mastodon.example/@anna/110 https://a.example/<b>",
+            ["https://mastodon.example/@anna/110", "https://a.example/"],
+        ),
         ("xhttps://a.example https:// http://localhost https://.a ftp://a.example", []),
     ],
 )
@@ -105,7 +125,14 @@ def test_a_link_is_not_linked_once_more_within() -> None:
 
 def test_links_start_at_the_page_of_their_entry_wherever_they_stand() -> None:
     """RFC 3986 section 5.1."""
-    for address in ("/maps/1", "#levels", "../entries/abc", "?a=1&b=2", "//cdn.example.org/a", "x/y"):
+    for address in (
+        "/maps/1",
+        "#levels",
+        "../entries/abc",
+        "?a=1&b=2",
+        "//cdn.example.org/a",
+        "x/y",
+    ):
         html = with_absolute_links(to_html(f"[a]({address})"), PAGE)
         assert f'href="{urljoin(PAGE, address).replace("&", "&amp;")}"' in html
     for address in ("https://a.example/b", "tel:+49", "mailto:a@b.org"):

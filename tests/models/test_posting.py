@@ -6,12 +6,32 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from models import Alert, Contributor, Entry, EntryState, Fanout, Importance, Lane, Revision, RevisionKind, Role, StreamState
+from models import (
+    Alert,
+    Contributor,
+    Entry,
+    EntryState,
+    Fanout,
+    Importance,
+    Lane,
+    Revision,
+    RevisionKind,
+    Role,
+    StreamState,
+)
 from models.publishing.posting import Release, add_entry, post_draft, save_draft
 from models.publishing.publishing import publish_due, publish_now
 from models.publishing.revising import undo
 from models.streams.streams import get_stream, list_streams, quiet_streams, set_stream_state
-from models.text.errors import AlreadyOut, Conflict, Forbidden, Gone, Invalid, NotFound, StaleVersion
+from models.text.errors import (
+    AlreadyOut,
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    StaleVersion,
+)
 from models.text.texts import EntryText
 
 WAIT = Release(delay=timedelta(seconds=10))
@@ -23,7 +43,12 @@ def counted(db, table) -> int:
 
 
 def test_a_post_is_public_at_once_and_owes_one_alert_to_each_lane(newsroom, db, clock):
-    entry = newsroom.post(title="River rising", byline=("Ann Vale", "Ben Oake"), tags=("Flood",), importance=Importance.BREAKING)
+    entry = newsroom.post(
+        title="River rising",
+        byline=("Ann Vale", "Ben Oake"),
+        tags=("Flood",),
+        importance=Importance.BREAKING,
+    )
     assert entry.state is EntryState.PUBLISHED
     assert entry.published_at == entry.updated_at == clock.now
     assert [person.name for person in entry.byline] == ["Ann Vale", "Ben Oake"]
@@ -32,7 +57,11 @@ def test_a_post_is_public_at_once_and_owes_one_alert_to_each_lane(newsroom, db, 
         assert alert.priority == 0
         assert {fanout.lane for fanout in tx.scalars(select(Fanout))} == set(Lane)
         revision = tx.get_one(Revision, alert.revision_id)
-    assert (revision.no, revision.kind, revision.content["title"]) == (1, RevisionKind.PUBLISH, "River rising")
+    assert (revision.no, revision.kind, revision.content["title"]) == (
+        1,
+        RevisionKind.PUBLISH,
+        "River rising",
+    )
 
 
 def test_a_post_that_tells_nobody_owes_nothing(newsroom, db):
@@ -41,7 +70,10 @@ def test_a_post_that_tells_nobody_owes_nothing(newsroom, db):
 
 
 def test_the_same_request_key_posts_once(newsroom, db):
-    first, again = (add_entry(db, newsroom.actor, "floods", EntryText("Once"), Release(), request_key="tap") for _ in range(2))
+    first, again = (
+        add_entry(db, newsroom.actor, "floods", EntryText("Once"), Release(), request_key="tap")
+        for _ in range(2)
+    )
     assert first.uid == again.uid
     assert counted(db, Entry) == counted(db, Alert) == 1
 
@@ -52,7 +84,11 @@ def test_two_taps_at_the_same_moment_post_once(newsroom, db):
     def tap():
         ready.wait()
         try:
-            uids.append(add_entry(db, newsroom.actor, "floods", EntryText("Once"), Release(), request_key="tap").uid)
+            uids.append(
+                add_entry(
+                    db, newsroom.actor, "floods", EntryText("Once"), Release(), request_key="tap"
+                ).uid
+            )
         except Exception as exc:
             faults.append(exc)
 
@@ -141,16 +177,29 @@ def test_seq_grows_with_each_entry_that_comes_out(newsroom):
 
 def test_a_draft_keeps_its_text_until_it_is_posted(newsroom, db):
     draft = newsroom.post(release=None, title="First words")
-    saved = save_draft(db, newsroom.actor, draft.uid, draft.version, EntryText("Better words", byline=("Ann",)))
-    posted = post_draft(db, newsroom.actor, draft.uid, saved.version, EntryText("Best words"), Release())
+    saved = save_draft(
+        db, newsroom.actor, draft.uid, draft.version, EntryText("Better words", byline=("Ann",))
+    )
+    posted = post_draft(
+        db, newsroom.actor, draft.uid, saved.version, EntryText("Best words"), Release()
+    )
     assert (posted.state, posted.title, posted.byline) == (EntryState.PUBLISHED, "Best words", [])
 
 
 def test_a_draft_remembers_when_and_to_whom_it_is_to_go_out(newsroom, db, clock):
     at = clock.now + timedelta(hours=2)
-    draft = add_entry(db, newsroom.actor, "floods", EntryText("Later"), None, plan=Release(alerts=False, at=at))
+    draft = add_entry(
+        db, newsroom.actor, "floods", EntryText("Later"), None, plan=Release(alerts=False, at=at)
+    )
     assert (draft.state, draft.alerts, draft.dated_at) == (EntryState.DRAFT, False, at)
-    saved = save_draft(db, newsroom.actor, draft.uid, draft.version, EntryText("Later"), Release(alerts=True, at=clock.now))
+    saved = save_draft(
+        db,
+        newsroom.actor,
+        draft.uid,
+        draft.version,
+        EntryText("Later"),
+        Release(alerts=True, at=clock.now),
+    )
     assert (saved.alerts, saved.dated_at, saved.publish_at) == (True, clock.now, None)
 
 
@@ -164,7 +213,9 @@ def test_undo_gives_a_draft_its_time_back(newsroom, db, clock):
 def test_a_scheduled_entry_moves_when_another_time_is_saved(newsroom, db, clock):
     waiting = newsroom.post(release=Release(at=clock.now + timedelta(hours=2)))
     later = clock.now + timedelta(hours=3)
-    moved = save_draft(db, newsroom.actor, waiting.uid, waiting.version, EntryText("Later"), Release(at=later))
+    moved = save_draft(
+        db, newsroom.actor, waiting.uid, waiting.version, EntryText("Later"), Release(at=later)
+    )
     assert (moved.state, moved.publish_at) == (EntryState.SCHEDULED, later)
     with pytest.raises(Invalid, match="choose a time ahead"):
         save_draft(db, newsroom.actor, waiting.uid, moved.version, EntryText("Now?"), Release())
@@ -190,7 +241,10 @@ def test_an_author_submits_and_an_editor_publishes(newsroom, db):
     assert entry.state is EntryState.SUBMITTED
     with pytest.raises(Forbidden):
         post_draft(db, author, entry.uid, entry.version, EntryText("Mine"), Release())
-    assert post_draft(db, editor, entry.uid, entry.version, EntryText("Checked"), Release()).state is EntryState.PUBLISHED
+    assert (
+        post_draft(db, editor, entry.uid, entry.version, EntryText("Checked"), Release()).state
+        is EntryState.PUBLISHED
+    )
 
 
 def test_an_author_cannot_change_the_draft_of_another(newsroom, db):
@@ -206,7 +260,9 @@ def test_streams_that_cannot_take_entries_say_why(newsroom, db):
     waiting = newsroom.post(release=Release(delay=timedelta(minutes=1)))
     ways = (
         lambda: newsroom.post(),
-        lambda: post_draft(db, newsroom.actor, draft.uid, draft.version, EntryText("Now"), Release()),
+        lambda: post_draft(
+            db, newsroom.actor, draft.uid, draft.version, EntryText("Now"), Release()
+        ),
         lambda: publish_now(db, newsroom.actor, waiting.uid, waiting.version),
     )
     for state, error in ((StreamState.ENDED, Conflict), (StreamState.DELETED, Gone)):
@@ -250,7 +306,12 @@ def test_nothing_is_half_stored_when_the_door_refuses(newsroom, db):
     with pytest.raises(Invalid):
         newsroom.post(title="x", byline=("New Person",), link="nonsense")
     with pytest.raises(Invalid):
-        newsroom.post(byline=("New Person",), release=Release(at=newsroom.entry(newsroom.post().uid).created_at + timedelta(days=9999)))
+        newsroom.post(
+            byline=("New Person",),
+            release=Release(
+                at=newsroom.entry(newsroom.post().uid).created_at + timedelta(days=9999)
+            ),
+        )
     assert counted(db, Entry) == 1
     with db.read() as tx:
         assert tx.scalars(select(Contributor)).all() == []

@@ -30,7 +30,11 @@ def subscriptions(db):
 
 
 def prefer(db, reader, *follows, **more):
-    return set_preferences(db, reader.uid, Preferences(follows=follows, **{"language": "en", "timezone": "Europe/Berlin", **more}))
+    return set_preferences(
+        db,
+        reader.uid,
+        Preferences(follows=follows, **{"language": "en", "timezone": "Europe/Berlin", **more}),
+    )
 
 
 def stream_id(db):
@@ -39,7 +43,11 @@ def stream_id(db):
 
 def test_a_digest_begins_where_the_mails_at_once_end(db, newsroom, reader, clock):
     newsroom.post("floods")
-    daily = Follow(stream_id=stream_id(db), rhythm=CHOICES["split"], tags=("River level", "river  LEVEL", "Évacuation"))
+    daily = Follow(
+        stream_id=stream_id(db),
+        rhythm=CHOICES["split"],
+        tags=("River level", "river  LEVEL", "Évacuation"),
+    )
     prefer(db, reader, daily)
     (one,) = subscriptions(db)
     with db.read() as tx:
@@ -48,7 +56,9 @@ def test_a_digest_begins_where_the_mails_at_once_end(db, newsroom, reader, clock
     assert (one.next_digest_at, one.at_once_from) == (MORNING, Importance.KEY)
     newsroom.post("floods")
     prefer(db, reader, daily)
-    assert subscriptions(db)[0].digested_seq == one.digested_seq, "what came since waits for the digest"
+    assert subscriptions(db)[0].digested_seq == one.digested_seq, (
+        "what came since waits for the digest"
+    )
     prefer(db, reader, Follow(stream_id=stream_id(db)))
     assert subscriptions(db)[0].next_digest_at is None
 
@@ -57,7 +67,12 @@ def test_a_digest_begins_where_the_mails_at_once_end(db, newsroom, reader, clock
 def test_a_digest_that_is_due_stays_due_whatever_is_chosen_meanwhile(db, reader, clock):
     prefer(db, reader, Follow(stream_id=stream_id(db), rhythm=CHOICES["daily"]))
     clock.now = MORNING + timedelta(minutes=1)
-    prefer(db, reader, Follow(stream_id=stream_id(db), rhythm=Rhythm(cadence=Cadence.DAILY, digest_time=time(18))), timezone="Asia/Tokyo")
+    prefer(
+        db,
+        reader,
+        Follow(stream_id=stream_id(db), rhythm=Rhythm(cadence=Cadence.DAILY, digest_time=time(18))),
+        timezone="Asia/Tokyo",
+    )
     assert subscriptions(db)[0].next_digest_at == MORNING
 
 
@@ -70,7 +85,9 @@ def test_another_zone_moves_the_digest(db, reader):
 
 
 @one_database
-def test_who_wants_nothing_has_left_and_who_comes_back_gets_nothing_old(db, newsroom, reader, clock):
+def test_who_wants_nothing_has_left_and_who_comes_back_gets_nothing_old(
+    db, newsroom, reader, clock
+):
     assert prefer(db, reader).state is RecipientState.ENDED
     assert subscriptions(db)[0].ended_at == clock.now
     newsroom.post("floods")
@@ -78,10 +95,16 @@ def test_who_wants_nothing_has_left_and_who_comes_back_gets_nothing_old(db, news
     prefer(db, reader, Follow(stream_id=stream_id(db), rhythm=CHOICES["daily"]))
     (one,) = subscriptions(db)
     with db.read() as tx:
-        assert (one.ended_at, one.created_at, one.digested_seq) == (None, clock.now, current_seq(tx))
+        assert (one.ended_at, one.created_at, one.digested_seq) == (
+            None,
+            clock.now,
+            current_seq(tx),
+        )
     prefer(db, reader)
     add_subscriber(db, newsroom.actor, reader.address, stream="floods")
-    assert subscriptions(db)[0].cadence is Cadence.AT_ONCE, "whoever is added anew has no digest that never comes"
+    assert subscriptions(db)[0].cadence is Cadence.AT_ONCE, (
+        "whoever is added anew has no digest that never comes"
+    )
 
 
 @one_database

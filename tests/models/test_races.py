@@ -1,4 +1,6 @@
-"""Two people at the same thing at the same moment: one wins, the other is told, nothing is overwritten."""
+"""Two people at the same thing at the same moment: one wins, the other is told, nothing is
+overwritten.
+"""
 
 import threading
 import time
@@ -22,8 +24,13 @@ WAIT = timedelta(seconds=10)
 
 
 def until_it_waits(db: Database, doing: Future[object]) -> None:
-    """Until another connection waits for our lock; on SQLite it waits before it reads anything, so there is nothing to see."""
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()")
+    """Until another connection waits for our lock; on SQLite it waits before it reads anything, so
+    there is nothing to see.
+    """
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname ="
+        " current_database()"
+    )
     deadline = time.monotonic() + 10
     while not db.embedded and not doing.done():
         with db.read() as tx:
@@ -37,7 +44,11 @@ def while_the_entry_changes(db: Database, entry: Entry, act: Callable[[], object
     """Do ``act`` while somebody else's change of the entry is about to be committed."""
     with ThreadPoolExecutor(1) as other:
         with db.begin() as tx:
-            tx.execute(update(Entry).where(Entry.id == entry.id).values(title="Theirs", version=Entry.version + 1))
+            tx.execute(
+                update(Entry)
+                .where(Entry.id == entry.id)
+                .values(title="Theirs", version=Entry.version + 1)
+            )
             doing = other.submit(act)
             until_it_waits(db, doing)
         doing.result(timeout=10)
@@ -63,12 +74,17 @@ def test_what_was_looked_at_is_what_is_undone_or_sent_at_once(newsroom, db):
     change = Change(RevisionKind.UPDATE, delay=WAIT)
     revise(db, newsroom.actor, entry.uid, seen, EntryText("Two"), change)
     apply_now(db, newsroom.actor, entry.uid, seen)
-    revise(db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version, EntryText("Three"), change)
+    revise(
+        db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version, EntryText("Three"), change
+    )
     for act in (undo, apply_now):
         with pytest.raises(StaleVersion):
             act(db, newsroom.actor, entry.uid, seen)
     assert newsroom.entry(entry.uid).title == "Two"
-    assert undo(db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version).state is EntryState.PUBLISHED
+    assert (
+        undo(db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version).state
+        is EntryState.PUBLISHED
+    )
 
 
 def all_at_once(act: Callable[[int], object], times: int = 4) -> list[object]:
@@ -85,7 +101,11 @@ def all_at_once(act: Callable[[int], object], times: int = 4) -> list[object]:
 
 def test_a_new_name_in_several_bylines_at_once_becomes_one_person(newsroom, db):
     for attempt in range(5):
-        all_at_once(lambda number, name=f"Nina Ode {attempt}": newsroom.post(title=f"By {number}", byline=(name,)))
+        all_at_once(
+            lambda number, name=f"Nina Ode {attempt}": newsroom.post(
+                title=f"By {number}", byline=(name,)
+            )
+        )
     with db.read() as tx:
         assert len(tx.scalars(select(Contributor.slug)).all()) == 5
 
@@ -99,7 +119,17 @@ def test_the_first_tries_of_a_window_may_come_at_once(db):
 
 def test_a_story_that_several_begin_at_once_begins_once(newsroom):
     for attempt in range(5):
-        assert len({stream.id for stream in all_at_once(lambda number, slug=f"story-{attempt}": newsroom.stream(slug))}) == 1
+        assert (
+            len(
+                {
+                    stream.id
+                    for stream in all_at_once(
+                        lambda number, slug=f"story-{attempt}": newsroom.stream(slug)
+                    )
+                }
+            )
+            == 1
+        )
 
 
 def test_who_leaves_twice_at_once_has_left(newsroom, db):
@@ -107,7 +137,11 @@ def test_who_leaves_twice_at_once_has_left(newsroom, db):
     with ThreadPoolExecutor(1) as other:
         with db.begin() as tx:
             tx.execute(select(Recipient.id).where(Recipient.id == hedda.id).with_for_update())
-            tx.add(SubscriptionExcept(subscription_id=followed(tx, hedda.uid)[1][0].id, stream_id=floods.id))
+            tx.add(
+                SubscriptionExcept(
+                    subscription_id=followed(tx, hedda.uid)[1][0].id, stream_id=floods.id
+                )
+            )
             tx.flush()
             doing = other.submit(leave, db, hedda.uid, floods.uid)
             until_it_waits(db, doing)

@@ -50,9 +50,20 @@ def test_the_number_of_queries_does_not_grow(newsroom: Newsroom) -> None:
         for number in range(more):
             newsroom.stream(f"story-{more}-{number}", contributors=("Ines Valbrook", f"P {number}"))
             newsroom.post(f"story-{more}-{number}")
-            entry = newsroom.post(byline=("Ines Valbrook", f"P {number}"), tags=("Rain", f"T {number}"))
-            changed = EntryText("Changed", byline=("Ines Valbrook",), tags=("Rain",), pictures=(picture,))
-            revise(newsroom.db, newsroom.actor, entry.uid, entry.version, changed, Change(RevisionKind.UPDATE))
+            entry = newsroom.post(
+                byline=("Ines Valbrook", f"P {number}"), tags=("Rain", f"T {number}")
+            )
+            changed = EntryText(
+                "Changed", byline=("Ines Valbrook",), tags=("Rain",), pictures=(picture,)
+            )
+            revise(
+                newsroom.db,
+                newsroom.actor,
+                entry.uid,
+                entry.version,
+                changed,
+                Change(RevisionKind.UPDATE),
+            )
         numbers.append({})
         for name, page in pages.items():
             with newsroom.db.read() as tx, counted(newsroom.db) as statements:
@@ -66,26 +77,47 @@ def test_a_page_is_cut_by_the_order_of_coming_out_and_shown_by_date(newsroom: Ne
     imported = newsroom.post(title="Imported", release=Release(at=datetime(2020, 1, 1, tzinfo=UTC)))
     for number in range(PAGE):
         newsroom.post(title=str(number))
-    newest = newsroom.post(title="Of last year", release=Release(at=datetime(2025, 1, 1, tzinfo=UTC)))
+    newest = newsroom.post(
+        title="Of last year", release=Release(at=datetime(2025, 1, 1, tzinfo=UTC))
+    )
     with newsroom.db.read() as tx:
         first = page_of_stream(tx, "floods")
-        assert [entry.title for entry in first.entries][-1] == "Of last year" and len(first.entries) == PAGE
+        assert [entry.title for entry in first.entries][-1] == "Of last year" and len(
+            first.entries
+        ) == PAGE
         second = page_of_stream(tx, "floods", before=first.pages.older)
-    assert [entry.title for entry in second.entries] == ["0", "Imported"] and second.pages.older is None
+    assert [entry.title for entry in second.entries] == [
+        "0",
+        "Imported",
+    ] and second.pages.older is None
     assert first.stream.published == PAGE + 2
     assert imported.uid != newest.uid
 
 
-def test_what_stories_have_of_a_tag_and_of_a_person_is_what_the_public_may_read(newsroom: Newsroom, clock: StandingClock) -> None:
+def test_what_stories_have_of_a_tag_and_of_a_person_is_what_the_public_may_read(
+    newsroom: Newsroom, clock: StandingClock
+) -> None:
     mine: dict[str, tuple[str, ...]] = {"tags": ("Rain",), "byline": ("Jory Pell",)}
     for slug in ("hidden", "gone", "over"):
         newsroom.stream(slug, contributors=("Jory Pell",))
         newsroom.post(slug, f"In {slug}", **mine)
-    for slug, state in (("hidden", StreamState.HIDDEN), ("gone", StreamState.DELETED), ("over", StreamState.ENDED)):
+    for slug, state in (
+        ("hidden", StreamState.HIDDEN),
+        ("gone", StreamState.DELETED),
+        ("over", StreamState.ENDED),
+    ):
         set_stream_state(newsroom.db, newsroom.actor, slug, state)
-    newsroom.post(title="Draft", release=None, tags=("Rain", "Unborn"), byline=("Jory Pell", "Nobody Yet"))
+    newsroom.post(
+        title="Draft", release=None, tags=("Rain", "Unborn"), byline=("Jory Pell", "Nobody Yet")
+    )
     withdrawn = newsroom.post(title="Withdrawn", tags=("Rain", "Gone"), byline=("Jory Pell",))
-    retract(newsroom.db, newsroom.actor, withdrawn.uid, withdrawn.version, Change(RevisionKind.RETRACTION))
+    retract(
+        newsroom.db,
+        newsroom.actor,
+        withdrawn.uid,
+        withdrawn.version,
+        Change(RevisionKind.RETRACTION),
+    )
     newsroom.post(title="Out", tags=("RAIN",), byline=("Jory Pell",))
     with newsroom.db.read() as tx:
         tag, person = page_of_tag(tx, "rain"), page_of_contributor(tx, "jory-pell")
@@ -93,18 +125,31 @@ def test_what_stories_have_of_a_tag_and_of_a_person_is_what_the_public_may_read(
             assert [entry.title for entry in listing.entries] == ["Out", "In over"]
             assert (listing.updates, listing.pages.older) == (2, None)
         assert (tag.label, [stream.slug for stream in person.streams]) == ("RAIN", ["over"])
-        assert [entry.title for entry in page_of_tag(tx, "rain", before=tag.listing.entries[0].seq).listing.entries] == ["In over"]
-        for page, slug in ((page_of_tag, "unborn"), (page_of_tag, "gone"), (page_of_contributor, "nobody-yet")):
+        assert [
+            entry.title
+            for entry in page_of_tag(tx, "rain", before=tag.listing.entries[0].seq).listing.entries
+        ] == ["In over"]
+        for page, slug in (
+            (page_of_tag, "unborn"),
+            (page_of_tag, "gone"),
+            (page_of_contributor, "nobody-yet"),
+        ):
             with pytest.raises(NotFound):
                 page(tx, slug)
 
 
-def test_running_stories_lead_with_the_last_news_and_ended_ones_stand_apart(newsroom: Newsroom, clock: StandingClock) -> None:
+def test_running_stories_lead_with_the_last_news_and_ended_ones_stand_apart(
+    newsroom: Newsroom, clock: StandingClock
+) -> None:
     for slug in ("first", "second", "over", "hidden", "gone"):
         newsroom.stream(slug)
         clock.forward(minutes=1)
         newsroom.post(slug, title=f"News of {slug}")
-    for slug, state in (("over", StreamState.ENDED), ("hidden", StreamState.HIDDEN), ("gone", StreamState.DELETED)):
+    for slug, state in (
+        ("over", StreamState.ENDED),
+        ("hidden", StreamState.HIDDEN),
+        ("gone", StreamState.DELETED),
+    ):
         set_stream_state(newsroom.db, newsroom.actor, slug, state)
     for number in range(4):
         clock.forward(minutes=1)
@@ -117,7 +162,11 @@ def test_running_stories_lead_with_the_last_news_and_ended_ones_stand_apart(news
     assert titles == [["River 3", "River 2", "River 1"], ["News of second"], ["News of first"]]
     newsroom.post("second", "Of last year", release=Release(at=datetime(2025, 1, 1, tzinfo=UTC)))
     with newsroom.db.read() as tx:
-        assert [stream.slug for stream in front_page(tx).running] == ["floods", "second", "first"], "what came in late is no news"
+        assert [stream.slug for stream in front_page(tx).running] == [
+            "floods",
+            "second",
+            "first",
+        ], "what came in late is no news"
     assert [stream.published for stream in page.running] == [4, 1, 1]
     assert page.running[0].contributors == []
 
@@ -129,25 +178,47 @@ def test_history_tells_what_readers_were_told(newsroom: Newsroom, clock: Standin
         ("Three", Change(RevisionKind.UPDATE, "More is known.")),
         ("Four", Change(RevisionKind.CORRECTION, "Wrong.", timedelta(seconds=10))),
     ):
-        revise(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version, EntryText(title), change)
+        revise(
+            newsroom.db,
+            newsroom.actor,
+            entry.uid,
+            newsroom.entry(entry.uid).version,
+            EntryText(title),
+            change,
+        )
     undo(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version)
     clock.forward(minutes=1)
     apply_due(newsroom.db)
     with newsroom.db.read() as tx:
         page = page_of_entry(tx, entry.uid)
-    told = [(change.kind, change.note, change.former_title, change.title) for change in page.history]
-    assert told == [(RevisionKind.UPDATE, "More is known.", "Two", "Three"), (RevisionKind.PUBLISH, "", "", "One")]
+    told = [
+        (change.kind, change.note, change.former_title, change.title) for change in page.history
+    ]
+    assert told == [
+        (RevisionKind.UPDATE, "More is known.", "Two", "Three"),
+        (RevisionKind.PUBLISH, "", "", "One"),
+    ]
 
 
 def test_an_entry_knows_its_neighbours_that_can_be_read(newsroom: Newsroom) -> None:
     entries = [newsroom.post(title=str(number)) for number in range(4)]
     newsroom.stream("other")
     newsroom.post("other")
-    retract(newsroom.db, newsroom.actor, entries[1].uid, entries[1].version, Change(RevisionKind.RETRACTION, "Wrong."))
+    retract(
+        newsroom.db,
+        newsroom.actor,
+        entries[1].uid,
+        entries[1].version,
+        Change(RevisionKind.RETRACTION, "Wrong."),
+    )
     with newsroom.db.read() as tx:
         page = page_of_entry(tx, entries[2].uid)
         assert page.preceding is not None and page.following is not None
-        assert (page.preceding.title, page.following.title, page.entry.stream.published) == ("0", "3", 3)
+        assert (page.preceding.title, page.following.title, page.entry.stream.published) == (
+            "0",
+            "3",
+            3,
+        )
         assert page_of_entry(tx, entries[3].uid).following is None
         with pytest.raises(Gone, match="Wrong"):
             page_of_entry(tx, entries[1].uid)

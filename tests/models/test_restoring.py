@@ -10,7 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from models import Cadence, Importance, Recipient, RecipientKind, RecipientState, StreamState, Subscription
+from models import (
+    Cadence,
+    Importance,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    StreamState,
+    Subscription,
+)
 from models.db.database import Database, open_database
 from models.membership import importing
 from models.membership.importing import import_subscribers
@@ -27,13 +35,22 @@ from models.text.email_address import hidden
 from tests.conftest import Newsroom
 
 STORIES = ("floods", "drought")
-MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2026, 3, 1)).map(lambda moment: moment.replace(microsecond=0, tzinfo=UTC))
+MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2026, 3, 1)).map(
+    lambda moment: moment.replace(microsecond=0, tzinfo=UTC)
+)
 TIMES = st.integers(0, 1439).map(lambda minute: time(minute // 60, minute % 60))
 RHYTHMS = st.one_of(
     st.just(Rhythm()),
     st.builds(Rhythm, cadence=st.just(Cadence.INTERVAL), every_minutes=st.integers(5, 1440)),
-    st.builds(Rhythm, cadence=st.just(Cadence.DAILY), digest_time=TIMES, at_once_from=st.sampled_from([None, *Importance])),
-    st.builds(Rhythm, cadence=st.just(Cadence.WEEKLY), digest_time=TIMES, digest_day=st.integers(0, 6)),
+    st.builds(
+        Rhythm,
+        cadence=st.just(Cadence.DAILY),
+        digest_time=TIMES,
+        at_once_from=st.sampled_from([None, *Importance]),
+    ),
+    st.builds(
+        Rhythm, cadence=st.just(Cadence.WEEKLY), digest_time=TIMES, digest_day=st.integers(0, 6)
+    ),
 )
 FOLLOWS = st.builds(
     Follow,
@@ -45,7 +62,9 @@ FOLLOWS = st.builds(
     corrections=st.booleans(),
     rhythm=RHYTHMS,
 ).map(Follow.cleaned)
-WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12) | st.sampled_from(["=1+1", "'x", "left", "a\r\nb"])
+WORDS = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0"), max_size=12
+) | st.sampled_from(["=1+1", "'x", "left", "a\r\nb"])
 SUBSCRIBERS = st.fixed_dictionaries(
     {
         "state": st.sampled_from(RecipientState),
@@ -87,10 +106,19 @@ def make(db: Database, subscribers: list[dict]) -> None:
             recipient = Recipient(
                 uid=new_uid(16),
                 kind=RecipientKind.MAIL,
-                address=hidden(address) if state is RecipientState.SUPPRESSED and given_["shared"] else address,
+                address=(
+                    hidden(address)
+                    if state is RecipientState.SUPPRESSED and given_["shared"]
+                    else address
+                ),
                 lane=Lane.BULK,
-                reason=given_["reason"] if state in {RecipientState.ENDED, RecipientState.SUPPRESSED} else "",
-                confirmed_at=given_["confirmed_at"] or (given_["created_at"] if state is RecipientState.CONFIRMED else None),
+                reason=(
+                    given_["reason"]
+                    if state in {RecipientState.ENDED, RecipientState.SUPPRESSED}
+                    else ""
+                ),
+                confirmed_at=given_["confirmed_at"]
+                or (given_["created_at"] if state is RecipientState.CONFIRMED else None),
                 ended_at=given_["ended_at"] if state is not RecipientState.CONFIRMED else None,
                 quiet_from=quiet[0],
                 quiet_until=quiet[1],
@@ -98,7 +126,11 @@ def make(db: Database, subscribers: list[dict]) -> None:
             )
             tx.add(recipient)
             tx.flush()
-            for follow in given_["follows"] if state in {RecipientState.CONFIRMED, RecipientState.SUPPRESSED} else ():
+            for follow in (
+                given_["follows"]
+                if state in {RecipientState.CONFIRMED, RecipientState.SUPPRESSED}
+                else ()
+            ):
                 subscription = set_follow(tx, recipient, follow)
                 if follow.stream_id in given_["left"]:
                     subscription.ended_at = given_["created_at"]
@@ -120,7 +152,11 @@ def bring(db: Database, text: str, **options) -> dict[str, int]:
     return {outcome: number for outcome, number in counts.items() if number}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(subscribers=st.lists(SUBSCRIBERS, max_size=6))
 def test_an_export_imported_into_an_empty_site_is_the_same_export(origin, db, subscribers):
     room = Newsroom(db)
@@ -132,7 +168,9 @@ def test_an_export_imported_into_an_empty_site_is_the_same_export(origin, db, su
     text = exported(origin)
     counts = bring(db, text)
     assert exported(db) == text
-    assert counts.get("added", 0) == sum(one["state"] is RecipientState.CONFIRMED for one in subscribers)
+    assert counts.get("added", 0) == sum(
+        one["state"] is RecipientState.CONFIRMED for one in subscribers
+    )
     assert bring(db, text).keys() <= {"already", "suppressed", "left"}, "again it changes nothing"
     assert exported(db) == text
 
@@ -140,17 +178,25 @@ def test_an_export_imported_into_an_empty_site_is_the_same_export(origin, db, su
 def states(db: Database) -> dict[str, RecipientState]:
     with db.read() as tx:
         return {
-            one.address.partition("@")[0]: one.state for one in tx.scalars(select(Recipient).where(Recipient.kind == RecipientKind.MAIL))
+            one.address.partition("@")[0]: one.state
+            for one in tx.scalars(select(Recipient).where(Recipient.kind == RecipientKind.MAIL))
         }
 
 
 def test_nobody_is_confirmed_who_is_not_so_in_the_list(db, newsroom):
     text = "email,status\nann@example.org,enabled\nbob@example.org,disabled\neve@example.org,blocklisted\nida@example.org,unconfirmed\n"
     assert bring(db, text) == {"added": 1, "kept_out": 2, "unconfirmed": 1}
-    wanted = {"ann": RecipientState.CONFIRMED, "bob": RecipientState.ENDED, "eve": RecipientState.SUPPRESSED}
+    wanted = {
+        "ann": RecipientState.CONFIRMED,
+        "bob": RecipientState.ENDED,
+        "eve": RecipientState.SUPPRESSED,
+    }
     assert states(db) == wanted
     later = "email\nbob@example.org\neve@example.org\n"
-    assert bring(db, later) == {"left": 1, "suppressed": 1}, "a list that says less brings nobody back"
+    assert bring(db, later) == {
+        "left": 1,
+        "suppressed": 1,
+    }, "a list that says less brings nobody back"
     assert states(db) == wanted
 
 
@@ -164,7 +210,9 @@ def test_nobody_is_confirmed_who_is_not_so_in_the_list(db, newsroom):
         (["blocklisted", "disabled"], RecipientState.SUPPRESSED),
     ],
 )
-def test_a_row_that_says_no_counts_wherever_it_stands_in_the_list(db, newsroom, monkeypatch, words, state, chunk):
+def test_a_row_that_says_no_counts_wherever_it_stands_in_the_list(
+    db, newsroom, monkeypatch, words, state, chunk
+):
     monkeypatch.setattr(importing, "CHUNK", chunk)
     add_subscriber(db, newsroom.actor, "here@example.org")
     rows = [f"{name}@example.org,{word}\n" for word in words for name in ("ann", "here")]
@@ -182,7 +230,9 @@ HOSTILE = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(cells=st.dictionaries(st.sampled_from(COLUMNS), HOSTILE | st.text(max_size=20), max_size=4))
 def test_a_row_of_whatever_cells_keeps_out_none_of_the_others(db, newsroom, cells):
     with db.begin() as tx:
@@ -191,7 +241,12 @@ def test_a_row_of_whatever_cells_keeps_out_none_of_the_others(db, newsroom, cell
     out = io.StringIO(newline="")
     write = csv.writer(out)
     write.writerows([COLUMNS, [(usual | cells).get(name, "") for name in COLUMNS]])
-    write.writerow([(usual | {"email": "good@example.org", "state": "confirmed"}).get(name, "") for name in COLUMNS])
+    write.writerow(
+        [
+            (usual | {"email": "good@example.org", "state": "confirmed"}).get(name, "")
+            for name in COLUMNS
+        ]
+    )
     bring(db, out.getvalue())
     assert states(db)["good"] is RecipientState.CONFIRMED
     assert "good@example.org" in exported(db).encode().decode()
@@ -215,7 +270,9 @@ def test_what_somebody_said_here_is_newer_than_a_list(db, newsroom):
 
 
 def test_a_row_that_follows_a_story_that_is_not_here_is_refused(db, newsroom):
-    assert bring(db, "email,state,follows\nann@example.org,confirmed,floods gone\n") == {"invalid": 1}
+    assert bring(db, "email,state,follows\nann@example.org,confirmed,floods gone\n") == {
+        "invalid": 1
+    }
     assert states(db) == {}
 
 
@@ -255,7 +312,11 @@ def test_a_story_that_was_deleted_keeps_no_reader_out(origin, db):
     add_subscriber(origin, actor, "ann@example.org", stream="floods")
     with origin.begin() as tx:
         everything = Follow(left_out=(1,)).cleaned()
-        set_follow(tx, tx.scalars(select(Recipient).where(Recipient.kind == RecipientKind.MAIL)).one(), everything)
+        set_follow(
+            tx,
+            tx.scalars(select(Recipient).where(Recipient.kind == RecipientKind.MAIL)).one(),
+            everything,
+        )
     set_stream_state(origin, actor, "floods", StreamState.DELETED)
     text = exported(origin)
     assert bring(db, text) == {"added": 1}
@@ -264,9 +325,14 @@ def test_a_story_that_was_deleted_keeps_no_reader_out(origin, db):
 
 def test_an_old_export_of_fewer_columns_still_says_what_is_followed(db, newsroom):
     header = "email,state,language,timezone,follows,confirmed_at,consent"
-    assert bring(db, f"{header}\nann@example.org,confirmed,de,Europe/Kyiv,floods,2025-01-02T03:04:05+00:00,\n") == {"added": 1}
+    assert bring(
+        db,
+        f"{header}\nann@example.org,confirmed,de,Europe/Kyiv,floods,2025-01-02T03:04:05+00:00,\n",
+    ) == {"added": 1}
     with db.read() as tx:
-        recipient, subscription = tx.execute(select(Recipient, Subscription).join(Subscription.recipient)).one()
+        recipient, subscription = tx.execute(
+            select(Recipient, Subscription).join(Subscription.recipient)
+        ).one()
         found = (recipient.language, recipient.timezone, recipient.confirmed_at)
         assert found == (
             "de",

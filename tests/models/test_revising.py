@@ -7,7 +7,16 @@ from sqlalchemy import func, select
 
 from models import Alert, Entry, EntryState, RevisionKind, RevisionState, Role
 from models.publishing.publishing import publish_now
-from models.publishing.revising import Change, apply_due, apply_now, restore, retract, revise, revisions, undo
+from models.publishing.revising import (
+    Change,
+    apply_due,
+    apply_now,
+    restore,
+    retract,
+    revise,
+    revisions,
+    undo,
+)
 from models.text.errors import AlreadyOut, Conflict, Forbidden, Invalid, StaleVersion
 from models.text.texts import EntryText
 
@@ -26,7 +35,14 @@ def correction(note="It was six metres.", **more) -> Change:
 def test_an_edit_is_silent_unless_the_editor_says_otherwise(newsroom, db, clock):
     entry = newsroom.post(title="Five metres")
     clock.forward(minutes=5)
-    revise(db, newsroom.actor, entry.uid, entry.version, EntryText("5 metres", tags=("River",)), Change())
+    revise(
+        db,
+        newsroom.actor,
+        entry.uid,
+        entry.version,
+        EntryText("5 metres", tags=("River",)),
+        Change(),
+    )
     now = newsroom.entry(entry.uid)
     assert (now.title, now.guid, now.published_at) == ("5 metres", entry.guid, entry.published_at)
     assert now.updated_at == entry.updated_at
@@ -45,12 +61,23 @@ def test_a_correction_waits_then_applies_moves_updated_and_owes_an_alert(newsroo
     clock.forward(seconds=11)
     assert (apply_due(db), apply_due(db), alerts(db)) == (1, 0, 2)
     now = newsroom.entry(entry.uid)
-    assert (now.title, now.updated_at, now.published_at) == ("Six metres", clock.now, entry.published_at)
+    assert (now.title, now.updated_at, now.published_at) == (
+        "Six metres",
+        clock.now,
+        entry.published_at,
+    )
 
 
 def test_a_pending_correction_can_be_undone_and_then_never_was(newsroom, db, clock):
     entry = newsroom.post(title="Five metres")
-    revise(db, newsroom.actor, entry.uid, entry.version, EntryText("Six metres"), correction(delay=WAIT))
+    revise(
+        db,
+        newsroom.actor,
+        entry.uid,
+        entry.version,
+        EntryText("Six metres"),
+        correction(delay=WAIT),
+    )
     undo(db, newsroom.actor, entry.uid, entry.version)
     clock.forward(minutes=1)
     assert apply_due(db) == 0
@@ -63,7 +90,9 @@ def test_one_change_at_most_waits(newsroom, db):
     entry = newsroom.post()
     revise(db, newsroom.actor, entry.uid, entry.version, EntryText("One"), correction(delay=WAIT))
     with pytest.raises(Conflict, match="still waits"):
-        revise(db, newsroom.actor, entry.uid, entry.version, EntryText("Two"), correction(delay=WAIT))
+        revise(
+            db, newsroom.actor, entry.uid, entry.version, EntryText("Two"), correction(delay=WAIT)
+        )
     assert apply_now(db, newsroom.actor, entry.uid, entry.version).title == "One"
 
 
@@ -78,7 +107,10 @@ def test_a_change_against_an_older_text_is_refused(newsroom, db):
 def test_the_same_request_key_revises_once(newsroom, db):
     entry = newsroom.post()
     change = correction(request_key="tap")
-    first, again = (revise(db, newsroom.actor, entry.uid, entry.version, EntryText("Once"), change) for _ in range(2))
+    first, again = (
+        revise(db, newsroom.actor, entry.uid, entry.version, EntryText("Once"), change)
+        for _ in range(2)
+    )
     assert first.id == again.id
     assert alerts(db) == 2
     other = newsroom.post()
@@ -88,7 +120,13 @@ def test_the_same_request_key_revises_once(newsroom, db):
 
 def test_a_retraction_hides_at_once_and_only_its_alert_waits(newsroom, db, clock):
     entry = newsroom.post()
-    retract(db, newsroom.actor, entry.uid, entry.version, Change(RevisionKind.RETRACTION, "Wrong street.", WAIT))
+    retract(
+        db,
+        newsroom.actor,
+        entry.uid,
+        entry.version,
+        Change(RevisionKind.RETRACTION, "Wrong street.", WAIT),
+    )
     assert newsroom.entry(entry.uid).state is EntryState.RETRACTED
     assert alerts(db) == 1
     clock.forward(seconds=11)
@@ -100,7 +138,10 @@ def test_a_retraction_hides_at_once_and_only_its_alert_waits(newsroom, db, clock
 def test_the_undo_of_a_retraction_brings_the_entry_back(newsroom, db, clock):
     entry = newsroom.post()
     retract(db, newsroom.actor, entry.uid, entry.version, Change(RevisionKind.RETRACTION, "", WAIT))
-    assert undo(db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version).state is EntryState.PUBLISHED
+    assert (
+        undo(db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version).state
+        is EntryState.PUBLISHED
+    )
     clock.forward(minutes=1)
     assert apply_due(db) == 0
     assert alerts(db) == 1
@@ -112,7 +153,11 @@ def test_a_restored_entry_is_back_as_it_was_and_alerts_nobody(newsroom, db):
     gone = newsroom.entry(entry.uid)
     restore(db, newsroom.actor, entry.uid, gone.version, Change(RevisionKind.RESTORE))
     back = newsroom.entry(entry.uid)
-    assert (back.state, back.title, [person.name for person in back.byline]) == (EntryState.PUBLISHED, "As it was", ["Ann"])
+    assert (back.state, back.title, [person.name for person in back.byline]) == (
+        EntryState.PUBLISHED,
+        "As it was",
+        ["Ann"],
+    )
     assert (back.guid, back.published_at, back.seq) == (entry.guid, entry.published_at, entry.seq)
     assert alerts(db) == 2
     with db.read() as tx:
@@ -136,7 +181,9 @@ def test_what_is_not_out_is_not_revised_and_what_is_gone_is_not_retracted(newsro
 def test_a_note_that_no_feed_can_carry_is_refused(newsroom, db):
     entry = newsroom.post()
     with pytest.raises(Invalid, match="U\\+0007"):
-        revise(db, newsroom.actor, entry.uid, entry.version, EntryText("x"), correction("bell \x07"))
+        revise(
+            db, newsroom.actor, entry.uid, entry.version, EntryText("x"), correction("bell \x07")
+        )
     assert newsroom.entry(entry.uid).title == entry.title
 
 

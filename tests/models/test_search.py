@@ -31,8 +31,14 @@ def found(newsroom: Newsroom, typed: str, **where) -> list[str]:
 
 
 ENTRIES = {
-    "River rising": {"dek": "The Größe of it", "byline": ("Ann Ångström",), "tags": ("Flood watch",)},
-    "Zürich café İstanbul": {"body": "It **rose** by [two metres](https://example.org/secretlink), it's well-known."},
+    "River rising": {
+        "dek": "The Größe of it",
+        "byline": ("Ann Ångström",),
+        "tags": ("Flood watch",),
+    },
+    "Zürich café İstanbul": {
+        "body": "It **rose** by [two metres](https://example.org/secretlink), it's well-known."
+    },
     "洪水警報が出た": {"body": "हिन्दी में बाढ़"},
     "Ελλάς ПОТОП": {"body": "the river is rising slowly"},
 }
@@ -72,7 +78,8 @@ def test_words_are_found_however_they_are_written(newsroom, typed, titles):
     assert found(newsroom, typed) == titles
 
 
-# What somebody types, by the title that it must find: as PostgreSQL's `unaccent` folds, or within a script without spaces.
+# What somebody types, by the title that it must find: as PostgreSQL's `unaccent` folds, or within a
+# script without spaces.
 FOLDED = {
     "Wahl in Łódź": ["Lodz", "lodz", "łódź"],
     "Fire in Tromsø": ["Tromso", "TROMSØ"],
@@ -102,7 +109,10 @@ def test_letters_are_found_by_plain_ones_and_words_within_scripts_without_spaces
 @pytest.mark.parametrize(
     ("letters", "plain"),
     [  # unaccent.rules of PostgreSQL 15
-        ("øđħıłŧŋƀɓƈɖɗƌƒɠɨɩƙƚɲƞƥƫƭʈʋƴƶǥȡȥȴȵȶⱥȼⱦȿɀɇɉɍɏ", "odhiltnbbcdddfgiikl" + "nnptttvyzgdzlntactszejry"),
+        (
+            "øđħıłŧŋƀɓƈɖɗƌƒɠɨɩƙƚɲƞƥƫƭʈʋƴƶǥȡȥȴȵȶⱥȼⱦȿɀɇɉɍɏ",
+            "odhiltnbbcdddfgiikl" + "nnptttvyzgdzlntactszejry",
+        ),
         ("ØĐĦŁŦŊƁɃƇƉƊƋƑƓƗƘȽƝƤƬƮƲƳƵǤȺȻȾɆɈɌɎ", "odhltnbbcdddfgiklnpttvyzgactejry"),
         ("ĸɛɡʉðÐÆæŒœÞþßẞﬁĳǆ", "qegud" + "daeaeoeoeththssssfiijdz"),
         ("äéñçşžğőůẵệơưåÅ", "aencszgouaeouaa"),
@@ -124,8 +134,12 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.one_of(st.text(max_size=40), st.text(alphabet="ab \"'*:&|!()<>-^+\\%_{}\x00", max_size=30)))
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.one_of(st.text(max_size=40), st.text(alphabet="ab \"'*:&|!()<>-^+\\%_{}\x00", max_size=30))
+)
 def test_whatever_is_typed_is_answered(newsroom, typed):
     for public in (True, False):
         found(newsroom, typed, public=public)
@@ -138,7 +152,9 @@ def test_signs_of_a_query_language_are_no_more_than_signs(newsroom):
 
 
 def test_whatever_an_entry_says_can_be_looked_for(newsroom):
-    for typed in (one for one in HOSTILE if one not in {"\x00", "\ud800", "\u202e"} and len(one) < 300):
+    for typed in (
+        one for one in HOSTILE if one not in {"\x00", "\ud800", "\u202e"} and len(one) < 300
+    ):
         entry = newsroom.post(title=f"Ends with {typed}", body=typed * 20)
         words = " ".join(fold(entry.title))
         assert found(newsroom, f'"{words}"')[:1] == [entry.title]
@@ -154,7 +170,9 @@ def test_readers_find_what_is_out_and_the_desk_finds_all(newsroom):
     newsroom.stream("other")
     states = {
         EntryState.DRAFT: newsroom.post(title="river draft", release=None),
-        EntryState.SCHEDULED: newsroom.post(title="river scheduled", release=Release(delay=timedelta(hours=1))),
+        EntryState.SCHEDULED: newsroom.post(
+            title="river scheduled", release=Release(delay=timedelta(hours=1))
+        ),
         EntryState.PUBLISHED: newsroom.post(title="river published"),
         EntryState.RETRACTED: newsroom.post(title="river retracted"),
     }
@@ -171,8 +189,20 @@ def test_readers_find_what_is_out_and_the_desk_finds_all(newsroom):
 
 def test_an_entry_is_found_by_what_it_says_now(newsroom):
     entry = newsroom.post(title="River rising", tags=("Harbour",), byline=("Ann B",))
-    revise(newsroom.db, newsroom.actor, entry.uid, entry.version, EntryText("Lake calm"), Change(RevisionKind.SILENT))
-    assert [found(newsroom, typed) for typed in ("river", "harbour", "ann", "lake")] == [[], [], [], ["Lake calm"]]
+    revise(
+        newsroom.db,
+        newsroom.actor,
+        entry.uid,
+        entry.version,
+        EntryText("Lake calm"),
+        Change(RevisionKind.SILENT),
+    )
+    assert [found(newsroom, typed) for typed in ("river", "harbour", "ann", "lake")] == [
+        [],
+        [],
+        [],
+        ["Lake calm"],
+    ]
 
 
 def test_pages_follow_each_other_without_a_gap(newsroom):
@@ -185,7 +215,9 @@ def test_pages_follow_each_other_without_a_gap(newsroom):
             pages.append([entry.title for entry in page.entries])
             before = page.older
     assert before is None and [len(page) for page in pages] == [PAGE, PAGE, 1]
-    assert [title for page in pages for title in page] == [f"River {number}" for number in range(2 * PAGE, -1, -1)]
+    assert [title for page in pages for title in page] == [
+        f"River {number}" for number in range(2 * PAGE, -1, -1)
+    ]
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=127), max_size=60))
@@ -204,10 +236,22 @@ def test_a_page_asks_the_index_and_reads_no_table_through(newsroom: Newsroom, db
     """With enough rows that PostgreSQL would rather not read them all."""
     entry = newsroom.post(title="Needle")
     with db.begin() as tx:
-        columns = ", ".join(one.name for one in Entry.__table__.columns if one.name not in {"id", "uid", "guid", "request_key"})
+        columns = ", ".join(
+            one.name
+            for one in Entry.__table__.columns
+            if one.name not in {"id", "uid", "guid", "request_key"}
+        )
         tail = "CAST(n AS text)"
-        copies = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 5000)"
-        tx.execute(text(f"INSERT INTO entry (uid, guid, {columns}) {copies} SELECT {tail}, {tail}, {columns} FROM numbers, entry"))
+        copies = (
+            "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n <"
+            " 5000)"
+        )
+        tx.execute(
+            text(
+                f"INSERT INTO entry (uid, guid, {columns}) {copies} SELECT {tail}, {tail},"
+                f" {columns} FROM numbers, entry"
+            )
+        )
         ids = tx.scalars(text(f"SELECT id FROM entry WHERE id <> {entry.id}")).all()
         write(tx.connection(), [(id_, [f"hay{n}" for n in range(id_ % 40, 60)]) for id_ in ids])
     if not db.embedded:
@@ -219,18 +263,30 @@ def test_a_page_asks_the_index_and_reads_no_table_through(newsroom: Newsroom, db
         assert [entry.title for entry in search(tx, "needle").entries] == ["Needle"]
         [(statement, values)] = [one for one in asked if "entry_search" in one[0]]
         explain = "EXPLAIN QUERY PLAN " if db.embedded else "EXPLAIN "
-        plan = "\n".join(str(row) for row in tx.connection().exec_driver_sql(explain + statement, values))
+        plan = "\n".join(
+            str(row) for row in tx.connection().exec_driver_sql(explain + statement, values)
+        )
     if db.embedded:
         assert "SCAN entry_search VIRTUAL TABLE INDEX" in plan
         assert "SCAN entry " not in plan and "TEMP B-TREE" not in plan, plan
     else:
         assert "ix_entry_search_words" in plan and "pk_entry" in plan, plan
-        assert "Seq Scan on entry" not in plan and "Backward" not in plan and "Merge" not in plan, plan
+        assert "Seq Scan on entry" not in plan and "Backward" not in plan and "Merge" not in plan, (
+            plan
+        )
 
 
-def test_entries_from_before_the_search_are_found_after_the_migration_by_all_their_words(newsroom: Newsroom, db: Database):
+def test_entries_from_before_the_search_are_found_after_the_migration_by_all_their_words(
+    newsroom: Newsroom, db: Database
+):
     picture = PictureText(newsroom.picture(), "The weir at Low Mill", "Hedda Voss")
-    newsroom.post(title="Six metres", byline=("Zoe", "Ann"), tags=("Weir", "Dykes"), pictures=(picture,), body="Water rises.")
+    newsroom.post(
+        title="Six metres",
+        byline=("Zoe", "Ann"),
+        tags=("Weir", "Dykes"),
+        pictures=(picture,),
+        body="Water rises.",
+    )
     for title, more in ENTRIES.items():
         newsroom.post(title=title, **more)
     query = f"SELECT {'rowid' if db.embedded else 'entry_id'}, words FROM entry_search ORDER BY 1"
@@ -249,7 +305,14 @@ def test_an_upgrade_lets_the_search_find_earlier_entries_anew(newsroom: Newsroom
     newsroom.post(title="Wahl in Łódź")
     with db.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM entry_search")
-    [name] = [module.name for module in iter_modules(versions.__path__) if module.name.endswith("search_of_all_scripts")]
-    with db.engine.begin() as connection, Operations.context(MigrationContext.configure(connection)):
+    [name] = [
+        module.name
+        for module in iter_modules(versions.__path__)
+        if module.name.endswith("search_of_all_scripts")
+    ]
+    with (
+        db.engine.begin() as connection,
+        Operations.context(MigrationContext.configure(connection)),
+    ):
         import_module(f"{versions.__name__}.{name}").upgrade()
     assert found(newsroom, "lodz") == ["Wahl in Łódź"]

@@ -58,7 +58,10 @@ class Worker:
         """A copy as `sqlite3 .backup` makes it."""
         copy = self.path.with_name("backup.sqlite3")
         copy.unlink(missing_ok=True)
-        with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(copy)) as target:
+        with (
+            closing(sqlite3.connect(self.path)) as source,
+            closing(sqlite3.connect(copy)) as target,
+        ):
             source.backup(target)
         return copy
 
@@ -85,7 +88,9 @@ RESTORES = pytest.mark.parametrize("minutes", [0, 1, 45])
 
 @RESTORES
 @pytest.mark.parametrize("end", ["stopped", "killed"])
-def test_a_copy_from_before_a_send_is_held_when_it_is_put_back(worker: Worker, minutes: int, end: str) -> None:
+def test_a_copy_from_before_a_send_is_held_when_it_is_put_back(
+    worker: Worker, minutes: int, end: str
+) -> None:
     worker.send()
     copy = worker.copy()
     worker.clock.forward(minutes=minutes)
@@ -120,7 +125,9 @@ def test_a_copy_from_before_there_were_marks_is_held(worker: Worker) -> None:
     assert PUT_BACK in worker.restart()
 
 
-def test_a_copy_that_is_put_back_while_the_worker_runs_is_noticed_at_its_next_look(worker: Worker) -> None:
+def test_a_copy_that_is_put_back_while_the_worker_runs_is_noticed_at_its_next_look(
+    worker: Worker,
+) -> None:
     copy = worker.copy()
     worker.send()
     with closing(sqlite3.connect(copy)) as old, worker.db.begin() as tx:
@@ -129,7 +136,9 @@ def test_a_copy_that_is_put_back_while_the_worker_runs_is_noticed_at_its_next_lo
     assert PUT_BACK in (watch(worker.db, BASE_URL) or "")
 
 
-def test_once_resumed_it_is_not_held_again_and_the_same_copy_put_back_again_is(worker: Worker) -> None:
+def test_once_resumed_it_is_not_held_again_and_the_same_copy_put_back_again_is(
+    worker: Worker,
+) -> None:
     copy = worker.copy()
     worker.send()
     worker.stop()
@@ -181,12 +190,22 @@ def _file(worker: Worker) -> Path:
     return worker.path.with_name(f"{worker.path.name}.send-mark")
 
 
-NORMAL_LIFE = [lambda worker: None, _lose_file, _empty_file, _tear_file, _older_file, _other_site, _unreadable_file]
+NORMAL_LIFE = [
+    lambda worker: None,
+    _lose_file,
+    _empty_file,
+    _tear_file,
+    _older_file,
+    _other_site,
+    _unreadable_file,
+]
 
 
 @pytest.mark.parametrize("happens", NORMAL_LIFE)
 @pytest.mark.parametrize("end", ["stopped", "killed"])
-def test_restarts_crashes_and_lost_files_hold_nothing(worker: Worker, happens: Callable[[Worker], None], end: str) -> None:
+def test_restarts_crashes_and_lost_files_hold_nothing(
+    worker: Worker, happens: Callable[[Worker], None], end: str
+) -> None:
     worker.send()
     worker.beat()
     worker.send()
@@ -196,7 +215,9 @@ def test_restarts_crashes_and_lost_files_hold_nothing(worker: Worker, happens: C
     assert worker.beat() == ""
 
 
-def test_commits_that_a_power_loss_took_hold_nothing(worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_commits_that_a_power_loss_took_hold_nothing(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     worker.beat()
     survived = worker.copy()  # what the disk had of the database
     worker.send()
@@ -209,10 +230,14 @@ def test_commits_that_a_power_loss_took_hold_nothing(worker: Worker, monkeypatch
 
 def test_the_disk_has_the_commit_before_the_file_counts_over_a_power_loss(worker: Worker) -> None:
     with worker.db.engine.connect() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 1, "NORMAL, as workers have it"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 1, (
+            "NORMAL, as workers have it"
+        )
     seen = []
     write = worker.db.mark_file.write
-    worker.db.mark_file.write = lambda site, number, *, durable: seen.append(durable) or write(site, number, durable=durable)  # type: ignore[method-assign]
+    worker.db.mark_file.write = lambda site, number, *, durable: (
+        seen.append(durable) or write(site, number, durable=durable)
+    )  # type: ignore[method-assign]
     statements = []
     with worker.db.engine.connect() as connection:
         connection.connection.driver_connection.set_trace_callback(statements.append)  # type: ignore[union-attr]
@@ -302,7 +327,13 @@ def as_it_was(node: Node, mark: tuple[int, int, int]) -> None:
     """What a physical copy of the cluster brings back: the row as a transaction of its own left it."""
     with node.db.begin() as tx:
         values = {"number": mark[0], "timeline": mark[2]}
-        tx.execute(text("UPDATE send_mark SET number = :number, timeline = :timeline, transaction_id = txid_current()"), values)
+        tx.execute(
+            text(
+                "UPDATE send_mark SET number = :number, timeline = :timeline, transaction_id ="
+                " txid_current()"
+            ),
+            values,
+        )
 
 
 def mark_of(node: Node) -> tuple[int, int, int]:
@@ -312,13 +343,17 @@ def mark_of(node: Node) -> tuple[int, int, int]:
 
 
 def restore_dump(node: Node) -> None:
-    """As pg_restore does in the same database: rows are deleted, and written by a transaction of its own."""
+    """As pg_restore does in the same database: rows are deleted, and written by a transaction of
+    its own.
+    """
     number, transaction_id, timeline = mark_of(node)
     with node.db.begin() as tx:
         tx.execute(text("TRUNCATE send_mark"))
     with node.db.begin() as tx:
         values = {"number": number, "transaction_id": transaction_id, "timeline": timeline}
-        tx.execute(text("INSERT INTO send_mark VALUES (1, :number, :transaction_id, :timeline)"), values)
+        tx.execute(
+            text("INSERT INTO send_mark VALUES (1, :number, :transaction_id, :timeline)"), values
+        )
 
 
 postgresql = pytest.mark.postgresql
@@ -326,11 +361,17 @@ postgresql = pytest.mark.postgresql
 
 @postgresql
 @pytest.mark.parametrize("which", [0, 1, 2])
-def test_a_restored_dump_is_held_by_whichever_node_comes_first(nodes: list[Node], which: int) -> None:
+def test_a_restored_dump_is_held_by_whichever_node_comes_first(
+    nodes: list[Node], which: int
+) -> None:
     nodes[0].send()
     restore_dump(nodes[0])
     assert PUT_BACK in nodes[which].restart()
-    assert [PUT_BACK in node.restart() for node in nodes] == [True, True, True], "held until an operator resumes"
+    assert [PUT_BACK in node.restart() for node in nodes] == [
+        True,
+        True,
+        True,
+    ], "held until an operator resumes"
     resume_sending(nodes[0].db, SYSTEM)
     assert [node.restart() for node in nodes] == ["", "", ""]
 
@@ -354,7 +395,9 @@ def test_a_node_keeps_the_marks_of_others_too(nodes: list[Node], clock: Standing
 
 
 @postgresql
-@pytest.mark.parametrize(("silence", "held"), [(timedelta(minutes=2), False), (timedelta(minutes=30), True)])
+@pytest.mark.parametrize(
+    ("silence", "held"), [(timedelta(minutes=2), False), (timedelta(minutes=30), True)]
+)
 def test_another_timeline_is_a_standby_that_took_over_or_after_a_while_a_restored_copy(
     nodes: list[Node], clock: StandingClock, silence: timedelta, held: bool
 ) -> None:

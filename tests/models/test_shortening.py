@@ -13,7 +13,9 @@ CLUSTERS = ["a", " ", "e\u0301\u0323", "👩\u200d👩\u200d👧\u200d👦", "�
             "\u0644\u0627", "🏴\U000e0067\U000e0062\U000e007f", "\u1112\u1161\u11ab", "日", "-"]  # fmt: skip
 
 
-@given(st.lists(st.sampled_from(CLUSTERS), min_size=1, max_size=60).map("".join), st.integers(0, 80))
+@given(
+    st.lists(st.sampled_from(CLUSTERS), min_size=1, max_size=60).map("".join), st.integers(0, 80)
+)
 def test_a_text_is_cut_between_characters_as_people_see_them(text: str, limit: int) -> None:
     starts = {cluster.start() for cluster in regex.finditer(r"\X", text)} | {len(text)}
     assert cluster_start(text, limit) == max(start for start in starts if start <= limit)

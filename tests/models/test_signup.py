@@ -7,11 +7,28 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from models import Alert, Cadence, Delivery, Importance, Recipient, RecipientKind, RecipientState, Subscription
+from models import (
+    Alert,
+    Cadence,
+    Delivery,
+    Importance,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    Subscription,
+)
 from models.db.database import ChangeWatch
 from models.db.rate_limit import network_of
 from models.membership.own_data import send_fresh_link
-from models.membership.signup import KEPT, LIFE, TRIES_OF_NETWORK, Wish, ask, confirm, forget_unanswered
+from models.membership.signup import (
+    KEPT,
+    LIFE,
+    TRIES_OF_NETWORK,
+    Wish,
+    ask,
+    confirm,
+    forget_unanswered,
+)
 from models.membership.suppression import suppress_address
 from models.recipients.audience import add_subscriber, find, followed, leave
 from models.streams.streams import StreamState, set_stream_state
@@ -26,14 +43,30 @@ one_database = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 
 
 def wish(email=HEDDA, **more):
-    return Wish(**{"email": email, "stream": "strike", "choice": "split", "page": "/streams/strike", "client": "203.0.113.7", **more})
+    return Wish(
+        **{
+            "email": email,
+            "stream": "strike",
+            "choice": "split",
+            "page": "/streams/strike",
+            "client": "203.0.113.7",
+            **more,
+        }
+    )
 
 
 def notices(db):
     """Name and values of each notice that was owed, and to whom."""
-    query = select(Alert.notice, Recipient.address).join(Delivery, Delivery.alert_id == Alert.id).join(Recipient).order_by(Alert.id)
+    query = (
+        select(Alert.notice, Recipient.address)
+        .join(Delivery, Delivery.alert_id == Alert.id)
+        .join(Recipient)
+        .order_by(Alert.id)
+    )
     with db.read() as tx:
-        return [(notice["name"], notice["values"], address) for notice, address in tx.execute(query)]
+        return [
+            (notice["name"], notice["values"], address) for notice, address in tx.execute(query)
+        ]
 
 
 def found(db, address=HEDDA):
@@ -46,19 +79,34 @@ def stream(newsroom):
     return newsroom.stream("strike", language="de", timezone="Europe/Berlin")
 
 
-def test_nothing_is_followed_before_the_owner_has_confirmed_and_the_proof_is_kept(db, keys, stream, clock):
+def test_nothing_is_followed_before_the_owner_has_confirmed_and_the_proof_is_kept(
+    db, keys, stream, clock
+):
     assert ask(db, keys, wish("Hedda@POST.example")) == HEDDA
     [(name, values, address)] = notices(db)
-    assert (name, values["language"], values["story"], address) == ("confirm", "de", "The strike", HEDDA)
+    assert (name, values["language"], values["story"], address) == (
+        "confirm",
+        "de",
+        "The strike",
+        HEDDA,
+    )
     assert found(db).state is RecipientState.PENDING
     asked = clock.now
     clock.forward(minutes=5)
     assert not confirm(db, keys, values["confirm"], "2001:db8:1:2:3::4").used
     hedda = found(db)
-    assert (hedda.state, hedda.confirmed_at, hedda.timezone) == (RecipientState.CONFIRMED, clock.now, "Europe/Berlin")
+    assert (hedda.state, hedda.confirmed_at, hedda.timezone) == (
+        RecipientState.CONFIRMED,
+        clock.now,
+        "Europe/Berlin",
+    )
     with db.read() as tx:
         [one] = followed(tx, hedda.uid)[1]
-    assert (one.stream_id, one.cadence, one.at_once_from) == (stream.id, Cadence.DAILY, Importance.KEY)
+    assert (one.stream_id, one.cadence, one.at_once_from) == (
+        stream.id,
+        Cadence.DAILY,
+        Importance.KEY,
+    )
     assert hedda.consent == {
         "given": [
             {
@@ -97,7 +145,16 @@ def test_an_old_a_cut_and_a_foreign_link_are_refused(db, keys, stream, clock):
     ask(db, keys, wish())
     values = notices(db)[0][1]
     token = values["confirm"]
-    for bad in ("", "x", token[:-1], token + "x", token.replace("split", "all"), values["settings"], "-" * 200, "é"):
+    for bad in (
+        "",
+        "x",
+        token[:-1],
+        token + "x",
+        token.replace("split", "all"),
+        values["settings"],
+        "-" * 200,
+        "é",
+    ):
         with pytest.raises(BadLink):
             confirm(db, keys, bad, "")
     clock.forward(seconds=LIFE.total_seconds())
@@ -107,14 +164,21 @@ def test_an_old_a_cut_and_a_foreign_link_are_refused(db, keys, stream, clock):
 
 
 @one_database
-def test_whoever_is_known_gets_settings_and_whoever_is_suppressed_nothing_but_the_answer_is_one(db, keys, newsroom, stream):
+def test_whoever_is_known_gets_settings_and_whoever_is_suppressed_nothing_but_the_answer_is_one(
+    db, keys, newsroom, stream
+):
     add_subscriber(db, newsroom.actor, HEDDA)
     suppress_address(db, newsroom.actor, "ann@post.example", "wrote to us")
     assert ask(db, keys, wish()) == HEDDA
     assert ask(db, keys, wish("ann@post.example")) == "ann@post.example"
-    assert [(name, address) for name, _, address in notices(db)] == [("preferences", HEDDA), ("confirm", "ann@post.example")]
+    assert [(name, address) for name, _, address in notices(db)] == [
+        ("preferences", HEDDA),
+        ("confirm", "ann@post.example"),
+    ]
     ann = found(db, "ann@post.example")
-    assert (ann.state, ann.consent) == (RecipientState.SUPPRESSED, None), "the claim skips what it is owed"
+    assert (ann.state, ann.consent) == (RecipientState.SUPPRESSED, None), (
+        "the claim skips what it is owed"
+    )
     with pytest.raises(Gone):
         confirm(db, keys, notices(db)[1][1]["confirm"], "")
     confirm(db, keys, notices(db)[0][1]["confirm"], "")
@@ -122,7 +186,9 @@ def test_whoever_is_known_gets_settings_and_whoever_is_suppressed_nothing_but_th
         assert len(followed(tx, found(db).uid)[1]) == 2
 
 
-def test_an_address_is_asked_three_times_in_a_quarter_of_an_hour_and_five_times_a_day(db, keys, stream, clock):
+def test_an_address_is_asked_three_times_in_a_quarter_of_an_hour_and_five_times_a_day(
+    db, keys, stream, clock
+):
     for _ in range(3):
         ask(db, keys, wish())
     with pytest.raises(TooMany):
@@ -139,14 +205,18 @@ def test_an_address_is_asked_three_times_in_a_quarter_of_an_hour_and_five_times_
 SPELLINGS = {
     "tag": lambda n: f"hedda+{n}@post.example",
     "case and tag": lambda n: f"{'HEDDA' if n % 2 else 'hedda'}+{n}@POST.example",
-    "dots of Gmail": lambda n: f"h{'.' if n % 2 else ''}e{'.' if n & 2 else ''}d{'.' if n & 4 else ''}da@gmail.com",
+    "dots of Gmail": lambda n: (
+        f"h{'.' if n % 2 else ''}e{'.' if n & 2 else ''}d{'.' if n & 4 else ''}da@gmail.com"
+    ),
     "domains of Gmail": lambda n: f"hed.da+{n}@{'gmail' if n % 2 else 'googlemail'}.com",
 }
 
 
 @one_database
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_a_mailbox_gets_five_mails_a_day_however_its_address_is_written(db, keys, stream, clock, spelling):
+def test_a_mailbox_gets_five_mails_a_day_however_its_address_is_written(
+    db, keys, stream, clock, spelling
+):
     asked = 0
     for number in range(40):
         with suppress(TooMany):
@@ -182,7 +252,9 @@ def test_whoever_floods_a_mailbox_keeps_its_owner_from_nothing(db, keys, newsroo
 
 @one_database
 @pytest.mark.parametrize("tried", [300, pytest.param(10_000, marks=pytest.mark.slow)])
-def test_of_what_one_network_tries_in_a_minute_twenty_are_taken_and_the_rest_writes_nothing(db, keys, stream, clock, say, tried):
+def test_of_what_one_network_tries_in_a_minute_twenty_are_taken_and_the_rest_writes_nothing(
+    db, keys, stream, clock, say, tried
+):
     began, held, watch = time.perf_counter(), 0, None
     for number in range(tried):
         try:
@@ -198,7 +270,9 @@ def test_of_what_one_network_tries_in_a_minute_twenty_are_taken_and_the_rest_wri
     assert len(notices(db)) == TRIES_OF_NETWORK
     assert ask(db, keys, wish(client="198.51.100.7")) == HEDDA, "and others are let in"
     clock.forward(minutes=15)
-    assert ask(db, keys, wish("late@post.example")) == "late@post.example", "as is the network once the window is over"
+    assert ask(db, keys, wish("late@post.example")) == "late@post.example", (
+        "as is the network once the window is over"
+    )
 
 
 @one_database
@@ -238,7 +312,11 @@ def test_an_address_that_cannot_be_taken_is_refused_at_the_door(db, keys, stream
 
 @one_database
 def test_an_international_address_is_one_however_it_is_written(db, keys, stream):
-    assert ask(db, keys, wish("Hedda@BÜCHER.example")) == ask(db, keys, wish("hedda@xn--bcher-kva.example")) == "hedda@bücher.example"
+    assert (
+        ask(db, keys, wish("Hedda@BÜCHER.example"))
+        == ask(db, keys, wish("hedda@xn--bcher-kva.example"))
+        == "hedda@bücher.example"
+    )
 
 
 def test_an_address_that_never_answered_is_forgotten(db, keys, stream, clock):

@@ -17,20 +17,67 @@ def _utc(text: str) -> datetime:
     ("zone", "at", "after", "slots"),
     [
         # The clocks go forward: 08:00 comes an hour sooner, and 02:30, which they skip, at 03:30.
-        ("Europe/Berlin", "08:00", "2026-03-28T00:00", ["2026-03-28T07:00", "2026-03-29T06:00", "2026-03-30T06:00"]),
-        ("Europe/Berlin", "02:30", "2026-03-28T00:00", ["2026-03-28T01:30", "2026-03-29T01:30", "2026-03-30T00:30"]),
-        ("America/New_York", "08:00", "2026-03-07T06:00", ["2026-03-07T13:00", "2026-03-08T12:00", "2026-03-09T12:00"]),
-        ("America/New_York", "02:30", "2026-03-07T06:00", ["2026-03-07T07:30", "2026-03-08T07:30", "2026-03-09T06:30"]),
+        (
+            "Europe/Berlin",
+            "08:00",
+            "2026-03-28T00:00",
+            ["2026-03-28T07:00", "2026-03-29T06:00", "2026-03-30T06:00"],
+        ),
+        (
+            "Europe/Berlin",
+            "02:30",
+            "2026-03-28T00:00",
+            ["2026-03-28T01:30", "2026-03-29T01:30", "2026-03-30T00:30"],
+        ),
+        (
+            "America/New_York",
+            "08:00",
+            "2026-03-07T06:00",
+            ["2026-03-07T13:00", "2026-03-08T12:00", "2026-03-09T12:00"],
+        ),
+        (
+            "America/New_York",
+            "02:30",
+            "2026-03-07T06:00",
+            ["2026-03-07T07:30", "2026-03-08T07:30", "2026-03-09T06:30"],
+        ),
         # They go back: 02:30 (01:30) comes twice, the digest once.
-        ("Europe/Berlin", "08:00", "2026-10-24T00:00", ["2026-10-24T06:00", "2026-10-25T07:00", "2026-10-26T07:00"]),
-        ("Europe/Berlin", "02:30", "2026-10-24T00:00", ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"]),
-        ("America/New_York", "08:00", "2026-10-31T06:00", ["2026-10-31T12:00", "2026-11-01T13:00", "2026-11-02T13:00"]),
-        ("America/New_York", "01:30", "2026-10-31T05:00", ["2026-10-31T05:30", "2026-11-01T05:30", "2026-11-02T06:30"]),
+        (
+            "Europe/Berlin",
+            "08:00",
+            "2026-10-24T00:00",
+            ["2026-10-24T06:00", "2026-10-25T07:00", "2026-10-26T07:00"],
+        ),
+        (
+            "Europe/Berlin",
+            "02:30",
+            "2026-10-24T00:00",
+            ["2026-10-24T00:30", "2026-10-25T00:30", "2026-10-26T01:30"],
+        ),
+        (
+            "America/New_York",
+            "08:00",
+            "2026-10-31T06:00",
+            ["2026-10-31T12:00", "2026-11-01T13:00", "2026-11-02T13:00"],
+        ),
+        (
+            "America/New_York",
+            "01:30",
+            "2026-10-31T05:00",
+            ["2026-10-31T05:30", "2026-11-01T05:30", "2026-11-02T06:30"],
+        ),
         # A day that never was: its digest comes with the next one, once.
-        ("Pacific/Apia", "12:00", "2011-12-29T21:00", ["2011-12-29T22:00", "2011-12-30T22:00", "2011-12-31T22:00"]),
+        (
+            "Pacific/Apia",
+            "12:00",
+            "2011-12-29T21:00",
+            ["2011-12-29T22:00", "2011-12-30T22:00", "2011-12-31T22:00"],
+        ),
     ],
 )
-def test_a_daily_digest_comes_once_a_day_also_when_the_clocks_change(zone: str, at: str, after: str, slots: list[str]) -> None:
+def test_a_daily_digest_comes_once_a_day_also_when_the_clocks_change(
+    zone: str, at: str, after: str, slots: list[str]
+) -> None:
     moment, found = _utc(after), []
     for _ in slots:
         moment = next_slot(Cadence.DAILY, None, time.fromisoformat(at), None, zone, moment)
@@ -45,7 +92,10 @@ def test_a_whole_year_of_minutes_has_one_daily_slot_a_day() -> None:
         while (moment := next_slot(Cadence.DAILY, None, time(1, 45), None, zone, moment)) < end:
             slots.append(moment)
         assert 364 <= len(slots) <= 366
-        assert all(timedelta(hours=22) <= later - sooner <= timedelta(hours=26) for sooner, later in pairwise(slots))
+        assert all(
+            timedelta(hours=22) <= later - sooner <= timedelta(hours=26)
+            for sooner, later in pairwise(slots)
+        )
 
 
 @pytest.mark.parametrize(
@@ -58,8 +108,12 @@ def test_a_whole_year_of_minutes_has_one_daily_slot_a_day() -> None:
         (Cadence.WEEKLY, None, 5, "2026-04-04T06:00"),  # today is Saturday, and 08:00 is over
     ],
 )
-def test_other_digests_come_when_they_are_due_next(cadence: Cadence, minutes: int | None, day: int | None, slot: str) -> None:
-    assert next_slot(cadence, minutes, time(8), day, "Europe/Berlin", _utc("2026-03-28T10:00")) == _utc(slot)
+def test_other_digests_come_when_they_are_due_next(
+    cadence: Cadence, minutes: int | None, day: int | None, slot: str
+) -> None:
+    assert next_slot(
+        cadence, minutes, time(8), day, "Europe/Berlin", _utc("2026-03-28T10:00")
+    ) == _utc(slot)
 
 
 def test_a_slot_is_later_than_the_moment_that_it_follows() -> None:

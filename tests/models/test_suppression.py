@@ -31,12 +31,16 @@ def test_a_suppressed_address_comes_back_by_nobody_but_its_owner_or_who_lifts_it
     assert imported(db, newsroom) == {"suppressed": 1}
     remove_recipient(db, newsroom.actor, RecipientKind.MAIL, ANN, "removed")
     assert found(db).state is RecipientState.SUPPRESSED
-    assert lift(db, newsroom.actor, found(db).uid).state is RecipientState.ENDED, "it never asked for anything"
+    assert lift(db, newsroom.actor, found(db).uid).state is RecipientState.ENDED, (
+        "it never asked for anything"
+    )
     with pytest.raises(Conflict):
         lift(db, newsroom.actor, found(db).uid)
     add_subscriber(db, newsroom.actor, ANN)
     suppress_address(db, newsroom.actor, ANN, "550 by a broken server")
-    assert lift(db, newsroom.actor, found(db).uid).state is RecipientState.CONFIRMED, "its consent stands"
+    assert lift(db, newsroom.actor, found(db).uid).state is RecipientState.CONFIRMED, (
+        "its consent stands"
+    )
 
 
 def test_who_is_erased_leaves_no_trace_but_numbers_and_may_come_back(db, newsroom):
@@ -53,7 +57,9 @@ def test_who_is_erased_leaves_no_trace_but_numbers_and_may_come_back(db, newsroo
         assert ANN not in str([getattr(row, column.name) for column in Recipient.__table__.columns])
         assert (row.state, row.consent, row.domain) == (RecipientState.ENDED, None, "")
         assert tx.scalars(select(Delivery.last_reply)).all() == [None]
-        assert tx.scalars(select(Alert.notice)).all() == [{"name": "confirm", "values": {}}], "not even what they asked for"
+        assert tx.scalars(select(Alert.notice)).all() == [{"name": "confirm", "values": {}}], (
+            "not even what they asked for"
+        )
         assert tx.scalars(select(Subscription.ended_at)).one() is not None
         assert list_recipients(tx, RecipientKind.MAIL) == []
     with pytest.raises(NotFound):
@@ -77,7 +83,11 @@ def test_of_who_is_erased_and_suppressed_a_hash_stays(db, newsroom):
 
 def test_only_an_admin_may(db, newsroom):
     editor = newsroom.account(Role.EDITOR)
-    for change in (lambda: suppress_address(db, editor, ANN, "x"), lambda: lift(db, editor, "x"), lambda: erase_address(db, editor, ANN)):
+    for change in (
+        lambda: suppress_address(db, editor, ANN, "x"),
+        lambda: lift(db, editor, "x"),
+        lambda: erase_address(db, editor, ANN),
+    ):
         with pytest.raises(Forbidden):
             change()
     with pytest.raises(Invalid):

@@ -17,12 +17,30 @@ from models.text.texts import EntryText, is_words, slugify, tag_slug
 # Devanagari words that differ in their marks only (UAX #31: Mn and Mc are in XID_Continue).
 MARKED = ("\u0915\u0940", "\u0915\u093e", "\u0915\u0947")
 FLAGS = ("\U0001f1fa\U0001f1e6", "\U0001f1f7\U0001f1fa")
-WITHOUT_WORDS = ("\U0001f30a", "..", *FLAGS, "\u2764\ufe0f", "\u0301", "\u3164", "!!!", "\u200b", "+")
+WITHOUT_WORDS = (
+    "\U0001f30a",
+    "..",
+    *FLAGS,
+    "\u2764\ufe0f",
+    "\u0301",
+    "\u3164",
+    "!!!",
+    "\u200b",
+    "+",
+)
 
 
 @pytest.mark.parametrize(
     "labels",
-    [("C", "C++", "C#"), ("A+", "A-", "A"), ("+1", "-1", "1"), MARKED, ("F", "F#"), ("Notepad", "Notepad++"), ("O", "O\u2212")],
+    [
+        ("C", "C++", "C#"),
+        ("A+", "A-", "A"),
+        ("+1", "-1", "1"),
+        MARKED,
+        ("F", "F#"),
+        ("Notepad", "Notepad++"),
+        ("O", "O\u2212"),
+    ],
 )
 def test_tags_that_differ_are_all_kept_and_told_apart(newsroom, labels):
     entry = newsroom.entry(newsroom.post(tags=labels).uid)
@@ -57,7 +75,13 @@ def test_a_slug_is_made_of_words_and_stays_as_it_is(label):
     assert slugify(slugify(label)) == slugify(label)
     assert (is_words(slug) and all(slug.split("-"))) or not slug
     if any(char.isalnum() for char in unicodedata.normalize("NFC", label)):
-        assume("\u3164" not in label and "\uffa0" not in label and "\u115f" not in label and "\u1160" not in label)  # fillers
+        # fillers
+        assume(
+            "\u3164" not in label
+            and "\uffa0" not in label
+            and "\u115f" not in label
+            and "\u1160" not in label
+        )
         assert slug
 
 

@@ -33,14 +33,20 @@ from models.text.texts import BODY, TITLE, EntryText, PictureText, block, slugif
         (EntryText("t", tags=tuple(f"tag {n}" for n in range(21))), "tags", "at most 20"),
         (EntryText("t", link="javascript:alert(1)"), "link", "whole web address"),
         (EntryText("t", link="https://evil.example\\@good.example/"), "link", "whole web address"),
-        (EntryText("t", link="https://good.example/\u202egpj.exe"), "link", "U+202E at position 22"),
+        (
+            EntryText("t", link="https://good.example/\u202egpj.exe"),
+            "link",
+            "U+202E at position 22",
+        ),
         (EntryText("t", link="http://[::1"), "link", "whole web address"),
         (EntryText("t", link="https://a b/"), "link", "whole web address"),
         (EntryText("t", link="//example.org"), "link", "whole web address"),
         (EntryText("t", link="https://example.org:99999/"), "link", "whole web address"),
     ],
 )
-def test_a_text_is_taken_or_refused_with_what_to_do(text: EntryText, field: str | None, says: str | None) -> None:
+def test_a_text_is_taken_or_refused_with_what_to_do(
+    text: EntryText, field: str | None, says: str | None
+) -> None:
     if field is None:
         text.cleaned()
         return
@@ -76,7 +82,8 @@ def test_what_ends_a_line_is_a_space_in_one_line(end: str) -> None:
     assert one_line(f"{end}River{end}rising{end}") == "River rising"
 
 
-# Default_Ignorable_Code_Point (DerivedCoreProperties.txt), spaces, marks without a letter, and the empty Braille cell.
+# Default_Ignorable_Code_Point (DerivedCoreProperties.txt), spaces, marks without a letter, and the
+# empty Braille cell.
 BLANK = (
     "\u3164\u2800\u115f\u1160\uffa0\ufe0f\u034f\u0301\u00ad\u061c\u17b4\u180b\u180e\u200b\u200d\u2066\u2069\ufeff"
     "\u00a0\u3000\U000e0001\U000e0100"
@@ -87,7 +94,13 @@ BLANK = (
 def test_what_shows_nothing_is_no_text(value: str) -> None:
     for field in ("title", "alt"):
         with pytest.raises(Invalid, match=r"write something|say what picture"):
-            EntryText(**({"title": value} if field == "title" else {"title": "t", "pictures": (PictureText("0" * 64, value),)})).cleaned()
+            EntryText(
+                **(
+                    {"title": value}
+                    if field == "title"
+                    else {"title": "t", "pictures": (PictureText("0" * 64, value),)}
+                )
+            ).cleaned()
     assert EntryText("t", dek=value).cleaned().dek == ""
     assert EntryText(f"{value}a").cleaned().title.strip("\u2069").endswith("a")
 
@@ -121,11 +134,20 @@ def test_texts_are_kept_in_one_normal_form(value: str) -> None:
     text = EntryText(f"t{value}", dek=value, body=value).cleaned()
     for kept in (text.title, text.dek, text.body):
         assert unicodedata.is_normalized("NFC", kept)
-    assert text == EntryText(f"t{unicodedata.normalize('NFD', value)}", dek=unicodedata.normalize("NFD", value), body=value).cleaned()
+    assert (
+        text
+        == EntryText(
+            f"t{unicodedata.normalize('NFD', value)}",
+            dek=unicodedata.normalize("NFD", value),
+            body=value,
+        ).cleaned()
+    )
 
 
 def test_a_name_or_tag_given_twice_counts_once() -> None:
-    text = EntryText("t", byline=("Ann", "Ben", "Ann"), tags=("Flood", "flood", "Déjà vu", "  ")).cleaned()
+    text = EntryText(
+        "t", byline=("Ann", "Ben", "Ann"), tags=("Flood", "flood", "Déjà vu", "  ")
+    ).cleaned()
     assert text.byline == ("Ann", "Ben")
     assert text.tags == ("Flood", "Déjà vu")
 
@@ -143,8 +165,15 @@ def test_what_is_taken_can_be_carried_by_any_feed(value: str) -> None:
 
 @given(st.text(max_size=500))
 def test_no_markdown_makes_a_script_or_an_unsafe_link(value: str) -> None:
-    html = to_html(block("body", value, 500)) if not re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]", value) else ""
-    assert not re.search(r"<(?!/?(a|blockquote|br|code|del|em|h[3-6]|hr|li|ol|p|pre|s|strong|table|tbody|td|th|thead|tr|ul)\b)", html)
+    html = (
+        to_html(block("body", value, 500))
+        if not re.search("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]", value)
+        else ""
+    )
+    assert not re.search(
+        r"<(?!/?(a|blockquote|br|code|del|em|h[3-6]|hr|li|ol|p|pre|s|strong|table|tbody|td|th|thead|tr|ul)\b)",
+        html,
+    )
     assert not re.search(r"""href="(?=[a-z+.-]*:)(?!https?:|mailto:|tel:|sms:|geo:|xmpp:)""", html)
 
 
@@ -160,12 +189,21 @@ def test_headings_of_a_text_stand_below_the_titles_of_the_page() -> None:
 
 def test_plain_text_keeps_links_lists_and_paragraphs() -> None:
     text = "A **bold** [list](https://example.org/?a=1&b=2) of 1 < 2:\n\n- one\n- two\n\nEnd."
-    assert to_text(text, "https://news.example.org/") == "A bold list (https://example.org/?a=1&b=2) of 1 < 2:\n\n- one\n- two\n\nEnd."
+    assert (
+        to_text(text, "https://news.example.org/")
+        == "A bold list (https://example.org/?a=1&b=2) of 1 < 2:\n\n- one\n- two\n\nEnd."
+    )
 
 
 @pytest.mark.parametrize(
     ("label", "slug"),
-    [("River Level!", "river-level"), ("Straße", "strasse"), ("Потоп 2026", "потоп-2026"), ("!!!", ""), ("a_b--c", "a-b-c")],
+    [
+        ("River Level!", "river-level"),
+        ("Straße", "strasse"),
+        ("Потоп 2026", "потоп-2026"),
+        ("!!!", ""),
+        ("a_b--c", "a-b-c"),
+    ],
 )
 def test_a_slug_keeps_letters_of_any_script(label: str, slug: str) -> None:
     assert slugify(label) == slug

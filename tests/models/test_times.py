@@ -18,14 +18,17 @@ from models.text.times import iso_time, parse_time, zone_name
         ("2026-03-14 09:42:30", "Europe/Kyiv", "2026-03-14T07:42:30+00:00"),
         ("2026-03-14T09:42+05:30", "Europe/Berlin", "2026-03-14T04:12:00+00:00"),
         ("2026-03-14T09:42Z", "America/New_York", "2026-03-14T09:42:00+00:00"),
-        ("2026-03-14t09:42:00z", "Europe/Berlin", "2026-03-14T09:42:00+00:00"),  # RFC 3339 section 5.6
+        # RFC 3339 section 5.6
+        ("2026-03-14t09:42:00z", "Europe/Berlin", "2026-03-14T09:42:00+00:00"),
         ("2026-03-14t09:42:00.5+01:00", "UTC", "2026-03-14T08:42:00.500000+00:00"),
-        ("2026-03-14T24:00", "Europe/Berlin", "2026-03-14T23:00:00+00:00"),  # ISO 8601: the end of a day
+        # ISO 8601: the end of a day
+        ("2026-03-14T24:00", "Europe/Berlin", "2026-03-14T23:00:00+00:00"),
         ("2026-03-14T24:00:00Z", "Europe/Berlin", "2026-03-15T00:00:00+00:00"),
         ("2026-12-31 24:00:00.000+05:30", "UTC", "2026-12-31T18:30:00+00:00"),
         ("20260314T2400", "UTC", "2026-03-15T00:00:00+00:00"),
         ("2016-12-31T23:59:60Z", "UTC", "2017-01-01T00:00:00+00:00"),  # RFC 3339 section 5.8
-        ("2026-10-25T02:30", "Europe/Berlin", "2026-10-25T00:30:00+00:00"),  # comes twice: the first
+        # comes twice: the first
+        ("2026-10-25T02:30", "Europe/Berlin", "2026-10-25T00:30:00+00:00"),
     ],
 )
 def test_a_time_without_offset_is_local(written: str, zone: str, utc: str) -> None:
@@ -41,14 +44,27 @@ def test_a_time_without_offset_is_local(written: str, zone: str, utc: str) -> No
         ("2011-12-30T12:00", "Pacific/Apia", "23:59 and 00:00"),
     ],
 )
-def test_a_time_that_the_clocks_skip_is_refused_with_its_neighbours(written: str, zone: str, neighbours: str) -> None:
-    with pytest.raises(Invalid, match=f"does not exist in {zone} that night. Nearest: {neighbours}"):
+def test_a_time_that_the_clocks_skip_is_refused_with_its_neighbours(
+    written: str, zone: str, neighbours: str
+) -> None:
+    with pytest.raises(
+        Invalid, match=f"does not exist in {zone} that night. Nearest: {neighbours}"
+    ):
         parse_time("at", written, zone)
 
 
 @given(
     st.datetimes(datetime(1850, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
-    st.sampled_from(["Africa/Monrovia", "Europe/Amsterdam", "Asia/Kolkata", "America/New_York", "Europe/Dublin", "UTC"]),
+    st.sampled_from(
+        [
+            "Africa/Monrovia",
+            "Europe/Amsterdam",
+            "Asia/Kolkata",
+            "America/New_York",
+            "Europe/Dublin",
+            "UTC",
+        ]
+    ),
 )
 @example(datetime(1960, 1, 1, tzinfo=UTC), "Africa/Monrovia")  # -00:44:30 until 1972
 def test_a_moment_is_written_as_html_and_rfc_3339_take_it(moment: datetime, zone: str) -> None:
@@ -79,7 +95,18 @@ def test_no_time_is_refused_with_how_to_write_one(written: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "Mars/Olympus", "../../etc/passwd", "Europe", "x" * 5000, "a\x00b", "localtime", "posixrules", "right/UTC", "europe/berlin"],
+    [
+        "",
+        "Mars/Olympus",
+        "../../etc/passwd",
+        "Europe",
+        "x" * 5000,
+        "a\x00b",
+        "localtime",
+        "posixrules",
+        "right/UTC",
+        "europe/berlin",
+    ],
 )
 def test_a_zone_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(Invalid, match="is not a time zone"):

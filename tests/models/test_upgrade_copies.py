@@ -28,7 +28,9 @@ def test_nothing_is_said_of_a_site_that_kept_everything(sqlite_db: Database) -> 
     assert find_lost_rows(sqlite_db) is None
 
 
-def test_lost_entries_and_subscriptions_are_found_in_the_copy_that_has_most(sqlite_db: Database) -> None:
+def test_lost_entries_and_subscriptions_are_found_in_the_copy_that_has_most(
+    sqlite_db: Database,
+) -> None:
     room = _readers(sqlite_db)
     _backup(sqlite_db, "before-0003")
     room.post(title="Bridge closed")
@@ -39,9 +41,16 @@ def test_lost_entries_and_subscriptions_are_found_in_the_copy_that_has_most(sqli
     room.post(title="River falling")
     found = find_lost_rows(sqlite_db)
     assert found is not None
-    assert (found.path, found.lost_entries, found.lost_subscriptions, found.new_entries) == (copy, 3, 3, 1)
-    assert found.sentence == (
-        f"An earlier upgrade lost 3 entries and 3 subscriptions, which {copy} still has. The site has 1 entry that the copy lacks."
+    assert (found.path, found.lost_entries, found.lost_subscriptions, found.new_entries) == (
+        copy,
+        3,
+        3,
+        1,
+    )
+    assert (
+        found.sentence
+        == f"An earlier upgrade lost 3 entries and 3 subscriptions, which {copy} still has. The"
+        " site has 1 entry that the copy lacks."
     )
 
 

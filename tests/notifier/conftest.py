@@ -1,4 +1,6 @@
-"""Real servers on loopback: an inbox that answers as told, and a bare socket for what no proper server does."""
+"""Real servers on loopback: an inbox that answers as told, and a bare socket for what no proper
+server does.
+"""
 
 import email
 import email.policy
@@ -35,7 +37,9 @@ DROP = "drop"  # a reply that is none: the connection is cut
 
 
 class _Answers:
-    """The inbox's side of the talk; apart from it, since aiosmtpd looks at each attribute of a handler at each connection."""
+    """The inbox's side of the talk; apart from it, since aiosmtpd looks at each attribute of a
+    handler at each connection.
+    """
 
     def __init__(self, inbox: "Inbox") -> None:
         self._inbox = inbox
@@ -46,19 +50,30 @@ class _Answers:
             server.transport.abort()
         return reply
 
-    async def handle_EHLO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]) -> list[str]:
+    async def handle_EHLO(
+        self,
+        server: SMTP,
+        session: Session,
+        envelope: Envelope,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
         session.host_name = hostname
         self._inbox.sessions.append(session)
         return responses
 
-    async def handle_MAIL(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
         reply = self._reply("mail", server)
         if reply is None:
             envelope.mail_from = address
             envelope.mail_options.extend(options)
         return reply or "250 2.1.0 ok"
 
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
         reply = self._reply("rcpt", server)
         if reply is None:
             envelope.rcpt_tos.append(address)
@@ -73,15 +88,20 @@ class _Answers:
 
 
 class Inbox(Controller):
-    """Stores mails; ``replies[stage]`` holds answers for the next commands of that stage, else it takes everything."""
+    """Stores mails; ``replies[stage]`` holds answers for the next commands of that stage, else it
+    takes everything.
+    """
 
     def __init__(self, **options: object) -> None:
         # Named, since aiosmtpd else asks the resolver for each connection.
-        super().__init__(_Answers(self), hostname="127.0.0.1", port=0, server_hostname="inbox.example", **options)
+        super().__init__(
+            _Answers(self), hostname="127.0.0.1", port=0, server_hostname="inbox.example", **options
+        )
         self.replies: dict[str, list[str]] = defaultdict(list)
         self.envelopes: list[Envelope] = []
         self.sessions: list[Session] = []
-        self.on_data: Callable[[int], object] = lambda index: None  # called with each mail's index before it is answered
+        # called with each mail's index before it is answered
+        self.on_data: Callable[[int], object] = lambda index: None
 
     def _trigger_server(self) -> None:
         self.port = self.server.sockets[0].getsockname()[1]  # start() dials it, and 0 was asked for
@@ -94,7 +114,9 @@ class Inbox(Controller):
 
     @property
     def mails(self) -> list[EmailMessage]:
-        return [email.message_from_bytes(e.content, policy=email.policy.default) for e in self.envelopes]
+        return [
+            email.message_from_bytes(e.content, policy=email.policy.default) for e in self.envelopes
+        ]
 
     @property
     def addresses(self) -> list[str]:
@@ -131,7 +153,10 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
     )
     path = tmp_path_factory.mktemp("tls") / "localhost.pem"
     pem, no_password = serialization.Encoding.PEM, serialization.NoEncryption()
-    path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, no_password) + built.public_bytes(pem))
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, no_password)
+        + built.public_bytes(pem)
+    )
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(path)
     return Certificate(path, server)
@@ -230,13 +255,19 @@ def sink(monkeypatch: pytest.MonkeyPatch) -> Iterator[MailSink]:
 def new_office(newsroom: Newsroom, keys: Keys, sink: MailSink) -> Iterator[Callable[..., Office]]:
     """Opens offices that send to ``sink`` or to another mail server, each a worker of its own."""
     with ExitStack() as at_end:
-        yield lambda mail_url=sink.url: at_end.enter_context(closing(Office(newsroom.db, keys, mail_url)))
+        yield lambda mail_url=sink.url: at_end.enter_context(
+            closing(Office(newsroom.db, keys, mail_url))
+        )
     assert tallied(newsroom.db) == counted(newsroom.db)
 
 
 @pytest.fixture
-def office(newsroom: Newsroom, keys: Keys, inbox: Inbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
-    """A worker that is stepped by hand, sending to ``inbox``; whatever a test did, its tallies must be what a count would find."""
+def office(
+    newsroom: Newsroom, keys: Keys, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Office]:
+    """A worker that is stepped by hand, sending to ``inbox``; whatever a test did, its tallies must
+    be what a count would find.
+    """
     monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
     office = Office(newsroom.db, keys, inbox.url)
     yield office

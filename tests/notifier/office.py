@@ -1,4 +1,6 @@
-"""A post office for tests: followers, and the worker's passes one after the other, without threads or waiting."""
+"""A post office for tests: followers, and the worker's passes one after the other, without threads
+or waiting.
+"""
 
 import threading
 from collections import Counter
@@ -35,7 +37,12 @@ def counted(db: Database) -> Counter[tuple[int, str, str]]:
         rows = tx.execute(select(Delivery.alert_id, Delivery.lane, Delivery.state)).all()
     ended = [(alert_id, lane.value, state.value) for alert_id, lane, state in rows]
     ended = [row for row in ended if row[2] not in ("queued", "claimed")]
-    return Counter([*ended, *((alert_id, lane.value, DeliveryState.QUEUED.value) for alert_id, lane, _ in rows)])
+    return Counter(
+        [
+            *ended,
+            *((alert_id, lane.value, DeliveryState.QUEUED.value) for alert_id, lane, _ in rows),
+        ]
+    )
 
 
 def tallied(db: Database) -> Counter[tuple[int, str, str]]:
@@ -49,7 +56,9 @@ def tallied(db: Database) -> Counter[tuple[int, str, str]]:
 
 def settings(**given: object) -> Settings:
     """Settings of a worker; ``given`` wins."""
-    return Settings(**{"base_url": BASE_URL, "mail_from": MAIL_FROM, "site_name": "Courier", **given})  # type: ignore[arg-type]
+    return Settings(
+        **{"base_url": BASE_URL, "mail_from": MAIL_FROM, "site_name": "Courier", **given}
+    )  # type: ignore[arg-type]
 
 
 class Office:
@@ -66,13 +75,19 @@ class Office:
         for address in addresses:
             add_subscriber(self.db, SYSTEM, address, stream=stream)
 
-    def channel(self, name: str, url: str, service: str = "webhook", *, stream: str | None = "floods") -> Recipient:
-        return add_channel(self.db, SYSTEM, self.keys, name, Target(url, service, f"{service} …"), stream=stream)
+    def channel(
+        self, name: str, url: str, service: str = "webhook", *, stream: str | None = "floods"
+    ) -> Recipient:
+        return add_channel(
+            self.db, SYSTEM, self.keys, name, Target(url, service, f"{service} …"), stream=stream
+        )
 
     def leave(self, address: str) -> None:
         leave(self.db, self.recipient(address).uid, ALL)
 
-    def revise(self, entry: Entry, title: str, kind: RevisionKind = RevisionKind.CORRECTION, note: str = "") -> None:
+    def revise(
+        self, entry: Entry, title: str, kind: RevisionKind = RevisionKind.CORRECTION, note: str = ""
+    ) -> None:
         with self.db.read() as tx:
             version = get_entry(tx, entry.uid).version
         revise(self.db, SYSTEM, entry.uid, version, EntryText(title), Change(kind, note))
@@ -80,11 +95,16 @@ class Office:
     def retract(self, entry: Entry, note: str = "", change: Change | None = None) -> None:
         with self.db.read() as tx:
             version = get_entry(tx, entry.uid).version
-        retract(self.db, SYSTEM, entry.uid, version, change or Change(RevisionKind.RETRACTION, note))
+        retract(
+            self.db, SYSTEM, entry.uid, version, change or Change(RevisionKind.RETRACTION, note)
+        )
 
     def expand(self) -> int:
         """Fan out, and make the digests that are due."""
-        return sum(work(self.db, go_on=lambda: True, ring=lambda lane: None) for work in (expand_all, make_digests))
+        return sum(
+            work(self.db, go_on=lambda: True, ring=lambda lane: None)
+            for work in (expand_all, make_digests)
+        )
 
     def send(self) -> int:
         """What both lanes do until nothing is due; returns how many rows were taken."""
@@ -104,10 +124,15 @@ class Office:
 
     def ledger(self) -> list[tuple[str, ...]]:
         """Address, state and, for those skipped, reason of every delivery, oldest first."""
-        query = select(Recipient.address, Delivery.state, Delivery.reason).join(Recipient, Recipient.id == Delivery.recipient_id)
+        query = select(Recipient.address, Delivery.state, Delivery.reason).join(
+            Recipient, Recipient.id == Delivery.recipient_id
+        )
         with self.db.read() as tx:
             rows = tx.execute(query.order_by(Delivery.id)).all()
-        return [(address, state.value, *([reason.value] if reason else [])) for address, state, reason in rows]
+        return [
+            (address, state.value, *([reason.value] if reason else []))
+            for address, state, reason in rows
+        ]
 
     def recipient(self, address: str) -> Recipient:
         with self.db.read() as tx:
@@ -119,5 +144,7 @@ class Office:
 
 
 def lines(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Each row as words, in alphabetical order: for tests in which the order of recipients is no matter."""
+    """Each row as words, in alphabetical order: for tests in which the order of recipients is no
+    matter.
+    """
     return sorted(" ".join(row) for row in rows)

@@ -5,7 +5,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from notifier.transport.address_guard import PrivateAddress, connect, is_allowed, is_public, literal_address
+from notifier.transport.address_guard import (
+    PrivateAddress,
+    connect,
+    is_allowed,
+    is_public,
+    literal_address,
+)
 
 
 @pytest.mark.parametrize(
@@ -42,14 +48,31 @@ def test_an_address_that_is_not_global_is_not_public(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["93.184.215.14", "2606:4700:4700::1111", "::ffff:93.184.215.14", "64:ff9b::5db8:d70e", "2002:5db8:d70e::1"]
+    "address",
+    [
+        "93.184.215.14",
+        "2606:4700:4700::1111",
+        "::ffff:93.184.215.14",
+        "64:ff9b::5db8:d70e",
+        "2002:5db8:d70e::1",
+    ],
 )
 def test_a_global_address_is_public(address: str) -> None:
     assert is_public(ip_address(address))
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "2130706433", "0x7f000001", "127.1", "0177.0.0.1", "[::ffff:127.0.0.1]", "::1", "fe80::1%eth0"]
+    "host",
+    [
+        "127.0.0.1",
+        "2130706433",
+        "0x7f000001",
+        "127.1",
+        "0177.0.0.1",
+        "[::ffff:127.0.0.1]",
+        "::1",
+        "fe80::1%eth0",
+    ],
 )
 def test_each_way_to_spell_a_private_address_is_seen_through(host: str) -> None:
     literal = literal_address(host)
@@ -77,23 +100,31 @@ class Resolver:
         self.answers = list(answers)
 
     def __call__(self, host: str, port: int, **kwargs: object) -> list[object]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in self.answers.pop(0)]
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in self.answers.pop(0)
+        ]
 
 
-def test_a_name_that_resolves_to_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_resolves_to_a_private_address_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", Resolver(["127.0.0.1", "10.0.0.1"]))
     with pytest.raises(PrivateAddress):
         connect("rebound.example", 80, allow_hosts=frozenset(), timeout=1)
 
 
-def test_the_name_is_resolved_once_and_only_public_addresses_are_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_is_resolved_once_and_only_public_addresses_are_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     tried: list[object] = []
 
     def note(self: socket.socket, where: object) -> None:
         tried.append(where)
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(socket, "getaddrinfo", Resolver(["127.0.0.1", "93.184.215.14"]))  # a second look-up would find nothing
+    # a second look-up would find nothing
+    monkeypatch.setattr(socket, "getaddrinfo", Resolver(["127.0.0.1", "93.184.215.14"]))
     monkeypatch.setattr(socket.socket, "connect", note)
     with pytest.raises(ConnectionRefusedError):
         connect("rebound.example", 80, allow_hosts=frozenset(), timeout=1)

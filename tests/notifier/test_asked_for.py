@@ -17,11 +17,17 @@ from tests.notifier.office import BASE_URL, Office, one_database
 
 
 @one_database
-def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     newsroom.stream("deich", title="Der Deich hält", language="de")
     suppress_address(newsroom.db, SYSTEM, "ann@example.org", "asked by telephone")
     for address in ("hedda@bücher.example", "ann@example.org"):
-        ask(newsroom.db, office.keys, Wish(email=address, stream="deich", choice="all", page="/", client="203.0.113.7"))
+        ask(
+            newsroom.db,
+            office.keys,
+            Wish(email=address, stream="deich", choice="all", page="/", client="203.0.113.7"),
+        )
     office.send()
     [mail] = inbox.mails
     assert mail["To"] == "hedda@xn--bcher-kva.example"
@@ -31,7 +37,11 @@ def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms
     links = [re.findall(rf"{BASE_URL}/subscribe/([\w-]+)", part) for part in (text, html)]
     assert len(links[0]) == 1 and links[0] == links[1]
     assert "drei Tage" in text and "drei Tage" in html
-    assert 'lang="de"' in html and office.ledger()[1] == ("ann@example.org", "skipped", "suppressed")
+    assert 'lang="de"' in html and office.ledger()[1] == (
+        "ann@example.org",
+        "skipped",
+        "suppressed",
+    )
     confirm(newsroom.db, office.keys, links[0][0], "")
     with newsroom.db.read() as tx:
         hedda = find(tx, RecipientKind.MAIL, "hedda@bücher.example")
@@ -39,19 +49,31 @@ def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms
 
 
 @one_database
-def test_mail_to_a_mailbox_that_several_people_read_promises_no_one_click(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_mail_to_a_mailbox_that_several_people_read_promises_no_one_click(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe("desk@example.org", "ann@example.org")
     with newsroom.db.begin() as tx:
-        tx.execute(update(Recipient).where(Recipient.address == "desk@example.org").values(shared=True))
+        tx.execute(
+            update(Recipient).where(Recipient.address == "desk@example.org").values(shared=True)
+        )
     newsroom.post()
     office.run()
-    promised = {mail["To"]: mail["List-Unsubscribe-Post"] for mail in inbox.mails if mail["List-Unsubscribe"]}
+    promised = {
+        mail["To"]: mail["List-Unsubscribe-Post"]
+        for mail in inbox.mails
+        if mail["List-Unsubscribe"]
+    }
     assert promised == {"desk@example.org": None, "ann@example.org": "List-Unsubscribe=One-Click"}
 
 
 @one_database
-def test_an_invitation_to_the_desk_brings_its_link_and_no_subscription(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
-    invited = invite(newsroom.db, office.keys, newsroom.actor, "mara@example.org", "Mara <b>", Role.AUTHOR)
+def test_an_invitation_to_the_desk_brings_its_link_and_no_subscription(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
+    invited = invite(
+        newsroom.db, office.keys, newsroom.actor, "mara@example.org", "Mara <b>", Role.AUTHOR
+    )
     newsroom.post()
     office.run()
     [mail] = inbox.mails

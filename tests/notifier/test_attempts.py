@@ -18,7 +18,12 @@ def lines(caplog: pytest.LogCaptureFixture, name: str) -> list[logging.LogRecord
 
 
 def test_each_attempt_is_logged_by_the_uid_of_its_delivery_and_never_by_whom_it_went_to(
-    newsroom: Newsroom, office: Office, inbox: Inbox, httpserver: HTTPServer, hook: str, caplog: pytest.LogCaptureFixture
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    httpserver: HTTPServer,
+    hook: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     httpserver.expect_request("/hook").respond_with_data("ok")
@@ -35,14 +40,25 @@ def test_each_attempt_is_logged_by_the_uid_of_its_delivery_and_never_by_whom_it_
     def line(one: Delivery, service: str) -> tuple[str, str, str]:
         return service, one.state.value, expected[one.state]
 
-    assert found == {one.uid: line(one, service) for one, service in zip(office.deliveries(), services, strict=True)}
-    said = "\n".join(record.getMessage() for record in caplog.records if record.name.startswith(("notifier", "apprise", "models")))
+    assert found == {
+        one.uid: line(one, service)
+        for one, service in zip(office.deliveries(), services, strict=True)
+    }
+    said = "\n".join(
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith(("notifier", "apprise", "models"))
+    )
     assert "example.org" not in said
     assert "/hook" not in said
 
 
 def test_a_target_that_fails_is_said_once_and_once_when_it_is_back(
-    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, caplog: pytest.LogCaptureFixture
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    clock: StandingClock,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
     office.subscribe(*(f"reader{n}@example.org" for n in range(8)))
@@ -53,7 +69,10 @@ def test_a_target_that_fails_is_said_once_and_once_when_it_is_back(
         clock.forward(minutes=10)
     office.run()
     assert [record.getMessage() for record in lines(caplog, "notifier.ledger.pause")] == [
-        "mail waits, and is tried now and then: The mail server refuses our mail: 550 5.7.1 … is blocked",
+        (
+            "mail waits, and is tried now and then: The mail server refuses our mail: 550 5.7.1 …"
+            " is blocked"
+        ),
         "mail goes out again",
     ]
     assert {state for _, state in office.ledger()} == {"sent"}

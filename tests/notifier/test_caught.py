@@ -11,7 +11,13 @@ NOON = datetime(2026, 3, 14, 12, 0, 0, 250_000, tzinfo=UTC)
 @pytest.fixture
 def keep(tmp_path):
     def keep(content, minutes=0, recipients=("reader@example.org",)):
-        return store(tmp_path, "bounce@example.org", recipients, content, now=NOON + timedelta(minutes=minutes))
+        return store(
+            tmp_path,
+            "bounce@example.org",
+            recipients,
+            content,
+            now=NOON + timedelta(minutes=minutes),
+        )
 
     return keep
 
@@ -35,7 +41,10 @@ def test_nothing_caught_yet_is_an_empty_list(tmp_path):
 
 
 def test_the_list_knows_envelope_and_time(tmp_path, keep):
-    mail_id = keep(b"X-Envelope-To: forged@example.org\r\nSubject: hi\r\n\r\n", recipients=("a@example.org", "b@example.org"))
+    mail_id = keep(
+        b"X-Envelope-To: forged@example.org\r\nSubject: hi\r\n\r\n",
+        recipients=("a@example.org", "b@example.org"),
+    )
     (mail,) = caught(tmp_path)
     assert (mail.id, mail.caught_at, mail.envelope_from) == (mail_id, NOON, "bounce@example.org")
     assert mail.envelope_to == ("a@example.org", "b@example.org")
@@ -55,7 +64,11 @@ def test_nobody_else_on_the_machine_reads_caught_mail(tmp_path, keep):
 
 NOT_OURS = [
     *("", ".", "..", "../secret", "/etc/passwd", "a\0b"),
-    *("20260314T120000250000-0123456", "٢٠260314T120000250000-01234567", "20260314T120000250000-01234567\n"),
+    *(
+        "20260314T120000250000-0123456",
+        "٢٠260314T120000250000-01234567",
+        "20260314T120000250000-01234567\n",
+    ),
 ]
 
 
@@ -74,14 +87,20 @@ def test_an_id_of_no_mail_is_not_found(tmp_path):
 
 def test_a_whole_mail_is_read_into_values(read):
     message = read(
-        b"From: =?utf-8?q?Tarrow_Valley_C=C3=B6urier?= <news@example.org>\r\nTo: reader@example.org\r\nSubject: River\r\n rising\r\n"
-        b"Date: Sat, 14 Mar 2026 12:00:00 +0000\r\nX-Two: 1\r\nX-Two: 2\r\nMIME-Version: 1.0\r\n"
-        b'Content-Type: multipart/mixed; boundary="x"\r\n\r\n'
-        b'--x\r\nContent-Type: text/plain\r\nContent-Disposition: attachment; filename="a.txt"\r\n\r\nnot the text\r\n'
-        b"--x\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\nh=F6her\r\n"
-        b"--x\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\nPGI+aMO2aGVyPC9iPg==\r\n--x--\r\n"
+        b"From: =?utf-8?q?Tarrow_Valley_C=C3=B6urier?= <news@example.org>\r\nTo:"
+        b" reader@example.org\r\nSubject: River\r\n rising\r\nDate: Sat, 14 Mar 2026 12:00:00"
+        b" +0000\r\nX-Two: 1\r\nX-Two: 2\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed;"
+        b' boundary="x"\r\n\r\n--x\r\nContent-Type: text/plain\r\nContent-Disposition: attachment;'
+        b' filename="a.txt"\r\n\r\nnot the text\r\n--x\r\nContent-Type: text/plain;'
+        b" charset=iso-8859-1\r\nContent-Transfer-Encoding:"
+        b" quoted-printable\r\n\r\nh=F6her\r\n--x\r\nContent-Type: text/html;"
+        b" charset=utf-8\r\nContent-Transfer-Encoding:"
+        b" base64\r\n\r\nPGI+aMO2aGVyPC9iPg==\r\n--x--\r\n"
     )
-    assert (message.sender, message.to) == ("Tarrow Valley Cöurier <news@example.org>", "reader@example.org")
+    assert (message.sender, message.to) == (
+        "Tarrow Valley Cöurier <news@example.org>",
+        "reader@example.org",
+    )
     assert (message.subject, message.date) == ("River rising", "Sat, 14 Mar 2026 12:00:00 +0000")
     assert (message.text, message.html) == ("höher", "<b>höher</b>")
     assert [value for name, value in message.headers if name == "X-Two"] == ["1", "2"]
@@ -112,13 +131,21 @@ def test_a_broken_mail_is_shown_as_far_as_it_goes(read, content, subject, text):
     [
         b"Content-Type: text/plain; charset=utf-7\r\n\r\n+2AA-\r\n",
         b"Subject: =?unicode_escape?q?=5Cud800?=\r\n\r\nx",
-        b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(2000)),
+        b"".join(
+            b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n)
+            for n in range(2000)
+        ),
     ],
     ids=["a lone surrogate", "a lone surrogate in a header", "parts in parts in parts"],
 )
 def test_no_mail_keeps_the_others_from_being_seen(tmp_path, keep, read, content):
     mail = read(content)
     keep(b"Subject: another\r\n\r\n", minutes=1)
-    shown = [mail.text or "", mail.subject, *(value for _, value in mail.headers), *(one.subject for one in caught(tmp_path))]
+    shown = [
+        mail.text or "",
+        mail.subject,
+        *(value for _, value in mail.headers),
+        *(one.subject for one in caught(tmp_path)),
+    ]
     assert "".join(shown).encode()
     assert "another" in shown

@@ -16,36 +16,92 @@ from notifier.transport.channel_sender import check_url, mask, send
 from tests.notifier.conftest import BareServer
 
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7"
-TEAMS = (
-    "https://prod-01.westus.logic.azure.com:443/workflows/643e69f83c/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Frun&sv=1.0"
-)
+TEAMS = "https://prod-01.westus.logic.azure.com:443/workflows/643e69f83c/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Frun&sv=1.0"
 CHAT = "https://chat.googleapis.com/v1/spaces/AAAAk6lGXyM/messages"
 NONE: frozenset[str] = frozenset()
-MESSAGE = ChannelMessage(event="publish", uid="d1", guid="tag:example.org,2026:1", title="River rising", url="https://example.org/1")
+MESSAGE = ChannelMessage(
+    event="publish",
+    uid="d1",
+    guid="tag:example.org,2026:1",
+    title="River rising",
+    url="https://example.org/1",
+)
 
 
 @pytest.mark.parametrize(
     ("url", "service", "masked"),
     [
-        ("jsons://user:pass@hooks.example.org:8443/in/abcdefghijkl3m9x", "webhook", "JSON webhook hooks.example.org:8443 …3m9x"),
-        ("jsons://hooks.example.org/in?+Authorization=Bearer%20abc&+X-Key=k&-room=7", "webhook", "JSON webhook hooks.example.org …"),
+        (
+            "jsons://user:pass@hooks.example.org:8443/in/abcdefghijkl3m9x",
+            "webhook",
+            "JSON webhook hooks.example.org:8443 …3m9x",
+        ),
+        (
+            "jsons://hooks.example.org/in?+Authorization=Bearer%20abc&+X-Key=k&-room=7",
+            "webhook",
+            "JSON webhook hooks.example.org …",
+        ),
         (SLACK, "slack", "Slack hooks.slack.com …evi7"),
-        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7", "slack", "Slack hooks.slack.com …evi7"),
+        (
+            "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7",
+            "slack",
+            "Slack hooks.slack.com …evi7",
+        ),
         ("https://ntfy.sh/storm-alerts-8c31ffd2", "ntfy", "ntfy ntfy.sh …ffd2"),
         ("ntfys://short", "ntfy", "ntfy ntfy.sh …"),
         ("ntfys://tk_abcdefgh@ntfy.example.org/storm", "ntfy", "ntfy ntfy.example.org …"),
-        ("https://discord.com/api/webhooks/123456789012345678/AbCdEfGhijkl-1234", "discord", "Discord discord.com …1234"),
+        (
+            "https://discord.com/api/webhooks/123456789012345678/AbCdEfGhijkl-1234",
+            "discord",
+            "Discord discord.com …1234",
+        ),
         (f"{TEAMS}&sig=KODuebWbDGYFr0z0eu", "teams", "Teams prod-01.westus.logic.azure.com:443 …"),
-        ("tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/5551234", "telegram", "Telegram api.telegram.org 5551234"),
-        ("tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/-1001234", "telegram-group", "Telegram group api.telegram.org -1001234"),
-        ("tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/@news?topic=7", "telegram-group", "Telegram group api.telegram.org @news"),
-        ("matrixs://syt_abcdef@matrix.example.org/!room:example.org", "matrix", "Matrix matrix.example.org !room:example.org"),
-        ("https://mattermost.example.org/hooks/yobjmukpaw3r3urc5h6i369yima", "mattermost", "Mattermost mattermost.example.org …yima"),
-        (f"{CHAT}?key=AIzaSyDdI0hCZtE6&token=O7bnyri_WEXKcyFk", "google-chat", "Google Chat chat.googleapis.com …"),
+        (
+            "tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/5551234",
+            "telegram",
+            "Telegram api.telegram.org 5551234",
+        ),
+        (
+            "tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/-1001234",
+            "telegram-group",
+            "Telegram group api.telegram.org -1001234",
+        ),
+        (
+            "tgram://123456789:AbCdEfGh_ijklmnopqrstuvw/@news?topic=7",
+            "telegram-group",
+            "Telegram group api.telegram.org @news",
+        ),
+        (
+            "matrixs://syt_abcdef@matrix.example.org/!room:example.org",
+            "matrix",
+            "Matrix matrix.example.org !room:example.org",
+        ),
+        (
+            "https://mattermost.example.org/hooks/yobjmukpaw3r3urc5h6i369yima",
+            "mattermost",
+            "Mattermost mattermost.example.org …yima",
+        ),
+        (
+            f"{CHAT}?key=AIzaSyDdI0hCZtE6&token=O7bnyri_WEXKcyFk",
+            "google-chat",
+            "Google Chat chat.googleapis.com …",
+        ),
         ("gotifys://push.example.org/AbCdEf123456789x", "gotify", "Gotify push.example.org …789x"),
-        ("rockets://abc123def456/ghi789jkl012@chat.example.org", "rocketchat", "Rocket.Chat chat.example.org …"),
-        ("zulip://story@chat.example.org/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/news", "zulip", "Zulip chat.example.org news"),
-        ("pover://uQiRzpo4DXghDmr9QzzfQu27cmVRsG@azGDORePK8gMaC0QOYAMyEEuzJnyUi", "pushover", "Pushover api.pushover.net …nyUi"),
+        (
+            "rockets://abc123def456/ghi789jkl012@chat.example.org",
+            "rocketchat",
+            "Rocket.Chat chat.example.org …",
+        ),
+        (
+            "zulip://story@chat.example.org/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/news",
+            "zulip",
+            "Zulip chat.example.org news",
+        ),
+        (
+            "pover://uQiRzpo4DXghDmr9QzzfQu27cmVRsG@azGDORePK8gMaC0QOYAMyEEuzJnyUi",
+            "pushover",
+            "Pushover api.pushover.net …nyUi",
+        ),
     ],
 )
 def test_a_good_url_is_taken_and_masked(url: str, service: str, masked: str) -> None:
@@ -164,10 +220,16 @@ def test_a_channel_is_one_place(url: str) -> None:
         ("gotifys://host.example", "gotifys://host.example/application-token"),
         ("gchat://space/key", "https://chat.googleapis.com"),
         ("rockets://ann:password@chat.example.org/%23room", "rockets://id/token@host.example"),
-        ("rockets://abc123def456/ghi789jkl012@chat.example.org/%23room", "rockets://id/token@host.example"),
+        (
+            "rockets://abc123def456/ghi789jkl012@chat.example.org/%23room",
+            "rockets://id/token@host.example",
+        ),
         ("webex://NTkwODUxNTgtZmY4", "webex://bot-token/space-id"),
         ("zulip://story@example/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "zulip://bot-name@"),
-        ("zulip://story@chat.example.org:8443/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/news", "zulip://bot-name@"),
+        (
+            "zulip://story@chat.example.org:8443/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/news",
+            "zulip://bot-name@",
+        ),
         ("pover://user", "pover://user-key@application-token"),
         ("pover://user@token/%23group", "pover://user-key@application-token"),
         ("https://chat.example.org/hooks/abcdef", "jsons://"),
@@ -228,7 +290,9 @@ def test_a_header_cannot_smuggle_another() -> None:
         "SECRETSECRET://x",
     ],
 )
-def test_a_refusal_names_no_secret_neither_to_the_user_nor_to_the_log(url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_names_no_secret_neither_to_the_user_nor_to_the_log(
+    url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     with pytest.raises(ValueError) as caught:
         check_url(url, NONE)
@@ -271,7 +335,11 @@ def test_what_cannot_be_read_is_masked_whole() -> None:
     ],
 )
 def test_each_status_has_its_meaning(
-    httpserver: HTTPServer, hook: str, status: int, error: type[SendError], values: dict[str, object]
+    httpserver: HTTPServer,
+    hook: str,
+    status: int,
+    error: type[SendError],
+    values: dict[str, object],
 ) -> None:
     httpserver.expect_request("/hook").respond_with_data(
         "no such thing", status=status, headers={"Retry-After": "30", "Location": "/other"}
@@ -285,7 +353,9 @@ def test_each_status_has_its_meaning(
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_any_status_of_the_200s_is_sent(httpserver: HTTPServer, hook: str, status: int) -> None:
-    httpserver.expect_request("/hook").respond_with_data("" if status == 204 else "thanks", status=status)
+    httpserver.expect_request("/hook").respond_with_data(
+        "" if status == 204 else "thanks", status=status
+    )
     assert send(hook, MESSAGE) == Sent("204" if status == 204 else f"{status} thanks")
 
 
@@ -307,7 +377,9 @@ def test_a_target_that_breaks_off_may_have_the_message(
     assert server.connections == 1
 
 
-def test_a_target_that_never_answers_is_unknown_when_the_time_is_over(httpserver: HTTPServer, hook: str) -> None:
+def test_a_target_that_never_answers_is_unknown_when_the_time_is_over(
+    httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_handler(_slow)
     with pytest.raises(Unknown, match="no answer in time"):
         send(hook, MESSAGE, timeout=0.2)
@@ -318,14 +390,22 @@ def _slow(request: Request) -> Response:
     return Response("late")
 
 
-def test_a_name_that_turns_out_private_is_refused(allow: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_turns_out_private_is_refused(
+    allow: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     allow()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))])
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda *a, **k: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))],
+    )
     with pytest.raises(Refused, match="private address refused"):
         send("jsons://rebound.example/hook", MESSAGE)
 
 
-def test_a_stored_url_is_checked_again_when_it_is_used(httpserver: HTTPServer, hook: str, allow: Callable[..., None]) -> None:
+def test_a_stored_url_is_checked_again_when_it_is_used(
+    httpserver: HTTPServer, hook: str, allow: Callable[..., None]
+) -> None:
     allow()
     with pytest.raises(Refused):
         send(hook, MESSAGE)
@@ -346,7 +426,9 @@ def test_the_instance_is_clamped_whatever_its_url_says() -> None:
     assert plugin.interpret_emojis is False
 
 
-def test_sending_logs_nothing_of_the_target(httpserver: HTTPServer, hook: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_sending_logs_nothing_of_the_target(
+    httpserver: HTTPServer, hook: str, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, logger="apprise")
     httpserver.expect_request("/hook-SECRET").respond_with_data("no", status=500)
     with pytest.raises(Unavailable):
@@ -354,9 +436,15 @@ def test_sending_logs_nothing_of_the_target(httpserver: HTTPServer, hook: str, c
     assert not [record for record in caplog.records if record.name == "apprise"]
 
 
-def test_an_answer_that_repeats_the_secret_is_kept_without_it(httpserver: HTTPServer, hook: str) -> None:
+def test_an_answer_that_repeats_the_secret_is_kept_without_it(
+    httpserver: HTTPServer, hook: str
+) -> None:
     def answer(request: Request) -> Response:
-        return Response(f"Cannot POST {request.path}?{request.query_string.decode()} of {request.authorization}", 404)
+        return Response(
+            f"Cannot POST {request.path}?{request.query_string.decode()} of"
+            f" {request.authorization}",
+            404,
+        )
 
     httpserver.expect_request("/hook/abc def/open-sesame").respond_with_handler(answer)
     url = hook.replace("://", "://somebody:hunter22@") + "/abc%20def/open-sesame?-key=0123456789"

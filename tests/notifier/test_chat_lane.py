@@ -26,7 +26,9 @@ def posted(httpserver: HTTPServer) -> list[dict[str, object]]:
     return [json.loads(request.get_data()) for request, _ in httpserver.log]
 
 
-def test_a_post_is_one_signed_request(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+def test_a_post_is_one_signed_request(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     office.channel("room", hook)
     entry = newsroom.post(title="River rising", dek="Two metres", body="Go **up**.")
@@ -36,7 +38,12 @@ def test_a_post_is_one_signed_request(newsroom: Newsroom, office: Office, httpse
     delivery = office.deliveries()[0]
     assert (delivery.state, delivery.last_reply) == (DeliveryState.SENT, "200 ok")
     told = posted(httpserver)[0]
-    assert (told["event"], told["title"], told["id"], told["delivery"]) == ("publish", "River rising", entry.guid, delivery.uid)
+    assert (told["event"], told["title"], told["id"], told["delivery"]) == (
+        "publish",
+        "River rising",
+        entry.guid,
+        delivery.uid,
+    )
     assert told["content_text"] == "Go up."
     assert told["url"] == f"https://news.example.org/streams/floods/entries/{entry.uid}"
     secret = signing_secret(office.keys, office.recipient("room").uid).encode()
@@ -55,7 +62,9 @@ def test_what_a_slow_target_would_hold_up_is_sent_by_another_thread_but_for_what
         return Response("ok" if not slow or others_have.wait(30) else "nobody came")
 
     def stand_in(first: Callable[[], object]) -> None:
-        threading.Thread(target=lambda: (first(), office.chat.close_connection(), others_have.set())).start()
+        threading.Thread(
+            target=lambda: (first(), office.chat.close_connection(), others_have.set())
+        ).start()
 
     with HTTPServer(threaded=True) as server:
         server.expect_request("/hook").respond_with_handler(answer)
@@ -69,12 +78,19 @@ def test_what_a_slow_target_would_hold_up_is_sent_by_another_thread_but_for_what
         office.chat.close_connection()
     others = ["second=1 First", "third=1 First", "second=1 Second", "third=1 Second"]
     assert told == ["slow=1 First", *others, "slow=1 Second"]
-    assert {(one.state, one.attempts, one.last_reply) for one in office.deliveries()} == {(DeliveryState.SENT, 1, "200 ok")}
+    assert {(one.state, one.attempts, one.last_reply) for one in office.deliveries()} == {
+        (DeliveryState.SENT, 1, "200 ok")
+    }
 
 
 @pytest.mark.parametrize("reason", ["time", "stop"])
 def test_what_is_left_when_a_pass_ends_goes_back_while_a_slow_one_still_waits(
-    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, monkeypatch: pytest.MonkeyPatch, reason: str
+    newsroom: Newsroom,
+    office: Office,
+    httpserver: HTTPServer,
+    hook: str,
+    monkeypatch: pytest.MonkeyPatch,
+    reason: str,
 ) -> None:
     ledger = list[list[tuple[str, str]]]()
     looked = threading.Event()
@@ -119,7 +135,9 @@ def test_updates_corrections_and_retractions_have_their_words(
     office.run()
     office.retract(entry, "There was no such report.")
     office.run()
-    said = [(told["event"], told["label"], told["title"], told["note"]) for told in posted(httpserver)]
+    said = [
+        (told["event"], told["label"], told["title"], told["note"]) for told in posted(httpserver)
+    ]
     assert said == [
         ("publish", "", "Dyke gives way", ""),
         ("update", "Update", "Dyke leaks", "Water comes through."),
@@ -131,7 +149,9 @@ def test_updates_corrections_and_retractions_have_their_words(
 def test_a_busy_webhook_is_tried_again_when_it_says_and_is_left_alone_until_then(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, clock: StandingClock
 ) -> None:
-    httpserver.expect_oneshot_request("/hook").respond_with_data(status=429, headers={"Retry-After": "90"})
+    httpserver.expect_oneshot_request("/hook").respond_with_data(
+        status=429, headers={"Retry-After": "90"}
+    )
     httpserver.expect_request("/hook").respond_with_data("ok")
     office.channel("room", hook)
     newsroom.post(title="First")
@@ -151,7 +171,12 @@ def test_a_busy_webhook_is_tried_again_when_it_says_and_is_left_alone_until_then
 
 
 def test_messages_to_one_target_keep_its_pace_without_anybody_sleeping(
-    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+    newsroom: Newsroom,
+    office: Office,
+    httpserver: HTTPServer,
+    hook: str,
+    clock: StandingClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     monkeypatch.setitem(SERVICES, "webhook", replace(SERVICES["webhook"], pace_seconds=5.0))
@@ -171,7 +196,9 @@ def test_messages_to_one_target_keep_its_pace_without_anybody_sleeping(
 
 
 @one_database
-def test_a_target_that_refuses_fails_with_its_words(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+def test_a_target_that_refuses_fails_with_its_words(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data("no such hook", status=404)
     office.channel("room", hook)
     newsroom.post()
@@ -182,7 +209,9 @@ def test_a_target_that_refuses_fails_with_its_words(newsroom: Newsroom, office: 
 
 
 @one_database
-def test_a_service_that_this_node_does_not_know_waits_for_one_that_does_and_says_so(newsroom: Newsroom, office: Office, hook: str) -> None:
+def test_a_service_that_this_node_does_not_know_waits_for_one_that_does_and_says_so(
+    newsroom: Newsroom, office: Office, hook: str
+) -> None:
     office.channel("room", hook, "carrier-pigeon")
     newsroom.post()
     office.run()
@@ -205,7 +234,9 @@ def test_the_attempt_is_committed_before_the_request_leaves(
         return Response("busy", status=503 if len(seen[request.path]) == 1 else 200)
 
     httpserver.expect_request(re.compile("/(hook)?$")).respond_with_handler(look)
-    topic = office.channel("topic", hook.replace("json:", "ntfy:").replace("/hook", "/topic"), "ntfy").id
+    topic = office.channel(
+        "topic", hook.replace("json:", "ntfy:").replace("/hook", "/topic"), "ntfy"
+    ).id
     room = office.channel("room", hook).id
     newsroom.post()
     office.run()
@@ -218,11 +249,15 @@ def test_the_attempt_is_committed_before_the_request_leaves(
 
 
 @one_database
-def test_a_changed_secret_leaves_the_message_waiting_with_the_reason(newsroom: Newsroom, office: Office, hook: str) -> None:
+def test_a_changed_secret_leaves_the_message_waiting_with_the_reason(
+    newsroom: Newsroom, office: Office, hook: str
+) -> None:
     office.channel("room", hook)
     newsroom.post()
     office.expand()
-    other = ChatLane(office.settings, Keys("another secret than the one that sealed it"), office.db, office.stop)
+    other = ChatLane(
+        office.settings, Keys("another secret than the one that sealed it"), office.db, office.stop
+    )
     other.send_pass()
     delivery = office.deliveries()[0]
     assert delivery.state is DeliveryState.QUEUED
@@ -230,7 +265,9 @@ def test_a_changed_secret_leaves_the_message_waiting_with_the_reason(newsroom: N
 
 
 @one_database
-def test_a_stopping_worker_leaves_the_rest_queued(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+def test_a_stopping_worker_leaves_the_rest_queued(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+) -> None:
     def stop(request: Request) -> Response:
         office.stop.set()
         return Response("ok")
@@ -249,7 +286,11 @@ def test_a_stopping_worker_leaves_the_rest_queued(newsroom: Newsroom, office: Of
 
 
 def test_what_fails_before_it_leaves_goes_back_at_once_and_untried(
-    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, monkeypatch: pytest.MonkeyPatch
+    newsroom: Newsroom,
+    office: Office,
+    httpserver: HTTPServer,
+    hook: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def away(*_: object) -> None:
         raise OperationalError("", {}, Exception("away"))
@@ -262,6 +303,8 @@ def test_what_fails_before_it_leaves_goes_back_at_once_and_untried(
         broken.setattr("notifier.worker.chat_lane.begin", away)
         with pytest.raises(OperationalError):
             office.chat.send_pass()
-    assert [(one.state, one.attempts, one.claim_token) for one in office.deliveries()] == [(DeliveryState.QUEUED, 0, None)]
+    assert [(one.state, one.attempts, one.claim_token) for one in office.deliveries()] == [
+        (DeliveryState.QUEUED, 0, None)
+    ]
     office.send()
     assert office.ledger() == [("topic", "sent")]

@@ -6,7 +6,17 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, select, update
 
-from models import Alert, Delivery, DeliveryState, Importance, Lane, Pause, RevisionKind, Site, StreamState
+from models import (
+    Alert,
+    Delivery,
+    DeliveryState,
+    Importance,
+    Lane,
+    Pause,
+    RevisionKind,
+    Site,
+    StreamState,
+)
 from models.publishing.revising import Change
 from models.recipients.audience import add_subscriber, leave
 from models.streams.streams import set_stream_state
@@ -40,10 +50,16 @@ def test_a_claim_takes_due_rows_of_its_lane_once(owed: Office, clock: StandingCl
     assert claimed(owed) == ["c@example.org"]
     assert claim(owed.db, Lane.BULK, 2) is None
     first = owed.deliveries()[0]
-    assert (first.state, first.claim_token, first.lease_until) == (DeliveryState.CLAIMED, found.lease.token, clock.now + LEASE)
+    assert (first.state, first.claim_token, first.lease_until) == (
+        DeliveryState.CLAIMED,
+        found.lease.token,
+        clock.now + LEASE,
+    )
 
 
-def test_the_most_urgent_comes_first_then_the_longest_due(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
+def test_the_most_urgent_comes_first_then_the_longest_due(
+    newsroom: Newsroom, office: Office, clock: StandingClock
+) -> None:
     office.subscribe("a@example.org")
     newsroom.post(title="Old")
     office.expand()
@@ -75,19 +91,25 @@ def test_who_left_between_expand_and_claim_gets_nothing(owed: Office) -> None:
     assert owed.deliveries()[1].attempts == 0
 
 
-def test_who_left_one_subscription_but_keeps_another_still_gets_it(newsroom: Newsroom, office: Office) -> None:
+def test_who_left_one_subscription_but_keeps_another_still_gets_it(
+    newsroom: Newsroom, office: Office
+) -> None:
     office.subscribe("a@example.org")
     add_subscriber(newsroom.db, SYSTEM, "a@example.org")  # all streams, too
     newsroom.post()
     office.expand()
     with newsroom.db.begin() as tx:
         delivery = tx.scalars(select(Delivery)).one()
-        tx.connection().exec_driver_sql(f"DELETE FROM subscription WHERE id = {delivery.subscription_id}")
+        tx.connection().exec_driver_sql(
+            f"DELETE FROM subscription WHERE id = {delivery.subscription_id}"
+        )
     assert claimed(office) == ["a@example.org"]
 
 
 @one_database
-def test_who_left_the_story_but_follows_all_others_gets_nothing_of_it_that_still_waits(newsroom: Newsroom, office: Office) -> None:
+def test_who_left_the_story_but_follows_all_others_gets_nothing_of_it_that_still_waits(
+    newsroom: Newsroom, office: Office
+) -> None:
     office.subscribe("a@example.org", "b@example.org", stream=None)
     newsroom.post()
     office.expand()
@@ -121,7 +143,9 @@ def test_a_hidden_story_is_not_told(owed: Office, newsroom: Newsroom) -> None:
     assert {row[1:] for row in owed.ledger()} == {("skipped", "cancelled")}
 
 
-def test_a_correction_waits_while_the_first_alert_is_being_sent(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
+def test_a_correction_waits_while_the_first_alert_is_being_sent(
+    newsroom: Newsroom, office: Office, clock: StandingClock
+) -> None:
     office.subscribe("a@example.org")
     entry = newsroom.post()
     office.expand()
@@ -130,17 +154,26 @@ def test_a_correction_waits_while_the_first_alert_is_being_sent(newsroom: Newsro
     office.expand()
     assert claimed(office) == []
     waiting = office.deliveries()[1]
-    assert (waiting.state, waiting.attempts, waiting.due_at) == (DeliveryState.QUEUED, 0, clock.now + timedelta(seconds=1))
+    assert (waiting.state, waiting.attempts, waiting.due_at) == (
+        DeliveryState.QUEUED,
+        0,
+        clock.now + timedelta(seconds=1),
+    )
     assert first is not None
     give_back(office.db, first.lease.token)
     clock.forward(seconds=1)
     second = claim(office.db, Lane.BULK, 10)
     assert second is not None
     assert [(message.attempts, message.told) for message in second.messages] == [(1, False)]
-    assert office.ledger() == [("a@example.org", "skipped", "superseded"), ("a@example.org", "claimed")]
+    assert office.ledger() == [
+        ("a@example.org", "skipped", "superseded"),
+        ("a@example.org", "claimed"),
+    ]
 
 
-def test_nothing_goes_out_while_a_retraction_can_still_be_undone(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
+def test_nothing_goes_out_while_a_retraction_can_still_be_undone(
+    newsroom: Newsroom, office: Office, clock: StandingClock
+) -> None:
     office.subscribe("a@example.org")
     entry = newsroom.post()
     office.expand()
@@ -150,7 +183,9 @@ def test_nothing_goes_out_while_a_retraction_can_still_be_undone(newsroom: Newsr
     assert office.deliveries()[0].due_at == clock.now + timedelta(seconds=11)
 
 
-def test_a_lease_is_renewed_at_half_time_and_lost_to_another(owed: Office, clock: StandingClock) -> None:
+def test_a_lease_is_renewed_at_half_time_and_lost_to_another(
+    owed: Office, clock: StandingClock
+) -> None:
     seconds = [0.0]
     found = claim(owed.db, Lane.BULK, 10, monotonic=lambda: seconds[0])
     assert found is not None
@@ -175,7 +210,9 @@ def test_an_expired_claim_of_mail_is_queued_again(owed: Office, clock: StandingC
     assert release_expired(owed.db) == 0
     clock.forward(seconds=1)
     assert release_expired(owed.db) == 3
-    assert {(delivery.state, delivery.attempts) for delivery in owed.deliveries()} == {(DeliveryState.QUEUED, 1)}
+    assert {(delivery.state, delivery.attempts) for delivery in owed.deliveries()} == {
+        (DeliveryState.QUEUED, 1)
+    }
 
 
 @pytest.mark.parametrize(
@@ -188,7 +225,12 @@ def test_an_expired_claim_of_mail_is_queued_again(owed: Office, clock: StandingC
     ],
 )
 def test_a_chat_message_whose_attempt_began_is_unknown_unless_its_receiver_drops_doubles(
-    newsroom: Newsroom, office: Office, clock: StandingClock, service: str, attempts: int, state: DeliveryState
+    newsroom: Newsroom,
+    office: Office,
+    clock: StandingClock,
+    service: str,
+    attempts: int,
+    state: DeliveryState,
 ) -> None:
     office.channel("begun", "jsons://hooks.example.org/x", service)
     office.channel("untouched", "jsons://hooks.example.org/y", service)
@@ -200,10 +242,16 @@ def test_a_chat_message_whose_attempt_began_is_unknown_unless_its_receiver_drops
         tx.execute(begun.values(started_at=clock.now, attempts=attempts))
     assert release_all(newsroom.db) == 2
     assert [delivery.state for delivery in office.deliveries()] == [state, DeliveryState.QUEUED]
-    assert claimed(office, lane=Lane.URGENT) == ["untouched"] if state is DeliveryState.UNKNOWN else ["begun", "untouched"]
+    assert (
+        claimed(office, lane=Lane.URGENT) == ["untouched"]
+        if state is DeliveryState.UNKNOWN
+        else ["begun", "untouched"]
+    )
 
 
-def test_a_mail_server_that_is_away_is_probed_with_one_row_and_ever_more_rarely(owed: Office, clock: StandingClock) -> None:
+def test_a_mail_server_that_is_away_is_probed_with_one_row_and_ever_more_rarely(
+    owed: Office, clock: StandingClock
+) -> None:
     for seconds in (5, 10, 20):
         pause.server_away(owed.db, "refused", probe=seconds > 5)
         pause.server_away(owed.db, "refused", probe=False)  # another connection of the same moment
@@ -223,7 +271,9 @@ def test_the_reason_why_mail_waits_is_kept_where_people_see_it(owed: Office) -> 
     pause.say_whether_mail_is_set_up(owed.db, is_set=False)
     assert claimed(owed) == []
     with owed.db.read() as tx:
-        assert tx.get_one(Pause, pause.MAIL).reason == "STORYWIRE_MAIL_URL is not set, so mail waits."
+        assert (
+            tx.get_one(Pause, pause.MAIL).reason == "STORYWIRE_MAIL_URL is not set, so mail waits."
+        )
     pause.say_whether_mail_is_set_up(owed.db, is_set=True)
     assert len(claimed(owed)) == 3
 
@@ -264,7 +314,9 @@ def test_workers_that_claim_at_once_share_the_rows(newsroom: Newsroom, office: O
 
 
 @one_database
-def test_a_claim_costs_the_same_few_statements_however_many_rows(newsroom: Newsroom, office: Office) -> None:
+def test_a_claim_costs_the_same_few_statements_however_many_rows(
+    newsroom: Newsroom, office: Office
+) -> None:
     def statements(rows: int) -> int:
         seen: list[str] = []
 
@@ -292,7 +344,9 @@ def test_a_lease_of_an_unknown_claim_is_not_held(office: Office) -> None:
     assert not lease.held()
 
 
-@pytest.mark.parametrize("db", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True)
+@pytest.mark.parametrize(
+    "db", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+)
 def test_a_node_without_a_mail_server_stops_no_other_s_mail(owed: Office) -> None:
     pause.say_whether_mail_is_set_up(owed.db, is_set=False)
     assert len(claimed(owed)) == 3

@@ -1,4 +1,6 @@
-"""A clock that jumps two hours, ahead or back: nobody is forgotten or told twice, and nothing stands still."""
+"""A clock that jumps two hours, ahead or back: nobody is forgotten or told twice, and nothing
+stands still.
+"""
 
 from datetime import datetime, time, timedelta
 
@@ -95,7 +97,9 @@ def test_an_alert_is_expanded_after_a_jump_by_who_followed_when_it_was_posted(
     assert addresses(inbox, "Posted") == ["early@example.org"]
 
 
-def test_a_clock_that_went_ahead_and_was_put_back_forgets_nobody(newsroom: Newsroom, office: Office, inbox: Inbox, worker: Worker) -> None:
+def test_a_clock_that_went_ahead_and_was_put_back_forgets_nobody(
+    newsroom: Newsroom, office: Office, inbox: Inbox, worker: Worker
+) -> None:
     worker.later(60, AHEAD)
     office.subscribe("meanwhile@example.org")
     newsroom.post(title="Meanwhile")
@@ -125,9 +129,17 @@ def test_a_claim_is_kept_by_a_worker_that_lives_and_freed_within_two_leases_of_o
 
 @pytest.mark.parametrize("jump", [AHEAD, BACK])
 def test_a_retry_comes_as_soon_as_it_would_have_come(
-    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, worker: Worker, clock: StandingClock, jump: timedelta
+    newsroom: Newsroom,
+    office: Office,
+    httpserver: HTTPServer,
+    hook: str,
+    worker: Worker,
+    clock: StandingClock,
+    jump: timedelta,
 ) -> None:
-    httpserver.expect_oneshot_request("/hook").respond_with_data("busy", status=503, headers={"Retry-After": "600"})
+    httpserver.expect_oneshot_request("/hook").respond_with_data(
+        "busy", status=503, headers={"Retry-After": "600"}
+    )
     httpserver.expect_request("/hook").respond_with_data("ok")
     office.channel("room", hook)
     newsroom.post()
@@ -153,9 +165,18 @@ def test_a_mail_server_that_was_away_is_tried_again(
     assert addresses(inbox, "Held up") == ["one@example.org"]
 
 
-@pytest.mark.parametrize(("jump", "hour", "sent"), [(BACK, 7, False), (BACK, 5, False), (AHEAD, 5, True), (AHEAD, 23, False)])
+@pytest.mark.parametrize(
+    ("jump", "hour", "sent"),
+    [(BACK, 7, False), (BACK, 5, False), (AHEAD, 5, True), (AHEAD, 23, False)],
+)
 def test_quiet_hours_are_those_of_the_clock_as_it_stands(
-    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, jump: timedelta, hour: int, sent: bool
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    clock: StandingClock,
+    jump: timedelta,
+    hour: int,
+    sent: bool,
 ) -> None:
     """They end at six; the jump leads out of them, or into them, or stays inside."""
     clock.now = clock.now.replace(hour=hour)
@@ -178,7 +199,13 @@ def test_a_withdrawal_and_a_post_that_may_be_undone_go_on_after_their_seconds_an
 ) -> None:
     out = newsroom.post()
     delay = timedelta(seconds=20)
-    revision = retract(office.db, newsroom.actor, out.uid, out.version, Change(RevisionKind.RETRACTION, delay=delay))
+    revision = retract(
+        office.db,
+        newsroom.actor,
+        out.uid,
+        out.version,
+        Change(RevisionKind.RETRACTION, delay=delay),
+    )
     soon = newsroom.post(release=Release(delay=delay))
     planned = newsroom.post(release=Release(at=clock.now + timedelta(hours=3)))
     worker.later(5, BACK)
@@ -200,13 +227,22 @@ RHYTHMS = {
 def digests(inbox: Inbox) -> list[str]:
     """The titles that each digest tells, each once."""
     texts = [mail.get_body(("plain",)).get_content() for mail in inbox.mails]  # type: ignore[union-attr]
-    return [", ".join(title for title in ("Before", "Meanwhile", "Since") if title in text) for text in texts]
+    return [
+        ", ".join(title for title in ("Before", "Meanwhile", "Since") if title in text)
+        for text in texts
+    ]
 
 
 @pytest.mark.parametrize("rhythm", RHYTHMS)
 @pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(days=400)])
 def test_digests_go_on_in_their_rhythm_after_a_clock_was_ahead_for_a_while(
-    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, worker: Worker, rhythm: str, ahead: timedelta
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    clock: StandingClock,
+    worker: Worker,
+    rhythm: str,
+    ahead: timedelta,
 ) -> None:
     chosen = RHYTHMS[rhythm]
     Audience(office, inbox, clock).reads(rhythm=chosen)
@@ -286,7 +322,9 @@ def test_a_clock_that_is_only_set_right_changes_nothing(
     office.subscribe("one@example.org")
     newsroom.post()
     office.expand()
-    before: list[tuple[datetime, datetime | None]] = [(one.due_at, one.lease_until) for one in office.deliveries()]
+    before: list[tuple[datetime, datetime | None]] = [
+        (one.due_at, one.lease_until) for one in office.deliveries()
+    ]
     with office.db.read() as tx:
         beat = tx.execute(select(Site.heartbeat_at)).scalar_one()
     assert beat is not None
@@ -295,7 +333,9 @@ def test_a_clock_that_is_only_set_right_changes_nothing(
     assert [(one.due_at, one.lease_until) for one in office.deliveries()] == before
 
 
-def test_what_an_operator_holds_stays_held(newsroom: Newsroom, office: Office, worker: Worker, clock: StandingClock) -> None:
+def test_what_an_operator_holds_stays_held(
+    newsroom: Newsroom, office: Office, worker: Worker, clock: StandingClock
+) -> None:
     office.subscribe("one@example.org")
     newsroom.post()
     office.expand()

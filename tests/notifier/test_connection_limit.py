@@ -1,4 +1,6 @@
-"""A mail server that takes fewer connections than a worker would open: mail goes on by those that it takes."""
+"""A mail server that takes fewer connections than a worker would open: mail goes on by those that
+it takes.
+"""
 
 import asyncio
 from collections.abc import Iterator
@@ -68,7 +70,9 @@ class Session(SMTP):
 
     async def smtp_EHLO(self, hostname: str) -> None:
         if self.refuses and self._full_server.way == "ehlo":
-            await self.push("421 4.3.2 The maximum number of concurrent connections has been reached")
+            await self.push(
+                "421 4.3.2 The maximum number of concurrent connections has been reached"
+            )
             self.transport.close()
             return
         await super().smtp_EHLO(hostname)
@@ -92,9 +96,13 @@ def full(request: pytest.FixtureRequest) -> Iterator[Full]:
 
 @one_database
 @pytest.mark.parametrize(
-    "full", ["421", *(pytest.param(other, marks=pytest.mark.slow) for other in ("ehlo", "mail", "drop"))], indirect=True
+    "full",
+    ["421", *(pytest.param(other, marks=pytest.mark.slow) for other in ("ehlo", "mail", "drop"))],
+    indirect=True,
 )
-def test_mail_goes_on_by_the_connections_that_a_server_takes(live: Newsroom, keys: Keys, full: Full) -> None:
+def test_mail_goes_on_by_the_connections_that_a_server_takes(
+    live: Newsroom, keys: Keys, full: Full
+) -> None:
     live.subscribe_many(READERS)
     with working(live.db, keys, mail_url=f"smtp://127.0.0.1:{full.port}", mail_connections=6):
         live.post()

@@ -1,4 +1,6 @@
-"""Digests from the post to the mail: what they tell, once, whoever makes them and whenever, over the days on which the clocks change."""
+"""Digests from the post to the mail: what they tell, once, whoever makes them and whenever, over
+the days on which the clocks change.
+"""
 
 import threading
 from datetime import UTC, datetime, time, timedelta
@@ -37,7 +39,14 @@ class Audience:
     def __init__(self, office: Office, inbox: Inbox, clock: StandingClock) -> None:
         self.office, self.inbox, self.clock = office, inbox, clock
 
-    def reads(self, address: str = READER, *follows: Follow, rhythm: Rhythm = DAILY, timezone: str = "UTC", **wishes: object) -> None:
+    def reads(
+        self,
+        address: str = READER,
+        *follows: Follow,
+        rhythm: Rhythm = DAILY,
+        timezone: str = "UTC",
+        **wishes: object,
+    ) -> None:
         """Let a reader follow like that; without ``follows`` the floods in that rhythm."""
         db = self.office.db
         self.office.subscribe(address)
@@ -45,14 +54,24 @@ class Audience:
             floods = get_stream(tx, "floods").id
         follows = follows or (Follow(stream_id=floods, rhythm=rhythm),)
         recipient = self.office.recipient(address)
-        set_preferences(db, recipient.uid, Preferences(follows=follows, language="en", timezone=timezone, **wishes))  # type: ignore[arg-type]
+        set_preferences(
+            db,
+            recipient.uid,
+            Preferences(follows=follows, language="en", timezone=timezone, **wishes),
+        )  # type: ignore[arg-type]
 
     def at(self, moment: str) -> list[str]:
-        """Let it be that moment, and the worker run; the titles of entries in each mail that came, in the order of the mail."""
+        """Let it be that moment, and the worker run; the titles of entries in each mail that came,
+        in the order of the mail.
+        """
         self.clock.now = datetime.fromisoformat(moment).replace(tzinfo=UTC)
         before = len(self.inbox.mails)
         self.office.run()
-        return [found for mail in self.inbox.mails[before:] for found in [self.told(mail.get_body(("plain",)).get_content())]]  # type: ignore[union-attr]
+        return [
+            found
+            for mail in self.inbox.mails[before:]
+            for found in [self.told(mail.get_body(("plain",)).get_content())]
+        ]  # type: ignore[union-attr]
 
     @staticmethod
     def told(text: str) -> str:
@@ -69,7 +88,9 @@ def audience(newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingCl
     return Audience(office, inbox, clock)
 
 
-def test_a_digest_tells_what_came_since_the_last_and_nothing_when_empty(newsroom: Newsroom, audience: Audience, office: Office) -> None:
+def test_a_digest_tells_what_came_since_the_last_and_nothing_when_empty(
+    newsroom: Newsroom, audience: Audience, office: Office
+) -> None:
     audience.reads()
     audience.reads("other@example.org", timezone="Europe/Berlin")
     newsroom.post(title="River rising")
@@ -81,14 +102,18 @@ def test_a_digest_tells_what_came_since_the_last_and_nothing_when_empty(newsroom
     assert audience.at("2026-03-17T09:00") == []
     assert lines_of(office) == [("other@example.org", "sent"), (READER, "sent")]
     newsroom.post(title="River falls")
-    assert audience.at("2026-03-20T12:00") == ["River falls", "River falls"], "what was missed comes in one"
+    assert audience.at("2026-03-20T12:00") == ["River falls", "River falls"], (
+        "what was missed comes in one"
+    )
 
 
 def lines_of(office: Office) -> list[tuple[str, ...]]:
     return office.ledger()
 
 
-def test_who_wants_what_matters_at_once_is_told_the_rest_in_a_digest(newsroom: Newsroom, audience: Audience, inbox: Inbox) -> None:
+def test_who_wants_what_matters_at_once_is_told_the_rest_in_a_digest(
+    newsroom: Newsroom, audience: Audience, inbox: Inbox
+) -> None:
     audience.reads(rhythm=Rhythm(cadence=Cadence.DAILY, at_once_from=Importance.KEY))
     newsroom.post(title="River rising")
     newsroom.post(title="Dyke breaks", importance=Importance.KEY)
@@ -98,19 +123,27 @@ def test_who_wants_what_matters_at_once_is_told_the_rest_in_a_digest(newsroom: N
 
 
 @one_database
-def test_a_retracted_entry_is_gone_and_a_corrected_one_is_told_as_it_stands(newsroom: Newsroom, audience: Audience, office: Office) -> None:
+def test_a_retracted_entry_is_gone_and_a_corrected_one_is_told_as_it_stands(
+    newsroom: Newsroom, audience: Audience, office: Office
+) -> None:
     audience.reads()
-    gone, wrong, stays = (newsroom.post(title=title) for title in ("Trams stand", "River rising", "Dyke breaks"))
+    gone, wrong, stays = (
+        newsroom.post(title=title) for title in ("Trams stand", "River rising", "Dyke breaks")
+    )
     office.retract(gone)
     office.revise(wrong, "River rising fast")
     assert audience.at("2026-03-15T08:00") == ["Dyke breaks, River rising fast"], "the latest first"
-    assert [row[1] for row in office.ledger()] == ["sent"], "and nobody is told that what they never heard of was withdrawn"
+    assert [row[1] for row in office.ledger()] == ["sent"], (
+        "and nobody is told that what they never heard of was withdrawn"
+    )
     office.revise(stays, "River falls", RevisionKind.CORRECTION, "It was not the dyke.")
     assert audience.at("2026-03-16T08:00") == ["CORRECTION, River falls"]
 
 
 @one_database
-def test_who_was_told_by_a_digest_is_told_of_the_withdrawal(newsroom: Newsroom, audience: Audience, office: Office, inbox: Inbox) -> None:
+def test_who_was_told_by_a_digest_is_told_of_the_withdrawal(
+    newsroom: Newsroom, audience: Audience, office: Office, inbox: Inbox
+) -> None:
     audience.reads(timezone="Europe/Berlin")
     audience.reads("later@example.org")
     entry = newsroom.post(title="River rising")
@@ -124,20 +157,30 @@ def test_who_was_told_by_a_digest_is_told_of_the_withdrawal(newsroom: Newsroom, 
 
 
 @one_database
-def test_several_subscriptions_make_one_digest_and_tell_an_entry_once(newsroom: Newsroom, audience: Audience, office: Office) -> None:
+def test_several_subscriptions_make_one_digest_and_tell_an_entry_once(
+    newsroom: Newsroom, audience: Audience, office: Office
+) -> None:
     newsroom.stream("trams")
     with office.db.read() as tx:
         floods, trams = (get_stream(tx, slug).id for slug in ("floods", "trams"))
     audience.reads(READER, *(Follow(stream_id=one, rhythm=DAILY) for one in (floods, trams, None)))
-    audience.reads("other@example.org", Follow(stream_id=floods, rhythm=DAILY), Follow(rhythm=Rhythm(cadence=Cadence.WEEKLY, digest_day=0)))
+    audience.reads(
+        "other@example.org",
+        Follow(stream_id=floods, rhythm=DAILY),
+        Follow(rhythm=Rhythm(cadence=Cadence.WEEKLY, digest_day=0)),
+    )
     newsroom.post(title="River rising")
     newsroom.post("trams", title="Trams stand")
     assert sorted(audience.at("2026-03-15T08:00")) == ["River rising", "Trams stand, River rising"]
-    assert audience.at("2026-03-16T08:00") == ["Trams stand"], "the weekly one leaves out what the daily one has told"
+    assert audience.at("2026-03-16T08:00") == ["Trams stand"], (
+        "the weekly one leaves out what the daily one has told"
+    )
 
 
 @one_database
-def test_what_a_failed_digest_should_have_told_stands_in_the_next(newsroom: Newsroom, audience: Audience, inbox: Inbox) -> None:
+def test_what_a_failed_digest_should_have_told_stands_in_the_next(
+    newsroom: Newsroom, audience: Audience, inbox: Inbox
+) -> None:
     audience.reads()
     newsroom.post(title="River rising")
     inbox.replies["data"] = ["554 5.6.0 no"]
@@ -149,7 +192,9 @@ def test_what_a_failed_digest_should_have_told_stands_in_the_next(newsroom: News
 
 
 @one_database
-def test_a_digest_that_waits_is_told_in_the_next(newsroom: Newsroom, audience: Audience, office: Office) -> None:
+def test_a_digest_that_waits_is_told_in_the_next(
+    newsroom: Newsroom, audience: Audience, office: Office
+) -> None:
     audience.reads(rhythm=HOURLY, quiet_from=time(9), quiet_until=time(12))
     newsroom.post(title="River rising")
     assert audience.at("2026-03-14T09:00") == []
@@ -186,12 +231,17 @@ def test_one_comes_each_day_on_which_the_clocks_change_too(
     for day in days:
         newsroom.post(title="River rising")
         slot = datetime.fromisoformat(day)
-        found = [audience.at(f"{slot + timedelta(minutes=minutes):%Y-%m-%dT%H:%M}") for minutes in (-60, -1, 0, 60)]
+        found = [
+            audience.at(f"{slot + timedelta(minutes=minutes):%Y-%m-%dT%H:%M}")
+            for minutes in (-60, -1, 0, 60)
+        ]
         assert found == [[], [], ["River rising"], []]
 
 
 @one_database
-def test_a_channel_may_have_digests_too(newsroom: Newsroom, audience: Audience, httpserver: HTTPServer, hook: str) -> None:
+def test_a_channel_may_have_digests_too(
+    newsroom: Newsroom, audience: Audience, httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data()
     channel = audience.office.channel("hook", hook)
     wishes = Preferences(follows=(Follow(rhythm=HOURLY),), language="de", timezone="Europe/Berlin")
@@ -206,14 +256,20 @@ def test_a_channel_may_have_digests_too(newsroom: Newsroom, audience: Audience, 
     assert [entry["title"] for entry in told["entries"]] == ["Dyke breaks", "River rising"]
 
 
-def many(newsroom: Newsroom, audience: Audience, number: int, monkeypatch: pytest.MonkeyPatch) -> Database:
+def many(
+    newsroom: Newsroom, audience: Audience, number: int, monkeypatch: pytest.MonkeyPatch
+) -> Database:
     """So many readers whose digests are due, in slices of three."""
     monkeypatch.setattr(digest_run, "SLICE", 3)
     monkeypatch.setattr(digest_run, "SLICE_OF_SQLITE", 3)
     newsroom.subscribe_many(number)
     newsroom.post(title="River rising")
     with newsroom.db.begin() as tx:
-        tx.execute(update(Subscription).values(cadence=Cadence.DAILY, digest_time=time(8), next_digest_at=audience.clock.now))
+        tx.execute(
+            update(Subscription).values(
+                cadence=Cadence.DAILY, digest_time=time(8), next_digest_at=audience.clock.now
+            )
+        )
     expand_all(newsroom.db, go_on=lambda: True, ring=lambda lane: None)
     return newsroom.db
 
@@ -223,12 +279,16 @@ def owed(db: Database) -> tuple[int, int, int]:
     with db.read() as tx:
         alerts = tx.scalars(select(Alert.id).where(Alert.kind == AlertKind.DIGEST)).all()
         rows = tx.scalars(select(Delivery.recipient_id).where(Delivery.alert_id.in_(alerts))).all()
-        due = tx.scalars(select(Subscription.id).where(Subscription.next_digest_at <= tx.info["clock"](tx))).all()
+        due = tx.scalars(
+            select(Subscription.id).where(Subscription.next_digest_at <= tx.info["clock"](tx))
+        ).all()
     return len(alerts), len(rows), len(due)
 
 
 @one_database
-def test_a_run_that_was_cut_off_goes_on(newsroom: Newsroom, audience: Audience, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_was_cut_off_goes_on(
+    newsroom: Newsroom, audience: Audience, monkeypatch: pytest.MonkeyPatch
+) -> None:
     db = many(newsroom, audience, 8, monkeypatch)
     make_slice(db)
     assert owed(db) == (1, 3, 5)
@@ -242,11 +302,19 @@ def test_a_run_that_was_cut_off_goes_on(newsroom: Newsroom, audience: Audience, 
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("db", ["postgresql"], indirect=True)
-def test_two_nodes_make_one_digest_for_each(newsroom: Newsroom, audience: Audience, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_nodes_make_one_digest_for_each(
+    newsroom: Newsroom, audience: Audience, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = many(newsroom, audience, 60, monkeypatch)
-    second = open_database(first.engine.url.render_as_string(hide_password=False), clock=audience.clock)
+    second = open_database(
+        first.engine.url.render_as_string(hide_password=False), clock=audience.clock
+    )
     nodes = [
-        threading.Thread(target=make_digests, args=(node,), kwargs={"go_on": lambda: True, "ring": lambda lane: None})
+        threading.Thread(
+            target=make_digests,
+            args=(node,),
+            kwargs={"go_on": lambda: True, "ring": lambda lane: None},
+        )
         for node in (first, second)
     ]
     for node in nodes:
@@ -260,7 +328,9 @@ def test_two_nodes_make_one_digest_for_each(newsroom: Newsroom, audience: Audien
 
 
 @one_database
-def test_a_digest_waits_for_the_undo_time_of_a_withdrawal(newsroom: Newsroom, audience: Audience, office: Office) -> None:
+def test_a_digest_waits_for_the_undo_time_of_a_withdrawal(
+    newsroom: Newsroom, audience: Audience, office: Office
+) -> None:
     audience.reads()
     entry = newsroom.post(title="River rising")
     audience.clock.now = datetime(2026, 3, 15, 7, 59, 55, tzinfo=UTC)
@@ -271,7 +341,9 @@ def test_a_digest_waits_for_the_undo_time_of_a_withdrawal(newsroom: Newsroom, au
 
 
 @one_database
-def test_a_preview_shows_the_digest_that_comes_and_the_ledger_names_it(newsroom: Newsroom, audience: Audience, office: Office) -> None:
+def test_a_preview_shows_the_digest_that_comes_and_the_ledger_names_it(
+    newsroom: Newsroom, audience: Audience, office: Office
+) -> None:
     audience.reads()
     sender, reader = Sender.of(office.settings), office.recipient(READER)
     with office.db.read() as tx, pytest.raises(Conflict, match="nothing to tell"):
@@ -285,11 +357,17 @@ def test_a_preview_shows_the_digest_that_comes_and_the_ledger_names_it(newsroom:
     assert audience.told(shown.text) == "River rising"
     with office.db.read() as tx:
         (digest, _) = alert_sums(tx, 5)
-    assert (digest["kind"], digest["title"], digest["sent"]) == ("digest", "2026-03-15T08:00:00+00:00", 1)
+    assert (digest["kind"], digest["title"], digest["sent"]) == (
+        "digest",
+        "2026-03-15T08:00:00+00:00",
+        1,
+    )
 
 
 @one_database
-def test_a_digest_waits_until_all_are_found_who_are_told_at_once(newsroom: Newsroom, audience: Audience) -> None:
+def test_a_digest_waits_until_all_are_found_who_are_told_at_once(
+    newsroom: Newsroom, audience: Audience
+) -> None:
     audience.reads(rhythm=Rhythm(cadence=Cadence.DAILY, at_once_from=Importance.KEY))
     audience.clock.now = datetime(2026, 3, 15, 7, 59, tzinfo=UTC)
     newsroom.post(title="River rising")

@@ -19,29 +19,44 @@ def turn(newsroom: Newsroom, *states: StreamState) -> None:
         set_stream_state(newsroom.db, SYSTEM, "floods", state)
 
 
-def test_when_a_story_ends_its_followers_get_one_last_mail(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_when_a_story_ends_its_followers_get_one_last_mail(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe("reader@example.org", "picky@example.org")
     office.subscribe("all@example.org", stream=None)
     with office.db.read() as tx:
         floods = get_stream(tx, "floods").id
-    weekly = Follow(stream_id=floods, least_importance=Importance.BREAKING, rhythm=Rhythm(cadence=Cadence.WEEKLY, digest_day=0))
+    weekly = Follow(
+        stream_id=floods,
+        least_importance=Importance.BREAKING,
+        rhythm=Rhythm(cadence=Cadence.WEEKLY, digest_day=0),
+    )
     picky = office.recipient("picky@example.org").uid
-    set_preferences(office.db, picky, Preferences(follows=(weekly,), language="de", timezone="Europe/Berlin"))
+    set_preferences(
+        office.db, picky, Preferences(follows=(weekly,), language="de", timezone="Europe/Berlin")
+    )
     turn(newsroom, StreamState.ENDED)
     office.run()
     turn(newsroom, StreamState.LIVE, StreamState.ENDED)
     office.run()
     assert lines(office.ledger()) == ["picky@example.org sent", "reader@example.org sent"]
-    assert sorted(str(mail["Subject"]) for mail in inbox.mails) == ["“The floods” has ended", "„The floods“ ist beendet"]
+    assert sorted(str(mail["Subject"]) for mail in inbox.mails) == [
+        "“The floods” has ended",
+        "„The floods“ ist beendet",
+    ]
     turn(newsroom, StreamState.LIVE)
     newsroom.post()
     turn(newsroom, StreamState.ENDED)
     office.run()
-    assert inbox.addresses.count("reader@example.org") == 3, "there was news since the last word, and it ends anew"
+    assert inbox.addresses.count("reader@example.org") == 3, (
+        "there was news since the last word, and it ends anew"
+    )
 
 
 @one_database
-def test_a_story_that_goes_on_has_no_last_word(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_story_that_goes_on_has_no_last_word(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe("reader@example.org")
     turn(newsroom, StreamState.ENDED)
     office.expand()
@@ -56,7 +71,9 @@ def test_a_story_that_goes_on_has_no_last_word(newsroom: Newsroom, office: Offic
 
 
 @one_database
-def test_each_last_word_leaves_its_own_story(newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock) -> None:
+def test_each_last_word_leaves_its_own_story(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
     newsroom.stream("trams")
     office.subscribe("a@example.org", "b@example.org")
     office.subscribe("c@example.org", stream="trams")
@@ -64,8 +81,17 @@ def test_each_last_word_leaves_its_own_story(newsroom: Newsroom, office: Office,
     set_stream_state(newsroom.db, SYSTEM, "trams", StreamState.ENDED)
     office.expand()
     with office.db.begin() as tx:  # one that was put off comes behind the other story's
-        later = select(Delivery.id).join(Recipient).where(Recipient.address == "b@example.org").scalar_subquery()
-        tx.execute(update(Delivery).where(Delivery.id == later).values(due_at=clock.now + timedelta(seconds=1)))
+        later = (
+            select(Delivery.id)
+            .join(Recipient)
+            .where(Recipient.address == "b@example.org")
+            .scalar_subquery()
+        )
+        tx.execute(
+            update(Delivery)
+            .where(Delivery.id == later)
+            .values(due_at=clock.now + timedelta(seconds=1))
+        )
     clock.forward(seconds=2)
     office.send()
     left = {}

@@ -58,7 +58,9 @@ def live(db: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Newsroom]:
 
 
 @contextmanager
-def working(db: Database, keys: Keys, *, lanes: frozenset[Lane] = frozenset(Lane), **given: object) -> Iterator[threading.Event]:
+def working(
+    db: Database, keys: Keys, *, lanes: frozenset[Lane] = frozenset(Lane), **given: object
+) -> Iterator[threading.Event]:
     """A worker with its own connections; drained at the end, or when the event is set."""
     own = open_database(db.engine.url.render_as_string(hide_password=False), synchronous="NORMAL")
     stop, failures = threading.Event(), []
@@ -134,15 +136,23 @@ def test_targets_that_never_answer_hold_up_nobody_else(
     for number in range(40):
         target = Target(f"json://{silent}/{number}" if number % 2 == 0 else hook, "webhook", "…")
         add_channel(live.db, SYSTEM, keys, f"room {number}", target, stream="floods")
-    with working(live.db, keys, allow_private_hosts=frozenset({silent, f"{httpserver.host}:{httpserver.port}"})):
+    with working(
+        live.db,
+        keys,
+        allow_private_hosts=frozenset({silent, f"{httpserver.host}:{httpserver.port}"}),
+    ):
         live.post()
-        came = eventually(lambda: states(live) == {DeliveryState.SENT: 20, DeliveryState.CLAIMED: 20})
+        came = eventually(
+            lambda: states(live) == {DeliveryState.SENT: 20, DeliveryState.CLAIMED: 20}
+        )
         ended.set()
     assert came, states(live)
     assert len(httpserver.log) == 20
 
 
-def test_a_post_that_can_be_undone_goes_out_on_its_second(live: Newsroom, keys: Keys, inbox: Inbox) -> None:
+def test_a_post_that_can_be_undone_goes_out_on_its_second(
+    live: Newsroom, keys: Keys, inbox: Inbox
+) -> None:
     subscribe(live, "reader@example.org")
     with working(live.db, keys, mail_url=inbox.url):
         entry = live.post(release=Release(delay=timedelta(seconds=2)))
@@ -155,7 +165,9 @@ def test_a_post_that_can_be_undone_goes_out_on_its_second(live: Newsroom, keys: 
     assert timedelta(0) <= applied_at - entry.publish_at < timedelta(seconds=1)
 
 
-def test_a_stopping_worker_settles_what_is_in_flight_and_gives_the_rest_back(live: Newsroom, keys: Keys, inbox: Inbox) -> None:
+def test_a_stopping_worker_settles_what_is_in_flight_and_gives_the_rest_back(
+    live: Newsroom, keys: Keys, inbox: Inbox
+) -> None:
     subscribe(live, *[f"reader{n}@example.org" for n in range(120)])
     with working(live.db, keys, mail_url=inbox.url, mail_connections=2) as stop:
         inbox.on_data = lambda index: index == 30 and stop.set()
@@ -171,7 +183,9 @@ def test_a_stopping_worker_settles_what_is_in_flight_and_gives_the_rest_back(liv
 
 
 @one_database
-def test_without_a_mail_server_mail_waits_and_says_why(live: Newsroom, keys: Keys, httpserver: HTTPServer, hook: str) -> None:
+def test_without_a_mail_server_mail_waits_and_says_why(
+    live: Newsroom, keys: Keys, httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     subscribe(live, "reader@example.org")
     add_channel(live.db, SYSTEM, keys, "room", Target(hook, "webhook", "…"), stream="floods")
@@ -186,12 +200,20 @@ def test_without_a_mail_server_mail_waits_and_says_why(live: Newsroom, keys: Key
 
 
 @one_database
-def test_a_worker_of_one_lane_leaves_the_other(live: Newsroom, keys: Keys, inbox: Inbox, httpserver: HTTPServer, hook: str) -> None:
+def test_a_worker_of_one_lane_leaves_the_other(
+    live: Newsroom, keys: Keys, inbox: Inbox, httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     subscribe(live, "reader@example.org")
     add_channel(live.db, SYSTEM, keys, "room", Target(hook, "webhook", "…"), stream="floods")
     allowed = frozenset({f"{httpserver.host}:{httpserver.port}"})
-    with working(live.db, keys, mail_url=inbox.url, lanes=frozenset({Lane.URGENT}), allow_private_hosts=allowed):
+    with working(
+        live.db,
+        keys,
+        mail_url=inbox.url,
+        lanes=frozenset({Lane.URGENT}),
+        allow_private_hosts=allowed,
+    ):
         live.post()
         assert eventually(lambda: states(live) == {DeliveryState.SENT: 1, DeliveryState.QUEUED: 1})
     assert inbox.mails == []
@@ -211,7 +233,11 @@ def test_claims_of_a_worker_that_died_are_freed_when_the_next_one_starts_on_sqli
         assert eventually(lambda: states(room) == {DeliveryState.QUEUED: 1})
     with room.db.begin() as tx:
         delivery = tx.scalars(select(Delivery)).one()
-        delivery.state, delivery.claim_token, delivery.attempts = DeliveryState.CLAIMED, "a dead worker's", 1
+        delivery.state, delivery.claim_token, delivery.attempts = (
+            DeliveryState.CLAIMED,
+            "a dead worker's",
+            1,
+        )
         delivery.lease_until = delivery.due_at + timedelta(days=1)
     with working(room.db, keys, mail_url=inbox.url):
         assert eventually(lambda: states(room) == {DeliveryState.SENT: 1})
@@ -239,10 +265,19 @@ def test_a_dead_broker_stops_nothing_and_is_mentioned_once(
     assert "Connection refused" in caplog.text
 
 
-def test_ringing_never_waits_for_a_broker_that_does_not_answer(bare_server: Callable[..., BareServer]) -> None:
+def test_ringing_never_waits_for_a_broker_that_does_not_answer(
+    bare_server: Callable[..., BareServer],
+) -> None:
     answered = threading.Event()
-    server = bare_server(lambda connection: answered.wait(PATIENCE))  # takes the call and says nothing
-    ring = make_doorbell(settings(broker_url=f"amqp://guest:guest@127.0.0.1:{server.port}?socket_timeout=2&stack_timeout=2"))
+    # takes the call and says nothing
+    server = bare_server(lambda connection: answered.wait(PATIENCE))
+    ring = make_doorbell(
+        settings(
+            broker_url=(
+                f"amqp://guest:guest@127.0.0.1:{server.port}?socket_timeout=2&stack_timeout=2"
+            )
+        )
+    )
     began = time.monotonic()
     for _ in range(100):
         ring()
@@ -260,7 +295,14 @@ def test_rabbitmq_wakes_a_worker_that_would_look_much_later(
     postgres_db: Database, keys: Keys, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     try:
-        socket.create_connection(("127.0.0.1", 5672) if "STORYWIRE_TEST_AMQP_URL" not in os.environ else _address(AMQP_URL), 2).close()
+        socket.create_connection(
+            (
+                ("127.0.0.1", 5672)
+                if "STORYWIRE_TEST_AMQP_URL" not in os.environ
+                else _address(AMQP_URL)
+            ),
+            2,
+        ).close()
     except OSError:
         missing("RabbitMQ")
     monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
@@ -273,7 +315,9 @@ def test_rabbitmq_wakes_a_worker_that_would_look_much_later(
     with working(room.db, keys, mail_url=inbox.url, broker_url=AMQP_URL):
         room.post()
         # Another test's worker may hear the first ring: rings are for whoever listens.
-        assert eventually(lambda: bell.ring(EXPAND) or bell.ring(BULK) or (bell.flush() and inbox.mails))
+        assert eventually(
+            lambda: bell.ring(EXPAND) or bell.ring(BULK) or (bell.flush() and inbox.mails)
+        )
     bell.close()
     room.db.engine.dispose()
 
@@ -284,7 +328,12 @@ def _address(url: str) -> tuple[str, int]:
 
 
 def test_a_database_that_is_away_is_mentioned_once_and_work_goes_on_when_it_is_back(
-    postgres_db: Database, postgres_url: str, keys: Keys, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    postgres_db: Database,
+    postgres_url: str,
+    keys: Keys,
+    inbox: Inbox,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
     monkeypatch.setattr(ticker, "LEAST", 0.05)
@@ -295,13 +344,22 @@ def test_a_database_that_is_away_is_mentioned_once_and_work_goes_on_when_it_is_b
     name = postgres_db.engine.url.database
 
     def said(words: str) -> int:
-        return sum(words in record.getMessage() for record in caplog.records if record.levelno == logging.ERROR)
+        return sum(
+            words in record.getMessage()
+            for record in caplog.records
+            if record.levelno == logging.ERROR
+        )
 
-    with psycopg.connect(postgres_url, autocommit=True) as admin, working(room.db, keys, mail_url=inbox.url):
+    with (
+        psycopg.connect(postgres_url, autocommit=True) as admin,
+        working(room.db, keys, mail_url=inbox.url),
+    ):
         room.post()
         assert eventually(lambda: inbox.mails)
         admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")  # type: ignore[call-overload]
-        admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+        admin.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
         assert eventually(lambda: said("the ticker failed"))
         assert not eventually(lambda: said("the ticker failed") > 1, 1.0)  # some twenty ticks
         admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")  # type: ignore[call-overload]

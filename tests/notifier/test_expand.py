@@ -6,7 +6,17 @@ import pytest
 from sqlalchemy import select, update
 
 from config.keys import Keys
-from models import Alert, Delivery, DeliveryState, EntryState, Fanout, Importance, Lane, RevisionKind, Subscription
+from models import (
+    Alert,
+    Delivery,
+    DeliveryState,
+    EntryState,
+    Fanout,
+    Importance,
+    Lane,
+    RevisionKind,
+    Subscription,
+)
 from models.db.database import Database
 from models.db.tallies import tally
 from models.publishing.posting import Release, add_entry
@@ -18,7 +28,9 @@ from tests.conftest import Newsroom, StandingClock
 from tests.notifier.office import Office, lines, one_database
 
 
-def test_each_follower_of_the_stream_or_of_all_is_owed_once(newsroom: Newsroom, office: Office) -> None:
+def test_each_follower_of_the_stream_or_of_all_is_owed_once(
+    newsroom: Newsroom, office: Office
+) -> None:
     newsroom.stream("fires")
     office.subscribe("both@example.org", "one@example.org")
     office.subscribe("both@example.org", "all@example.org", stream=None)
@@ -26,7 +38,12 @@ def test_each_follower_of_the_stream_or_of_all_is_owed_once(newsroom: Newsroom, 
     office.channel("room", "jsons://hooks.example.org/x")
     newsroom.post()
     assert office.expand() == 4
-    owed = ["all@example.org queued", "both@example.org queued", "one@example.org queued", "room queued"]
+    owed = [
+        "all@example.org queued",
+        "both@example.org queued",
+        "one@example.org queued",
+        "room queued",
+    ]
     assert lines(office.ledger()) == owed
     assert {delivery.lane for delivery in office.deliveries()} == set(Lane)
     assert len({delivery.uid for delivery in office.deliveries()}) == 4
@@ -56,7 +73,9 @@ def test_a_large_audience_is_expanded_in_slices_each_with_its_cursor(
     assert len(office.deliveries()) == 11
 
 
-def test_who_came_after_the_alert_is_not_owed_it(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
+def test_who_came_after_the_alert_is_not_owed_it(
+    newsroom: Newsroom, office: Office, clock: StandingClock
+) -> None:
     office.subscribe("early@example.org")
     newsroom.post()
     clock.forward(seconds=1)
@@ -66,7 +85,9 @@ def test_who_came_after_the_alert_is_not_owed_it(newsroom: Newsroom, office: Off
 
 
 @one_database
-def test_silent_edits_and_entries_without_alert_owe_nobody(newsroom: Newsroom, office: Office) -> None:
+def test_silent_edits_and_entries_without_alert_owe_nobody(
+    newsroom: Newsroom, office: Office
+) -> None:
     office.subscribe("one@example.org")
     newsroom.post(title="Told to nobody", release=Release(alerts=False))
     entry = newsroom.post(title="Told once")
@@ -78,7 +99,9 @@ def test_silent_edits_and_entries_without_alert_owe_nobody(newsroom: Newsroom, o
 
 
 @one_database
-def test_a_stopped_alert_expands_nothing(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
+def test_a_stopped_alert_expands_nothing(
+    newsroom: Newsroom, office: Office, clock: StandingClock
+) -> None:
     office.subscribe("one@example.org")
     newsroom.post()
     with newsroom.db.begin() as tx:
@@ -92,12 +115,18 @@ def test_a_stopped_alert_expands_nothing(newsroom: Newsroom, office: Office, clo
 def test_tags_and_importance_choose_who_is_owed(newsroom: Newsroom, office: Office) -> None:
     office.subscribe("all@example.org", "key@example.org")
     with newsroom.db.begin() as tx:
-        chosen = update(Subscription).where(Subscription.recipient_id == office.recipient("key@example.org").id)
+        chosen = update(Subscription).where(
+            Subscription.recipient_id == office.recipient("key@example.org").id
+        )
         tx.execute(chosen.values(least_importance=Importance.KEY))
     newsroom.post(title="Small")
     newsroom.post(title="Large", importance=Importance.BREAKING)
     office.expand()
-    assert lines(office.ledger()) == ["all@example.org queued", "all@example.org queued", "key@example.org queued"]
+    assert lines(office.ledger()) == [
+        "all@example.org queued",
+        "all@example.org queued",
+        "key@example.org queued",
+    ]
     assert sorted(delivery.priority for delivery in office.deliveries()) == [0, 0, 1]
 
 
@@ -107,7 +136,10 @@ def test_a_correction_supersedes_what_still_waits(newsroom: Newsroom, office: Of
     office.expand()
     office.revise(entry, "River falling")
     office.expand()
-    assert office.ledger() == [("one@example.org", "skipped", "superseded"), ("one@example.org", "queued")]
+    assert office.ledger() == [
+        ("one@example.org", "skipped", "superseded"),
+        ("one@example.org", "queued"),
+    ]
 
 
 def test_who_wants_no_corrections_keeps_the_first_alert(newsroom: Newsroom, office: Office) -> None:
@@ -121,14 +153,24 @@ def test_who_wants_no_corrections_keeps_the_first_alert(newsroom: Newsroom, offi
     assert office.ledger() == [("one@example.org", "queued")]
 
 
-def test_a_retraction_is_owed_to_those_told_and_ends_what_waits(newsroom: Newsroom, office: Office) -> None:
-    states = [DeliveryState.SENT, DeliveryState.CLAIMED, DeliveryState.UNKNOWN, DeliveryState.FAILED, DeliveryState.QUEUED]
+def test_a_retraction_is_owed_to_those_told_and_ends_what_waits(
+    newsroom: Newsroom, office: Office
+) -> None:
+    states = [
+        DeliveryState.SENT,
+        DeliveryState.CLAIMED,
+        DeliveryState.UNKNOWN,
+        DeliveryState.FAILED,
+        DeliveryState.QUEUED,
+    ]
     office.subscribe(*[f"{state.value}@example.org" for state in states])
     entry = newsroom.post()
     office.expand()
     for state in states:
         with newsroom.db.begin() as tx:
-            told = update(Delivery).where(Delivery.recipient_id == office.recipient(f"{state.value}@example.org").id)
+            told = update(Delivery).where(
+                Delivery.recipient_id == office.recipient(f"{state.value}@example.org").id
+            )
             tx.execute(told.values(state=state))
             if state not in (DeliveryState.CLAIMED, DeliveryState.QUEUED):
                 tally(tx, {(1, Lane.BULK, state): 1})
@@ -152,7 +194,11 @@ def test_postgresql_looks_at_the_table_again_after_a_big_fan_out(
 ) -> None:
     def rows_known() -> float:
         with postgres_db.read() as tx:
-            return tx.connection().exec_driver_sql("SELECT reltuples FROM pg_class WHERE relname = 'delivery'").scalar_one()
+            return (
+                tx.connection()
+                .exec_driver_sql("SELECT reltuples FROM pg_class WHERE relname = 'delivery'")
+                .scalar_one()
+            )
 
     monkeypatch.setattr(expanding, "ANALYZE_FROM", 3)
     room = Newsroom(postgres_db)

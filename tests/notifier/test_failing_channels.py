@@ -1,4 +1,6 @@
-"""The circuit breaker: whatever goes wrong for long enough is a failing channel, and every page and report says so."""
+"""The circuit breaker: whatever goes wrong for long enough is a failing channel, and every page and
+report says so.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -23,7 +25,12 @@ from tests.notifier.office import Office, one_database
 from tests.notifier.test_outcomes import closed_port
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
-REFUSED, AWAY, BROKE, OURS = Refused("400 no"), Unavailable("503"), Unknown("broke off"), Unavailable("wrong key", ours=True)
+REFUSED, AWAY, BROKE, OURS = (
+    Refused("400 no"),
+    Unavailable("503"),
+    Unknown("broke off"),
+    Unavailable("wrong key", ours=True),
+)
 UNMADE = RenderError("TypeError")
 
 
@@ -59,7 +66,9 @@ def test_the_breaker_opens_by_three_refusals_or_an_hour_of_nothing_but_failures(
 
 
 @pytest.mark.parametrize("opened_by", [[(0, REFUSED)] * 3, [(0, AWAY), (60, AWAY)]])
-def test_an_open_breaker_rests_ever_longer_and_one_message_closes_it(opened_by: list[tuple[float, SendError]]) -> None:
+def test_an_open_breaker_rests_ever_longer_and_one_message_closes_it(
+    opened_by: list[tuple[float, SendError]],
+) -> None:
     health = health_after(*opened_by)
     rests = [health.rest]
     for outcome in (REFUSED, AWAY, BROKE, *[REFUSED] * 9):
@@ -79,7 +88,9 @@ def shown_as_failing(db: Database) -> dict[str, bool]:
         return {
             "channel": room.failing,
             "board": (board.failing_number, [one.name for one in board.failing]) == (1, ["room"]),
-            "alerts": any("The channel room is failing" in sentence for sentence in why_waiting(tx)),
+            "alerts": any(
+                "The channel room is failing" in sentence for sentence in why_waiting(tx)
+            ),
             "metrics": sum(metric.values()) == 1,
         }
 
@@ -95,13 +106,20 @@ def test_any_run_of_refusals_ends_as_a_failing_channel_that_operators_hear_of(
     newsroom: Newsroom, office: Office, inbox: Inbox, httpserver: HTTPServer, hook: str, status: int
 ) -> None:
     newsroom.account(Role.ADMIN)
-    httpserver.expect_request("/hook").respond_with_data("no", status=status, headers={"Location": "https://new.example.org/"})
+    httpserver.expect_request("/hook").respond_with_data(
+        "no", status=status, headers={"Location": "https://new.example.org/"}
+    )
     office.channel("room", hook)
     for n in range(MAX_REFUSALS + 1):
         assert shown_as_failing(office.db) == (ALL if n == MAX_REFUSALS else NONE)
         newsroom.post()
         office.run()
-    assert [row[1] for row in office.ledger() if row[0] == "room"] == ["failed", "failed", "queued", "queued"]
+    assert [row[1] for row in office.ledger() if row[0] == "room"] == [
+        "failed",
+        "failed",
+        "queued",
+        "queued",
+    ]
     assert [mail["Subject"] for mail in inbox.mails] == ["The channel “room” is failing"]
     text = inbox.mails[0].get_body(("plain",)).get_content()
     assert str(status) in text
@@ -157,11 +175,15 @@ def test_a_channel_that_fails_for_a_day_by_what_may_pass_is_failing_and_loses_no
     assert [row[:2] for row in office.ledger() if row[0] == "room"] == [("room", "sent")]
     assert shown_as_failing(office.db) == NONE
     assert office.recipient("room").failing_since is None
-    assert [mail["Subject"] for mail in inbox.mails][1:] == ["The channel “room” takes messages again"]
+    assert [mail["Subject"] for mail in inbox.mails][1:] == [
+        "The channel “room” takes messages again"
+    ]
 
 
 @one_database
-def test_a_channel_that_was_removed_is_failing_nowhere(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+def test_a_channel_that_was_removed_is_failing_nowhere(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data("gone", status=410)
     office.channel("room", hook)
     for _ in range(MAX_REFUSALS):
@@ -197,7 +219,9 @@ def test_a_webhook_that_breaks_off_is_tried_until_it_is_too_old_as_its_page_prom
 
 
 @one_database
-def test_a_channel_whose_url_cannot_be_decrypted_says_so(newsroom: Newsroom, office: Office, inbox: Inbox, hook: str) -> None:
+def test_a_channel_whose_url_cannot_be_decrypted_says_so(
+    newsroom: Newsroom, office: Office, inbox: Inbox, hook: str
+) -> None:
     newsroom.account(Role.ADMIN)
     room = office.channel("room", hook)
     with office.db.begin() as tx:

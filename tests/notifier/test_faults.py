@@ -1,4 +1,6 @@
-"""Faults of the world outside: what the ledger says of each address and channel afterwards, and who heard what."""
+"""Faults of the world outside: what the ledger says of each address and channel afterwards, and who
+heard what.
+"""
 
 import functools
 import threading
@@ -27,7 +29,9 @@ Say = Callable[[str, object], None]
 
 def arrived(httpserver: HTTPServer) -> list[tuple[str, str]]:
     """Channel, by the path of its hook, and delivery of each request."""
-    return [(request.path[1:], request.headers["Storywire-Delivery"]) for request, _ in httpserver.log]
+    return [
+        (request.path[1:], request.headers["Storywire-Delivery"]) for request, _ in httpserver.log
+    ]
 
 
 SMTP_FAULTS = {
@@ -45,7 +49,12 @@ FINAL = {"5.1.1 at rcpt": "550 5.1.1 no such user", "554 at data": "554 5.6.0 we
 
 
 def test_each_fault_of_a_mail_server_touches_one_address_and_leaves_it_in_the_right_state(
-    newsroom: Newsroom, new_office: Callable[..., Office], sink: MailSink, clock: StandingClock, monkeypatch: pytest.MonkeyPatch, say: Say
+    newsroom: Newsroom,
+    new_office: Callable[..., Office],
+    sink: MailSink,
+    clock: StandingClock,
+    monkeypatch: pytest.MonkeyPatch,
+    say: Say,
 ) -> None:
     monkeypatch.setattr(mail_lane, "Mailer", functools.partial(Mailer, timeout=0.5))
     office = new_office()
@@ -58,9 +67,19 @@ def test_each_fault_of_a_mail_server_touches_one_address_and_leaves_it_in_the_ri
         name: ("failed",) if name in FINAL else ("queued",) for name in SMTP_FAULTS
     }
     assert len(sink.arrived) == 100 - len(SMTP_FAULTS)
-    replies = {office.recipient(address).id: name for name, address in victims.items() if name in FINAL}
-    assert {replies[one.recipient_id]: one.last_reply for one in office.deliveries() if one.recipient_id in replies} == FINAL
-    ended = {name for name, address in victims.items() if office.recipient(address).state is RecipientState.SUPPRESSED}
+    replies = {
+        office.recipient(address).id: name for name, address in victims.items() if name in FINAL
+    }
+    assert {
+        replies[one.recipient_id]: one.last_reply
+        for one in office.deliveries()
+        if one.recipient_id in replies
+    } == FINAL
+    ended = {
+        name
+        for name, address in victims.items()
+        if office.recipient(address).state is RecipientState.SUPPRESSED
+    }
     assert ended == {"5.1.1 at rcpt"}
     clock.forward(minutes=2)
     office.send()
@@ -90,7 +109,10 @@ def test_a_mail_server_that_refuses_connections_and_comes_back_is_sent_everythin
     after.start()
     clock.forward(minutes=5)
     office.send()
-    came = [(mail["To"], mail["Message-ID"][1:].partition("@")[0]) for mail in [*before.mails, *after.mails]]
+    came = [
+        (mail["To"], mail["Message-ID"][1:].partition("@")[0])
+        for mail in [*before.mails, *after.mails]
+    ]
     reckoning = reckon(office.db, came)
     say("a mail server away for an hour", reckoning)
     assert (reckoning.sent, reckoning.lost, reckoning.doubled) == (100, [], 0)
@@ -125,13 +147,19 @@ def test_each_fault_of_a_webhook_touches_that_channel_alone(
     allow(here, f"127.0.0.1:{dripping.port}")
 
     def busy(request: Request) -> Response:
-        return Response(status=429, headers={"Retry-After": "120"}) if clock.now < began + timedelta(seconds=120) else Response("ok")
+        return (
+            Response(status=429, headers={"Retry-After": "120"})
+            if clock.now < began + timedelta(seconds=120)
+            else Response("ok")
+        )
 
     def broken(request: Request) -> Response:
         return Response(status=500) if clock.now < began + timedelta(hours=1) else Response("ok")
 
     httpserver.expect_request("/well").respond_with_data("ok")
-    httpserver.expect_request("/moved").respond_with_data(status=302, headers={"Location": f"http://127.0.0.1:{private.port}/"})
+    httpserver.expect_request("/moved").respond_with_data(
+        status=302, headers={"Location": f"http://127.0.0.1:{private.port}/"}
+    )
     httpserver.expect_request("/busy").respond_with_handler(busy)
     httpserver.expect_request("/broken").respond_with_handler(broken)
     for name in ("well", "moved", "busy", "broken"):
@@ -158,7 +186,12 @@ def test_each_fault_of_a_webhook_touches_that_channel_alone(
     assert 4 <= len(asked["broken"]) <= 20
     assert 4 <= dripping.connections <= 20
     assert gone_past == []
-    answered = [row for row, (_, answer) in zip(arrived(httpserver), httpserver.log, strict=True) if answer.status_code == 200]
-    reckoning = reckon(office.db, answered, resting=[DeliveryState.QUEUED])  # the one that drips, until it is too old
+    answered = [
+        row
+        for row, (_, answer) in zip(arrived(httpserver), httpserver.log, strict=True)
+        if answer.status_code == 200
+    ]
+    # the one that drips, until it is too old
+    reckoning = reckon(office.db, answered, resting=[DeliveryState.QUEUED])
     say("webhooks: drips, redirects to a private address, 429, 500 for an hour", reckoning)
     assert (reckoning.owed, reckoning.sent, reckoning.lost, reckoning.doubled) == (5, 3, [], 0)

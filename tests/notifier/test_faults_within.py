@@ -1,4 +1,6 @@
-"""Faults of the disk and the clock, and a person's hand in the middle of a drain: nobody is lost, and nobody hears what is not for him."""
+"""Faults of the disk and the clock, and a person's hand in the middle of a drain: nobody is lost,
+and nobody hears what is not for him.
+"""
 
 import logging
 import random
@@ -70,7 +72,12 @@ def disk() -> Iterator[Disk]:
 
 @one_database
 def test_a_full_disk_is_said_once_stores_no_half_and_heals(
-    live: Newsroom, keys: Keys, sink: MailSink, disk: Disk, caplog: pytest.LogCaptureFixture, say: Say
+    live: Newsroom,
+    keys: Keys,
+    sink: MailSink,
+    disk: Disk,
+    caplog: pytest.LogCaptureFixture,
+    say: Say,
 ) -> None:
     live.subscribe_many(6_000)
     sink.on_mail = lambda index: setattr(disk, "full", True) if index == 5 else None
@@ -82,12 +89,17 @@ def test_a_full_disk_is_said_once_stores_no_half_and_heals(
         threading.Event().wait(3)  # some ticks
         said = [record for record in caplog.records if record.levelno >= logging.WARNING]
         disk.full = False
-        assert eventually(lambda: states(live) == {DeliveryState.SENT: 6_000}, MINUTES), states(live)
+        assert eventually(lambda: states(live) == {DeliveryState.SENT: 6_000}, MINUTES), states(
+            live
+        )
         live.post(title="The disk has room again", release=Release(alerts=False))
     found = reckon(live.db, sink.arrived)
     say(f"a full disk for 3 s, {len(said)} lines of log", found)
     with live.db.read() as tx:
-        assert [entry.title for entry in tx.scalars(select(Entry))] == ["River rising", "The disk has room again"]
+        assert [entry.title for entry in tx.scalars(select(Entry))] == [
+            "River rising",
+            "The disk has room again",
+        ]
     assert 0 < len(said) <= 10
     assert found.lost == []
     assert found.doubled <= CONNECTIONS
@@ -95,7 +107,11 @@ def test_a_full_disk_is_said_once_stores_no_half_and_heals(
 
 
 def test_a_clock_that_steps_back_an_hour_loses_and_doubles_nobody(
-    newsroom: Newsroom, new_office: Callable[..., Office], sink: MailSink, clock: StandingClock, say: Say
+    newsroom: Newsroom,
+    new_office: Callable[..., Office],
+    sink: MailSink,
+    clock: StandingClock,
+    say: Say,
 ) -> None:
     office = new_office()
     newsroom.subscribe_many(500)
@@ -107,7 +123,11 @@ def test_a_clock_that_steps_back_an_hour_loses_and_doubles_nobody(
     release_expired(office.db)
     newsroom.post(title="Posted after the step")
     office.run()
-    told = Counter(delivery.alert_id for delivery in office.deliveries() if delivery.state is DeliveryState.SENT)
+    told = Counter(
+        delivery.alert_id
+        for delivery in office.deliveries()
+        if delivery.state is DeliveryState.SENT
+    )
     assert told[2] == 500  # what is new goes out at once ...
     clock.forward(hours=1)
     release_expired(office.db)
@@ -150,7 +170,9 @@ def test_a_lease_that_runs_out_in_mid_send_doubles_a_mail_or_a_webhook_once_and_
         pass
     with mail_sink() as second:
         other = new_office(second.url)
-        sending = threading.Thread(target=lambda: (slow.mail.send_pass(), slow.mail.close_connection()))
+        sending = threading.Thread(
+            target=lambda: (slow.mail.send_pass(), slow.mail.close_connection())
+        )
         sending.start()
         assert eventually(lambda: len(sink.arrived) == 6)
         stand_still()
@@ -159,8 +181,13 @@ def test_a_lease_that_runs_out_in_mid_send_doubles_a_mail_or_a_webhook_once_and_
         sending.join()
         slow.send()
         came = [*sink.arrived, *second.arrived]
-    uids = {recipient: delivery.uid for (recipient, *_), delivery in zip(slow.ledger(), slow.deliveries(), strict=True)}
-    heard = Counter({"/": "phones", "/program": "program"}[request.path] for request, _ in httpserver.log)
+    uids = {
+        recipient: delivery.uid
+        for (recipient, *_), delivery in zip(slow.ledger(), slow.deliveries(), strict=True)
+    }
+    heard = Counter(
+        {"/": "phones", "/program": "program"}[request.path] for request, _ in httpserver.log
+    )
     found = reckon(newsroom.db, [*came, *((name, uids[name]) for name in heard.elements())])
     say("a lease runs out while a mail, a webhook and a push message are sent", found)
     assert heard == {"phones": 1, "program": 2}
@@ -212,8 +239,15 @@ def test_leaving_stopping_and_retracting_in_mid_drain_tell_nobody_who_should_not
         resume_alert(live.db, SYSTEM, 1)
         assert eventually(lambda: at_rest(live, 2), MINUTES)
     found = reckon(live.db, sink.arrived)
-    told, withdrawn = addresses(live.db, 1, DeliveryState.SENT), addresses(live.db, 2, DeliveryState.SENT)
-    say(f"stopped at 2,001 of 20,000 ({told_when_stopped} told), retracted at 3,001 ({len(told)} told, {len(withdrawn)} hear of it)", found)
+    told, withdrawn = (
+        addresses(live.db, 1, DeliveryState.SENT),
+        addresses(live.db, 2, DeliveryState.SENT),
+    )
+    say(
+        f"stopped at 2,001 of 20,000 ({told_when_stopped} told), retracted at 3,001 ({len(told)}"
+        f" told, {len(withdrawn)} hear of it)",
+        found,
+    )
     assert told_when_stopped <= 2_001 + 1_500  # a stop acts within a quarter of a second
     assert withdrawn == told - leaving
     assert told - {address for address, _ in sink.arrived[:3_001]} <= still_in_hand
@@ -224,7 +258,12 @@ def test_leaving_stopping_and_retracting_in_mid_drain_tell_nobody_who_should_not
 
 @one_database
 def test_an_older_copy_that_is_put_back_is_held_until_a_person_lets_it_go(
-    live: Newsroom, keys: Keys, sink: MailSink, tmp_path: Path, caplog: pytest.LogCaptureFixture, say: Say
+    live: Newsroom,
+    keys: Keys,
+    sink: MailSink,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    say: Say,
 ) -> None:
     live.subscribe_many(300)
     copy = tmp_path / "copy.sqlite3"
@@ -240,7 +279,8 @@ def test_an_older_copy_that_is_put_back_is_held_until_a_person_lets_it_go(
         assert eventually(lambda: states(live) == {DeliveryState.SENT: 300})
     room = Newsroom(open_database(f"sqlite:///{copy}"))
     after_the_copy = states(room)[DeliveryState.CLAIMED] + states(room)[DeliveryState.QUEUED]
-    assert abs(after_the_copy - 200) <= CONNECTIONS  # each connection may have had one more on its way
+    # each connection may have had one more on its way
+    assert abs(after_the_copy - 200) <= CONNECTIONS
     with working(room.db, keys, mail_url=sink.url):
         assert eventually(lambda: "held until `storywire resume`" in caplog.text)
         room.post(title="Posted while it was held")

@@ -41,10 +41,16 @@ def bodies(httpserver: HTTPServer) -> list[str]:
 
 def sent(office: Office) -> list[int | None]:
     """Of those sent, inside which message."""
-    return [delivery.folded_into for delivery in office.deliveries() if delivery.state is DeliveryState.SENT]
+    return [
+        delivery.folded_into
+        for delivery in office.deliveries()
+        if delivery.state is DeliveryState.SENT
+    ]
 
 
-def test_more_than_five_are_told_in_one_message(newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer) -> None:
+def test_more_than_five_are_told_in_one_message(
+    newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer
+) -> None:
     posted(newsroom, office, FOLD_ABOVE + 1)
     office.send()
     assert len(httpserver.log) == 1
@@ -54,7 +60,9 @@ def test_more_than_five_are_told_in_one_message(newsroom: Newsroom, office: Offi
 
 
 @one_database
-def test_five_are_told_one_by_one(newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer, clock: StandingClock) -> None:
+def test_five_are_told_one_by_one(
+    newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer, clock: StandingClock
+) -> None:
     posted(newsroom, office, FOLD_ABOVE)
     for expected in (1, 2):  # at the pace of the service
         office.send()
@@ -65,7 +73,12 @@ def test_five_are_told_one_by_one(newsroom: Newsroom, office: Office, room: str,
 
 @one_database
 def test_what_is_too_much_for_one_message_goes_into_the_next(
-    newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer, clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+    newsroom: Newsroom,
+    office: Office,
+    room: str,
+    httpserver: HTTPServer,
+    clock: StandingClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(merging, "MOST", 7)
     posted(newsroom, office, 14)
@@ -77,7 +90,9 @@ def test_what_is_too_much_for_one_message_goes_into_the_next(
 
 
 @one_database
-def test_what_was_superseded_or_retracted_is_left_out_first(newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer) -> None:
+def test_what_was_superseded_or_retracted_is_left_out_first(
+    newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer
+) -> None:
     first = newsroom.post(title="Told before")
     office.run()
     pause_sending(office.db, SYSTEM)
@@ -92,12 +107,18 @@ def test_what_was_superseded_or_retracted_is_left_out_first(newsroom: Newsroom, 
     office.send()
     [_, body] = bodies(httpserver)
     lines = [line for line in body.splitlines() if line.startswith("• ")]
-    assert lines == [*[f"• News {n}" for n in range(2, 8)], "• Correction: Told better", "• News 0, corrected"]
+    assert lines == [
+        *[f"• News {n}" for n in range(2, 8)],
+        "• Correction: Told better",
+        "• News 0, corrected",
+    ]
     assert body.startswith("8 updates: The floods\n")
 
 
 @one_database
-def test_programs_are_told_each_by_itself(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+def test_programs_are_told_each_by_itself(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     office.channel("program", hook)
     posted(newsroom, office, 8)
@@ -114,7 +135,9 @@ def test_a_folded_message_that_fails_is_tried_again_as_one_with_what_came_since(
     httpserver.expect_request("/").respond_with_data("ok")
     posted(newsroom, office, 6)
     office.send()
-    assert {(d.state, d.attempts, d.folded_into) for d in office.deliveries()} == {(DeliveryState.QUEUED, 1, None)}
+    assert {(d.state, d.attempts, d.folded_into) for d in office.deliveries()} == {
+        (DeliveryState.QUEUED, 1, None)
+    }
     assert len({d.due_at for d in office.deliveries()}) == 1
     clock.forward(seconds=31)
     posted(newsroom, office, 1)
@@ -132,7 +155,9 @@ def begun(office: Office) -> Begun:
     return started
 
 
-def test_a_crash_leaves_all_that_one_message_told_unknown(newsroom: Newsroom, office: Office, room: str) -> None:
+def test_a_crash_leaves_all_that_one_message_told_unknown(
+    newsroom: Newsroom, office: Office, room: str
+) -> None:
     posted(newsroom, office, 7)
     assert len(begun(office).messages) == 7
     assert all(delivery.started_at for delivery in office.deliveries())
@@ -142,7 +167,11 @@ def test_a_crash_leaves_all_that_one_message_told_unknown(newsroom: Newsroom, of
 
 @one_database
 def test_where_doubles_are_dropped_the_same_are_told_together_once_more(
-    newsroom: Newsroom, office: Office, room: str, monkeypatch: pytest.MonkeyPatch, clock: StandingClock
+    newsroom: Newsroom,
+    office: Office,
+    room: str,
+    monkeypatch: pytest.MonkeyPatch,
+    clock: StandingClock,
 ) -> None:
     monkeypatch.setitem(SERVICES, "ntfy", replace(SERVICES["ntfy"], retry_unknown=True))
     posted(newsroom, office, 6)
@@ -157,13 +186,19 @@ def test_where_doubles_are_dropped_the_same_are_told_together_once_more(
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
-def test_looking_for_what_else_is_owed_costs_the_same_however_much_was_told(newsroom: Newsroom, office: Office, room: str) -> None:
+def test_looking_for_what_else_is_owed_costs_the_same_however_much_was_told(
+    newsroom: Newsroom, office: Office, room: str
+) -> None:
     posted(newsroom, office, 1)
     found = claim(office.db, Lane.URGENT, 1)
     assert found is not None
     with office.db.read() as tx:
-        query = _owed(found.messages[0]).compile(tx.get_bind(), compile_kwargs={"literal_binds": True})
-        plan = "\n".join(row[-1] for row in tx.execute(text(f"EXPLAIN QUERY PLAN {query}".replace(":", "\\:"))))
+        query = _owed(found.messages[0]).compile(
+            tx.get_bind(), compile_kwargs={"literal_binds": True}
+        )
+        plan = "\n".join(
+            row[-1] for row in tx.execute(text(f"EXPLAIN QUERY PLAN {query}".replace(":", "\\:")))
+        )
     assert "ix_delivery_chat_owed" in plan
 
 

@@ -51,11 +51,15 @@ def test_an_alert_above_the_limit_sends_nothing_until_it_is_let_go_and_then_once
     resume_alert(office.db, SYSTEM, alert_id)
     office.run()
     office.run()
-    assert [mail["Subject"] for mail in inbox.mails[2:]] == ["Second"] * 2, "however long it waited, nothing holds it any more"
+    assert [mail["Subject"] for mail in inbox.mails[2:]] == ["Second"] * 2, (
+        "however long it waited, nothing holds it any more"
+    )
     assert on_desk(newsroom) == []
 
 
-def test_the_limit_is_a_storys_own_and_counts_what_was_let_out(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
+def test_the_limit_is_a_storys_own_and_counts_what_was_let_out(
+    newsroom: Newsroom, office: Office, clock: StandingClock
+) -> None:
     newsroom.agree(most_alerts=2)
     newsroom.stream("budget")
     for title in "abc":
@@ -79,7 +83,9 @@ def test_a_dropped_alert_goes_to_nobody(newsroom: Newsroom, office: Office, inbo
     assert ([mail["Subject"] for mail in inbox.mails], on_desk(newsroom)) == (["First"] * 2, [])
 
 
-def test_a_change_of_what_is_breaking_waits_for_another_editor(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_change_of_what_is_breaking_waits_for_another_editor(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     entry = newsroom.post(importance=Importance.BREAKING)
     office.run()
     newsroom.agree(second_editor=True)
@@ -116,7 +122,14 @@ def test_an_alert_that_is_owed_still_does_not_tell_what_was_made_breaking_by_one
     elif stage == "stopped":
         stop_alert(office.db, newsroom.actor, alert_id)
         office.run()
-    revise(office.db, newsroom.actor, entry.uid, entry.version, EntryText("It broke", importance=Importance.BREAKING), Change(kind))
+    revise(
+        office.db,
+        newsroom.actor,
+        entry.uid,
+        entry.version,
+        EntryText("It broke", importance=Importance.BREAKING),
+        Change(kind),
+    )
     office.run()
     with pytest.raises(Forbidden, match="second editor"):
         resume_alert(office.db, newsroom.actor, alert_id)
@@ -126,7 +139,9 @@ def test_an_alert_that_is_owed_still_does_not_tell_what_was_made_breaking_by_one
         if one["waits_for"]:
             resume_alert(office.db, other, one["id"])
     office.run()
-    assert [mail["Subject"] for mail in inbox.mails[before:]] == ["Breaking: It broke"] * 2, "each reader is told once"
+    assert [mail["Subject"] for mail in inbox.mails[before:]] == ["Breaking: It broke"] * 2, (
+        "each reader is told once"
+    )
     assert all(one["queued"] == 0 for one in sums_of(newsroom))
 
 
@@ -134,7 +149,14 @@ def test_what_was_told_to_all_waits_for_nobody(newsroom: Newsroom, office: Offic
     newsroom.agree(second_editor=True)
     entry = newsroom.post(title="Harmless")
     office.run()
-    revise(office.db, newsroom.actor, entry.uid, entry.version, EntryText("It broke", importance=Importance.BREAKING), Change())
+    revise(
+        office.db,
+        newsroom.actor,
+        entry.uid,
+        entry.version,
+        EntryText("It broke", importance=Importance.BREAKING),
+        Change(),
+    )
     assert on_desk(newsroom) == []
     (told,) = sums_of(newsroom)
     with pytest.raises(Forbidden, match="second editor"):
@@ -142,15 +164,31 @@ def test_what_was_told_to_all_waits_for_nobody(newsroom: Newsroom, office: Offic
     assert retry_alert(office.db, newsroom.account(Role.EDITOR), told["id"]) == 0
 
 
-def test_who_changed_it_last_does_not_let_its_alert_go_but_its_maker_does(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_who_changed_it_last_does_not_let_its_alert_go_but_its_maker_does(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     entry = newsroom.post(importance=Importance.BREAKING)
     office.run()
     newsroom.agree(second_editor=True)
     other = newsroom.account(Role.EDITOR)
-    revise(office.db, other, entry.uid, entry.version, EntryText("One", importance=Importance.BREAKING), Change(RevisionKind.UPDATE))
+    revise(
+        office.db,
+        other,
+        entry.uid,
+        entry.version,
+        EntryText("One", importance=Importance.BREAKING),
+        Change(RevisionKind.UPDATE),
+    )
     (alert_id,) = on_desk(newsroom)
     changed = newsroom.entry(entry.uid)
-    revise(office.db, newsroom.actor, entry.uid, changed.version, EntryText("Two", importance=Importance.BREAKING), Change())
+    revise(
+        office.db,
+        newsroom.actor,
+        entry.uid,
+        changed.version,
+        EntryText("Two", importance=Importance.BREAKING),
+        Change(),
+    )
     with pytest.raises(Forbidden):
         resume_alert(office.db, newsroom.actor, alert_id)
     resume_alert(office.db, other, alert_id)
@@ -173,7 +211,9 @@ def test_of_several_alerts_of_an_entry_that_waited_each_reader_gets_the_last_as_
     office.revise(entry, "Six metres")
     assert len(on_desk(newsroom)) == 2
     resume_alert(office.db, SYSTEM, on_desk(newsroom)[1])
-    assert on_desk(newsroom) == [], "what went before goes with it, for those who want no corrections"
+    assert on_desk(newsroom) == [], (
+        "what went before goes with it, for those who want no corrections"
+    )
     office.run()
     assert [mail["Subject"] for mail in inbox.mails[2:]] == ["Six metres"] * 2
     assert lines(office.ledger())[1::3] == [f"{reader} sent" for reader in READERS]
@@ -196,7 +236,9 @@ def test_what_waits_of_a_withdrawn_entry_is_dropped_and_the_withdrawal_told_to_t
         assert tx.get_one(Alert, alert_id).stopped_at is not None
 
 
-def test_an_alert_on_the_desk_keeps_no_worker_busy_and_holds_nothing(newsroom: Newsroom, office: Office, clock: StandingClock) -> None:
+def test_an_alert_on_the_desk_keeps_no_worker_busy_and_holds_nothing(
+    newsroom: Newsroom, office: Office, clock: StandingClock
+) -> None:
     newsroom.agree(most_alerts=1)
     watch(office.db, BASE_URL, starting=True)
     newsroom.post(title="First")
@@ -206,7 +248,9 @@ def test_an_alert_on_the_desk_keeps_no_worker_busy_and_holds_nothing(newsroom: N
     with newsroom.db.read() as tx:
         assert waiting(tx).finding == 0
         assert alert_sums(tx, 1)[0]["waits_for"] == "most"
-    assert expand_all(office.db, go_on=lambda: True, ring=lambda lane: rings.append(lane.value)) == 0
+    assert (
+        expand_all(office.db, go_on=lambda: True, ring=lambda lane: rings.append(lane.value)) == 0
+    )
     clock.forward(hours=2)
     assert watch(office.db, BASE_URL) is None
     with newsroom.db.read() as tx:

@@ -28,7 +28,8 @@ WHOLE = [
     "நி",
 ]
 SCRIPTS = (
-    'abc xyz, "q" <t> (c) [b] \\ ; : . @ =?=_ äöüß éàç ŁŻść Ελλη Київ Москва עברית العربية فارسی हिन्दी বাংলা தமிழ் ไทย 漢字 かな 한국어 😀'
+    'abc xyz, "q" <t> (c) [b] \\ ; : . @ =?=_ äöüß éàç ŁŻść Ελλη Київ Москва עברית العربية فارسی'
+    " हिन्दी বাংলা தமிழ் ไทย 漢字 かな 한국어 😀"
 )
 BIDI = "\u202a\u202e\u202c\u2066\u2069\u200f"
 titles = st.lists(
@@ -46,12 +47,19 @@ titles = st.lists(
 def shown(text: str) -> str:
     """What of a title is to arrive: on one line, and nothing that turns what stands behind it."""
     text = re.sub("[ \u2028\u2029]+", " ", text)
-    kept = "".join(c for c in text if unicodedata.bidirectional(c) not in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+    kept = "".join(
+        c
+        for c in text
+        if unicodedata.bidirectional(c)
+        not in {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    )
     return re.sub(" +", " ", kept).strip(" ")
 
 
 def must_hold(header: str) -> None:
-    """The limits of RFC 5322 section 2.1.1 and RFC 2047 section 2, and no character parted between two words."""
+    """The limits of RFC 5322 section 2.1.1 and RFC 2047 section 2, and no character parted between
+    two words.
+    """
     assert header.isascii()
     words = []
     for line in header.split("\r\n"):
@@ -61,10 +69,11 @@ def must_hold(header: str) -> None:
         assert all(len(word) <= 75 for word in found)
         assert not found or len(line) <= 76
         words += found
-    texts = [str(make_header(decode_header(word))) for word in words]  # each by itself is whole UTF-8
-    assert sum(len(list(clusters(text))) for text in texts) == len(list(clusters("".join(texts)))) or any(
-        len(cluster.encode()) > 20 for cluster in clusters("".join(texts))
-    )
+    # each by itself is whole UTF-8
+    texts = [str(make_header(decode_header(word))) for word in words]
+    assert sum(len(list(clusters(text))) for text in texts) == len(
+        list(clusters("".join(texts)))
+    ) or any(len(cluster.encode()) > 20 for cluster in clusters("".join(texts)))
 
 
 @settings(max_examples=150)
@@ -89,7 +98,11 @@ def test_any_name_arrives_as_written_and_is_never_taken_for_an_address(name: str
     # Within a name Python keeps a space between encoded words, against RFC 2047 section 6.2.
     assert modern.display_name.replace(" ", "") == shown(name).replace(" ", "")
     assert modern.addr_spec == "news@example.org"
-    legacy = email.message_from_string(raw, policy=policy.compat32)["From"].replace("\r\n", "").replace("\n", "")
+    legacy = (
+        email.message_from_string(raw, policy=policy.compat32)["From"]
+        .replace("\r\n", "")
+        .replace("\n", "")
+    )
     read, address = parseaddr(legacy)
     assert (str(make_header(decode_header(read))), address) == (shown(name), "news@example.org")
 
@@ -106,7 +119,9 @@ def test_no_line_of_a_mail_is_longer_than_mail_may_be(title: str, text: str, tok
         unsubscribe_url="https://news.example.org/" + "p" * 400 + "/u/{token}",
         unsubscribe_mailto="leave@example.org?subject={token}",
     )
-    mail = render(batch, f'"{"N" * 60}" <news@example.org>').fill(MailJob("u" * 32, "a@example.org", token), "a@example.org")
+    mail = render(batch, f'"{"N" * 60}" <news@example.org>').fill(
+        MailJob("u" * 32, "a@example.org", token), "a@example.org"
+    )
     assert mail.isascii()
     head, body = mail.split(b"\r\n\r\n", 1)
     assert max(map(len, head.split(b"\r\n"))) <= 998

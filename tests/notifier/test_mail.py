@@ -73,22 +73,34 @@ def ledger() -> Ledger:
     return Ledger()
 
 
-def test_a_batch_reaches_each_reader_with_a_token_of_their_own(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_batch_reaches_each_reader_with_a_token_of_their_own(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     outcomes = ledger.send(mailer, job("ann", "aaa.AAA-1"), job("bo", "bbb_BBB~2"))
 
     assert outcomes == [Sent("250 2.0.0 stored"), Sent("250 2.0.0 stored")]
     assert inbox.addresses == ["ann@example.net", "bo@example.net"]
-    for mail, name, token in zip(inbox.mails, ("ann", "bo"), ("aaa.AAA-1", "bbb_BBB~2"), strict=True):
+    for mail, name, token in zip(
+        inbox.mails, ("ann", "bo"), ("aaa.AAA-1", "bbb_BBB~2"), strict=True
+    ):
         assert mail["To"] == f"{name}@example.net"
         assert mail["Message-ID"] == f"<uid-{name}@example.org>"
         text, html = parts(mail)
-        assert text == f"Rain.\n\nRead on: https://news.example.org/streams/storm\nStop: https://news.example.org/u/{token}\n"
+        assert (
+            text
+            == f"Rain.\n\nRead on: https://news.example.org/streams/storm\nStop: https://news.example.org/u/{token}\n"
+        )
         assert f'<a href="https://news.example.org/u/{token}">stop</a>' in html
-        assert mail["List-Unsubscribe"] == f"<https://news.example.org/u/{token}>, <mailto:stop@example.org?subject={token}>"
+        assert (
+            mail["List-Unsubscribe"]
+            == f"<https://news.example.org/u/{token}>, <mailto:stop@example.org?subject={token}>"
+        )
     assert len(inbox.sessions) == 1
 
 
-def test_the_headers_are_those_that_readers_and_servers_look_for(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_the_headers_are_those_that_readers_and_servers_look_for(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     ledger.send(mailer, job())
 
     mail = inbox.mails[0]
@@ -100,23 +112,47 @@ def test_the_headers_are_those_that_readers_and_servers_look_for(mailer: Mailer,
     assert mail["References"] == "<stream-storm@example.org> <entry-1@example.org>"
     assert mail["Auto-Submitted"] == "auto-generated"
     assert abs((mail["Date"].datetime - datetime.now(UTC)).total_seconds()) < 60
-    for name in ("Message-ID", "Subject", "From", "To", "Date", "MIME-Version", "Content-Type", "List-Unsubscribe"):
+    for name in (
+        "Message-ID",
+        "Subject",
+        "From",
+        "To",
+        "Date",
+        "MIME-Version",
+        "Content-Type",
+        "List-Unsubscribe",
+    ):
         assert len(mail.get_all(name)) == 1, name
     assert inbox.envelopes[0].mail_from == "news@example.org"
     assert max(len(line) for line in inbox.envelopes[0].content.splitlines()) <= 100
 
 
-def test_a_mailbox_that_several_people_read_is_promised_no_one_click(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_mailbox_that_several_people_read_is_promised_no_one_click(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     ledger.send(mailer, replace(job(), one_click=False))
-    assert inbox.mails[0]["List-Unsubscribe"] is not None and inbox.mails[0]["List-Unsubscribe-Post"] is None
+    assert (
+        inbox.mails[0]["List-Unsubscribe"] is not None
+        and inbox.mails[0]["List-Unsubscribe-Post"] is None
+    )
 
 
-def test_a_notice_that_nobody_subscribed_to_has_no_list_headers(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_notice_that_nobody_subscribed_to_has_no_list_headers(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     ledger.send(mailer, job(), list_id="", unsubscribe_url="", unsubscribe_mailto="", references=())
-    assert not {"List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "References", "In-Reply-To"} & set(inbox.mails[0].keys())
+    assert not {
+        "List-Id",
+        "List-Unsubscribe",
+        "List-Unsubscribe-Post",
+        "References",
+        "In-Reply-To",
+    } & set(inbox.mails[0].keys())
 
 
-def test_a_second_try_carries_the_same_message_id(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_second_try_carries_the_same_message_id(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     inbox.replies["data"] = [DROP]
     ledger.send(mailer, job())
     ledger.send(mailer, job())
@@ -126,14 +162,26 @@ def test_a_second_try_carries_the_same_message_id(mailer: Mailer, inbox: Inbox, 
 @settings(max_examples=60)
 @given(padding=st.integers(0, 160), token=st.text("abcXYZ019._~-", min_size=1, max_size=200))
 def test_a_token_survives_wherever_quoted_printable_wraps(padding: int, token: str) -> None:
-    form = render(batch(text="ö" * padding + "{token}" + "é" * 40 + "\n", html="x" * padding + "{token}{token}"), FROM)
+    form = render(
+        batch(
+            text="ö" * padding + "{token}" + "é" * 40 + "\n", html="x" * padding + "{token}{token}"
+        ),
+        FROM,
+    )
     raw = form.fill(MailJob("u", "a@example.org", token), "a@example.org")
-    assert parts(read(raw)) == ("ö" * padding + token + "é" * 40 + "\n", "x" * padding + token * 2 + "\n")
+    assert parts(read(raw)) == (
+        "ö" * padding + token + "é" * 40 + "\n",
+        "x" * padding + token * 2 + "\n",
+    )
     assert MARK.encode() not in raw
     assert max(len(line) for line in raw.partition(b"\r\n\r\n")[2].split(b"\r\n")) <= 76
 
 
-@given(subject=st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=300).filter(lambda text: text.strip(" ")))
+@given(
+    subject=st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=300).filter(
+        lambda text: text.strip(" ")
+    )
+)
 def test_any_subject_arrives_as_written(subject: str) -> None:
     raw = render(batch(subject=subject), FROM).fill(job(), "a@example.org")
     assert re.search(rb"(?m)^Subject: ", raw)
@@ -142,12 +190,16 @@ def test_any_subject_arrives_as_written(subject: str) -> None:
     assert len(mail.get_all("Subject")) == 1
 
 
-def test_a_line_of_one_dot_does_not_end_the_mail(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_line_of_one_dot_does_not_end_the_mail(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     ledger.send(mailer, job(token="." * 150), text="before\n.\n..\n{token}\nafter\n")
     assert parts(inbox.mails[0])[0] == "before\n.\n..\n" + "." * 150 + "\nafter\n"
 
 
-@pytest.mark.parametrize("field", ["subject", "from_", "list_id", "unsubscribe_url", "unsubscribe_mailto"])
+@pytest.mark.parametrize(
+    "field", ["subject", "from_", "list_id", "unsubscribe_url", "unsubscribe_mailto"]
+)
 @pytest.mark.parametrize("evil", ["a\r\nBcc: all@example.org", "a\nb", "a\rb", "a\x00b"])
 def test_a_line_break_in_a_header_is_refused(field: str, evil: str) -> None:
     with pytest.raises(ValueError, match="header"):
@@ -171,27 +223,35 @@ def test_text_that_is_not_unicode_is_refused() -> None:
         MailJob("uid", "ann@example.net", "a\r\nb"),
     ],
 )
-def test_a_bad_row_is_refused_and_the_next_one_sent(bad: MailJob, mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_bad_row_is_refused_and_the_next_one_sent(
+    bad: MailJob, mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     outcomes = ledger.send(mailer, bad, job("bo"))
     assert isinstance(outcomes[0], Refused)
     assert not outcomes[0].ends_address
     assert inbox.addresses == ["bo@example.net"]
 
 
-def test_an_international_domain_goes_out_as_punycode(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_an_international_domain_goes_out_as_punycode(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     ledger.send(mailer, MailJob("uid", "ann@bücher.example", "t"))
     assert inbox.addresses == ["ann@xn--bcher-kva.example"]
     assert inbox.mails[0]["To"] == "ann@xn--bcher-kva.example"
 
 
-def test_an_international_local_part_goes_out_where_the_server_takes_it(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_an_international_local_part_goes_out_where_the_server_takes_it(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     assert isinstance(ledger.send(mailer, MailJob("uid", "аня@bücher.example", "t"))[0], Sent)
     assert inbox.addresses == ["аня@xn--bcher-kva.example"]
     assert "SMTPUTF8" in inbox.envelopes[0].mail_options
     assert "To: аня@xn--bcher-kva.example\r\n".encode() in inbox.envelopes[0].content
 
 
-def test_an_international_local_part_is_refused_where_the_server_does_not(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_an_international_local_part_is_refused_where_the_server_does_not(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     inbox.SMTP_kwargs["enable_SMTPUTF8"] = False
     outcomes = ledger.send(mailer, MailJob("uid", "аня@example.net", "t"), job("bo"))
     assert isinstance(outcomes[0], Refused)
@@ -240,18 +300,27 @@ def test_an_exception_of_the_ledger_comes_through_apprise(mailer: Mailer, inbox:
     assert inbox.addresses == ["ann@example.net"]
 
 
-def test_an_unknown_recipient_ends_that_address_and_the_rest_is_sent(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_an_unknown_recipient_ends_that_address_and_the_rest_is_sent(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     inbox.replies["rcpt"] = ["550 5.1.1 no such user"]
     refused, sent = ledger.send(mailer, job("gone"), job("bo"))
     assert isinstance(refused, Refused)
     assert refused.ends_address
-    assert (refused.stage, refused.code, refused.enhanced, refused.reason) == ("rcpt", 550, "5.1.1", "550 5.1.1 no such user")
+    assert (refused.stage, refused.code, refused.enhanced, refused.reason) == (
+        "rcpt",
+        550,
+        "5.1.1",
+        "550 5.1.1 no such user",
+    )
     assert isinstance(sent, Sent)
     assert len(inbox.sessions) == 1
 
 
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
-def test_a_reply_of_the_400s_at_any_stage_waits_and_the_rest_is_sent(stage: str, mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_reply_of_the_400s_at_any_stage_waits_and_the_rest_is_sent(
+    stage: str, mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     inbox.replies[stage] = ["451 4.3.0 later"]
     waits, sent = ledger.send(mailer, job("ann"), job("bo"))
     assert isinstance(waits, Unavailable)
@@ -260,7 +329,9 @@ def test_a_reply_of_the_400s_at_any_stage_waits_and_the_rest_is_sent(stage: str,
 
 
 @pytest.mark.parametrize("stage", ["mail", "data"])
-def test_a_final_refusal_of_sender_or_content_fails_the_row(stage: str, mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_final_refusal_of_sender_or_content_fails_the_row(
+    stage: str, mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     inbox.replies[stage] = ["554 5.6.0 not like this"]
     refused, _ = ledger.send(mailer, job("ann"), job("bo"))
     assert isinstance(refused, Refused)
@@ -268,7 +339,9 @@ def test_a_final_refusal_of_sender_or_content_fails_the_row(stage: str, mailer: 
     assert refused.stage == stage
 
 
-def test_after_421_the_next_message_finds_a_new_connection(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_after_421_the_next_message_finds_a_new_connection(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     inbox.replies["rcpt"] = ["421 4.3.2 shutting down"]
     waits, sent = ledger.send(mailer, job("ann"), job("bo"))
     assert isinstance(waits, Unavailable)
@@ -277,7 +350,9 @@ def test_after_421_the_next_message_finds_a_new_connection(mailer: Mailer, inbox
 
 
 @pytest.mark.parametrize("stage", ["rcpt", "mail"])
-def test_a_drop_before_the_message_was_handed_over_is_tried_again_later(stage: str, mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_drop_before_the_message_was_handed_over_is_tried_again_later(
+    stage: str, mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     inbox.replies[stage] = [DROP]
     waits, sent = ledger.send(mailer, job("ann"), job("bo"))
     assert isinstance(waits, Unavailable)
@@ -285,14 +360,19 @@ def test_a_drop_before_the_message_was_handed_over_is_tried_again_later(stage: s
     assert isinstance(sent, Sent)
 
 
-def test_a_drop_after_the_message_was_handed_over_is_unknown(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_drop_after_the_message_was_handed_over_is_unknown(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     inbox.replies["data"] = [DROP]
     unknown, sent = ledger.send(mailer, job("ann"), job("bo"))
     assert isinstance(unknown, Unknown)
     assert isinstance(sent, Sent)
 
 
-@pytest.mark.parametrize(("reply", "means"), [("200 taken", Sent), ("259 taken", Sent), ("taken", Unknown), ("354 go on", Unknown)])
+@pytest.mark.parametrize(
+    ("reply", "means"),
+    [("200 taken", Sent), ("259 taken", Sent), ("taken", Unknown), ("354 go on", Unknown)],
+)
 def test_any_reply_to_a_whole_message_that_is_no_refusal_may_mean_that_it_was_taken(
     reply: str, means: type, mailer: Mailer, inbox: Inbox, ledger: Ledger
 ) -> None:
@@ -302,7 +382,9 @@ def test_any_reply_to_a_whole_message_that_is_no_refusal_may_mean_that_it_was_ta
     assert isinstance(sent, Sent)
 
 
-def test_a_kept_connection_that_died_meanwhile_costs_no_attempt(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_a_kept_connection_that_died_meanwhile_costs_no_attempt(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     ledger.send(mailer, job("ann"))
     inbox.replies["mail"] = [DROP]
     assert isinstance(ledger.send(mailer, job("bo"))[0], Sent)
@@ -316,7 +398,13 @@ def test_a_server_that_takes_several_commands_at_once_gets_them_in_one_packet(
     seen: list[bytes] = []
 
     def talk(connection: socket.socket) -> None:
-        for reply in ("220 hello", "250-hello\r\n250 PIPELINING", f"250 ok\r\n{rcpt}\r\n354 go on", "250 stored", "221 bye"):
+        for reply in (
+            "220 hello",
+            "250-hello\r\n250 PIPELINING",
+            f"250 ok\r\n{rcpt}\r\n354 go on",
+            "250 stored",
+            "221 bye",
+        ):
             connection.sendall(f"{reply}\r\n".encode())
             seen.append(connection.recv(100_000))
 
@@ -331,10 +419,13 @@ def test_a_server_that_takes_several_commands_at_once_gets_them_in_one_packet(
     else:
         assert isinstance(outcome, Refused)
         assert outcome.ends_address
-        assert seen[2] == b".\r\n"  # the server waits for a message nonetheless (RFC 2920), and gets none
+        # the server waits for a message nonetheless (RFC 2920), and gets none
+        assert seen[2] == b".\r\n"
 
 
-def test_two_lost_connections_running_stop_the_batch(mailer: Mailer, inbox: Inbox, ledger: Ledger) -> None:
+def test_two_lost_connections_running_stop_the_batch(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger
+) -> None:
     inbox.replies["rcpt"] = [DROP, DROP, DROP]
     outcomes = ledger.send(mailer, job("ann"), job("bo"), job("cy"))
     assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
@@ -349,8 +440,12 @@ def test_without_a_server_the_first_waits_and_the_rest_is_untried(ledger: Ledger
     assert (outcome.stage, outcome.ours) == ("connect", False)
 
 
-def test_a_greeting_that_turns_us_away_is_ours(bare_server: Callable[..., BareServer], ledger: Ledger) -> None:
-    server = bare_server(lambda connection: connection.sendall(b"554 5.7.1 your address is listed\r\n"))
+def test_a_greeting_that_turns_us_away_is_ours(
+    bare_server: Callable[..., BareServer], ledger: Ledger
+) -> None:
+    server = bare_server(
+        lambda connection: connection.sendall(b"554 5.7.1 your address is listed\r\n")
+    )
     (outcome,) = ledger.send(Mailer(f"smtp://127.0.0.1:{server.port}", FROM), job("ann"), job("bo"))
     assert isinstance(outcome, Unavailable)
     assert (outcome.stage, outcome.code, outcome.ours) == ("connect", 554, True)
@@ -364,24 +459,37 @@ def test_a_server_without_starttls_gets_no_mail_in_clear(inbox: Inbox, ledger: L
     assert inbox.envelopes == []
 
 
-def accept(server: object, session: object, envelope: object, mechanism: str, data: LoginPassword) -> AuthResult:
+def accept(
+    server: object, session: object, envelope: object, mechanism: str, data: LoginPassword
+) -> AuthResult:
     return AuthResult(success=(data.login, data.password) == (b"ann", b"p/w"), handled=False)
 
 
 @pytest.fixture(params=["smtps", "smtp+starttls"])
-def tls_inbox(request: pytest.FixtureRequest, certificate: Certificate) -> Iterator[tuple[str, Inbox]]:
+def tls_inbox(
+    request: pytest.FixtureRequest, certificate: Certificate
+) -> Iterator[tuple[str, Inbox]]:
     """The scheme, and an inbox that talks so and asks for a log-in."""
     if request.param == "smtps":
-        inbox = Inbox(authenticator=accept, ssl_context=certificate.server, auth_require_tls=False)  # it counts STARTTLS alone
+        # it counts STARTTLS alone
+        inbox = Inbox(authenticator=accept, ssl_context=certificate.server, auth_require_tls=False)
     else:
-        inbox = Inbox(authenticator=accept, tls_context=certificate.server, require_starttls=True, auth_required=True)
+        inbox = Inbox(
+            authenticator=accept,
+            tls_context=certificate.server,
+            require_starttls=True,
+            auth_required=True,
+        )
     inbox.start()
     yield request.param, inbox
     inbox.stop()
 
 
 def test_tls_and_log_in_come_before_any_mail(
-    tls_inbox: tuple[str, Inbox], certificate: Certificate, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tls_inbox: tuple[str, Inbox],
+    certificate: Certificate,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scheme, inbox = tls_inbox
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
@@ -393,19 +501,28 @@ def test_tls_and_log_in_come_before_any_mail(
 
 
 def test_a_refused_log_in_is_ours_and_stops_the_batch(
-    tls_inbox: tuple[str, Inbox], certificate: Certificate, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    tls_inbox: tuple[str, Inbox],
+    certificate: Certificate,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     scheme, inbox = tls_inbox
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.path))
-    (outcome,) = ledger.send(Mailer(f"{scheme}://ann:wrong@localhost:{inbox.port}", FROM), job("ann"), job("bo"))
+    (outcome,) = ledger.send(
+        Mailer(f"{scheme}://ann:wrong@localhost:{inbox.port}", FROM), job("ann"), job("bo")
+    )
     assert isinstance(outcome, Unavailable)
     assert (outcome.stage, outcome.code, outcome.ours) == ("connect", 535, True)
     assert "wrong" not in outcome.reason
 
 
-def test_a_certificate_that_nobody_vouches_for_gets_no_mail(tls_inbox: tuple[str, Inbox], ledger: Ledger) -> None:
+def test_a_certificate_that_nobody_vouches_for_gets_no_mail(
+    tls_inbox: tuple[str, Inbox], ledger: Ledger
+) -> None:
     scheme, inbox = tls_inbox
-    (outcome,) = ledger.send(Mailer(f"{scheme}://ann:p%2Fw@localhost:{inbox.port}", FROM), job("ann"), job("bo"))
+    (outcome,) = ledger.send(
+        Mailer(f"{scheme}://ann:p%2Fw@localhost:{inbox.port}", FROM), job("ann"), job("bo")
+    )
     assert isinstance(outcome, Unavailable)
     assert "certificate" in outcome.reason
     assert inbox.envelopes == []
@@ -427,7 +544,9 @@ def test_batches_share_a_connection_until_it_is_used_up_or_idle(
     assert len(inbox.envelopes) == 5
 
 
-def test_plain_smtp_loads_no_certificates(mailer: Mailer, inbox: Inbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_smtp_loads_no_certificates(
+    mailer: Mailer, inbox: Inbox, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def load(*args: object, **kwargs: object) -> ssl.SSLContext:
         raise AssertionError("a TLS context was made for plain SMTP")
 

@@ -29,20 +29,31 @@ from tests.notifier.office import BASE_URL, Office, lines, one_database
 from tests.notifier.test_engine import eventually
 
 
-def test_a_post_is_a_mail_with_a_token_that_works(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_post_is_a_mail_with_a_token_that_works(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe("reader@example.org")
-    entry = newsroom.post(title="River rising", dek="Two metres by noon", body="Go **up**.", byline=("Ann B",))
+    entry = newsroom.post(
+        title="River rising", dek="Two metres by noon", body="Go **up**.", byline=("Ann B",)
+    )
     assert office.run() == 1
     [mail] = inbox.mails
     delivery = office.deliveries()[0]
-    assert (delivery.state, delivery.last_reply, delivery.attempts) == (DeliveryState.SENT, "250 2.0.0 stored", 1)
+    assert (delivery.state, delivery.last_reply, delivery.attempts) == (
+        DeliveryState.SENT,
+        "250 2.0.0 stored",
+        1,
+    )
     assert mail["Subject"] == "River rising"
     assert mail["To"] == "reader@example.org"
     assert mail["From"] == "Courier <news@courier.example>"
     assert mail["Message-ID"] == f"<{delivery.uid}@courier.example>"
     assert mail["List-Id"] == "<floods.news.example.org>"
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert mail["References"].split() == [f"<stream-{entry.stream.uid}@courier.example>", f"<entry-{entry.uid}@courier.example>"]
+    assert mail["References"].split() == [
+        f"<stream-{entry.stream.uid}@courier.example>",
+        f"<entry-{entry.uid}@courier.example>",
+    ]
     link = re.fullmatch(rf"<{re.escape(BASE_URL)}/u/(.+)>", mail["List-Unsubscribe"])
     assert link is not None
     token = read_leave_token(office.keys, link[1])
@@ -58,7 +69,9 @@ def test_a_post_is_a_mail_with_a_token_that_works(newsroom: Newsroom, office: Of
 
 
 @one_database
-def test_each_reader_gets_an_own_token_and_message_id(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_each_reader_gets_an_own_token_and_message_id(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe(*[f"reader{n}@example.org" for n in range(25)])
     newsroom.post()
     assert office.run() == 25
@@ -80,7 +93,9 @@ def test_a_mail_says_why_one_gets_it(newsroom: Newsroom, office: Office, inbox: 
 
 
 @one_database
-def test_a_mail_tells_the_entry_as_it_stands_when_it_is_sent(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_mail_tells_the_entry_as_it_stands_when_it_is_sent(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe("one@example.org")
     entry = newsroom.post(title="Rivr rising")
     office.expand()
@@ -96,7 +111,9 @@ def test_a_correction_is_new_to_who_was_never_told_and_a_correction_to_the_rest(
     entry = newsroom.post(title="Dyke gives way", importance=Importance.BREAKING)
     office.expand()
     with newsroom.db.begin() as tx:
-        waits = update(Delivery).where(Delivery.recipient_id == office.recipient("waits@example.org").id)
+        waits = update(Delivery).where(
+            Delivery.recipient_id == office.recipient("waits@example.org").id
+        )
         tx.execute(waits.values(due_at=clock.now + timedelta(hours=1)))
     office.send()
     office.revise(entry, "Dyke holds", note="It never broke.")
@@ -111,30 +128,44 @@ def test_a_correction_is_new_to_who_was_never_told_and_a_correction_to_the_rest(
     assert "It never broke." not in said["Dyke holds"]
 
 
-def test_a_retraction_is_told_to_those_told_and_to_nobody_else(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_retraction_is_told_to_those_told_and_to_nobody_else(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe("told@example.org", "waits@example.org")
     entry = newsroom.post(title="Dyke gives way", dek="Leave at once")
     office.expand()
     found = claim(office.db, Lane.BULK, 1)
     assert found is not None
     with closing(Settler(office.db)) as settler:
-        settler.settle(found.messages[0], found.lease.token, Sent("250 ok"), max_age=timedelta(hours=24))
+        settler.settle(
+            found.messages[0], found.lease.token, Sent("250 ok"), max_age=timedelta(hours=24)
+        )
     office.retract(entry, "There was no such report.")
     office.run()
     [mail] = inbox.mails
     assert (mail["To"], mail["Subject"]) == ("told@example.org", "Withdrawn: Dyke gives way")
     assert "There was no such report." in mail.as_string()
     assert "Leave at once" not in mail.as_string()
-    assert lines(office.ledger()) == ["told@example.org sent", "told@example.org sent", "waits@example.org skipped retracted"]
+    assert lines(office.ledger()) == [
+        "told@example.org sent",
+        "told@example.org sent",
+        "waits@example.org skipped retracted",
+    ]
 
 
-def test_a_451_is_tried_again_later(newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock) -> None:
+def test_a_451_is_tried_again_later(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
     office.subscribe("one@example.org")
     newsroom.post()
     inbox.replies["rcpt"] = ["451 4.7.1 greylisted"]
     office.run()
     waiting = office.deliveries()[0]
-    assert (waiting.state, waiting.last_reply, waiting.attempts) == (DeliveryState.QUEUED, "451 4.7.1 greylisted", 1)
+    assert (waiting.state, waiting.last_reply, waiting.attempts) == (
+        DeliveryState.QUEUED,
+        "451 4.7.1 greylisted",
+        1,
+    )
     assert clock.now <= waiting.due_at <= clock.now + timedelta(seconds=30)
     assert inbox.mails == []
     clock.forward(seconds=30)
@@ -161,7 +192,9 @@ def test_a_message_that_cannot_be_sent_for_a_day_is_given_up_with_the_remotes_wo
     assert last.attempts == 100 - len(inbox.replies["rcpt"])
 
 
-def test_an_unknown_recipient_is_suppressed_and_never_tried_again(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_an_unknown_recipient_is_suppressed_and_never_tried_again(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe("gone@example.org", "here@example.org")
     newsroom.post()
     inbox.replies["rcpt"] = ["550 5.1.1 no such user"]
@@ -174,7 +207,9 @@ def test_an_unknown_recipient_is_suppressed_and_never_tried_again(newsroom: News
     assert inbox.addresses == ["here@example.org", "here@example.org"]
 
 
-def test_while_the_mail_server_is_away_nothing_is_used_up_and_nothing_spins(newsroom: Newsroom, keys: Keys, clock: StandingClock) -> None:
+def test_while_the_mail_server_is_away_nothing_is_used_up_and_nothing_spins(
+    newsroom: Newsroom, keys: Keys, clock: StandingClock
+) -> None:
     before, after = Inbox(), Inbox()
     before.start()
     office, after.port = Office(newsroom.db, keys, before.url), before.port
@@ -184,7 +219,9 @@ def test_while_the_mail_server_is_away_nothing_is_used_up_and_nothing_spins(news
     office.expand()
     assert office.mail.send_pass() == 3
     assert office.mail.send_pass() == 0
-    assert {(delivery.state, delivery.attempts) for delivery in office.deliveries()} == {(DeliveryState.QUEUED, 0)}
+    assert {(delivery.state, delivery.attempts) for delivery in office.deliveries()} == {
+        (DeliveryState.QUEUED, 0)
+    }
     with newsroom.db.read() as tx:
         held = tx.get_one(Pause, MAIL)
         assert (held.failures, held.until) == (1, clock.now + timedelta(seconds=5))
@@ -198,14 +235,18 @@ def test_while_the_mail_server_is_away_nothing_is_used_up_and_nothing_spins(news
     office.send()
     office.close()
     after.stop()
-    assert {(delivery.state, delivery.attempts) for delivery in office.deliveries()} == {(DeliveryState.SENT, 1)}
+    assert {(delivery.state, delivery.attempts) for delivery in office.deliveries()} == {
+        (DeliveryState.SENT, 1)
+    }
     assert len(after.mails) == 3
     with newsroom.db.read() as tx:
         assert tx.get(Pause, MAIL) is None
 
 
 @one_database
-def test_a_server_that_drops_every_connection_pauses_mail(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_server_that_drops_every_connection_pauses_mail(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
     newsroom.post()
     office.expand()
@@ -221,16 +262,35 @@ def test_a_server_that_drops_every_connection_pauses_mail(newsroom: Newsroom, of
 @one_database
 @pytest.mark.parametrize(
     ("stage", "reply", "state"),
-    [("mail", "550 5.7.1 your address is blocked", "queued"), ("data", "554 we want none of it", "failed")],
+    [
+        ("mail", "550 5.7.1 your address is blocked", "queued"),
+        ("data", "554 we want none of it", "failed"),
+    ],
 )
 def test_three_refusals_running_because_of_us_pause_mail_until_one_gets_through(
-    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, stage: str, reply: str, state: str
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    clock: StandingClock,
+    stage: str,
+    reply: str,
+    state: str,
 ) -> None:
     office.subscribe(*[f"reader{n}@example.org" for n in range(9)])
     newsroom.post()
     inbox.replies[stage] = [reply, reply, None, reply, reply, reply]  # type: ignore[list-item]
     office.run()
-    assert [row[1] for row in office.ledger()] == [state, state, "sent", state, state, state, "queued", "queued", "queued"]
+    assert [row[1] for row in office.ledger()] == [
+        state,
+        state,
+        "sent",
+        state,
+        state,
+        state,
+        "queued",
+        "queued",
+        "queued",
+    ]
     assert inbox.replies[stage] == []  # the last three were not tried
     with newsroom.db.read() as tx:
         assert tx.get_one(Pause, MAIL).reason == f"The mail server refuses our mail: {reply}"
@@ -241,7 +301,9 @@ def test_three_refusals_running_because_of_us_pause_mail_until_one_gets_through(
     assert office.mail.send_pass() == 0  # the probe fared no better: twice as long
     clock.forward(hours=1)
     office.send()
-    assert Counter(row[1] for row in office.ledger()) == ({"sent": 9} if state == "queued" else {"failed": 6, "sent": 3})
+    assert Counter(row[1] for row in office.ledger()) == (
+        {"sent": 9} if state == "queued" else {"failed": 6, "sent": 3}
+    )
 
 
 @one_database
@@ -288,7 +350,8 @@ def test_a_worker_whose_rows_another_has_taken_stops_at_once(
     office.expand()
 
     def another_takes_over(index: int) -> None:
-        if index == 1:  # the second message is on its way, and this process was stopped for two minutes
+        # the second message is on its way, and this process was stopped for two minutes
+        if index == 1:
             clock.forward(minutes=2)
             assert release_expired(office.db) == 4
             assert claim(office.db, Lane.BULK, 3) is not None
@@ -310,23 +373,33 @@ def test_a_worker_that_lost_its_lease_sends_nothing_more(
     monkeypatch.setattr(Lease, "held", lambda self: len(inbox.mails) < 2)
     office.mail.send_pass()
     assert len(inbox.mails) == 2
-    assert [delivery.state for delivery in office.deliveries()] == [DeliveryState.SENT] * 2 + [DeliveryState.QUEUED] * 3
+    assert [delivery.state for delivery in office.deliveries()] == [DeliveryState.SENT] * 2 + [
+        DeliveryState.QUEUED
+    ] * 3
 
 
 @one_database
-def test_a_worker_that_is_asked_to_stop_gives_the_rest_back(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_worker_that_is_asked_to_stop_gives_the_rest_back(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
     newsroom.post()
     office.expand()
     inbox.on_data = lambda index: index == 1 and office.stop.set()
     office.mail.send_pass()
-    assert [delivery.state for delivery in office.deliveries()] == [DeliveryState.SENT] * 2 + [DeliveryState.QUEUED] * 3
+    assert [delivery.state for delivery in office.deliveries()] == [DeliveryState.SENT] * 2 + [
+        DeliveryState.QUEUED
+    ] * 3
     assert [delivery.attempts for delivery in office.deliveries()] == [1, 1, 0, 0, 0]
 
 
 @one_database
 def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
-    newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     office.subscribe("one@example.org")
     newsroom.post(title="Bad")
@@ -347,13 +420,19 @@ def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
 
 @one_database
 def test_a_mail_that_breaks_the_sender_does_not_hold_up_the_next(
-    newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     office.subscribe("bad@example.org", "good@example.org")
     newsroom.post()
     deliver = MailConnection.deliver
 
-    def broken(self: MailConnection, sender: str, recipient: str, message: bytes) -> Sent | SendError:
+    def broken(
+        self: MailConnection, sender: str, recipient: str, message: bytes
+    ) -> Sent | SendError:
         if recipient == "bad@example.org":
             raise ZeroDivisionError
         return deliver(self, sender, recipient, message)
@@ -362,11 +441,17 @@ def test_a_mail_that_breaks_the_sender_does_not_hold_up_the_next(
     office.run()
     assert inbox.addresses == ["good@example.org"]
     bad = office.deliveries()[0]
-    assert (bad.state, bad.attempts, bad.last_reply) == (DeliveryState.QUEUED, 1, "The mail cannot be sent: ZeroDivisionError")
+    assert (bad.state, bad.attempts, bad.last_reply) == (
+        DeliveryState.QUEUED,
+        1,
+        "The mail cannot be sent: ZeroDivisionError",
+    )
     assert "cannot be sent" in caplog.text
 
 
-def test_what_was_settled_or_taken_by_another_cannot_be_settled_again(newsroom: Newsroom, office: Office) -> None:
+def test_what_was_settled_or_taken_by_another_cannot_be_settled_again(
+    newsroom: Newsroom, office: Office
+) -> None:
     office.subscribe("one@example.org")
     newsroom.post()
     office.expand()
@@ -375,7 +460,9 @@ def test_what_was_settled_or_taken_by_another_cannot_be_settled_again(newsroom: 
     with closing(Settler(office.db)) as settler:
 
         def settle(token: str, words: str) -> DeliveryState:
-            return settler.settle(found.messages[0], token, Sent(words), max_age=timedelta(hours=24)).state
+            return settler.settle(
+                found.messages[0], token, Sent(words), max_age=timedelta(hours=24)
+            ).state
 
         with pytest.raises(LeaseLost):
             settle("another's", "250 ok")
@@ -385,7 +472,9 @@ def test_what_was_settled_or_taken_by_another_cannot_be_settled_again(newsroom: 
     assert office.deliveries()[0].last_reply == "250 ok"
 
 
-def test_a_row_that_cannot_be_written_down_costs_those_that_are_settled_with_it_nothing(newsroom: Newsroom, office: Office) -> None:
+def test_a_row_that_cannot_be_written_down_costs_those_that_are_settled_with_it_nothing(
+    newsroom: Newsroom, office: Office
+) -> None:
     office.subscribe("bad@example.org", "good@example.org", "lost@example.org")
     newsroom.post()
     office.expand()
@@ -411,7 +500,9 @@ def test_a_row_that_cannot_be_written_down_costs_those_that_are_settled_with_it_
 
 
 @one_database
-def test_who_is_erased_while_a_mail_is_under_way_stays_erased(newsroom: Newsroom, office: Office) -> None:
+def test_who_is_erased_while_a_mail_is_under_way_stays_erased(
+    newsroom: Newsroom, office: Office
+) -> None:
     office.subscribe("gone@example.org")
     newsroom.post()
     office.expand()
@@ -423,4 +514,8 @@ def test_who_is_erased_while_a_mail_is_under_way_stays_erased(newsroom: Newsroom
         settler.settle(found.messages[0], found.lease.token, refused, max_age=timedelta(hours=24))
     with office.db.read() as tx:
         gone = followed(tx, found.messages[0].recipient_uid)[0]
-    assert (gone.state, gone.reason, office.deliveries()[0].last_reply) == (RecipientState.ENDED, ERASED, "")
+    assert (gone.state, gone.reason, office.deliveries()[0].last_reply) == (
+        RecipientState.ENDED,
+        ERASED,
+        "",
+    )

@@ -144,7 +144,9 @@ def test_a_settlement_that_fails_leaves_the_mail_claimed_and_gives_back_the_othe
     assert [row.started_at is not None for row in office.deliveries()] == [True, False, False]
 
 
-def test_each_mail_is_noted_as_begun_before_it_leaves(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_each_mail_is_noted_as_begun_before_it_leaves(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe(*READERS)
     newsroom.post()
     begun: list[list[str]] = []
@@ -195,7 +197,9 @@ def test_a_webhook_whose_first_attempt_a_crash_ended_counts_as_told_and_a_chat_t
     newsroom: Newsroom, office: Office
 ) -> None:
     office.channel("hook", "json://hooks.example.org/")
-    office.channel("room", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/%23general", "slack")
+    office.channel(
+        "room", "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/%23general", "slack"
+    )
     newsroom.post()
     office.expand()
     assert claim(office.db, Lane.URGENT, 10) is not None

@@ -1,4 +1,6 @@
-"""What each end of an attempt means, as a table: every status and every fault of a connection, for every service."""
+"""What each end of an attempt means, as a table: every status and every fault of a connection, for
+every service.
+"""
 
 import re
 import socket
@@ -10,7 +12,13 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from notifier.message.send_errors import MAX_RETRY_AFTER_SECONDS, Refused, SendError, Unavailable, Unknown
+from notifier.message.send_errors import (
+    MAX_RETRY_AFTER_SECONDS,
+    Refused,
+    SendError,
+    Unavailable,
+    Unknown,
+)
 from notifier.services import SERVICES
 from notifier.transport import outbound_http
 from notifier.transport.channel_sender import send
@@ -18,9 +26,38 @@ from tests.notifier.conftest import BareServer, Certificate
 from tests.notifier.test_services import MESSAGE, Elsewhere
 from tests.notifier.test_services_contract import CASES, everywhere  # noqa: F401  the fixture
 
-URLS = {name: case.url for name, case in CASES.items()} | {"webhook": "jsons://hooks.example.org/hook"}
+URLS = {name: case.url for name, case in CASES.items()} | {
+    "webhook": "jsons://hooks.example.org/hook"
+}
 each = pytest.mark.parametrize("name", URLS)
-TELLING = [300, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 408, 410, 413, 421, 422, 425, 429, 451, 499, 500, 502, 503, 504, 599]
+TELLING = [
+    300,
+    301,
+    302,
+    303,
+    304,
+    307,
+    308,
+    400,
+    401,
+    403,
+    404,
+    405,
+    408,
+    410,
+    413,
+    421,
+    422,
+    425,
+    429,
+    451,
+    499,
+    500,
+    502,
+    503,
+    504,
+    599,
+]
 TEMPORARY = {408, 421, 425, 429}
 
 
@@ -59,9 +96,15 @@ def test_each_status_has_one_meaning_for_every_service(everywhere: HTTPServer, n
 
 @each
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed_and_names_the_new_host_alone(everywhere: HTTPServer, name: str, status: int) -> None:  # noqa: F811
+def test_a_redirect_is_not_followed_and_names_the_new_host_alone(
+    everywhere: HTTPServer,  # noqa: F811
+    name: str,
+    status: int,
+) -> None:
     location = "https://me:open-sesame@New.Example.org:8443/secret-path?token=hidden"
-    everywhere.expect_request(re.compile(".*")).respond_with_data(status=status, headers={"Location": location})
+    everywhere.expect_request(re.compile(".*")).respond_with_data(
+        status=status, headers={"Location": location}
+    )
     reason = outcome(name).reason
     assert f"{status}: " in reason
     assert "redirects to new.example.org, and redirects are not followed" in reason
@@ -70,9 +113,13 @@ def test_a_redirect_is_not_followed_and_names_the_new_host_alone(everywhere: HTT
     assert len(everywhere.log) == 1
 
 
-@pytest.mark.parametrize("location", ["", "http://[broken", "https://:99999999/", "\\\\x", "mailto:me@example.org"])
+@pytest.mark.parametrize(
+    "location", ["", "http://[broken", "https://:99999999/", "\\\\x", "mailto:me@example.org"]
+)
 def test_a_redirect_to_nowhere_is_a_refusal_all_the_same(
-    bare_server: Callable[[Callable[[socket.socket], None]], BareServer], allow: Callable[..., None], location: str
+    bare_server: Callable[[Callable[[socket.socket], None]], BareServer],
+    allow: Callable[..., None],
+    location: str,
 ) -> None:
     answer = f"HTTP/1.1 301 Moved\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
 
@@ -94,7 +141,8 @@ def closed_port() -> int:
 
 def reset(connection: socket.socket) -> None:
     connection.recv(65536)
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")  # RST in place of FIN
+    # RST in place of FIN
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
 def half_an_answer(connection: socket.socket) -> None:
@@ -127,7 +175,9 @@ def test_each_fault_of_a_connection_has_one_meaning_for_every_service(
 ) -> None:
     ended = threading.Event()
     talks: dict[str, Callable[[socket.socket], object]] = {
-        "no TLS": lambda connection: connection.recv(65536) and connection.sendall(b"HTTP/1.1 400 no\r\n\r\n"),
+        "no TLS": lambda connection: (
+            connection.recv(65536) and connection.sendall(b"HTTP/1.1 400 no\r\n\r\n")
+        ),
         "broken off after the request": lambda connection: connection.recv(65536),
         "reset after the request": reset,
         "half an answer": half_an_answer,
@@ -175,9 +225,15 @@ def _sent_to(base: str, name: str) -> SendError:
         ("webhook", {"Retry-After": "in a while"}, "", 0.0),
         ("webhook", {"Retry-After": "9" * 400}, "", 0.0),
         ("webhook", {}, '{"retry_after": 12}', 0.0),  # a service of nobody's that we know
-        # https://docs.discord.com/developers/topics/rate-limits: seconds, in the header and in the body
+        # https://docs.discord.com/developers/topics/rate-limits: seconds, in the header and in the
+        # body
         ("discord", {"X-RateLimit-Reset-After": "1.25"}, "", 1.25),
-        ("discord", {"Retry-After": "65"}, '{"message": "slow", "retry_after": 64.57, "global": false}', 65.0),
+        (
+            "discord",
+            {"Retry-After": "65"},
+            '{"message": "slow", "retry_after": 64.57, "global": false}',
+            65.0,
+        ),
         ("discord", {}, '{"message": "slow", "retry_after": 64.57, "global": false}', 64.57),
         ("discord", {}, '{"retry_after": "Infinity"}', 0.0),
         ("discord", {}, '{"retry_after": NaN}', 0.0),
@@ -185,15 +241,26 @@ def _sent_to(base: str, name: str) -> SendError:
         ("discord", {}, '["retry_after"]', 0.0),
         ("discord", {}, "[" * 60_000, 0.0),
         # https://core.telegram.org/bots/api#responseparameters
-        ("telegram", {}, '{"ok": false, "error_code": 429, "parameters": {"retry_after": 35}}', 35.0),
-        ("telegram-group", {}, '{"ok": false, "parameters": {"retry_after": 1e9}}', MAX_RETRY_AFTER_SECONDS),
+        (
+            "telegram",
+            {},
+            '{"ok": false, "error_code": 429, "parameters": {"retry_after": 35}}',
+            35.0,
+        ),
+        (
+            "telegram-group",
+            {},
+            '{"ok": false, "parameters": {"retry_after": 1e9}}',
+            MAX_RETRY_AFTER_SECONDS,
+        ),
         ("telegram", {}, '{"ok": false, "parameters": null}', 0.0),
         # https://spec.matrix.org/v1.11/client-server-api/#rate-limiting: milliseconds
         ("matrix", {}, '{"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 90000}', 90.0),
         # https://zulip.com/api/rest-error-handling#rate-limit-exceeded
         ("zulip", {}, '{"code": "RATE_LIMIT_HIT", "retry-after": 28.7}', 28.7),
         ("mattermost", {"X-Ratelimit-Reset": "7"}, "", 7.0),  # seconds that are left
-        ("rocketchat", {"X-RateLimit-Reset": "7258118400000"}, "", MAX_RETRY_AFTER_SECONDS),  # Unix time in milliseconds
+        # Unix time in milliseconds
+        ("rocketchat", {"X-RateLimit-Reset": "7258118400000"}, "", MAX_RETRY_AFTER_SECONDS),
         ("zulip", {"X-RateLimit-Reset": "1000000000"}, "", 0.0),  # Unix time, past
     ],
 )
@@ -211,6 +278,12 @@ def test_a_busy_service_is_left_alone_as_long_as_it_asks_in_its_own_way_but_an_h
 
 
 def test_only_services_that_drop_doubles_are_sent_again_what_may_have_arrived() -> None:
-    assert {name for name, service in SERVICES.items() if service.retry_unknown} == {"webhook", "matrix"}
-    bodies = {name: SERVICES[name].format(replace(MESSAGE, uid="d-0001"))[1] for name in ("webhook",)}
-    assert "d-0001" in bodies["webhook"]  # docs/webhook.md; for Matrix the id is in the path, which the contract test looks at
+    assert {name for name, service in SERVICES.items() if service.retry_unknown} == {
+        "webhook",
+        "matrix",
+    }
+    bodies = {
+        name: SERVICES[name].format(replace(MESSAGE, uid="d-0001"))[1] for name in ("webhook",)
+    }
+    # docs/webhook.md; for Matrix the id is in the path, which the contract test looks at
+    assert "d-0001" in bodies["webhook"]

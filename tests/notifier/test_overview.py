@@ -20,7 +20,8 @@ from tests.notifier.office import Office
         ([(0, 0)], 100, Estimate()),
         ([(0, 0), (2, 50)], 100, Estimate(25, 2)),
         ([(0, 0), (2, 50)], None, Estimate(25, None)),  # its recipients are still being found
-        ([(0, 0), (100, 1000), (110, 1100)], 2100, Estimate(10, 100)),  # what was long ago tells nothing
+        # what was long ago tells nothing
+        ([(0, 0), (100, 1000), (110, 1100)], 2100, Estimate(10, 100)),
         ([(0, 90), (1, 20), (2, 40)], 100, Estimate(20, 3)),  # some were owed anew
         ([(0, 40), (10, 40)], 100, Estimate(0, None)),  # nothing moves
         ([(0, 40), (10, 100)], 100, Estimate(6, 0)),
@@ -32,7 +33,12 @@ def test_pace_and_time_left_are_judged_by_the_last_looks(looks, owed, expected):
 
 
 def test_an_alert_is_shown_by_service_with_the_words_of_those_who_refused(
-    newsroom: Newsroom, office: Office, inbox: Inbox, httpserver: HTTPServer, hook: str, clock: StandingClock
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    httpserver: HTTPServer,
+    hook: str,
+    clock: StandingClock,
 ) -> None:
     httpserver.expect_request("/hook").respond_with_data("gone", status=410)
     office.subscribe("gone@example.org", "good@example.org", "later@example.org")
@@ -47,10 +53,19 @@ def test_an_alert_is_shown_by_service_with_the_words_of_those_who_refused(
         found = overview(tx, 1)
         with pytest.raises(NotFound):
             overview(tx, 2)
-    assert found.services["mail"] == {"owed": 3, "sent": 1, "failed": 1, "unknown": 0, "skipped": 0, "queued": 1}
+    assert found.services["mail"] == {
+        "owed": 3,
+        "sent": 1,
+        "failed": 1,
+        "unknown": 0,
+        "skipped": 0,
+        "queued": 1,
+    }
     assert found.services["webhook"]["owed"] == 1
     assert list(found.services.values()) == list(found.lanes.values())[::-1]
-    assert ("gone@example.org", "554 5.6.0 no") in [(one.shown, one.last_reply) for one in found.troubles]
+    assert ("gone@example.org", "554 5.6.0 no") in [
+        (one.shown, one.last_reply) for one in found.troubles
+    ]
     assert (found.done, found.average.rate) == (False, found.ended / 4)
     stop_alert(newsroom.db, SYSTEM, 1)
     clock.forward(hours=1)

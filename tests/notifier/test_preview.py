@@ -17,7 +17,15 @@ from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office, one_database
 
-TEXT = EntryText("River rising", "Two metres", "Go **up**.", ("Ann B",), ("Levels",), "https://example.org/", Importance.KEY).cleaned()
+TEXT = EntryText(
+    "River rising",
+    "Two metres",
+    "Go **up**.",
+    ("Ann B",),
+    ("Levels",),
+    "https://example.org/",
+    Importance.KEY,
+).cleaned()
 
 
 NAMES = ("reader@example.org", "program", "phone")
@@ -26,7 +34,10 @@ NAMES = ("reader@example.org", "program", "phone")
 def seen(office: Office, no: int) -> dict[str, Preview]:
     with office.db.read() as tx:
         revision = tx.scalars(select(Revision).where(Revision.no == no)).one()
-        return {name: preview(tx, revision, office.recipient(name), Sender.of(office.settings)) for name in NAMES}
+        return {
+            name: preview(tx, revision, office.recipient(name), Sender.of(office.settings))
+            for name in NAMES
+        }
 
 
 def came(office: Office, inbox: Inbox, httpserver: HTTPServer) -> dict[str, Preview]:
@@ -34,8 +45,15 @@ def came(office: Office, inbox: Inbox, httpserver: HTTPServer) -> dict[str, Prev
     mail = inbox.mails[-1]
     token = mail["List-Unsubscribe"].strip("<>").rpartition("/")[2]
     # A mail's lines end as its transport wants it, the last one too.
-    text, html = ("\n".join(part.get_content().replace(token, NOT_YET).splitlines()) for part in mail.iter_parts())
-    hooked = next(request for request, _ in reversed(httpserver.log) if request.path == "/hook").get_data().decode()
+    text, html = (
+        "\n".join(part.get_content().replace(token, NOT_YET).splitlines())
+        for part in mail.iter_parts()
+    )
+    hooked = (
+        next(request for request, _ in reversed(httpserver.log) if request.path == "/hook")
+        .get_data()
+        .decode()
+    )
     for delivery in office.deliveries():
         hooked = hooked.replace(delivery.uid, NOT_YET)
     pushed = next(request for request, _ in reversed(httpserver.log) if request.path == "/").json
@@ -67,10 +85,24 @@ def test_a_preview_is_what_is_sent_then(
     office.run()
     assert came(office, inbox, httpserver) == before
 
-    def change(text: EntryText, kind: RevisionKind, note: str, delay: timedelta = timedelta(0)) -> None:
-        revise(office.db, SYSTEM, entry.uid, newsroom.entry(entry.uid).version, text, Change(kind, note, delay))
+    def change(
+        text: EntryText, kind: RevisionKind, note: str, delay: timedelta = timedelta(0)
+    ) -> None:
+        revise(
+            office.db,
+            SYSTEM,
+            entry.uid,
+            newsroom.entry(entry.uid).version,
+            text,
+            Change(kind, note, delay),
+        )
 
-    change(EntryText("River falling", byline=("Ann B", "Cy D")), RevisionKind.CORRECTION, "One metre.", timedelta(seconds=10))
+    change(
+        EntryText("River falling", byline=("Ann B", "Cy D")),
+        RevisionKind.CORRECTION,
+        "One metre.",
+        timedelta(seconds=10),
+    )
     before = seen(office, 2)  # while it can still be undone
     assert before[NAMES[0]].subject == "Correction: River falling"
     clock.forward(seconds=10)
@@ -78,7 +110,10 @@ def test_a_preview_is_what_is_sent_then(
     office.run()
     assert came(office, inbox, httpserver) == before
     clock.forward(seconds=10)
-    text, update = EntryText("River gone", "Dry", "At *last*.", ("Ann B",), ("Levels",)).cleaned(), RevisionKind.UPDATE
+    text, update = (
+        EntryText("River gone", "Dry", "At *last*.", ("Ann B",), ("Levels",)).cleaned(),
+        RevisionKind.UPDATE,
+    )
     with office.db.read() as tx:
         typed = {
             name: preview_text(
@@ -93,12 +128,16 @@ def test_a_preview_is_what_is_sent_then(
 
 
 @one_database
-def test_a_new_text_can_be_seen_as_anybody_would_get_it_and_a_silent_change_by_nobody(newsroom: Newsroom, office: Office) -> None:
+def test_a_new_text_can_be_seen_as_anybody_would_get_it_and_a_silent_change_by_nobody(
+    newsroom: Newsroom, office: Office
+) -> None:
     sender, nobody = Sender.of(office.settings), Recipient(kind=RecipientKind.MAIL, service="mail")
     stream = newsroom.post().stream
     with office.db.read() as tx:
         found = preview_text(tx, TEXT, nobody, sender, stream=stream)
-        phone = preview_text(tx, TEXT, Recipient(kind=RecipientKind.CHANNEL, service="slack"), sender, stream=stream)
+        phone = preview_text(
+            tx, TEXT, Recipient(kind=RecipientKind.CHANNEL, service="slack"), sender, stream=stream
+        )
         silent = Revision(kind=RevisionKind.SILENT)
         with pytest.raises(Conflict):
             preview(tx, silent, nobody, sender)

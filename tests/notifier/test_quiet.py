@@ -29,7 +29,9 @@ def evening(newsroom: Newsroom, office: Office, clock: StandingClock) -> Office:
     return office
 
 
-def test_what_comes_in_quiet_hours_goes_out_at_their_end(newsroom: Newsroom, evening: Office, inbox: Inbox, clock: StandingClock) -> None:
+def test_what_comes_in_quiet_hours_goes_out_at_their_end(
+    newsroom: Newsroom, evening: Office, inbox: Inbox, clock: StandingClock
+) -> None:
     newsroom.post()
     evening.run()
     assert inbox.addresses == ["reads@example.org"]
@@ -44,7 +46,9 @@ def test_what_comes_in_quiet_hours_goes_out_at_their_end(newsroom: Newsroom, eve
 
 
 @one_database
-def test_breaking_news_pass_quiet_hours_but_not_a_pause(newsroom: Newsroom, evening: Office, inbox: Inbox, clock: StandingClock) -> None:
+def test_breaking_news_pass_quiet_hours_but_not_a_pause(
+    newsroom: Newsroom, evening: Office, inbox: Inbox, clock: StandingClock
+) -> None:
     evening.subscribe("away@example.org")
     wishing(evening.db, "away@example.org", paused_until=clock.now + timedelta(days=7))
     newsroom.post(importance=Importance.BREAKING)
@@ -54,8 +58,12 @@ def test_breaking_news_pass_quiet_hours_but_not_a_pause(newsroom: Newsroom, even
 
 
 @one_database
-def test_a_night_makes_nobody_late(newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock) -> None:
-    """All sleep for longer than an alert may come late, and longer than most of what a message may be tried for."""
+def test_a_night_makes_nobody_late(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
+    """All sleep for longer than an alert may come late, and longer than most of what a message may
+    be tried for.
+    """
     office.subscribe("sleeps@example.org")
     wishing(office.db, "sleeps@example.org", **NIGHT)
     clock.forward(hours=13)
@@ -64,7 +72,9 @@ def test_a_night_makes_nobody_late(newsroom: Newsroom, office: Office, inbox: In
     clock.forward(hours=8)
     inbox.replies["rcpt"] = ["451 4.2.1 try later"]
     office.send()
-    assert [one.state for one in office.deliveries()] == [DeliveryState.QUEUED], "neither held nor too old"
+    assert [one.state for one in office.deliveries()] == [DeliveryState.QUEUED], (
+        "neither held nor too old"
+    )
     clock.forward(hours=1)
     office.send()
     assert inbox.addresses == ["sleeps@example.org"]

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from models import Alert, DeliveryState, Entry, Lane, Pause, Recipient, RecipientState, Revision, Role
+from models import (
+    Alert,
+    DeliveryState,
+    Entry,
+    Lane,
+    Pause,
+    Recipient,
+    RecipientState,
+    Revision,
+    Role,
+)
 from models.alerts.alerts import tell_operators
 from models.alerts.send_hold import pause_sending, resume_sending, watch
 from models.db.tallies import tally
@@ -26,8 +36,14 @@ from tests.sink import MailSink
 NOBODY = "550 5.1.1 <{}>: Recipient address rejected: User unknown"
 REFUSALS_OF_US = [
     "550 5.1.0 <news@example.org> sender rejected",
-    "550-Requested action not taken: mailbox unavailable\r\n550 invalid DNS MX or A/AAAA resource record",
-    "550-Requested action not taken: mailbox unavailable\r\n550 Failure sending mail. Try again later",
+    (
+        "550-Requested action not taken: mailbox unavailable\r\n550 invalid DNS MX or A/AAAA"
+        " resource record"
+    ),
+    (
+        "550-Requested action not taken: mailbox unavailable\r\n550 Failure sending mail. Try again"
+        " later"
+    ),
     "554 5.1.0 Sender denied AUP#In-1310",
 ]
 
@@ -133,7 +149,9 @@ def test_readers_who_are_refused_again_and_again_pause_nobody_s_mail(
     office.subscribe(*refused, "well@example.org")
     newsroom.post()
     for _ in range(5):
-        sink.faults = dict.fromkeys(refused, "rcpt 550 5.7.1 not allowed by the policy of this mailbox")
+        sink.faults = dict.fromkeys(
+            refused, "rcpt 550 5.7.1 not allowed by the policy of this mailbox"
+        )
         office.run()
         clock.forward(hours=1)
     assert [to for to, _ in sink.arrived] == ["well@example.org"]
@@ -159,11 +177,17 @@ def test_a_server_that_knows_nobody_of_several_domains_ends_nobody_and_asks_the_
 
 
 def test_a_server_that_breaks_down_in_the_middle_of_a_long_alert_ends_nobody(
-    newsroom: Newsroom, new_office: Callable[..., Office], sink: MailSink, monkeypatch: pytest.MonkeyPatch
+    newsroom: Newsroom,
+    new_office: Callable[..., Office],
+    sink: MailSink,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ended_addresses, "ALIKE_RUNNING", 5)
     office = new_office()
-    taken, readers = [f"taken{n}@example.org" for n in range(4)], [f"reader{n}@place{n % 3}.example" for n in range(9)]
+    taken, readers = (
+        [f"taken{n}@example.org" for n in range(4)],
+        [f"reader{n}@place{n % 3}.example" for n in range(9)],
+    )
     office.subscribe(*taken, *readers)
     sink.faults = {one: "rcpt " + NOBODY.format(one) for one in readers}
     entry = newsroom.post()
@@ -178,7 +202,10 @@ def test_a_server_that_breaks_down_in_the_middle_of_a_long_alert_ends_nobody(
 
 @one_database
 def test_addresses_that_are_gone_here_and_there_in_a_long_alert_end(
-    newsroom: Newsroom, new_office: Callable[..., Office], sink: MailSink, monkeypatch: pytest.MonkeyPatch
+    newsroom: Newsroom,
+    new_office: Callable[..., Office],
+    sink: MailSink,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(ended_addresses, "ALIKE_RUNNING", 5)
     gone = [f"gone{n}@gone{n}.example" for n in range(6)]
@@ -195,7 +222,9 @@ def test_addresses_that_are_gone_here_and_there_in_a_long_alert_end(
     sent_before(office, entry, -1_000)
 
 
-def test_who_left_while_their_mail_was_refused_is_not_subscribed_again(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_who_left_while_their_mail_was_refused_is_not_subscribed_again(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     readers = [f"reader{n}@place{n}.example" for n in range(3)]
     office.subscribe(*readers)
     newsroom.post()
@@ -211,7 +240,11 @@ def test_who_left_while_their_mail_was_refused_is_not_subscribed_again(newsroom:
     office.mail._settler.settle = leave_first  # type: ignore[method-assign]
     office.send()
     assert held(office) is not None
-    assert [office.recipient(one).state.value for one in readers] == ["ended", "confirmed", "confirmed"]
+    assert [office.recipient(one).state.value for one in readers] == [
+        "ended",
+        "confirmed",
+        "confirmed",
+    ]
 
 
 HELD_NOTICE = "Nothing is sent until you have checked the mail server"
@@ -243,17 +276,23 @@ def test_operators_are_told_of_such_a_hold_by_mail_once_and_by_nothing_else_mean
     assert "3 addresses at 3 domains" in inbox.mails[0].get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
 
-def test_a_refusal_of_that_notice_ends_no_operator_s_address(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_refusal_of_that_notice_ends_no_operator_s_address(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     hold_by_refusals(newsroom, office, inbox)
     inbox.replies["rcpt"] = [NOBODY.format("you")]
     assert office.chat.send_pass() == 1
     with office.db.read() as tx:
-        assert not tx.scalars(select(Recipient.id).where(Recipient.state == RecipientState.SUPPRESSED)).all()
+        assert not tx.scalars(
+            select(Recipient.id).where(Recipient.state == RecipientState.SUPPRESSED)
+        ).all()
 
 
 @one_database
 @pytest.mark.parametrize("why", ["paused by a person", "a copy"])
-def test_that_notice_waits_where_nothing_at_all_may_go_out(newsroom: Newsroom, office: Office, inbox: Inbox, why: str) -> None:
+def test_that_notice_waits_where_nothing_at_all_may_go_out(
+    newsroom: Newsroom, office: Office, inbox: Inbox, why: str
+) -> None:
     hold_by_refusals(newsroom, office, inbox)
     if why == "a copy":
         with office.db.begin() as tx:
@@ -273,7 +312,9 @@ def test_that_notice_waits_where_nothing_at_all_may_go_out(newsroom: Newsroom, o
 
 
 @one_database
-def test_a_worker_is_woken_for_that_notice_alone(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_worker_is_woken_for_that_notice_alone(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     hold_by_refusals(newsroom, office, inbox)
     with office.db.read() as tx:
         assert [lane for lane in Lane if may_claim(tx, lane)] == [Lane.URGENT]
@@ -285,7 +326,9 @@ def test_a_worker_is_woken_for_that_notice_alone(newsroom: Newsroom, office: Off
 
 
 @one_database
-def test_a_pause_in_the_middle_of_a_claim_stops_that_notice_and_the_hold_does_not(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_pause_in_the_middle_of_a_claim_stops_that_notice_and_the_hold_does_not(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     hold_by_refusals(newsroom, office, inbox)
     brake = Brake(office.db, [], of_hold=True, monotonic=count(0.0).__next__)
     assert not brake.pulled()
@@ -294,7 +337,9 @@ def test_a_pause_in_the_middle_of_a_claim_stops_that_notice_and_the_hold_does_no
 
 
 @one_database
-def test_what_the_server_says_again_after_an_operator_looked_is_believed(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_what_the_server_says_again_after_an_operator_looked_is_believed(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     readers = [f"reader{n}@place{n % 3}.example" for n in range(6)]
     office.subscribe(*readers)
     newsroom.post()
@@ -329,11 +374,17 @@ def test_addresses_that_are_gone_end_without_a_question(
 
 
 @one_database
-def test_addresses_that_end_by_different_words_are_no_sign_of_a_wrong_server(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_addresses_that_end_by_different_words_are_no_sign_of_a_wrong_server(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     readers = [f"reader{n}@place{n}.example" for n in range(3)]
     office.subscribe(*readers)
     newsroom.post()
-    inbox.replies["rcpt"] = ["550 5.1.1 user unknown", "550 5.1.1 no mailbox here", "550 No such user"]
+    inbox.replies["rcpt"] = [
+        "550 5.1.1 user unknown",
+        "550 5.1.1 no mailbox here",
+        "550 No such user",
+    ]
     office.run()
     assert not any(confirmed(office, readers))
     assert held(office) is None

@@ -18,7 +18,12 @@ from notifier.content.render import LONGEST_BODY, Sender, render_chat, render_ma
 from notifier.message.channel_message import WORD_JOINER, one_line
 from notifier.transport.mime import MARK, MailJob, render, secret_mark, wire_address
 
-SENDER = Sender(name="Courier", base_url="https://news.example.org", imprint="4 Quay Street", mail_from="Courier <news@courier.example>")
+SENDER = Sender(
+    name="Courier",
+    base_url="https://news.example.org",
+    imprint="4 Quay Street",
+    mail_from="Courier <news@courier.example>",
+)
 
 
 def story(**given: object) -> Story:
@@ -54,20 +59,41 @@ def story(**given: object) -> Story:
         ({"importance": Importance.BREAKING}, False, "Breaking: Dyke gives way"),
         ({"importance": Importance.KEY}, False, "Dyke gives way"),
         ({"kind": RevisionKind.CORRECTION}, True, "Correction: Dyke gives way"),
-        ({"kind": RevisionKind.UPDATE, "importance": Importance.BREAKING}, True, "Update: Dyke gives way"),
-        ({"kind": RevisionKind.UPDATE, "importance": Importance.BREAKING}, False, "Breaking: Dyke gives way"),
+        (
+            {"kind": RevisionKind.UPDATE, "importance": Importance.BREAKING},
+            True,
+            "Update: Dyke gives way",
+        ),
+        (
+            {"kind": RevisionKind.UPDATE, "importance": Importance.BREAKING},
+            False,
+            "Breaking: Dyke gives way",
+        ),
         ({"kind": RevisionKind.CORRECTION}, False, "Dyke gives way"),
         ({"kind": RevisionKind.RETRACTION}, True, "Withdrawn: Dyke gives way"),
     ],
 )
-def test_the_subject_says_what_kind_of_news_it_is(given: dict[str, object], told: bool, subject: str) -> None:
-    assert render_mail(story(**given).worded(told=told), SENDER, follows_all=False).subject == subject
+def test_the_subject_says_what_kind_of_news_it_is(
+    given: dict[str, object], told: bool, subject: str
+) -> None:
+    assert (
+        render_mail(story(**given).worded(told=told), SENDER, follows_all=False).subject == subject
+    )
 
 
 def test_the_text_part_is_as_good_as_the_html() -> None:
-    mail = render_mail(story(note="Not thirteen.", kind=RevisionKind.CORRECTION), SENDER, follows_all=False)
+    mail = render_mail(
+        story(note="Not thirteen.", kind=RevisionKind.CORRECTION), SENDER, follows_all=False
+    )
     for part in (mail.text, mail.html):
-        for words in ("Dyke gives way", "Leave the Flats", "Not thirteen.", "By Ann B and Ced D", "14 March 2026, 09:42 EET", "4 Quay"):
+        for words in (
+            "Dyke gives way",
+            "Leave the Flats",
+            "Not thirteen.",
+            "By Ann B and Ced D",
+            "14 March 2026, 09:42 EET",
+            "4 Quay",
+        ):
             assert words in part
         assert "https://news.example.org/streams/tarrow/entries/7kq2m" in part
         assert part.count("https://news.example.org/u/{token}") == 1
@@ -91,7 +117,12 @@ def test_a_retraction_repeats_nothing_but_the_title() -> None:
         assert "Leave the Flats" not in text
         assert "thirty" not in text
         assert "have withdrawn it since" in text
-    assert (message.event, message.label, message.dek, message.body_text) == ("retraction", "Withdrawn", "", "")
+    assert (message.event, message.label, message.dek, message.body_text) == (
+        "retraction",
+        "Withdrawn",
+        "",
+        "",
+    )
 
 
 def test_a_very_long_body_is_read_on_the_page() -> None:
@@ -102,9 +133,17 @@ def test_a_very_long_body_is_read_on_the_page() -> None:
 
 def test_an_editors_text_cannot_carry_a_readers_token_away() -> None:
     trap = "https://evil.example/{token} " + MARK + " {tok" + MARK + "en}"
-    given = story(title=trap, dek=trap, body=f"{trap} <https://evil.example/{{token}}>", byline=(trap,), stream_title=trap)
+    given = story(
+        title=trap,
+        dek=trap,
+        body=f"{trap} <https://evil.example/{{token}}>",
+        byline=(trap,),
+        stream_title=trap,
+    )
     mail = render_mail(given, SENDER, follows_all=False)
-    sent = render(mail, SENDER.mail_from).fill(MailJob("d1", "a@example.org", "SECRETTOKEN"), wire_address("a@example.org"))
+    sent = render(mail, SENDER.mail_from).fill(
+        MailJob("d1", "a@example.org", "SECRETTOKEN"), wire_address("a@example.org")
+    )
     assert sent.count(b"SECRETTOKEN") == 5  # the header, and two links in the foot of each part
     assert "{" + WORD_JOINER + "token}" in mail.text
 
@@ -115,9 +154,18 @@ def test_no_editor_can_know_what_stands_for_a_token() -> None:
 
 
 def test_times_are_the_streams_own() -> None:
-    assert "13 March 2026, 23:42 PDT" not in render_mail(story(timezone="Europe/Kyiv"), SENDER, follows_all=False).text
-    assert "14 March 2026, 00:42 PDT" in render_mail(story(timezone="America/Los_Angeles"), SENDER, follows_all=False).text
-    assert "14 March 2026, 13:27 UTC+0545" in render_mail(story(timezone="Asia/Kathmandu"), SENDER, follows_all=False).text
+    assert (
+        "13 March 2026, 23:42 PDT"
+        not in render_mail(story(timezone="Europe/Kyiv"), SENDER, follows_all=False).text
+    )
+    assert (
+        "14 March 2026, 00:42 PDT"
+        in render_mail(story(timezone="America/Los_Angeles"), SENDER, follows_all=False).text
+    )
+    assert (
+        "14 March 2026, 13:27 UTC+0545"
+        in render_mail(story(timezone="Asia/Kathmandu"), SENDER, follows_all=False).text
+    )
 
 
 _any_line = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=80)
@@ -132,9 +180,13 @@ def test_any_text_becomes_a_mail_that_can_be_sent(title: str, body: str, name: s
 
 
 @pytest.mark.parametrize(("language", "word"), [("en", "Picture"), ("de", "Bild")])
-def test_a_mail_holds_no_picture_and_says_what_they_show_with_a_link(language: str, word: str) -> None:
+def test_a_mail_holds_no_picture_and_says_what_they_show_with_a_link(
+    language: str, word: str
+) -> None:
     shown = 'A "gauge" <6 m> (Drawing: Hedda Voß)'
-    mail = render_mail(story(pictures=(shown, "A wall")), SENDER, follows_all=False, language=language)
+    mail = render_mail(
+        story(pictures=(shown, "A wall")), SENDER, follows_all=False, language=language
+    )
     url = "https://news.example.org/streams/tarrow/entries/7kq2m"
     assert f"{word}: {shown}\n{url}\n" in mail.text and f"{word}: A wall\n{url}\n" in mail.text
     root = lxml.html.fromstring(mail.html)
@@ -148,7 +200,9 @@ def test_a_chat_message_says_what_pictures_show_and_a_retraction_does_not() -> N
     message = render_chat(story(pictures=("A gauge", "A wall")), SENDER, "d1", "de")
     assert message.summary == "Leave the Flats\n\nBild: A gauge\n\nBild: A wall"
     assert message.pictures == ("A gauge", "A wall")
-    gone = render_chat(story(pictures=("A gauge",), kind=RevisionKind.RETRACTION), SENDER, "d1", "de")
+    gone = render_chat(
+        story(pictures=("A gauge",), kind=RevisionKind.RETRACTION), SENDER, "d1", "de"
+    )
     assert "gauge" not in gone.summary and gone.pictures == ()
 
 
@@ -157,13 +211,25 @@ def test_links_of_a_text_lead_somewhere_from_wherever_they_are_read() -> None:
     given = story(body="[map](/maps/1), [level](#l), [call](tel:+4930)", dek="")
     mail = render_mail(given, SENDER, follows_all=False)
     page = SENDER.base_url + given.path
-    assert re.findall(r'<a href="([^"]*)" rel', mail.html) == [f"{SENDER.base_url}/maps/1", f"{page}#l", "tel:+4930"]
+    assert re.findall(r'<a href="([^"]*)" rel', mail.html) == [
+        f"{SENDER.base_url}/maps/1",
+        f"{page}#l",
+        "tel:+4930",
+    ]
     for text in (mail.text, render_chat(given, SENDER, "d1").body_text):
         assert f"map ({SENDER.base_url}/maps/1), level ({page}#l), call (+4930)" in text
     assert "map, level, call" in mail.html.partition("</div>")[0]  # the preheader names no address
 
 
-@given(st.text(st.sampled_from("aß é日\u00a0\u3000\u202f\u200c\u200dक्षि👩👧🇺🇦e\u0301שלום\u0e33\u00ad=?_\t"), min_size=1, max_size=120))
+@given(
+    st.text(
+        st.sampled_from(
+            "aß é日\u00a0\u3000\u202f\u200c\u200dक्षि👩👧🇺🇦e\u0301שלום\u0e33\u00ad=?_\t"
+        ),
+        min_size=1,
+        max_size=120,
+    )
+)
 def test_a_subject_comes_back_as_it_was_written(title: str) -> None:
     """RFC 2047: whatever the script; only what ends a line and runs of spaces are squeezed."""
     batch = render_mail(story(title=f"x{title}x"), SENDER, follows_all=False)

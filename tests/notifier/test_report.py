@@ -33,7 +33,20 @@ def test_sums_and_lines_say_what_became_of_each_message(
     with newsroom.db.read() as tx:
         [told] = alert_sums(tx, 10)
         [got] = reach(tx, entry_id=entry.id)
-    assert {name: told[name] for name in ("kind", "title", "entry_uid", "expanded", "owed", "sent", "skipped", "failed", "queued")} == {
+    assert {
+        name: told[name]
+        for name in (
+            "kind",
+            "title",
+            "entry_uid",
+            "expanded",
+            "owed",
+            "sent",
+            "skipped",
+            "failed",
+            "queued",
+        )
+    } == {
         "kind": "publish",
         "title": "River rising",
         "entry_uid": entry.uid,
@@ -44,12 +57,20 @@ def test_sums_and_lines_say_what_became_of_each_message(
         "failed": 0,
         "queued": 0,
     }
-    assert {name: got.mail[name] for name in ("owed", "sent", "skipped")} == {"owed": 3, "sent": 2, "skipped": 1}
+    assert {name: got.mail[name] for name in ("owed", "sent", "skipped")} == {
+        "owed": 3,
+        "sent": 2,
+        "skipped": 1,
+    }
     assert got.skipped == {SkipReason.CANCELLED: 1}
-    assert [(line.shown, line.state.value) for line in got.channels] == [("room (webhook …)", "sent")]
+    assert [(line.shown, line.state.value) for line in got.channels] == [
+        ("room (webhook …)", "sent")
+    ]
 
 
-def test_mails_that_failed_are_shown_in_the_remotes_words(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_mails_that_failed_are_shown_in_the_remotes_words(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe("gone@example.org", "good@example.org", "later@example.org")
     entry = newsroom.post()
     inbox.replies["data"] = ["554 5.6.0 no", "250 ok", "451 later"]
@@ -58,7 +79,9 @@ def test_mails_that_failed_are_shown_in_the_remotes_words(newsroom: Newsroom, of
         [got] = reach(tx, entry_id=entry.id)
         [same] = reach(tx, alert_id=got.alert_id)
     assert same == got
-    assert [(line.shown, line.state.value, line.last_reply) for line in got.failed] == [("gone@example.org", "failed", "554 5.6.0 no")]
+    assert [(line.shown, line.state.value, line.last_reply) for line in got.failed] == [
+        ("gone@example.org", "failed", "554 5.6.0 no")
+    ]
     assert (got.missed, got.mail["queued"]) == (1, 1)
 
 
@@ -107,7 +130,11 @@ def counted(db: Database, call: Callable[[], object]) -> int:
 
 
 def test_every_notice_has_a_title_for_people() -> None:
-    folders = [folder for folder in files("notifier").joinpath("templates/mail/notice").iterdir() if folder.is_dir()]
+    folders = [
+        folder
+        for folder in files("notifier").joinpath("templates/mail/notice").iterdir()
+        if folder.is_dir()
+    ]
     assert set(NOTICE_TITLES) == {folder.name for folder in folders} | {TEST}
     assert all(title[0].isupper() and "-" not in title for title in NOTICE_TITLES.values())
 

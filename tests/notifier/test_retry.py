@@ -5,15 +5,37 @@ from datetime import timedelta
 import pytest
 
 from models import DeliveryState
-from notifier.ledger.retry import FIRST_WAIT, LONGEST_WAIT, REPLY, Attempt, Next, backoff, decide_after
+from notifier.ledger.retry import (
+    FIRST_WAIT,
+    LONGEST_WAIT,
+    REPLY,
+    Attempt,
+    Next,
+    backoff,
+    decide_after,
+)
 from notifier.message.send_errors import Refused, RenderError, SendError, Sent, Unavailable, Unknown
 
-SENT, QUEUED, FAILED, UNKNOWN = DeliveryState.SENT, DeliveryState.QUEUED, DeliveryState.FAILED, DeliveryState.UNKNOWN
+SENT, QUEUED, FAILED, UNKNOWN = (
+    DeliveryState.SENT,
+    DeliveryState.QUEUED,
+    DeliveryState.FAILED,
+    DeliveryState.UNKNOWN,
+)
 HOUR = timedelta(hours=1)
 
 
-def after(outcome: Sent | SendError, *, attempts: int = 1, age: timedelta = timedelta(0), jitter: float = 1.0, **rules: object) -> Next:
-    return decide_after(outcome, Attempt(attempts=attempts, age=age, max_age=24 * HOUR, jitter=jitter, **rules))  # type: ignore[arg-type]
+def after(
+    outcome: Sent | SendError,
+    *,
+    attempts: int = 1,
+    age: timedelta = timedelta(0),
+    jitter: float = 1.0,
+    **rules: object,
+) -> Next:
+    return decide_after(
+        outcome, Attempt(attempts=attempts, age=age, max_age=24 * HOUR, jitter=jitter, **rules)
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -33,19 +55,31 @@ def after(outcome: Sent | SendError, *, attempts: int = 1, age: timedelta = time
         (Unavailable("429", retry_after=-5), {}, QUEUED, 30),
         (Unavailable("451 later"), {"age": 24 * HOUR}, FAILED, 0),
         (Unavailable("451 later"), {"age": 24 * HOUR - timedelta(seconds=10)}, QUEUED, 10),
-        (Unavailable("429", retry_after=3600), {"age": 24 * HOUR - timedelta(seconds=10)}, QUEUED, 10),
+        (
+            Unavailable("429", retry_after=3600),
+            {"age": 24 * HOUR - timedelta(seconds=10)},
+            QUEUED,
+            10,
+        ),
         (Unavailable("451 later"), {"age": 24 * HOUR - timedelta(seconds=31)}, QUEUED, 30),
         (Unknown("broke off"), {}, UNKNOWN, 0),
         (Unknown("broke off"), {"tries_if_unknown": 2}, QUEUED, 30),
         (Unknown("broke off"), {"tries_if_unknown": 2, "attempts": 2}, UNKNOWN, 0),
         (Unknown("broke off"), {"tries_if_unknown": None, "attempts": 90}, QUEUED, 3600),
-        (Unknown("broke off"), {"tries_if_unknown": None, "attempts": 90, "age": 24 * HOUR}, UNKNOWN, 0),
+        (
+            Unknown("broke off"),
+            {"tries_if_unknown": None, "attempts": 90, "age": 24 * HOUR},
+            UNKNOWN,
+            0,
+        ),
         (RenderError("TypeError"), {"attempts": 2}, QUEUED, 60),
         (RenderError("TypeError"), {"attempts": 3}, FAILED, 0),
         (Refused("400 no"), {"rest": HOUR}, QUEUED, 3600),
     ],
 )
-def test_each_outcome_has_one_consequence(outcome: Sent | SendError, rules: dict[str, object], state: DeliveryState, wait: float) -> None:
+def test_each_outcome_has_one_consequence(
+    outcome: Sent | SendError, rules: dict[str, object], state: DeliveryState, wait: float
+) -> None:
     found = after(outcome, **rules)  # type: ignore[arg-type]
     assert (found.state, found.wait.total_seconds(), found.counted) == (state, wait, True)
 
@@ -58,7 +92,12 @@ def test_only_a_refused_address_is_suppressed() -> None:
 def test_a_server_that_nobody_can_reach_costs_no_attempt() -> None:
     away = Unavailable("connection refused", stage="connect")
     found = after(away, server_shared=True)
-    assert (found.state, found.counted, found.server_away, found.wait) == (QUEUED, False, True, timedelta(0))
+    assert (found.state, found.counted, found.server_away, found.wait) == (
+        QUEUED,
+        False,
+        True,
+        timedelta(0),
+    )
     own = after(Unavailable("connection refused", stage="connect"))
     assert (own.state, own.counted, own.server_away) == (QUEUED, True, False)
     assert after(away, server_shared=True, age=24 * HOUR).state is FAILED

@@ -1,4 +1,6 @@
-"""The very HTTP requests that Apprise makes for each service, and what editors' text can do in them."""
+"""The very HTTP requests that Apprise makes for each service, and what editors' text can do in
+them.
+"""
 
 import json
 import re
@@ -44,13 +46,17 @@ PINGS = "@everyone @here @channel <!channel> <!here|x> <@U123> <!subteam^S1> &lt
 
 
 class Elsewhere(outbound_http.Adapter):
-    """Stands for a service's real host: its requests arrive at the local server, otherwise unchanged."""
+    """Stands for a service's real host: its requests arrive at the local server, otherwise
+    unchanged.
+    """
 
     def __init__(self, base: str) -> None:
         super().__init__()
         self.base = base
 
-    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
         request.url = self.base + (request.path_url if request.path_url != "/" else "/")
         return super().send(request, *args, **kwargs)
 
@@ -82,7 +88,10 @@ def test_the_webhook_posts_the_documented_body(httpserver: HTTPServer, hook: str
         "event": "correction",
         "id": "tag:news.example.org,2026:entry/1",
         "delivery": "d-7f3a",
-        "stream": {"title": "Storm over the coast", "url": "https://news.example.org/streams/storm"},
+        "stream": {
+            "title": "Storm over the coast",
+            "url": "https://news.example.org/streams/storm",
+        },
         "label": "Correction",
         "title": "River «Тиса» rises & falls",
         "dek": "Third crest passed at noon.",
@@ -98,14 +107,24 @@ def test_the_webhook_posts_the_documented_body(httpserver: HTTPServer, hook: str
     }
 
 
-def test_the_documented_keys_and_code_are_those_of_the_webhook(httpserver: HTTPServer, hook: str) -> None:
+def test_the_documented_keys_and_code_are_those_of_the_webhook(
+    httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
-    send(hook, replace(MESSAGE, event="digest", lines=(Line("A bridge", "https://news.example.org/1"),)), secret=b"s3cret")
+    send(
+        hook,
+        replace(MESSAGE, event="digest", lines=(Line("A bridge", "https://news.example.org/1"),)),
+        secret=b"s3cret",
+    )
     request = only_request(httpserver)
     page = (Path(__file__).parents[2] / "docs" / "webhook.md").read_text()
 
     body_part = page.split("## The body")[1].split("## The headers")[0]
-    documented = {name for row in re.findall(r"^\| (`.*?) \|", body_part, re.M) for name in re.findall(r"`(\w+)`", row)}
+    documented = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", body_part, re.M)
+        for name in re.findall(r"`(\w+)`", row)
+    }
     assert documented == set(json.loads(request.get_data()))
 
     code = page.split("```python\n")[1].split("```")[0]
@@ -121,8 +140,9 @@ def test_the_documented_keys_and_code_are_those_of_the_webhook(httpserver: HTTPS
 
 def test_the_signature_covers_time_and_body() -> None:
     # Checked with: printf '1700000000.{"a":1}' | openssl dgst -sha256 -hmac key
-    assert webhook.signature(b"key", b'{"a":1}', 1_700_000_000) == (
-        "t=1700000000,v1=a438e398bfafc57e4396bb7fc2304422f0f768e965d073ca313cb52e22e6ad03"
+    assert (
+        webhook.signature(b"key", b'{"a":1}', 1_700_000_000)
+        == "t=1700000000,v1=a438e398bfafc57e4396bb7fc2304422f0f768e965d073ca313cb52e22e6ad03"
     )
 
 
@@ -132,7 +152,9 @@ def test_a_webhook_without_a_secret_is_not_signed(httpserver: HTTPServer, hook: 
     assert "Storywire-Signature" not in only_request(httpserver).headers
 
 
-def test_a_webhooks_headers_parameters_and_log_in_are_sent(httpserver: HTTPServer, hook: str) -> None:
+def test_a_webhooks_headers_parameters_and_log_in_are_sent(
+    httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     send(hook.replace("json://", "json://ann:pw@") + "?+X-Key=k1&-room=a%20b", MESSAGE)
     request = only_request(httpserver)
@@ -142,7 +164,9 @@ def test_a_webhooks_headers_parameters_and_log_in_are_sent(httpserver: HTTPServe
     assert (request.authorization.username, request.authorization.password) == ("ann", "pw")
 
 
-def test_a_webhook_gets_texts_as_written_and_long_ones_cut(httpserver: HTTPServer, hook: str) -> None:
+def test_a_webhook_gets_texts_as_written_and_long_ones_cut(
+    httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     send(hook, replace(MESSAGE, title=PINGS, dek=PINGS, body_text="word " * 10_000))
     body = json.loads(only_request(httpserver).get_data())
@@ -153,14 +177,16 @@ def test_a_webhook_gets_texts_as_written_and_long_ones_cut(httpserver: HTTPServe
 
 
 def test_slack_gets_one_mrkdwn_text(httpserver: HTTPServer, real_hosts: None) -> None:
-    httpserver.expect_request("/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7").respond_with_data("ok")
+    httpserver.expect_request(
+        "/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7"
+    ).respond_with_data("ok")
     assert send(SLACK, MESSAGE) == Sent("200 ok")
     assert json.loads(only_request(httpserver).get_data()) == {
         "text": (
-            "*<https://news.example.org/streams/storm/entries/1|Correction: River «Тиса» rises &amp; falls>*\n"
-            "The level was 4.2 m, not 42 m.\n"
-            "Third crest passed at noon.\n"
-            "<https://news.example.org/streams/storm|Anna Li and Bo Chen · Storm over the coast>"
+            "*<https://news.example.org/streams/storm/entries/1|Correction: River «Тиса» rises"
+            " &amp; falls>*\nThe level was 4.2 m, not 42 m.\nThird crest passed at"
+            " noon.\n<https://news.example.org/streams/storm|Anna Li and Bo Chen · Storm over the"
+            " coast>"
         ),
         "mrkdwn": True,
         "unfurl_links": False,
@@ -169,7 +195,9 @@ def test_slack_gets_one_mrkdwn_text(httpserver: HTTPServer, real_hosts: None) ->
 
 
 def test_slacks_refusals_come_with_its_words(httpserver: HTTPServer, real_hosts: None) -> None:
-    httpserver.expect_oneshot_request(re.compile("/services/.*")).respond_with_data("no_service", status=404)
+    httpserver.expect_oneshot_request(re.compile("/services/.*")).respond_with_data(
+        "no_service", status=404
+    )
     with pytest.raises(Refused, match="404 no_service"):
         send(SLACK, MESSAGE)
 
@@ -190,17 +218,23 @@ def test_ntfy_gets_plain_text_priority_and_click(httpserver: HTTPServer, real_ho
         "topic": "storm-alerts",
         "title": "Correction: River «Тиса» rises & falls",
         "message": (
-            "The level was 4.2 m, not 42 m.\n\nThird crest passed at noon.\n\n"
-            "Anna Li and Bo Chen · Storm over the coast\nhttps://news.example.org/streams/storm/entries/1"
+            "The level was 4.2 m, not 42 m.\n\nThird crest passed at noon.\n\nAnna Li and Bo Chen ·"
+            " Storm over the coast\nhttps://news.example.org/streams/storm/entries/1"
         ),
     }
     assert request.headers["X-Priority"] == "max"
     assert request.headers["X-Click"] == MESSAGE.url
-    assert not {"X-Icon", "X-Markdown", "X-Delay", "X-Email", "X-Tags", "X-Actions"} & set(request.headers.keys())
+    assert not {"X-Icon", "X-Markdown", "X-Delay", "X-Email", "X-Tags", "X-Actions"} & set(
+        request.headers.keys()
+    )
 
 
-@pytest.mark.parametrize(("importance", "priority"), [("normal", None), ("key", "high"), ("breaking", "max")])
-def test_ntfys_priority_follows_the_importance(httpserver: HTTPServer, hook: str, importance: str, priority: str | None) -> None:
+@pytest.mark.parametrize(
+    ("importance", "priority"), [("normal", None), ("key", "high"), ("breaking", "max")]
+)
+def test_ntfys_priority_follows_the_importance(
+    httpserver: HTTPServer, hook: str, importance: str, priority: str | None
+) -> None:
     httpserver.expect_request("/").respond_with_data("{}")
     url = hook.replace("json://", "ntfy://tk_secret@").replace("/hook", "/storm")
     send(url, replace(MESSAGE, importance=importance))
@@ -211,7 +245,9 @@ def test_ntfys_priority_follows_the_importance(httpserver: HTTPServer, hook: str
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES.keys())
 def test_a_message_with_a_title_alone_can_be_said_everywhere(service: Any) -> None:
-    title, body, _ = service.format(ChannelMessage(event="test", uid="u", guid="g", title="It works"))
+    title, body, _ = service.format(
+        ChannelMessage(event="test", uid="u", guid="g", title="It works")
+    )
     assert "It works" in title + body
     assert body
 
@@ -231,5 +267,8 @@ def test_a_cut_text_is_never_too_long(text: str, limit: int) -> None:
 
 
 def test_mentions_lose_their_power_and_addresses_stay() -> None:
-    assert calm("@here, ann@example.org and @ noon") == f"@{WORD_JOINER}here, ann@example.org and @ noon"
+    assert (
+        calm("@here, ann@example.org and @ noon")
+        == f"@{WORD_JOINER}here, ann@example.org and @ noon"
+    )
     assert one_line(" a\n\tb\x00\u2028c ") == "a b c"

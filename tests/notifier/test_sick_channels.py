@@ -1,4 +1,6 @@
-"""A channel that refuses: everything for it waits, one message at a time tries it, and the operators hear of it once."""
+"""A channel that refuses: everything for it waits, one message at a time tries it, and the
+operators hear of it once.
+"""
 
 from pytest_httpserver import HTTPServer
 
@@ -28,7 +30,12 @@ def states(office: Office) -> list[str]:
 
 
 def test_a_sick_channel_lets_messages_wait_and_heals_by_the_next_one_that_gets_through(
-    newsroom: Newsroom, office: Office, inbox: Inbox, httpserver: HTTPServer, hook: str, clock: StandingClock
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    httpserver: HTTPServer,
+    hook: str,
+    clock: StandingClock,
 ) -> None:
     newsroom.account(Role.ADMIN)
     httpserver.expect_request("/hook").respond_with_data("no such hook", status=404)
@@ -41,7 +48,10 @@ def test_a_sick_channel_lets_messages_wait_and_heals_by_the_next_one_that_gets_t
     clock.forward(seconds=FIRST_REST.total_seconds() + 1)
     office.send()  # one of the three tries, and they all rest longer
     office.send()
-    assert (len(httpserver.log), states(office)) == (MAX_REFUSALS + 1, ["failed", "failed", "queued", "queued", "queued"])
+    assert (len(httpserver.log), states(office)) == (
+        MAX_REFUSALS + 1,
+        ["failed", "failed", "queued", "queued", "queued"],
+    )
     assert [mail["Subject"] for mail in inbox.mails] == ["The channel “room” is failing"]
     assert "404 no such hook" in inbox.mails[0].get_body(("plain",)).get_content()
     assert inbox.mails[0]["List-Unsubscribe"] is None
@@ -52,7 +62,9 @@ def test_a_sick_channel_lets_messages_wait_and_heals_by_the_next_one_that_gets_t
     clock.forward(minutes=2)
     office.send()
     assert states(office) == ["failed", "failed", "sent", "sent", "sent"]
-    assert [mail["Subject"] for mail in inbox.mails[1:]] == ["The channel “room” takes messages again"]
+    assert [mail["Subject"] for mail in inbox.mails[1:]] == [
+        "The channel “room” takes messages again"
+    ]
     room = office.recipient("room")
     assert (room.sick_since, room.refusals, room.reason) == (None, 0, "")
 
@@ -73,7 +85,9 @@ def test_what_waits_for_a_sick_channel_fails_at_last_with_its_words(
 
 
 @one_database
-def test_a_channel_that_is_added_anew_is_well(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+def test_a_channel_that_is_added_anew_is_well(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/gone").respond_with_data("gone", status=410)
     httpserver.expect_request("/hook").respond_with_data("ok")
     office.channel("room", hook.replace("/hook", "/gone"))
@@ -86,10 +100,14 @@ def test_a_channel_that_is_added_anew_is_well(newsroom: Newsroom, office: Office
 
 
 @one_database
-def test_an_operator_is_told_notices_and_nothing_else_and_is_no_subscriber(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_an_operator_is_told_notices_and_nothing_else_and_is_no_subscriber(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     with office.db.begin() as tx:
         operator = reachable(tx, "op@example.org")
-        owe_notice(tx, operator, "healed", {"channel": "<b>&", "masked_url": "{token}", "words": "ok"})
+        owe_notice(
+            tx, operator, "healed", {"channel": "<b>&", "masked_url": "{token}", "words": "ok"}
+        )
     newsroom.post()
     office.run()
     assert [mail["Subject"] for mail in inbox.mails] == ["The channel “<b>&” takes messages again"]
@@ -109,23 +127,35 @@ def test_a_notice_waits_for_a_mail_server_that_is_away_and_causes_no_other(
     newsroom.account(Role.ADMIN)
     inbox.replies["data"] = ["451 4.3.0 later", "550 5.6.0 never"]
     with office.db.begin() as tx:
-        owe_notice(tx, reachable(tx, "op@example.org"), "healed", {"channel": "room", "masked_url": "", "words": ""})
+        owe_notice(
+            tx,
+            reachable(tx, "op@example.org"),
+            "healed",
+            {"channel": "room", "masked_url": "", "words": ""},
+        )
     office.run()
     assert [delivery.state for delivery in office.deliveries()] == [DeliveryState.QUEUED]
     clock.forward(minutes=1)
     office.run()
-    assert [(delivery.state, delivery.last_reply) for delivery in office.deliveries()] == [(DeliveryState.FAILED, "550 5.6.0 never")]
+    assert [(delivery.state, delivery.last_reply) for delivery in office.deliveries()] == [
+        (DeliveryState.FAILED, "550 5.6.0 never")
+    ]
 
 
 @one_database
-def test_a_notice_reaches_a_channel(newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str) -> None:
+def test_a_notice_reaches_a_channel(
+    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
+) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     room = office.channel("room", hook)
     with office.db.begin() as tx:
         owe_notice(tx, room, "healed", {"channel": "other", "masked_url": "", "words": ""})
     office.run()
     [(request, _)] = httpserver.log
-    assert (request.json["event"], request.json["title"]) == ("notice", "The channel “other” takes messages again")
+    assert (request.json["event"], request.json["title"]) == (
+        "notice",
+        "The channel “other” takes messages again",
+    )
 
 
 @one_database

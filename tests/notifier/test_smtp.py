@@ -17,7 +17,10 @@ from notifier.transport.smtp import judge
         ("smtp://mail.example.org", MailServer("mail.example.org", 25, "plain")),
         ("smtps://mail.example.org", MailServer("mail.example.org", 465, "tls")),
         ("smtp+starttls://mail.example.org:2587", MailServer("mail.example.org", 2587, "starttls")),
-        ("smtp://ann%40example.org:p%2Fw%3A@mail.example.org", MailServer("mail.example.org", 25, "plain", "ann@example.org", "p/w:")),
+        (
+            "smtp://ann%40example.org:p%2Fw%3A@mail.example.org",
+            MailServer("mail.example.org", 25, "plain", "ann@example.org", "p/w:"),
+        ),
         ("smtp://[::1]:25", MailServer("::1", 25, "plain")),
     ],
 )
@@ -45,7 +48,11 @@ def test_a_bad_mail_url_is_one_sentence(url: str) -> None:
 
 
 def test_a_password_is_neither_in_an_error_nor_in_a_repr() -> None:
-    for url in ("smtp://ann:hunter22@mail.example.org/extra", "smtp://ann:hunter22@a℀b.example", "smtp://ann:hunter22@["):
+    for url in (
+        "smtp://ann:hunter22@mail.example.org/extra",
+        "smtp://ann:hunter22@a℀b.example",
+        "smtp://ann:hunter22@[",
+    ):
         with pytest.raises(ValueError, match="MAIL_URL") as caught:
             parse_mail_url(url)
         assert "hunter22" not in str(caught.value)
@@ -80,14 +87,22 @@ def test_a_reply_that_names_the_mailbox_at_rcpt_ends_the_address(code: int, word
         (550, "go away"),
     ],
 )
-def test_another_refusal_at_rcpt_fails_the_message_but_not_the_address(code: int, words: str) -> None:
+def test_another_refusal_at_rcpt_fails_the_message_but_not_the_address(
+    code: int, words: str
+) -> None:
     outcome = judge("rcpt", code, words)
     assert isinstance(outcome, Refused)
     assert not outcome.ends_address
 
 
 @pytest.mark.parametrize(
-    "words", ["5.7.1 blocked by policy", "5.3.4 message too big for system", "5.1.8 sender domain not found", "5.1.7 bad sender"]
+    "words",
+    [
+        "5.7.1 blocked by policy",
+        "5.3.4 message too big for system",
+        "5.1.8 sender domain not found",
+        "5.1.7 bad sender",
+    ],
 )
 @pytest.mark.parametrize("stage", ["mail", "rcpt", "data"])
 def test_policy_system_and_sender_faults_are_ours_and_may_pass(stage: str, words: str) -> None:
@@ -109,14 +124,22 @@ def meaning(outcome: object) -> str:
 
 
 @pytest.mark.parametrize(("means", "who", "code", "lines"), REPLIES)
-def test_what_real_servers_say_at_rcpt_means_what_it_speaks_of(means: str, who: str, code: str, lines: str) -> None:
+def test_what_real_servers_say_at_rcpt_means_what_it_speaks_of(
+    means: str, who: str, code: str, lines: str
+) -> None:
     assert meaning(judge("rcpt", int(code), lines)) == means, who
     assert meaning(judge("rcpt", int(code), lines.replace("\n", "\r\n"))) == means
-    assert meaning(judge("data", int(code), lines)) == means.replace("ends address", "fails message")
+    assert meaning(judge("data", int(code), lines)) == means.replace(
+        "ends address", "fails message"
+    )
 
 
-@given(st.sampled_from(REPLIES).filter(lambda row: row[0] == "our problem"), st.sampled_from(REPLIES))
-def test_no_reply_with_words_about_us_on_any_line_ends_an_address(ours: list[str], other: list[str]) -> None:
+@given(
+    st.sampled_from(REPLIES).filter(lambda row: row[0] == "our problem"), st.sampled_from(REPLIES)
+)
+def test_no_reply_with_words_about_us_on_any_line_ends_an_address(
+    ours: list[str], other: list[str]
+) -> None:
     for lines in (f"{ours[3]}\n{other[3]}", f"{other[3]}\n{ours[3]}"):
         assert meaning(judge("rcpt", 550, lines)) != "ends address"
 
@@ -132,4 +155,8 @@ def test_a_reply_of_the_400s_waits() -> None:
     outcome = judge("rcpt", 451, "4.7.1 greylisted,\r\ncome back later")
     assert isinstance(outcome, Unavailable)
     assert not outcome.ours
-    assert (outcome.code, outcome.enhanced, outcome.reason) == (451, "4.7.1", "451 4.7.1 greylisted, come back later")
+    assert (outcome.code, outcome.enhanced, outcome.reason) == (
+        451,
+        "4.7.1",
+        "451 4.7.1 greylisted, come back later",
+    )

@@ -11,7 +11,18 @@ from pytest_httpserver import HTTPServer
 from sqlalchemy import delete, update
 
 from config.keys import Keys
-from models import Alert, Delivery, DeliveryState, Entry, EntryState, Lane, Recipient, Revision, RevisionKind, Role
+from models import (
+    Alert,
+    Delivery,
+    DeliveryState,
+    Entry,
+    EntryState,
+    Lane,
+    Recipient,
+    Revision,
+    RevisionKind,
+    Role,
+)
 from models.alerts.alert_control import find_alert, resume_alert, retry_alert, stop_alert
 from models.alerts.send_hold import hold, pause_sending, resume_sending, waiting, watch
 from models.alerts.send_mark import mark_sends
@@ -44,7 +55,9 @@ def alert(newsroom: Newsroom, office: Office) -> Alert:
         return find_alert(tx, entry.uid)
 
 
-def test_a_stop_acts_in_the_middle_of_a_claim_and_can_be_taken_back(office: Office, inbox: Inbox, alert: Alert) -> None:
+def test_a_stop_acts_in_the_middle_of_a_claim_and_can_be_taken_back(
+    office: Office, inbox: Inbox, alert: Alert
+) -> None:
     inbox.on_data = lambda index: index == 1 and stop_alert(office.db, SYSTEM, alert.id)
     office.leave(FOUR[3])
     office.send()
@@ -58,7 +71,12 @@ def test_a_stop_acts_in_the_middle_of_a_claim_and_can_be_taken_back(office: Offi
 
 @one_database
 def test_a_pause_acts_in_the_middle_of_a_claim_in_chat_too(
-    newsroom: Newsroom, office: Office, inbox: Inbox, alert: Alert, httpserver: HTTPServer, hook: str
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    alert: Alert,
+    httpserver: HTTPServer,
+    hook: str,
 ) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     for name in "ab":
@@ -68,7 +86,10 @@ def test_a_pause_acts_in_the_middle_of_a_claim_in_chat_too(
     inbox.on_data = lambda index: index == 1 and pause_sending(office.db, SYSTEM)
     office.send()
     assert (len(inbox.mails), len(httpserver.log)) == (2, 0)
-    assert {delivery.state for delivery in office.deliveries()} == {DeliveryState.SENT, DeliveryState.QUEUED}
+    assert {delivery.state for delivery in office.deliveries()} == {
+        DeliveryState.SENT,
+        DeliveryState.QUEUED,
+    }
     with office.db.read() as tx:
         found = waiting(tx)
     assert (found.mails, found.channels, found.finding) == (6, 2, 0)
@@ -88,7 +109,8 @@ def test_who_missed_an_alert_is_sent_it_again_and_nobody_else(
     assert retry_alert(office.db, SYSTEM, alert.id) == 2
     inbox.replies["data"] = ["451 4.3.0 later"]
     office.send()
-    assert [state for _, state, *_ in office.ledger()] == ["sent", "queued", "skipped", "sent"]  # with a full age before it
+    # with a full age before it
+    assert [state for _, state, *_ in office.ledger()] == ["sent", "queued", "skipped", "sent"]
     clock.forward(minutes=1)
     office.send()
     assert [state for _, state, *_ in office.ledger()] == ["sent", "sent", "skipped", "sent"]
@@ -96,7 +118,11 @@ def test_who_missed_an_alert_is_sent_it_again_and_nobody_else(
 
 @one_database
 def test_what_may_have_arrived_is_sent_again_only_where_that_is_asked_for(
-    newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, monkeypatch: pytest.MonkeyPatch
+    newsroom: Newsroom,
+    office: Office,
+    httpserver: HTTPServer,
+    hook: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     office.channel("room", hook)
@@ -120,7 +146,9 @@ def test_what_may_have_arrived_is_sent_again_only_where_that_is_asked_for(
 
 
 @one_database
-def test_an_alert_that_is_stopped_or_not_true_any_more_is_not_retried(newsroom: Newsroom, office: Office) -> None:
+def test_an_alert_that_is_stopped_or_not_true_any_more_is_not_retried(
+    newsroom: Newsroom, office: Office
+) -> None:
     entry = newsroom.post()
     with office.db.read() as tx:
         first = find_alert(tx, entry.uid)
@@ -145,7 +173,9 @@ def test_an_alert_that_is_stopped_or_not_true_any_more_is_not_retried(newsroom: 
         stop_alert(office.db, newsroom.account(Role.AUTHOR), second.id)
 
 
-def test_a_copy_is_held_where_it_runs_first_and_a_restart_is_not(office: Office, inbox: Inbox, alert: Alert) -> None:
+def test_a_copy_is_held_where_it_runs_first_and_a_restart_is_not(
+    office: Office, inbox: Inbox, alert: Alert
+) -> None:
     def start(base_url: str = BASE_URL) -> str | None:
         return watch(office.db, base_url, starting=True)
 
@@ -181,7 +211,13 @@ def test_a_copied_sqlite_file_is_held(office: Office, tmp_path: Path, clock: Sta
 @one_database
 @pytest.mark.parametrize("when", ["before", "in the middle"])
 def test_a_copy_that_is_put_back_in_the_same_file_sends_nothing_again(
-    office: Office, inbox: Inbox, alert: Alert, tmp_path: Path, when: str, keys: Keys, clock: StandingClock
+    office: Office,
+    inbox: Inbox,
+    alert: Alert,
+    tmp_path: Path,
+    when: str,
+    keys: Keys,
+    clock: StandingClock,
 ) -> None:
     watch(office.db, BASE_URL, starting=True)
     path, copy = Path(str(office.db.engine.url.database)), tmp_path / "copy.sqlite3"
@@ -210,9 +246,17 @@ def test_a_copy_that_is_put_back_in_the_same_file_sends_nothing_again(
     db.engine.dispose()
 
 
-@pytest.mark.parametrize(("silence", "held"), [(timedelta(minutes=59), False), (timedelta(minutes=61), True)])
+@pytest.mark.parametrize(
+    ("silence", "held"), [(timedelta(minutes=59), False), (timedelta(minutes=61), True)]
+)
 def test_after_a_long_silence_what_is_owed_from_before_is_held(
-    newsroom: Newsroom, office: Office, inbox: Inbox, alert: Alert, clock: StandingClock, silence: timedelta, held: bool
+    newsroom: Newsroom,
+    office: Office,
+    inbox: Inbox,
+    alert: Alert,
+    clock: StandingClock,
+    silence: timedelta,
+    held: bool,
 ) -> None:
     watch(office.db, BASE_URL)
     clock.forward(seconds=silence.total_seconds())
@@ -229,7 +273,9 @@ def test_after_a_long_silence_what_is_owed_from_before_is_held(
 
 
 @one_database
-def test_a_silence_in_which_nothing_was_owed_holds_nothing(newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock) -> None:
+def test_a_silence_in_which_nothing_was_owed_holds_nothing(
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
+) -> None:
     watch(office.db, BASE_URL)
     clock.forward(days=3)
     assert watch(office.db, BASE_URL, starting=True) is None
@@ -267,7 +313,9 @@ def test_a_held_alert_can_be_stopped(office: Office, alert: Alert, clock: Standi
 
 
 @one_database
-def test_an_alert_of_which_some_went_out_in_time_is_never_held(office: Office, inbox: Inbox, alert: Alert, clock: StandingClock) -> None:
+def test_an_alert_of_which_some_went_out_in_time_is_never_held(
+    office: Office, inbox: Inbox, alert: Alert, clock: StandingClock
+) -> None:
     inbox.replies["data"] = ["250 ok", "451 4.3.0 later"]
     office.send()
     clock.forward(hours=7)
@@ -282,4 +330,6 @@ def test_what_was_brought_back_is_held_with_its_reason(office: Office, alert: Al
         hold(tx, "Another reason.")
     assert office.send() == 0
     with office.db.read() as tx:
-        assert why_waiting(tx) == ["Sending is held: Brought back from a copy. `storywire resume` lets it go on."]
+        assert why_waiting(tx) == [
+            "Sending is held: Brought back from a copy. `storywire resume` lets it go on."
+        ]

@@ -51,15 +51,21 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds
 
 
 def test_an_exchange_says_what_was_answered(httpserver: HTTPServer, url: str) -> None:
-    httpserver.expect_request("/hook").respond_with_data("slow\n  down\x00", status=429, headers={"Retry-After": "30"})
+    httpserver.expect_request("/hook").respond_with_data(
+        "slow\n  down\x00", status=429, headers={"Retry-After": "30"}
+    )
     with outbound_http.exchange() as seen:
         requests.post(url, data=b"x")
-    assert seen.answers == [outbound_http.Answer("POST", f"{httpserver.host}:{httpserver.port}", 429, 30.0, "slow down")]
+    assert seen.answers == [
+        outbound_http.Answer("POST", f"{httpserver.host}:{httpserver.port}", 429, 30.0, "slow down")
+    ]
     assert seen.request_left
 
 
 def test_a_redirect_is_an_answer_and_not_followed(httpserver: HTTPServer, url: str) -> None:
-    httpserver.expect_request("/hook").respond_with_data(status=302, headers={"Location": "/elsewhere"})
+    httpserver.expect_request("/hook").respond_with_data(
+        status=302, headers={"Location": "/elsewhere"}
+    )
     with outbound_http.exchange() as seen:
         assert requests.post(url, data=b"x", allow_redirects=True).status_code == 302
     assert [request.path for request, _ in httpserver.log] == ["/hook"]
@@ -67,7 +73,9 @@ def test_a_redirect_is_an_answer_and_not_followed(httpserver: HTTPServer, url: s
 
 
 def test_sessions_are_shared_but_cookies_are_not_kept(httpserver: HTTPServer, url: str) -> None:
-    httpserver.expect_request("/hook").respond_with_data("ok", headers={"Set-Cookie": "who=channel-1"})
+    httpserver.expect_request("/hook").respond_with_data(
+        "ok", headers={"Set-Cookie": "who=channel-1"}
+    )
     requests.post(url, data=b"x")
     session = outbound_http.session()
     requests.post(url, data=b"x")
@@ -75,7 +83,9 @@ def test_sessions_are_shared_but_cookies_are_not_kept(httpserver: HTTPServer, ur
     assert all("Cookie" not in request.headers for request, _ in httpserver.log)
 
 
-def test_a_proxy_in_the_environment_is_not_asked(httpserver: HTTPServer, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_in_the_environment_is_not_asked(
+    httpserver: HTTPServer, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.delenv("no_proxy", raising=False)
     httpserver.expect_request("/hook").respond_with_data("ok")
@@ -98,8 +108,12 @@ def test_a_packed_answer_is_never_unpacked(httpserver: HTTPServer, url: str) -> 
     assert requests.post(url, data=b"x").content == bomb
 
 
-@pytest.mark.parametrize("opening", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"])
-def test_a_server_that_drips_is_left_when_the_time_is_over(opening: bytes, bare_server: Start, allow: Callable[..., None]) -> None:
+@pytest.mark.parametrize(
+    "opening", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"]
+)
+def test_a_server_that_drips_is_left_when_the_time_is_over(
+    opening: bytes, bare_server: Start, allow: Callable[..., None]
+) -> None:
     stop = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -119,7 +133,9 @@ def test_a_server_that_drips_is_left_when_the_time_is_over(opening: bytes, bare_
     assert seen.request_left
 
 
-def test_a_drop_before_the_answer_shows_that_the_request_had_left(bare_server: Start, allow: Callable[..., None]) -> None:
+def test_a_drop_before_the_answer_shows_that_the_request_had_left(
+    bare_server: Start, allow: Callable[..., None]
+) -> None:
     server = bare_server(lambda connection: receive(connection) and None)
     allow(f"127.0.0.1:{server.port}")
     with outbound_http.exchange() as seen, pytest.raises(requests.ConnectionError):
@@ -138,7 +154,9 @@ def test_without_a_server_no_request_has_left(allow: Callable[..., None]) -> Non
     assert [answer.status for answer in seen.answers] == [None]
 
 
-def test_a_private_address_is_refused_at_connect(httpserver: HTTPServer, allow: Callable[..., None]) -> None:
+def test_a_private_address_is_refused_at_connect(
+    httpserver: HTTPServer, allow: Callable[..., None]
+) -> None:
     allow()
     with outbound_http.exchange() as seen, pytest.raises(requests.ConnectionError):
         requests.get(httpserver.url_for("/"))
@@ -146,7 +164,9 @@ def test_a_private_address_is_refused_at_connect(httpserver: HTTPServer, allow: 
     assert httpserver.log == []
 
 
-def test_a_host_that_is_no_longer_allowed_loses_its_open_connections(bare_server: Start, allow: Callable[..., None]) -> None:
+def test_a_host_that_is_no_longer_allowed_loses_its_open_connections(
+    bare_server: Start, allow: Callable[..., None]
+) -> None:
     def keep_alive(connection: socket.socket) -> None:
         while receive(connection):
             connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
@@ -164,7 +184,9 @@ def test_a_host_that_is_no_longer_allowed_loses_its_open_connections(bare_server
     assert seen.private
 
 
-def test_a_reused_connection_is_bounded_in_time_as_well(bare_server: Start, allow: Callable[..., None]) -> None:
+def test_a_reused_connection_is_bounded_in_time_as_well(
+    bare_server: Start, allow: Callable[..., None]
+) -> None:
     silent = threading.Event()
 
     def answer_once(connection: socket.socket) -> None:
@@ -184,7 +206,9 @@ def test_a_reused_connection_is_bounded_in_time_as_well(bare_server: Start, allo
     assert seen.request_left
 
 
-def test_a_tls_handshake_that_drips_is_left_when_the_time_is_over(bare_server: Start, allow: Callable[..., None]) -> None:
+def test_a_tls_handshake_that_drips_is_left_when_the_time_is_over(
+    bare_server: Start, allow: Callable[..., None]
+) -> None:
     stop = threading.Event()
 
     def drip(connection: socket.socket) -> None:
@@ -204,7 +228,9 @@ def test_a_tls_handshake_that_drips_is_left_when_the_time_is_over(bare_server: S
     assert not seen.request_left
 
 
-def test_a_connection_with_tls_is_verified_kept_and_recorded(certificate: Certificate, allow: Callable[..., None]) -> None:
+def test_a_connection_with_tls_is_verified_kept_and_recorded(
+    certificate: Certificate, allow: Callable[..., None]
+) -> None:
     with HTTPServer("localhost", 0, ssl_context=certificate.server) as server:
         allow(f"localhost:{server.port}")
         server.expect_request("/hook").respond_with_data("ok")

@@ -1,4 +1,6 @@
-"""An outage is one line of log when it begins and one when it is over; a fault in the code keeps its traceback."""
+"""An outage is one line of log when it begins and one when it is over; a fault in the code keeps
+its traceback.
+"""
 
 import logging
 import sqlite3
@@ -30,16 +32,22 @@ def troubles(caplog: pytest.LogCaptureFixture) -> Troubles:
 
 
 @pytest.mark.parametrize("error", OUTAGES, ids=lambda error: type(error).__name__)
-def test_an_outage_is_one_line(error: Exception, troubles: Troubles, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_is_one_line(
+    error: Exception, troubles: Troubles, caplog: pytest.LogCaptureFixture
+) -> None:
     troubles.report("the ticker", error)
     (record,) = caplog.records
     assert record.exc_info is None
     assert "\n" not in record.getMessage()
-    assert record.getMessage().startswith("the ticker failed; it is tried again, and this is said once: ")
+    assert record.getMessage().startswith(
+        "the ticker failed; it is tried again, and this is said once: "
+    )
     assert not record.getMessage().endswith(": ")
 
 
-def test_an_outage_that_shows_in_several_ways_is_said_once_and_its_end_once(troubles: Troubles, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_outage_that_shows_in_several_ways_is_said_once_and_its_end_once(
+    troubles: Troubles, caplog: pytest.LogCaptureFixture
+) -> None:
     for error in OUTAGES * 2:
         troubles.report("the ticker", error)
     troubles.over("the ticker")
@@ -48,12 +56,16 @@ def test_an_outage_that_shows_in_several_ways_is_said_once_and_its_end_once(trou
     assert caplog.records[1].getMessage() == "the ticker works again"
 
 
-def test_a_fault_in_the_code_keeps_its_traceback(troubles: Troubles, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_fault_in_the_code_keeps_its_traceback(
+    troubles: Troubles, caplog: pytest.LogCaptureFixture
+) -> None:
     troubles.report("the ticker", KeyError("nobody foresaw this"))
     assert caplog.records[0].exc_info is not None
 
 
-def test_no_address_and_no_password_is_logged(troubles: Troubles, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_address_and_no_password_is_logged(
+    troubles: Troubles, caplog: pytest.LogCaptureFixture
+) -> None:
     troubles.report("ringing", OSError("amqp://ann:hunter2@rabbit ann@example.org"))
     assert "hunter2" not in caplog.text
     assert "example.org" not in caplog.text

@@ -13,10 +13,17 @@ SECOND = timedelta(seconds=1)
 
 
 def verdict(**given: object) -> Send | Skip | Wait:
-    standing = {"revision": RevisionKind.PUBLISH, "entry": EntryState.PUBLISHED, "stream": StreamState.LIVE, "stopped": False}
+    standing = {
+        "revision": RevisionKind.PUBLISH,
+        "entry": EntryState.PUBLISHED,
+        "stream": StreamState.LIVE,
+        "stopped": False,
+    }
     wish = {"recipient": RecipientState.CONFIRMED, "subscribed": True}
     for name, value in given.items():
-        (wish if name in {"recipient", "subscribed", "earlier", "later"} else standing)[name] = value
+        (wish if name in {"recipient", "subscribed", "earlier", "later"} else standing)[name] = (
+            value
+        )
     return judge(Standing(**standing), Wish(**wish), NOW)  # type: ignore[arg-type]
 
 
@@ -37,7 +44,9 @@ def verdict(**given: object) -> Send | Skip | Wait:
         ({"revision": RETRACTION, "earlier": [DeliveryState.SENT]}, SkipReason.CANCELLED),
     ],
 )
-def test_what_nobody_wants_any_more_is_skipped_with_its_reason(given: dict[str, object], reason: SkipReason) -> None:
+def test_what_nobody_wants_any_more_is_skipped_with_its_reason(
+    given: dict[str, object], reason: SkipReason
+) -> None:
     found = verdict(**given)
     assert isinstance(found, Skip)
     assert found.reason is reason
@@ -51,10 +60,19 @@ def test_what_nobody_wants_any_more_is_skipped_with_its_reason(given: dict[str, 
         ({"revision": CORRECTION, "earlier": [DeliveryState.SENT]}, True),
         ({"revision": CORRECTION, "earlier": [DeliveryState.UNKNOWN]}, True),
         ({"revision": CORRECTION, "earlier": [DeliveryState.FAILED, DeliveryState.SKIPPED]}, False),
-        ({"revision": RETRACTION, "entry": EntryState.RETRACTED, "earlier": [DeliveryState.SENT]}, True),
+        (
+            {
+                "revision": RETRACTION,
+                "entry": EntryState.RETRACTED,
+                "earlier": [DeliveryState.SENT],
+            },
+            True,
+        ),
     ],
 )
-def test_what_is_wanted_is_sent_and_worded_by_what_was_told(given: dict[str, object], told: bool) -> None:
+def test_what_is_wanted_is_sent_and_worded_by_what_was_told(
+    given: dict[str, object], told: bool
+) -> None:
     assert verdict(**given) == Send(told)
 
 

@@ -44,8 +44,17 @@ def browser() -> Iterator[Browser]:
 class Visitor:
     """One browser window, and what its console complained of."""
 
-    def __init__(self, browser: Browser, site: Site, *, script: bool = True, viewport: dict[str, int] = DESKTOP) -> None:
-        self.context = browser.new_context(java_script_enabled=script, viewport=viewport, base_url=site.base_url)
+    def __init__(
+        self,
+        browser: Browser,
+        site: Site,
+        *,
+        script: bool = True,
+        viewport: dict[str, int] = DESKTOP,
+    ) -> None:
+        self.context = browser.new_context(
+            java_script_enabled=script, viewport=viewport, base_url=site.base_url
+        )
         self.page: Page = self.context.new_page()
         self.site = site
         self.complaints: list[str] = []

@@ -50,12 +50,19 @@ class Person:
     def form(self, page: TestResponse, action: str | None = None) -> tuple[str, dict[str, Any]]:
         """Where a page's form leads and what it holds: the one of that action, else the last."""
         root = lxml.html.fromstring(page.text)
-        forms = [form for form in root.forms if form.action != "/logout" and (action is None or form.action == action)]
+        forms = [
+            form
+            for form in root.forms
+            if form.action != "/logout" and (action is None or form.action == action)
+        ]
         assert forms, f"{page.request.path} has no form for {action}"
         form = forms[-1]
         values = {name: value or "" for name, value in form.fields.items()}
         # Boxes of one name are what is ticked of them.
-        read = {name: value.removeprefix("\n") if isinstance(value, str) else list(value) for name, value in values.items()}
+        read = {
+            name: value.removeprefix("\n") if isinstance(value, str) else list(value)
+            for name, value in values.items()
+        }
         return form.action or page.request.path, read
 
     def send(self, page: TestResponse, action: str | None = None, **changed: str) -> TestResponse:
@@ -65,7 +72,10 @@ class Person:
 
     def write(self, do: str = "post", **fields: str) -> TestResponse:
         """Fill in the form of a new entry and press a button."""
-        return self.send(self.get("/desk/post"), **{"stream": "floods", "title": "River rising", "do": do} | fields)
+        return self.send(
+            self.get("/desk/post"),
+            **{"stream": "floods", "title": "River rising", "do": do} | fields,
+        )
 
     def uid(self, response: TestResponse) -> str:
         """The entry that a form led to."""
@@ -80,12 +90,16 @@ def titles(newsroom: Newsroom, *states: EntryState) -> list[str]:
 
 
 class Shelf:
-    """One database connection pool for all these tests: SQLAlchemy compiles each statement once per engine."""
+    """One database connection pool for all these tests: SQLAlchemy compiles each statement once per
+    engine.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.clock = StandingClock()
-        self.db = open_database(f"sqlite:///{path}", synchronous="NORMAL", clock=lambda tx: self.clock(tx))
+        self.db = open_database(
+            f"sqlite:///{path}", synchronous="NORMAL", clock=lambda tx: self.clock(tx)
+        )
 
     def fresh(self, template: Path, clock: StandingClock) -> Database:
         """An empty database in the same place."""
@@ -106,7 +120,9 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
 
 
 class TickingClock:
-    """The product's clock on PostgreSQL, asked by the product's query, set to the day of the tests' clock and moved with that."""
+    """The product's clock on PostgreSQL, asked by the product's query, set to the day of the tests'
+    clock and moved with that.
+    """
 
     def __init__(self, standing: StandingClock) -> None:
         self._standing = standing
@@ -118,12 +134,16 @@ class TickingClock:
         return self._standing.now + (read - self._began)
 
 
-both_databases = pytest.mark.parametrize("db", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True)
+both_databases = pytest.mark.parametrize(
+    "db", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+)
 """For tests of what pages save: on PostgreSQL too, with the clock that the product has there."""
 
 
 @pytest.fixture
-def db(request: pytest.FixtureRequest, shelf: Shelf, sqlite_template: Path, clock: StandingClock) -> Database:
+def db(
+    request: pytest.FixtureRequest, shelf: Shelf, sqlite_template: Path, clock: StandingClock
+) -> Database:
     """On SQLite, but for `both_databases`: pages ask the models, which have their tests on both."""
     if getattr(request, "param", "sqlite") == "sqlite":
         return shelf.fresh(sqlite_template, clock)
@@ -152,24 +172,41 @@ def rings() -> list[None]:
 @pytest.fixture(scope="session")
 def bare_app(tmp_path_factory: pytest.TempPathFactory) -> Flask:
     """Made once, because compiling its templates takes most of a test's time."""
-    settings = load_settings(data_dir=tmp_path_factory.mktemp("app"), base_url=BASE_URL, site_name="The Courier")
+    settings = load_settings(
+        data_dir=tmp_path_factory.mktemp("app"), base_url=BASE_URL, site_name="The Courier"
+    )
     app = create_app(settings, Keys(SECRET), open_database("sqlite://"), ring=lambda: None)
-    app.config["PROPAGATE_EXCEPTIONS"] = True  # what would be a 500 fails the test where it happened
+    # what would be a 500 fails the test where it happened
+    app.config["PROPAGATE_EXCEPTIONS"] = True
     return app
 
 
 @pytest.fixture
 def app(
-    bare_app: Flask, settings: Settings, keys: Keys, db: Database, newsroom: Newsroom, rings: list[None], clock: StandingClock
+    bare_app: Flask,
+    settings: Settings,
+    keys: Keys,
+    db: Database,
+    newsroom: Newsroom,
+    rings: list[None],
+    clock: StandingClock,
 ) -> Flask:
     """Nobody watches its shelf, so each request for a document looks for changes itself."""
-    begin_anew(bare_app, Service(settings, keys, db, lambda: rings.append(None), bare_app.extensions["shelf_layer"].shelf), clock)
+    begin_anew(
+        bare_app,
+        Service(
+            settings, keys, db, lambda: rings.append(None), bare_app.extensions["shelf_layer"].shelf
+        ),
+        clock,
+    )
     return bare_app
 
 
 def begin_anew(app: Flask, parts: Service, clock: StandingClock) -> None:
     """Let the application run with these parts, and an empty shelf."""
-    documents = make_shelf(parts.settings, parts.db, partial(Flask.wsgi_app, app), lambda: clock.now.timestamp())
+    documents = make_shelf(
+        parts.settings, parts.db, partial(Flask.wsgi_app, app), lambda: clock.now.timestamp()
+    )
     app.extensions["memory"].shelf = app.extensions["shelf_layer"].shelf = documents
     app.extensions["storywire"] = replace(parts, shelf=documents)
 
@@ -180,7 +217,9 @@ def change_settings(app: Flask, clock: StandingClock) -> Callable[..., None]:
 
     def change(**values: object) -> None:
         service = app.extensions["storywire"]
-        begin_anew(app, replace(service, settings=service.settings.model_copy(update=values)), clock)
+        begin_anew(
+            app, replace(service, settings=service.settings.model_copy(update=values)), clock
+        )
 
     return change
 
@@ -197,7 +236,9 @@ def log_in(app: Flask, db: Database, newsroom: Newsroom) -> Callable[[Role], Per
     def enter(role: Role) -> Person:
         newsroom.account(role)
         person = Person(app.test_client())
-        answer = person.post(f"/login/{make_login_link(db, newsroom.actor, f'{role.value}@example.org')}", {})
+        answer = person.post(
+            f"/login/{make_login_link(db, newsroom.actor, f'{role.value}@example.org')}", {}
+        )
         assert answer.location == "/desk"
         return person
 

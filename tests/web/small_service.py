@@ -1,4 +1,6 @@
-"""A web process for the tests of requests that never end: the real server, layers and guard of connections, with short times."""
+"""A web process for the tests of requests that never end: the real server, layers and guard of
+connections, with short times.
+"""
 
 import json
 import os
@@ -20,7 +22,9 @@ released = threading.Event()
 
 
 def answer(environ, start_response):
-    """Say what came; from `/hold` on, `/held` waits until `/healthz` is asked for with the query `release`."""
+    """Say what came; from `/hold` on, `/held` waits until `/healthz` is asked for with the query
+    `release`.
+    """
     path = environ["PATH_INFO"]
     if path == "/hold":
         released.clear()
@@ -30,22 +34,39 @@ def answer(environ, start_response):
         released.set()
     body = b"x" * BIG
     if path != "/big":
-        seen = {"sent": environ["wsgi.input"].read().decode(), "client": environ["REMOTE_ADDR"], "pid": os.getpid()}
+        seen = {
+            "sent": environ["wsgi.input"].read().decode(),
+            "client": environ["REMOTE_ADDR"],
+            "pid": os.getpid(),
+        }
         body = json.dumps(seen).encode()
-    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+    start_response(
+        "200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+    )
     return [body]
 
 
 reads = Reads()
 app = FrontLayer(
     OverloadLayer(
-        ForwardedFor(BodyInTime(answer, threads=2, max_bytes=lambda environ: MAX_BYTES, reads=reads, base_seconds=0.3), proxies=1)
+        ForwardedFor(
+            BodyInTime(
+                answer,
+                threads=2,
+                max_bytes=lambda environ: MAX_BYTES,
+                reads=reads,
+                base_seconds=0.3,
+            ),
+            proxies=1,
+        )
     ),
     always_sent("https://news.example"),
 )
 
 
 def main():
-    ConnectionGuard(reads, max_per_address=MAX_PER_ADDRESS, look_seconds=0.05, read_seconds=0.5).start()
+    ConnectionGuard(
+        reads, max_per_address=MAX_PER_ADDRESS, look_seconds=0.05, read_seconds=0.5
+    ).start()
     web_server.run(load_settings(), "small_service:app")
     web_server.end_process()

@@ -23,7 +23,9 @@ FIREFOX = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/201001
 
 @pytest.fixture
 def mara(newsroom: Newsroom) -> None:
-    add_account(newsroom.db, newsroom.actor, ADDRESS, "Mara Eskelund", Role.EDITOR, password=PASSWORD)
+    add_account(
+        newsroom.db, newsroom.actor, ADDRESS, "Mara Eskelund", Role.EDITOR, password=PASSWORD
+    )
 
 
 @pytest.fixture
@@ -45,10 +47,14 @@ def press(person: Person, path: str, button: str) -> TestResponse:
     return person.send(person.get(path), f"{path}/{button}")
 
 
-def test_an_invitation_by_mail_leads_to_the_desk(mail: None, admin: Person, reader: Person, newsroom: Newsroom, keys: Keys) -> None:
+def test_an_invitation_by_mail_leads_to_the_desk(
+    mail: None, admin: Person, reader: Person, newsroom: Newsroom, keys: Keys
+) -> None:
     answer = admin.send(admin.get("/desk/accounts"), name="Mara", email=ADDRESS, role="author")
     page = admin.get(answer.location)
-    assert "Not here yet" in page.text and "/login/password/" not in page.text, "only the mail holds the link"
+    assert "Not here yet" in page.text and "/login/password/" not in page.text, (
+        "only the mail holds the link"
+    )
     path = mailed_link(newsroom, keys)
     for _ in range(2):
         assert ADDRESS in reader.get(path).text, "a look uses nothing up"
@@ -56,25 +62,37 @@ def test_an_invitation_by_mail_leads_to_the_desk(mail: None, admin: Person, read
     assert refused.status_code == 422 and "Use 10 to 1000 characters" in refused.text
     assert reader.send(refused, password=PASSWORD).location == "/desk"
     assert "Mara, author" in reader.get("/desk").text
-    assert reader.get(path).status_code == reader.post(path, {"password": PASSWORD}).status_code == 410
+    assert (
+        reader.get(path).status_code == reader.post(path, {"password": PASSWORD}).status_code == 410
+    )
 
 
 def test_where_no_mail_is_sent_the_link_is_shown_once(admin: Person, reader: Person) -> None:
     answer = admin.send(admin.get("/desk/accounts"), name="Mara", email=ADDRESS, role="author")
     link = re.search(rf"{BASE_URL}(/login/password/[\w-]+)", admin.get(answer.location).text)
     assert link and "/login/password/" not in admin.get(answer.location).text
-    again = re.search(rf"{BASE_URL}(/login/password/[\w-]+)", admin.get(press(admin, answer.location, "invite").location).text)
+    again = re.search(
+        rf"{BASE_URL}(/login/password/[\w-]+)",
+        admin.get(press(admin, answer.location, "invite").location).text,
+    )
     assert again and reader.get(link[1]).status_code == 410, "a new invitation ends the one before"
     assert reader.send(reader.get(again[1]), password=PASSWORD).location == "/desk"
 
 
 def test_an_invitation_that_cannot_be_taken_comes_back_as_typed(mara: None, admin: Person) -> None:
-    for fields, says in (({"email": ADDRESS, "role": "author"}, "has an account"), ({"email": "no", "role": "author"}, "not an address")):
+    for fields, says in (
+        ({"email": ADDRESS, "role": "author"}, "has an account"),
+        ({"email": "no", "role": "author"}, "not an address"),
+    ):
         refused = admin.send(admin.get("/desk/accounts"), name="Mara <b>", **fields)
-        assert refused.status_code == 422 and says in refused.text and "Mara &lt;b&gt;" in refused.text
+        assert (
+            refused.status_code == 422 and says in refused.text and "Mara &lt;b&gt;" in refused.text
+        )
 
 
-def test_an_ended_account_is_out_at_once_and_the_last_admin_stays(mara: None, admin: Person, reader: Person, newsroom: Newsroom) -> None:
+def test_an_ended_account_is_out_at_once_and_the_last_admin_stays(
+    mara: None, admin: Person, reader: Person, newsroom: Newsroom
+) -> None:
     assert enter(reader) == 303
     path = f"/desk/accounts/{find_account(newsroom.db, ADDRESS).id}"
     press(admin, path, "end")
@@ -93,11 +111,16 @@ def test_a_forgotten_password_is_answered_alike_known_or_not(
 ) -> None:
     assert 'href="/login/forgotten"' in reader.get("/login").text
     page = reader.get("/login/forgotten")
-    known, unknown = (reader.send(page, email=address) for address in (ADDRESS, "nobody@example.org"))
+    known, unknown = (
+        reader.send(page, email=address) for address in (ADDRESS, "nobody@example.org")
+    )
     assert known.status_code == unknown.status_code == 200
     assert known.text.replace(ADDRESS, "") == unknown.text.replace("nobody@example.org", "")
     form = reader.get(mailed_link(newsroom, keys))
-    assert form.headers["Cache-Control"] == "no-store" and form.headers["Referrer-Policy"] == "same-origin"
+    assert (
+        form.headers["Cache-Control"] == "no-store"
+        and form.headers["Referrer-Policy"] == "same-origin"
+    )
     assert reader.send(form, password="another horse battery").location == "/desk"
     reader.post("/logout", {})
     assert enter(reader) == 422 and enter(reader, "another horse battery") == 303
@@ -113,7 +136,12 @@ def test_asking_for_links_is_held_back(mara: None, reader: Person) -> None:
 def test_one_sees_and_ends_ones_own_sessions(mara: None, app, reader: Person) -> None:  # type: ignore[no-untyped-def]
     other = Person(app.test_client())
     fields = {"email": ADDRESS, "password": PASSWORD}
-    other.client.post("/login", data=fields, base_url=BASE_URL, headers=FIREFOX | {"Sec-Fetch-Site": "same-origin"})
+    other.client.post(
+        "/login",
+        data=fields,
+        base_url=BASE_URL,
+        headers=FIREFOX | {"Sec-Fetch-Site": "same-origin"},
+    )
     assert enter(reader) == 303
     page = reader.get("/desk/account")
     assert page.text.count("This one") == 1 and "Firefox on Linux" in page.text
@@ -124,13 +152,26 @@ def test_one_sees_and_ends_ones_own_sessions(mara: None, app, reader: Person) ->
     assert other.get("/desk").status_code == 303 and reader.get("/desk").status_code == 200
 
 
-def test_a_password_is_changed_by_who_knows_the_present_one(mara: None, app, reader: Person) -> None:  # type: ignore[no-untyped-def]
+def test_a_password_is_changed_by_who_knows_the_present_one(
+    mara: None, app, reader: Person
+) -> None:  # type: ignore[no-untyped-def]
     other = Person(app.test_client())
     assert enter(reader) == enter(other) == 303
     form = reader.get("/desk/account")
-    refused = reader.send(form, "/desk/account/password", present="guess", password="another horse battery")
-    assert refused.status_code == 422 and "not the password that you have now" in refused.text and "another horse" not in refused.text
-    assert reader.send(form, "/desk/account/password", present=PASSWORD, password="another horse battery").status_code == 303
+    refused = reader.send(
+        form, "/desk/account/password", present="guess", password="another horse battery"
+    )
+    assert (
+        refused.status_code == 422
+        and "not the password that you have now" in refused.text
+        and "another horse" not in refused.text
+    )
+    assert (
+        reader.send(
+            form, "/desk/account/password", present=PASSWORD, password="another horse battery"
+        ).status_code
+        == 303
+    )
     assert reader.get("/desk").status_code == 200 and other.get("/desk").status_code == 303
     assert enter(other) == 422 and enter(other, "another horse battery") == 303
 
@@ -150,14 +191,26 @@ def test_who_logs_in_by_link_sets_a_password_and_a_name(author: Person) -> None:
     [
         (FIREFOX["User-Agent"], "Firefox on Linux"),
         (
-            "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605 Version/18.0 Safari/604.1",
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605"
+                " Version/18.0 Safari/604.1"
+            ),
             "Safari on iPhone",
         ),
         (
-            "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 Chrome/140.0 Mobile Safari/537.36",
+            (
+                "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 Chrome/140.0 Mobile"
+                " Safari/537.36"
+            ),
             "Chrome on Android",
         ),
-        ("Mozilla/5.0 (Windows NT 10.0; Win64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36 Edg/140.0", "Edge on Windows"),
+        (
+            (
+                "Mozilla/5.0 (Windows NT 10.0; Win64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"
+                " Edg/140.0"
+            ),
+            "Edge on Windows",
+        ),
         ("<script>" * 1000, "A program without a known name"),
         ("", "A program without a known name"),
     ],

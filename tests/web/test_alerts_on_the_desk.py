@@ -24,12 +24,18 @@ def alert(newsroom: Newsroom, db: Database) -> str:
     newsroom.post()
     expand_all(db, go_on=lambda: True, ring=lambda lane: None)
     with db.begin() as tx:
-        failed = update(Delivery).where(Delivery.id == 1).values(state=DeliveryState.FAILED, last_reply="550 5.1.1 <who> is unknown")
+        failed = (
+            update(Delivery)
+            .where(Delivery.id == 1)
+            .values(state=DeliveryState.FAILED, last_reply="550 5.1.1 <who> is unknown")
+        )
         tx.execute(failed)
     return "/desk/alerts/1"
 
 
-def test_an_editor_stops_an_alert_and_goes_on_with_it(editor: Person, db: Database, alert: str) -> None:
+def test_an_editor_stops_an_alert_and_goes_on_with_it(
+    editor: Person, db: Database, alert: str
+) -> None:
     page = editor.get(alert)
     assert "550 5.1.1 &lt;who&gt; is unknown" in page.text
     assert editor.send(page, f"{alert}/stop").location == alert
@@ -68,7 +74,13 @@ def test_an_admin_pauses_all_sending_and_sees_what_waits_before_it_goes_on(
 
 @pytest.mark.parametrize(
     "seconds, words",
-    [(3, "less than a minute"), (60, "about a minute"), (100, "about 2 minutes"), (5000, "about 83 minutes"), (7300, "about 2 hours")],
+    [
+        (3, "less than a minute"),
+        (60, "about a minute"),
+        (100, "about 2 minutes"),
+        (5000, "about 83 minutes"),
+        (7300, "about 2 hours"),
+    ],
 )
 def test_time_left_is_told_in_words(seconds: float, words: str) -> None:
     assert left(seconds) == words

@@ -1,4 +1,6 @@
-"""What no form of ours sends: a clear error or a clean result, never a 500.  (An exception would fail the test by itself.)"""
+"""What no form of ours sends: a clear error or a clean result, never a 500. (An exception would
+fail the test by itself.)
+"""
 
 import pytest
 
@@ -27,7 +29,9 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("field", dict.fromkeys(field for field, _ in REFUSED))
-def test_a_value_that_cannot_be_taken_is_refused_with_the_text_kept(field: str, newsroom: Newsroom, editor: Person) -> None:
+def test_a_value_that_cannot_be_taken_is_refused_with_the_text_kept(
+    field: str, newsroom: Newsroom, editor: Person
+) -> None:
     for value in (value for name, value in REFUSED if name == field):
         answer = editor.write(**{"dek": "Kept"} | {field: value})
         assert answer.status_code == 422, value[:30]
@@ -42,11 +46,21 @@ def test_an_unknown_button_does_nothing(do: str, newsroom: Newsroom, editor: Per
     assert not titles(newsroom)
 
 
-HARMFUL = [NESTED, "(" * 20_000, "> " * 5_000, "*" * 20_000, "`" * 20_000, "<script>alert(1)</script>" * 100, "|" * 9_000]
+HARMFUL = [
+    NESTED,
+    "(" * 20_000,
+    "> " * 5_000,
+    "*" * 20_000,
+    "`" * 20_000,
+    "<script>alert(1)</script>" * 100,
+    "|" * 9_000,
+]
 
 
 @pytest.mark.parametrize("body", HARMFUL, ids=lambda body: body[:8])
-def test_a_body_that_means_harm_becomes_harmless_html(body: str, newsroom: Newsroom, editor: Person) -> None:
+def test_a_body_that_means_harm_becomes_harmless_html(
+    body: str, newsroom: Newsroom, editor: Person
+) -> None:
     shown = editor.write(do="preview", body=body)
     if shown.status_code == 422:  # it would take too long to render
         assert editor.write(body=body).status_code == 422
@@ -57,9 +71,15 @@ def test_a_body_that_means_harm_becomes_harmless_html(body: str, newsroom: Newsr
 
 
 @pytest.mark.parametrize("version", ["", "-1", "0", "x", "1.5", "٣", "9" * 19, "9" * 40, "\x00"])
-def test_a_version_that_is_none_changes_nothing(version: str, newsroom: Newsroom, editor: Person) -> None:
+def test_a_version_that_is_none_changes_nothing(
+    version: str, newsroom: Newsroom, editor: Person
+) -> None:
     draft, out = newsroom.post(release=None), newsroom.post(title="Out")
-    token = editor.form(editor.get("/desk/post"))[1] | {"version": version, "title": "Changed", "kind": "silent"}
+    token = editor.form(editor.get("/desk/post"))[1] | {
+        "version": version,
+        "title": "Changed",
+        "kind": "silent",
+    }
     for path, do in (
         (f"/desk/entries/{draft.uid}/draft", "draft"),
         (f"/desk/entries/{out.uid}/revise", "save"),
@@ -71,15 +91,23 @@ def test_a_version_that_is_none_changes_nothing(version: str, newsroom: Newsroom
 
 
 @pytest.mark.parametrize("kind", ["", "publish", "restore", "loud", "\x00"])
-def test_a_kind_of_change_that_is_none_is_refused(kind: str, newsroom: Newsroom, editor: Person) -> None:
+def test_a_kind_of_change_that_is_none_is_refused(
+    kind: str, newsroom: Newsroom, editor: Person
+) -> None:
     uid = newsroom.post().uid
-    answer = editor.send(editor.get(f"/desk/entries/{uid}/edit"), title="Changed", kind=kind, do="save")
+    answer = editor.send(
+        editor.get(f"/desk/entries/{uid}/edit"), title="Changed", kind=kind, do="save"
+    )
     assert answer.status_code in {409, 422}
     assert titles(newsroom) == ["River rising"]
 
 
-@pytest.mark.parametrize("fields", [{}, {"do": "post"}, {"do": "draft", "title": "T"}, {"title": "T"}])
-def test_missing_fields_are_no_accident(fields: dict[str, str], newsroom: Newsroom, editor: Person) -> None:
+@pytest.mark.parametrize(
+    "fields", [{}, {"do": "post"}, {"do": "draft", "title": "T"}, {"title": "T"}]
+)
+def test_missing_fields_are_no_accident(
+    fields: dict[str, str], newsroom: Newsroom, editor: Person
+) -> None:
     token = {"csrf_token": editor.form(editor.get("/desk/post"))[1]["csrf_token"]}
     uid = newsroom.post(title="Out").uid
     for path in (
@@ -93,32 +121,72 @@ def test_missing_fields_are_no_accident(fields: dict[str, str], newsroom: Newsro
     assert titles(newsroom) == ["Out"]
 
 
-@pytest.mark.parametrize("body", [b"title=\xff\xfe&do=post", b"%", b"=&=&=", b"a" * 100_000, b"&" * 1_000, b"title=%ED%A0%80&do=post", b""])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"title=\xff\xfe&do=post",
+        b"%",
+        b"=&=&=",
+        b"a" * 100_000,
+        b"&" * 1_000,
+        b"title=%ED%A0%80&do=post",
+        b"",
+    ],
+)
 def test_a_body_that_is_no_form_is_a_clear_error(body: bytes, editor: Person) -> None:
     for path in ["/desk/post", "/login", "/login/token", "/u/token", "/logout"]:
-        answer = editor.client.post(path, data=body, content_type="application/x-www-form-urlencoded", base_url=BASE_URL, headers=HERE)
+        answer = editor.client.post(
+            path,
+            data=body,
+            content_type="application/x-www-form-urlencoded",
+            base_url=BASE_URL,
+            headers=HERE,
+        )
         assert answer.status_code in {303, 400, 404, 410, 413, 422}, path
 
 
-def test_broken_characters_of_a_multipart_form_are_refused_or_cleaned(newsroom: Newsroom, editor: Person) -> None:
+def test_broken_characters_of_a_multipart_form_are_refused_or_cleaned(
+    newsroom: Newsroom, editor: Person
+) -> None:
     fields = editor.form(editor.get("/desk/post"))[1] | {"stream": "floods", "do": "draft"}
-    parts = b"".join(f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode() for name, value in fields.items())
-    parts += b'--x\r\nContent-Disposition: form-data; name="title"\r\n\r\n\xff\xfe River \xed\xa0\x80\r\n--x--\r\n'
-    answer = editor.client.post("/desk/post", data=parts, content_type="multipart/form-data; boundary=x", base_url=BASE_URL, headers=HERE)
+    parts = b"".join(
+        f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in fields.items()
+    )
+    parts += (
+        b'--x\r\nContent-Disposition: form-data; name="title"\r\n\r\n\xff\xfe River'
+        b" \xed\xa0\x80\r\n--x--\r\n"
+    )
+    answer = editor.client.post(
+        "/desk/post",
+        data=parts,
+        content_type="multipart/form-data; boundary=x",
+        base_url=BASE_URL,
+        headers=HERE,
+    )
     assert answer.status_code in {303, 422}
     for title in titles(newsroom):
         title.encode()
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"])
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"]
+)
 def test_a_form_of_many_megabytes_is_too_much(kind: str, editor: Person) -> None:
-    answer = editor.client.post("/desk/post", data=b"a" * 5_000_000, content_type=kind, base_url=BASE_URL, headers=HERE)
+    answer = editor.client.post(
+        "/desk/post", data=b"a" * 5_000_000, content_type=kind, base_url=BASE_URL, headers=HERE
+    )
     assert answer.status_code in {400, 413}
     assert "<h1" in answer.text, "a page, not a bare error"
 
 
 def test_a_form_of_too_many_fields_is_not_even_read(reader: Person) -> None:
-    assert reader.client.post("/login", data={str(n): "" for n in range(300)}, base_url=BASE_URL, headers=HERE).status_code == 413
+    assert (
+        reader.client.post(
+            "/login", data={str(n): "" for n in range(300)}, base_url=BASE_URL, headers=HERE
+        ).status_code
+        == 413
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,17 +209,21 @@ def test_an_address_that_leads_nowhere_is_not_found(path: str, admin: Person) ->
 def test_any_page_number_shows_a_page(newsroom: Newsroom, reader: Person) -> None:
     newsroom.post()
     for before in ("", "0", "-1", "x", "9" * 18, "9" * 19, "9" * 400, "٣", "1.5", "\x00"):
-        assert reader.get("/streams/floods", query_string={"before": before}).status_code == 200, before
+        assert reader.get("/streams/floods", query_string={"before": before}).status_code == 200, (
+            before
+        )
 
 
 @pytest.mark.parametrize("state", ["published", "nothing", "\x00", "PUBLISHED"])
 def test_the_list_of_entries_takes_known_states_only(state: str, editor: Person) -> None:
-    assert editor.get("/desk/entries", query_string={"state": state, "stream": "\x00"}).status_code == (
-        200 if state == "published" else 422
-    )
+    assert editor.get(
+        "/desk/entries", query_string={"state": state, "stream": "\x00"}
+    ).status_code == (200 if state == "published" else 422)
 
 
-@pytest.mark.parametrize("email", ["", "\x00", "a" * 100_000, "a@b\r\nX: y", "ä@ö.example", "' OR 1=1 --"])
+@pytest.mark.parametrize(
+    "email", ["", "\x00", "a" * 100_000, "a@b\r\nX: y", "ä@ö.example", "' OR 1=1 --"]
+)
 def test_nobody_logs_in_by_a_strange_address(email: str, reader: Person) -> None:
     answer = reader.send(reader.get("/login"), email=email, password="\x00" + "p" * 2000)
     assert answer.status_code == 422
@@ -172,7 +244,9 @@ POSTS = [
 
 
 @pytest.mark.parametrize(("path", "fields"), POSTS)
-def test_a_nul_in_any_field_is_a_clear_error(path: str, fields: tuple[str, ...], admin: Person) -> None:
+def test_a_nul_in_any_field_is_a_clear_error(
+    path: str, fields: tuple[str, ...], admin: Person
+) -> None:
     sound = admin.form(admin.get("/desk/post"))[1] | {"stream": "floods", "title": "River"}
     for field in fields:
         for value in ("\x00", "a\x00b"):
@@ -203,7 +277,15 @@ def test_a_nul_in_any_query_or_path_is_a_clear_error(path: str, admin: Person) -
 
 
 @pytest.mark.parametrize(
-    "seen", ["0001-01-01T00:00", "0001-01-01T00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31", "x", "2026-03-14T08:00"]
+    "seen",
+    [
+        "0001-01-01T00:00",
+        "0001-01-01T00:00+14:00",
+        "9999-12-31T23:59:59-14:00",
+        "9999-12-31",
+        "x",
+        "2026-03-14T08:00",
+    ],
 )
 def test_whatever_a_form_says_was_seen_it_is_shown(seen: str, editor: Person) -> None:
     assert editor.write(do="preview", seen=seen).status_code == 200

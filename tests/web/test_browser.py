@@ -30,17 +30,24 @@ def test_an_entry_from_the_form_to_the_inbox(open_window: OpenWindow) -> None:
     editor.button("Publish now")
     permalink = page.get_by_role("link", name="Permalink")
     expect(permalink).to_be_visible()
-    eventually(lambda: page.reload() and page.locator("tbody .state", has_text="Sent").count(), what="the mail")
+    eventually(
+        lambda: page.reload() and page.locator("tbody .state", has_text="Sent").count(),
+        what="the mail",
+    )
     expect(page.get_by_role("row", name="Mail Sent 1")).to_be_visible()
     permalink.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Trams turn back at Corn Exchange")
     page.goto("/desk/caught")
     page.get_by_role("link", name="Trams turn back").first.click()
-    expect(page.frame_locator("iframe").get_by_role("heading", name="Trams turn back at Corn Exchange")).to_be_visible()
+    expect(
+        page.frame_locator("iframe").get_by_role("heading", name="Trams turn back at Corn Exchange")
+    ).to_be_visible()
 
 
 @pytest.mark.slow
-def test_what_an_author_submits_is_returned_submitted_again_approved_and_scheduled(open_window: OpenWindow, site: Site) -> None:
+def test_what_an_author_submits_is_returned_submitted_again_approved_and_scheduled(
+    open_window: OpenWindow, site: Site
+) -> None:
     site.do("account", "add", "author@example.org", "--name", "Ada Quill", "--role", "author")
     author, editor = open_window(viewport=PHONE, script=False), open_window()
     author.log_in("author@example.org")
@@ -64,18 +71,30 @@ def test_what_an_author_submits_is_returned_submitted_again_approved_and_schedul
     editor.button("Approve")
     editor.button("Publish now")
     expect(editor.page.get_by_role("link", name="Permalink")).to_be_visible()
-    site.do("entry", "add", "tarrow-rises", "--title", "Evening readings", "--at", f"{time.gmtime().tm_year + 1}-03-14T18:00")
+    site.do(
+        "entry",
+        "add",
+        "tarrow-rises",
+        "--title",
+        "Evening readings",
+        "--at",
+        f"{time.gmtime().tm_year + 1}-03-14T18:00",
+    )
     editor.page.goto("/desk/schedule")
     editor.page.get_by_label("Evening readings").fill(f"{time.gmtime().tm_year + 1}-03-14T19:30")
     editor.button("Change the time of Evening readings")
-    expect(editor.page.get_by_label("Evening readings")).to_have_value(f"{time.gmtime().tm_year + 1}-03-14T19:30")
+    expect(editor.page.get_by_label("Evening readings")).to_have_value(
+        f"{time.gmtime().tm_year + 1}-03-14T19:30"
+    )
     editor.button("Undo Evening readings")
     expect(editor.page.get_by_label("Title")).to_have_value("Evening readings")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
-def test_the_page_turns_by_itself_when_the_wait_is_over(script: bool, open_window: OpenWindow) -> None:
+def test_the_page_turns_by_itself_when_the_wait_is_over(
+    script: bool, open_window: OpenWindow
+) -> None:
     editor = open_window(script=script)
     page: Page = editor.page
     editor.log_in()
@@ -116,7 +135,8 @@ def test_without_script_everything_works_and_no_text_is_lost(open_window: OpenWi
     expect(page.get_by_role("link", name="Retract")).to_be_visible()
     page.goto("/streams/tarrow-rises")
     expect(page.get_by_role("heading", name="Sand runs very short")).to_be_visible()
-    editor.complaints = [complaint for complaint in editor.complaints if "422" not in complaint]  # asked for above
+    # asked for above
+    editor.complaints = [complaint for complaint in editor.complaints if "422" not in complaint]
 
 
 @pytest.mark.slow
@@ -145,7 +165,9 @@ def test_a_picture_is_pasted_described_and_posted(open_window: OpenWindow) -> No
     page.get_by_role("link", name="Permalink").click()
     picture = page.get_by_role("img", name="A black corner")
     expect(picture).to_have_js_property("complete", True)
-    width, height, natural = picture.evaluate("image => [image.width, image.height, image.naturalWidth]")
+    width, height, natural = picture.evaluate(
+        "image => [image.width, image.height, image.naturalWidth]"
+    )
     assert natural and height == round(width * 5 / 7), "it stands in its own shape"
     expect(page.locator("figcaption")).to_have_text("Mara Eskelund")
 
@@ -161,7 +183,9 @@ def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window: O
     page.get_by_label("Title").fill("A slow line")
     large = camera_file()
     with page.expect_request("**/desk/pictures") as request:
-        page.locator("#file").set_input_files({"name": "wall.jpg", "mimeType": "image/jpeg", "buffer": large})
+        page.locator("#file").set_input_files(
+            {"name": "wall.jpg", "mimeType": "image/jpeg", "buffer": large}
+        )
     page.get_by_label("What does the picture show?").fill("A wall")
     page.get_by_text("Nobody", exact=True).click()
     editor.button("Post")
@@ -169,11 +193,15 @@ def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window: O
     held[0].continue_()
     expect(page.get_by_role("timer")).to_contain_text("second")
     expect(page.get_by_role("img", name="A wall")).to_be_visible()
-    assert 10_000 < request.value.sizes()["requestBodySize"] < len(large) / 2, "it was sent no larger than it is kept"
+    assert 10_000 < request.value.sizes()["requestBodySize"] < len(large) / 2, (
+        "it was sent no larger than it is kept"
+    )
 
 
 @pytest.mark.slow
-def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_asks(open_window: OpenWindow, site: Site) -> None:
+def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_asks(
+    open_window: OpenWindow, site: Site
+) -> None:
     page: Page = open_window(viewport=PHONE).page
     page.emulate_media(reduced_motion="reduce")  # else it is on its way for a second
     page.clock.install()
@@ -196,15 +224,30 @@ def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_ask
     expect(page.get_by_role("link", name="The crest has passed")).to_have_count(1)
     expect(pill).to_have_count(0)
     page.go_back()
-    eventually(lambda: abs(page.evaluate(f"document.getElementById('{place}').getBoundingClientRect().top") - top) < 2, what="the way back")
+    eventually(
+        lambda: (
+            abs(
+                page.evaluate(f"document.getElementById('{place}').getBoundingClientRect().top")
+                - top
+            )
+            < 2
+        ),
+        what="the way back",
+    )
 
 
 @pytest.mark.slow
-def test_an_open_page_asks_less_while_nobody_answers_or_looks_and_not_at_all_once_it_is_over(open_window: OpenWindow, site: Site) -> None:
+def test_an_open_page_asks_less_while_nobody_answers_or_looks_and_not_at_all_once_it_is_over(
+    open_window: OpenWindow, site: Site
+) -> None:
     reader = open_window()
     page: Page = reader.page
     asked: list[str] = []
-    answers = [{"status": 503, "headers": {"Retry-After": "100"}}, {"status": 500}, {"json": {"state": "ended", "ask": 0, "entries": []}}]
+    answers = [
+        {"status": 503, "headers": {"Retry-After": "100"}},
+        {"status": 500},
+        {"json": {"state": "ended", "ask": 0, "entries": []}},
+    ]
 
     def answer(route: Route) -> None:
         asked.append(route.request.url)
@@ -230,11 +273,14 @@ def test_an_open_page_asks_less_while_nobody_answers_or_looks_and_not_at_all_onc
     wait(58, 2)
     wait(3, 3)
     wait(3600, 3)
-    reader.complaints = [complaint for complaint in reader.complaints if " 50" not in complaint]  # answered above
+    # answered above
+    reader.complaints = [complaint for complaint in reader.complaints if " 50" not in complaint]
 
 
 @pytest.mark.slow
-def test_an_entry_is_written_and_published_by_keyboard_alone(open_window: OpenWindow, site: Site) -> None:
+def test_an_entry_is_written_and_published_by_keyboard_alone(
+    open_window: OpenWindow, site: Site
+) -> None:
     site.do("channel", "add", "courier-tarrow", "--url", "ntfys://ntfy.example.org/courier-tarrow")
     editor = open_window()
     page: Page = editor.page
@@ -252,7 +298,9 @@ def test_an_entry_is_written_and_published_by_keyboard_alone(open_window: OpenWi
     suggested = page.get_by_role("option", name="Ines Valbrook")
     expect(suggested).to_have_attribute("aria-selected", "true")
     page.keyboard.press("ArrowUp")
-    expect(page.get_by_role("option", name="Add “in” as a new person")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_role("option", name="Add “in” as a new person")).to_have_attribute(
+        "aria-selected", "true"
+    )
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     page.keyboard.type("Nobody Yet,Jory Pell,")
@@ -266,8 +314,12 @@ def test_an_entry_is_written_and_published_by_keyboard_alone(open_window: OpenWi
     page.keyboard.press("ArrowRight")
     page.keyboard.type(" of charge")
     expect(page.locator("#preview .prose strong")).to_have_text("Free")
-    expect(page.frame_locator("#told iframe").get_by_role("heading", name="Ferry runs again")).to_be_visible()
-    expect(page.locator("#told details", has_text="ntfy, courier-tarrow")).to_contain_text("Every half hour.")
+    expect(
+        page.frame_locator("#told iframe").get_by_role("heading", name="Ferry runs again")
+    ).to_be_visible()
+    expect(page.locator("#told details", has_text="ntfy, courier-tarrow")).to_contain_text(
+        "Every half hour."
+    )
     expect(page.locator("#count")).to_contain_text("1 by channel")
     page.keyboard.press("Control+Enter")
     button = page.get_by_role("button", name="Publish now")
@@ -280,7 +332,9 @@ def test_an_entry_is_written_and_published_by_keyboard_alone(open_window: OpenWi
 
 
 @pytest.mark.slow
-def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(open_window: OpenWindow) -> None:
+def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(
+    open_window: OpenWindow,
+) -> None:
     editor, other = open_window(), open_window(viewport=PHONE)
     page: Page = editor.page
     editor.log_in()
@@ -305,7 +359,9 @@ def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(open_wind
     expect(page.get_by_label("Text")).to_have_value("Bring spades.")
     expect(page.locator("#keeping")).to_contain_text("on the server")
     other.page.get_by_label("Text").fill("Bring shovels.")
-    expect(other.page.locator("#keeping")).to_contain_text("Another window of yours saved another text")
+    expect(other.page.locator("#keeping")).to_contain_text(
+        "Another window of yours saved another text"
+    )
     page.get_by_text("Nobody", exact=True).click()
     editor.button("Post")
     editor.button("Publish now")
@@ -313,12 +369,20 @@ def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(open_wind
     page.goto("/desk/post")
     expect(page.get_by_role("heading", name="New entry")).to_be_visible()
     expect(page.get_by_text("Sandbags at the school")).to_have_count(0)
-    editor.complaints = [complaint for complaint in editor.complaints if not re.search("htmx:|DISCONNECTED", complaint)]
+    editor.complaints = [
+        complaint
+        for complaint in editor.complaints
+        if not re.search("htmx:|DISCONNECTED", complaint)
+    ]
 
 
 @pytest.mark.slow
-def test_a_change_of_somebody_else_is_shown_beside_ones_own_on_a_phone(open_window: OpenWindow, site: Site) -> None:
-    uid = site.do("entry", "add", "tarrow-rises", "--title", "Forty pumps run", "--no-alert").split()[-1]
+def test_a_change_of_somebody_else_is_shown_beside_ones_own_on_a_phone(
+    open_window: OpenWindow, site: Site
+) -> None:
+    uid = site.do(
+        "entry", "add", "tarrow-rises", "--title", "Forty pumps run", "--no-alert"
+    ).split()[-1]
     editor = open_window(viewport=PHONE)
     page: Page = editor.page
     editor.log_in()

@@ -8,11 +8,17 @@ from config.settings import Settings
 from tests.web.conftest import Person
 from web.dev_mailbox import store
 
-HTML = "<html><head><style>p{color:red}</style></head><body><p onclick='x()'>Hello</p><script>alert(1)</script></body></html>"
+HTML = (
+    "<html><head><style>p{color:red}</style></head><body><p"
+    " onclick='x()'>Hello</p><script>alert(1)</script></body></html>"
+)
 MAIL = (
-    "Subject: =?utf-8?q?Fl=C3=B6d?= <b>\r\nFrom: The Courier <c@example.org>\r\nTo: r@example.org\r\nX-Odd: <script>\r\n"
-    'Content-Type: multipart/alternative; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n'
-    "Read on: https://news.example.org/x <script>\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + HTML + "\r\n--b--\r\n"
+    "Subject: =?utf-8?q?Fl=C3=B6d?= <b>\r\nFrom: The Courier <c@example.org>\r\nTo:"
+    " r@example.org\r\nX-Odd: <script>\r\nContent-Type: multipart/alternative;"
+    ' boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nRead on:'
+    " https://news.example.org/x <script>\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\n\r\n"
+    + HTML
+    + "\r\n--b--\r\n"
 ).encode()
 
 
@@ -38,13 +44,23 @@ def test_a_mail_is_shown_in_all_its_parts_and_can_do_nothing(admin: Person, fold
     assert "<script>" not in page
     frame = admin.get(f"/desk/caught/{mail_id}/html")
     policy = frame.headers["Content-Security-Policy"]
-    assert "default-src 'none'" in policy and "sandbox" in policy and "allow-scripts" not in policy and "frame-ancestors 'self'" in policy
+    assert (
+        "default-src 'none'" in policy
+        and "sandbox" in policy
+        and "allow-scripts" not in policy
+        and "frame-ancestors 'self'" in policy
+    )
     assert "Hello" in frame.text
 
 
 def test_many_mails_have_pages(admin: Person, folder: Path) -> None:
     for number in range(51):
-        store(folder, "c@example.org", ["r@example.org"], f"Subject: Mail {number}\r\n\r\nText".encode())
+        store(
+            folder,
+            "c@example.org",
+            ["r@example.org"],
+            f"Subject: Mail {number}\r\n\r\nText".encode(),
+        )
     first = admin.get("/desk/caught").text
     assert "Mail 50" in first and ">Mail 0<" not in first
     assert ">Mail 0<" in admin.get("/desk/caught?after=50").text

@@ -8,17 +8,47 @@ from web.security import MAX_PUBLIC_BYTES, MAX_STRANGER_BYTES, MOST_BYTES
 
 SMALL_PAGE = 24_000  # of a page with no more than a form
 
-PUBLIC = ["/subscribe", "/login/forgotten", "/login/password/" + "A" * 43, "/u/x", "/p/x", "/nothing"]
-FIELDS = ["email", "title", "body", "next", "page", "choice", "stream", "website", "password", "kept.title", "kept.x", "anything"]
+PUBLIC = [
+    "/subscribe",
+    "/login/forgotten",
+    "/login/password/" + "A" * 43,
+    "/u/x",
+    "/p/x",
+    "/nothing",
+]
+FIELDS = [
+    "email",
+    "title",
+    "body",
+    "next",
+    "page",
+    "choice",
+    "stream",
+    "website",
+    "password",
+    "kept.title",
+    "kept.x",
+    "anything",
+]
 
 
-@pytest.mark.parametrize("path", [*PUBLIC, "/login", "/desk/post", "/desk/accounts", "/desk/nothing"])
+@pytest.mark.parametrize(
+    "path", [*PUBLIC, "/login", "/desk/post", "/desk/accounts", "/desk/nothing"]
+)
 @pytest.mark.parametrize("character", ['"', "a"])
-def test_no_form_of_a_stranger_is_answered_with_much_more_than_it_sent(path: str, character: str, reader: Person) -> None:
+def test_no_form_of_a_stranger_is_answered_with_much_more_than_it_sent(
+    path: str, character: str, reader: Person
+) -> None:
     for field in FIELDS:
         for size in (2_000, 60_000, 250_000):
             body = f"{field}=".encode() + character.encode() * size
-            answer = reader.client.post(path, data=body, base_url=BASE_URL, headers=HERE, content_type="application/x-www-form-urlencoded")
+            answer = reader.client.post(
+                path,
+                data=body,
+                base_url=BASE_URL,
+                headers=HERE,
+                content_type="application/x-www-form-urlencoded",
+            )
             assert answer.status_code != 500
             assert len(answer.data) <= len(body) + 16_384 + SMALL_PAGE, (field, size)
 
@@ -28,7 +58,9 @@ def test_outside_the_desk_little_is_taken(path: str, reader: Person) -> None:
     assert reader.post(path, {"email": "x" * MAX_PUBLIC_BYTES}).status_code == 413
 
 
-def test_the_desk_takes_much_from_those_who_have_logged_in(reader: Person, editor: Person, app: Flask) -> None:
+def test_the_desk_takes_much_from_those_who_have_logged_in(
+    reader: Person, editor: Person, app: Flask
+) -> None:
     text = {"title": "River", "body": "ü" * 90_000}
     assert reader.post("/desk/post", text).status_code == 413
     assert reader.post("/desk/post", {"body": "x" * (MAX_STRANGER_BYTES - 100)}).status_code == 401
@@ -37,14 +69,24 @@ def test_the_desk_takes_much_from_those_who_have_logged_in(reader: Person, edito
 
 
 def test_a_cookie_that_no_log_in_has_signed_takes_no_more(reader: Person) -> None:
-    reader.client.set_cookie("__Host-storywire", "eyJfdXNlcl9pZCI6IngifQ.aaaa.bbbb", domain="news.example.org", secure=True)
+    reader.client.set_cookie(
+        "__Host-storywire",
+        "eyJfdXNlcl9pZCI6IngifQ.aaaa.bbbb",
+        domain="news.example.org",
+        secure=True,
+    )
     assert reader.post("/desk/post", {"body": "x" * MAX_STRANGER_BYTES}).status_code == 413
 
 
 def test_a_long_text_with_quotation_marks_survives_the_end_of_a_log_in(editor: Person) -> None:
     text = 'She said: "It rises." ' * 4_000
     page = editor.get("/desk/post")
-    form = editor.form(page)[1] | {"title": 'The "river"', "body": text, "stream": "floods", "do": "post"}
+    form = editor.form(page)[1] | {
+        "title": 'The "river"',
+        "body": text,
+        "stream": "floods",
+        "do": "post",
+    }
     editor.client.delete_cookie("__Host-storywire", domain="news.example.org")
     answer = editor.post("/desk/post", form)
     assert answer.status_code == 401

@@ -1,4 +1,6 @@
-"""Every page that a person may open, found by following links as people do: for eyes, ears and hands of every kind."""
+"""Every page that a person may open, found by following links as people do: for eyes, ears and
+hands of every kind.
+"""
 
 import re
 from collections.abc import Iterator
@@ -40,7 +42,10 @@ UNSEEN_FOCUS = """
             return !seen.some(style => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
         }).map(one => one.outerHTML.slice(0, 120))
 """
-LONG = f"`{'m' * 300}`\n\n| a | b |\n|---|---|\n| {'n' * 200} | c |\n\n```\n{'p' * 300}\n```\n\nhttps://example.org/{'o' * 200}"
+LONG = (
+    f"`{'m' * 300}`\n\n| a | b |\n|---|---|\n| {'n' * 200} | c"
+    f" |\n\n```\n{'p' * 300}\n```\n\nhttps://example.org/{'o' * 200}"
+)
 LOOKS = [("light", 1280), ("dark", 390)]
 ZOOMED = 640  # a window 1280 wide at 200 %
 # Programs ask for these, or they are parts of pages.
@@ -50,7 +55,8 @@ NOT_PAGES = {
     "desk.subscribers.download", "desk.pictures.show", "robots.where", "robots.index", "robots.of_stories", "robots.of_entries",
     "icons.favicon", "icons.touch_icon", "icons.icon",
 }  # fmt: skip
-ONLY_ONCE = {"login.link", "passwords.form", "preferences.look_at_move"}  # their links are in mails to others; tests of their own open them
+# their links are in mails to others; tests of their own open them
+ONLY_ONCE = {"login.link", "passwords.form", "preferences.look_at_move"}
 MAIL = "desk.caught.mail"
 
 
@@ -61,16 +67,31 @@ def roots(site: Site) -> Iterator[list[str]]:
     site.do("channel", "add", "Room", "--url", "ntfys://ntfy.example.org/topic")
     site.do("subscriber", "suppress", "gone@example.org", "--reason", "asked")
     author = add_account(site.db, room.actor, "author@example.org", "An Author", Role.AUTHOR)
-    for title, actor, release in [("A draft", room.actor, None), ("Submitted", Actor.of(author), Release())]:
+    for title, actor, release in [
+        ("A draft", room.actor, None),
+        ("Submitted", Actor.of(author), Release()),
+    ]:
         add_entry(site.db, actor, "tarrow-rises", EntryText(title), release)
-    wide = EntryText("Unbreakable " + "w" * 200, body=LONG, link=f"https://example.org/{'o' * 200}", tags=("evacuation", "t" * 60))
+    wide = EntryText(
+        "Unbreakable " + "w" * 200,
+        body=LONG,
+        link=f"https://example.org/{'o' * 200}",
+        tags=("evacuation", "t" * 60),
+    )
     found = add_entry(site.db, room.actor, "tarrow-rises", wide, Release())
     gone = site.do("entry", "add", "tarrow-rises", "--title", "Withdrawn")
     site.do("entry", "retract", gone, "--note", "It was not so.")
     site.do("entry", "add", "tarrow-rises", "--title", "Later", "--at", "2027-01-01T12:00:00Z")
-    requests.post(f"{site.base_url}/subscribe", {"email": "new@example.org", "choice": "all", "page": "/"}, timeout=10).raise_for_status()
+    requests.post(
+        f"{site.base_url}/subscribe",
+        {"email": "new@example.org", "choice": "all", "page": "/"},
+        timeout=10,
+    ).raise_for_status()
     caught = partial(site.get, "/desk/caught", cookies=cookies(site))
-    eventually(lambda: all(words in caught().text for words in ("new@example.org", "Unbreakable")), what="the mails")
+    eventually(
+        lambda: all(words in caught().text for words in ("new@example.org", "Unbreakable")),
+        what="the mails",
+    )
     yield [
         f"/desk/entries/{found.uid}/edit", f"/desk/entries/{found.uid}", "/", "/desk", "/login", "/login/forgotten", "/subscribe",
         "/desk/alerts/resume", f"/streams/tarrow-rises/entries/{gone}", "/nothing-here",
@@ -102,18 +123,27 @@ def links(page: Page) -> list[str]:
         found += frame.eval_on_selector_all("a[href]", "all => all.map(one => one.href)")
     parts = [urlsplit(link) for link in found]
     own = urlsplit(page.url).netloc
-    return [part.path + (f"?{part.query}" if part.query else "") for part in parts if part.netloc == own]
+    return [
+        part.path + (f"?{part.query}" if part.query else "") for part in parts if part.netloc == own
+    ]
 
 
 def walk(visitor: Visitor, app: Flask, roots: list[str]) -> Iterator[str]:
-    """Open one page of each view, and every mail for the links in it, until no link leads to another."""
+    """Open one page of each view, and every mail for the links in it, until no link leads to
+    another.
+    """
     seen: set[str] = set()
     opened: set[str] = set()
     waiting = list(roots)
     while waiting:
         path = waiting.pop(0)
         view = endpoint(app, path) or path
-        if (view in seen and view != MAIL) or path in opened or view in NOT_PAGES or re.search(r"\.\w+$|/live\.json", urlsplit(path).path):
+        if (
+            (view in seen and view != MAIL)
+            or path in opened
+            or view in NOT_PAGES
+            or re.search(r"\.\w+$|/live\.json", urlsplit(path).path)
+        ):
             continue
         opened.add(path)
         visitor.page.goto(path)
@@ -123,8 +153,12 @@ def walk(visitor: Visitor, app: Flask, roots: list[str]) -> Iterator[str]:
         waiting += links(visitor.page)
 
 
-def test_every_page_is_for_everybody(open_window: OpenWindow, site: Site, roots: list[str], bare_app: Flask) -> None:
-    """axe-core finds nothing, day and night; nothing scrolls sideways, nor at 200 %; the focus is seen; no script complains."""
+def test_every_page_is_for_everybody(
+    open_window: OpenWindow, site: Site, roots: list[str], bare_app: Flask
+) -> None:
+    """axe-core finds nothing, day and night; nothing scrolls sideways, nor at 200 %; the focus is
+    seen; no script complains.
+    """
     visitor = open_window()
     visitor.log_in()
     page, wrong, visited = visitor.page, [], set()
@@ -145,7 +179,15 @@ def test_every_page_is_for_everybody(open_window: OpenWindow, site: Site, roots:
     assert not wrong, "\n".join(wrong)
     page.evaluate("document.querySelector('main').append(new Image(9, 9))")
     assert page.evaluate(BROKEN), "what is wrong would be found"
-    pages = {rule.endpoint for rule in bare_app.url_map.iter_rules() if "GET" in rule.methods} - NOT_PAGES - ONLY_ONCE
+    pages = (
+        {rule.endpoint for rule in bare_app.url_map.iter_rules() if "GET" in rule.methods}
+        - NOT_PAGES
+        - ONLY_ONCE
+    )
     assert pages - visited == set(), "pages that no link led to"
     # The three pages that are asked for although there is nothing.
-    visitor.complaints = [complaint for complaint in visitor.complaints if not re.search(r"status of (404|410)", complaint)]
+    visitor.complaints = [
+        complaint
+        for complaint in visitor.complaints
+        if not re.search(r"status of (404|410)", complaint)
+    ]

@@ -30,7 +30,9 @@ def words(answer: TestResponse) -> str:
     return " ".join(re.sub(r"<[^>]*>", "", answer.text).split())
 
 
-def test_what_was_typed_is_offered_again_and_goes_once_it_was_sent(newsroom: Newsroom, editor: Person, author: Person) -> None:
+def test_what_was_typed_is_offered_again_and_goes_once_it_was_sent(
+    newsroom: Newsroom, editor: Person, author: Person
+) -> None:
     page = editor.get("/desk/post")
     assert "Draft saved 08:00, on the server" in words(
         type_into(editor, page, stream="floods", title="River", tags="Rain", at="2026-03-14T12:00")
@@ -49,26 +51,50 @@ def test_what_was_typed_is_offered_again_and_goes_once_it_was_sent(newsroom: New
     assert "This was sent before" in words(late), "a request that was slower keeps nothing"
 
 
-def test_a_change_of_what_is_out_is_kept_beside_it(newsroom: Newsroom, editor: Person, reader: Person) -> None:
+def test_a_change_of_what_is_out_is_kept_beside_it(
+    newsroom: Newsroom, editor: Person, reader: Person
+) -> None:
     uid = newsroom.post(title="Rivr").uid
-    type_into(editor, editor.get(f"/desk/entries/{uid}/edit"), title="River", kind="update", note="Six metres")
-    assert newsroom.entry(uid).title == "Rivr" and "Rivr" in reader.get(f"/streams/floods/entries/{uid}").text
+    type_into(
+        editor,
+        editor.get(f"/desk/entries/{uid}/edit"),
+        title="River",
+        kind="update",
+        note="Six metres",
+    )
+    assert (
+        newsroom.entry(uid).title == "Rivr"
+        and "Rivr" in reader.get(f"/streams/floods/entries/{uid}").text
+    )
     assert f"/desk/entries/{uid}/edit?kept=1" in editor.get(f"/desk/entries/{uid}/edit").text
     fields = editor.form(editor.get(f"/desk/entries/{uid}/edit?kept=1"))[1]
     assert (fields["title"], fields["kind"], fields["note"]) == ("River", "update", "Six metres")
 
 
-def test_what_was_kept_of_an_older_version_shows_both_texts(newsroom: Newsroom, editor: Person) -> None:
+def test_what_was_kept_of_an_older_version_shows_both_texts(
+    newsroom: Newsroom, editor: Person
+) -> None:
     uid = editor.uid(editor.write(do="draft", body="One."))
     type_into(editor, editor.get(f"/desk/entries/{uid}/edit"), title="Mine")
-    save_draft(newsroom.db, newsroom.actor, uid, newsroom.entry(uid).version, EntryText("Theirs", body="Two."))
+    save_draft(
+        newsroom.db,
+        newsroom.actor,
+        uid,
+        newsroom.entry(uid).version,
+        EntryText("Theirs", body="Two."),
+    )
     page = editor.get(f"/desk/entries/{uid}/edit?kept=1")
-    assert "<del>Theirs</del> <ins>Mine</ins>" in page.text and "<del>Two</del> <ins>One</ins>" in page.text
+    assert (
+        "<del>Theirs</del> <ins>Mine</ins>" in page.text
+        and "<del>Two</del> <ins>One</ins>" in page.text
+    )
     assert editor.send(page, do="draft").status_code == 303
     assert newsroom.entry(uid).title == "Mine"
 
 
-def test_two_windows_with_different_texts_are_told_of_each_other(editor: Person, clock: StandingClock) -> None:
+def test_two_windows_with_different_texts_are_told_of_each_other(
+    editor: Person, clock: StandingClock
+) -> None:
     page = editor.get("/desk/post")
     type_into(editor, page, stream="floods", title="Mine", window="one")
     clock.forward(minutes=1)
@@ -77,14 +103,32 @@ def test_two_windows_with_different_texts_are_told_of_each_other(editor: Person,
     assert ">Mine<" in editor.get("/desk/post").text
     seen = re.search(r'"seen": "([^"]+)"', refused.text)
     assert seen
-    assert "Draft saved 08:01" in words(type_into(editor, page, stream="floods", title="Other", window="two", seen=seen[1]))
+    assert "Draft saved 08:01" in words(
+        type_into(editor, page, stream="floods", title="Other", window="two", seen=seen[1])
+    )
 
 
-def test_a_look_shows_what_each_will_really_get(newsroom: Newsroom, editor: Person, keys: Keys) -> None:
+def test_a_look_shows_what_each_will_really_get(
+    newsroom: Newsroom, editor: Person, keys: Keys
+) -> None:
     add_subscriber(newsroom.db, newsroom.actor, "reader@example.org")
-    add_channel(newsroom.db, newsroom.actor, keys, "Room", Target("ntfys://ntfy.example.org/topic", "ntfy", "ntfy …"))
+    add_channel(
+        newsroom.db,
+        newsroom.actor,
+        keys,
+        "Room",
+        Target("ntfys://ntfy.example.org/topic", "ntfy", "ntfy …"),
+    )
     page = editor.get("/desk/post")
-    shown = type_into(editor, page, stream="floods", title="River", dek="Six metres", body="**Now**", importance="breaking")
+    shown = type_into(
+        editor,
+        page,
+        stream="floods",
+        title="River",
+        dek="Six metres",
+        body="**Now**",
+        importance="breaking",
+    )
     said = words(shown)
     assert "2 people" in said and "1 by mail and 1 by channel" in said
     assert "ntfy, Room Breaking: River Six metres" in said and "<strong>Now</strong>" in shown.text
@@ -92,7 +136,9 @@ def test_a_look_shows_what_each_will_really_get(newsroom: Newsroom, editor: Pers
     assert frame
     mail = editor.get(frame[1])
     assert "Six metres" in mail.text and "sandbox" in mail.headers["Content-Security-Policy"]
-    assert "Nobody is told" in words(type_into(editor, page, stream="floods", title="River", alert="nobody"))
+    assert "Nobody is told" in words(
+        type_into(editor, page, stream="floods", title="River", alert="nobody")
+    )
 
 
 def test_without_script_the_preview_keeps_and_shows_the_same(editor: Person) -> None:
@@ -110,16 +156,26 @@ def test_an_unfinished_text_can_be_dropped(editor: Person) -> None:
 
 
 def test_what_is_too_long_is_not_kept_and_says_so(editor: Person) -> None:
-    answer = type_into(editor, editor.get("/desk/post"), stream="floods", title="T", body="x" * (LONGEST + 1))
+    answer = type_into(
+        editor, editor.get("/desk/post"), stream="floods", title="T", body="x" * (LONGEST + 1)
+    )
     assert "Not saved" in words(answer)
 
 
-def test_the_number_of_queries_of_a_look_does_not_grow_with_channels(newsroom: Newsroom, editor: Person, keys: Keys) -> None:
+def test_the_number_of_queries_of_a_look_does_not_grow_with_channels(
+    newsroom: Newsroom, editor: Person, keys: Keys
+) -> None:
     page, seen, counts = editor.get("/desk/post"), list[str](), []
     note = lambda *args: seen.append(args[2])  # noqa: E731
     event.listen(newsroom.db.engine, "before_cursor_execute", note)
     for number in range(3):
-        add_channel(newsroom.db, newsroom.actor, keys, f"Room {number}", Target("ntfys://ntfy.example.org/topic", "ntfy", "ntfy …"))
+        add_channel(
+            newsroom.db,
+            newsroom.actor,
+            keys,
+            f"Room {number}",
+            Target("ntfys://ntfy.example.org/topic", "ntfy", "ntfy …"),
+        )
         seen.clear()
         type_into(editor, page, stream="floods", title="River", tags=f"t{number}")
         counts.append(len(seen))
@@ -127,13 +183,22 @@ def test_the_number_of_queries_of_a_look_does_not_grow_with_channels(newsroom: N
     assert counts[1] == counts[2] <= 12, seen
 
 
-def test_people_are_suggested_with_what_the_form_is_to_send(newsroom: Newsroom, author: Person) -> None:
+def test_people_are_suggested_with_what_the_form_is_to_send(
+    newsroom: Newsroom, author: Person
+) -> None:
     newsroom.post(byline=("Pell, Jory", "Mara Eskelund"))
-    assert author.get("/desk/people?q=jo&stream=floods").json == [{"name": "Pell, Jory", "value": "pell-jory", "entries": 1}]
+    assert author.get("/desk/people?q=jo&stream=floods").json == [
+        {"name": "Pell, Jory", "value": "pell-jory", "entries": 1}
+    ]
     assert author.get("/desk/people?q=").json == []
 
 
 def test_an_entry_can_be_retracted_from_its_form(newsroom: Newsroom, editor: Person) -> None:
     uid = newsroom.post(title="Wrong").uid
-    assert editor.send(editor.get(f"/desk/entries/{uid}/edit"), kind="retraction", note="It was.", do="save").status_code == 303
+    assert (
+        editor.send(
+            editor.get(f"/desk/entries/{uid}/edit"), kind="retraction", note="It was.", do="save"
+        ).status_code
+        == 303
+    )
     assert newsroom.entry(uid).state is EntryState.RETRACTED

@@ -25,16 +25,31 @@ TEMPLATES = sorted((ROOT / "web" / "templates").glob("*.html"))
 
 def messages(path: Path) -> dict[tuple[object, str | None], Message]:
     with path.open("rb") as file:
-        return {(message.id, message.context): message for message in read_po(file, locale="de") if message.id}
+        return {
+            (message.id, message.context): message
+            for message in read_po(file, locale="de")
+            if message.id
+        }
 
 
-def test_all_that_is_marked_is_in_the_german_catalog_and_all_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_that_is_marked_is_in_the_german_catalog_and_all_there_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(ROOT)
-    recipe = next(text for text in (ROOT / "Makefile").read_text().split("\n\n") if text.startswith(".PHONY: strings"))
+    recipe = next(
+        text
+        for text in (ROOT / "Makefile").read_text().split("\n\n")
+        if text.startswith(".PHONY: strings")
+    )
     command = re.search(r"pybabel (-q extract .*?) -o \S+ \.$", recipe.replace("\\\n", ""), re.M)
     assert command
-    CommandLineInterface().run(["pybabel", *command[1].split(), "-o", str(tmp_path / "now.pot"), "."])
-    marked, german = messages(tmp_path / "now.pot"), messages(FOLDER / "de" / "LC_MESSAGES" / "messages.po")
+    CommandLineInterface().run(
+        ["pybabel", *command[1].split(), "-o", str(tmp_path / "now.pot"), "."]
+    )
+    marked, german = (
+        messages(tmp_path / "now.pot"),
+        messages(FOLDER / "de" / "LC_MESSAGES" / "messages.po"),
+    )
     assert len(marked) > 200
     assert marked.keys() == german.keys(), "run `make strings`, and translate what is new"
     for message in german.values():
@@ -44,19 +59,35 @@ def test_all_that_is_marked_is_in_the_german_catalog_and_all_there_is_said(tmp_p
         assert set(re.findall(r"%\((\w+)\)s", str(said))) <= places, message.id
 
 
-@pytest.mark.parametrize("path", [path for path in TEMPLATES if not path.name.startswith("login")], ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [path for path in TEMPLATES if not path.name.startswith("login")],
+    ids=lambda path: path.name,
+)
 def test_every_word_of_a_page_is_marked(path: Path) -> None:
     text = re.sub(r"{#.*?#}|{%.*?%}|{{.*?}}", "", path.read_text(), flags=re.S)
     shown = re.sub(r"<[^>]*>", " ", text)
     spoken = " ".join(re.findall(r'(?:aria-label|alt|placeholder|title|content)="([^"]*)"', text))
-    assert not re.findall(r"\w{2,}", shown.replace("•", "")) or set(shown.split()) <= {"OPML", "Slack", "|"}
-    assert not re.findall(r"\w{2,}", re.sub(r"noindex|width=device-width, initial-scale=1|light dark", "", spoken))
+    assert not re.findall(r"\w{2,}", shown.replace("•", "")) or set(shown.split()) <= {
+        "OPML",
+        "Slack",
+        "|",
+    }
+    assert not re.findall(
+        r"\w{2,}", re.sub(r"noindex|width=device-width, initial-scale=1|light dark", "", spoken)
+    )
 
 
 def test_a_story_is_told_in_its_language_and_the_index_in_the_sites(
     newsroom: Newsroom, reader: Person, change_settings: Callable[..., None]
 ) -> None:
-    newsroom.stream("hochwasser", title="Hochwasser", language="de-AT", timezone="Europe/Vienna", contributors=("Anna", "Bert"))
+    newsroom.stream(
+        "hochwasser",
+        title="Hochwasser",
+        language="de-AT",
+        timezone="Europe/Vienna",
+        contributors=("Anna", "Bert"),
+    )
     newsroom.post("hochwasser", "Pegel steigt", importance=Importance.BREAKING)
     story = reader.get("/streams/hochwasser", headers={"Accept-Language": "en"}).text
     for words in (
@@ -77,24 +108,35 @@ def test_a_story_is_told_in_its_language_and_the_index_in_the_sites(
     assert "No updates yet" in reader.get("/streams/crue").text
     change_settings(site_language="de")
     assert "Laufende Themen" in reader.get("/").text
-    assert "Noch keine Meldungen" in reader.get("/streams/crue").text, "where the story's is not ours, the site's is spoken"
+    assert "Noch keine Meldungen" in reader.get("/streams/crue").text, (
+        "where the story's is not ours, the site's is spoken"
+    )
     assert "Unter dieser Adresse gibt es nichts." in reader.get("/nowhere").text
-    assert "Hier gibt es nichts mit dem Namen &#39;nowhere&#39;." in reader.get("/streams/nowhere").text
+    assert (
+        "Hier gibt es nichts mit dem Namen &#39;nowhere&#39;."
+        in reader.get("/streams/nowhere").text
+    )
     assert "Follow this story" in reader.get("/streams/floods").text
 
 
-def test_the_desk_speaks_english(editor: Person, newsroom: Newsroom, change_settings: Callable[..., None]) -> None:
+def test_the_desk_speaks_english(
+    editor: Person, newsroom: Newsroom, change_settings: Callable[..., None]
+) -> None:
     newsroom.post(importance=Importance.BREAKING)
     change_settings(site_language="de")
     page = editor.get("/desk").text
     assert "Mar" in page and "März" not in page and "Eilmeldung" not in page
 
 
-def test_a_recipient_is_spoken_to_in_their_language_also_of_what_is_wrong(newsroom: Newsroom, reader: Person, keys: Keys) -> None:
+def test_a_recipient_is_spoken_to_in_their_language_also_of_what_is_wrong(
+    newsroom: Newsroom, reader: Person, keys: Keys
+) -> None:
     add_subscriber(newsroom.db, newsroom.actor, "hedda@example.org")
     with newsroom.db.read() as tx:
         uid = tx.query(Recipient).one().uid
-    set_preferences(newsroom.db, uid, Preferences(follows=(Follow(),), language="de", timezone="Europe/Berlin"))
+    set_preferences(
+        newsroom.db, uid, Preferences(follows=(Follow(),), language="de", timezone="Europe/Berlin")
+    )
     token = leave_token(keys, uid, ALL)
     page = reader.get(f"/p/{token}")
     assert "Was Sie erreicht und wann" in page.text and "Montag" in page.text
@@ -103,8 +145,13 @@ def test_a_recipient_is_spoken_to_in_their_language_also_of_what_is_wrong(newsro
     assert "erhält dann keine Mails von The Courier mehr." in reader.get(f"/u/{token}").text
 
 
-def test_a_wrong_address_is_refused_in_the_language_of_the_story(newsroom: Newsroom, reader: Person) -> None:
+def test_a_wrong_address_is_refused_in_the_language_of_the_story(
+    newsroom: Newsroom, reader: Person
+) -> None:
     newsroom.stream("hochwasser", language="de")
     sent = {"stream": "hochwasser", "email": "nobody@", "choice": "all"}
     assert "&#39;nobody@&#39; ist keine E-Mail-Adresse." in reader.post("/subscribe", sent).text
-    assert "Sehen Sie in Ihr Postfach" in reader.post("/subscribe", sent | {"email": "anna@example.org"}).text
+    assert (
+        "Sehen Sie in Ihr Postfach"
+        in reader.post("/subscribe", sent | {"email": "anna@example.org"}).text
+    )

@@ -21,7 +21,9 @@ def state(newsroom: Newsroom, uid: str) -> RecipientState:
         return followed(tx, uid)[0].state
 
 
-def test_looking_changes_nothing_and_shows_no_whole_address(newsroom: Newsroom, keys: Keys, uid: str, reader: Person) -> None:
+def test_looking_changes_nothing_and_shows_no_whole_address(
+    newsroom: Newsroom, keys: Keys, uid: str, reader: Person
+) -> None:
     page = reader.get(f"/u/{leave_token(keys, uid, ALL)}")
     assert page.status_code == 200
     assert "h•••@post.example" in page.text and "hedda" not in page.text
@@ -40,9 +42,16 @@ def test_a_mail_program_leaves_in_one_click_and_may_do_it_again(
     assert rings
 
 
-def test_the_token_counts_wherever_the_button_stood(newsroom: Newsroom, keys: Keys, uid: str, reader: Person) -> None:
+def test_the_token_counts_wherever_the_button_stood(
+    newsroom: Newsroom, keys: Keys, uid: str, reader: Person
+) -> None:
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://webmail.example"}
-    assert reader.client.post(f"/u/{leave_token(keys, uid, ALL)}", base_url=BASE_URL, headers=headers).status_code == 200
+    assert (
+        reader.client.post(
+            f"/u/{leave_token(keys, uid, ALL)}", base_url=BASE_URL, headers=headers
+        ).status_code
+        == 200
+    )
     assert state(newsroom, uid) is RecipientState.ENDED
 
 
@@ -78,19 +87,39 @@ def test_who_shares_a_mailbox_leaves_for_nobody_else_before_a_mail_has_asked(
     assert state(newsroom, uid) is RecipientState.ENDED
 
 
-def test_one_story_is_left_and_the_other_stays(newsroom: Newsroom, keys: Keys, uid: str, reader: Person) -> None:
+def test_one_story_is_left_and_the_other_stays(
+    newsroom: Newsroom, keys: Keys, uid: str, reader: Person
+) -> None:
     stream = newsroom.stream("strike")
     add_subscriber(newsroom.db, newsroom.actor, "hedda@post.example", stream="strike")
     page = reader.get(f"/u/{leave_token(keys, uid, stream.uid)}")
     assert "Leave this story?" in page.text and "The strike" in page.text
     done = reader.send(page)
-    assert "You have left" in done.text and "The floods" in done.text and "The strike" not in done.text
+    assert (
+        "You have left" in done.text and "The floods" in done.text and "The strike" not in done.text
+    )
     assert state(newsroom, uid) is RecipientState.CONFIRMED
 
 
-@pytest.mark.parametrize("forged", ["{uid}-all-", "{uid}-xyz-{signature}", "other-all-{signature}", "{uid}-all-x{signature}", "x", "a-b-c"])
-def test_a_forged_token_is_not_found(forged: str, newsroom: Newsroom, keys: Keys, uid: str, reader: Person) -> None:
+@pytest.mark.parametrize(
+    "forged",
+    [
+        "{uid}-all-",
+        "{uid}-xyz-{signature}",
+        "other-all-{signature}",
+        "{uid}-all-x{signature}",
+        "x",
+        "a-b-c",
+    ],
+)
+def test_a_forged_token_is_not_found(
+    forged: str, newsroom: Newsroom, keys: Keys, uid: str, reader: Person
+) -> None:
     signature = leave_token(keys, uid, ALL).split("-", 2)[2]
     path = "/u/" + forged.format(uid=uid, signature=signature)
-    assert reader.get(path).status_code == reader.client.post(path, base_url=BASE_URL).status_code == 404
+    assert (
+        reader.get(path).status_code
+        == reader.client.post(path, base_url=BASE_URL).status_code
+        == 404
+    )
     assert state(newsroom, uid) is RecipientState.CONFIRMED

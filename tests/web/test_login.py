@@ -20,14 +20,18 @@ ADDRESS, PASSWORD = "mara@example.org", "correct horse battery"
 
 @pytest.fixture
 def mara(newsroom: Newsroom) -> None:
-    add_account(newsroom.db, newsroom.actor, ADDRESS, "Mara Eskelund", Role.EDITOR, password=PASSWORD)
+    add_account(
+        newsroom.db, newsroom.actor, ADDRESS, "Mara Eskelund", Role.EDITOR, password=PASSWORD
+    )
 
 
 def enter(reader: Person, **changed: str):  # type: ignore[no-untyped-def]
     return reader.send(reader.get("/login"), **({"email": ADDRESS, "password": PASSWORD} | changed))
 
 
-def test_an_address_and_its_password_open_the_desk_until_log_out(mara: None, app: Flask, reader: Person) -> None:
+def test_an_address_and_its_password_open_the_desk_until_log_out(
+    mara: None, app: Flask, reader: Person
+) -> None:
     assert reader.get("/desk").location == "/login?next=/desk"
     answer = enter(reader)
     assert (answer.status_code, answer.location) == (303, "/desk")
@@ -46,7 +50,9 @@ def test_a_wrong_password_says_no_more_than_an_unknown_address(mara: None, reade
     assert PASSWORD not in wrong.text and "guess" not in wrong.text
 
 
-def test_after_ten_guesses_even_the_right_password_has_to_wait(mara: None, reader: Person, clock: StandingClock) -> None:
+def test_after_ten_guesses_even_the_right_password_has_to_wait(
+    mara: None, reader: Person, clock: StandingClock
+) -> None:
     for _ in range(10):
         assert enter(reader, password="guess").status_code == 422
     refused = enter(reader)
@@ -75,7 +81,17 @@ def test_the_guesses_of_others_keep_nobody_out_of_a_browser_that_was_used_before
 
 
 @pytest.mark.parametrize(
-    "path", ["//evil.example", "https://evil.example", "/\\evil.example", "/desk\\..\\x", "javascript:alert(1)", "/desk\r\nX: y", "/", ""]
+    "path",
+    [
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "/desk\\..\\x",
+        "javascript:alert(1)",
+        "/desk\r\nX: y",
+        "/",
+        "",
+    ],
 )
 def test_nobody_is_led_to_another_site(path: str, mara: None, reader: Person) -> None:
     page = reader.get("/login", query_string={"next": path})
@@ -83,7 +99,9 @@ def test_nobody_is_led_to_another_site(path: str, mara: None, reader: Person) ->
     assert enter(reader, next=path).location == "/desk"
 
 
-def test_a_session_that_ends_while_it_begins_is_told_so(mara: None, reader: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_ends_while_it_begins_is_told_so(
+    mara: None, reader: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(import_module("web.login"), "log_in", lambda *_, **__: "ended meanwhile")
     answer = enter(reader)
     assert answer.status_code == 409 and "Log in again" in answer.text
@@ -96,7 +114,9 @@ def test_the_page_that_was_wanted_comes_after_the_log_in(mara: None, reader: Per
     assert reader.get("/login").location == "/desk", "who is logged in needs no log-in page"
 
 
-def test_a_link_is_used_up_by_its_button_and_not_by_looking(mara: None, newsroom: Newsroom, reader: Person, clock: StandingClock) -> None:
+def test_a_link_is_used_up_by_its_button_and_not_by_looking(
+    mara: None, newsroom: Newsroom, reader: Person, clock: StandingClock
+) -> None:
     path = f"/login/{make_login_link(newsroom.db, newsroom.actor, ADDRESS)}"
     for _ in range(3):
         page = reader.get(path)
@@ -116,33 +136,53 @@ def test_the_cookie_of_an_https_site_stays_with_its_host(mara: None, reader: Per
     assert "Domain" not in cookie
 
 
-def test_a_site_without_https_can_be_used_too(mara: None, db: Database, keys: Keys, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_site_without_https_can_be_used_too(
+    mara: None, db: Database, keys: Keys, tmp_path
+) -> None:  # type: ignore[no-untyped-def]
     settings = load_settings(data_dir=tmp_path, base_url="http://127.0.0.1:8000")
     client = create_app(settings, keys, db, ring=lambda: None).test_client()
     base = "http://127.0.0.1:8000"
     answer = client.post("/login", data={"email": ADDRESS, "password": PASSWORD}, base_url=base)
-    assert "Secure" not in answer.headers["Set-Cookie"] and "__Host-" not in answer.headers["Set-Cookie"]
+    assert (
+        "Secure" not in answer.headers["Set-Cookie"]
+        and "__Host-" not in answer.headers["Set-Cookie"]
+    )
     page = client.get("/desk", base_url=base)
     assert page.status_code == 200 and "Strict-Transport-Security" not in page.headers
 
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+    ],
 )
-def test_another_site_cannot_log_a_browser_in_or_out(headers: dict[str, str], mara: None, editor: Person) -> None:
+def test_another_site_cannot_log_a_browser_in_or_out(
+    headers: dict[str, str], mara: None, editor: Person
+) -> None:
     for path in ("/login", "/logout"):
-        sent = editor.client.post(path, data={"email": ADDRESS, "password": PASSWORD}, base_url=BASE_URL, headers=headers)
+        sent = editor.client.post(
+            path, data={"email": ADDRESS, "password": PASSWORD}, base_url=BASE_URL, headers=headers
+        )
         assert sent.status_code == 403
     assert editor.get("/desk").status_code == 200
 
 
-def test_a_session_from_before_the_log_in_is_worth_nothing_after_it(mara: None, reader: Person) -> None:
+def test_a_session_from_before_the_log_in_is_worth_nothing_after_it(
+    mara: None, reader: Person
+) -> None:
     enter(reader)
     former = reader.form(reader.get("/desk/post"))[1]["csrf_token"]
     reader.post("/logout", {})
     enter(reader)
-    fields = reader.form(reader.get("/desk/post"))[1] | {"title": "River rising", "do": "post", "csrf_token": former}
+    fields = reader.form(reader.get("/desk/post"))[1] | {
+        "title": "River rising",
+        "do": "post",
+        "csrf_token": former,
+    }
     assert reader.client.post("/desk/post", data=fields, base_url=BASE_URL).status_code == 400
 
 
@@ -152,11 +192,15 @@ def test_a_log_in_ends_by_age(mara: None, reader: Person, clock: StandingClock) 
     assert reader.get("/desk").status_code == 303
 
 
-def test_who_was_logged_out_while_writing_gets_the_text_back(mara: None, reader: Person, newsroom: Newsroom, clock: StandingClock) -> None:
+def test_who_was_logged_out_while_writing_gets_the_text_back(
+    mara: None, reader: Person, newsroom: Newsroom, clock: StandingClock
+) -> None:
     enter(reader)
     page = reader.get("/desk/post")
     clock.forward(hours=24 * 14 + 1)
-    refused = reader.send(page, title="Ten <pages> of text", body="\nWritten\nlong", importance="key", do="post")
+    refused = reader.send(
+        page, title="Ten <pages> of text", body="\nWritten\nlong", importance="key", do="post"
+    )
     assert refused.status_code == 401
     assert "Ten &lt;pages&gt; of text" in refused.text
     wrong = reader.send(refused, email=ADDRESS, password="guess")
@@ -166,10 +210,16 @@ def test_who_was_logged_out_while_writing_gets_the_text_back(mara: None, reader:
     assert not titles(newsroom), "nothing was posted by logging in"
     uid = reader.uid(reader.send(shown))
     entry = newsroom.entry(uid)
-    assert (entry.title, entry.body, entry.importance.value) == ("Ten <pages> of text", "Written\nlong", "key")
+    assert (entry.title, entry.body, entry.importance.value) == (
+        "Ten <pages> of text",
+        "Written\nlong",
+        "key",
+    )
 
 
-def test_a_form_of_an_earlier_log_in_comes_back_with_its_text(mara: None, reader: Person, newsroom: Newsroom) -> None:
+def test_a_form_of_an_earlier_log_in_comes_back_with_its_text(
+    mara: None, reader: Person, newsroom: Newsroom
+) -> None:
     enter(reader)
     page = reader.get("/desk/post")
     reader.post("/logout", {})
@@ -179,11 +229,16 @@ def test_a_form_of_an_earlier_log_in_comes_back_with_its_text(mara: None, reader
     assert newsroom.entry(reader.uid(reader.send(refused))).title == "Still here"
 
 
-def test_a_form_without_its_token_changes_nothing_where_no_browser_vouches_for_it(editor: Person, newsroom: Newsroom) -> None:
+def test_a_form_without_its_token_changes_nothing_where_no_browser_vouches_for_it(
+    editor: Person, newsroom: Newsroom
+) -> None:
     fields = {"stream": "floods", "title": "Forged", "do": "post", "request_key": "k"}
     sent = editor.client.post("/desk/post", data=fields, base_url=BASE_URL)
     assert sent.status_code == 400 and "Forged" not in sent.text
-    assert editor.client.post("/desk/post", data=fields, base_url=BASE_URL, headers=HERE).status_code == 400
+    assert (
+        editor.client.post("/desk/post", data=fields, base_url=BASE_URL, headers=HERE).status_code
+        == 400
+    )
     assert not titles(newsroom)
 
 
@@ -191,4 +246,9 @@ def test_a_proxy_may_change_the_host_but_not_who_sent_a_form(mara: None, reader:
     fields = {"email": ADDRESS, "password": PASSWORD}
     inner = "https://backend.internal:8000"
     for origin, status in ((BASE_URL, 303), (inner, 303), ("https://evil.example", 403)):
-        assert reader.client.post("/login", data=fields, base_url=inner, headers={"Origin": origin}).status_code == status
+        assert (
+            reader.client.post(
+                "/login", data=fields, base_url=inner, headers={"Origin": origin}
+            ).status_code
+            == status
+        )

@@ -56,7 +56,9 @@ def test_each_family_keeps_the_conventions(scrape, reader):
             assert {sample.name for sample in family.samples} == {f"{family.name}_total"}
         else:
             assert not family.name.endswith("_total")
-        assert not {"total", "all", "owed", "sum"} & {label for sample in family.samples for label in sample.labels.values()}
+        assert not {"total", "all", "owed", "sum"} & {
+            label for sample in family.samples for label in sample.labels.values()
+        }
 
 
 def test_no_label_value_is_the_sum_of_its_siblings(scrape, newsroom):
@@ -67,11 +69,16 @@ def test_no_label_value_is_the_sum_of_its_siblings(scrape, newsroom):
     with newsroom.db.begin() as tx:
         tally(tx, Counter((1, Lane.BULK, state) for state in states))
     found = scrape()
-    ended = {state: value(found["storywire_deliveries"], lane="bulk", state=state) for state in ("sent", "failed", "unknown", "skipped")}
+    ended = {
+        state: value(found["storywire_deliveries"], lane="bulk", state=state)
+        for state in ("sent", "failed", "unknown", "skipped")
+    }
     assert ended == {"sent": 2, "failed": 1, "unknown": 0, "skipped": 0}
     assert value(found["storywire_pending_deliveries"], lane="bulk") == 2
     assert value(found["storywire_enqueued_deliveries"], lane="bulk") == 5
-    day = {sample.labels["state"]: sample.value for sample in found["storywire_day_deliveries"].samples}
+    day = {
+        sample.labels["state"]: sample.value for sample in found["storywire_day_deliveries"].samples
+    }
     assert day == {"pending": 2, "sent": 2, "failed": 1, "unknown": 0, "skipped": 0}
     assert sum(day.values()) == 5
 
@@ -107,14 +114,24 @@ def test_a_dead_worker_among_several_shows(scrape, newsroom, clock):
 def request_counts(scrape):
     """How many requests there were by method, route and class of status."""
     samples = scrape()["storywire_http_request_duration_seconds"].samples
-    counts = [(sample.labels, int(sample.value)) for sample in samples if sample.name.endswith("_count")]
-    return Counter({(labels["method"], labels["route"], labels["status"]): number for labels, number in counts})
+    counts = [
+        (sample.labels, int(sample.value)) for sample in samples if sample.name.endswith("_count")
+    ]
+    return Counter(
+        {(labels["method"], labels["route"], labels["status"]): number for labels, number in counts}
+    )
 
 
 def test_requests_are_counted_and_timed_by_bounded_labels(app, scrape, reader):
     before = request_counts(scrape)
     reader.get("/atom.xml")
-    for path in ("/streams/floods", "/streams/no-such-story", "/login", "/no/such/page", "/wp-admin"):
+    for path in (
+        "/streams/floods",
+        "/streams/no-such-story",
+        "/login",
+        "/no/such/page",
+        "/wp-admin",
+    ):
         reader.get(path)
     app.test_client().open("/login", method="PROPFIND")
     reader.get("/login", headers={"Host": "a, b"})
@@ -129,7 +146,11 @@ def test_requests_are_counted_and_timed_by_bounded_labels(app, scrape, reader):
         ("GET", "refused", "4xx"): 1,  # before any view
         ("POST", "refused", "4xx"): 1,
     }
-    buckets = [sample for sample in scrape()["storywire_http_request_duration_seconds"].samples if sample.name.endswith("_bucket")]
+    buckets = [
+        sample
+        for sample in scrape()["storywire_http_request_duration_seconds"].samples
+        if sample.name.endswith("_bucket")
+    ]
     assert {sample.labels["le"] for sample in buckets} >= {"0.005", "10.0", "+Inf"}
 
 
@@ -157,13 +178,17 @@ def test_build_info_names_the_version(scrape):
     assert value(scrape()["storywire_build_info"], version=version("storywire")) == 1
 
 
-def test_the_documentation_lists_what_is_exported_and_nothing_else(scrape, newsroom, change_settings):
+def test_the_documentation_lists_what_is_exported_and_nothing_else(
+    scrape, newsroom, change_settings
+):
     record_heartbeat(newsroom.db, Lane)
     pause_sending(newsroom.db, newsroom.actor)
     change_settings(base_url=HERE, broker_url="amqp://guest:guest@127.0.0.1:9")
     with newsroom.db.begin() as tx:
         tx.execute(update(models.Site).values(heartbeat_at=now(tx)))
-    exported = {f"{name}_total" if family.type == "counter" else name for name, family in scrape().items()}
+    exported = {
+        f"{name}_total" if family.type == "counter" else name for name, family in scrape().items()
+    }
     text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
     section = text[text.index("## Watching it") : text.index("## The log")]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
@@ -185,7 +210,9 @@ def test_the_documentation_lists_what_is_exported_and_nothing_else(scrape, newsr
         ("s3cret", {"Authorization": "Bearer s3cret", "X-Forwarded-For": "203.0.113.9"}, 200),
     ],
 )
-def test_metrics_are_for_this_machine_or_for_who_knows_the_token(reader, change_settings, token, headers, status):
+def test_metrics_are_for_this_machine_or_for_who_knows_the_token(
+    reader, change_settings, token, headers, status
+):
     change_settings(metrics_token=SecretStr(token), base_url=HERE)
     answer = reader.get("/metrics", headers=headers)
     assert answer.status_code == status
@@ -193,7 +220,9 @@ def test_metrics_are_for_this_machine_or_for_who_knows_the_token(reader, change_
 
 
 def test_metrics_are_not_for_callers_from_elsewhere(reader, change_settings):
-    assert reader.get("/metrics").status_code == 404, "a public site has a proxy, perhaps one that does not say so"
+    assert reader.get("/metrics").status_code == 404, (
+        "a public site has a proxy, perhaps one that does not say so"
+    )
     change_settings(base_url=HERE)
     assert reader.get("/metrics", environ_base={"REMOTE_ADDR": "198.51.100.7"}).status_code == 404
     assert reader.get("/metrics", environ_base={"REMOTE_ADDR": "::1"}).status_code == 200

@@ -44,7 +44,9 @@ def ready(newsroom: Newsroom, reader: Person, monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_worker_that_stopped_is_not_ready(ready: Callable[[], str], newsroom: Newsroom) -> None:
     with newsroom.db.begin() as tx:
-        tx.execute(update(WorkerHeartbeat).values(beat_at=now(tx) - SILENT_AFTER - timedelta(seconds=1)))
+        tx.execute(
+            update(WorkerHeartbeat).values(beat_at=now(tx) - SILENT_AFTER - timedelta(seconds=1))
+        )
     assert ready() == "503 No worker runs, so no alerts are sent."
     record_heartbeat(newsroom.db, Lane)
     assert ready() == ""
@@ -58,7 +60,9 @@ def test_before_a_worker_ran_it_is_not_ready(ready: Callable[[], str], newsroom:
 
 
 @pytest.mark.parametrize("free", [0, health.LEAST_FREE_BYTES - 1, health.LEAST_FREE_BYTES])
-def test_a_full_disk_is_not_ready(ready: Callable[[], str], monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+def test_a_full_disk_is_not_ready(
+    ready: Callable[[], str], monkeypatch: pytest.MonkeyPatch, free: int
+) -> None:
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=free, f_frsize=1))
     assert ready() == ("503 The disk is full." if free < health.LEAST_FREE_BYTES else "")
 
@@ -83,7 +87,11 @@ def damage(db: Database) -> None:
 
 @pytest.mark.parametrize("lose", [delete, empty, damage])
 def test_a_file_that_is_lost_or_damaged_is_not_ready_and_takes_no_post(
-    ready: Callable[[], str], app: Flask, newsroom: Newsroom, reader: Person, lose: Callable[[Database], None]
+    ready: Callable[[], str],
+    app: Flask,
+    newsroom: Newsroom,
+    reader: Person,
+    lose: Callable[[Database], None],
 ) -> None:
     lose(app.extensions["storywire"].db)
     assert ready() == "503 The database file is missing, replaced or damaged."

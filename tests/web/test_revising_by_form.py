@@ -3,7 +3,17 @@
 import pytest
 from sqlalchemy import func, select
 
-from models import Alert, AlertKind, Delivery, DeliveryState, EntryState, Lane, RevisionKind, RevisionState, SkipReason
+from models import (
+    Alert,
+    AlertKind,
+    Delivery,
+    DeliveryState,
+    EntryState,
+    Lane,
+    RevisionKind,
+    RevisionState,
+    SkipReason,
+)
 from models.db.tallies import tally
 from models.publishing.revising import apply_due, revisions
 from models.recipients.audience import add_subscriber
@@ -21,10 +31,14 @@ def kinds(newsroom: Newsroom, uid: str) -> list[tuple[RevisionKind, RevisionStat
 
 def alerts(newsroom: Newsroom) -> int:
     with newsroom.db.read() as tx:
-        return tx.execute(select(func.count()).select_from(Alert).where(Alert.kind == AlertKind.REVISION)).scalar_one()
+        return tx.execute(
+            select(func.count()).select_from(Alert).where(Alert.kind == AlertKind.REVISION)
+        ).scalar_one()
 
 
-def test_an_edit_is_silent_unless_the_editor_says_otherwise(newsroom: Newsroom, editor: Person) -> None:
+def test_an_edit_is_silent_unless_the_editor_says_otherwise(
+    newsroom: Newsroom, editor: Person
+) -> None:
     uid = newsroom.post(title="Rivr rising").uid
     before = newsroom.entry(uid)
     page = editor.get(f"/desk/entries/{uid}/edit")
@@ -38,12 +52,19 @@ def test_an_edit_is_silent_unless_the_editor_says_otherwise(newsroom: Newsroom, 
 
 
 @pytest.mark.parametrize("kind", ["update", "correction"])
-def test_a_change_that_alerts_waits_and_can_be_undone(kind: str, newsroom: Newsroom, editor: Person, clock: StandingClock) -> None:
+def test_a_change_that_alerts_waits_and_can_be_undone(
+    kind: str, newsroom: Newsroom, editor: Person, clock: StandingClock
+) -> None:
     uid = newsroom.post(title="Forty pumps are running").uid
     path = f"/desk/entries/{uid}"
     for undo in (True, False):
         page = editor.get(f"{path}/edit")
-        assert editor.send(page, title="Fourteen pumps are running", kind=kind, note="Fourteen.", do="save").status_code == 303
+        assert (
+            editor.send(
+                page, title="Fourteen pumps are running", kind=kind, note="Fourteen.", do="save"
+            ).status_code
+            == 303
+        )
         assert newsroom.entry(uid).title == "Forty pumps are running"
         waiting = editor.get(path)
         assert f"{kind.capitalize()} goes out" in waiting.text
@@ -54,13 +75,19 @@ def test_a_change_that_alerts_waits_and_can_be_undone(kind: str, newsroom: Newsr
     apply_due(newsroom.db)
     assert newsroom.entry(uid).title == "Fourteen pumps are running"
     shown = editor.get(path).text
-    assert "“Fourteen.”" in shown and "<del>Forty</del> <ins>Fourteen</ins>" in shown and "undone" in shown
+    assert (
+        "“Fourteen.”" in shown
+        and "<del>Forty</del> <ins>Fourteen</ins>" in shown
+        and "undone" in shown
+    )
     assert alerts(newsroom) == 2
 
 
 def test_publish_now_ends_the_wait_of_a_change(newsroom: Newsroom, editor: Person) -> None:
     uid = newsroom.post().uid
-    editor.send(editor.get(f"/desk/entries/{uid}/edit"), title="River falling", kind="update", do="save")
+    editor.send(
+        editor.get(f"/desk/entries/{uid}/edit"), title="River falling", kind="update", do="save"
+    )
     path, fields = editor.form(editor.get(f"/desk/entries/{uid}"), f"/desk/entries/{uid}/undo")
     assert editor.post(path.replace("/undo", "/now"), fields).status_code == 303
     assert newsroom.entry(uid).title == "River falling"
@@ -77,17 +104,30 @@ def test_a_double_tap_changes_once(newsroom: Newsroom, editor: Person) -> None:
 def test_a_breaking_correction_asks_before_it_alerts(newsroom: Newsroom, editor: Person) -> None:
     add_subscriber(newsroom.db, newsroom.actor, "reader@example.org")
     uid = newsroom.post().uid
-    asked = editor.send(editor.get(f"/desk/entries/{uid}/edit"), importance="breaking", kind="correction", note="Kept", do="save")
+    asked = editor.send(
+        editor.get(f"/desk/entries/{uid}/edit"),
+        importance="breaking",
+        kind="correction",
+        note="Kept",
+        do="save",
+    )
     assert "Alert 1 person now?" in asked.text
     assert editor.form(editor.send(asked, do="back", confirmed=""))[1]["note"] == "Kept"
     assert editor.send(asked, do="save").status_code == 303
     assert kinds(newsroom, uid)[0] == (RevisionKind.CORRECTION, RevisionState.PENDING)
 
 
-def test_a_silent_change_of_a_breaking_entry_asks_nothing(newsroom: Newsroom, editor: Person) -> None:
+def test_a_silent_change_of_a_breaking_entry_asks_nothing(
+    newsroom: Newsroom, editor: Person
+) -> None:
     add_subscriber(newsroom.db, newsroom.actor, "reader@example.org")
     uid = newsroom.post().uid
-    assert editor.send(editor.get(f"/desk/entries/{uid}/edit"), importance="breaking", do="save").status_code == 303
+    assert (
+        editor.send(
+            editor.get(f"/desk/entries/{uid}/edit"), importance="breaking", do="save"
+        ).status_code
+        == 303
+    )
 
 
 def test_a_stale_change_shows_both_texts(newsroom: Newsroom, editor: Person) -> None:
@@ -104,7 +144,9 @@ def test_a_stale_change_shows_both_texts(newsroom: Newsroom, editor: Person) -> 
     assert newsroom.entry(uid).title == "Mine"
 
 
-def test_a_draft_that_came_out_while_it_was_edited_is_offered_as_a_change(newsroom: Newsroom, editor: Person) -> None:
+def test_a_draft_that_came_out_while_it_was_edited_is_offered_as_a_change(
+    newsroom: Newsroom, editor: Person
+) -> None:
     uid = editor.uid(editor.write(do="draft"))
     page = editor.get(f"/desk/entries/{uid}/edit")
     editor.send(editor.get(f"/desk/entries/{uid}/edit"), do="post")
@@ -141,7 +183,9 @@ def test_the_desk_tells_who_got_it(newsroom: Newsroom, editor: Person, author: P
         (DeliveryState.FAILED, None, "550 <no> such user"),
         (DeliveryState.SKIPPED, SkipReason.FILTER, None),
     ]
-    recipients = [add_subscriber(newsroom.db, newsroom.actor, f"reader{n}@example.org") for n in range(3)]
+    recipients = [
+        add_subscriber(newsroom.db, newsroom.actor, f"reader{n}@example.org") for n in range(3)
+    ]
     with newsroom.db.begin() as tx:
         alert = tx.scalars(select(Alert)).one()
         for recipient, (state, reason, reply) in zip(recipients, outcomes, strict=True):
@@ -155,12 +199,21 @@ def test_the_desk_tells_who_got_it(newsroom: Newsroom, editor: Person, author: P
         ends = {(alert.id, Lane.BULK, state): 1 for state, *_ in outcomes}
         tally(tx, {(alert.id, Lane.BULK, DeliveryState.QUEUED): 3, **ends})
     page = editor.get(f"/desk/entries/{entry.uid}").text
-    assert "reader1@example.org" in page and "550 &lt;no&gt; such user" in page and "they did not want this kind" in page
+    assert (
+        "reader1@example.org" in page
+        and "550 &lt;no&gt; such user" in page
+        and "they did not want this kind" in page
+    )
     assert "they did not want this kind" in editor.get(f"/desk/alerts/{alert.id}").text
     assert "Send again to the 1 who missed it" in page
     again = editor.send(editor.get(f"/desk/entries/{entry.uid}"), f"/desk/alerts/{alert.id}/retry")
     assert again.status_code == 303
     with newsroom.db.read() as tx:
-        assert len(tx.scalars(select(Delivery).where(Delivery.state == DeliveryState.QUEUED)).all()) == 1
-    assert "reader1@example.org" not in author.get(f"/desk/entries/{entry.uid}").text, "addresses are not every author's matter"
+        assert (
+            len(tx.scalars(select(Delivery).where(Delivery.state == DeliveryState.QUEUED)).all())
+            == 1
+        )
+    assert "reader1@example.org" not in author.get(f"/desk/entries/{entry.uid}").text, (
+        "addresses are not every author's matter"
+    )
     assert "River rising" in editor.get("/desk").text

@@ -32,7 +32,8 @@ MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 ALERT = "/desk/alerts/<int(max=9223372036854775807):alert_id>"
 ACCOUNT = "/desk/accounts/<int(max=9223372036854775807):account_id>"
 
-# A route and the least role that it serves; of a button also which entry it is pressed on, and what is sent.
+# A route and the least role that it serves; of a button also which entry it is pressed on, and what
+# is sent.
 LOOK = [
     ("/desk/", A), ("/desk/entries", A), ("/desk/post", A), ("/desk/entries/<uid:uid>", A), ("/desk/streams", A),
     ("/desk/people", A), ("/desk/kept/<uid:place>/mail", A), ("/desk/schedule", A),
@@ -52,7 +53,12 @@ CHANGE = [
     ("/desk/entries/<uid:uid>/draft", E, "draft", {"title": "T", "do": "draft"}),
     ("/desk/entries/<uid:uid>/undo", E, "scheduled", {}),
     ("/desk/entries/<uid:uid>/now", E, "scheduled", {}),
-    ("/desk/entries/<uid:uid>/revise", E, "published", {"title": "T", "kind": "silent", "request_key": "k2", "do": "save"}),
+    (
+        "/desk/entries/<uid:uid>/revise",
+        E,
+        "published",
+        {"title": "T", "kind": "silent", "request_key": "k2", "do": "save"},
+    ),
     ("/desk/entries/<uid:uid>/retract", E, "published", {"request_key": "k3"}),
     ("/desk/entries/<uid:uid>/restore", E, "retracted", {}),
     ("/desk/entries/<uid:uid>/approve", E, "submitted", {}),
@@ -61,7 +67,12 @@ CHANGE = [
     ("/desk/entries/<uid:uid>/time", E, "scheduled", {"at": "2026-03-14T12:00"}),
     ("/desk/entries/<uid:uid>/pin", E, "published", {}),
     ("/desk/entries/<uid:uid>/unpin", E, "published", {}),
-    ("/desk/streams/new", E, "", {"slug": "new", "title": "T", "language": "en", "timezone": "UTC"}),
+    (
+        "/desk/streams/new",
+        E,
+        "",
+        {"slug": "new", "title": "T", "language": "en", "timezone": "UTC"},
+    ),
     ("/desk/streams/<slug:slug>/edit", E, "", {"title": "T", "language": "en", "timezone": "UTC"}),
     ("/desk/streams/<slug:slug>/state", E, "", {"state": "ended"}),
     (f"{ALERT}/stop", E, "", {}),
@@ -74,7 +85,14 @@ CHANGE = [
         "/desk/channels/<uid:uid>",
         D,
         "",
-        {"name": "Room", "stream": "*", "cadence": "at_once", "importance": "normal", "kind": "news"} | {"timezone": "UTC"},
+        {
+            "name": "Room",
+            "stream": "*",
+            "cadence": "at_once",
+            "importance": "normal",
+            "kind": "news",
+        }
+        | {"timezone": "UTC"},
     ),
     ("/desk/channels/<uid:uid>/test", D, "", {}),
     ("/desk/channels/<uid:uid>/again", D, "", {}),
@@ -95,7 +113,8 @@ CHANGE = [
 ]
 Button = tuple[str, Role, str, dict[str, str]]
 ROLES = [None, A, E, D]
-SECRETS = {"somebody@example.org", "Somebody", "reader@example.org", "Hook"}  # what a refusal must not show
+# what a refusal must not show
+SECRETS = {"somebody@example.org", "Somebody", "reader@example.org", "Hook"}
 
 
 @pytest.fixture
@@ -105,12 +124,22 @@ def values(newsroom: Newsroom, settings: Settings, keys: Keys) -> dict[str, str]
     return {
         "draft": newsroom.post(release=None).uid,
         "scheduled": newsroom.post(release=Release(delay=timedelta(seconds=10))).uid,
-        "submitted": add_entry(newsroom.db, Actor(None, A), "floods", EntryText("Submitted"), Release(alerts=False)).uid,
+        "submitted": (
+            add_entry(
+                newsroom.db, Actor(None, A), "floods", EntryText("Submitted"), Release(alerts=False)
+            ).uid
+        ),
         "published": newsroom.post(importance=Importance.KEY).uid,
         "retracted": gone.uid,
         "channel": add_channel(newsroom.db, newsroom.actor, keys, "Hook", HOOK).uid,
-        "subscriber": suppress_address(newsroom.db, newsroom.actor, "reader@example.org", "asked").uid,
-        "account": str(add_account(newsroom.db, newsroom.actor, "somebody@example.org", "Somebody", Role.AUTHOR).id),
+        "subscriber": (
+            suppress_address(newsroom.db, newsroom.actor, "reader@example.org", "asked").uid
+        ),
+        "account": str(
+            add_account(
+                newsroom.db, newsroom.actor, "somebody@example.org", "Somebody", Role.AUTHOR
+            ).id
+        ),
         "sha256": newsroom.picture(),
         "mail_id": store(settings.data_dir / "caught", "a@example.org", ["b@example.org"], MAIL),
     }
@@ -157,7 +186,14 @@ def submitted_last(newsroom: Newsroom) -> str:
     return add_entry(newsroom.db, Actor(last, A), "floods", EntryText("Own"), Release()).uid
 
 
-def press(person: Person, newsroom: Newsroom, values: dict[str, str], button: Button, *, token: bool = True) -> TestResponse:
+def press(
+    person: Person,
+    newsroom: Newsroom,
+    values: dict[str, str],
+    button: Button,
+    *,
+    token: bool = True,
+) -> TestResponse:
     rule, _, entry, fields = button
     if entry == "own":  # of whoever presses it
         values = values | {"own": submitted_last(newsroom)}
@@ -184,7 +220,12 @@ REFUSED = {A: None, E: A, D: E}
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("role", REFUSED.values())
 def test_each_button_is_refused_to_all_others_whatever_is_sent(
-    role: Role | None, body: str, newsroom: Newsroom, values: dict[str, str], reader: Person, log_in: Callable[[Role], Person]
+    role: Role | None,
+    body: str,
+    newsroom: Newsroom,
+    values: dict[str, str],
+    reader: Person,
+    log_in: Callable[[Role], Person],
 ) -> None:
     person = log_in(role) if role else reader
     for rule, least, entry, fields in CHANGE:
@@ -206,10 +247,14 @@ def test_each_button_needs_the_token_of_the_log_in(
     person = log_in(role)
     for button in CHANGE:
         if role.includes(button[1]):
-            assert press(person, newsroom, values, button, token=False).status_code == 400, button[0]
+            assert press(person, newsroom, values, button, token=False).status_code == 400, button[
+                0
+            ]
 
 
-def test_a_view_of_the_desk_that_states_no_role_serves_admins_alone(app: Flask, log_in: Callable[[Role], Person]) -> None:
+def test_a_view_of_the_desk_that_states_no_role_serves_admins_alone(
+    app: Flask, log_in: Callable[[Role], Person]
+) -> None:
     del app.view_functions["desk.board.show"].storywire_access  # type: ignore[attr-defined]
     try:
         assert log_in(E).get("/desk/").status_code == 403
@@ -220,9 +265,13 @@ def test_a_view_of_the_desk_that_states_no_role_serves_admins_alone(app: Flask, 
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("rule", [rule for rule, *_ in CHANGE if ACCOUNT in rule])
-def test_an_account_that_is_not_there_is_not_found_whatever_is_sent(rule: str, body: str, admin: Person) -> None:
+def test_an_account_that_is_not_there_is_not_found_whatever_is_sent(
+    rule: str, body: str, admin: Person
+) -> None:
     token = {"csrf_token": admin.form(admin.get("/desk/post"))[1]["csrf_token"]}
-    answer = admin.post(rule.replace(ACCOUNT, "/desk/accounts/999999"), BODIES[body]({"role": "editor"}) | token)
+    answer = admin.post(
+        rule.replace(ACCOUNT, "/desk/accounts/999999"), BODIES[body]({"role": "editor"}) | token
+    )
     assert answer.status_code == 404
 
 
@@ -238,11 +287,22 @@ def test_each_button_works_for_the_least_of_its_roles(
 def test_an_author_edits_her_own_draft_and_nothing_else(newsroom: Newsroom, author: Person) -> None:
     own = author.uid(author.write(do="draft"))
     assert author.get(f"/desk/entries/{own}/edit").status_code == 200
-    assert author.send(author.get(f"/desk/entries/{own}/edit"), title="Mine", do="draft").status_code == 303
+    assert (
+        author.send(author.get(f"/desk/entries/{own}/edit"), title="Mine", do="draft").status_code
+        == 303
+    )
     submitted = author.send(author.get(f"/desk/entries/{own}/edit"), do="post")
     assert submitted.status_code == 303
-    assert author.get(f"/desk/entries/{own}/edit").status_code == 403, "before a text is written, not after"
-    fields = author.form(author.get("/desk/post"))[1] | {"title": "T", "version": "3", "do": "draft"}
-    assert author.post(f"/desk/entries/{own}/draft", fields).status_code == 403, "it is the editors' now"
+    assert author.get(f"/desk/entries/{own}/edit").status_code == 403, (
+        "before a text is written, not after"
+    )
+    fields = author.form(author.get("/desk/post"))[1] | {
+        "title": "T",
+        "version": "3",
+        "do": "draft",
+    }
+    assert author.post(f"/desk/entries/{own}/draft", fields).status_code == 403, (
+        "it is the editors' now"
+    )
     theirs = newsroom.post(release=None)
     assert author.get(f"/desk/entries/{theirs.uid}/edit").status_code == 403

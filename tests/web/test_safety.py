@@ -17,14 +17,28 @@ from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, Person, both_databases
 from web.context import Service
 
-PATHS = ["/", "/streams/floods", "/login", "/nothing", "/healthz", "/static/storywire.css", "/u/x", "/desk"]
+PATHS = [
+    "/",
+    "/streams/floods",
+    "/login",
+    "/nothing",
+    "/healthz",
+    "/static/storywire.css",
+    "/u/x",
+    "/desk",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_every_answer_holds_the_browser_back(path: str, reader: Person) -> None:
     with reader.get(path) as answer:
         policy = answer.headers["Content-Security-Policy"]
-        for part in ("default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"):
+        for part in (
+            "default-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ):
             assert part in policy
         assert "unsafe" not in policy and "*" not in policy
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
@@ -33,23 +47,57 @@ def test_every_answer_holds_the_browser_back(path: str, reader: Person) -> None:
         assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
 
 
-def test_no_page_has_script_or_style_in_it(newsroom: Newsroom, reader: Person, admin: Person) -> None:
+def test_no_page_has_script_or_style_in_it(
+    newsroom: Newsroom, reader: Person, admin: Person
+) -> None:
     uid = newsroom.post().uid
-    desk = ["/desk", "/desk/post", "/desk/entries", f"/desk/entries/{uid}", f"/desk/entries/{uid}/edit", "/desk/streams", "/desk/channels"]
+    desk = [
+        "/desk",
+        "/desk/post",
+        "/desk/entries",
+        f"/desk/entries/{uid}",
+        f"/desk/entries/{uid}/edit",
+        "/desk/streams",
+        "/desk/channels",
+    ]
     for page in [
-        *map(reader.get, ["/", "/follow", "/streams/floods", f"/streams/floods/entries/{uid}", "/login", "/nothing"]),
+        *map(
+            reader.get,
+            [
+                "/",
+                "/follow",
+                "/streams/floods",
+                f"/streams/floods/entries/{uid}",
+                "/login",
+                "/nothing",
+            ],
+        ),
         *map(admin.get, desk),
     ]:
-        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|<script(?! src=| type=\"application/ld\+json\">)", page.text), page.request.path
+        assert not re.search(
+            r"<style|\sstyle=|\son[a-z]+=|<script(?! src=| type=\"application/ld\+json\">)",
+            page.text,
+        ), page.request.path
 
 
 def test_every_form_outside_the_desk_is_known_to_need_no_token(app: Flask) -> None:
-    open_to_all = {rule.rule for rule in app.url_map.iter_rules() if "POST" in rule.methods and not rule.rule.startswith("/desk")}
-    of_links = {f"/p/<token:token>{action}" for action in ("", "/leave", "/fresh", "/shared", "/address", "/erase")} | {
-        "/p/move/<token:token>"
+    open_to_all = {
+        rule.rule
+        for rule in app.url_map.iter_rules()
+        if "POST" in rule.methods and not rule.rule.startswith("/desk")
     }
+    of_links = {
+        f"/p/<token:token>{action}"
+        for action in ("", "/leave", "/fresh", "/shared", "/address", "/erase")
+    } | {"/p/move/<token:token>"}
     signing_up = {"/subscribe", "/subscribe/<token:token>"}
-    logging_in = {"/login", "/login/<token:token>", "/login/forgotten", "/login/password/<token:token>", "/logout"}
+    logging_in = {
+        "/login",
+        "/login/<token:token>",
+        "/login/forgotten",
+        "/login/password/<token:token>",
+        "/logout",
+    }
     assert open_to_all == {"/u/<token:token>"} | logging_in | of_links | signing_up
 
 
@@ -58,7 +106,9 @@ def test_the_style_is_kept_for_a_year_under_an_address_that_changes_with_it(read
     assert address is not None
     with reader.get(address[0]) as answer:
         assert "max-age=31536000" in answer.headers["Cache-Control"]
-        assert len(answer.data) < 24_000, "readers wait for it; forms to sign up and choose took what came above 20,000"
+        assert len(answer.data) < 24_000, (
+            "readers wait for it; forms to sign up and choose took what came above 20,000"
+        )
 
 
 def test_health_is_said_without_a_database_and_readiness_not(app: Flask, reader: Person) -> None:
@@ -69,7 +119,9 @@ def test_health_is_said_without_a_database_and_readiness_not(app: Flask, reader:
     assert (reader.get("/healthz").status_code, reader.get("/readyz").status_code) == (200, 503)
 
 
-def test_a_database_that_is_away_is_said_and_not_shown(app: Flask, reader: Person, newsroom: Newsroom) -> None:
+def test_a_database_that_is_away_is_said_and_not_shown(
+    app: Flask, reader: Person, newsroom: Newsroom
+) -> None:
     with newsroom.db.begin() as tx:
         tx.execute(text("ALTER TABLE stream RENAME TO away"))
     for path in ("/", "/streams/floods", "/atom.xml"):
@@ -78,7 +130,9 @@ def test_a_database_that_is_away_is_said_and_not_shown(app: Flask, reader: Perso
         assert "stream" not in answer.text.replace('class="', "").lower()
 
 
-def test_a_bug_is_an_apology_and_no_traceback(app: Flask, newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_an_apology_and_no_traceback(
+    app: Flask, newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
 
     def broken() -> str:
@@ -87,7 +141,11 @@ def test_a_bug_is_an_apology_and_no_traceback(app: Flask, newsroom: Newsroom, mo
     monkeypatch.setitem(app.view_functions, "public.index", broken)
     answer = app.test_client().get("/", base_url=BASE_URL)
     assert answer.status_code == 500
-    assert "Something went wrong here" in answer.text and "secret" not in answer.text and "Traceback" not in answer.text
+    assert (
+        "Something went wrong here" in answer.text
+        and "secret" not in answer.text
+        and "Traceback" not in answer.text
+    )
 
 
 @both_databases
@@ -96,7 +154,14 @@ def test_two_requests_that_meet_are_a_conflict_with_the_text_kept(
 ) -> None:
     def met(*_: object, **__: object) -> None:
         with newsroom.db.begin() as tx:
-            tx.add_all([Account(name="secret", email="a@example.org", role=Role.AUTHOR, created_at=now(tx)) for _ in range(2)])
+            tx.add_all(
+                [
+                    Account(
+                        name="secret", email="a@example.org", role=Role.AUTHOR, created_at=now(tx)
+                    )
+                    for _ in range(2)
+                ]
+            )
 
     monkeypatch.setattr(sys.modules["web.desk.post"], "add_entry", met)
     answer = editor.write(title="River rising fast")
@@ -109,11 +174,19 @@ def test_two_requests_that_meet_are_a_conflict_with_the_text_kept(
     "statement",
     [
         "INSERT INTO account (name, role) VALUES ('a', NULL)",
-        "INSERT INTO kept_form (account_id, place, fields, saved_at) VALUES (999, 'a', '{}', '2026-03-14 08:00:00')",
+        (
+            "INSERT INTO kept_form (account_id, place, fields, saved_at) VALUES (999, 'a', '{}',"
+            " '2026-03-14 08:00:00')"
+        ),
     ],
 )
 def test_a_constraint_that_we_break_is_our_fault_and_no_meeting(
-    statement: str, app: Flask, editor: Person, newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    statement: str,
+    app: Flask,
+    editor: Person,
+    newsroom: Newsroom,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setitem(app.config, "PROPAGATE_EXCEPTIONS", False)
 
@@ -127,10 +200,14 @@ def test_a_constraint_that_we_break_is_our_fault_and_no_meeting(
 
 
 @both_databases
-def test_a_number_that_the_database_cannot_hold_is_a_clear_error(editor: Person, newsroom: Newsroom, app: Flask) -> None:
+def test_a_number_that_the_database_cannot_hold_is_a_clear_error(
+    editor: Person, newsroom: Newsroom, app: Flask
+) -> None:
     def asked() -> str:
         with newsroom.db.read() as tx:
-            tx.execute(text("SELECT id FROM account WHERE id = CAST(:id AS INTEGER)"), {"id": 2**40}).all()
+            tx.execute(
+                text("SELECT id FROM account WHERE id = CAST(:id AS INTEGER)"), {"id": 2**40}
+            ).all()
         return "fine"
 
     before = app.view_functions["public.index"]
@@ -148,8 +225,20 @@ def test_an_error_of_the_database_holds_none_of_the_values(db: Database) -> None
 
 
 @pytest.mark.parametrize(
-    "origin", ["null", "http://[", "https://news.example.org.evil.example", "https://evil.example", "news.example.org", ""]
+    "origin",
+    [
+        "null",
+        "http://[",
+        "https://news.example.org.evil.example",
+        "https://evil.example",
+        "news.example.org",
+        "",
+    ],
 )
-def test_an_origin_that_is_not_ours_is_refused_however_it_is_written(origin: str, reader: Person) -> None:
-    answer = reader.client.post("/login", base_url=BASE_URL, headers={"Origin": origin}, data={"email": "a@example.org"})
+def test_an_origin_that_is_not_ours_is_refused_however_it_is_written(
+    origin: str, reader: Person
+) -> None:
+    answer = reader.client.post(
+        "/login", base_url=BASE_URL, headers={"Origin": origin}, data={"email": "a@example.org"}
+    )
     assert answer.status_code == 403

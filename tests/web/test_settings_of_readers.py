@@ -8,7 +8,17 @@ from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from config.keys import Keys
-from models import Alert, Cadence, Delivery, Importance, Recipient, RecipientKind, RecipientState, StreamState, Subscription
+from models import (
+    Alert,
+    Cadence,
+    Delivery,
+    Importance,
+    Recipient,
+    RecipientKind,
+    RecipientState,
+    StreamState,
+    Subscription,
+)
 from models.recipients.audience import add_subscriber, find, followed, leave, left_out
 from models.streams.streams import set_stream_state
 from models.text.tokens import leave_token
@@ -53,7 +63,9 @@ def filled(page: TestResponse) -> dict[str, list[str]]:
 
 def last_link(newsroom: Newsroom) -> str:
     with newsroom.db.read() as tx:
-        notice = tx.scalars(select(Alert.notice).where(Alert.notice.is_not(None)).order_by(Alert.id.desc())).first()
+        notice = tx.scalars(
+            select(Alert.notice).where(Alert.notice.is_not(None)).order_by(Alert.id.desc())
+        ).first()
     assert notice is not None
     return str(notice["values"]["link"])
 
@@ -63,7 +75,9 @@ def fresh(newsroom: Newsroom, reader: Person, path: str) -> str:
     return last_link(newsroom)
 
 
-def test_looking_changes_nothing_and_gives_nothing_away(newsroom: Newsroom, reader: Person, path: str) -> None:
+def test_looking_changes_nothing_and_gives_nothing_away(
+    newsroom: Newsroom, reader: Person, path: str
+) -> None:
     page = reader.get(path)
     assert page.status_code == 200 and "h•••@post.example" in page.text and HEDDA not in page.text
     assert "Set-Cookie" not in page.headers and page.headers["Cache-Control"] == "no-store"
@@ -72,7 +86,9 @@ def test_looking_changes_nothing_and_gives_nothing_away(newsroom: Newsroom, read
     assert {slug: one.cadence for slug, one in following(newsroom).items()} == before
 
 
-def test_all_is_chosen_without_a_script_and_comes_back_as_it_was_chosen(newsroom: Newsroom, reader: Person, path: str) -> None:
+def test_all_is_chosen_without_a_script_and_comes_back_as_it_was_chosen(
+    newsroom: Newsroom, reader: Person, path: str
+) -> None:
     strike, floods = newsroom.stream("strike").uid, newsroom.stream().uid
     chosen = filled(reader.get(path)) | {
         "follow": [strike, "all"], "left_out": [floods], "own": ["all"], "tags": "River Level, Évacuation", "least": "key", "kinds": "new",
@@ -92,8 +108,15 @@ def test_all_is_chosen_without_a_script_and_comes_back_as_it_was_chosen(newsroom
         True,
         False,
     )
-    assert (every.cadence, every.every_minutes, every.news, every.corrections) == (Cadence.INTERVAL, 45, False, True)
-    assert one.next_digest_at is not None and one.next_digest_at.isoformat().endswith("17:30:00+00:00")
+    assert (every.cadence, every.every_minutes, every.news, every.corrections) == (
+        Cadence.INTERVAL,
+        45,
+        False,
+        True,
+    )
+    assert one.next_digest_at is not None and one.next_digest_at.isoformat().endswith(
+        "17:30:00+00:00"
+    )
     again = filled(reader.get(path))
     for name in ("quiet_from", "quiet_until", "pause", "timezone", "language", "left_out"):
         assert again[name] == (chosen[name] if isinstance(chosen[name], list) else [chosen[name]])
@@ -127,7 +150,9 @@ def test_what_cannot_be_is_refused_with_what_was_typed(
     assert following(newsroom)["floods"].cadence is Cadence.AT_ONCE
 
 
-def test_who_follows_many_stories_saves_them_all_and_loses_no_rhythm(newsroom: Newsroom, reader: Person, path: str) -> None:
+def test_who_follows_many_stories_saves_them_all_and_loses_no_rhythm(
+    newsroom: Newsroom, reader: Person, path: str
+) -> None:
     for number in range(40):
         newsroom.stream(f"s{number}")
         add_subscriber(newsroom.db, newsroom.actor, HEDDA, stream=f"s{number}")
@@ -139,7 +164,9 @@ def test_who_follows_many_stories_saves_them_all_and_loses_no_rhythm(newsroom: N
     assert {slug: one.every_minutes for slug, one in following(newsroom).items()} == before
 
 
-def test_a_story_that_was_left_stays_left_wherever_it_stands(newsroom: Newsroom, reader: Person, keys: Keys, uid: str, path: str) -> None:
+def test_a_story_that_was_left_stays_left_wherever_it_stands(
+    newsroom: Newsroom, reader: Person, keys: Keys, uid: str, path: str
+) -> None:
     add_subscriber(newsroom.db, newsroom.actor, HEDDA)
     floods = newsroom.stream("floods")
     leave(newsroom.db, uid, floods.uid)
@@ -158,11 +185,19 @@ def test_one_leaves_the_story_or_everything(newsroom: Newsroom, reader: Person, 
     assert set(following(newsroom)) == {"strike"}
     page = reader.post(f"{path}/leave", {"scope": "all"})
     assert following(newsroom) == {} and "Sign up" in page.text
-    assert reader.post(path, filled_for(newsroom)).status_code == 410, "nobody comes back by a mail that may be forwarded"
+    assert reader.post(path, filled_for(newsroom)).status_code == 410, (
+        "nobody comes back by a mail that may be forwarded"
+    )
 
 
 def filled_for(newsroom: Newsroom) -> dict[str, str]:
-    return {"follow": newsroom.stream().uid, "kinds": "both", "least": "normal", "cadence": "at_once", "language": "en"}
+    return {
+        "follow": newsroom.stream().uid,
+        "kinds": "both",
+        "least": "normal",
+        "cadence": "at_once",
+        "language": "en",
+    }
 
 
 @pytest.mark.parametrize("action", ["address", "erase", "shared", "data.json"])
@@ -170,23 +205,32 @@ def test_the_link_of_a_mail_opens_nothing_that_a_forwarded_mail_must_not(
     newsroom: Newsroom, reader: Person, path: str, action: str
 ) -> None:
     target = f"{path}/{action}"
-    answer = reader.get(target) if "." in action else reader.post(target, {"email": NEW, "sure": "yes"})
+    answer = (
+        reader.get(target) if "." in action else reader.post(target, {"email": NEW, "sure": "yes"})
+    )
     assert answer.status_code == 403 and "fresh link" in answer.text
     assert found(newsroom) is not None and found(newsroom, NEW) is None
 
 
-def test_a_fresh_link_opens_it_for_half_an_hour(newsroom: Newsroom, reader: Person, path: str, clock: StandingClock) -> None:
+def test_a_fresh_link_opens_it_for_half_an_hour(
+    newsroom: Newsroom, reader: Person, path: str, clock: StandingClock
+) -> None:
     newsroom.post()
     link = fresh(newsroom, reader, path)
     data = json.loads(reader.get(f"{link}/data.json").text)
-    assert data["recipient"]["address"] == HEDDA and {one["story"] for one in data["follows"]} == {"The floods", "The strike"}
+    assert data["recipient"]["address"] == HEDDA and {one["story"] for one in data["follows"]} == {
+        "The floods",
+        "The strike",
+    }
     assert data["mails"][0]["what"] == "fresh-link"
     clock.forward(minutes=30)
     stale = reader.get(link)
     assert stale.status_code == 410 and "30 minutes" in stale.text
 
 
-def test_one_moves_once_the_new_address_has_agreed(newsroom: Newsroom, reader: Person, path: str) -> None:
+def test_one_moves_once_the_new_address_has_agreed(
+    newsroom: Newsroom, reader: Person, path: str
+) -> None:
     link = fresh(newsroom, reader, path)
     assert NEW in reader.post(f"{link}/address", {"email": NEW}).text
     there = last_link(newsroom)
@@ -199,7 +243,9 @@ def test_one_moves_once_the_new_address_has_agreed(newsroom: Newsroom, reader: P
         assert reader.get(old).status_code == 410, "links in mails to the former address end"
 
 
-def test_nobody_takes_over_an_address_that_follows_by_itself(newsroom: Newsroom, reader: Person, path: str) -> None:
+def test_nobody_takes_over_an_address_that_follows_by_itself(
+    newsroom: Newsroom, reader: Person, path: str
+) -> None:
     add_subscriber(newsroom.db, newsroom.actor, NEW)
     link = fresh(newsroom, reader, path)
     reader.post(f"{link}/address", {"email": NEW})
@@ -213,14 +259,19 @@ def test_who_is_erased_is_gone(newsroom: Newsroom, reader: Person, path: str) ->
     assert "You are erased" in reader.post(f"{link}/erase", {"sure": "yes"}).text
     with newsroom.db.read() as tx:
         assert HEDDA not in str(
-            [tx.execute(select(Recipient.address, Recipient.consent)).all(), tx.scalars(select(Delivery.last_reply)).all()]
+            [
+                tx.execute(select(Recipient.address, Recipient.consent)).all(),
+                tx.scalars(select(Delivery.last_reply)).all(),
+            ]
         )
     for old in (path, link, path.replace("/p/", "/u/")):
         answer = reader.get(old)
         assert answer.status_code == 410 and "Nothing is stored" in answer.text
 
 
-@pytest.mark.parametrize("bad", ["x", "a-b-c", "{token}x", "{token}/leave/more", "move/x", "-", "{cut}"])
+@pytest.mark.parametrize(
+    "bad", ["x", "a-b-c", "{token}x", "{token}/leave/more", "move/x", "-", "{cut}"]
+)
 def test_a_forged_or_cut_link_is_refused_in_words(reader: Person, path: str, bad: str) -> None:
     token = path.removeprefix("/p/")
     answer = reader.get("/p/" + bad.format(token=token, cut=token[:-1]))

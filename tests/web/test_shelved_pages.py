@@ -1,4 +1,6 @@
-"""Pages from the shelf are those that the application gives, only sooner, and while the database is away."""
+"""Pages from the shelf are those that the application gives, only sooner, and while the database is
+away.
+"""
 
 import gzip
 import re
@@ -20,7 +22,13 @@ from tests.web.conftest import BASE_URL, Person
 from web.middleware.cache_layer import Count
 from web.private_response import answer
 
-PAGES = ["/", "/streams/floods", "/streams/floods/entries/{uid}", "/tags/überflutung", "/contributors/jory-pell"]
+PAGES = [
+    "/",
+    "/streams/floods",
+    "/streams/floods/entries/{uid}",
+    "/tags/überflutung",
+    "/contributors/jory-pell",
+]
 
 
 def post(newsroom: Newsroom) -> str:
@@ -40,7 +48,11 @@ def test_a_page_has_the_fields_that_the_application_gives_it_whether_sent_or_con
     assert (head.data, dict(head.headers)) == (b"", dict(kept.headers))
     known = reader.get(path, headers={"If-None-Match": kept.headers["ETag"]})
     assert (known.status_code, known.data) == (304, b"")
-    assert dict(known.headers) == {name: value for name, value in kept.headers if name not in {"Content-Type", "Content-Length"}}
+    assert dict(known.headers) == {
+        name: value
+        for name, value in kept.headers
+        if name not in {"Content-Type", "Content-Length"}
+    }
 
 
 def test_a_page_is_sent_as_small_as_the_reader_takes_it(newsroom: Newsroom, reader: Person) -> None:
@@ -50,7 +62,9 @@ def test_a_page_is_sent_as_small_as_the_reader_takes_it(newsroom: Newsroom, read
         assert sent.headers["Content-Encoding"] == coding and decode(sent.data) == plain
 
 
-def test_a_page_that_nothing_changed_is_made_once(newsroom: Newsroom, reader: Person, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_that_nothing_changed_is_made_once(
+    newsroom: Newsroom, reader: Person, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     newsroom.stream("drought")
     first = reader.get("/streams/floods").data
     monkeypatch.setitem(app.view_functions, "public.stream", lambda **_: answer("made again"))
@@ -62,10 +76,14 @@ def test_a_page_that_nothing_changed_is_made_once(newsroom: Newsroom, reader: Pe
 
 def watch(app: Flask) -> None:
     """From now on documents are sent from memory, without a look at the database."""
-    app.extensions["memory"].shelf.watcher = SimpleNamespace(is_alive=lambda: True, wake=lambda: None)
+    app.extensions["memory"].shelf.watcher = SimpleNamespace(
+        is_alive=lambda: True, wake=lambda: None
+    )
 
 
-@pytest.mark.parametrize("path", [*PAGES, "/atom.xml", "/streams/floods/feed.json", "/streams/floods/live.json"])
+@pytest.mark.parametrize(
+    "path", [*PAGES, "/atom.xml", "/streams/floods/feed.json", "/streams/floods/live.json"]
+)
 def test_what_is_sent_from_memory_is_what_was_made_and_is_counted(
     path: str, newsroom: Newsroom, reader: Person, app: Flask, clock: StandingClock
 ) -> None:
@@ -76,15 +94,23 @@ def test_what_is_sent_from_memory_is_what_was_made_and_is_counted(
     before = memory.sent.read(), memory.unchanged.read()
     made, sent = reader.get(path), reader.get(path)
     assert (sent.data, list(sent.headers)) == (made.data, list(made.headers))
-    assert sent.headers["Strict-Transport-Security"] == "max-age=31536000" and sent.headers["X-Content-Type-Options"] == "nosniff"
+    assert (
+        sent.headers["Strict-Transport-Security"] == "max-age=31536000"
+        and sent.headers["X-Content-Type-Options"] == "nosniff"
+    )
     known = reader.get(path, headers={"If-None-Match": sent.headers["ETag"]})
-    assert known.status_code == 304 and known.headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert (
+        known.status_code == 304
+        and known.headers["Strict-Transport-Security"] == "max-age=31536000"
+    )
     assert (memory.sent.read(), memory.unchanged.read()) == (before[0] + 1, before[1] + 1)
     assert len(sent.headers) == len({name for name, _ in sent.headers}), "each once"
 
 
 @pytest.mark.parametrize("host", ["a.example, b.example", ""])
-def test_from_memory_too_only_a_request_with_one_host_is_answered(newsroom: Newsroom, reader: Person, app: Flask, host: str) -> None:
+def test_from_memory_too_only_a_request_with_one_host_is_answered(
+    newsroom: Newsroom, reader: Person, app: Flask, host: str
+) -> None:
     watch(app)
     assert {reader.get("/atom.xml").status_code for _ in range(2)} == {200}
     assert reader.get("/atom.xml", headers={"Host": host}).status_code == 400
@@ -104,7 +130,9 @@ def test_while_too_many_wait_what_is_in_memory_is_sent_and_the_rest_refused(
     watch(app)
     kept = {path: reader.get(path).data for path in ("/streams/floods", "/streams/floods/atom.xml")}
     others = ["/login", "/atom.xml", "/", "/streams/floods?before=5"]
-    assert 503 not in {reader.get(path).status_code for path in ["/login", "/streams/floods?before=5"]}
+    assert 503 not in {
+        reader.get(path).status_code for path in ["/login", "/streams/floods?before=5"]
+    }
     monkeypatch.setattr(app.extensions["overload"], "_free", BoundedSemaphore(0))
     assert {path: reader.get(path).data for path in kept} == kept
     assert reader.get("/healthz").text == "ok\n"
@@ -113,7 +141,9 @@ def test_while_too_many_wait_what_is_in_memory_is_sent_and_the_rest_refused(
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5"), path
 
 
-def test_another_part_of_a_page_is_asked_of_the_application(newsroom: Newsroom, reader: Person, app: Flask) -> None:
+def test_another_part_of_a_page_is_asked_of_the_application(
+    newsroom: Newsroom, reader: Person, app: Flask
+) -> None:
     for number in range(51):
         newsroom.post(title=f"Entry {number}")
     newest = reader.get("/streams/floods").text
@@ -123,7 +153,9 @@ def test_another_part_of_a_page_is_asked_of_the_application(newsroom: Newsroom, 
     assert len(app.extensions["shelf_layer"].shelf) == 1
 
 
-def test_while_the_database_is_away_pages_that_were_read_stay(newsroom: Newsroom, reader: Person) -> None:
+def test_while_the_database_is_away_pages_that_were_read_stay(
+    newsroom: Newsroom, reader: Person
+) -> None:
     warm = reader.get("/streams/floods").data
     newsroom.post()
     with newsroom.db.begin() as tx:
@@ -133,11 +165,19 @@ def test_while_the_database_is_away_pages_that_were_read_stay(newsroom: Newsroom
     assert (cold.status_code, cold.headers["Retry-After"], cold.mimetype) == (503, "5", "text/html")
 
 
-def test_what_is_gone_or_moved_is_told_by_the_application(newsroom: Newsroom, reader: Person, app: Flask) -> None:
+def test_what_is_gone_or_moved_is_told_by_the_application(
+    newsroom: Newsroom, reader: Person, app: Flask
+) -> None:
     entry = newsroom.post()
     path = f"/streams/floods/entries/{entry.uid}"
     assert reader.get(path).status_code == 200
-    retract(newsroom.db, newsroom.actor, entry.uid, entry.version, Change(RevisionKind.RETRACTION, "It was wrong."))
+    retract(
+        newsroom.db,
+        newsroom.actor,
+        entry.uid,
+        entry.version,
+        Change(RevisionKind.RETRACTION, "It was wrong."),
+    )
     gone = reader.get(path)
     assert gone.status_code == 410 and "It was wrong." in gone.text
     newsroom.stream("other")
@@ -147,13 +187,17 @@ def test_what_is_gone_or_moved_is_told_by_the_application(newsroom: Newsroom, re
     assert len(app.extensions["shelf_layer"].shelf) == 0
 
 
-def test_a_page_takes_no_form_and_a_file_says_that_it_can_only_be_read(reader: Person, newsroom: Newsroom) -> None:
+def test_a_page_takes_no_form_and_a_file_says_that_it_can_only_be_read(
+    reader: Person, newsroom: Newsroom
+) -> None:
     assert reader.post("/streams/floods", {}).mimetype == "text/html"
     assert reader.post("/streams/floods", {}).status_code == 405
     assert reader.post("/streams/floods/live.json", {}).headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
-def test_the_address_of_a_persons_own_page_shows_at_once(newsroom: Newsroom, reader: Person) -> None:
+def test_the_address_of_a_persons_own_page_shows_at_once(
+    newsroom: Newsroom, reader: Person
+) -> None:
     newsroom.post(byline=("Jory Pell",))
     assert "jory.example" not in reader.get("/contributors/jory-pell").text
     add_contributor(newsroom.db, newsroom.actor, "Jory Pell", url="https://jory.example/")

@@ -13,7 +13,9 @@ pytestmark = both_databases
 
 def notices(newsroom: Newsroom) -> list[dict[str, dict[str, str]]]:
     with newsroom.db.read() as tx:
-        return list(tx.scalars(select(Alert.notice).where(Alert.notice.is_not(None)).order_by(Alert.id)))
+        return list(
+            tx.scalars(select(Alert.notice).where(Alert.notice.is_not(None)).order_by(Alert.id))
+        )
 
 
 def confirm_path(newsroom: Newsroom) -> str:
@@ -21,18 +23,36 @@ def confirm_path(newsroom: Newsroom) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/subscribe", "/", "/follow", "/streams/floods", "/streams/floods/follow", "/streams/floods/entries/{uid}"]
+    "path",
+    [
+        "/subscribe",
+        "/",
+        "/follow",
+        "/streams/floods",
+        "/streams/floods/follow",
+        "/streams/floods/entries/{uid}",
+    ],
 )
-def test_a_question_and_a_button_in_the_mail_make_a_subscriber(newsroom: Newsroom, reader: Person, rings: list[None], path: str) -> None:
+def test_a_question_and_a_button_in_the_mail_make_a_subscriber(
+    newsroom: Newsroom, reader: Person, rings: list[None], path: str
+) -> None:
     page = reader.get(path.format(uid=newsroom.post().uid))
     assert "Set-Cookie" not in page.headers
     sent = reader.send(page, "/subscribe", email="Hedda@post.example")
-    assert sent.status_code == 200 and "Look into your inbox" in sent.text and "hedda@post.example" in sent.text
-    assert "Set-Cookie" not in sent.headers and sent.headers["Cache-Control"] == "no-store" and rings
+    assert (
+        sent.status_code == 200
+        and "Look into your inbox" in sent.text
+        and "hedda@post.example" in sent.text
+    )
+    assert (
+        "Set-Cookie" not in sent.headers and sent.headers["Cache-Control"] == "no-store" and rings
+    )
     question = reader.get(confirm_path(newsroom))
     assert "key and breaking entries at once, the rest in one daily mail" in question.text
     with newsroom.db.read() as tx:
-        assert tx.scalars(select(Recipient.state)).all() == [RecipientState.PENDING], "a look changes nothing"
+        assert tx.scalars(select(Recipient.state)).all() == [RecipientState.PENDING], (
+            "a look changes nothing"
+        )
     done = reader.send(question)
     assert "You follow" in done.text and "Set-Cookie" not in done.headers
     assert "You follow" in reader.send(question).text, "and pressing it again neither"
@@ -40,40 +60,66 @@ def test_a_question_and_a_button_in_the_mail_make_a_subscriber(newsroom: Newsroo
         [hedda] = tx.scalars(select(Recipient))
         [one] = followed(tx, hedda.uid)[1]
     assert (one.stream.slug if one.stream else None) == ("floods" if "floods" in path else None)
-    assert hedda.consent is not None and hedda.consent["given"][0]["page"].rstrip("/") == path.partition("/entries")[0].rstrip("/")
+    assert hedda.consent is not None and hedda.consent["given"][0]["page"].rstrip(
+        "/"
+    ) == path.partition("/entries")[0].rstrip("/")
 
 
 def test_the_answer_is_the_same_whoever_is_known(newsroom: Newsroom, reader: Person) -> None:
     add_subscriber(newsroom.db, newsroom.actor, "known@post.example", stream="floods")
     page = reader.get("/streams/floods")
-    answers = [reader.send(page, "/subscribe", email=f"{name}@post.example").text.replace(name, "") for name in ("known", "xyzzy")]
+    answers = [
+        reader.send(page, "/subscribe", email=f"{name}@post.example").text.replace(name, "")
+        for name in ("known", "xyzzy")
+    ]
     assert answers[0] == answers[1]
     assert [notice["name"] for notice in notices(newsroom)] == ["preferences", "confirm"]
 
 
-def test_what_fills_in_the_hidden_field_is_answered_and_ignored(newsroom: Newsroom, reader: Person) -> None:
-    answer = reader.send(reader.get("/subscribe"), email="bot@post.example", website="https://spam.example")
+def test_what_fills_in_the_hidden_field_is_answered_and_ignored(
+    newsroom: Newsroom, reader: Person
+) -> None:
+    answer = reader.send(
+        reader.get("/subscribe"), email="bot@post.example", website="https://spam.example"
+    )
     assert "Look into your inbox" in answer.text
     assert notices(newsroom) == []
 
 
 @pytest.mark.parametrize(
-    "email", ["", "hedda", "hedda@post.example\r\nBcc: all@post.example", "a" * 300 + "@post.example", "hedda@spam.example"]
+    "email",
+    [
+        "",
+        "hedda",
+        "hedda@post.example\r\nBcc: all@post.example",
+        "a" * 300 + "@post.example",
+        "hedda@spam.example",
+    ],
 )
-def test_an_address_that_cannot_be_taken_comes_back_with_why(newsroom: Newsroom, reader: Person, email: str, change_settings) -> None:
+def test_an_address_that_cannot_be_taken_comes_back_with_why(
+    newsroom: Newsroom, reader: Person, email: str, change_settings
+) -> None:
     change_settings(blocked_mail_domains=frozenset({"spam.example"}))
-    answer = reader.send(reader.get("/streams/floods/follow"), "/subscribe", email=email, choice="daily")
+    answer = reader.send(
+        reader.get("/streams/floods/follow"), "/subscribe", email=email, choice="daily"
+    )
     assert answer.status_code == 422 and 'class="wrong"' in answer.text
     _, fields = reader.form(answer, "/subscribe")
     assert (fields["choice"], fields["stream"]) == ("daily", "floods")
     assert notices(newsroom) == []
 
 
-@pytest.mark.parametrize("fields", [{"choice": "hourly"}, {"stream": "nothing"}, {"stream": "a b"}, {"stream": "\x00"}])
-def test_a_form_that_is_not_ours_is_refused(newsroom: Newsroom, reader: Person, fields: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "fields", [{"choice": "hourly"}, {"stream": "nothing"}, {"stream": "a b"}, {"stream": "\x00"}]
+)
+def test_a_form_that_is_not_ours_is_refused(
+    newsroom: Newsroom, reader: Person, fields: dict[str, str]
+) -> None:
     sent = {"email": "hedda@post.example", "choice": "split", "page": "/"} | fields
     assert reader.post("/subscribe", sent).status_code in (404, 422)
-    elsewhere = reader.client.post("/subscribe", data=sent, base_url=BASE_URL, headers={"Sec-Fetch-Site": "cross-site"})
+    elsewhere = reader.client.post(
+        "/subscribe", data=sent, base_url=BASE_URL, headers={"Sec-Fetch-Site": "cross-site"}
+    )
     assert elsewhere.status_code == 403
     with newsroom.db.read() as tx:
         assert tx.scalar(select(func.count()).select_from(Recipient)) == 0
@@ -86,7 +132,9 @@ def test_too_many_are_told_how_long_to_wait(newsroom: Newsroom, reader: Person) 
     assert int(answers[-1].headers["Retry-After"]) > 600 and "Wait 15 minutes" in answers[-1].text
 
 
-def test_a_link_that_is_cut_or_old_says_so(newsroom: Newsroom, reader: Person, clock: StandingClock) -> None:
+def test_a_link_that_is_cut_or_old_says_so(
+    newsroom: Newsroom, reader: Person, clock: StandingClock
+) -> None:
     reader.send(reader.get("/subscribe"), email="hedda@post.example")
     path = confirm_path(newsroom)
     cut = reader.get(path[:-3])

@@ -8,15 +8,27 @@ import lxml.html
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
 
-WORDS = [f"{number:x}" for number in range(0x10000, 0x10000 + 2_000)]  # which compress about as well as words do
+# which compress about as well as words do
+WORDS = [f"{number:x}" for number in range(0x10000, 0x10000 + 2_000)]
 
 
-def test_a_story_of_fifty_entries_comes_in_forty_kilobytes_and_what_it_needs_in_thirty(newsroom: Newsroom, reader: Person) -> None:
+def test_a_story_of_fifty_entries_comes_in_forty_kilobytes_and_what_it_needs_in_thirty(
+    newsroom: Newsroom, reader: Person
+) -> None:
     chance = random.Random(1)
     for number in range(50):
         body = " ".join(chance.choices(WORDS, k=84))[:500]
-        newsroom.post(title=f"The gauge reads {number}", dek="Nine more than before.", body=body, byline=("Ines Valbrook",), tags=("Rain",))
-    sizes = {coding: len(reader.get("/streams/floods", headers={"Accept-Encoding": coding}).data) for coding in ("identity", "gzip", "br")}
+        newsroom.post(
+            title=f"The gauge reads {number}",
+            dek="Nine more than before.",
+            body=body,
+            byline=("Ines Valbrook",),
+            tags=("Rain",),
+        )
+    sizes = {
+        coding: len(reader.get("/streams/floods", headers={"Accept-Encoding": coding}).data)
+        for coding in ("identity", "gzip", "br")
+    }
     root = lxml.html.fromstring(reader.get("/streams/floods").text)
     needed = 0
     for address in root.xpath("//link[@rel='stylesheet']/@href | //script/@src"):

@@ -29,7 +29,9 @@ def statements(db: Database) -> Iterator[list[tuple[str, object]]]:
     """Those that are run meanwhile, with their values."""
     found: list[tuple[str, object]] = []
 
-    def note(_connection: object, _cursor: object, statement: str, values: object, *_rest: object) -> None:
+    def note(
+        _connection: object, _cursor: object, statement: str, values: object, *_rest: object
+    ) -> None:
         found.append((statement, values))
 
     event.listen(db.engine, "before_cursor_execute", note)
@@ -39,7 +41,9 @@ def statements(db: Database) -> Iterator[list[tuple[str, object]]]:
 
 def plan(db: Database, statement: str, values: object) -> list[str]:
     with db.engine.connect() as connection:
-        return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]  # type: ignore[arg-type]
+        return [
+            row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+        ]  # type: ignore[arg-type]
 
 
 def reader(newsroom: Newsroom, address: str = "ann@example.org") -> Recipient:
@@ -49,7 +53,9 @@ def reader(newsroom: Newsroom, address: str = "ann@example.org") -> Recipient:
     return found
 
 
-def test_each_page_of_the_list_is_found_by_a_key_in_the_same_few_queries(admin: Person, newsroom: Newsroom) -> None:
+def test_each_page_of_the_list_is_found_by_a_key_in_the_same_few_queries(
+    admin: Person, newsroom: Newsroom
+) -> None:
     admin.get("/desk/subscribers")
     counts = []
     for number in (3, 120):
@@ -58,31 +64,48 @@ def test_each_page_of_the_list_is_found_by_a_key_in_the_same_few_queries(admin: 
             with statements(newsroom.db) as found:
                 assert admin.get(path).status_code == 200
             counts.append((path, len(found)))
-            about = [one for one in found if "FROM recipient" in one[0] or "FROM subscription" in one[0]]
+            about = [
+                one for one in found if "FROM recipient" in one[0] or "FROM subscription" in one[0]
+            ]
             assert about
             for statement, values in about:
                 assert "OFFSET" not in statement.upper().replace("LIMIT ? OFFSET ?", "")
                 steps = plan(newsroom.db, statement, values)
-                assert all(step.startswith(("SEARCH", "USE TEMP B-TREE FOR ORDER BY")) for step in steps), (path, steps)
+                assert all(
+                    step.startswith(("SEARCH", "USE TEMP B-TREE FOR ORDER BY")) for step in steps
+                ), (path, steps)
                 if "FROM recipient" in statement:
                     assert not [step for step in steps if "TEMP" in step], (path, steps)
     assert counts[: len(PATHS)] == counts[len(PATHS) :]
     assert max(number for _, number in counts) <= 11, "with those of the log-in"
 
 
-def test_no_page_of_the_desk_reads_all_recipients_or_all_that_they_were_sent(admin: Person, newsroom: Newsroom) -> None:
+def test_no_page_of_the_desk_reads_all_recipients_or_all_that_they_were_sent(
+    admin: Person, newsroom: Newsroom
+) -> None:
     counts = []
     for number in (3, 120):
         newsroom.subscribe_many(number)
         entry = newsroom.post()
         expand_all(newsroom.db, go_on=lambda: True, ring=lambda lane: None)
         uid = reader(newsroom, "reader1@example.org").uid
-        for path in ("/desk", "/desk/alerts", "/desk/alerts/1", f"/desk/entries/{entry.uid}", f"/desk/subscribers/{uid}", "/desk/channels"):
+        for path in (
+            "/desk",
+            "/desk/alerts",
+            "/desk/alerts/1",
+            f"/desk/entries/{entry.uid}",
+            f"/desk/subscribers/{uid}",
+            "/desk/channels",
+        ):
             with statements(newsroom.db) as found:
                 assert admin.get(path).status_code == 200
             counts.append(len(found))
             for statement, values in found:
-                whole = [step for step in plan(newsroom.db, statement, values) if step.startswith(GROWING)]
+                whole = [
+                    step
+                    for step in plan(newsroom.db, statement, values)
+                    if step.startswith(GROWING)
+                ]
                 assert not whole, (path, statement, whole)
     assert counts[:6] == counts[6:]
 
@@ -95,7 +118,9 @@ def test_pages_follow_each_other_without_a_gap(admin: Person, newsroom: Newsroom
         while path:
             page = admin.get(path).text
             found += [
-                text.split("<")[0] for text in page.split('<th scope="row"><a href="/desk/subscribers/') for text in text.split('">')[1:2]
+                text.split("<")[0]
+                for text in page.split('<th scope="row"><a href="/desk/subscribers/')
+                for text in text.split('">')[1:2]
             ]
             rest = page.partition('rel="next" href="')[2]
             path = rest.partition('"')[0].replace("&amp;", "&") or None
@@ -115,14 +140,28 @@ def test_a_search_takes_anything(admin: Person, newsroom: Newsroom) -> None:
 
 
 def test_one_subscriber_from_all_sides(admin: Person, newsroom: Newsroom) -> None:
-    list(import_subscribers(newsroom.db, newsroom.actor, [Row(2, "ann@example.org", "de", "Form 7")], stream="floods"))
+    list(
+        import_subscribers(
+            newsroom.db,
+            newsroom.actor,
+            [Row(2, "ann@example.org", "de", "Form 7")],
+            stream="floods",
+        )
+    )
     with newsroom.db.begin() as tx:
         owe_notice(tx, reader(newsroom), "healed", {})
         reply = {"state": DeliveryState.FAILED, "last_reply": "550 5.1.1 no such user"}
         tx.execute(update(Delivery).values(reply))
     path = f"/desk/subscribers/{reader(newsroom).uid}"
     page = admin.get(path).text
-    for shown in ("ann@example.org", "Confirmed", "The floods", "Form 7", "Mails in de", "550 5.1.1 no such user"):
+    for shown in (
+        "ann@example.org",
+        "Confirmed",
+        "The floods",
+        "Form 7",
+        "Mails in de",
+        "550 5.1.1 no such user",
+    ):
         assert shown in page, shown
     assert admin.send(admin.get(path), f"{path}/end").status_code == 303
     assert reader(newsroom).state is RecipientState.ENDED
@@ -133,7 +172,11 @@ def test_one_subscriber_from_all_sides(admin: Person, newsroom: Newsroom) -> Non
 def test_the_suppressed_are_listed_and_let_go(admin: Person, newsroom: Newsroom) -> None:
     page = admin.get("/desk/subscribers/suppressed")
     refused = admin.send(page, email="no address", reason="")
-    assert refused.status_code == 422 and 'id="email-w"' in refused.text and 'value="no address"' in refused.text
+    assert (
+        refused.status_code == 422
+        and 'id="email-w"' in refused.text
+        and 'value="no address"' in refused.text
+    )
     assert admin.send(page, email="ann@example.org", reason="asked by telephone").status_code == 303
     page = admin.get("/desk/subscribers/suppressed")
     assert "ann@example.org" in page.text and "asked by telephone" in page.text

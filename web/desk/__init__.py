@@ -1,4 +1,6 @@
-"""The desk: where the newsroom works.  Each page is for people who are logged in, and each form holds their CSRF token."""
+"""The desk: where the newsroom works. Each page is for people who are logged in, and each form
+holds their CSRF token.
+"""
 
 from flask import Blueprint
 

@@ -37,7 +37,14 @@ def send() -> ResponseReturnValue:
     sent = request.form
     show_again(lambda error: _list(sent, error))
     role = choice(Role, "role", sent.get("role", ""))
-    invited = invite(service().db, service().keys, current_actor(), sent.get("email", ""), sent.get("name", ""), role)
+    invited = invite(
+        service().db,
+        service().keys,
+        current_actor(),
+        sent.get("email", ""),
+        sent.get("name", ""),
+        role,
+    )
     return _invited(invited)
 
 
@@ -53,7 +60,12 @@ def one(account_id: int) -> ResponseReturnValue:
 def give_role(account_id: int) -> ResponseReturnValue:
     """Let it do more or less."""
     show_again(lambda error: _one(account_id, error))
-    change_role(service().db, current_actor(), account_id, choice(Role, "role", request.form.get("role", "")))
+    change_role(
+        service().db,
+        current_actor(),
+        account_id,
+        choice(Role, "role", request.form.get("role", "")),
+    )
     return _to(account_id)
 
 
@@ -80,12 +92,19 @@ def again(account_id: int) -> ResponseReturnValue:
     """Send its invitation again; the earlier link ends."""
     show_again(lambda error: _one(account_id, error))
     found = _account(account_id)
-    return _invited(invite(service().db, service().keys, current_actor(), found.email or "", found.name, found.role))
+    return _invited(
+        invite(
+            service().db, service().keys, current_actor(), found.email or "", found.name, found.role
+        )
+    )
 
 
 def _invited(invited: Invited) -> ResponseReturnValue:
     if not (invited.mailed and service().settings.mail_url.get_secret_value()):
-        session[_SHOWN] = [invited.account.id, f"{service().settings.base_url}/login/password/{invited.token}"]
+        session[_SHOWN] = [
+            invited.account.id,
+            f"{service().settings.base_url}/login/password/{invited.token}",
+        ]
     return _to(invited.account.id)
 
 
@@ -102,9 +121,18 @@ def _list(values: Mapping[str, str], error: ServiceError | None = None) -> str:
     accounts = list_accounts(service().db)
     with service().db.read() as tx:
         moment = now(tx)
-    wrong = {error.field.replace("e-mail", "email"): error.reason} if isinstance(error, Invalid) else {}
+    wrong = (
+        {error.field.replace("e-mail", "email"): error.reason} if isinstance(error, Invalid) else {}
+    )
     return render_template(
-        "desk/accounts.html", at="accounts", accounts=accounts, roles=Role, now=moment, values=values, error=error, wrong=wrong
+        "desk/accounts.html",
+        at="accounts",
+        accounts=accounts,
+        roles=Role,
+        now=moment,
+        values=values,
+        error=error,
+        wrong=wrong,
     )
 
 
@@ -112,4 +140,6 @@ def _one(account_id: int, error: ServiceError | None = None) -> str:
     found = _account(account_id)
     for_whom, link = session.pop(_SHOWN, (None, ""))
     shown = link if for_whom == account_id else ""
-    return render_template("desk/account_of.html", at="accounts", found=found, roles=Role, error=error, link=shown)
+    return render_template(
+        "desk/account_of.html", at="accounts", found=found, roles=Role, error=error, link=shown
+    )

@@ -28,7 +28,14 @@ def index() -> ResponseReturnValue:
     """The last 100 alerts, and what holds them all."""
     with service().db.read() as tx:
         found, reasons, still = alert_sums(tx, _ALERTS), why_waiting(tx), not may_send(tx)
-    return render_template("desk/alerts.html", at="alerts", alerts=found, reasons=reasons, still=still, standing=standing)
+    return render_template(
+        "desk/alerts.html",
+        at="alerts",
+        alerts=found,
+        reasons=reasons,
+        still=still,
+        standing=standing,
+    )
 
 
 @bp.get(f"/alerts/{_ID}")
@@ -38,7 +45,15 @@ def show(alert_id: int) -> ResponseReturnValue:
     with service().db.read() as tx:
         found = overview(tx, alert_id, troubles=_TROUBLES)
         (got,) = reach(tx, alert_id=alert_id, failed=0)
-    return render_template("desk/alert.html", at="alerts", found=found, sums=found.sums, reach=got, standing=standing, left=left)
+    return render_template(
+        "desk/alert.html",
+        at="alerts",
+        found=found,
+        sums=found.sums,
+        reach=got,
+        standing=standing,
+        left=left,
+    )
 
 
 @bp.post(f"/alerts/{_ID}/stop")

@@ -1,4 +1,6 @@
-"""What is typed, kept on the server while it is typed; with each time comes back what it looks like and whom it tells."""
+"""What is typed, kept on the server while it is typed; with each time comes back what it looks like
+and whom it tells.
+"""
 
 import re
 from dataclasses import dataclass, replace
@@ -27,13 +29,16 @@ from web.login import current_actor
 
 bp = Blueprint("kept", __name__)
 
-_PASSING = {"csrf_token", "do", "confirmed", "seen", "typed", "entry", "first", "drop"}  # of one sending, no part of what is typed
+# of one sending, no part of what is typed
+_PASSING = {"csrf_token", "do", "confirmed", "seen", "typed", "entry", "first", "drop"}
 _PLACE = re.compile(r"[0-9a-z]{1,32}")
 
 
 @dataclass(frozen=True)
 class Keeping:
-    """What came of keeping a form: when it was kept, or when another window kept another text, or why it is not kept."""
+    """What came of keeping a form: when it was kept, or when another window kept another text, or
+    why it is not kept.
+    """
 
     at: datetime | None = None
     elsewhere: datetime | None = None
@@ -43,7 +48,9 @@ class Keeping:
 @bp.post("/preview")
 @requires(Role.AUTHOR)
 def live() -> ResponseReturnValue:
-    """What a form looks like and whom it tells, as it stands; it is kept where anything was typed into it."""
+    """What a form looks like and whom it tells, as it stands; it is kept where anything was typed
+    into it.
+    """
     form, uid = EntryForm.read(request.form), request.form.get("entry", "")
     form, keeping = keep_typed(form, uid) if form.typed else (form, Keeping())
     with service().db.read() as tx:
@@ -51,7 +58,15 @@ def live() -> ResponseReturnValue:
         stream = entry.stream if entry else find_stream(tx, form.stream)
         seen = look(tx, form, stream, entry)
     place = uid or form.request_key
-    values = {"form": form, "keeping": keeping, "look": seen, "stream": stream, "entry": entry, "place": place, "kinds": RecipientKind}
+    values = {
+        "form": form,
+        "keeping": keeping,
+        "look": seen,
+        "stream": stream,
+        "entry": entry,
+        "place": place,
+        "kinds": RecipientKind,
+    }
     return render_template("desk/live.html", **values)
 
 
@@ -66,14 +81,21 @@ def drop(place: str) -> ResponseReturnValue:
 @bp.get("/kept/<uid:place>/mail")
 @requires(Role.AUTHOR)
 def mail(place: str) -> ResponseReturnValue:
-    """The mail that would go out, for a frame that may do nothing: of what was typed there, else of that entry."""
+    """The mail that would go out, for a frame that may do nothing: of what was typed there, else of
+    that entry.
+    """
     with service().db.read() as tx:
-        found, entry = kept_form(tx, current_actor(), place), tx.scalar(entries().where(Entry.uid == place))
+        found, entry = (
+            kept_form(tx, current_actor(), place),
+            tx.scalar(entries().where(Entry.uid == place)),
+        )
         form = EntryForm.kept(found) if found else EntryForm.of(entry or get_entry(tx, place))
         stream = entry.stream if entry else find_stream(tx, form.stream)
         if stream is None:
             raise Invalid("stream", "choose one of the stories.")
-        story = typed(tx, form.text(), stream=stream, entry=entry, kind=kind_of(form), note=form.note)
+        story = typed(
+            tx, form.text(), stream=stream, entry=entry, kind=kind_of(form), note=form.note
+        )
     return framed(mail_of(story, Sender.of(service().settings), stream).html)
 
 
@@ -85,18 +107,38 @@ def people() -> Response:
     with service().db.read() as tx:
         found = suggest(tx, words, slug)
     # A name with a comma in it would be taken for two; its slug means the same person.
-    return jsonify([{"name": one.name, "value": one.slug if "," in one.name else one.name, "entries": one.entries} for one in found])
+    return jsonify(
+        [
+            {
+                "name": one.name,
+                "value": one.slug if "," in one.name else one.name,
+                "entries": one.entries,
+            }
+            for one in found
+        ]
+    )
 
 
 def keep_typed(form: EntryForm, uid: str) -> tuple[EntryForm, Keeping]:
-    """Keep what was sent, of a change of that entry or of a new one; the form knows then up to where it is kept."""
+    """Keep what was sent, of a change of that entry or of a new one; the form knows then up to
+    where it is kept.
+    """
     place = uid or form.request_key
     fields = {name: values for name, values in request.form.lists() if name not in _PASSING}
-    fields |= {name: [getattr(form, name)] for name in LINES}  # with pictures that came with it, and without those to be dropped
+    # with pictures that came with it, and without those to be dropped
+    fields |= {name: [getattr(form, name)] for name in LINES}
     try:
         if not _PLACE.fullmatch(place):
             raise Invalid("request_key", "open the form anew.")
-        at = keep(service().db, current_actor(), place, fields, window=form.window, seen=form.seen_at(), key=form.request_key)
+        at = keep(
+            service().db,
+            current_actor(),
+            place,
+            fields,
+            window=form.window,
+            seen=form.seen_at(),
+            key=form.request_key,
+        )
     except KeptElsewhere as error:
         return form, Keeping(elsewhere=error.saved_at)
     except ServiceError as error:

@@ -64,7 +64,10 @@ def _waiting(tx: Session) -> dict[str, Any]:
     late = schedule(tx, late=True, limit=_LISTED)
     today = schedule(tx, until=_midnight(now(tx)), late=False, limit=_LISTED)
     on_desk = waiting_alerts(tx, limit=_LISTED) if may_publish() else []
-    people = [*(entry.submitted_by or entry.account_id for entry in submitted), *(entry.account_id for entry in today)]
+    people = [
+        *(entry.submitted_by or entry.account_id for entry in submitted),
+        *(entry.account_id for entry in today),
+    ]
     names = account_names(tx, [*people, *(one.account_id for one in on_desk)])
     # To the one who has waited longest first; what was returned before other drafts.
     return {
@@ -86,17 +89,30 @@ def _midnight(moment: datetime) -> datetime:
 @bp.get("/entries")
 @requires(Role.AUTHOR)
 def entries() -> ResponseReturnValue:
-    """The last 100 entries that were changed: all, or those of one state, or of one story; or those that hold some words."""
+    """The last 100 entries that were changed: all, or those of one state, or of one story; or those
+    that hold some words.
+    """
     wanted, slug, typed = (request.args.get(name, "") for name in ("state", "stream", "q"))
     states = [choice(EntryState, "state", wanted)] if wanted else []
     with service().db.read() as tx:
         streams = list_streams(tx)
         stream = next((stream for stream in streams if stream.slug == slug), None)
         if typed.strip():
-            page = search(tx, typed, stream=stream, public=False, before=number(request.args.get("before")))
+            page = search(
+                tx, typed, stream=stream, public=False, before=number(request.args.get("before"))
+            )
             found, older = page.entries, page.older
         else:
-            found, older = list_entries(tx, *states, stream_id=stream.id if stream else None, limit=_ENTRIES), None
+            found, older = (
+                list_entries(tx, *states, stream_id=stream.id if stream else None, limit=_ENTRIES),
+                None,
+            )
         names = account_names(tx, [entry.account_id for entry in found])
-    shown = {"entries": found, "older": older, "typed": typed.strip(), "wanted": wanted, "stream": stream}
+    shown = {
+        "entries": found,
+        "older": older,
+        "typed": typed.strip(),
+        "wanted": wanted,
+        "stream": stream,
+    }
     return render_template("desk/entries.html", at="entries", names=names, **shown)

@@ -1,4 +1,6 @@
-"""Channels: the list, a new one, and one of them: what it is told, a test, and a hand where it refuses messages."""
+"""Channels: the list, a new one, and one of them: what it is told, a test, and a hand where it
+refuses messages.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -71,7 +73,9 @@ def send() -> ResponseReturnValue:
         raise Invalid("name", "another channel has this name already.")
     target = _target(offer, sent)
     where, language = sent.get("stream") or None, service().settings.site_language
-    found = add_channel(service().db, current_actor(), service().keys, name, target, stream=where, language=language)
+    found = add_channel(
+        service().db, current_actor(), service().keys, name, target, stream=where, language=language
+    )
     return _to(found.uid)
 
 
@@ -92,7 +96,9 @@ def save(uid: str) -> ResponseReturnValue:
         base, streams = preferences_of(tx, get_channel(tx, uid)), list_streams(tx)
     target = _target(None, sent) if sent.get("url") else None
     wanted = form.preferences(base, streams)
-    edit_channel(service().db, current_actor(), service().keys, uid, sent.get("name", ""), target, wanted)
+    edit_channel(
+        service().db, current_actor(), service().keys, uid, sent.get("name", ""), target, wanted
+    )
     return _to(uid)
 
 
@@ -146,11 +152,17 @@ def _target(offer: Offer | None, sent: Mapping[str, str]) -> Target:
 
 
 def _wrong(error: ServiceError | None) -> dict[str, str]:
-    return {error.field.replace("time zone", "timezone"): error.reason} if isinstance(error, Invalid) else {}
+    return (
+        {error.field.replace("time zone", "timezone"): error.reason}
+        if isinstance(error, Invalid)
+        else {}
+    )
 
 
 def _kept(offer: Offer | None, values: Mapping[str, str]) -> dict[str, str]:
-    """What a refused form gets back: not the URL nor any part of it that is a secret, even when it is wrong."""
+    """What a refused form gets back: not the URL nor any part of it that is a secret, even when it
+    is wrong.
+    """
     parts = [part.name for part in offer.parts if not part.private] if offer else []
     return {name: values.get(name, "") for name in ("name", "stream", *parts)}
 
@@ -160,10 +172,23 @@ def _list(values: Mapping[str, str], error: ServiceError | None = None) -> str:
         channels, streams = list_channels(tx), list_streams(tx)
         ids = [channel.id for channel in channels]
         follows, words, moment = followed_by(tx, ids), last_words(tx, ids), now(tx)
-    shown: dict[str, Any] = {"now": moment, "streams": streams, "values": _kept(None, values), "error": error, "wrong": _wrong(error)}
+    shown: dict[str, Any] = {
+        "now": moment,
+        "streams": streams,
+        "values": _kept(None, values),
+        "error": error,
+        "wrong": _wrong(error),
+    }
     offers = catalogue().values()
     return render_template(
-        "desk/channels.html", at="channels", channels=channels, said=said, follows=follows, words=words, offers=offers, **shown
+        "desk/channels.html",
+        at="channels",
+        channels=channels,
+        said=said,
+        follows=follows,
+        words=words,
+        offers=offers,
+        **shown,
     )
 
 
@@ -171,10 +196,17 @@ def _form(offer: Offer, values: Mapping[str, str], error: ServiceError | None = 
     with service().db.read() as tx:
         streams = list_streams(tx)
     shown: dict[str, Any] = {"values": _kept(offer, values), "error": error, "wrong": _wrong(error)}
-    return render_template("desk/channel_new.html", at="channels", offer=offer, streams=streams, **shown)
+    return render_template(
+        "desk/channel_new.html", at="channels", offer=offer, streams=streams, **shown
+    )
 
 
-def _one(uid: str, name: str | None = None, form: WishForm | None = None, error: ServiceError | None = None) -> str:
+def _one(
+    uid: str,
+    name: str | None = None,
+    form: WishForm | None = None,
+    error: ServiceError | None = None,
+) -> str:
     with service().db.read() as tx:
         channel, streams = get_channel(tx, uid), list_streams(tx)
         follows = followed_by(tx, [channel.id])

@@ -48,7 +48,10 @@ class WishForm:
         first = wanted.follows[0] if wanted.follows else Follow()
         rhythm = first.rhythm
         return cls(
-            streams=tuple(ALL if one.stream_id is None else slugs.get(one.stream_id, "") for one in wanted.follows),
+            streams=tuple(
+                ALL if one.stream_id is None else slugs.get(one.stream_id, "")
+                for one in wanted.follows
+            ),
             tags=", ".join(first.tags),
             importance=first.least_importance.value,
             kinds=tuple(name for name in ("news", "corrections") if getattr(first, name)),

@@ -42,10 +42,18 @@ def send_approval(uid: str) -> ResponseReturnValue:
     if sent.do == "back":
         return _back(uid)
     entry = _entry(uid)
-    form = replace(EntryForm.of(entry), version=sent.version, confirmed=sent.confirmed, do="approve")
+    form = replace(
+        EntryForm.of(entry), version=sent.version, confirmed=sent.confirmed, do="approve"
+    )
     if must_confirm(form, entry.stream, form.text(), approving=True):
         return confirm_page(form, entry.stream, form.text())
-    approve(service().db, current_actor(), uid, sent.version_number(), delay=timedelta(seconds=service().settings.undo_seconds))
+    approve(
+        service().db,
+        current_actor(),
+        uid,
+        sent.version_number(),
+        delay=timedelta(seconds=service().settings.undo_seconds),
+    )
     return _back(uid)
 
 
@@ -54,7 +62,13 @@ def send_approval(uid: str) -> ResponseReturnValue:
 def send_back(uid: str) -> ResponseReturnValue:
     """Return a submitted entry to its author, with a remark."""
     show_again(lambda error: entry_page(uid, error))
-    return_entry(service().db, current_actor(), uid, version_number(request.form.get("version")), request.form.get("remark", ""))
+    return_entry(
+        service().db,
+        current_actor(),
+        uid,
+        version_number(request.form.get("version")),
+        request.form.get("remark", ""),
+    )
     return redirect(url_for("desk.board.show"), 303)
 
 

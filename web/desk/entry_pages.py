@@ -68,7 +68,10 @@ def entry_page(uid: str, error: ServiceError | None = None) -> str:
     with service().db.read() as tx:
         entry = get_entry(tx, uid)
         history = revisions(tx, entry)
-        names = account_names(tx, [entry.account_id, entry.submitted_by, *(revision.account_id for revision in history)])
+        names = account_names(
+            tx,
+            [entry.account_id, entry.submitted_by, *(revision.account_id for revision in history)],
+        )
         wait = _wait(tx, entry)
         reaches, held = reach(tx, entry_id=entry.id), why_waiting(tx)
         waiting, second = waiting_alerts(tx, entry_id=entry.id), needs_second(tx, entry.importance)
@@ -97,7 +100,12 @@ def entry_page(uid: str, error: ServiceError | None = None) -> str:
 def take_back(uid: str) -> ResponseReturnValue:
     """Undo what still waits."""
     entry = undo(service().db, current_actor(), uid, version_number(request.form.get("version")))
-    return redirect(url_for("desk.revise.edit" if entry.state is EntryState.DRAFT else "desk.entries.show", uid=uid), 303)
+    return redirect(
+        url_for(
+            "desk.revise.edit" if entry.state is EntryState.DRAFT else "desk.entries.show", uid=uid
+        ),
+        303,
+    )
 
 
 @bp.post("/entries/<uid:uid>/now")
@@ -117,7 +125,12 @@ def end_wait(uid: str) -> ResponseReturnValue:
 def _with_former(history: list[Revision]) -> list[tuple[Revision, Revision | None]]:
     """Each revision, newest first, with the last applied one before it."""
     return [
-        (revision, next((older for older in history[n + 1 :] if older.state is RevisionState.APPLIED), None))
+        (
+            revision,
+            next(
+                (older for older in history[n + 1 :] if older.state is RevisionState.APPLIED), None
+            ),
+        )
         for n, revision in enumerate(history)
     ]
 

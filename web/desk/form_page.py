@@ -1,4 +1,6 @@
-"""The page of an entry's form, in every state that it can be in, and the question before many are told."""
+"""The page of an entry's form, in every state that it can be in, and the question before many are
+told.
+"""
 
 from dataclasses import replace
 
@@ -26,14 +28,24 @@ def new_page(form: EntryForm, *, error: ServiceError | None = None, preview: boo
     with service().db.read() as tx:
         streams = [stream for stream in list_streams(tx) if stream.state is not StreamState.ENDED]
         stream = next((stream for stream in streams if stream.slug == form.stream), None)
-        kept = [] if form.seen or form.do else [one for one in unfinished(tx, current_actor()) if one.entry is None]
+        kept = (
+            []
+            if form.seen or form.do
+            else [one for one in unfinished(tx, current_actor()) if one.entry is None]
+        )
         return _page(tx, form, stream, error=error, preview=preview, streams=streams, kept=kept)
 
 
 def edit_page(
-    uid: str, form: EntryForm | None = None, *, error: ServiceError | None = None, preview: bool = False, kept: KeptForm | None = None
+    uid: str,
+    form: EntryForm | None = None,
+    *,
+    error: ServiceError | None = None,
+    preview: bool = False,
+    kept: KeptForm | None = None,
 ) -> str:
-    """The form of an existing entry: as it stands, or as sent, and then beside it what somebody else made of it meanwhile.
+    """The form of an existing entry: as it stands, or as sent, and then beside it what somebody
+    else made of it meanwhile.
 
     ``kept`` is what was typed before and not sent, to be offered.
     """
@@ -42,27 +54,70 @@ def edit_page(
         theirs = EntryForm.of(entry) if isinstance(error, StaleVersion) else None
         form = form or EntryForm.of(entry)
         if theirs:  # it may have come out meanwhile, and then wants another kind of change
-            form = replace(form, version=theirs.version, kind=form.kind or theirs.kind, request_key=theirs.request_key, confirmed="")
-        offered = [Unfinished(uid, kept.fields.get("title", [""])[0], kept.saved_at, uid)] if kept else []
-        return _page(tx, form, entry.stream, error=error, preview=preview, entry=entry, theirs=theirs, kept=offered)
+            form = replace(
+                form,
+                version=theirs.version,
+                kind=form.kind or theirs.kind,
+                request_key=theirs.request_key,
+                confirmed="",
+            )
+        offered = (
+            [Unfinished(uid, kept.fields.get("title", [""])[0], kept.saved_at, uid)] if kept else []
+        )
+        return _page(
+            tx,
+            form,
+            entry.stream,
+            error=error,
+            preview=preview,
+            entry=entry,
+            theirs=theirs,
+            kept=offered,
+        )
 
 
-def must_confirm(form: EntryForm, stream: Stream, text: EntryText, entry: Entry | None = None, *, approving: bool = False) -> bool:
-    """Whether a person has to be asked before so many are told; not where a second editor is asked anyway."""
-    if form.confirmed or not form.alerts() or not may_publish() or stream.state is StreamState.HIDDEN:
+def must_confirm(
+    form: EntryForm,
+    stream: Stream,
+    text: EntryText,
+    entry: Entry | None = None,
+    *,
+    approving: bool = False,
+) -> bool:
+    """Whether a person has to be asked before so many are told; not where a second editor is asked
+    anyway.
+    """
+    if (
+        form.confirmed
+        or not form.alerts()
+        or not may_publish()
+        or stream.state is StreamState.HIDDEN
+    ):
         return False
     with service().db.read() as tx:
         if needs_second(tx, text.importance) and not approving:
             return False
         told = audience(tx, form, stream, text, entry).all
-    return told > 0 and (text.importance is Importance.BREAKING or told > service().settings.confirm_above)
+    return told > 0 and (
+        text.importance is Importance.BREAKING or told > service().settings.confirm_above
+    )
 
 
-def confirm_page(form: EntryForm, stream: Stream, text: EntryText, entry: Entry | None = None) -> str:
+def confirm_page(
+    form: EntryForm, stream: Stream, text: EntryText, entry: Entry | None = None
+) -> str:
     """The question; its button names the number."""
     with service().db.read() as tx:
         told = audience(tx, form, stream, text, entry).told
-    return render_template("desk/confirm.html", at="post", form=form, stream=stream, text=text, told=told, kinds=RecipientKind)
+    return render_template(
+        "desk/confirm.html",
+        at="post",
+        form=form,
+        stream=stream,
+        text=text,
+        told=told,
+        kinds=RecipientKind,
+    )
 
 
 def _page(
@@ -100,7 +155,18 @@ def _page(
 def _rules(tx: Session, stream: Stream | None) -> list[str]:
     """What waits for somebody, said before it is written."""
     gates = agreed(tx)
-    said = ["What is breaking waits until a second editor approves it."] if gates.second_editor and may_publish() else []
-    if stream is not None and gates.most_alerts and alerts_lately(tx, stream.id) >= gates.most_alerts:
-        said.append(f"This story has had {gates.most_alerts} alerts within the last hour: a further one waits on the desk.")
+    said = (
+        ["What is breaking waits until a second editor approves it."]
+        if gates.second_editor and may_publish()
+        else []
+    )
+    if (
+        stream is not None
+        and gates.most_alerts
+        and alerts_lately(tx, stream.id) >= gates.most_alerts
+    ):
+        said.append(
+            f"This story has had {gates.most_alerts} alerts within the last hour: a further one"
+            " waits on the desk."
+        )
     return said

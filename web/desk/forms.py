@@ -1,4 +1,6 @@
-"""The forms of an entry: what came in, what it means, and what goes back into the page when it is refused."""
+"""The forms of an entry: what came in, what it means, and what goes back into the page when it is
+refused.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -34,7 +36,9 @@ class EntryForm:
     body: str = ""
     tags: str = ""
     link: str = ""
-    picture: str = ""  # a line for each, as alt and credit; one more of those is of a picture that is still to be chosen
+    # a line for each, as alt and credit; one more of those is of a picture that is still to be
+    # chosen
+    picture: str = ""
     alt: str = ""
     credit: str = ""
     importance: str = "normal"
@@ -59,8 +63,14 @@ class EntryForm:
     def read(cls, sent: Mapping[str, str], **fixed: str) -> Self:
         """What was sent, but for what is ``fixed``; a missing field has its default."""
         found = once(sent)
-        form = cls(**{field.name: found[field.name] for field in fields(cls) if field.name in found} | fixed)
-        return form._arranged(found.get("first", ""), set(sent.getlist("drop")) if isinstance(sent, MultiDict) else set())
+        form = cls(
+            **{field.name: found[field.name] for field in fields(cls) if field.name in found}
+            | fixed
+        )
+        return form._arranged(
+            found.get("first", ""),
+            set(sent.getlist("drop")) if isinstance(sent, MultiDict) else set(),
+        )
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
@@ -71,7 +81,9 @@ class EntryForm:
             title=entry.title,
             dek=entry.dek,
             # A name with a comma in it would be taken for two; its slug means the same person.
-            byline=", ".join(person.slug if "," in person.name else person.name for person in entry.byline),
+            byline=", ".join(
+                person.slug if "," in person.name else person.name for person in entry.byline
+            ),
             body=entry.body,
             tags=", ".join(tag.label for tag in entry.tags),
             link=entry.link,
@@ -88,13 +100,17 @@ class EntryForm:
     @classmethod
     def kept(cls, found: KeptForm) -> Self:
         """What somebody was typing, to be gone on with."""
-        return replace(cls.read(MultiDict(found.fields)), window=new_uid(), seen=found.saved_at.isoformat())
+        return replace(
+            cls.read(MultiDict(found.fields)), window=new_uid(), seen=found.saved_at.isoformat()
+        )
 
     def saying(self, text: EntryText) -> Self:
         """The same form with that text in it; ``byline`` holds what people type."""
         fields = {name: getattr(text, name) for name in ("title", "dek", "body", "link")}
         lists = {name: ", ".join(getattr(text, name)) for name in ("byline", "tags")}
-        return replace(self, **fields, **lists, **_lines_of(text.pictures), importance=text.importance.value)
+        return replace(
+            self, **fields, **lists, **_lines_of(text.pictures), importance=text.importance.value
+        )
 
     def text(self) -> EntryText:
         """The entry's text, cleaned; raises Invalid."""
@@ -121,9 +137,14 @@ class EntryForm:
 
     def _arranged(self, first: str, dropped: set[str]) -> Self:
         """With the picture of that name in front, and without those that were to be dropped."""
-        shown = sorted((one for one in self.pictures() if one.sha256 not in dropped), key=lambda one: one.sha256 != first)
+        shown = sorted(
+            (one for one in self.pictures() if one.sha256 not in dropped),
+            key=lambda one: one.sha256 != first,
+        )
         number = len(lines(self.picture))
-        return replace(self, **_lines_of(shown, lines(self.alt)[number:], lines(self.credit)[number:]))
+        return replace(
+            self, **_lines_of(shown, lines(self.alt)[number:], lines(self.credit)[number:])
+        )
 
     def release(self, timezone: str, undo_seconds: int) -> Release:
         """How it is to go out; raises Invalid."""
@@ -138,12 +159,18 @@ class EntryForm:
         return Change(kind, self.note, timedelta(seconds=undo_seconds), self.key())
 
     def alerts(self) -> bool:
-        """Whether anybody is told: of a post where followers were chosen, of a change unless it is silent."""
+        """Whether anybody is told: of a post where followers were chosen, of a change unless it is
+        silent.
+        """
         return self.kind != "silent" if self.kind else self.alert == "followers"
 
     def key(self) -> str:
         """The request's key; raises Invalid for one that no page of ours holds."""
-        if not (self.request_key.isascii() and self.request_key.isalnum() and len(self.request_key) <= 64):
+        if not (
+            self.request_key.isascii()
+            and self.request_key.isalnum()
+            and len(self.request_key) <= 64
+        ):
             raise Invalid("request_key", "open the form anew.")
         return self.request_key
 
@@ -153,7 +180,8 @@ class EntryForm:
             seen = datetime.fromisoformat(self.seen).astimezone(UTC) if self.seen else None
         except (ValueError, OverflowError):
             return None
-        return seen if seen and 2000 < seen.year < 9000 else None  # what else it says was never kept, and no zone may show it
+        # what else it says was never kept, and no zone may show it
+        return seen if seen and 2000 < seen.year < 9000 else None
 
     def version_number(self) -> int:
         """The version that was edited; raises Invalid."""
@@ -161,10 +189,16 @@ class EntryForm:
 
     def hidden(self) -> dict[str, str]:
         """All fields, to be carried through a page that only asks a question."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in {"do", "confirmed"}}
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in {"do", "confirmed"}
+        }
 
 
-def _lines_of(pictures: Iterable[PictureText], alts: Iterable[str] = (), credits_: Iterable[str] = ()) -> dict[str, str]:
+def _lines_of(
+    pictures: Iterable[PictureText], alts: Iterable[str] = (), credits_: Iterable[str] = ()
+) -> dict[str, str]:
     """Those pictures as fields; then come words of pictures that are still to come."""
     shown = list(pictures)
     return {
@@ -179,7 +213,9 @@ def choice(kind: type[E], field: str, value: str) -> E:
     try:
         return kind(value)
     except ValueError as exc:
-        raise Invalid(field, f"choose one of {', '.join(str(member.value) for member in kind)}.") from exc
+        raise Invalid(
+            field, f"choose one of {', '.join(str(member.value) for member in kind)}."
+        ) from exc
 
 
 def version_number(value: str | None) -> int:

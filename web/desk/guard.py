@@ -24,7 +24,9 @@ csrf = CSRFProtect()
 
 @dataclass(frozen=True)
 class Access:
-    """The accounts that a view serves: ``role`` and those above it, and the owner of the entry where ``or_own`` says so."""
+    """The accounts that a view serves: ``role`` and those above it, and the owner of the entry
+    where ``or_own`` says so.
+    """
 
     role: Role
     or_own: Owns | None = None
@@ -45,7 +47,8 @@ def requires(role: Role, *, or_own: Owns | None = None) -> Callable[[View], View
 
 
 def guard() -> ResponseReturnValue | None:
-    """Refuse a request of the desk before its form is read: without a log-in, without the role, without the CSRF token.
+    """Refuse a request of the desk before its form is read: without a log-in, without the role,
+    without the CSRF token.
 
     The log-in comes first: who was logged out while writing gets the text back, not an error.
     """
@@ -58,7 +61,10 @@ def guard() -> ResponseReturnValue | None:
         if not sent_from_here():
             raise
         fields = {name: value for name, value in once(request.form).items() if name != "csrf_token"}
-        message = "This page was opened before you last logged in. Nothing is lost: look at it and send it again."
+        message = (
+            "This page was opened before you last logged in. Nothing is lost: look at it and send"
+            " it again."
+        )
         response = send_again(request.path, fields, message)
         response.status_code = 400
         return response
@@ -66,7 +72,9 @@ def guard() -> ResponseReturnValue | None:
 
 
 def _must_have_access() -> None:
-    """Raise Forbidden unless the account may use the view; a view that states nothing serves admins alone."""
+    """Raise Forbidden unless the account may use the view; a view that states nothing serves admins
+    alone.
+    """
     view = current_app.view_functions[request.endpoint or ""]
     access: Access = getattr(view, _ACCESS, _UNSTATED)
     actor = current_actor()

@@ -24,7 +24,9 @@ bp = Blueprint("pictures", __name__)
 @requires(Role.AUTHOR)
 def send() -> ResponseReturnValue:
     """Keep a picture, and say by which name a form shows it."""
-    show_again(lambda error: jsonify(problem=error.reason if isinstance(error, Invalid) else str(error)))
+    show_again(
+        lambda error: jsonify(problem=error.reason if isinstance(error, Invalid) else str(error))
+    )
     sent = sent_files()
     if not sent:
         raise Invalid("picture", "choose a file.")
@@ -49,7 +51,9 @@ def with_files(form: EntryForm) -> EntryForm:
 
 
 def kept_file(former: str) -> str:
-    """The name of the picture that was sent with a form, of several the first; ``former`` where there is none."""
+    """The name of the picture that was sent with a form, of several the first; ``former`` where
+    there is none.
+    """
     sent = sent_files()
     return _keep(sent[0]) if sent else former
 
@@ -60,4 +64,6 @@ def sent_files() -> list[FileStorage]:
 
 
 def _keep(file: FileStorage) -> str:
-    return add_picture(service().db, current_actor(), file.stream.read(MAX_PICTURE_BYTES + 1)).sha256
+    return add_picture(
+        service().db, current_actor(), file.stream.read(MAX_PICTURE_BYTES + 1)
+    ).sha256

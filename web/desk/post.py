@@ -32,7 +32,9 @@ def new() -> ResponseReturnValue:
     """An empty form, or what somebody was typing."""
     with service().db.read() as tx:
         found = kept_form(tx, current_actor(), request.args.get("kept", ""))
-    return new_page(EntryForm.kept(found) if found else EntryForm.empty(request.args.get("stream", "")))
+    return new_page(
+        EntryForm.kept(found) if found else EntryForm.empty(request.args.get("stream", ""))
+    )
 
 
 @bp.post("/post")
@@ -40,7 +42,11 @@ def new() -> ResponseReturnValue:
 def send() -> ResponseReturnValue:
     """Preview, save or post a new entry."""
     form = EntryForm.read(request.form, kind="")
-    show_again(lambda error: new_page(_with_new_key(form) if isinstance(error, KeyUsed) else form, error=error))
+    show_again(
+        lambda error: new_page(
+            _with_new_key(form) if isinstance(error, KeyUsed) else form, error=error
+        )
+    )
     form = with_files(form)
     if form.do == "back":
         return new_page(form)
@@ -52,8 +58,11 @@ def send() -> ResponseReturnValue:
     if posts and must_confirm(form, stream, text):
         return confirm_page(form, stream, text)
     wish = release if posts else None
-    entry = add_entry(service().db, current_actor(), stream.slug, text, wish, plan=release, request_key=form.key())
-    if _differs(entry, text, release, posts):  # this form was sent before, and its entry is not what is asked for now
+    entry = add_entry(
+        service().db, current_actor(), stream.slug, text, wish, plan=release, request_key=form.key()
+    )
+    # this form was sent before, and its entry is not what is asked for now
+    if _differs(entry, text, release, posts):
         show_again(lambda error: edit_page(entry.uid, form, error=error))
         _change(entry.uid, 1, text, release, posts)
     drop_kept(service().db, current_actor(), form.key())
@@ -100,7 +109,10 @@ def _change(uid: str, version: int, text: EntryText, release: Release, posts: bo
 
 
 def _differs(entry: Entry, text: EntryText, release: Release, posts: bool) -> bool:
-    if (entry.state is EntryState.DRAFT) is posts or (entry.alerts, entry.dated_at) != (release.alerts, release.at):
+    if (entry.state is EntryState.DRAFT) is posts or (entry.alerts, entry.dated_at) != (
+        release.alerts,
+        release.at,
+    ):
         return True
     if not _says_else(EntryText.of(entry), entry, text):
         return False
@@ -111,9 +123,15 @@ def _differs(entry: Entry, text: EntryText, release: Release, posts: bool) -> bo
 
 
 def _says_else(earlier: EntryText, entry: Entry, text: EntryText) -> bool:
-    known = {key for person in entry.byline for key in (person.slug, slugify(person.name))} | {slugify(name) for name in earlier.byline}
+    known = {key for person in entry.byline for key in (person.slug, slugify(person.name))} | {
+        slugify(name) for name in earlier.byline
+    }
     unknown = {slugify(name) for name in text.byline} - known
-    return bool(unknown) or len(earlier.byline) != len(text.byline) or replace(earlier, byline=()) != replace(text, byline=())
+    return (
+        bool(unknown)
+        or len(earlier.byline) != len(text.byline)
+        or replace(earlier, byline=()) != replace(text, byline=())
+    )
 
 
 def _stream(slug: str) -> Stream:

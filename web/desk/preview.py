@@ -1,4 +1,6 @@
-"""What a form's text would look like, and what whom it would tell, before anything of it is saved or sent."""
+"""What a form's text would look like, and what whom it would tell, before anything of it is saved
+or sent.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,18 +47,29 @@ def look(tx: Session, form: EntryForm, stream: Stream | None, entry: Entry | Non
     story = typed(tx, text, stream=stream, entry=entry, kind=kind, note=form.note)
     topic = topic_of(form, stream, text)
     sender = Sender.of(service().settings)
-    counted = service().recent.get((topic, kind, entry and entry.id), lambda: audience(tx, form, stream, text, entry))
+    counted = service().recent.get(
+        (topic, kind, entry and entry.id), lambda: audience(tx, form, stream, text, entry)
+    )
     rooms = channels_owed(tx, topic, _CHANNELS) if counted.told[RecipientKind.CHANNEL] else ()
     return Look(
         text=text,
         html=shown.html,
         forecast=counted,
         mail=mail_of(story, sender, stream),
-        channels=[(SERVICES[room.service].label, room, show(story, room, sender, told=True, follows_all=False)) for room in rooms],
+        channels=[
+            (
+                SERVICES[room.service].label,
+                room,
+                show(story, room, sender, told=True, follows_all=False),
+            )
+            for room in rooms
+        ],
     )
 
 
-def audience(tx: Session, form: EntryForm, stream: Stream, text: EntryText, entry: Entry | None = None) -> Forecast:
+def audience(
+    tx: Session, form: EntryForm, stream: Stream, text: EntryText, entry: Entry | None = None
+) -> Forecast:
     """Who would be told, counted now."""
     if entry is not None and kind_of(form) is RevisionKind.RETRACTION:
         return forecast_retraction(tx, entry)
@@ -71,7 +84,12 @@ def mail_of(story: Story, sender: Sender, stream: Stream) -> Preview:
 
 def topic_of(form: EntryForm, stream: Stream, text: EntryText) -> Topic:
     """What followers choose by."""
-    return Topic(stream.id, text.importance, tuple(tag_slug(tag) for tag in text.tags), correction=form.kind not in {"", "silent"})
+    return Topic(
+        stream.id,
+        text.importance,
+        tuple(tag_slug(tag) for tag in text.tags),
+        correction=form.kind not in {"", "silent"},
+    )
 
 
 def kind_of(form: EntryForm) -> RevisionKind:

@@ -30,7 +30,8 @@ bp = Blueprint("revise", __name__)
 def edit(uid: str) -> ResponseReturnValue:
     """The form of an entry: to be posted where it is not out, to be revised where it is.
 
-    ``from`` is the number of a revision whose text is to be in it, ``kind`` what kind of change is meant.
+    ``from`` is the number of a revision whose text is to be in it, ``kind`` what kind of change is
+    meant.
     """
     no, kind = number(request.args.get("from")), request.args.get("kind", "")
     with service().db.read() as tx:
@@ -87,7 +88,13 @@ def send_retraction(uid: str) -> ResponseReturnValue:
     """Take an entry off every page."""
     show_again(lambda error: _retract_page(uid, error))
     form = EntryForm.read(request.form, kind=RevisionKind.RETRACTION.value)
-    retract(service().db, current_actor(), uid, form.version_number(), form.change(service().settings.undo_seconds))
+    retract(
+        service().db,
+        current_actor(),
+        uid,
+        form.version_number(),
+        form.change(service().settings.undo_seconds),
+    )
     return redirect(url_for("desk.entries.show", uid=uid), 303)
 
 

@@ -7,7 +7,14 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.streams.page_queries import board
-from models.streams.streams import StreamText, add_stream, edit_stream, find_stream, get_stream, set_stream_state
+from models.streams.streams import (
+    StreamText,
+    add_stream,
+    edit_stream,
+    find_stream,
+    get_stream,
+    set_stream_state,
+)
 from models.tables.people import Role
 from models.tables.stories import FeedText, Stream, StreamState
 from models.text.errors import Conflict, Invalid, ServiceError
@@ -44,7 +51,9 @@ def show() -> ResponseReturnValue:
 def new() -> ResponseReturnValue:
     """An empty form."""
     settings = service().settings
-    return _form(_values(StreamText("", language=settings.site_language, timezone=settings.site_timezone)))
+    return _form(
+        _values(StreamText("", language=settings.site_language, timezone=settings.site_timezone))
+    )
 
 
 @bp.post("/streams/new")
@@ -77,7 +86,9 @@ def save(slug: str) -> ResponseReturnValue:
     show_again(lambda error: _edit_form(slug, sent, error))
     sent = _with_picture(sent)
     move_to = sent.get("slug", "").strip() or None
-    edit_stream(service().db, current_actor(), slug, _text(sent), former=sent.get("former"), move_to=move_to)
+    edit_stream(
+        service().db, current_actor(), slug, _text(sent), former=sent.get("former"), move_to=move_to
+    )
     return redirect(url_for("desk.streams.show"), 303)
 
 
@@ -93,7 +104,9 @@ def set_state(slug: str) -> ResponseReturnValue:
 
 
 def _with_picture(sent: Mapping[str, str]) -> Mapping[str, str]:
-    """The form with the picture that was sent with it, or without the one that was to be removed; raises Invalid."""
+    """The form with the picture that was sent with it, or without the one that was to be removed;
+    raises Invalid.
+    """
     if sent.get("drop"):
         sent = {**sent, "picture": "", "picture_alt": ""}
     return {**sent, "picture": kept_file(sent.get("picture", ""))}
@@ -127,19 +140,49 @@ def _values(text: StreamText) -> dict[str, str]:
     }
 
 
-def _edit_form(slug: str, sent: Mapping[str, str] | None = None, error: ServiceError | None = None) -> str:
-    """The form of a story as it stands, or as sent, and then with what somebody else made of it meanwhile."""
+def _edit_form(
+    slug: str, sent: Mapping[str, str] | None = None, error: ServiceError | None = None
+) -> str:
+    """The form of a story as it stands, or as sent, and then with what somebody else made of it
+    meanwhile.
+    """
     with service().db.read() as tx:
         stream = get_stream(tx, slug)
         text = StreamText.of(stream)
     # A name with a comma in it would be taken for two; its slug means the same person.
-    by_name = tuple(person.slug if "," in person.name else person.name for person in stream.contributors)
+    by_name = tuple(
+        person.slug if "," in person.name else person.name for person in stream.contributors
+    )
     theirs = _values(replace(text, contributors=by_name))
     stale = sent is not None and sent.get("former") != text.fingerprint
-    differ = {name: value for name, value in theirs.items() if sent and stale and value.split() != sent.get(name, "").split()}
-    return _form(sent or theirs | {"slug": slug}, error, stream=stream, former=text.fingerprint, theirs=differ)
+    differ = {
+        name: value
+        for name, value in theirs.items()
+        if sent and stale and value.split() != sent.get(name, "").split()
+    }
+    return _form(
+        sent or theirs | {"slug": slug},
+        error,
+        stream=stream,
+        former=text.fingerprint,
+        theirs=differ,
+    )
 
 
-def _form(values: Mapping[str, str], error: ServiceError | None = None, *, stream: Stream | None = None, **shown: object) -> str:
+def _form(
+    values: Mapping[str, str],
+    error: ServiceError | None = None,
+    *,
+    stream: Stream | None = None,
+    **shown: object,
+) -> str:
     wrong = {error.field: error.reason} if isinstance(error, Invalid) else {}
-    return render_template("desk/stream_form.html", at="streams", values=values, error=error, wrong=wrong, stream=stream, **shown)
+    return render_template(
+        "desk/stream_form.html",
+        at="streams",
+        values=values,
+        error=error,
+        wrong=wrong,
+        stream=stream,
+        **shown,
+    )

@@ -1,4 +1,6 @@
-"""Subscribers on the desk: the list, one of them, those who are never mailed again, and all as a file."""
+"""Subscribers on the desk: the list, one of them, those who are never mailed again, and all as a
+file.
+"""
 
 import logging
 from collections.abc import Mapping
@@ -67,7 +69,9 @@ def download() -> ResponseReturnValue:
     """All confirmed ones, or those of one story, as a CSV file that is written while it is read."""
     parts = as_csv(export(service().db, request.args.get("stream") or None))
     first = next(parts)  # a story that is not there is told by a page
-    log.info("subscribers exported by account %s from %s", current_account().id, request.remote_addr)
+    log.info(
+        "subscribers exported by account %s from %s", current_account().id, request.remote_addr
+    )
     headers = {"Content-Disposition": f'attachment; filename="{_FILE}"'}
     return Response(chain([first], parts), mimetype="text/csv", headers=headers)
 
@@ -150,6 +154,19 @@ def _address(uid: str) -> str:
 
 def _suppressed(values: Mapping[str, str], error: ServiceError | None = None) -> str:
     with service().db.read() as tx:
-        page, moment = browse(tx, RecipientState.SUPPRESSED, after=number(request.args.get("after"))), now(tx)
-    wrong = {error.field.replace("e-mail", "email"): error.reason} if isinstance(error, Invalid) else {}
-    return render_template("desk/suppressed.html", at="subscribers", page=page, now=moment, values=values, error=error, wrong=wrong)
+        page, moment = (
+            browse(tx, RecipientState.SUPPRESSED, after=number(request.args.get("after"))),
+            now(tx),
+        )
+    wrong = (
+        {error.field.replace("e-mail", "email"): error.reason} if isinstance(error, Invalid) else {}
+    )
+    return render_template(
+        "desk/suppressed.html",
+        at="subscribers",
+        page=page,
+        now=moment,
+        values=values,
+        error=error,
+        wrong=wrong,
+    )

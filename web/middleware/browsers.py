@@ -1,4 +1,6 @@
-"""A short name for a browser, so that people know it again: of what it tells of itself no more is stored."""
+"""A short name for a browser, so that people know it again: of what it tells of itself no more is
+stored.
+"""
 
 _PROGRAMS = (
     ("Edg", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser/", "Samsung Internet"), ("Firefox/", "Firefox"), ("FxiOS/", "Firefox"),
@@ -11,7 +13,9 @@ _SYSTEMS = (
 
 
 def browser_name(user_agent: str) -> str:
-    """Such as "Firefox on Android".  The more special names come first: most programs call themselves Safari, too."""
+    """Such as "Firefox on Android". The more special names come first: most programs call
+    themselves Safari, too.
+    """
     program = _first(_PROGRAMS, user_agent) or "A program without a known name"
     system = _first(_SYSTEMS, user_agent)
     return f"{program} on {system}" if system else program

@@ -1,8 +1,9 @@
 """The guard of the server's connections: ends those that hold what others need.
 
-Granian times a request's head (30 seconds, idle connections included) and nothing else: neither a body that does not arrive,
-nor a client that does not read, nor how many connections one address holds.  The sockets are this process's own, so a thread
-looks at them once a second, as the kernel describes them (TCP_INFO, Linux), and shuts down what goes too far.
+Granian times a request's head (30 seconds, idle connections included) and nothing else: neither a
+body that does not arrive, nor a client that does not read, nor how many connections one address
+holds. The sockets are this process's own, so a thread looks at them once a second, as the kernel
+describes them (TCP_INFO, Linux), and shuts down what goes too far.
 """
 
 import logging
@@ -29,18 +30,22 @@ MIN_READ_BYTES = 32_768  # that a client must take of an answer ...
 READ_SECONDS = 30.0  # ... in so many seconds, for as long as there is something to take
 _LOOK_SECONDS = 1.0
 _RETRY_SECONDS = 5.0  # until another connection is taken for that of an overdue body
-_BUSY_SECONDS = 0.2  # between looks while one address has too many connections, or all together have
+# between looks while one address has too many connections, or all together have
+_BUSY_SECONDS = 0.2
 
 _DESCRIPTORS = "/proc/self/fd"
 _ESTABLISHED, _CLOSE_WAIT, _LISTEN = 1, 8, 10  # linux/tcp_states.h
-# struct tcp_info of linux/tcp.h, which only ever grows at its end: state, unacked, the ages of the last data sent and
+# struct tcp_info of linux/tcp.h, which only ever grows at its end: state, unacked, the ages of the
+# last data sent and
 # received in milliseconds, bytes_acked, bytes_received, notsent_bytes, data_segs_out.
 _TCP_INFO = struct.Struct("=B23xI16xI4xI64xQQ8xI8xI")
 
 
 @dataclass(frozen=True)
 class Connection:
-    """An accepted connection at one look.  Ages are seconds since data last went that way, or since the connection began."""
+    """An accepted connection at one look. Ages are seconds since data last went that way, or since
+    the connection began.
+    """
 
     key: str  # the kernel's name of the socket
     descriptor: int
@@ -62,9 +67,10 @@ class Connection:
 class ConnectionGuard:
     """Looks after all connections that this process accepts.
 
-    It ends the input of a connection whose body is overdue, so that the thread that reads it goes on and answers 408; cuts a
-    client that takes less than `MIN_READ_BYTES` of an answer in `READ_SECONDS`; lets an address have ``max_per_address``
-    connections (None: any number, as for a proxy), idle ones being ended first; and keeps room while there are many.
+    It ends the input of a connection whose body is overdue, so that the thread that reads it goes
+    on and answers 408; cuts a client that takes less than `MIN_READ_BYTES` of an answer in
+    `READ_SECONDS`; lets an address have ``max_per_address`` connections (None: any number, as for a
+    proxy), idle ones being ended first; and keeps room while there are many.
     """
 
     def __init__(
@@ -81,7 +87,8 @@ class ConnectionGuard:
         self._read_seconds = read_seconds
         self._ended_inputs: set[str] = set()
         self._tried: dict[Read, float] = {}  # when an input was last ended for the sake of a body
-        self._progress: dict[str, tuple[float, int]] = {}  # when a client had taken so much of what is being sent
+        # when a client had taken so much of what is being sent
+        self._progress: dict[str, tuple[float, int]] = {}
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="connections", daemon=True)
 
@@ -98,7 +105,9 @@ class ConnectionGuard:
         pause = self._look_seconds
         while not self._end.wait(pause):
             try:
-                pause = min(self._look_seconds, _BUSY_SECONDS) if self._look() else self._look_seconds
+                pause = (
+                    min(self._look_seconds, _BUSY_SECONDS) if self._look() else self._look_seconds
+                )
             except OSError:  # out of descriptors, for one
                 log.exception("connections could not be looked at")
 
@@ -115,9 +124,10 @@ class ConnectionGuard:
     def _end_overdue(self, connections: list[Connection]) -> None:
         """End the input of the connections whose bodies are overdue.
 
-        The server does not say over which connection a request came.  It came from the peer's address, nothing was sent there
-        since, and unless the body still trickles in, the last data came when the reading began: the nearest by both is taken.
-        Should that have been another, the body is still being read after a while, and the next one is taken.
+        The server does not say over which connection a request came. It came from the peer's
+        address, nothing was sent there since, and unless the body still trickles in, the last data
+        came when the reading began: the nearest by both is taken. Should that have been another,
+        the body is still being read after a while, and the next one is taken.
         """
         now = time.monotonic()
         overdue = self._reads.overdue()
@@ -129,10 +139,18 @@ class ConnectionGuard:
             waiting = [
                 connection
                 for connection in connections
-                if connection.address == peer and connection.received and connection.key not in self._ended_inputs
+                if connection.address == peer
+                and connection.received
+                and connection.key not in self._ended_inputs
             ]
             if waiting:
-                nearest = min(waiting, key=lambda connection: (round(_distance(connection, age), 2), connection.received_age))
+                nearest = min(
+                    waiting,
+                    key=lambda connection: (
+                        round(_distance(connection, age), 2),
+                        connection.received_age,
+                    ),
+                )
                 self._tried[read] = now
                 self._ended_inputs.add(nearest.key)
                 _shut(nearest, socket.SHUT_RD)
@@ -156,13 +174,18 @@ class ConnectionGuard:
         surplus = []
         if self._max_per_address is not None:
             for held in by_address.values():
-                # Idle ones first: a browser opens another without a word.  Then those that have waited longest.
+                # Idle ones first: a browser opens another without a word.  Then those that have
+                # waited longest.
                 held.sort(key=lambda connection: (not connection.idle, -connection.received_age))
                 surplus += held[: max(0, len(held) - self._max_per_address)]
         crowd = len(connections) - len(surplus) - CROWDED
         if crowd > 0:
             ended = {connection.key for connection in surplus}
-            idle = [connection for connection in connections if connection.idle and connection.key not in ended]
+            idle = [
+                connection
+                for connection in connections
+                if connection.idle and connection.key not in ended
+            ]
             idle.sort(key=lambda connection: -min(connection.sent_age, connection.received_age))
             surplus += idle[:crowd]
         for connection in surplus:
@@ -171,9 +194,11 @@ class ConnectionGuard:
 
 
 def _distance(connection: Connection, age: float) -> float:
-    """How unlikely it is that a body that has been read for ``age`` seconds comes over that connection, in seconds.
+    """How unlikely it is that a body that has been read for ``age`` seconds comes over that
+    connection, in seconds.
 
-    Granian sends 100 (Continue) when the reading begins, so what was sent then counts little against it.
+    Granian sends 100 (Continue) when the reading begins, so what was sent then counts little
+    against it.
     """
     return abs(connection.received_age - age) + max(0.0, age - connection.sent_age)
 
@@ -186,9 +211,12 @@ def _accepted() -> Iterator[Connection]:
         key = _socket_key(int(name))
         if not key:
             continue
-        with suppress(OSError, struct.error), _borrowed(int(name)) as sock:  # no TCP socket, or one that has just ended
-            state, unacked, sent, received, acked, received_bytes, unsent, segments = _TCP_INFO.unpack(
-                sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+        # no TCP socket, or one that has just ended
+        with suppress(OSError, struct.error), _borrowed(int(name)) as sock:
+            state, unacked, sent, received, acked, received_bytes, unsent, segments = (
+                _TCP_INFO.unpack(
+                    sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+                )
             )
             port = sock.getsockname()[1]
             if state == _LISTEN:
@@ -211,14 +239,19 @@ def _accepted() -> Iterator[Connection]:
 
 
 def _shut(connection: Connection, how: int) -> None:
-    """Shut a connection down, if its descriptor is still its own; the server sees it end, and closes it."""
+    """Shut a connection down, if its descriptor is still its own; the server sees it end, and
+    closes it.
+    """
     if _socket_key(connection.descriptor) == connection.key:
-        with suppress(OSError), _borrowed(connection.descriptor) as sock:  # it may have ended by itself
+        # it may have ended by itself
+        with suppress(OSError), _borrowed(connection.descriptor) as sock:
             sock.shutdown(how)
 
 
 def _socket_key(descriptor: int) -> str:
-    """The kernel's name of the socket at a descriptor, which no other bears meanwhile; empty where there is none."""
+    """The kernel's name of the socket at a descriptor, which no other bears meanwhile; empty where
+    there is none.
+    """
     try:
         target = os.readlink(f"{_DESCRIPTORS}/{descriptor}")  # noqa: PTH115
     except OSError:
@@ -230,8 +263,9 @@ def _socket_key(descriptor: int) -> str:
 def _borrowed(descriptor: int) -> Iterator[socket.socket]:
     """The server's descriptor as a socket for a moment.
 
-    No duplicate of it: the server may close it at any time, the number may then be that of a database file, and closing a
-    duplicate of that would end the locks that this process has on the file.
+    No duplicate of it: the server may close it at any time, the number may then be that of a
+    database file, and closing a duplicate of that would end the locks that this process has on the
+    file.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
     try:

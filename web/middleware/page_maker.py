@@ -1,4 +1,6 @@
-"""Public pages for the shelf: what the application answers at a page's one address, asked once for each change."""
+"""Public pages for the shelf: what the application answers at a page's one address, asked once for
+each change.
+"""
 
 import re
 from functools import partial
@@ -18,7 +20,8 @@ from web.url_converters import SlugConverter, UidConverter, WordsConverter
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-ELSEWHERE = Answer("", "")  # no document lies there: the application shall answer this reader itself
+# no document lies there: the application shall answer this reader itself
+ELSEWHERE = Answer("", "")
 _PAGES = re.compile(
     rf"/|/streams/(?P<stream>{SlugConverter.regex})(?:/entries/{UidConverter.regex})?|/(?:tags|contributors)/{WordsConverter.regex}"
 )
@@ -26,7 +29,9 @@ _OWN = {"content-type", "content-length", "cache-control", "etag"}  # which the 
 
 
 class PageMaker:
-    """Makes the pages that look the same to everybody.  ``app`` is the application without any layer in front."""
+    """Makes the pages that look the same to everybody. ``app`` is the application without any layer
+    in front.
+    """
 
     def __init__(self, db: Database, app: "WSGIApplication", base_url: str) -> None:
         self._db, self._app, self._base_url = db, app, base_url
@@ -37,13 +42,17 @@ class PageMaker:
         return partial(self._make, path, found["stream"]) if found else None
 
     def _make(self, path: str, stream: str | None, _anew: bool) -> Made | Answer:
-        stamp = self._stamp(stream)  # before it is read, so it is never younger than what stands on the page
+        # before it is read, so it is never younger than what stands on the page
+        stamp = self._stamp(stream)
         response = Response.from_app(self._app, create_environ(path, self._base_url))
         if response.status_code >= 500:
             raise RuntimeError(f"the application answered {response.status}")
         if response.status_code != 200:
             return ELSEWHERE
-        body, headers = response.get_data(), tuple((name, value) for name, value in response.headers if name.lower() not in _OWN)
+        body, headers = (
+            response.get_data(),
+            tuple((name, value) for name, value in response.headers if name.lower() not in _OWN),
+        )
         return Made(
             render=lambda: body,
             same=hash((body, headers)),

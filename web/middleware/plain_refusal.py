@@ -10,7 +10,9 @@ ROUTE = "storywire.route"
 """Where a request keeps which route answered it, for `web.middleware.request_metrics`."""
 
 
-def refuse_request(environ: "WSGIEnvironment", start_response: "StartResponse", status: str, sentence: str) -> Iterable[bytes]:
+def refuse_request(
+    environ: "WSGIEnvironment", start_response: "StartResponse", status: str, sentence: str
+) -> Iterable[bytes]:
     """Answer with ``status`` and end the connection, because nobody reads what else was sent on it."""
     environ[ROUTE] = "refused"
     body = f"{sentence}\n".encode()

@@ -1,4 +1,6 @@
-"""The client's address where proxies stand in front: what the outermost trusted one added to X-Forwarded-For."""
+"""The client's address where proxies stand in front: what the outermost trusted one added to
+X-Forwarded-For.
+"""
 
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -13,24 +15,33 @@ _PEER = "storywire.peer"
 
 
 class ForwardedFor:
-    """A WSGI layer that puts the client's address in REMOTE_ADDR, as ``proxies`` trusted proxies in a row say it.
+    """A WSGI layer that puts the client's address in REMOTE_ADDR, as ``proxies`` trusted proxies in
+    a row say it.
 
-    Each proxy appends the address of its own peer, so the client's is the last value but ``proxies - 1``.  A shorter header,
-    or none, comes from inside and leaves the peer's address.  A trusted value that is no address is refused with 400: no
-    proxy writes one.  WSGI cannot tell X_Forwarded_For from X-Forwarded-For (both are HTTP_X_FORWARDED_FOR, and of two the
-    server keeps one), so proxies have to remove the former: docs/operating.md says how.
+    Each proxy appends the address of its own peer, so the client's is the last value but ``proxies
+    - 1``. A shorter header, or none, comes from inside and leaves the peer's address. A trusted
+    value that is no address is refused with 400: no proxy writes one. WSGI cannot tell
+    X_Forwarded_For from X-Forwarded-For (both are HTTP_X_FORWARDED_FOR, and of two the server keeps
+    one), so proxies have to remove the former: docs/operating.md says how.
     """
 
     def __init__(self, app: "WSGIApplication", proxies: int) -> None:
         self._app = app
         self._proxies = proxies
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
         values = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
         if len(values) >= self._proxies and values != [""]:
             trusted = [_address(value) for value in values[-self._proxies :]]
             if None in trusted:
-                return refuse_request(environ, start_response, "400 Bad Request", "X-Forwarded-For holds something that is no address.")
+                return refuse_request(
+                    environ,
+                    start_response,
+                    "400 Bad Request",
+                    "X-Forwarded-For holds something that is no address.",
+                )
             environ[_PEER], environ["REMOTE_ADDR"] = environ["REMOTE_ADDR"], trusted[0]
         return self._app(environ, start_response)
 
@@ -42,7 +53,9 @@ def peer_of(environ: "WSGIEnvironment") -> str:
 
 
 def client_key(address: str) -> str:
-    """What counts as one client: an IPv4 address, the /64 network of an IPv6 one, or ``address`` itself where it is neither."""
+    """What counts as one client: an IPv4 address, the /64 network of an IPv6 one, or ``address``
+    itself where it is neither.
+    """
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
@@ -53,7 +66,9 @@ def client_key(address: str) -> str:
 
 
 def _address(value: str) -> str | None:
-    """The address in a value that may have a port, as some proxies write it: ``192.0.2.1:4711`` or ``[2001:db8::1]:4711``."""
+    """The address in a value that may have a port, as some proxies write it: ``192.0.2.1:4711`` or
+    ``[2001:db8::1]:4711``.
+    """
     value = value.strip()
     if value.startswith("["):
         value = value[1:].partition("]")[0]

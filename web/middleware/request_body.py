@@ -1,4 +1,6 @@
-"""Request bodies: read whole before the application begins, within a size and a time, and never more at once than threads can bear."""
+"""Request bodies: read whole before the application begins, within a size and a time, and never
+more at once than threads can bear.
+"""
 
 import threading
 import time
@@ -23,7 +25,9 @@ MAX_READS_PER_CLIENT = 8
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A body that is being read: for which client, over which peer's connection (a proxy's, where there is one), and since when."""
+    """A body that is being read: for which client, over which peer's connection (a proxy's, where
+    there is one), and since when.
+    """
 
     client: str
     peer: str
@@ -32,7 +36,9 @@ class Read:
 
 
 class Reads:
-    """The bodies that are being read now.  A server thread waits in each; `web.middleware.connections` ends those whose time is over."""
+    """The bodies that are being read now. A server thread waits in each;
+    `web.middleware.connections` ends those whose time is over.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -40,7 +46,9 @@ class Reads:
         self._by_client: Counter[str] = Counter()
 
     def begin(self, client: str, peer: str, seconds: float) -> Read | None:
-        """Note a body that may take so many seconds; None where too many are being read, of this client or of all."""
+        """Note a body that may take so many seconds; None where too many are being read, of this
+        client or of all.
+        """
         with self._lock:
             if len(self._reads) >= MAX_READS or self._by_client[client] >= MAX_READS_PER_CLIENT:
                 return None
@@ -62,17 +70,22 @@ class Reads:
         """The bodies whose time is over, oldest first."""
         now = time.monotonic()
         with self._lock:
-            return sorted((read for read in self._reads if read.ends <= now), key=lambda read: read.began)
+            return sorted(
+                (read for read in self._reads if read.ends <= now), key=lambda read: read.began
+            )
 
 
 class BodyInTime:
-    """A WSGI layer that reads a request's body first, and runs the application in ``threads`` threads at most.
+    """A WSGI layer that reads a request's body first, and runs the application in ``threads``
+    threads at most.
 
-    ``max_bytes`` says how much a request may send; the time allowed is ``base_seconds`` and `SECONDS_PER_MEBIBYTE` of that.
-    A body is read by the server's own thread, which nothing but the end of the connection's input can wake: the guard of
-    `web.middleware.connections` brings that about for ``reads`` whose time is over, and the client gets 408.  What came of a body that
-    stopped early is never handed on: half a form would be taken for a whole one.  A body of unknown length is refused with
-    411 (RFC 9112 section 6.3), because granian does not tell its end from a broken connection's.
+    ``max_bytes`` says how much a request may send; the time allowed is ``base_seconds`` and
+    `SECONDS_PER_MEBIBYTE` of that. A body is read by the server's own thread, which nothing but the
+    end of the connection's input can wake: the guard of `web.middleware.connections` brings that
+    about for ``reads`` whose time is over, and the client gets 408. What came of a body that
+    stopped early is never handed on: half a form would be taken for a whole one. A body of unknown
+    length is refused with 411 (RFC 9112 section 6.3), because granian does not tell its end from a
+    broken connection's.
     """
 
     def __init__(
@@ -90,8 +103,11 @@ class BodyInTime:
         self._reads = reads
         self._base_seconds = base_seconds
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ["PATH_INFO"] == "/healthz":  # says that this process answers, however long others wait for their turn
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        # says that this process answers, however long others wait for their turn
+        if environ["PATH_INFO"] == "/healthz":
             return self._app(environ, start_response)
         refusal = self._read(environ)
         if refusal is not None:
@@ -100,7 +116,9 @@ class BodyInTime:
             return self._app(environ, start_response)
 
     def _read(self, environ: "WSGIEnvironment") -> tuple[str, str] | None:
-        """Put the whole body in the server's place; else the status and sentence that refuse the request."""
+        """Put the whole body in the server's place; else the status and sentence that refuse the
+        request.
+        """
         if "HTTP_TRANSFER_ENCODING" in environ:
             return "411 Length Required", "Send the request with a Content-Length."
         length = environ.get("CONTENT_LENGTH") or "0"
@@ -112,9 +130,14 @@ class BodyInTime:
             return None  # refused by the application, which leaves it unread
         peer = peer_of(environ)
         client = client_key(environ["REMOTE_ADDR"])
-        read = self._reads.begin(client, peer, self._base_seconds + SECONDS_PER_MEBIBYTE * max_bytes / 2**20)
+        read = self._reads.begin(
+            client, peer, self._base_seconds + SECONDS_PER_MEBIBYTE * max_bytes / 2**20
+        )
         if read is None:
-            return "503 Service Unavailable", "Too many forms are being sent. Try again in a moment."
+            return (
+                "503 Service Unavailable",
+                "Too many forms are being sent. Try again in a moment.",
+            )
         try:
             body = environ["wsgi.input"].read(size)
         except OSError:
@@ -124,4 +147,7 @@ class BodyInTime:
         if len(body) == size:
             environ["wsgi.input"] = BytesIO(body)
             return None
-        return "408 Request Timeout", "The request did not arrive whole, or took too long. Send it again."
+        return (
+            "408 Request Timeout",
+            "The request did not arrive whole, or took too long. Send it again.",
+        )

@@ -1,4 +1,6 @@
-"""Counts and durations of requests.  `MemoryLayer` of `cache_layer` counts its own answers, which never come here."""
+"""Counts and durations of requests. `MemoryLayer` of `cache_layer` counts its own answers, which
+never come here.
+"""
 
 import time
 from collections.abc import Callable, Iterable
@@ -21,9 +23,9 @@ _BUCKETS_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 class RequestMetrics:
     """WSGI middleware that measures each request by method, route and class of status.
 
-    A route is the pattern of a view, such as /streams/<slug:slug>; ``cached`` for a document that the response cache had
-    to look at or make, ``unmatched`` where no view is, ``refused`` before any is looked for.  So the number of series is
-    bounded.
+    A route is the pattern of a view, such as /streams/<slug:slug>; ``cached`` for a document that
+    the response cache had to look at or make, ``unmatched`` where no view is, ``refused`` before
+    any is looked for. So the number of series is bounded.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
@@ -37,7 +39,9 @@ class RequestMetrics:
         )
         self._series: dict[tuple[str, str, str], Callable[[float], None]] = {}
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def __call__(
+        self, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
         """Answer and measure; an application that raises has answered 5xx."""
         began, status = time.perf_counter(), "5xx"
 

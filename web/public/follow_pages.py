@@ -1,4 +1,6 @@
-"""The ways to follow: pages that list them, the file that readers import, and addresses that people guess."""
+"""The ways to follow: pages that list them, the file that readers import, and addresses that people
+guess.
+"""
 
 from flask import Blueprint, redirect, render_template
 from flask.typing import ResponseReturnValue
@@ -20,7 +22,13 @@ from web.private_response import answer
 following = Blueprint("following", __name__)
 
 _OPML_MAX_AGE = 900  # seconds
-_GUESSES = {"feed": Format.ATOM, "atom": Format.ATOM, "rss": Format.RSS, "index.xml": Format.RSS, "feed.xml": Format.RSS}
+_GUESSES = {
+    "feed": Format.ATOM,
+    "atom": Format.ATOM,
+    "rss": Format.RSS,
+    "index.xml": Format.RSS,
+    "feed.xml": Format.RSS,
+}
 _ANY = f"<any({', '.join(repr(guess) for guess in _GUESSES)}):guess>"
 
 
@@ -28,7 +36,11 @@ _ANY = f"<any({', '.join(repr(guess) for guess in _GUESSES)}):guess>"
 def follow_site() -> ResponseReturnValue:
     """How to follow all stories, or one of them."""
     with service().db.read() as tx:
-        streams = [stream for stream in list_streams(tx, public=True) if stream.state is not StreamState.ENDED]
+        streams = [
+            stream
+            for stream in list_streams(tx, public=True)
+            if stream.state is not StreamState.ENDED
+        ]
     return answer(render_template("follow.html", topic=Topic(), stream=None, streams=streams))
 
 
@@ -48,7 +60,13 @@ def all_feeds() -> ResponseReturnValue:
         streams = list_streams(tx, public=True)
         site = tx.scalars(select(Site)).one()
     settings = service().settings
-    whole = Outline(settings.site_name, settings.site_language, feed_url(Topic(), Format.ATOM), page_url(Topic()), site.created_at)
+    whole = Outline(
+        settings.site_name,
+        settings.site_language,
+        feed_url(Topic(), Format.ATOM),
+        page_url(Topic()),
+        site.created_at,
+    )
     running = [_outline(stream) for stream in streams if stream.state is not StreamState.ENDED]
     ended = [_outline(stream) for stream in streams if stream.state is StreamState.ENDED]
     folder = [Folder(gettext("Ended"), ended)] if ended else []
@@ -61,7 +79,13 @@ def all_feeds() -> ResponseReturnValue:
 
 def _outline(stream: Stream) -> Outline:
     topic = Topic(Scope.STREAM, stream.slug)
-    return Outline(stream.title, stream.language, feed_url(topic, Format.ATOM), page_url(topic), stream.created_at)
+    return Outline(
+        stream.title,
+        stream.language,
+        feed_url(topic, Format.ATOM),
+        page_url(topic),
+        stream.created_at,
+    )
 
 
 @following.get(f"/{_ANY}")

@@ -1,4 +1,6 @@
-"""What stands around the words that were found, for people: pieces of text, and which of them to mark."""
+"""What stands around the words that were found, for people: pieces of text, and which of them to
+mark.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -26,7 +28,9 @@ def marked(text: str, terms: Sequence[Term]) -> list[Piece]:
 
 
 def snippet(entry: Entry, terms: Sequence[Term]) -> list[Piece]:
-    """A part of what an entry says below its title, around the first word that was looked for; the beginning where none is there."""
+    """A part of what an entry says below its title, around the first word that was looked for; the
+    beginning where none is there.
+    """
     text = one_line(f"{entry.dek} {to_text(entry.body[:_LOOKED_AT])}")
     first = next(_found(text, terms), (0, 0))[0]
     start = text.rfind(" ", 0, max(0, first - _BEFORE)) + 1
@@ -39,11 +43,17 @@ def snippet(entry: Entry, terms: Sequence[Term]) -> list[Piece]:
 def _found(text: str, terms: Sequence[Term]) -> Iterator[tuple[int, int]]:
     for word in _WORD.finditer(text):
         parts = fold(word[0])
-        if any(term.meets(parts[0]) if len(parts) == 1 else _holds(parts, term) for term in terms if parts):
+        if any(
+            term.meets(parts[0]) if len(parts) == 1 else _holds(parts, term)
+            for term in terms
+            if parts
+        ):
             yield word.span()
 
 
 def _holds(signs: Sequence[str], term: Term) -> bool:
     """Whether a run of signs without spaces holds those of a term one after the other."""
     length = len(term.words)
-    return any(tuple(signs[at : at + length]) == term.words for at in range(len(signs) - length + 1))
+    return any(
+        tuple(signs[at : at + length]) == term.words for at in range(len(signs) - length + 1)
+    )

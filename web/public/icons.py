@@ -1,4 +1,6 @@
-"""The site's icon as browsers and feed readers ask for it: the logo where it is a PNG, else the mark in the site's colour."""
+"""The site's icon as browsers and feed readers ask for it: the logo where it is a PNG, else the
+mark in the site's colour.
+"""
 
 import io
 from functools import lru_cache
@@ -41,7 +43,11 @@ def icon(pixels: int) -> ResponseReturnValue:
 def _answer(fmt: str, pixels: int, content_type: str) -> ResponseReturnValue:
     logo: Logo | None = current_app.extensions["logo"]
     body = logo.body if logo and logo.content_type == "image/png" else None
-    response = answer(draw(body, service().settings.site_color, pixels, fmt), content_type=content_type, cache_control=_DAY)
+    response = answer(
+        draw(body, service().settings.site_color, pixels, fmt),
+        content_type=content_type,
+        cache_control=_DAY,
+    )
     response.headers.set(*ANY_ORIGIN)
     return response
 
@@ -66,8 +72,15 @@ def _paste(square: Image.Image, logo: bytes | None) -> None:
     with Image.open(io.BytesIO(logo)) as opened:
         picture = opened.convert("RGBA")
     scale = square.width / max(picture.size)
-    picture = picture.resize((max(1, round(picture.width * scale)), max(1, round(picture.height * scale))), Image.Resampling.LANCZOS)
-    square.paste(picture, ((square.width - picture.width) // 2, (square.height - picture.height) // 2), picture)
+    picture = picture.resize(
+        (max(1, round(picture.width * scale)), max(1, round(picture.height * scale))),
+        Image.Resampling.LANCZOS,
+    )
+    square.paste(
+        picture,
+        ((square.width - picture.width) // 2, (square.height - picture.height) // 2),
+        picture,
+    )
 
 
 def _mark(pixels: int, color: str) -> Image.Image:

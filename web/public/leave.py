@@ -31,10 +31,12 @@ def ask(token: str) -> ResponseReturnValue:
 
 @leave.post("/u/<token:token>")
 def go(token: str) -> ResponseReturnValue:
-    """Leave at once (RFC 8058 section 3.1): no cookie, no redirect, and the token is the only authority, wherever it comes from.
+    """Leave at once (RFC 8058 section 3.1): no cookie, no redirect, and the token is the only
+    authority, wherever it comes from.
 
-    Doing it again answers the same.  The token says what is left, unless a button of the page says everything.  Where
-    several people read the mailbox nobody leaves for all of them: a mail asks there, and mails to it promise no one click.
+    Doing it again answers the same. The token says what is left, unless a button of the page says
+    everything. Where several people read the mailbox nobody leaves for all of them: a mail asks
+    there, and mails to it promise no one click.
     """
     recipient_uid, scope = _read(token)
     with service().db.read() as tx:
@@ -55,14 +57,19 @@ def read_followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[
         speak(recipient.language)
         if recipient.reason != ERASED:
             return recipient, subscriptions
-    raise Gone("link", "", "Nothing is stored any more about this address, and no mail is sent to it.")
+    raise Gone(
+        "link", "", "Nothing is stored any more about this address, and no mail is sent to it."
+    )
 
 
 def reached(tx: Session, subscriptions: Sequence[Subscription], scope: str) -> Stream | None:
     """The stream that a link is about, if any of these brings it."""
     stream = tx.scalar(select(Stream).where(Stream.uid == scope))
     for one in subscriptions:
-        if stream is not None and (one.stream_id == stream.id or (one.stream_id is None and stream not in left_out(tx, one))):
+        if stream is not None and (
+            one.stream_id == stream.id
+            or (one.stream_id is None and stream not in left_out(tx, one))
+        ):
             return stream
     return None
 

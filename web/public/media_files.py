@@ -14,7 +14,9 @@ _FOR_GOOD = "public, max-age=31536000, immutable"
 
 @media.get("/media/<sha256:sha256>.<extension>")
 def picture(sha256: str, extension: str) -> Response:
-    """One size of a picture.  Whoever knows its name may see it, as with every file that was public once."""
+    """One size of a picture. Whoever knows its name may see it, as with every file that was public
+    once.
+    """
     tag = f'"{sha256}"'
     status = conditional(request.headers, tag, None)
     with service().db.read() as tx:

@@ -37,12 +37,23 @@ def stream(slug: str) -> ResponseReturnValue:
         page = page_of_stream(tx, slug, before=before)
     speak(page.stream.language)
     ask = 0 if before else ASK.get(page.stream.state, 0)
-    return answer(render_template("stream.html", page=page, stream=page.stream, topic=Topic(Scope.STREAM, slug), before=before, ask=ask))
+    return answer(
+        render_template(
+            "stream.html",
+            page=page,
+            stream=page.stream,
+            topic=Topic(Scope.STREAM, slug),
+            before=before,
+            ask=ask,
+        )
+    )
 
 
 @public.get("/streams/<slug:slug>/entries/<name>")
 def entry(slug: str, name: str) -> ResponseReturnValue:
-    """An entry by its uid; a title after it is decoration, and a wrong one leads to the right address."""
+    """An entry by its uid; a title after it is decoration, and a wrong one leads to the right
+    address.
+    """
     uid, hyphen, title = name.partition("-")
     if not (uid.isascii() and uid.isalnum()):
         raise NotFound("entry", name)
@@ -52,7 +63,15 @@ def entry(slug: str, name: str) -> ResponseReturnValue:
     if slug != found.stream.slug or (hyphen and title != slugify(found.title)):
         return redirect(entry_url(found.stream.slug, found.uid), 301)
     speak(found.stream.language)
-    return answer(render_template("entry.html", page=page, entry=found, stream=found.stream, topic=Topic(Scope.STREAM, slug)))
+    return answer(
+        render_template(
+            "entry.html",
+            page=page,
+            entry=found,
+            stream=found.stream,
+            topic=Topic(Scope.STREAM, slug),
+        )
+    )
 
 
 @public.get("/tags/<words:slug>")
@@ -61,7 +80,9 @@ def tag(slug: str) -> ResponseReturnValue:
     before = number(request.args.get("before"))
     with service().db.read() as tx:
         page = page_of_tag(tx, slug, before=before)
-    return answer(render_template("tag.html", page=page, topic=Topic(Scope.TAG, slug), before=before))
+    return answer(
+        render_template("tag.html", page=page, topic=Topic(Scope.TAG, slug), before=before)
+    )
 
 
 @public.get("/contributors/<words:slug>")
@@ -70,7 +91,11 @@ def contributor(slug: str) -> ResponseReturnValue:
     before = number(request.args.get("before"))
     with service().db.read() as tx:
         page = page_of_contributor(tx, slug, before=before)
-    return answer(render_template("contributor.html", page=page, topic=Topic(Scope.CONTRIBUTOR, slug), before=before))
+    return answer(
+        render_template(
+            "contributor.html", page=page, topic=Topic(Scope.CONTRIBUTOR, slug), before=before
+        )
+    )
 
 
 @public.errorhandler(Moved)

@@ -29,7 +29,8 @@ E = TypeVar("E", bound=Enum)
 def fields_of(tx: Session, recipient: Recipient, subscriptions: Sequence[Subscription]) -> Fields:
     """What the form holds before anybody changes it.
 
-    What most subscriptions have stands once; those that differ have ``own`` fields, whose names end with their stream's uid.
+    What most subscriptions have stands once; those that differ have ``own`` fields, whose names end
+    with their stream's uid.
     """
     found = {_name(one.stream): _block(tx, one) for one in subscriptions}
     usual = Counter(frozenset(block.items()) for block in found.values()).most_common(1)
@@ -39,16 +40,30 @@ def fields_of(tx: Session, recipient: Recipient, subscriptions: Sequence[Subscri
     fields.setlist("own", [name for name, block in found.items() if block != common])
     for name, block in found.items():
         fields.update({f"{field}-{name}": value for field, value in block.items()})
-    fields.setlist("left_out", [stream.uid for one in subscriptions if one.stream is None for stream in left_out(tx, one)])
-    fields["language"], fields["timezone"] = recipient.language.partition("-")[0], recipient.timezone
+    fields.setlist(
+        "left_out",
+        [stream.uid for one in subscriptions if one.stream is None for stream in left_out(tx, one)],
+    )
+    fields["language"], fields["timezone"] = (
+        recipient.language.partition("-")[0],
+        recipient.timezone,
+    )
     for field in ("quiet_from", "quiet_until"):
         fields[field] = _clock(getattr(recipient, field))
-    fields["pause"] = recipient.paused_until.astimezone(zone(recipient.timezone)).date().isoformat() if recipient.paused_until else ""
+    fields["pause"] = (
+        recipient.paused_until.astimezone(zone(recipient.timezone)).date().isoformat()
+        if recipient.paused_until
+        else ""
+    )
     return fields
 
 
-def preferences_from(fields: Fields, streams: Iterable[Stream], recipient: Recipient, present: Fields) -> Preferences:
-    """What a form says; raises Invalid, which names the field.  What differs at ``present`` and had no place in the form stays."""
+def preferences_from(
+    fields: Fields, streams: Iterable[Stream], recipient: Recipient, present: Fields
+) -> Preferences:
+    """What a form says; raises Invalid, which names the field. What differs at ``present`` and had
+    no place in the form stays.
+    """
     ids = {stream.uid: stream.id for stream in streams}
     timezone = zone_name("time zone", fields.get("timezone", recipient.timezone))
     without = tuple(ids[uid] for uid in fields.getlist("left_out") if uid in ids)
@@ -58,7 +73,9 @@ def preferences_from(fields: Fields, streams: Iterable[Stream], recipient: Recip
             unasked = f"least-{name}" not in fields and name in present.getlist("own")
             own = unasked or name in fields.getlist("own")
             follow = _follow(present if unasked else fields, f"-{name}" if own else "")
-            follows.append(replace(follow, stream_id=ids.get(name), left_out=without if name == ALL else ()))
+            follows.append(
+                replace(follow, stream_id=ids.get(name), left_out=without if name == ALL else ())
+            )
     language = fields.get("language", "")
     return Preferences(
         follows=tuple(follows),
@@ -71,10 +88,18 @@ def preferences_from(fields: Fields, streams: Iterable[Stream], recipient: Recip
 
 
 def with_unseen(wanted: Preferences, former: Preferences, shown: Collection[int]) -> Preferences:
-    """The same with what had no place on the page, so that nobody changed it: stories that are hidden now or were left out long ago."""
+    """The same with what had no place on the page, so that nobody changed it: stories that are
+    hidden now or were left out long ago.
+    """
     out = [id_ for one in former.follows for id_ in one.left_out if id_ not in shown]
-    follows = [replace(one, left_out=(*one.left_out, *out)) if one.stream_id is None else one for one in wanted.follows]
-    return replace(wanted, follows=(*follows, *(one for one in former.follows if one.stream_id not in (None, *shown))))
+    follows = [
+        replace(one, left_out=(*one.left_out, *out)) if one.stream_id is None else one
+        for one in wanted.follows
+    ]
+    return replace(
+        wanted,
+        follows=(*follows, *(one for one in former.follows if one.stream_id not in (None, *shown))),
+    )
 
 
 def _name(stream: Stream | None) -> str:
@@ -82,7 +107,11 @@ def _name(stream: Stream | None) -> str:
 
 
 def _block(tx: Session, one: Subscription) -> dict[str, str]:
-    tags = tx.scalars(select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == one.id).order_by(SubscriptionTag.slug))
+    tags = tx.scalars(
+        select(SubscriptionTag.slug)
+        .where(SubscriptionTag.subscription_id == one.id)
+        .order_by(SubscriptionTag.slug)
+    )
     follow = Follow(
         tags=tuple(tags),
         least_importance=one.least_importance,
@@ -98,7 +127,11 @@ def _block_of(follow: Follow) -> dict[str, str]:
     return {
         "tags": ", ".join(follow.tags),
         "least": follow.least_importance.value,
-        "kinds": "both" if follow.news and follow.corrections else "new" if follow.news else "corrections",
+        "kinds": "both"
+        if follow.news and follow.corrections
+        else "new"
+        if follow.news
+        else "corrections",
         "cadence": rhythm.cadence.value,
         "sooner": rhythm.at_once_from.value if rhythm.at_once_from else "",
         "minutes": str(rhythm.every_minutes or 30),
@@ -139,15 +172,23 @@ def _time(field: str, value: str) -> time | None:
     try:
         return time.fromisoformat(value).replace(tzinfo=None) if value.strip() else None
     except ValueError as exc:
-        raise Invalid(field, "%(value)s is not a time; write it like 08:00.", value=f"{value!r:.20}") from exc
+        raise Invalid(
+            field, "%(value)s is not a time; write it like 08:00.", value=f"{value!r:.20}"
+        ) from exc
 
 
 def _pause(value: str, timezone: str) -> datetime | None:
     """The beginning of that day."""
     try:
-        return datetime.combine(date.fromisoformat(value), time(), zone(timezone)) if value.strip() else None
+        return (
+            datetime.combine(date.fromisoformat(value), time(), zone(timezone))
+            if value.strip()
+            else None
+        )
     except (ValueError, OverflowError) as exc:
-        raise Invalid("pause", "%(value)s is not a day; write it like 2026-12-24.", value=f"{value!r:.20}") from exc
+        raise Invalid(
+            "pause", "%(value)s is not a day; write it like 2026-12-24.", value=f"{value!r:.20}"
+        ) from exc
 
 
 def _clock(moment: time | None) -> str:

@@ -1,4 +1,6 @@
-"""What reaches a recipient, and when, without an account: by the link in each mail, and for more by a fresh one."""
+"""What reaches a recipient, and when, without an account: by the link in each mail, and for more by
+a fresh one.
+"""
 
 import zoneinfo
 from functools import cache
@@ -10,7 +12,17 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from models.membership.channels import preferences_of
-from models.membership.own_data import Pass, ask_to_move, erase_me, move, owner, read_pass, send_fresh_link, set_shared, stored_about
+from models.membership.own_data import (
+    Pass,
+    ask_to_move,
+    erase_me,
+    move,
+    owner,
+    read_pass,
+    send_fresh_link,
+    set_shared,
+    stored_about,
+)
 from models.recipients.audience import followed
 from models.recipients.audience import leave as leave_that
 from models.recipients.preferences import set_preferences
@@ -51,7 +63,9 @@ def save(token: str) -> ResponseReturnValue:
     wanted = preferences_from(request.form, streams, recipient, present)
     if not wanted.follows:
         raise Conflict("Choose a story, or leave everything below.")
-    set_preferences(service().db, came.uid, with_unseen(wanted, former, {stream.id for stream in streams}))
+    set_preferences(
+        service().db, came.uid, with_unseen(wanted, former, {stream.id for stream in streams})
+    )
     return _page(token, saved=True)
 
 
@@ -85,7 +99,9 @@ def address(token: str) -> ResponseReturnValue:
     """Ask at another address whether the mails may come there."""
     show_again(lambda error: _page(token, error=error))
     email, blocked = request.form.get("email", ""), service().settings.blocked_mail_domains
-    there = ask_to_move(service().db, service().keys, token, email, request.remote_addr or "", blocked=blocked)
+    there = ask_to_move(
+        service().db, service().keys, token, email, request.remote_addr or "", blocked=blocked
+    )
     service().ring()
     return _page(token, sent_to=there)
 
@@ -109,7 +125,9 @@ def erase(token: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         _state(tx, token)
     erase_me(service().db, service().keys, token)
-    return _told(gettext("You are erased"), gettext("Nothing is stored any more about you or your address."))
+    return _told(
+        gettext("You are erased"), gettext("Nothing is stored any more about you or your address.")
+    )
 
 
 @preferences.get("/move/<token:token>")
@@ -117,7 +135,9 @@ def look_at_move(token: str) -> ResponseReturnValue:
     """A page with a button."""
     recipient = move(service().db, service().keys, token, "", look=True)
     speak(recipient.language)
-    return unshared(make_response(render_template("preferences_move.html", masked=masked(recipient))))
+    return unshared(
+        make_response(render_template("preferences_move.html", masked=masked(recipient)))
+    )
 
 
 @preferences.post("/move/<token:token>")
@@ -125,7 +145,11 @@ def moved(token: str) -> ResponseReturnValue:
     """Move there."""
     speak(move(service().db, service().keys, token, request.remote_addr or "").language)
     return _told(
-        gettext("You have moved"), gettext("From now on the mails come to this address. Links in those to the former one have ended.")
+        gettext("You have moved"),
+        gettext(
+            "From now on the mails come to this address. Links in those to the former one have"
+            " ended."
+        ),
     )
 
 
@@ -140,7 +164,10 @@ def _state(tx: Session, token: str) -> tuple[Pass, Recipient, list[Stream]]:
 
 def _must_be_open(came: Pass, recipient: Recipient) -> None:
     if recipient.shared and not came.fresh:
-        raise Forbidden("Several people read this mailbox, so only a fresh link changes anything. Ask for one on this page.")
+        raise Forbidden(
+            "Several people read this mailbox, so only a fresh link changes anything. Ask for one"
+            " on this page."
+        )
     if recipient.state is not RecipientState.CONFIRMED:
         raise Gone("link", "", "You have left. To come back, sign up again.")
 
@@ -153,14 +180,24 @@ def _page(
     saved: bool = False,
     sent_to: str | None = None,
 ) -> ResponseReturnValue:
-    """``sent_to``: the other address that a link went to, or nothing where a fresh one went to their own."""
+    """``sent_to``: the other address that a link went to, or nothing where a fresh one went to
+    their own.
+    """
     with service().db.read() as tx:
         came, recipient, streams = _state(tx, token)
         subscriptions = followed(tx, came.uid)[1]
-        shown: Fields = fields if fields is not None and "cadence" in fields else fields_of(tx, recipient, subscriptions)
+        shown: Fields = (
+            fields
+            if fields is not None and "cadence" in fields
+            else fields_of(tx, recipient, subscriptions)
+        )
         story = reached(tx, subscriptions, came.scope)
     known = {ALL, *(stream.uid for stream in streams)}
-    asked = [name for name in dict.fromkeys((*shown.getlist("own"), *shown.getlist("follow"))) if name in known]
+    asked = [
+        name
+        for name in dict.fromkeys((*shown.getlist("own"), *shown.getlist("follow")))
+        if name in known
+    ]
     page = render_template(
         "preferences.html",
         token=token,
@@ -187,5 +224,9 @@ def _told(title: str, sentence: str) -> ResponseReturnValue:
 @cache
 def _zones() -> list[str]:
     """Those that are named by a place, and UTC."""
-    names = (name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith(("Etc/", "SystemV/", "US/")))
+    names = (
+        name
+        for name in zoneinfo.available_timezones()
+        if "/" in name and not name.startswith(("Etc/", "SystemV/", "US/"))
+    )
     return ["UTC", *sorted(names)]

@@ -22,7 +22,13 @@ _HOUR = "public, max-age=3600"
 @robots.get("/robots.txt")
 def where() -> ResponseReturnValue:
     """Pages and feeds are open to all."""
-    lines = ["User-agent: *", *(f"Disallow: {path}" for path in _CLOSED), "", f"Sitemap: {site_url('/sitemap.xml')}", ""]
+    lines = [
+        "User-agent: *",
+        *(f"Disallow: {path}" for path in _CLOSED),
+        "",
+        f"Sitemap: {site_url('/sitemap.xml')}",
+        "",
+    ]
     return answer("\n".join(lines), content_type="text/plain; charset=utf-8", cache_control=_HOUR)
 
 
@@ -40,7 +46,9 @@ def of_stories() -> ResponseReturnValue:
     """The index and each story."""
     with service().db.read() as tx:
         found = stories(tx)
-    return _xml("urlset", [_url(site_url("/")), *(_url(stream_url(slug), at) for slug, at in found)])
+    return _xml(
+        "urlset", [_url(site_url("/")), *(_url(stream_url(slug), at) for slug, at in found)]
+    )
 
 
 @robots.get("/sitemap-<int(max=9223372036854):part>.xml")
@@ -60,5 +68,8 @@ def _url(url: str, at: datetime | None = None) -> str:
 
 
 def _xml(root: str, lines: Iterable[str]) -> ResponseReturnValue:
-    body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{_XMLNS}">\n{"".join(lines)}</{root}>\n'
+    body = (
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<{root}'
+        f' xmlns="{_XMLNS}">\n{"".join(lines)}</{root}>\n'
+    )
     return answer(body, content_type="application/xml; charset=utf-8", cache_control=_HOUR)

@@ -25,7 +25,14 @@ def page() -> ResponseReturnValue:
         stream = get_stream(tx, slug, public=True) if slug else None
         found = search(tx, typed, stream=stream, before=number(request.args.get("before")))
     speak(stream.language if stream else None)
-    document = render_template("search.html", typed=typed.strip(), stream=stream, found=found, marked=marked, snippet=snippet)
+    document = render_template(
+        "search.html",
+        typed=typed.strip(),
+        stream=stream,
+        found=found,
+        marked=marked,
+        snippet=snippet,
+    )
     response = answer(document, cache_control=_CACHED)
     response.headers["X-Robots-Tag"] = "noindex"
     return response

@@ -24,7 +24,9 @@ def form() -> ResponseReturnValue:
 
 @subscribe.post("/subscribe")
 def send() -> ResponseReturnValue:
-    """Send the mail that confirms.  A program that fills in what people do not see gets the same answer, and nobody a mail."""
+    """Send the mail that confirms. A program that fills in what people do not see gets the same
+    answer, and nobody a mail.
+    """
     slug = request.form.get("stream") or None
     show_again(lambda error: _again(error, slug))
     if slug is not None:
@@ -53,7 +55,11 @@ def question(token: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         invitation = read_invitation(tx, service().keys, token)
     speak(invitation.recipient.language)
-    return unshared(make_response(render_template("subscribe_confirm.html", invitation=invitation, done=invitation.used)))
+    return unshared(
+        make_response(
+            render_template("subscribe_confirm.html", invitation=invitation, done=invitation.used)
+        )
+    )
 
 
 @subscribe.post("/subscribe/<token:token>")
@@ -61,7 +67,9 @@ def confirmed(token: str) -> ResponseReturnValue:
     """Confirm; doing it again answers the same."""
     invitation = confirm(service().db, service().keys, token, request.remote_addr or "")
     speak(invitation.recipient.language)
-    return unshared(make_response(render_template("subscribe_confirm.html", invitation=invitation, done=True)))
+    return unshared(
+        make_response(render_template("subscribe_confirm.html", invitation=invitation, done=True))
+    )
 
 
 def _again(error: ServiceError, slug: str | None) -> ResponseReturnValue:
@@ -70,4 +78,6 @@ def _again(error: ServiceError, slug: str | None) -> ResponseReturnValue:
         with service().db.read() as tx:
             stream = get_stream(tx, slug, public=True)
     topic = Topic(Scope.STREAM, slug) if slug is not None else Topic()
-    return unshared(make_response(render_template("subscribe.html", topic=topic, stream=stream, error=error)))
+    return unshared(
+        make_response(render_template("subscribe.html", topic=topic, stream=stream, error=error))
+    )

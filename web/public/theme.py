@@ -1,4 +1,6 @@
-"""What a site or a story may put in the house's place: its accent as a stylesheet, since nothing stands inline, and its logo."""
+"""What a site or a story may put in the house's place: its accent as a stylesheet, since nothing
+stands inline, and its logo.
+"""
 
 from dataclasses import dataclass
 from functools import cache
@@ -69,7 +71,9 @@ def read_logo(settings: Settings) -> Logo | None:
     body = path.read_bytes()
     wide, high = _size(path)
     width = max(1, min(round(HEIGHT * wide / high), 8 * HEIGHT))
-    return Logo(f"/logo?v={sha256(body).hexdigest()[:12]}", width, HEIGHT, body, _TYPES[path.suffix.lower()])
+    return Logo(
+        f"/logo?v={sha256(body).hexdigest()[:12]}", width, HEIGHT, body, _TYPES[path.suffix.lower()]
+    )
 
 
 def _size(path: Path) -> tuple[float, float]:
@@ -79,7 +83,9 @@ def _size(path: Path) -> tuple[float, float]:
             with Image.open(path) as picture:
                 return picture.size
         root = etree.parse(path, etree.XMLParser(resolve_entities=False, no_network=True)).getroot()
-        _, _, wide, high = (float(part) for part in root.get("viewBox", "").replace(",", " ").split())
+        _, _, wide, high = (
+            float(part) for part in root.get("viewBox", "").replace(",", " ").split()
+        )
     except (OSError, UnidentifiedImageError, etree.XMLSyntaxError, ValueError):
         return 1, 1
     return (wide, high) if wide > 0 and high > 0 else (1, 1)
@@ -88,4 +94,10 @@ def _size(path: Path) -> tuple[float, float]:
 def _css(color: str) -> str:
     found = accent(color)
     names = {"--accent": found.accent, "--on-accent": found.on_accent, "--accent-wash": found.wash}
-    return ":root {\n" + "".join(f"  {name}: light-dark({day}, {night});\n" for name, (day, night) in names.items()) + "}\n"
+    return (
+        ":root {\n"
+        + "".join(
+            f"  {name}: light-dark({day}, {night});\n" for name, (day, night) in names.items()
+        )
+        + "}\n"
+    )

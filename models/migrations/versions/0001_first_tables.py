@@ -17,7 +17,11 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("email", sa.String(length=320), nullable=True),
-        sa.Column("role", sa.Enum("admin", "editor", "author", name="role", native_enum=False, length=16), nullable=False),
+        sa.Column(
+            "role",
+            sa.Enum("admin", "editor", "author", name="role", native_enum=False, length=16),
+            nullable=False,
+        ),
         sa.Column("password_hash", sa.String(length=200), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
@@ -51,12 +55,20 @@ def upgrade() -> None:
         "recipient",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("uid", sa.String(length=32), nullable=False),
-        sa.Column("kind", sa.Enum("mail", "channel", name="recipientkind", native_enum=False, length=16), nullable=False),
+        sa.Column(
+            "kind",
+            sa.Enum("mail", "channel", name="recipientkind", native_enum=False, length=16),
+            nullable=False,
+        ),
         sa.Column("address", sa.String(length=320), nullable=False),
         sa.Column("service", sa.String(length=32), nullable=False),
         sa.Column("sealed_url", sa.Text(), nullable=True),
         sa.Column("masked_url", sa.String(length=300), nullable=False),
-        sa.Column("lane", sa.Enum("urgent", "bulk", name="lane", native_enum=False, length=16), nullable=False),
+        sa.Column(
+            "lane",
+            sa.Enum("urgent", "bulk", name="lane", native_enum=False, length=16),
+            nullable=False,
+        ),
         sa.Column("language", sa.String(length=35), nullable=False),
         sa.Column("timezone", sa.String(length=64), nullable=False),
         sa.Column("quiet_from", sa.Time(), nullable=True),
@@ -64,7 +76,15 @@ def upgrade() -> None:
         sa.Column("paused_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column(
             "state",
-            sa.Enum("pending", "confirmed", "ended", "suppressed", name="recipientstate", native_enum=False, length=16),
+            sa.Enum(
+                "pending",
+                "confirmed",
+                "ended",
+                "suppressed",
+                name="recipientstate",
+                native_enum=False,
+                length=16,
+            ),
             nullable=False,
         ),
         sa.Column("reason", sa.String(length=500), nullable=False),
@@ -103,7 +123,16 @@ def upgrade() -> None:
         sa.Column("timezone", sa.String(length=64), nullable=False),
         sa.Column(
             "state",
-            sa.Enum("hidden", "live", "quiet", "ended", "deleted", name="streamstate", native_enum=False, length=16),
+            sa.Enum(
+                "hidden",
+                "live",
+                "quiet",
+                "ended",
+                "deleted",
+                name="streamstate",
+                native_enum=False,
+                length=16,
+            ),
             nullable=False,
         ),
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -127,12 +156,25 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("uid", sa.String(length=32), nullable=False),
         sa.Column("guid", sa.String(length=300), nullable=False),
-        sa.Column("stream_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "stream_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column("request_key", sa.String(length=64), nullable=True),
         sa.Column(
             "state",
-            sa.Enum("draft", "submitted", "scheduled", "published", "retracted", name="entrystate", native_enum=False, length=16),
+            sa.Enum(
+                "draft",
+                "submitted",
+                "scheduled",
+                "published",
+                "retracted",
+                name="entrystate",
+                native_enum=False,
+                length=16,
+            ),
             nullable=False,
         ),
         sa.Column("version", sa.Integer(), nullable=False),
@@ -141,7 +183,11 @@ def upgrade() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("body_html", sa.Text(), nullable=False),
         sa.Column("link", sa.String(length=2000), nullable=False),
-        sa.Column("importance", sa.Enum("normal", "key", "breaking", name="importance", native_enum=False, length=16), nullable=False),
+        sa.Column(
+            "importance",
+            sa.Enum("normal", "key", "breaking", name="importance", native_enum=False, length=16),
+            nullable=False,
+        ),
         sa.Column("alerts", sa.Boolean(), nullable=False),
         sa.Column("publish_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("dated_at", sa.DateTime(timezone=True), nullable=True),
@@ -150,10 +196,16 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_entry_account_id_account")),
-        sa.ForeignKeyConstraint(["stream_id"], ["stream.id"], name=op.f("fk_entry_stream_id_stream"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_entry_account_id_account")
+        ),
+        sa.ForeignKeyConstraint(
+            ["stream_id"], ["stream.id"], name=op.f("fk_entry_stream_id_stream"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_entry")),
-        sa.UniqueConstraint("account_id", "request_key", name=op.f("uq_entry_account_id_request_key")),
+        sa.UniqueConstraint(
+            "account_id", "request_key", name=op.f("uq_entry_account_id_request_key")
+        ),
         sa.UniqueConstraint("guid", name=op.f("uq_entry_guid")),
         sa.UniqueConstraint("uid", name=op.f("uq_entry_uid")),
     )
@@ -166,56 +218,107 @@ def upgrade() -> None:
             postgresql_where=sa.text("state = 'scheduled'"),
         )
         batch_op.create_index(batch_op.f("ix_entry_seq"), ["seq"], unique=False)
-        batch_op.create_index(batch_op.f("ix_entry_stream_id_seq"), ["stream_id", "seq"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_entry_stream_id_seq"), ["stream_id", "seq"], unique=False
+        )
 
     op.create_table(
         "login_link",
         sa.Column("token_hash", sa.String(length=64), nullable=False),
-        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_login_link_account_id_account"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_login_link_account_id_account"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_login_link")),
     )
     op.create_table(
         "login_session",
         sa.Column("token_hash", sa.String(length=64), nullable=False),
-        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_login_session_account_id_account"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_login_session_account_id_account"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("token_hash", name=op.f("pk_login_session")),
     )
     op.create_table(
         "stream_contributor",
-        sa.Column("stream_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("contributor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "stream_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "contributor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("position", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["contributor_id"], ["contributor.id"], name=op.f("fk_stream_contributor_contributor_id_contributor")),
-        sa.ForeignKeyConstraint(["stream_id"], ["stream.id"], name=op.f("fk_stream_contributor_stream_id_stream"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["contributor_id"],
+            ["contributor.id"],
+            name=op.f("fk_stream_contributor_contributor_id_contributor"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["stream_id"],
+            ["stream.id"],
+            name=op.f("fk_stream_contributor_stream_id_stream"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("stream_id", "contributor_id", name=op.f("pk_stream_contributor")),
     )
     op.create_table(
         "subscription",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("recipient_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "recipient_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("stream_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column(
-            "least_importance", sa.Enum("normal", "key", "breaking", name="importance", native_enum=False, length=16), nullable=False
+            "least_importance",
+            sa.Enum("normal", "key", "breaking", name="importance", native_enum=False, length=16),
+            nullable=False,
         ),
         sa.Column("corrections", sa.Boolean(), nullable=False),
-        sa.Column("cadence", sa.Enum("at_once", "daily", name="cadence", native_enum=False, length=16), nullable=False),
+        sa.Column(
+            "cadence",
+            sa.Enum("at_once", "daily", name="cadence", native_enum=False, length=16),
+            nullable=False,
+        ),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
-            ["recipient_id"], ["recipient.id"], name=op.f("fk_subscription_recipient_id_recipient"), ondelete="CASCADE"
+            ["recipient_id"],
+            ["recipient.id"],
+            name=op.f("fk_subscription_recipient_id_recipient"),
+            ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(["stream_id"], ["stream.id"], name=op.f("fk_subscription_stream_id_stream"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["stream_id"],
+            ["stream.id"],
+            name=op.f("fk_subscription_stream_id_stream"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription")),
-        sa.UniqueConstraint("recipient_id", "stream_id", name=op.f("uq_subscription_recipient_id_stream_id")),
+        sa.UniqueConstraint(
+            "recipient_id", "stream_id", name=op.f("uq_subscription_recipient_id_stream_id")
+        ),
         sqlite_autoincrement=True,
     )
     with op.batch_alter_table("subscription", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_subscription_stream_id_recipient_id"), ["stream_id", "recipient_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_subscription_stream_id_recipient_id"),
+            ["stream_id", "recipient_id"],
+            unique=False,
+        )
         batch_op.create_index(
             "uq_subscription_all",
             ["recipient_id"],
@@ -227,14 +330,27 @@ def upgrade() -> None:
     op.create_table(
         "entry_contributor",
         sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("contributor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "contributor_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("position", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["contributor_id"], ["contributor.id"], name=op.f("fk_entry_contributor_contributor_id_contributor")),
-        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_entry_contributor_entry_id_entry"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["contributor_id"],
+            ["contributor.id"],
+            name=op.f("fk_entry_contributor_contributor_id_contributor"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["entry_id"],
+            ["entry.id"],
+            name=op.f("fk_entry_contributor_entry_id_entry"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("entry_id", "contributor_id", name=op.f("pk_entry_contributor")),
     )
     with op.batch_alter_table("entry_contributor", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_entry_contributor_contributor_id"), ["contributor_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_entry_contributor_contributor_id"), ["contributor_id"], unique=False
+        )
 
     op.create_table(
         "entry_tag",
@@ -242,7 +358,9 @@ def upgrade() -> None:
         sa.Column("slug", sa.String(length=80), nullable=False),
         sa.Column("label", sa.String(length=60), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_entry_tag_entry_id_entry"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["entry_id"], ["entry.id"], name=op.f("fk_entry_tag_entry_id_entry"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("entry_id", "slug", name=op.f("pk_entry_tag")),
     )
     with op.batch_alter_table("entry_tag", schema=None) as batch_op:
@@ -256,23 +374,50 @@ def upgrade() -> None:
         sa.Column(
             "kind",
             sa.Enum(
-                "publish", "silent", "update", "correction", "retraction", "restore", name="revisionkind", native_enum=False, length=16
+                "publish",
+                "silent",
+                "update",
+                "correction",
+                "retraction",
+                "restore",
+                name="revisionkind",
+                native_enum=False,
+                length=16,
             ),
             nullable=False,
         ),
-        sa.Column("state", sa.Enum("pending", "applied", "cancelled", name="revisionstate", native_enum=False, length=16), nullable=False),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "pending",
+                "applied",
+                "cancelled",
+                name="revisionstate",
+                native_enum=False,
+                length=16,
+            ),
+            nullable=False,
+        ),
         sa.Column("note", sa.String(length=1000), nullable=False),
         sa.Column("content", sa.JSON(), nullable=False),
         sa.Column("alerts", sa.Boolean(), nullable=False),
-        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column("request_key", sa.String(length=64), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("apply_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("applied_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_revision_account_id_account")),
-        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_revision_entry_id_entry"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_revision_account_id_account")
+        ),
+        sa.ForeignKeyConstraint(
+            ["entry_id"], ["entry.id"], name=op.f("fk_revision_entry_id_entry"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_revision")),
-        sa.UniqueConstraint("account_id", "request_key", name=op.f("uq_revision_account_id_request_key")),
+        sa.UniqueConstraint(
+            "account_id", "request_key", name=op.f("uq_revision_account_id_request_key")
+        ),
         sa.UniqueConstraint("entry_id", "no", name=op.f("uq_revision_entry_id_no")),
     )
     with op.batch_alter_table("revision", schema=None) as batch_op:
@@ -293,25 +438,45 @@ def upgrade() -> None:
 
     op.create_table(
         "subscription_tag",
-        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("slug", sa.String(length=80), nullable=False),
         sa.ForeignKeyConstraint(
-            ["subscription_id"], ["subscription.id"], name=op.f("fk_subscription_tag_subscription_id_subscription"), ondelete="CASCADE"
+            ["subscription_id"],
+            ["subscription.id"],
+            name=op.f("fk_subscription_tag_subscription_id_subscription"),
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("subscription_id", "slug", name=op.f("pk_subscription_tag")),
     )
     op.create_table(
         "alert",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("kind", sa.Enum("revision", "digest", "notice", name="alertkind", native_enum=False, length=16), nullable=False),
-        sa.Column("revision_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "kind",
+            sa.Enum("revision", "digest", "notice", name="alertkind", native_enum=False, length=16),
+            nullable=False,
+        ),
+        sa.Column(
+            "revision_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column("slot", sa.String(length=40), nullable=True),
-        sa.Column("cadence", sa.Enum("at_once", "daily", name="cadence", native_enum=False, length=16), nullable=True),
+        sa.Column(
+            "cadence",
+            sa.Enum("at_once", "daily", name="cadence", native_enum=False, length=16),
+            nullable=True,
+        ),
         sa.Column("notice", sa.JSON(), nullable=True),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("stopped_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["revision_id"], ["revision.id"], name=op.f("fk_alert_revision_id_revision"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["revision_id"],
+            ["revision.id"],
+            name=op.f("fk_alert_revision_id_revision"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alert")),
         sa.UniqueConstraint("revision_id", name=op.f("uq_alert_revision_id")),
         sa.UniqueConstraint("slot", "cadence", name=op.f("uq_alert_slot_cadence")),
@@ -322,13 +487,31 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("uid", sa.String(length=32), nullable=False),
         sa.Column("alert_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("recipient_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
-        sa.Column("lane", sa.Enum("urgent", "bulk", name="lane", native_enum=False, length=16), nullable=False),
+        sa.Column(
+            "recipient_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.Column(
+            "subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
+        sa.Column(
+            "lane",
+            sa.Enum("urgent", "bulk", name="lane", native_enum=False, length=16),
+            nullable=False,
+        ),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column(
             "state",
-            sa.Enum("queued", "claimed", "sent", "failed", "unknown", "skipped", name="deliverystate", native_enum=False, length=16),
+            sa.Enum(
+                "queued",
+                "claimed",
+                "sent",
+                "failed",
+                "unknown",
+                "skipped",
+                name="deliverystate",
+                native_enum=False,
+                length=16,
+            ),
             nullable=False,
         ),
         sa.Column(
@@ -355,13 +538,25 @@ def upgrade() -> None:
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_reply", sa.String(length=500), nullable=True),
-        sa.ForeignKeyConstraint(["alert_id"], ["alert.id"], name=op.f("fk_delivery_alert_id_alert"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["recipient_id"], ["recipient.id"], name=op.f("fk_delivery_recipient_id_recipient"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(
-            ["subscription_id"], ["subscription.id"], name=op.f("fk_delivery_subscription_id_subscription"), ondelete="SET NULL"
+            ["alert_id"], ["alert.id"], name=op.f("fk_delivery_alert_id_alert"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["recipient_id"],
+            ["recipient.id"],
+            name=op.f("fk_delivery_recipient_id_recipient"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscription.id"],
+            name=op.f("fk_delivery_subscription_id_subscription"),
+            ondelete="SET NULL",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
-        sa.UniqueConstraint("alert_id", "recipient_id", name=op.f("uq_delivery_alert_id_recipient_id")),
+        sa.UniqueConstraint(
+            "alert_id", "recipient_id", name=op.f("uq_delivery_alert_id_recipient_id")
+        ),
         sa.UniqueConstraint("uid", name=op.f("uq_delivery_uid")),
         sqlite_autoincrement=True,
     )
@@ -380,16 +575,24 @@ def upgrade() -> None:
             sqlite_where=sa.text("state = 'claimed'"),
             postgresql_where=sa.text("state = 'claimed'"),
         )
-        batch_op.create_index(batch_op.f("ix_delivery_recipient_id_id"), ["recipient_id", "id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_delivery_recipient_id_id"), ["recipient_id", "id"], unique=False
+        )
 
     op.create_table(
         "fanout",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("alert_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("lane", sa.Enum("urgent", "bulk", name="lane", native_enum=False, length=16), nullable=False),
+        sa.Column(
+            "lane",
+            sa.Enum("urgent", "bulk", name="lane", native_enum=False, length=16),
+            nullable=False,
+        ),
         sa.Column("cursor", sa.BigInteger(), nullable=False),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
-        sa.ForeignKeyConstraint(["alert_id"], ["alert.id"], name=op.f("fk_fanout_alert_id_alert"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["alert_id"], ["alert.id"], name=op.f("fk_fanout_alert_id_alert"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fanout")),
         sa.UniqueConstraint("alert_id", "lane", name=op.f("uq_fanout_alert_id_lane")),
         sqlite_autoincrement=True,

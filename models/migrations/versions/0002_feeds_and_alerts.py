@@ -1,4 +1,6 @@
-"""Feeds and alerts: what of an entry a feed carries, what it shows again; tallies, holds, folded messages, sick channels."""
+"""Feeds and alerts: what of an entry a feed carries, what it shows again; tallies, holds, folded
+messages, sick channels.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -16,14 +18,30 @@ def upgrade() -> None:
         "tally",
         sa.Column("alert_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("worker", sa.String(length=64), nullable=False),
-        sa.Column("lane", sa.Enum("urgent", "bulk", name="lane", native_enum=False, length=16), nullable=False),
+        sa.Column(
+            "lane",
+            sa.Enum("urgent", "bulk", name="lane", native_enum=False, length=16),
+            nullable=False,
+        ),
         sa.Column(
             "state",
-            sa.Enum("queued", "claimed", "sent", "failed", "unknown", "skipped", name="deliverystate", native_enum=False, length=16),
+            sa.Enum(
+                "queued",
+                "claimed",
+                "sent",
+                "failed",
+                "unknown",
+                "skipped",
+                name="deliverystate",
+                native_enum=False,
+                length=16,
+            ),
             nullable=False,
         ),
         sa.Column("number", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(["alert_id"], ["alert.id"], name=op.f("fk_tally_alert_id_alert"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["alert_id"], ["alert.id"], name=op.f("fk_tally_alert_id_alert"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("alert_id", "worker", "lane", "state", name=op.f("pk_tally")),
     )
     with op.batch_alter_table("alert", schema=None) as batch_op:
@@ -72,7 +90,9 @@ def upgrade() -> None:
             sqlite_where=sa.text("importance <> 'normal'"),
             postgresql_where=sa.text("importance <> 'normal'"),
         )
-        batch_op.create_index(batch_op.f("ix_entry_stream_id_changed_at"), ["stream_id", "changed_at"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_entry_stream_id_changed_at"), ["stream_id", "changed_at"], unique=False
+        )
 
     with op.batch_alter_table("recipient", schema=None) as batch_op:
         batch_op.add_column(sa.Column("sick_since", sa.DateTime(timezone=True), nullable=True))
@@ -94,6 +114,12 @@ def upgrade() -> None:
 
     # ### end Alembic commands ###
     # What was owed before there were tallies counts, too.
-    counted = "INSERT INTO tally (alert_id, worker, lane, state, number) SELECT alert_id, 'before', lane, "
+    counted = (
+        "INSERT INTO tally (alert_id, worker, lane, state, number) SELECT alert_id, 'before',"
+        " lane, "
+    )
     op.execute(counted + "'queued', count(*) FROM delivery GROUP BY alert_id, lane")
-    op.execute(counted + "state, count(*) FROM delivery WHERE state NOT IN ('queued', 'claimed') GROUP BY alert_id, lane, state")
+    op.execute(
+        counted + "state, count(*) FROM delivery WHERE state NOT IN ('queued', 'claimed') GROUP BY"
+        " alert_id, lane, state"
+    )

@@ -1,4 +1,6 @@
-"""Audience: digests, consent, shared mailboxes, the last word of a story, what mails of a story say, daily sums."""
+"""Audience: digests, consent, shared mailboxes, the last word of a story, what mails of a story
+say, daily sums.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,13 +23,27 @@ def upgrade() -> None:
     )
     op.create_table(
         "subscription_except",
-        sa.Column("subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("stream_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.ForeignKeyConstraint(["stream_id"], ["stream.id"], name=op.f("fk_subscription_except_stream_id_stream"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(
-            ["subscription_id"], ["subscription.id"], name=op.f("fk_subscription_except_subscription_id_subscription"), ondelete="CASCADE"
+        sa.Column(
+            "subscription_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
         ),
-        sa.PrimaryKeyConstraint("subscription_id", "stream_id", name=op.f("pk_subscription_except")),
+        sa.Column(
+            "stream_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["stream_id"],
+            ["stream.id"],
+            name=op.f("fk_subscription_except_stream_id_stream"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscription.id"],
+            name=op.f("fk_subscription_except_subscription_id_subscription"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "subscription_id", "stream_id", name=op.f("pk_subscription_except")
+        ),
     )
     with op.batch_alter_table("entry", schema=None) as batch_op:
         batch_op.create_index(
@@ -61,10 +77,16 @@ def upgrade() -> None:
 
     with op.batch_alter_table("recipient", schema=None) as batch_op:
         batch_op.add_column(sa.Column("consent", sa.JSON(), nullable=True))
-        batch_op.add_column(sa.Column("shared", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(
+            sa.Column("shared", sa.Boolean(), server_default=sa.false(), nullable=False)
+        )
         batch_op.add_column(sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
-        batch_op.add_column(sa.Column("domain", sa.String(length=255), server_default=sa.text("''"), nullable=False))
-        batch_op.create_index(batch_op.f("ix_recipient_kind_state_id"), ["kind", "state", "id"], unique=False)
+        batch_op.add_column(
+            sa.Column("domain", sa.String(length=255), server_default=sa.text("''"), nullable=False)
+        )
+        batch_op.create_index(
+            batch_op.f("ix_recipient_kind_state_id"), ["kind", "state", "id"], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_recipient_domain_id"), ["domain", "id"], unique=False)
 
     with op.batch_alter_table("stream", schema=None) as batch_op:
@@ -73,15 +95,25 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("mail_footer", sa.String(length=1000), nullable=True))
 
     with op.batch_alter_table("subscription", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("news", sa.Boolean(), server_default=sa.true(), nullable=False))
         batch_op.add_column(
-            sa.Column("at_once_from", sa.Enum("normal", "key", "breaking", name="importance", native_enum=False, length=16), nullable=True)
+            sa.Column("news", sa.Boolean(), server_default=sa.true(), nullable=False)
+        )
+        batch_op.add_column(
+            sa.Column(
+                "at_once_from",
+                sa.Enum(
+                    "normal", "key", "breaking", name="importance", native_enum=False, length=16
+                ),
+                nullable=True,
+            )
         )
         batch_op.add_column(sa.Column("every_minutes", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("digest_time", sa.Time(), nullable=True))
         batch_op.add_column(sa.Column("digest_day", sa.Integer(), nullable=True))
         batch_op.add_column(sa.Column("next_digest_at", sa.DateTime(timezone=True), nullable=True))
-        batch_op.add_column(sa.Column("digested_seq", sa.BigInteger(), server_default="0", nullable=False))
+        batch_op.add_column(
+            sa.Column("digested_seq", sa.BigInteger(), server_default="0", nullable=False)
+        )
         batch_op.create_index(
             batch_op.f("ix_subscription_next_digest_at"),
             ["next_digest_at"],
@@ -99,5 +131,9 @@ def upgrade() -> None:
         op.execute('ALTER TABLE recipient ALTER COLUMN address TYPE VARCHAR(320) COLLATE "C"')
     recipient = sa.table("recipient", sa.column("address"), sa.column("domain"), sa.column("kind"))
     address, func = recipient.c.address, sa.func
-    domain = func.substr(address, func.instr(address, "@") + 1) if embedded else func.split_part(address, "@", 2)
+    domain = (
+        func.substr(address, func.instr(address, "@") + 1)
+        if embedded
+        else func.split_part(address, "@", 2)
+    )
     op.execute(sa.update(recipient).where(recipient.c.kind == "mail").values(domain=domain))

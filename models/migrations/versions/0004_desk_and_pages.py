@@ -1,4 +1,6 @@
-"""The desk and the pages: pictures, pinned entries, remarks, former addresses, kept forms, links and sessions of accounts, the search."""
+"""The desk and the pages: pictures, pinned entries, remarks, former addresses, kept forms, links
+and sessions of accounts, the search.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,11 +19,18 @@ def upgrade() -> None:
     op.create_table(
         "kept_form",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("place", sa.String(length=100), nullable=False),
         sa.Column("fields", sa.JSON(), nullable=False),
         sa.Column("saved_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_kept_form_account_id_account"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["account_id"],
+            ["account.id"],
+            name=op.f("fk_kept_form_account_id_account"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_kept_form")),
         sa.UniqueConstraint("account_id", "place", name=op.f("uq_kept_form_account_id_place")),
     )
@@ -29,9 +38,13 @@ def upgrade() -> None:
         "picture",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column(
+            "account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True
+        ),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_picture_account_id_account")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["account.id"], name=op.f("fk_picture_account_id_account")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_picture")),
         sa.UniqueConstraint("sha256", name=op.f("uq_picture_sha256")),
     )
@@ -40,14 +53,21 @@ def upgrade() -> None:
 
     op.create_table(
         "picture_file",
-        sa.Column("picture_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "picture_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("media_type", sa.String(length=40), nullable=False),
         sa.Column("width", sa.Integer(), nullable=False),
         sa.Column("height", sa.Integer(), nullable=False),
         sa.Column("length", sa.Integer(), nullable=False),
         sa.Column("data", sa.LargeBinary(), nullable=False),
-        sa.ForeignKeyConstraint(["picture_id"], ["picture.id"], name=op.f("fk_picture_file_picture_id_picture"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["picture_id"],
+            ["picture.id"],
+            name=op.f("fk_picture_file_picture_id_picture"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("picture_id", "sha256", name=op.f("pk_picture_file")),
     )
     with op.batch_alter_table("picture_file", schema=None) as batch_op:
@@ -56,8 +76,15 @@ def upgrade() -> None:
     op.create_table(
         "stream_slug",
         sa.Column("slug", sa.String(length=80), nullable=False),
-        sa.Column("stream_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.ForeignKeyConstraint(["stream_id"], ["stream.id"], name=op.f("fk_stream_slug_stream_id_stream"), ondelete="CASCADE"),
+        sa.Column(
+            "stream_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
+        sa.ForeignKeyConstraint(
+            ["stream_id"],
+            ["stream.id"],
+            name=op.f("fk_stream_slug_stream_id_stream"),
+            ondelete="CASCADE",
+        ),
         sa.PrimaryKeyConstraint("slug", name=op.f("pk_stream_slug")),
     )
     with op.batch_alter_table("stream_slug", schema=None) as batch_op:
@@ -66,16 +93,27 @@ def upgrade() -> None:
     op.create_table(
         "entry_picture",
         sa.Column("entry_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("picture_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column(
+            "picture_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False
+        ),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("alt", sa.String(length=1000), nullable=False),
         sa.Column("credit", sa.String(length=200), nullable=False),
-        sa.ForeignKeyConstraint(["entry_id"], ["entry.id"], name=op.f("fk_entry_picture_entry_id_entry"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["picture_id"], ["picture.id"], name=op.f("fk_entry_picture_picture_id_picture")),
+        sa.ForeignKeyConstraint(
+            ["entry_id"],
+            ["entry.id"],
+            name=op.f("fk_entry_picture_entry_id_entry"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["picture_id"], ["picture.id"], name=op.f("fk_entry_picture_picture_id_picture")
+        ),
         sa.PrimaryKeyConstraint("entry_id", "picture_id", name=op.f("pk_entry_picture")),
     )
     with op.batch_alter_table("entry_picture", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_entry_picture_picture_id"), ["picture_id"], unique=False)
+        batch_op.create_index(
+            batch_op.f("ix_entry_picture_picture_id"), ["picture_id"], unique=False
+        )
 
     with op.batch_alter_table("account", schema=None) as batch_op:
         batch_op.add_column(sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True))
@@ -86,7 +124,11 @@ def upgrade() -> None:
     with op.batch_alter_table("entry", schema=None) as batch_op:
         batch_op.add_column(sa.Column("pinned_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("submitted_by", sa.BigInteger(), nullable=True))
-        batch_op.add_column(sa.Column("remark", sa.String(length=1000), server_default=sa.text("''"), nullable=False))
+        batch_op.add_column(
+            sa.Column(
+                "remark", sa.String(length=1000), server_default=sa.text("''"), nullable=False
+            )
+        )
         batch_op.create_index(
             "ix_entry_pinned",
             ["stream_id"],
@@ -99,7 +141,9 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column(
                 "kind",
-                sa.Enum("login", "invitation", "reset", name="linkkind", native_enum=False, length=16),
+                sa.Enum(
+                    "login", "invitation", "reset", name="linkkind", native_enum=False, length=16
+                ),
                 server_default="login",
                 nullable=False,
             )
@@ -107,14 +151,27 @@ def upgrade() -> None:
 
     with op.batch_alter_table("login_session", schema=None) as batch_op:
         batch_op.add_column(sa.Column("seen_at", sa.DateTime(timezone=True), nullable=True))
-        batch_op.add_column(sa.Column("browser", sa.String(length=200), server_default=sa.text("''"), nullable=False))
+        batch_op.add_column(
+            sa.Column(
+                "browser", sa.String(length=200), server_default=sa.text("''"), nullable=False
+            )
+        )
 
     with op.batch_alter_table("stream", schema=None) as batch_op:
         batch_op.add_column(sa.Column("picture_id", sa.BigInteger(), nullable=True))
-        batch_op.add_column(sa.Column("picture_alt", sa.String(length=1000), server_default=sa.text("''"), nullable=False))
+        batch_op.add_column(
+            sa.Column(
+                "picture_alt", sa.String(length=1000), server_default=sa.text("''"), nullable=False
+            )
+        )
         batch_op.add_column(sa.Column("color", sa.String(length=7), nullable=True))
-        batch_op.add_column(sa.Column("published", sa.Integer(), server_default=sa.text("0"), nullable=False))
-    op.execute("UPDATE stream SET published = (SELECT count(*) FROM entry WHERE entry.stream_id = stream.id AND entry.state = 'published')")
+        batch_op.add_column(
+            sa.Column("published", sa.Integer(), server_default=sa.text("0"), nullable=False)
+        )
+    op.execute(
+        "UPDATE stream SET published = (SELECT count(*) FROM entry WHERE entry.stream_id ="
+        " stream.id AND entry.state = 'published')"
+    )
 
     # ### end Alembic commands ###
     _make_search(op.get_bind())
@@ -123,8 +180,12 @@ def upgrade() -> None:
 def _make_search(connection: sa.Connection) -> None:
     """The table of the search, which is no model, filled with the entries that there are."""
     if connection.dialect.name == "sqlite":
-        # Words come folded, as letters and digits alone: the plainest tokenizer takes them as they are.
-        op.execute("CREATE VIRTUAL TABLE entry_search USING fts5(words, tokenize='ascii', prefix='2 3', columnsize=0)")
+        # Words come folded, as letters and digits alone: the plainest tokenizer takes them as they
+        # are.
+        op.execute(
+            "CREATE VIRTUAL TABLE entry_search USING fts5(words, tokenize='ascii', prefix='2 3',"
+            " columnsize=0)"
+        )
     else:
         key = "bigint PRIMARY KEY REFERENCES entry (id) ON DELETE CASCADE"
         op.execute(f"CREATE TABLE entry_search (entry_id {key}, words tsvector NOT NULL)")

@@ -1,4 +1,6 @@
-"""Ids of deleted recipients and subscriptions are given to nobody again on SQLite: an earlier migration had dropped that."""
+"""Ids of deleted recipients and subscriptions are given to nobody again on SQLite: an earlier
+migration had dropped that.
+"""
 
 from alembic import op
 

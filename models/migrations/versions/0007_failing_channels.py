@@ -11,5 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    op.add_column("recipient", sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "recipient", sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True)
+    )
     op.execute("UPDATE recipient SET failing_since = sick_since WHERE sick_since IS NOT NULL")

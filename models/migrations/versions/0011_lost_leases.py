@@ -11,4 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    op.add_column("delivery", sa.Column("lost_leases", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column(
+        "delivery",
+        sa.Column("lost_leases", sa.Integer(), server_default=sa.text("0"), nullable=False),
+    )

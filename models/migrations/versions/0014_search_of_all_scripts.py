@@ -1,4 +1,6 @@
-"""The search finds letters such as ł and ø by their plain ones, scripts without spaces, and the numbers of lists."""
+"""The search finds letters such as ł and ø by their plain ones, scripts without spaces, and the
+numbers of lists.
+"""
 
 from alembic import op
 

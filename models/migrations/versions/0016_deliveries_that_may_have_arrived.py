@@ -11,6 +11,8 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    op.add_column("delivery", sa.Column("may_have_arrived_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "delivery", sa.Column("may_have_arrived_at", sa.DateTime(timezone=True), nullable=True)
+    )
     # An unknown delivery may be sent again by an editor; that it may have arrived stays true.
     op.execute("UPDATE delivery SET may_have_arrived_at = settled_at WHERE state = 'unknown'")

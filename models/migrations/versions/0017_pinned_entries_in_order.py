@@ -13,4 +13,10 @@ def upgrade() -> None:
     """Apply."""
     pinned = sa.text("pinned_at IS NOT NULL")
     op.drop_index("ix_entry_pinned", table_name="entry")
-    op.create_index("ix_entry_pinned", "entry", ["stream_id", "pinned_at"], sqlite_where=pinned, postgresql_where=pinned)
+    op.create_index(
+        "ix_entry_pinned",
+        "entry",
+        ["stream_id", "pinned_at"],
+        sqlite_where=pinned,
+        postgresql_where=pinned,
+    )
