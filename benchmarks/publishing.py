@@ -21,12 +21,12 @@ from benchmarks.process import core, free_port, output, started
 from benchmarks.site import STREAM, Site, site
 from benchmarks.table import Row
 from config.keys import Keys
-from feeds.cache.cached_response import Shelved
-from feeds.cache.changes import read_moves
+from feeds.cache.cached_response import CachedResponse
+from feeds.cache.changes import read_changes
 from feeds.cache.encodings import CODINGS
-from feeds.cache.feed_maker import FeedMaker
-from feeds.cache.response_cache import Shelf
-from feeds.document.feed_address import Scope, Topic
+from feeds.cache.feed_maker import FeedLoaderForCache
+from feeds.cache.response_cache import ResponseCache
+from feeds.document.feed_address import FeedTopic, Scope
 from feeds.document.feed_document import Format
 from feeds.document.load import FeedLoader
 from models import Entry, Revision, Stream
@@ -74,9 +74,9 @@ def rows() -> list[Row]:
         ]
 
 
-def _shelf(found: Site) -> Shelf:
-    maker, changes = FeedMaker(found.db, found.settings), partial(read_moves, found.db)
-    shelf = Shelf(maker, changes, most_bytes=64_000_000, threads=2, troubles=_Quiet())
+def _shelf(found: Site) -> ResponseCache:
+    maker, changes = FeedLoaderForCache(found.db, found.settings), partial(read_changes, found.db)
+    shelf = ResponseCache(maker, changes, most_bytes=64_000_000, threads=2, troubles=_Quiet())
     shelf.watcher = _Watched()
     return shelf
 
@@ -92,7 +92,7 @@ def _all_documents(found: Site) -> Row:
         [f"{folder}/{name}" for folder in ("", f"/streams/{STREAM}") for name in FILES],
     )
     loader = FeedLoader(found.db, found.settings)
-    document = loader.load(Topic(Scope.STREAM, STREAM))
+    document = loader.load(FeedTopic(Scope.STREAM, STREAM))
     ours, peer = _turns(
         lambda: _renew(shelf, paths),
         lambda: feedgen_alone(document),
@@ -163,15 +163,15 @@ def _long_page(found: Site) -> Row:
     )
 
 
-def _renew(shelf: Shelf, paths: list[str]) -> None:
+def _renew(shelf: ResponseCache, paths: list[str]) -> None:
     shelf.look()
     for path in paths:
         _kept(shelf, path)
 
 
-def _kept(shelf: Shelf, path: str) -> Shelved:
+def _kept(shelf: ResponseCache, path: str) -> CachedResponse:
     kept = shelf.ready(path) or shelf.find(path)
-    assert isinstance(kept, Shelved), f"{path}: {kept}"
+    assert isinstance(kept, CachedResponse), f"{path}: {kept}"
     return kept
 
 

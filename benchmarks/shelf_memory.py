@@ -12,7 +12,7 @@ import psutil
 
 from config.keys import Keys
 from config.settings import load_settings
-from feeds.cache.cached_response import Shelved
+from feeds.cache.cached_response import CachedResponse
 from feeds.document.feed_document import Format
 from models.db.database import open_database
 from web import create_app
@@ -32,7 +32,7 @@ def main(data_dir: str, streams: str) -> None:
     for number in range(int(streams)):
         for fmt in Format:
             kept = shelf.find(f"/streams/m{number}/{fmt.file_name}")
-            assert isinstance(kept, Shelved), kept
+            assert isinstance(kept, CachedResponse), kept
             shelf.copy(kept, "gzip")
     print(json.dumps([psutil.Process().memory_info().rss - before, len(shelf), shelf.bytes]))
 

@@ -20,7 +20,7 @@ from benchmarks.process import core, free_port, output, started
 from benchmarks.site import STREAM, Site, site
 from benchmarks.table import Row
 from config.keys import load_keys
-from models.recipients.audience import Target, add_channel
+from models.recipients.audience import ChannelTarget, add_channel
 from models.streams.streams import StreamText, add_stream
 from notifier.reports.delivery_report import alert_sums
 from notifier.transport.channel_sender import check_url
@@ -109,7 +109,7 @@ def _follow(found: Site, urls: list[str], stream: str) -> None:
             found.actor,
             keys,
             f"{stream} {number}",
-            Target(url, checked.service, checked.masked),
+            ChannelTarget(url, checked.service, checked.masked),
             stream=stream,
         )
 

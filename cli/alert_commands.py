@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.command_context import Door, confirm, count, json_option, open_door, show
+from cli.command_context import CommandContext, confirm, count, json_option, open_context, show
 from cli.lazy import LazyCommand, LazyGroup
 from cli.list_output import ListOptions, list_options, print_list, walk
 from models.alerts.alert_control import find_alert, resume_alert, retry_alert, stop_alert
@@ -38,7 +38,7 @@ _COLUMNS = ("id", "kind", "title", "owed", "sent", "failed", "unknown", "skipped
 @list_options(50)
 def list_alerts(options: ListOptions) -> None:
     """List alerts, newest first: how many are owed, sent, failed, unknown, skipped."""
-    db = open_door().db
+    db = open_context().db
 
     def read(last: dict[str, Any] | None, size: int) -> list[dict[str, Any]]:
         with db.read() as tx:
@@ -75,7 +75,7 @@ def _standing(one: dict[str, object]) -> str:
     )
 
 
-def _find(door: Door, name: str) -> int:
+def _find(door: CommandContext, name: str) -> int:
     with door.db.read() as tx:
         return find_alert(tx, name).id
 
@@ -89,7 +89,7 @@ def stop(name: str, as_json: bool) -> None:
 
     Example: storywire alert stop 42
     """
-    door = open_door()
+    door = open_context()
     found = stop_alert(door.db, door.actor, _find(door, name))
     show(
         {"id": found.id, "stopped_at": found.stopped_at},
@@ -103,7 +103,7 @@ def stop(name: str, as_json: bool) -> None:
 @json_option
 def resume_one(name: str, as_json: bool) -> None:
     """Go on with an alert that was stopped or held."""
-    door = open_door()
+    door = open_context()
     id_ = _find(door, name)
     again = resume_alert(door.db, door.actor, id_)
     show(
@@ -123,7 +123,7 @@ def resume_one(name: str, as_json: bool) -> None:
 @json_option
 def retry(name: str, unknown: bool, as_json: bool) -> None:
     """Send an alert to those who missed it: those for whom it failed."""
-    door = open_door()
+    door = open_context()
     id_ = _find(door, name)
     again = retry_alert(door.db, door.actor, id_, unknown=unknown)
     show(
@@ -137,7 +137,7 @@ def retry(name: str, unknown: bool, as_json: bool) -> None:
 @json_option
 def pause(as_json: bool) -> None:
     """Pause all sending on all nodes until `storywire resume`.  Posting goes on, and alerts wait."""
-    door = open_door()
+    door = open_context()
     pause_sending(door.db, door.actor)
     show(
         {"paused": True},
@@ -157,7 +157,7 @@ def resume(yes: bool, as_json: bool) -> None:
     waited, and for single alerts that would come more than 6 hours late. Those that nobody wants
     any more can be stopped first: `storywire alert stop`.
     """
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         reasons, found = why_waiting(tx), waiting(tx)
     said = _said(found)

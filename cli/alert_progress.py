@@ -10,11 +10,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from cli.command_context import Door, json_option, open_door, show, table
+from cli.command_context import CommandContext, json_option, open_context, show, table
 from models.alerts.alert_control import find_alert
 from notifier.reports.alert_overview import Overview, is_done, overview
 from notifier.reports.delivery_report import alert_sums
-from notifier.reports.estimate import Estimate, Look, estimate
+from notifier.reports.estimate import Estimate, ProgressSample, estimate
 
 EVERY = 0.5  # seconds between two looks
 LOOKS = 60
@@ -31,7 +31,7 @@ def show_alert(name: str, follow: bool, as_json: bool) -> None:
 
     Example: storywire alert show 42 --follow
     """
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         alert_id = find_alert(tx, name).id
     if follow:
@@ -41,14 +41,14 @@ def show_alert(name: str, follow: bool, as_json: bool) -> None:
     show(_value(found), _text(found), as_json=as_json)
 
 
-def _follow(door: Door, alert_id: int) -> None:
+def _follow(door: CommandContext, alert_id: int) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[said]}"),
     )
-    looks: deque[Look] = deque(maxlen=LOOKS)
+    looks: deque[ProgressSample] = deque(maxlen=LOOKS)
     with Progress(
         *columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True
     ) as progress:
@@ -57,7 +57,7 @@ def _follow(door: Door, alert_id: int) -> None:
             with door.db.read() as tx:
                 (sums,) = alert_sums(tx, 1, alert_id=alert_id)
             ended = sums["owed"] - sums["queued"]
-            looks.append(Look(time.monotonic(), ended))
+            looks.append(ProgressSample(time.monotonic(), ended))
             judged = estimate(looks, sums["owed"] if sums["expanded"] else None)
             progress.update(
                 task,

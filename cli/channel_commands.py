@@ -2,11 +2,11 @@
 
 import click
 
-from cli.command_context import json_option, open_door, read_text, show
+from cli.command_context import json_option, open_context, read_text, show
 from cli.list_output import ListOptions, list_options
 from cli.recipient_commands import recipient_json, remove, show_recipients
 from models import RecipientKind
-from models.recipients.audience import Target, add_channel, signing_secret
+from models.recipients.audience import ChannelTarget, add_channel, signing_secret
 from notifier.transport.channel_sender import check_url
 
 
@@ -45,13 +45,13 @@ def add_one(
 
     Example: echo "$HOOK" | storywire channel add newsroom --url -
     """
-    door = open_door()
+    door = open_context()
     url = read_text("-").strip() if url == "-" else url
     try:
         checked = check_url(url, door.settings.allow_private_hosts)
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
-    target = Target(url, checked.service, checked.masked)
+    target = ChannelTarget(url, checked.service, checked.masked)
     language = language or door.settings.site_language
     found = add_channel(
         door.db, door.actor, door.keys, name, target, stream=stream, tags=tags, language=language

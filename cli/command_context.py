@@ -18,7 +18,7 @@ import click
 from config.keys import Keys, load_keys
 from config.settings import BadSettings, Settings, load_settings
 from models.accounts.accounts import command_line_account
-from models.db.approval_rules import Gates
+from models.db.approval_rules import ApprovalRules
 from models.db.database import Database, open_database
 from models.db.schema_version import known_revisions, pending_migrations
 from models.db.site import is_founded
@@ -33,7 +33,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
-class Door:
+class CommandContext:
     """A site as commands reach it; made for one command."""
 
     settings: Settings
@@ -51,7 +51,9 @@ class Door:
                 f"There is no site in {self.settings.data_dir.absolute()} yet. Run `storywire init`"
                 " first, or set STORYWIRE_DATA_DIR."
             )
-        db = open_database(self.settings.resolved_database_url, gates=Gates.of(self.settings))
+        db = open_database(
+            self.settings.resolved_database_url, gates=ApprovalRules.of(self.settings)
+        )
         click.get_current_context().call_on_close(db.engine.dispose)
         if pending := pending_migrations(db):
             if pending == known_revisions():
@@ -72,9 +74,9 @@ class Door:
         return f"{self.settings.base_url}{path}"
 
 
-def open_door() -> Door:
+def open_context() -> CommandContext:
     """The site that environment and storywire.toml name."""
-    return Door(load_settings())
+    return CommandContext(load_settings())
 
 
 def json_option(command: F) -> F:

@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.orm import Session
 
-from cli.command_context import json_option, open_door, show
+from cli.command_context import json_option, open_context, show
 from cli.feed_visit import MOST_ARCHIVES, Report, Visit
 from feeds.cache.feed_check import Level, Seen
-from feeds.document.feed_address import Flavour, Scope, Topic
+from feeds.document.feed_address import FeedTopic, Flavour, Scope
 from feeds.document.feed_document import Format
 from models import EntryState
 from models.streams.entries import list_entries
@@ -43,7 +43,7 @@ def feeds(stream: str | None, url: str | None, everything: bool, as_json: bool) 
     and a person. What was seen is kept in DATA_DIR, so that the next run notices ids and dates that
     changed.
     """
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         topics = list(_topics(tx, stream))
     memory = door.settings.data_dir / "feeds-seen.json"
@@ -72,21 +72,21 @@ def feeds(stream: str | None, url: str | None, everything: bool, as_json: bool) 
         raise click.exceptions.Exit(1)
 
 
-def _topics(tx: Session, stream: str | None) -> Iterator[Topic]:
+def _topics(tx: Session, stream: str | None) -> Iterator[FeedTopic]:
     """That stream's, or the site's and one of each other kind beside all streams."""
     if stream:
-        yield Topic(Scope.STREAM, get_stream(tx, stream, public=True).slug)
+        yield FeedTopic(Scope.STREAM, get_stream(tx, stream, public=True).slug)
         return
-    yield Topic()
-    yield from (Topic(Scope.STREAM, found.slug) for found in list_streams(tx, public=True))
+    yield FeedTopic()
+    yield from (FeedTopic(Scope.STREAM, found.slug) for found in list_streams(tx, public=True))
     newest = [
         entry
         for entry in list_entries(tx, EntryState.PUBLISHED, whole=True)
         if entry.stream.is_public
     ]
-    yield from [Topic(Scope.TAG, tag.slug) for entry in newest for tag in entry.tags][:1]
+    yield from [FeedTopic(Scope.TAG, tag.slug) for entry in newest for tag in entry.tags][:1]
     yield from [
-        Topic(Scope.CONTRIBUTOR, credit.contributor.slug)
+        FeedTopic(Scope.CONTRIBUTOR, credit.contributor.slug)
         for entry in newest
         for credit in entry.credits
     ][:1]

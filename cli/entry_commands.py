@@ -8,11 +8,11 @@ from typing import Any
 import click
 
 from cli.command_context import (
-    Door,
+    CommandContext,
     F,
     confirm,
     json_option,
-    open_door,
+    open_context,
     read_picture,
     read_text,
     show,
@@ -90,7 +90,7 @@ def _text_options(command: F) -> F:
     return command
 
 
-def _edited(door: Door, text: EntryText, given: dict[str, Any]) -> EntryText:
+def _edited(door: CommandContext, text: EntryText, given: dict[str, Any]) -> EntryText:
     """``text`` with what was given in its place; pictures take the place of all that were there."""
     files, alts, credits_ = (given.pop(name) for name in ("files", "alts", "credits_"))
     if len(alts) != len(files) or len(credits_) not in {0, len(files)}:
@@ -108,7 +108,7 @@ def _edited(door: Door, text: EntryText, given: dict[str, Any]) -> EntryText:
     return replace(text, **changes)
 
 
-def _entry(door: Door, found: Entry) -> dict[str, object]:
+def _entry(door: CommandContext, found: Entry) -> dict[str, object]:
     return {
         "uid": found.uid,
         "stream": found.stream.slug,
@@ -160,7 +160,7 @@ def add(
     Example: storywire entry add tarrow-rises --title "Trams turn back" --by "Tomas Reev" --tag
     trams
     """
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         stream = get_stream(tx, slug)
     moment = parse_time("at", at, stream.timezone) if at else None
@@ -186,7 +186,7 @@ def add(
 @json_option
 def edit(uid: str, kind: str, note: str, as_json: bool, **given: Any) -> None:
     """Change an entry: only what is given, and nobody is alerted unless --kind says so."""
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
     text = _edited(door, EntryText.of(now), given)
@@ -203,7 +203,7 @@ def edit(uid: str, kind: str, note: str, as_json: bool, **given: Any) -> None:
 @json_option
 def publish(uid: str, no_alert: bool, as_json: bool) -> None:
     """Publish a draft, a submitted or a scheduled entry now."""
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
     post_draft(
@@ -222,7 +222,7 @@ def publish(uid: str, no_alert: bool, as_json: bool) -> None:
 @json_option
 def approve_(uid: str, as_json: bool) -> None:
     """Let a submitted entry out as its author asked: at its time, or now."""
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
     approve(door.db, door.actor, uid, now.version)
@@ -235,7 +235,7 @@ def approve_(uid: str, as_json: bool) -> None:
 @json_option
 def return_(uid: str, remark: str, as_json: bool) -> None:
     """Return a submitted entry to its author, as a draft."""
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
     return_entry(door.db, door.actor, uid, now.version, remark)
@@ -247,7 +247,7 @@ def return_(uid: str, remark: str, as_json: bool) -> None:
 @json_option
 def pin_(uid: str, as_json: bool) -> None:
     """Let an entry stand on top of its story's page; three of a story at most."""
-    door = open_door()
+    door = open_context()
     pin(door.db, door.actor, uid)
     _say(door, uid, as_json)
 
@@ -257,7 +257,7 @@ def pin_(uid: str, as_json: bool) -> None:
 @json_option
 def unpin_(uid: str, as_json: bool) -> None:
     """Unpin an entry."""
-    door = open_door()
+    door = open_context()
     unpin(door.db, door.actor, uid)
     _say(door, uid, as_json)
 
@@ -271,7 +271,7 @@ def retract_(uid: str, note: str, yes: bool, as_json: bool) -> None:
     """Take a published entry off every page, and tell those who were alerted of it. Asks first on a
     terminal.
     """
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
     # Scripts retract without --yes, and what is retracted can be restored.
@@ -288,7 +288,7 @@ def retract_(uid: str, note: str, yes: bool, as_json: bool) -> None:
 @json_option
 def restore_(uid: str, as_json: bool) -> None:
     """Bring a retracted entry back.  Nobody is alerted."""
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         now = get_entry(tx, uid)
     restore(door.db, door.actor, uid, now.version, Change(RevisionKind.RESTORE))
@@ -306,7 +306,7 @@ def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
     have: purge them, too.
     """
     confirm(f"Delete all pictures of entry {uid} for good?", yes=yes)
-    door = open_door()
+    door = open_context()
     deleted = purge_pictures(door.db, door.actor, uid)
     show({"deleted": deleted}, f"Pictures deleted: {len(deleted)}.", as_json=as_json)
 
@@ -323,7 +323,7 @@ def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
 @list_options(50)
 def list_(slug: str | None, states: tuple[str, ...], options: ListOptions) -> None:
     """List entries, of the story SLUG or of all, those last changed first."""
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         stream_id = get_stream(tx, slug).id if slug else None
         ids = entry_ids(tx, *map(EntryState, states), stream_id=stream_id)
@@ -333,7 +333,7 @@ def list_(slug: str | None, states: tuple[str, ...], options: ListOptions) -> No
     )
 
 
-def _entries(door: Door, ids: Sequence[int], page: int) -> Iterator[Entry]:
+def _entries(door: CommandContext, ids: Sequence[int], page: int) -> Iterator[Entry]:
     for first in range(0, len(ids), page):
         with door.db.read() as tx:
             found = entries_by_id(tx, ids[first : first + page])
@@ -358,7 +358,7 @@ def show_(uid: str, as_json: bool) -> None:
 
     Example: storywire entry show kz7w2mq
     """
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         found = get_entry(tx, uid)
         history = revisions(tx, found)
@@ -392,7 +392,7 @@ def show_(uid: str, as_json: bool) -> None:
     show(value, "\n\n".join(part for part in parts if part), as_json=as_json)
 
 
-def _picture(door: Door, shown: EntryPicture) -> dict[str, object]:
+def _picture(door: CommandContext, shown: EntryPicture) -> dict[str, object]:
     return {"url": door.page(shown.picture.largest.path), "alt": shown.alt, "credit": shown.credit}
 
 
@@ -401,7 +401,7 @@ def _revision(revision: Revision) -> dict[str, object]:
     return {name: getattr(revision, name) for name in names}
 
 
-def _say(door: Door, uid: str, as_json: bool) -> None:
+def _say(door: CommandContext, uid: str, as_json: bool) -> None:
     with door.db.read() as tx:
         found = get_entry(tx, uid)
     show(_entry(door, found), f"{found.uid} is {found.state.value}.", as_json=as_json)

@@ -18,7 +18,7 @@ from feeds.cache.feed_check import (
     check_seen,
     check_waits,
 )
-from feeds.document.feed_address import Topic
+from feeds.document.feed_address import FeedTopic
 from feeds.document.feed_document import Format
 from feeds.formats.parse_feed import ReadFeed, Unreadable, read_feed
 
@@ -59,7 +59,7 @@ class Visit:
         self._before, self.seen = seen, Seen()
         self._pages: dict[str, int] = {}  # status by address: feeds have most permalinks in common
 
-    def look_at(self, topic: Topic, fmt: Format) -> Report:
+    def look_at(self, topic: FeedTopic, fmt: Format) -> Report:
         """All rules on one feed; once more where it changed meanwhile."""
         address = self.base_url + topic.folder + fmt.file_name
         for _ in range(3):

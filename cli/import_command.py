@@ -18,7 +18,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from cli.command_context import json_option, open_door, show
+from cli.command_context import json_option, open_context, show
 from models.db.database import open_database
 from models.membership.importing import Outcome, Remark, Row, import_subscribers
 from models.recipients.list_columns import Columns, as_cell
@@ -74,7 +74,7 @@ def import_list(
             "Add --confirmed if the owners of the addresses have agreed; nobody is subscribed"
             " without."
         )
-    door = open_door()
+    door = open_context()
     actor = door.actor
     # What a power loss takes of an import comes back when it is run again, so no row waits for the
     # disk.

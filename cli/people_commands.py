@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import click
 
-from cli.command_context import Door, json_option, open_door, show, table
+from cli.command_context import CommandContext, json_option, open_context, show, table
 from cli.password_input import password_stdin_option, read_password
 from models import Account, Contributor, Role
 from models.accounts.accounts import add_account, list_accounts, make_login_link, set_password
@@ -56,7 +56,7 @@ def add(
 
     Example: storywire account add mara@example.org --name "Mara Eskelund" --role editor --password
     """
-    door = open_door()
+    door = open_context()
     password = read_password(from_stdin=password_stdin) if ask or password_stdin else None
     found = add_account(door.db, door.actor, email, name or email, Role(role), password=password)
     show(_account(found), f"{found.email} may log in as {found.role.value}.", as_json=as_json)
@@ -79,7 +79,7 @@ def invite_(email: str, name: str | None, role: str, as_json: bool) -> None:
 
     Who has not chosen one yet gets a new link, and the earlier one ends.
     """
-    door = open_door()
+    door = open_context()
     invited = invite(door.db, door.keys, door.actor, email, name or email, Role(role))
     mailed = invited.mailed and bool(door.settings.mail_url.get_secret_value())
     link = "" if mailed else door.page(f"/login/password/{invited.token}")
@@ -91,7 +91,7 @@ def invite_(email: str, name: str | None, role: str, as_json: bool) -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List all accounts."""
-    found = list_accounts(open_door().db)
+    found = list_accounts(open_context().db)
     rows = [
         (one.email, one.role, one.name, "ended" if one.ended_at else one.seen_at or "never seen")
         for one in found
@@ -112,7 +112,7 @@ def password(email: str, password_stdin: bool, as_json: bool) -> None:
 
     Example: pass show storywire/mara | storywire account password mara@example.org --password-stdin
     """
-    door = open_door()
+    door = open_context()
     found = set_password(door.db, door.actor, email, read_password(from_stdin=password_stdin))
     show(_account(found), f"{found.email} has a new password.", as_json=as_json)
 
@@ -122,7 +122,7 @@ def password(email: str, password_stdin: bool, as_json: bool) -> None:
 @json_option
 def login_link(email: str, as_json: bool) -> None:
     """Print a link that logs EMAIL in once within 15 minutes."""
-    door = open_door()
+    door = open_context()
     link = door.page(f"/login/{make_login_link(door.db, door.actor, email)}")
     show({"url": link}, link, as_json=as_json)
 
@@ -132,7 +132,7 @@ def login_link(email: str, as_json: bool) -> None:
 @json_option
 def reset_link(email: str, as_json: bool) -> None:
     """Print a link by which EMAIL chooses a new password within 30 minutes."""
-    door = open_door()
+    door = open_context()
     link = door.page(
         f"/login/password/{make_login_link(door.db, door.actor, email, LinkKind.RESET)}"
     )
@@ -145,7 +145,7 @@ def reset_link(email: str, as_json: bool) -> None:
 @json_option
 def role_(email: str, role: str, as_json: bool) -> None:
     """Let EMAIL do what ROLE may: author writes, editor publishes, admin all."""
-    door = open_door()
+    door = open_context()
     found = change_role(door.db, door.actor, find_account(door.db, email).id, Role(role))
     show(_account(found), f"{found.email} is {found.role.value} now.", as_json=as_json)
 
@@ -155,7 +155,7 @@ def role_(email: str, role: str, as_json: bool) -> None:
 @json_option
 def end(email: str, as_json: bool) -> None:
     """Log EMAIL out everywhere and let it in no more; what it wrote stays."""
-    door = open_door()
+    door = open_context()
     found = end_account(door.db, door.actor, find_account(door.db, email).id)
     show(_account(found), f"{found.email} may log in no more.", as_json=as_json)
 
@@ -165,7 +165,7 @@ def end(email: str, as_json: bool) -> None:
 @json_option
 def reopen(email: str, as_json: bool) -> None:
     """Let EMAIL log in again."""
-    door = open_door()
+    door = open_context()
     found = reopen_account(door.db, door.actor, find_account(door.db, email).id)
     show(_account(found), f"{found.email} may log in again as {found.role.value}.", as_json=as_json)
 
@@ -179,7 +179,7 @@ def _contributor(found: Contributor) -> dict[str, object]:
     return {"slug": found.slug, "name": found.name, "url": found.url}
 
 
-def contributor_json(door: Door, found: Contributor) -> dict[str, object]:
+def contributor_json(door: CommandContext, found: Contributor) -> dict[str, object]:
     """A contributor as entries and stories show them: with their page here and their own."""
     return {
         "name": found.name,
@@ -195,7 +195,7 @@ def contributor_json(door: Door, found: Contributor) -> dict[str, object]:
 @json_option
 def add_one(name: str, url: str, as_json: bool) -> None:
     """Add NAME, or find it; bylines make unknown names by themselves."""
-    door = open_door()
+    door = open_context()
     found = add_contributor(door.db, door.actor, name, url=url)
     show(_contributor(found), found.slug, as_json=as_json)
 
@@ -204,7 +204,7 @@ def add_one(name: str, url: str, as_json: bool) -> None:
 @json_option
 def list_all(as_json: bool) -> None:
     """List all contributors."""
-    found = list_contributors(open_door().db)
+    found = list_contributors(open_context().db)
     rows = [(one.slug, one.name, one.url) for one in found]
     show(
         [_contributor(one) for one in found],

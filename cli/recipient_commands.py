@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cli.command_context import open_door, show
+from cli.command_context import open_context, show
 from cli.list_output import ListOptions, print_list, walk
 from models import Recipient, RecipientKind
 from models.recipients.audience import list_recipients, remove_recipient
@@ -33,7 +33,7 @@ def recipient_json(found: Recipient) -> dict[str, object]:
 
 def show_recipients(kind: RecipientKind, options: ListOptions, empty: str, after: int = 0) -> None:
     """Print recipients of a kind, those after the id ``after``."""
-    db = open_door().db
+    db = open_context().db
 
     def read(last: Recipient | None, size: int) -> Sequence[Recipient]:
         with db.read() as tx:
@@ -49,6 +49,6 @@ def _cells(found: Recipient) -> tuple[object, ...]:
 
 def remove(kind: RecipientKind, address: str, as_json: bool) -> None:
     """End a recipient, and say so."""
-    door = open_door()
+    door = open_context()
     found = remove_recipient(door.db, door.actor, kind, address, "removed")
     show(recipient_json(found), f"{found.address} gets no more alerts.", as_json=as_json)

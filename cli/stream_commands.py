@@ -7,11 +7,11 @@ from typing import Any
 import click
 
 from cli.command_context import (
-    Door,
+    CommandContext,
     F,
     confirm,
     json_option,
-    open_door,
+    open_context,
     read_picture,
     read_text,
     show,
@@ -36,7 +36,7 @@ def stream() -> None:
     """Running stories."""
 
 
-def _stream(door: Door, found: Stream) -> dict[str, object]:
+def _stream(door: CommandContext, found: Stream) -> dict[str, object]:
     return {
         "slug": found.slug,
         "title": found.title,
@@ -110,7 +110,7 @@ def _text_options(command: F) -> F:
     return command
 
 
-def _edited(door: Door, text: StreamText, given: Mapping[str, Any]) -> StreamText:
+def _edited(door: CommandContext, text: StreamText, given: Mapping[str, Any]) -> StreamText:
     """``text`` with what the options say."""
     values = {name: value for name, value in given.items() if value not in (None, ())}
     if "overview_file" in values:
@@ -135,7 +135,7 @@ def add(slug: str, as_json: bool, **given: Any) -> None:
 
     Example: storywire stream add tarrow-rises --title "The Tarrow rises" --contributor "Jory Pell"
     """
-    door = open_door()
+    door = open_context()
     text = _edited(door, StreamText("", timezone=door.settings.site_timezone), given)
     found = add_stream(door.db, door.actor, slug, text)
     show(_stream(door, found), door.page(f"/streams/{found.slug}"), as_json=as_json)
@@ -157,7 +157,7 @@ def edit(slug: str, move_to: str | None, as_json: bool, **given: Any) -> None:
 
     Example: storywire stream edit tarrow-rises --feed-text summary
     """
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         text = StreamText.of(get_stream(tx, slug))
     found = edit_stream(
@@ -175,7 +175,7 @@ def edit(slug: str, move_to: str | None, as_json: bool, **given: Any) -> None:
 @json_option
 def list_(as_json: bool) -> None:
     """List all stories, the one with the latest entry first."""
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         found = list_streams(tx)
     rows = [(one.slug, one.state, one.last_entry_at, one.title) for one in found]
@@ -194,7 +194,7 @@ def show_(slug: str, as_json: bool) -> None:
 
     Example: storywire stream show tarrow-rises
     """
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
         found = get_stream(tx, slug)
     people = found.contributors
@@ -227,7 +227,7 @@ def show_(slug: str, as_json: bool) -> None:
 @json_option
 def state(slug: str, state: str, yes: bool, as_json: bool) -> None:
     """Hide, open (live), end or delete the story SLUG.  Asks before it deletes."""
-    door = open_door()
+    door = open_context()
     if StreamState(state) is StreamState.DELETED:
         with door.db.read() as tx:
             title = get_stream(tx, slug).title

@@ -2,7 +2,7 @@
 
 import click
 
-from cli.command_context import json_option, open_door, show
+from cli.command_context import json_option, open_context, show
 from cli.import_command import import_list
 from cli.list_output import ListOptions, list_options
 from cli.recipient_commands import recipient_json, remove, show_recipients
@@ -35,7 +35,7 @@ def add_two(
         raise click.UsageError(
             "Add --confirmed if the owner of the address has agreed; nobody is subscribed without."
         )
-    door = open_door()
+    door = open_context()
     found = add_subscriber(
         door.db, door.actor, email, stream=stream, language=language or door.settings.site_language
     )

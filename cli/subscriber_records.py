@@ -11,11 +11,11 @@ from typing import Any, TextIO
 
 import click
 
-from cli.command_context import confirm, json_option, open_door, show, table, yes_option
+from cli.command_context import confirm, json_option, open_context, show, table, yes_option
 from models import Recipient, RecipientKind, RecipientState
 from models.membership.suppression import erase_address, lift, suppress_address
-from models.recipients.audience import find, followed
-from models.recipients.subscriber_lists import Told, as_csv, export, told
+from models.recipients.audience import find_recipient, recipient_with_subscriptions
+from models.recipients.subscriber_lists import DeliveryRecord, as_csv, export, told
 from models.text.email_address import normal_address
 from models.text.errors import NotFound
 
@@ -32,11 +32,11 @@ from models.text.errors import NotFound
 @json_option
 def show_one(email: str, limit: int, as_json: bool) -> None:
     """Show what is known of EMAIL: what it follows, its consent, and what it was sent and when."""
-    with open_door().db.read() as tx:
-        found = find(tx, RecipientKind.MAIL, normal_address(email))
+    with open_context().db.read() as tx:
+        found = find_recipient(tx, RecipientKind.MAIL, normal_address(email))
         if found is None:
             raise NotFound("subscriber", email)
-        _, follows = followed(tx, found.uid)
+        _, follows = recipient_with_subscriptions(tx, found.uid)
         sent = told(tx, found.id, limit=limit + 1)
     more, sent = len(sent) > limit, sent[:limit]
     value: dict[str, Any] = {
@@ -74,7 +74,7 @@ def suppress(email: str, reason: str, as_json: bool) -> None:
 
     Example: storywire subscriber suppress ann@example.org --reason "asked by telephone"
     """
-    door = open_door()
+    door = open_context()
     found = suppress_address(door.db, door.actor, email, reason)
     show(_subscriber(found), f"{found.address} is never mailed again.", as_json=as_json)
 
@@ -84,9 +84,9 @@ def suppress(email: str, reason: str, as_json: bool) -> None:
 @json_option
 def unsuppress(email: str, as_json: bool) -> None:
     """Let EMAIL be mailed again; it is told what it had confirmed, else nothing."""
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
-        known = find(tx, RecipientKind.MAIL, normal_address(email))
+        known = find_recipient(tx, RecipientKind.MAIL, normal_address(email))
     if known is None:
         raise NotFound("subscriber", email)
     found = lift(door.db, door.actor, known.uid)
@@ -105,9 +105,9 @@ def erase(email: str, yes: bool, as_json: bool) -> None:
     """Forget EMAIL: only numbers of what was sent are left, and of a suppressed address a hash, so
     that it stays so.
     """
-    door = open_door()
+    door = open_context()
     with door.db.read() as tx:
-        known = find(tx, RecipientKind.MAIL, normal_address(email))
+        known = find_recipient(tx, RecipientKind.MAIL, normal_address(email))
     if known is not None:
         confirm(f"Forget {known.address} for good?", yes=yes)
     erase_address(door.db, door.actor, email)
@@ -137,7 +137,7 @@ def export_list(
 
     Example: storywire subscriber export readers.csv --stream tarrow-rises
     """
-    door = open_door()
+    door = open_context()
     parts = as_csv(export(door.db, stream, states=[RecipientState(state) for state in states]))
     if file != "-" and Path(file).exists():
         confirm(f"Overwrite {file}?", yes=yes)
@@ -172,7 +172,7 @@ def _subscriber(found: Recipient) -> dict[str, object]:
     }
 
 
-def _told(one: Told) -> dict[str, object]:
+def _told(one: DeliveryRecord) -> dict[str, object]:
     names = (
         "uid",
         "title",
@@ -187,5 +187,5 @@ def _told(one: Told) -> dict[str, object]:
     return {"what": _what(one), **{name: getattr(one, name) for name in names}}
 
 
-def _what(one: Told) -> str:
+def _what(one: DeliveryRecord) -> str:
     return f"{one.revision.value}: {one.title}" if one.revision else one.notice or one.kind.value

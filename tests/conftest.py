@@ -34,7 +34,7 @@ from models import Account, Entry, Role, Stream
 from models.accounts import accounts
 from models.accounts.accounts import command_line_account
 from models.db import write_throttle
-from models.db.approval_rules import Gates
+from models.db.approval_rules import ApprovalRules
 from models.db.database import Database, open_database
 from models.db.migrate import migrate
 from models.db.site import found_site
@@ -347,7 +347,7 @@ class Newsroom:
 
     def agree(self, **gates: Any) -> None:
         """Have the rules of `models.db.approval_rules` hold from now on."""
-        self.db.configure(info={**self.db.kw["info"], "gates": Gates(**gates)})
+        self.db.configure(info={**self.db.kw["info"], "gates": ApprovalRules(**gates)})
 
     def entry(self, uid: str) -> Entry:
         with self.db.read() as tx:

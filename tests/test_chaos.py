@@ -29,7 +29,7 @@ from sqlalchemy.exc import DBAPIError
 from models import Delivery, DeliveryState, Recipient
 from models.publishing.publishing import Entry
 from models.publishing.revising import REVISING, Change, restore, retract, revise
-from models.recipients.audience import add_subscriber, leave
+from models.recipients.audience import add_subscriber, unsubscribe
 from models.tables.ledger import Alert, Fanout
 from models.tables.stories import EntryState, Revision, RevisionKind, RevisionState
 from models.tables.stories import Site as SiteRow
@@ -178,7 +178,7 @@ class Chaos:
         periods, began = self.periods[address], datetime.now(UTC)
         follows = bool(periods) and periods[-1][1] is None
         if guest is not None and follows and choose.random() < 0.5:
-            leave(room.db, guest, ALL)
+            unsubscribe(room.db, guest, ALL)
             periods[-1] = (periods[-1][0], datetime.now(UTC))
             self.done["left"] += 1
         elif not follows:

@@ -10,7 +10,7 @@ from flask import Flask
 from config.keys import Keys
 from config.settings import Settings
 from models.db.database import Database
-from web.context import Service
+from web.context import AppContext
 from web.desk import desk
 from web.desk.guard import csrf
 from web.error_pages import add_error_pages
@@ -18,7 +18,7 @@ from web.health import health
 from web.language import set_up_languages
 from web.login import login, set_up_login
 from web.metrics import metrics
-from web.middleware.cache_layer import MemoryLayer, ShelfLayer, make_shelf
+from web.middleware.cache_layer import CacheLayer, MemoryLayer, make_shelf
 from web.middleware.front import FrontLayer, always_sent
 from web.middleware.overload import OverloadLayer
 from web.middleware.proxies import ForwardedFor
@@ -49,7 +49,7 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
         ring()
         shelf.wake()
 
-    app.extensions["storywire"] = Service(settings, keys, db, ring_both, shelf)
+    app.extensions["storywire"] = AppContext(settings, keys, db, ring_both, shelf)
     app.secret_key = keys.derive("session")
     # The router's own redirects are made from the Host header, which anybody can write.
     app.url_map.strict_slashes = False
@@ -61,7 +61,7 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     # one more than there are would let anybody write the address that the throttles count
     if settings.proxies:
         app.wsgi_app = ForwardedFor(app.wsgi_app, settings.proxies)  # type: ignore[method-assign]
-    layer = app.extensions["shelf_layer"] = ShelfLayer(app.wsgi_app, shelf)
+    layer = app.extensions["shelf_layer"] = CacheLayer(app.wsgi_app, shelf)
     overload = app.extensions["overload"] = OverloadLayer(layer)
     front = FrontLayer(overload, always_sent(settings.base_url))
     measured = app.extensions["request_metrics"] = RequestMetrics(front)

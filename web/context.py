@@ -7,24 +7,24 @@ from flask import current_app
 
 from config.keys import Keys
 from config.settings import Settings
-from feeds.cache.response_cache import Shelf
+from feeds.cache.response_cache import ResponseCache
 from models.db.database import Database
 from web.recent_reads import Recent
 
 
 @dataclass(frozen=True)
-class Service:
+class AppContext:
     """The parts below the web; ``ring`` says that something may be due, and never blocks or fails."""
 
     settings: Settings
     keys: Keys
     db: Database
     ring: Callable[[], None]
-    shelf: Shelf
+    shelf: ResponseCache
     recent: Recent = field(default_factory=Recent)
 
 
-def service() -> Service:
+def service() -> AppContext:
     """The parts of the application that answers this request."""
-    found: Service = current_app.extensions["storywire"]
+    found: AppContext = current_app.extensions["storywire"]
     return found

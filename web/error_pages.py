@@ -60,7 +60,7 @@ _said = _OnceAMinute()
 Page = Callable[[ServiceError], ResponseReturnValue]
 
 
-def show_again(page: Page) -> None:
+def on_form_error(page: Page) -> None:
     """Answer an Invalid or Conflict of this request by that page, which gives the person back what
     was typed.
     """

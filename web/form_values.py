@@ -8,7 +8,7 @@ LINES = ("picture", "alt", "credit")
 """Fields that stand in a form once for each picture: together they are the lines of one text."""
 
 
-def once(sent: Mapping[str, str]) -> dict[str, str]:
+def first_values(sent: Mapping[str, str]) -> dict[str, str]:
     """The first value of each field, of `LINES` all of them; by that a form goes through a log-in,
     a question or a refusal.
     """

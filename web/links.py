@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from feeds.document.feed_address import Flavour, Scope, Topic
+from feeds.document.feed_address import FeedTopic, Flavour, Scope
 from feeds.document.feed_document import Format
 from web.context import service
 
@@ -25,7 +25,7 @@ def site_url(path: str) -> str:
 
 def contributor_url(slug: str) -> str:
     """The page of somebody credited."""
-    return page_url(Topic(Scope.CONTRIBUTOR, slug))
+    return page_url(FeedTopic(Scope.CONTRIBUTOR, slug))
 
 
 def stream_url(slug: str) -> str:
@@ -38,17 +38,17 @@ def entry_url(slug: str, uid: str) -> str:
     return f"{stream_url(slug)}/entries/{uid}"
 
 
-def page_url(topic: Topic) -> str:
+def page_url(topic: FeedTopic) -> str:
     """The page that a feed belongs to."""
     return site_url(topic.folder.rstrip("/") or "/")
 
 
-def feed_url(topic: Topic, fmt: Format) -> str:
+def feed_url(topic: FeedTopic, fmt: Format) -> str:
     """The one address of a feed."""
     return site_url(topic.folder + fmt.file_name)
 
 
-def feeds_of(topic: Topic, flavour: str = "") -> list[FeedLink]:
+def feeds_of(topic: FeedTopic, flavour: str = "") -> list[FeedLink]:
     """A flavour of that feed in all formats, Atom first."""
     flavoured = replace(topic, flavour=Flavour(flavour))
     return [

@@ -31,7 +31,7 @@ from models.text.actor import Actor
 from models.text.errors import Conflict, Gone
 from models.text.tokens import browser_token, is_browser_of
 from web.context import service
-from web.form_values import once
+from web.form_values import first_values
 from web.middleware.browsers import browser_name
 
 login = Blueprint("login", __name__)
@@ -109,7 +109,9 @@ def ask_to_log_in() -> ResponseReturnValue:
         )
         return redirect(url_for("login.form", next=desk_path(request.path + query)), 303)
     kept = {
-        KEPT + name: value for name, value in once(request.form).items() if name != "csrf_token"
+        KEPT + name: value
+        for name, value in first_values(request.form).items()
+        if name != "csrf_token"
     }
     return _form(
         401,

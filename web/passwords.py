@@ -6,9 +6,9 @@ from flask.typing import ResponseReturnValue
 from models.accounts.invitations import ask_reset, choose_password, who_chooses
 from models.text.errors import Invalid, ServiceError
 from web.context import service
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.login import MAX_EMAIL, begin_session, known_browser, this_browser
-from web.private_response import unshared
+from web.private_response import private_response
 
 passwords = Blueprint("passwords", __name__)
 
@@ -23,11 +23,13 @@ def forgotten() -> ResponseReturnValue:
 def send() -> ResponseReturnValue:
     """Mail a link to that address if an account has it; the answer is the same if none has."""
     email = request.form.get("email", "")[: MAX_EMAIL + 1]  # the page gives it back
-    show_again(lambda error: _ask(email, error))
+    on_form_error(lambda error: _ask(email, error))
     client = request.remote_addr or ""
     ask_reset(service().db, service().keys, email, client, known_browser=known_browser(email))
     service().ring()
-    return unshared(make_response(render_template("login_forgotten.html", sent=True, email=email)))
+    return private_response(
+        make_response(render_template("login_forgotten.html", sent=True, email=email))
+    )
 
 
 @passwords.get("/login/password/<token:token>")
@@ -39,7 +41,7 @@ def form(token: str) -> ResponseReturnValue:
 @passwords.post("/login/password/<token:token>")
 def choose(token: str) -> ResponseReturnValue:
     """Take the password, and log in by it."""
-    show_again(lambda error: _choose(token, error))
+    on_form_error(lambda error: _choose(token, error))
     begin_session(
         choose_password(service().db, token, request.form.get("password", ""), this_browser())
     )
@@ -47,7 +49,7 @@ def choose(token: str) -> ResponseReturnValue:
 
 
 def _ask(email: str = "", error: ServiceError | None = None) -> ResponseReturnValue:
-    return unshared(
+    return private_response(
         make_response(render_template("login_forgotten.html", sent=False, email=email, error=error))
     )
 
@@ -56,7 +58,7 @@ def _choose(token: str, error: ServiceError | None = None) -> ResponseReturnValu
     with service().db.read() as tx:
         account = who_chooses(tx, token)
     wrong = {"password": error.reason} if isinstance(error, Invalid) else {}
-    return unshared(
+    return private_response(
         make_response(
             render_template("login_password.html", token=token, found=account, wrong=wrong)
         )

@@ -25,7 +25,7 @@ def answer(
     return response
 
 
-def unshared(response: Response) -> Response:
+def private_response(response: Response) -> Response:
     """A page that only whoever holds its link may see: kept by no cache, found by no search."""
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Robots-Tag"] = "noindex"

@@ -7,10 +7,10 @@ import logging
 
 from config.keys import load_keys
 from config.settings import BadSettings, load_settings
-from feeds.cache.change_watcher import Watcher
-from models.db.approval_rules import Gates
+from feeds.cache.change_watcher import ChangeWatcher
+from models.db.approval_rules import ApprovalRules
 from models.db.database import open_database
-from notifier.worker.log_once import Troubles
+from notifier.worker.log_once import LogOnce
 from notifier.worker.wakeup import make_doorbell
 from web import create_app
 from web.middleware.connections import MAX_PER_ADDRESS, ConnectionGuard
@@ -23,15 +23,15 @@ if _settings.lacks_database:
     )
 _db = open_database(
     _settings.resolved_database_url,
-    gates=Gates.of(_settings),
+    gates=ApprovalRules.of(_settings),
     connections=_settings.database_connections,
     process="web",
 )
 _flask = create_app(_settings, load_keys(_settings), _db, ring=make_doorbell(_settings))
-_watcher = Watcher(
+_watcher = ChangeWatcher(
     _db,
     _flask.extensions["storywire"].shelf,
-    Troubles(logging.getLogger("web.middleware.cache_layer")),
+    LogOnce(logging.getLogger("web.middleware.cache_layer")),
 )
 _watcher.start()
 atexit.register(_watcher.close)

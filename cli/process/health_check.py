@@ -20,7 +20,7 @@ class HealthCheck:
     start_seconds: float = 120.0
 
 
-class Watch:
+class HealthWatch:
     """Asks the process behind an address in a thread of its own, and calls ``frozen`` once if it no
     longer answers.
     """

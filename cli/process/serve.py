@@ -8,7 +8,7 @@ from importlib.metadata import version
 import click
 from sqlalchemy import make_url
 
-from cli.command_context import Door
+from cli.command_context import CommandContext
 from cli.init_command import prepare
 from cli.process import web_server
 from cli.process.first_start import refuse_accidental_site, refuse_lost_site
@@ -51,7 +51,7 @@ def serve(host: str | None, port: int | None, web_only: bool) -> None:
             with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1):
                 prepare(settings)[0].engine.dispose()
         else:
-            Door(settings).db.engine.dispose()
+            CommandContext(settings).db.engine.dispose()
         click.echo(start_report(settings, web_only=web_only))
         raise SystemExit(start(settings, listener, web_only=web_only))
 

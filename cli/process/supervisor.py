@@ -16,7 +16,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from cli.process import listener, parent_watch
-from cli.process.health_check import HealthCheck, Watch
+from cli.process.health_check import HealthCheck, HealthWatch
 
 DRAIN_SECONDS = 30.0
 _LONGEST_WAIT = 30.0  # seconds before a restart, however often a child has died
@@ -80,7 +80,7 @@ class _Child:
         self.started_at = 0.0
         self.deaths = 0
         self.restart_at = 0.0
-        self.watch: Watch | None = None
+        self.watch: HealthWatch | None = None
 
     @property
     def alive(self) -> bool:
@@ -105,7 +105,7 @@ class _Child:
         self.started_at = time.monotonic()
         if self.spec.health is not None and self.spec.listener is not None:
             address = local_address(self.spec.listener)
-            self.watch = Watch(
+            self.watch = HealthWatch(
                 self.spec.health,
                 address,
                 partial(self._kill_frozen, self.process, self.spec.health, log),
@@ -131,7 +131,7 @@ class _Child:
         if self.process is not None:
             self.process.send_signal(number)  # nothing, if it has ended already
 
-    def bury(self) -> tuple[int, float]:
+    def record_exit(self) -> tuple[int, float]:
         """Take note of its death: the exit code (a signal's number, negative, if one ended it) and
         seconds until the restart.
         """
@@ -171,7 +171,7 @@ class _Supervisor:
         while received not in _STOP:
             for child in self._children:
                 if child.process is not None and not child.alive:
-                    code, delay = child.bury()
+                    code, delay = child.record_exit()
                     if code == os.EX_CONFIG:
                         return code
                     self._log.error(

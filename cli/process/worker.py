@@ -5,14 +5,14 @@ from contextlib import nullcontext, suppress
 
 import click
 
-from cli.command_context import open_door
+from cli.command_context import open_context
 from cli.process.parent_watch import GRACE_SECONDS, on_stop
 from cli.process.worker_lock import worker_lock
 from config.keys import make_data_dir
 from config.logging import set_up_logging
 from config.settings import BadSettings
 from models import Lane
-from models.db.approval_rules import Gates
+from models.db.approval_rules import ApprovalRules
 from models.db.database import open_database
 from notifier.worker.engine import run_worker
 
@@ -34,7 +34,7 @@ def worker(lanes: tuple[str, ...]) -> None:
     `storywire serve` starts one by itself. On SQLite there can be only one; on PostgreSQL any
     number, on any node.
     """
-    door = open_door()
+    door = open_context()
     settings = door.settings
     set_up_logging(settings, "worker")
     door.db.engine.dispose()  # opened to refuse a database that waits for its migrations
@@ -54,7 +54,7 @@ def worker(lanes: tuple[str, ...]) -> None:
         db = open_database(
             settings.resolved_database_url,
             synchronous="NORMAL",
-            gates=Gates.of(settings),
+            gates=ApprovalRules.of(settings),
             mark_path=settings.data_dir / "send-mark",
             connections=settings.database_connections,
             process="worker",

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
 
-class Memory:
+class ByteCache:
     """By key; the one unused for longest goes first.  For several threads at once."""
 
     def __init__(self, most: int) -> None:

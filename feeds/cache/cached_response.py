@@ -11,17 +11,20 @@ from datetime import UTC, datetime
 from feeds.cache.encodings import CODINGS, DECODERS, IDENTITY
 from feeds.cache.validators import etag, last_modified, response_headers
 
-OVERHEAD = 6_000  # bytes of a document on the shelf beside its bodies
+OVERHEAD_BYTES = 6_000  # bytes of a document on the shelf beside its bodies
 
 HeaderList = list[tuple[str, str]]
 # readers that run in a browser may read what everybody may
 ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
 # a browser only shows the text
-SAFE = (("X-Content-Type-Options", "nosniff"), ("Content-Security-Policy", "default-src 'none'"))
+SAFE_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Content-Security-Policy", "default-src 'none'"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class Rendered:
     """A document as its maker read it. Two whose ``same`` is equal have the same bytes and headers:
     only one is rendered.
     """
@@ -34,11 +37,11 @@ class Made:
     changed: datetime | None = None  # when, for Last-Modified; None: it bears none
     stream: str | None = None  # whose counter that is; None: the site's
     valid_until: datetime | None = None  # when time alone makes it another
-    headers: tuple[tuple[str, str], ...] = SAFE  # beside those that the shelf itself writes
+    headers: tuple[tuple[str, str], ...] = SAFE_HEADERS  # beside those that the shelf itself writes
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FinishedResponse:
     """A small answer where there is no document; it is not kept."""
 
     status: str
@@ -46,8 +49,8 @@ class Answer:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-MINUTE = (("Cache-Control", "public, max-age=60"),)
-NOT_FOUND = Answer(
+MAX_AGE_ONE_MINUTE = (("Cache-Control", "public, max-age=60"),)
+NOT_FOUND = FinishedResponse(
     "404 Not Found", "There is nothing at this address.", (("Cache-Control", "public, max-age=10"),)
 )
 
@@ -62,7 +65,7 @@ class Copy:
         self.headers: HeaderList = []
 
 
-class Shelved:
+class CachedResponse:
     """One document. The shelf's lock guards ``stale``, ``until``, ``made`` and ``size``; copies are
     only ever added.
     """
@@ -72,7 +75,9 @@ class Shelved:
         "size", "stale", "stamp", "stream", "tags", "unchanged", "until",
     )  # fmt: skip
 
-    def __init__(self, path: str, made: Made, before: "Shelved | None", now: float) -> None:
+    def __init__(
+        self, path: str, made: Rendered, before: "CachedResponse | None", now: float
+    ) -> None:
         """Rendered now; in the codings that readers of the document ``before`` took, and never
         dated before it.
         """
@@ -107,7 +112,7 @@ class Shelved:
         self.size = 0
         self.measure()
 
-    def confirm(self, made: Made) -> None:
+    def confirm(self, made: Rendered) -> None:
         """It was read again and is the same."""
         self.stamp = made.stamp
         self.expires = made.valid_until.timestamp() if made.valid_until else math.inf
@@ -135,7 +140,7 @@ class Shelved:
         """Count its bytes; returns by how many they grew."""
         before, self.size = (
             self.size,
-            OVERHEAD
+            OVERHEAD_BYTES
             + len(self._plain or b"")
             + sum(len(copy.chunks[0]) for copy in list(self.copies.values())),
         )

@@ -6,7 +6,7 @@ import threading
 from typing import Protocol
 
 from feeds.cache.changes import CounterWatch
-from feeds.cache.response_cache import Shelf, Troubles
+from feeds.cache.response_cache import OutageLog, ResponseCache
 from models.db.database import ChangeWatch, Database
 
 # between two looks; the first costs 5 microseconds, the second a tiny query
@@ -20,10 +20,10 @@ class _Watch(Protocol):
     def close(self) -> None: ...
 
 
-class Watcher(threading.Thread):
+class ChangeWatcher(threading.Thread):
     """Keeps a shelf fresh from `start` to `close`, through whatever befalls the database."""
 
-    def __init__(self, db: Database, shelf: Shelf, troubles: Troubles) -> None:
+    def __init__(self, db: Database, shelf: ResponseCache, troubles: OutageLog) -> None:
         super().__init__(name="shelf", daemon=True)
         self._db, self._shelf, self._troubles = db, shelf, troubles
         self._seconds = EMBEDDED_SECONDS if db.embedded else POSTGRESQL_SECONDS

@@ -2,7 +2,7 @@
 
 from sqlalchemy import NullPool, create_engine, select
 
-from feeds.cache.response_cache import Moves
+from feeds.cache.response_cache import PublicChanges
 from models import Site, Stream, StreamSlug
 from models.db.database import Database
 from models.db.site import current_seq
@@ -10,7 +10,7 @@ from models.db.site import current_seq
 _ANSWER_SECONDS = 5  # after which a silent server counts as away
 
 
-def read_moves(db: Database, since: int) -> Moves | None:
+def read_changes(db: Database, since: int) -> PublicChanges | None:
     """What moved after the site's counter stood there; None where it still does. A count that is
     ahead of it brings all streams.
     """
@@ -25,7 +25,7 @@ def read_moves(db: Database, since: int) -> Moves | None:
             .join(Stream, Stream.id == StreamSlug.stream_id)
             .where(*moved)
         )
-        return Moves(site, dict(tx.execute(present.union_all(former)).all()))
+        return PublicChanges(site, dict(tx.execute(present.union_all(former)).all()))
 
 
 class CounterWatch:

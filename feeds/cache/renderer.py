@@ -4,13 +4,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol
 
-from feeds.cache.byte_cache import Memory
+from feeds.cache.byte_cache import ByteCache
 from feeds.document.clean import cleaned
 from feeds.document.feed_document import FeedDocument, FeedEntry, Format, Person, Source
 from feeds.formats.jsonfeed import JsonWriter
 from feeds.formats.xml_writer import AtomWriter, RssWriter
 
-MOST_BYTES = 32_000_000  # of written entries that are kept
+MAX_KEPT_BYTES = 32_000_000  # of written entries that are kept
 
 
 class _Writer(Protocol):
@@ -33,8 +33,8 @@ class Renderer:
     once.
     """
 
-    def __init__(self, most: int = MOST_BYTES) -> None:
-        self._memory = Memory(most)
+    def __init__(self, most: int = MAX_KEPT_BYTES) -> None:
+        self._memory = ByteCache(most)
 
     def __call__(self, document: FeedDocument, fmt: Format) -> bytes:
         """The document as UTF-8 bytes of that format: the same document gives the same bytes, on

@@ -9,17 +9,19 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from feeds.cache.cached_response import Answer, Copy, Made, Shelved
+from feeds.cache.cached_response import CachedResponse, Copy, FinishedResponse, Rendered
 
 # seconds since a document was asked for, after which it is made again only when it is asked for
-LATELY = 60.0
-RETRY = 1.0  # seconds for which the last good document is served after one could not be made
+RECENT_SECONDS = 60.0
+RETRY_SECONDS = (
+    1.0  # seconds for which the last good document is served after one could not be made
+)
 # seconds that a reader waits while another's request makes a document, where an old one is there
-PATIENCE = 0.5
+WAIT_SECONDS = 0.5
 
-Make = Callable[[bool], Made | Answer]
+Make = Callable[[bool], Rendered | FinishedResponse]
 """Makes one document; where not asked to read anew, perhaps from what was read for another one."""
-AWAY = Answer(
+UNAVAILABLE = FinishedResponse(
     "503 Service Unavailable",
     "This cannot be made at the moment. Try again soon.",
     (("Retry-After", "5"), ("Cache-Control", "no-store")),
@@ -27,14 +29,14 @@ AWAY = Answer(
 
 
 @dataclass(frozen=True, slots=True)
-class Moves:
+class PublicChanges:
     """The site's counter, and those of the streams that moved."""
 
     site: int
     streams: Mapping[str, int]
 
 
-class Troubles(Protocol):
+class OutageLog(Protocol):
     """Says what fails once, and once that it works again."""
 
     def report(self, what: str, exc: Exception, /) -> None: ...
@@ -48,7 +50,7 @@ class Watching(Protocol):
     def wake(self) -> None: ...
 
 
-class Shelf:
+class ResponseCache:
     """Documents by path. ``makers`` says how what lies at a path is made, None where nothing of
     ours does; ``changes`` is asked what moved after a count. For any number of threads.
 
@@ -59,11 +61,11 @@ class Shelf:
     def __init__(
         self,
         makers: Callable[[str], Make | None],
-        changes: Callable[[int], Moves | None],
+        changes: Callable[[int], PublicChanges | None],
         *,
         most_bytes: int,
         threads: int,
-        troubles: Troubles,
+        troubles: OutageLog,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._makers, self._changes, self._most_bytes, self._troubles, self._clock = (
@@ -73,8 +75,8 @@ class Shelf:
             troubles,
             clock,
         )
-        self._kept: dict[str, Shelved] = {}
-        self._flights: dict[str, Future[Shelved | Answer]] = {}
+        self._kept: dict[str, CachedResponse] = {}
+        self._flights: dict[str, Future[CachedResponse | FinishedResponse]] = {}
         self._site, self._streams = 0, dict[str, int]()  # the counters when we last looked
         self._lock = threading.Lock()
         self._looking = threading.Lock()
@@ -83,7 +85,7 @@ class Shelf:
         self.bytes = 0
         self.faults = 0  # documents that could not be made
 
-    def ready(self, path: str) -> Shelved | None:
+    def ready(self, path: str) -> CachedResponse | None:
         """The document at that path where it can be sent as it is: the whole cost of a hit."""
         kept = self._kept.get(path)
         if kept is None:
@@ -94,7 +96,7 @@ class Shelf:
         kept.asked = now
         return kept
 
-    def find(self, path: str) -> Shelved | Answer | None:
+    def find(self, path: str) -> CachedResponse | FinishedResponse | None:
         """The document at that path, made where it must be; None where no maker knows the path."""
         make = self._makers(path)
         if make is None:
@@ -113,7 +115,7 @@ class Shelf:
         if make := self._makers(path):
             self._once(path, make)
 
-    def copy(self, kept: Shelved, coding: str) -> Copy:
+    def copy(self, kept: CachedResponse, coding: str) -> Copy:
         """A document in a coding; made for the first reader who takes it."""
         copy = kept.add(coding)
         with self._lock:
@@ -152,7 +154,7 @@ class Shelf:
             due = [
                 kept
                 for kept in self._kept.values()
-                if now >= kept.until and kept.asked > max(kept.made, now - LATELY)
+                if now >= kept.until and kept.asked > max(kept.made, now - RECENT_SECONDS)
             ]
             due = [kept for kept in due if not self._is_good(kept, now)]
         return [kept.path for kept in sorted(due, key=_asked, reverse=True)]
@@ -178,7 +180,7 @@ class Shelf:
         else:
             self._troubles.over("looking for changes")
 
-    def _still_good(self, kept: Shelved) -> bool:
+    def _still_good(self, kept: CachedResponse) -> bool:
         """Whether it may be served; then perhaps with the Last-Modified that was not yet right
         before.
         """
@@ -190,17 +192,17 @@ class Shelf:
             kept.until = min(stands, kept.expires) if self.watched else 0.0
             return True
 
-    def _is_good(self, kept: Shelved, now: float) -> bool:
+    def _is_good(self, kept: CachedResponse, now: float) -> bool:
         return not kept.stale and now < kept.expires
 
     def _latest(self, stream: str | None) -> int:
         return self._site if stream is None else self._streams.get(stream, 0)
 
-    def _age(self, kept: Shelved) -> None:
+    def _age(self, kept: CachedResponse) -> None:
         if kept.stamp < self._latest(kept.stream):
             kept.stale, kept.until = True, 0.0
 
-    def _once(self, path: str, make: Make) -> Shelved | Answer:
+    def _once(self, path: str, make: Make) -> CachedResponse | FinishedResponse:
         """Make it, or wait for another thread that does already; an old one is better than a long
         wait.
         """
@@ -214,16 +216,18 @@ class Shelf:
         if mine:
             return self._fly(path, make, flight)
         try:
-            return flight.result(PATIENCE if kept else None)
+            return flight.result(WAIT_SECONDS if kept else None)
         except TimeoutError:  # a database that hangs must not hold every thread
             assert kept is not None
             return self._rest(kept)
 
-    def _fly(self, path: str, make: Make, flight: "Future[Shelved | Answer]") -> Shelved | Answer:
+    def _fly(
+        self, path: str, make: Make, flight: "Future[CachedResponse | FinishedResponse]"
+    ) -> CachedResponse | FinishedResponse:
         old = self._kept.get(path)
-        found: Shelved | Answer = AWAY
+        found: CachedResponse | FinishedResponse = UNAVAILABLE
         try:
-            if self._making.acquire(timeout=PATIENCE if old else None):
+            if self._making.acquire(timeout=WAIT_SECONDS if old else None):
                 try:
                     found = self._make(path, make, old)
                 finally:
@@ -236,15 +240,21 @@ class Shelf:
             flight.set_result(found)
         return found
 
-    def _make(self, path: str, make: Make, old: Shelved | None) -> Shelved | Answer:
-        made: Made | Answer | None = None
+    def _make(
+        self, path: str, make: Make, old: CachedResponse | None
+    ) -> CachedResponse | FinishedResponse:
+        made: Rendered | FinishedResponse | None = None
         try:
             made = make(False)
-            if isinstance(made, Made) and self._is_old(made):
+            if isinstance(made, Rendered) and self._is_old(made):
                 made = make(True)
-            if isinstance(made, Answer):
+            if isinstance(made, FinishedResponse):
                 return self._take_away(path, made)
-            new = old if old and old.same == made.same else Shelved(path, made, old, self._clock())
+            new = (
+                old
+                if old and old.same == made.same
+                else CachedResponse(path, made, old, self._clock())
+            )
         except Exception as exc:
             # Anybody may ask for any path, and only those where something lies may fill the log.
             return self._keep_old(
@@ -254,25 +264,27 @@ class Shelf:
         self._troubles.over("making a document")
         return self._put(new, made)
 
-    def _is_old(self, made: Made) -> bool:
+    def _is_old(self, made: Rendered) -> bool:
         with self._lock:
             return made.stamp < self._latest(made.stream) or bool(
                 made.valid_until and made.valid_until.timestamp() <= self._clock()
             )
 
-    def _keep_old(self, old: Shelved | None, what: str, exc: Exception) -> Shelved | Answer:
+    def _keep_old(
+        self, old: CachedResponse | None, what: str, exc: Exception
+    ) -> CachedResponse | FinishedResponse:
         self._troubles.report(what, exc)
         with self._lock:
             self.faults += 1
-        return self._rest(old) if old else AWAY
+        return self._rest(old) if old else UNAVAILABLE
 
-    def _rest(self, old: Shelved) -> Shelved:
+    def _rest(self, old: CachedResponse) -> CachedResponse:
         """Let the old one do for a moment."""
         with self._lock:
-            old.until = self._clock() + RETRY
+            old.until = self._clock() + RETRY_SECONDS
         return old
 
-    def _put(self, new: Shelved, made: Made) -> Shelved:
+    def _put(self, new: CachedResponse, made: Rendered) -> CachedResponse:
         """Let it stand in the old one's place: already stale where something moved while it was
         made.
         """
@@ -281,7 +293,7 @@ class Shelf:
             new.stale, new.made = False, now
             new.confirm(made)
             # a database whose clock is behind ours would say the same again
-            new.expires = max(new.expires, now + RETRY)
+            new.expires = max(new.expires, now + RETRY_SECONDS)
             new.until = min(new.date(now), new.expires) if self.watched else 0.0
             self._age(new)
             self._remove(new.path)
@@ -291,7 +303,7 @@ class Shelf:
                 self._keep_within_bound()
         return new
 
-    def _take_away(self, path: str, answer: Answer) -> Answer:
+    def _take_away(self, path: str, answer: FinishedResponse) -> FinishedResponse:
         with self._lock:
             self._remove(path)
         return answer
@@ -309,5 +321,5 @@ class Shelf:
                 self._remove(kept.path)
 
 
-def _asked(kept: Shelved) -> float:
+def _asked(kept: CachedResponse) -> float:
     return kept.asked

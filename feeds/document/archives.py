@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from feeds.document.feed_address import Archive, Flavour, Scope, Topic
+from feeds.document.feed_address import Archive, FeedTopic, Flavour, Scope
 from feeds.document.scope import ScopeFound, members
 from models import Entry, Stream
 
@@ -26,10 +26,10 @@ class Archives:
     """
 
     def __init__(self) -> None:
-        self._newest: OrderedDict[Topic, int] = OrderedDict()
+        self._newest: OrderedDict[FeedTopic, int] = OrderedDict()
         self._lock = threading.Lock()
 
-    def newest(self, tx: Session, topic: Topic, scope: ScopeFound, size: int) -> Archive | None:
+    def newest(self, tx: Session, topic: FeedTopic, scope: ScopeFound, size: int) -> Archive | None:
         """The newest archive of ``size`` entries that is full, where there are more entries than
         that; it may share some with the newest ``size``.
         """
@@ -59,7 +59,7 @@ class Archives:
         return archive_at(tx, topic, scope, upto) if upto is not None else None
 
 
-def archive_at(tx: Session, topic: Topic, scope: ScopeFound, upto: int) -> Archive:
+def archive_at(tx: Session, topic: FeedTopic, scope: ScopeFound, upto: int) -> Archive:
     """The archive of the entries up to that seq, in its present version.
 
     The version is a digest of all that its bytes and those of older archives depend on, so a change
@@ -69,7 +69,7 @@ def archive_at(tx: Session, topic: Topic, scope: ScopeFound, upto: int) -> Archi
     return Archive(upto, int(sha256(repr(seen).encode()).hexdigest()[:15], 16))
 
 
-def _members_upto(tx: Session, topic: Topic, scope: ScopeFound, upto: int) -> tuple[Any, ...]:
+def _members_upto(tx: Session, topic: FeedTopic, scope: ScopeFound, upto: int) -> tuple[Any, ...]:
     """The last change of any entry up to that seq, and how many there are where a change can take
     one out.
     """

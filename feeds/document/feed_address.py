@@ -36,7 +36,7 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
-class Topic:
+class FeedTopic:
     """What a feed is about, whatever its format. ``name`` is a slug; of the site's own feeds it is
     empty.
     """
@@ -64,7 +64,7 @@ _FLAVOURS = {flavour.value: flavour for flavour in Flavour if flavour.value}
 _SCOPES = {scope.value: scope for scope in Scope if scope.value}
 
 
-def read_address(path: str) -> tuple[Topic, Format] | None:
+def read_address(path: str) -> tuple[FeedTopic, Format] | None:
     """What lies at that decoded path; None where it is no feed's one address."""
     head, _, file_name = path.rpartition("/")
     fmt = _FORMATS.get(file_name)
@@ -81,14 +81,14 @@ def read_address(path: str) -> tuple[Topic, Format] | None:
     if flavour is not Flavour.ALL:
         parts.pop()
     if not parts:
-        return Topic(flavour=flavour, archive=archive), fmt
+        return FeedTopic(flavour=flavour, archive=archive), fmt
     if (
         len(parts) == 2
         and parts[0] in _SCOPES
         and 0 < len(parts[1]) <= 120
         and parts[1].isprintable()
     ):
-        return Topic(_SCOPES[parts[0]], parts[1], flavour, archive), fmt
+        return FeedTopic(_SCOPES[parts[0]], parts[1], flavour, archive), fmt
     return None
 
 

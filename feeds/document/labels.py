@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class FeedLabels:
     """``key`` and ``new`` follow the title of a feed, behind a dash."""
 
     correction: str
@@ -17,7 +17,7 @@ class Words:
 
 
 _WORDS = {
-    "en": Words(
+    "en": FeedLabels(
         "Correction",
         "Update",
         "Withdrawn",
@@ -26,7 +26,7 @@ _WORDS = {
         "new entries only",
         "This is a feed. To follow it, copy its address into a feed reader.",
     ),
-    "de": Words(
+    "de": FeedLabels(
         "Korrektur",
         "Aktualisierung",
         "Zurückgezogen",
@@ -38,6 +38,6 @@ _WORDS = {
 }
 
 
-def words(language: str) -> Words:
+def words(language: str) -> FeedLabels:
     """Those of a language tag; English where there are none."""
     return _WORDS.get(language.partition("-")[0].lower(), _WORDS["en"])

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from feeds.document.archives import Archives, archive_at
 from feeds.document.entry_reader import EntryReader
-from feeds.document.feed_address import Archive, Flavour, Scope, Topic
+from feeds.document.feed_address import Archive, FeedTopic, Flavour, Scope
 from feeds.document.feed_document import FeedDocument, FeedEntry, Source, Tombstone
 from feeds.document.labels import words
 from feeds.document.scope import ScopeFound, find_scope, members
@@ -30,10 +30,10 @@ STUB_LIFE = timedelta(days=7)
 TOMBSTONE_LIFE = timedelta(days=30)
 
 
-class Moved(Exception):
+class FeedMoved(Exception):
     """That version of an archive is over; ``topic`` is the present one."""
 
-    def __init__(self, topic: Topic) -> None:
+    def __init__(self, topic: FeedTopic) -> None:
         super().__init__(topic.folder)
         self.topic = topic
 
@@ -48,7 +48,7 @@ class FeedLoader:
         self._reader = EntryReader(settings)
         self._archives = Archives()
 
-    def load(self, topic: Topic) -> FeedDocument:
+    def load(self, topic: FeedTopic) -> FeedDocument:
         """The feed as it stands at one moment.
 
         Raises NotFound where there is none or its stream is hidden, Gone where its stream was
@@ -60,7 +60,7 @@ class FeedLoader:
                 return self._archive(tx, topic, topic.archive, scope)
             return self._newest(tx, topic, scope)
 
-    def _newest(self, tx: Session, topic: Topic, scope: ScopeFound) -> FeedDocument:
+    def _newest(self, tx: Session, topic: FeedTopic, scope: ScopeFound) -> FeedDocument:
         rows = _last_out(tx, scope, NEWEST)
         updated = _updated(tx, scope, rows)
         if topic.flavour is Flavour.NEW:
@@ -76,14 +76,14 @@ class FeedLoader:
         return self._with_noticed(tx, scope, replace(document, complete=older is None), rows)
 
     def _archive(
-        self, tx: Session, topic: Topic, archive: Archive, scope: ScopeFound
+        self, tx: Session, topic: FeedTopic, archive: Archive, scope: ScopeFound
     ) -> FeedDocument:
         rows = _last_out(tx, scope, NEWEST + 1, upto=archive.upto)
         if topic.flavour is Flavour.NEW or not rows:
             raise NotFound("archive", topic.folder)
         present = archive_at(tx, topic, scope, rows[0].seq)
         if present != archive:
-            raise Moved(replace(topic, archive=present))
+            raise FeedMoved(replace(topic, archive=present))
         older = archive_at(tx, topic, scope, rows[NEWEST].seq) if len(rows) > NEWEST else None
         rows = rows[:NEWEST]
         document = self._document(
@@ -99,7 +99,7 @@ class FeedLoader:
     def _document(
         self,
         tx: Session,
-        topic: Topic,
+        topic: FeedTopic,
         scope: ScopeFound,
         rows: Sequence[Any],
         older: Archive | None,
@@ -165,7 +165,7 @@ class FeedLoader:
             valid_until=min((end for end in ends if end > moment), default=None),
         )
 
-    def _folder(self, topic: Topic) -> str:
+    def _folder(self, topic: FeedTopic) -> str:
         return self._settings.base_url + topic.folder
 
 

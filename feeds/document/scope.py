@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select, text
 from sqlalchemy.orm import Session
 
 from config.settings import Settings
-from feeds.document.feed_address import Flavour, Scope, Topic
+from feeds.document.feed_address import FeedTopic, Flavour, Scope
 from feeds.document.feed_document import Person
 from feeds.document.labels import words
 from models import Contributor, Entry, Site, Stream, StreamState
@@ -72,7 +72,7 @@ def person(settings: Settings, contributor: Contributor) -> Person:
     )
 
 
-def find_scope(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
+def find_scope(tx: Session, settings: Settings, topic: FeedTopic) -> ScopeFound:
     """Raises NotFound where there is no such stream, tag or contributor to the public; Gone where
     the stream was deleted.
     """
@@ -95,7 +95,7 @@ def members(scope: ScopeFound, *columns: Any) -> Select[Any]:
     )
 
 
-def _stream(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
+def _stream(tx: Session, settings: Settings, topic: FeedTopic) -> ScopeFound:
     stream = get_stream(tx, topic.name, public=True)
     return ScopeFound(
         site=_site(settings),
@@ -119,7 +119,7 @@ def _stream(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
     )
 
 
-def _across(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
+def _across(tx: Session, settings: Settings, topic: FeedTopic) -> ScopeFound:
     """All streams, a tag or a contributor. Hidden and deleted streams count as changes: this feed
     changed when they left it.
     """
@@ -128,7 +128,7 @@ def _across(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
         select(func.max(Stream.changed_at), func.count(case((Stream.state == StreamState.LIVE, 1))))
     ).one()
     named, own, left = _named(tx, topic)
-    folder = Topic(topic.scope, topic.name).folder.rstrip("/")
+    folder = FeedTopic(topic.scope, topic.name).folder.rstrip("/")
     return ScopeFound(
         site=_site(settings),
         rights=settings.site_imprint,
@@ -155,7 +155,7 @@ def _across(tx: Session, settings: Settings, topic: Topic) -> ScopeFound:
 
 
 def _named(
-    tx: Session, topic: Topic
+    tx: Session, topic: FeedTopic
 ) -> tuple[str, tuple[ColumnElement[bool], ...], tuple[str, ...]]:
     """The name of a tag or contributor, the condition that brings their entries, and the feed's
     departures; of the site nothing.
@@ -172,7 +172,7 @@ def _named(
     )
 
 
-def _flavour(topic: Topic) -> tuple[ColumnElement[bool], ...]:
+def _flavour(topic: FeedTopic) -> tuple[ColumnElement[bool], ...]:
     """The condition of entries that a flavour shows, beside those of its scope."""
     if topic.flavour is Flavour.KEY:
         return (_RAISED,)
@@ -183,7 +183,7 @@ def _site(settings: Settings) -> Person:
     return Person(settings.site_name, f"{settings.base_url}/")
 
 
-def _title(title: str, topic: Topic, language: str) -> str:
+def _title(title: str, topic: FeedTopic, language: str) -> str:
     said = words(language)
     named = {Flavour.ALL: "", Flavour.KEY: said.key, Flavour.NEW: said.new}[topic.flavour]
     return f"{title} – {named}" if named else title

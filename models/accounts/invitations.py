@@ -21,7 +21,7 @@ from models.alerts.alerts import tell_account
 from models.db.clock import now
 from models.db.database import Database
 from models.db.rate_limit import network_of, strike
-from models.db.site import make_alone
+from models.db.site import lock_site
 from models.membership.signup import may_mail_today
 from models.tables.people import Account, LinkKind, LoginLink, Role
 from models.text.actor import Actor
@@ -56,7 +56,7 @@ def invite(db: Database, keys: Keys, actor: Actor, email: str, name: str, role: 
     actor.must_be(Role.ADMIN)
     email, name = normal_address(email), line("name", name, NAME, required=True)
     with db.begin() as tx:
-        make_alone(tx)
+        lock_site(tx)
         account = tx.scalar(select(Account).where(Account.email == email))
         if account is None:
             account = Account(name=name, email=email, role=role, created_at=now(tx))
@@ -100,7 +100,7 @@ def ask_reset(
         kind, limits = "reset", {f"reset network {network}": TRIES_OF_NETWORK, by_address: TRIES}
     strike(db, limits)
     with db.begin() as tx:
-        make_alone(tx)
+        lock_site(tx)
         active = select(Account).where(Account.email.is_not(None), Account.ended_at.is_(None))
         account = tx.scalar(active.where(Account.email == email))
         other = tx.scalar(active.order_by(Account.id).limit(1))

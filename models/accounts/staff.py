@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.db.clock import now
 from models.db.database import Database
-from models.db.site import make_alone
+from models.db.site import lock_site
 from models.tables.people import Account, LoginLink, LoginSession, Role
 from models.text.actor import Actor
 from models.text.email_address import normal_address
@@ -80,7 +80,7 @@ def change_own_name(db: Database, actor: Actor, name: str) -> None:
 
 def _to_change(tx: Session, actor: Actor, account_id: int) -> Account:
     actor.must_be(Role.ADMIN)
-    make_alone(tx)  # two admins may end each other at once
+    lock_site(tx)  # two admins may end each other at once
     return get_account(tx, account_id)
 
 

@@ -10,9 +10,9 @@ from sqlalchemy.orm import Session
 from models.db.approval_rules import MOST, SECOND, last_hand, needs_second
 from models.db.clock import now
 from models.db.database import Database
-from models.db.site import make_alone, next_seq
+from models.db.site import lock_site, next_seq
 from models.db.tallies import tally
-from models.db.write_throttle import Courtesy
+from models.db.write_throttle import WriteThrottle
 from models.tables.ledger import HELD, Alert, Delivery, DeliveryState, Fanout, SkipReason
 from models.tables.people import Role
 from models.tables.stories import Entry, EntryState, Revision, RevisionKind, RevisionState
@@ -73,7 +73,7 @@ def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
     """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
-        make_alone(tx)  # before the alert, as what changes an entry does
+        lock_site(tx)  # before the alert, as what changes an entry does
         alert = _alert(tx, alert_id)
         earlier = _let_go(tx, actor, alert)
         alert.stopped_at = alert.held_at = alert.finished_at = None
@@ -174,7 +174,7 @@ def _owe_again(db: Database, alert_id: int, which: dict[DeliveryState, ColumnEle
     """Queue the deliveries of an alert that meet a condition, a slice of recipients in each
     transaction.
     """
-    total, after, courtesy = 0, 0, Courtesy(db)
+    total, after, courtesy = 0, 0, WriteThrottle(db)
     while True:
         with courtesy.writing(), db.begin() as tx:
             alert = _alert(tx, alert_id)

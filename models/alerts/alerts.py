@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from models.db.approval_rules import SECOND, needs_second, why_wait
 from models.db.clock import now
 from models.db.tallies import tallied, tally
-from models.recipients.audience import reachable
+from models.recipients.audience import get_or_create_recipient
 from models.tables.ledger import (
     Alert,
     AlertKind,
@@ -31,7 +31,7 @@ OF_HOLD = -1
 """Priority of a notice that tells operators why all sending is held: it alone goes out meanwhile."""
 
 
-def owe(tx: Session, revision: Revision, entry: Entry) -> None:
+def create_alert(tx: Session, revision: Revision, entry: Entry) -> None:
     """Owe everybody who follows the news of a revision, if it alerts and its stream is not hidden;
     workers find out who that is.
 
@@ -39,7 +39,7 @@ def owe(tx: Session, revision: Revision, entry: Entry) -> None:
     dropped.
     """
     if revision.kind is RevisionKind.RETRACTION:
-        drop_waiting(tx, entry)
+        drop_unapproved_alerts(tx, entry)
     if not revision.alerts or entry.stream.state is StreamState.HIDDEN:
         return
     alert = Alert(
@@ -54,7 +54,7 @@ def owe(tx: Session, revision: Revision, entry: Entry) -> None:
     tx.add_all([alert, *(Fanout(alert=alert, lane=lane) for lane in Lane)])
 
 
-def drop_waiting(tx: Session, entry: Entry) -> None:
+def drop_unapproved_alerts(tx: Session, entry: Entry) -> None:
     """Stop the alerts of an entry that wait on the desk."""
     of_entry = select(Revision.id).where(Revision.entry_id == entry.id)
     waits = (
@@ -65,7 +65,7 @@ def drop_waiting(tx: Session, entry: Entry) -> None:
     tx.execute(update(Alert).where(*waits).values(stopped_at=now(tx)))
 
 
-def wait_again(tx: Session, entry: Entry) -> None:
+def reset_approval(tx: Session, entry: Entry) -> None:
     """Let what is still owed of an entry that was changed wait for a second editor, where it is
     breaking now.
 
@@ -98,7 +98,7 @@ def wait_again(tx: Session, entry: Entry) -> None:
             one.waits_for = SECOND
 
 
-def owe_notice(
+def create_notice(
     tx: Session,
     recipient: Recipient,
     name: str,
@@ -136,7 +136,7 @@ def owe_notice(
     return alert
 
 
-def forget_words(alert: Alert) -> None:
+def clear_notice_values(alert: Alert) -> None:
     """Keep of a notice that has come to its end no more than its name: its words and links are
     about one person.
     """
@@ -163,8 +163,8 @@ def tell_account(
     """
     if account.email is None:
         return False
-    recipient = reachable(tx, account.email)
+    recipient = get_or_create_recipient(tx, account.email)
     if recipient.state is RecipientState.SUPPRESSED:
         return False
-    owe_notice(tx, recipient, name, values, priority=priority)
+    create_notice(tx, recipient, name, values, priority=priority)
     return True

@@ -23,7 +23,7 @@ SENT, FAILED, CONFIRMED = "sent", "failed", "confirmed"
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class DayNumbers:
     """What happened on a day (UTC), and how many subscribers there were at its end, or now; None
     where nobody noted it.
     """
@@ -52,7 +52,7 @@ def note_day(db: Database) -> bool:
     return True
 
 
-def last_days(tx: Session, number: int = 30) -> list[Day]:
+def last_days(tx: Session, number: int = 30) -> list[DayNumbers]:
     """The last so many days, today last and so far; deliveries as the difference of two evenings."""
     today = now(tx).date()
     first = today - timedelta(days=number)
@@ -63,13 +63,13 @@ def last_days(tx: Session, number: int = 30) -> list[Day]:
     return [_day(day, noted.get(day, {}), noted.get(before, {})) for before, day in pairwise(days)]
 
 
-def _day(day: date, evening: dict[str, int], before: dict[str, int]) -> Day:
+def _day(day: date, evening: dict[str, int], before: dict[str, int]) -> DayNumbers:
     # What is owed again is taken back from the tallies, so a day can even end below the one before.
     risen = {
         name: max(evening[name] - before[name], 0) if name in evening and name in before else None
         for name in (SENT, FAILED)
     }
-    return Day(day, risen[SENT], risen[FAILED], evening.get(CONFIRMED))
+    return DayNumbers(day, risen[SENT], risen[FAILED], evening.get(CONFIRMED))
 
 
 def _standing(tx: Session) -> dict[str, int]:

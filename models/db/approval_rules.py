@@ -22,7 +22,7 @@ _WRITING = (RevisionKind.PUBLISH, RevisionKind.SILENT, RevisionKind.UPDATE, Revi
 
 
 @dataclass(frozen=True)
-class Gates:
+class ApprovalRules:
     """Whether breaking entries need a second editor, and how many alerts a story may have within an
     hour; 0: any number.
     """
@@ -36,12 +36,12 @@ class Gates:
         return cls(settings.breaking_needs_second_editor, settings.max_alerts_per_hour)
 
 
-OPEN = Gates()
+NO_APPROVAL = ApprovalRules()
 
 
-def agreed(tx: Session) -> Gates:
+def agreed(tx: Session) -> ApprovalRules:
     """What holds here."""
-    found: Gates = tx.info["gates"]
+    found: ApprovalRules = tx.info["gates"]
     return found
 
 

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from models.db.approval_rules import OPEN, Gates
+from models.db.approval_rules import NO_APPROVAL, ApprovalRules
 from models.db.clock import Clock, database_clock
 from models.db.connection_pool import KEPT_IDLE, WAIT_SECONDS, WaitingPool
 from models.db.database_file import DatabaseFile, DatabaseFileFault
@@ -67,7 +67,7 @@ class Database(sessionmaker[Session]):
         self,
         engine: Engine,
         clock: Clock,
-        gates: Gates,
+        gates: ApprovalRules,
         mark_file: MarkFile,
         file: DatabaseFile | None = None,
     ) -> None:
@@ -106,7 +106,7 @@ def open_database(
     *,
     synchronous: Literal["FULL", "NORMAL"] = "FULL",
     clock: Clock = database_clock,
-    gates: Gates = OPEN,
+    gates: ApprovalRules = NO_APPROVAL,
     mark_path: Path | None = None,
     connections: int = 6,
     process: str = "command",

@@ -70,7 +70,7 @@ def next_seq(tx: Session) -> int:
     ).scalar_one()
 
 
-def make_alone(tx: Session) -> None:
+def lock_site(tx: Session) -> None:
     """Until the end of the transaction nobody else gets past this: called before looking whether
     something is there, to make it if not.
 

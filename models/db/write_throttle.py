@@ -11,7 +11,7 @@ from models.db.database import Database
 AFTER_SECONDS, _PAUSE_SECONDS = 0.010, 0.002
 
 
-class Courtesy:
+class WriteThrottle:
     """For one loop in one thread: 2 ms of rest after every 10 ms of writing; on PostgreSQL nothing.
 
     ``half``: as much rest as writing, for long transactions: who waits looks less often the longer

@@ -8,10 +8,16 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, aliased, selectinload
 
 from config.keys import Keys
-from models.alerts.alerts import owe_notice
+from models.alerts.alerts import create_notice
 from models.db.clock import now
 from models.db.database import Database, rows_changed
-from models.recipients.audience import Target, find, forget_failures, left_out, seal
+from models.recipients.audience import (
+    ChannelTarget,
+    encrypt_target,
+    excluded_streams,
+    find_recipient,
+    forget_failures,
+)
 from models.recipients.preferences import Follow, Preferences, Rhythm, set_preferences
 from models.tables.ledger import (
     HELD,
@@ -52,7 +58,7 @@ def edit_channel(
     keys: Keys,
     uid: str,
     name: str,
-    target: Target | None,
+    target: ChannelTarget | None,
     wanted: Preferences,
 ) -> Recipient:
     """Give a channel another name, another place to lead to (None: the same) and what it is to be
@@ -66,11 +72,11 @@ def edit_channel(
     name, wanted = line("name", name, NAME, required=True), wanted.cleaned()
     with db.begin() as tx:
         channel = get_channel(tx, uid)
-        if name != channel.address and find(tx, RecipientKind.CHANNEL, name) is not None:
+        if name != channel.address and find_recipient(tx, RecipientKind.CHANNEL, name) is not None:
             raise Invalid("name", "another channel has this name already, or had it.")
         channel.address = name
         if target is not None:
-            seal(keys, channel, target)
+            encrypt_target(keys, channel, target)
             forget_failures(channel)
     return set_preferences(db, uid, wanted)
 
@@ -89,7 +95,7 @@ def send_test(db: Database, actor: Actor, uid: str, values: dict[str, object]) -
             is not None
         ):
             raise Conflict("A test waits already; it goes out as soon as anything may.")
-        owe_notice(tx, channel, TEST, values)
+        create_notice(tx, channel, TEST, values)
 
 
 def try_again(db: Database, actor: Actor, uid: str) -> int:
@@ -123,7 +129,7 @@ def preferences_of(tx: Session, recipient: Recipient) -> Preferences:
             Follow(
                 stream_id=one.stream_id,
                 tags=tuple(tags.get(one.id, ())),
-                left_out=tuple(stream.id for stream in left_out(tx, one))
+                left_out=tuple(stream.id for stream in excluded_streams(tx, one))
                 if one.stream_id is None
                 else (),
                 least_importance=one.least_importance,

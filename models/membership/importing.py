@@ -32,7 +32,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from models.db.clock import now
 from models.db.database import Database
 from models.db.dialects import dialect_of, insert_into
-from models.db.write_throttle import Courtesy
+from models.db.write_throttle import WriteThrottle
 from models.membership.restoring import (
     LEFT,
     OUT,
@@ -155,7 +155,7 @@ class _Importing:
             hashes,
             dry_run,
         )
-        self._courtesy, self._seen, self._added = Courtesy(db), _Seen(), 0
+        self._courtesy, self._seen, self._added = WriteThrottle(db), _Seen(), 0
         self._since: datetime | None = None
         self._size = SLICE if db.embedded else MOST_SLICE
         self.stories: dict[str, int] = {}

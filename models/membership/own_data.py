@@ -13,13 +13,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from config.keys import Keys
-from models.alerts.alerts import owe_notice
+from models.alerts.alerts import create_notice
 from models.db.clock import now
 from models.db.database import Database
 from models.db.rate_limit import network_of
 from models.membership.signup import found_or_made, may_mail_today, refuse_blocked, strike_for
 from models.membership.suppression import erase
-from models.recipients.audience import ERASED, followed, left_out
+from models.recipients.audience import ERASED, excluded_streams, recipient_with_subscriptions
 from models.recipients.preferences import Rhythm
 from models.tables.base import new_uid
 from models.tables.ledger import Alert, Delivery, Recipient, RecipientState, SubscriptionTag
@@ -37,7 +37,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Pass:
+class LinkAccess:
     """Who came by a link. ``scope``: what the mail was about; ``fresh``: the link went to the
     address a moment ago.
     """
@@ -47,7 +47,7 @@ class Pass:
     fresh: bool
 
 
-def read_pass(tx: Session, keys: Keys, token: str) -> Pass:
+def resolve_link(tx: Session, keys: Keys, token: str) -> LinkAccess:
     """Whose link that is; BadLink where it is not ours, Gone where it was fresh and is not any
     more.
     """
@@ -60,15 +60,15 @@ def read_pass(tx: Session, keys: Keys, token: str) -> Pass:
                 "This link was good for 30 minutes. Ask for a new one from the foot of any mail of"
                 " ours.",
             )
-        return Pass(uid, scope, fresh=True)
+        return LinkAccess(uid, scope, fresh=True)
     if found := read_leave_token(keys, token):
-        return Pass(*found, fresh=False)
+        return LinkAccess(*found, fresh=False)
     raise BadLink
 
 
 def owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> Recipient:
     """Who came by a fresh link; raises Forbidden for the link of a mail."""
-    came = read_pass(tx, keys, token)
+    came = resolve_link(tx, keys, token)
     query = select(Recipient).where(Recipient.uid == came.uid)
     recipient = tx.scalar(query.with_for_update() if lock else query)
     if not came.fresh:
@@ -90,11 +90,11 @@ def send_fresh_link(db: Database, keys: Keys, token: str, client: str, purpose: 
     the owner.
     """
     with db.read() as tx:
-        came = read_pass(tx, keys, token)
-        address = followed(tx, came.uid)[0].address
+        came = resolve_link(tx, keys, token)
+        address = recipient_with_subscriptions(tx, came.uid)[0].address
     strike_for(db, address, client)
     with db.begin() as tx:
-        recipient = followed(tx, came.uid)[0]
+        recipient = recipient_with_subscriptions(tx, came.uid)[0]
         if (
             recipient.state in (RecipientState.CONFIRMED, RecipientState.ENDED)
             and recipient.reason != ERASED
@@ -181,7 +181,7 @@ def stored_about(tx: Session, recipient: Recipient) -> dict[str, Any]:
     """
     return {
         "recipient": {name: _plain(getattr(recipient, name)) for name in _COLUMNS},
-        "follows": [_follow(tx, one) for one in followed(tx, recipient.uid)[1]],
+        "follows": [_follow(tx, one) for one in recipient_with_subscriptions(tx, recipient.uid)[1]],
         "mails": _mails(tx, recipient),
     }
 
@@ -197,7 +197,7 @@ def _follow(tx: Session, one: Any) -> dict[str, Any]:
     )
     return {
         "story": _public_title(one.stream) if one.stream else None,
-        "but_not": [_public_title(stream) for stream in left_out(tx, one)],
+        "but_not": [_public_title(stream) for stream in excluded_streams(tx, one)],
         "tags": list(
             tx.scalars(
                 select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == one.id)
@@ -233,7 +233,7 @@ def _mails(tx: Session, recipient: Recipient) -> list[dict[str, Any]]:
 
 def _tell(tx: Session, recipient: Recipient, values: dict[str, str], language: str) -> None:
     if may_mail_today(tx, "fresh-link", recipient.address):
-        owe_notice(tx, recipient, "fresh-link", {**values, "language": language})
+        create_notice(tx, recipient, "fresh-link", {**values, "language": language})
 
 
 def _public_title(stream: Stream) -> str:

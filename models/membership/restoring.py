@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.db.clock import now
-from models.db.site import current_seq, make_alone
+from models.db.site import current_seq, lock_site
 from models.recipients.audience import ONLY_NOTICES
 from models.recipients.list_rows import Row
 from models.recipients.list_settings import FollowedStory
@@ -120,7 +120,7 @@ def restore(
     ``since``: when this import began, since what it did itself is no newer than its rows.
     """
     if write:
-        make_alone(tx)
+        lock_site(tx)
     names = {name: address for address in rows for name in (address, hidden(address))}
     known = {
         names[recipient.address]: recipient

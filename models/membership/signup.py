@@ -11,12 +11,12 @@ from sqlalchemy import Select, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from config.keys import Keys
-from models.alerts.alerts import owe_notice
+from models.alerts.alerts import create_notice
 from models.db.clock import now
 from models.db.database import Database, rows_changed
 from models.db.rate_limit import network_of, strike, tries_today
-from models.db.site import make_alone
-from models.recipients.audience import find
+from models.db.site import lock_site
+from models.recipients.audience import find_recipient
 from models.recipients.preferences import CHOICES, Follow, set_follow
 from models.streams.streams import get_stream
 from models.tables.base import new_uid
@@ -46,7 +46,7 @@ _CONFIRM = "confirm"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class SignupRequest:
     """What somebody asks for on a page. ``stream`` None: all of them; ``client``: the address that
     the request came from.
     """
@@ -71,7 +71,7 @@ class Invitation:
     used: bool
 
 
-def ask(db: Database, keys: Keys, wish: Wish, *, blocked: Collection[str] = ()) -> str:
+def ask(db: Database, keys: Keys, wish: SignupRequest, *, blocked: Collection[str] = ()) -> str:
     """Send a mail to that address with a link that confirms, and return the address in its normal
     form.
 
@@ -108,7 +108,7 @@ def ask(db: Database, keys: Keys, wish: Wish, *, blocked: Collection[str] = ()) 
                 ),
                 "settings": leave_token(keys, recipient.uid, ALL),
             }
-            owe_notice(tx, recipient, "preferences" if known else "confirm", values)
+            create_notice(tx, recipient, "preferences" if known else "confirm", values)
     return address
 
 
@@ -232,15 +232,17 @@ def may_mail_today(tx: Session, kind: str, address: str, *, most: int = MAX_MAIL
     return tries_today(tx, f"{kind} mails {hidden(mailbox(address))}") <= most
 
 
-def found_or_made(tx: Session, address: str, place: Wish | Stream | Recipient) -> Recipient:
+def found_or_made(
+    tx: Session, address: str, place: SignupRequest | Stream | Recipient
+) -> Recipient:
     """The recipient of a normalised address; a newcomer has the language and zone of ``place`` and
     waits to be confirmed.
     """
-    recipient = find(tx, RecipientKind.MAIL, address)
+    recipient = find_recipient(tx, RecipientKind.MAIL, address)
     if recipient is not None:
         return recipient
-    make_alone(tx)
-    if (recipient := find(tx, RecipientKind.MAIL, address)) is not None:
+    lock_site(tx)
+    if (recipient := find_recipient(tx, RecipientKind.MAIL, address)) is not None:
         return recipient
     recipient = Recipient(
         uid=new_uid(16),

@@ -7,10 +7,16 @@ import re
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session
 
-from models.alerts.alerts import forget_words
+from models.alerts.alerts import clear_notice_values
 from models.db.clock import now
 from models.db.database import Database
-from models.recipients.audience import ERASED, find, followed, reachable, suppress
+from models.recipients.audience import (
+    ERASED,
+    find_recipient,
+    get_or_create_recipient,
+    recipient_with_subscriptions,
+    suppress,
+)
 from models.tables.ledger import (
     Alert,
     AlertKind,
@@ -38,7 +44,9 @@ def suppress_address(db: Database, actor: Actor, email: str, reason: str) -> Rec
     actor.must_be(Role.ADMIN)
     address, reason = normal_address(email), line("reason", reason, 500, required=True)
     with db.begin() as tx:
-        recipient = find(tx, RecipientKind.MAIL, address) or reachable(tx, address)
+        recipient = find_recipient(tx, RecipientKind.MAIL, address) or get_or_create_recipient(
+            tx, address
+        )
         suppress(tx, recipient.id, reason)
         tx.refresh(recipient)
         return recipient
@@ -50,7 +58,7 @@ def lift(db: Database, actor: Actor, uid: str) -> Recipient:
     """
     actor.must_be(Role.ADMIN)
     with db.begin() as tx:
-        recipient, follows = followed(tx, uid)
+        recipient, follows = recipient_with_subscriptions(tx, uid)
         if recipient.state is not RecipientState.SUPPRESSED:
             raise Conflict(f"{recipient.address} is not suppressed.")
         if is_hidden(recipient.address):
@@ -79,7 +87,7 @@ def erase_address(db: Database, actor: Actor, email: str) -> None:
     actor.must_be(Role.ADMIN)
     address = normal_address(email)
     with db.begin() as tx:
-        recipient = find(tx, RecipientKind.MAIL, address)
+        recipient = find_recipient(tx, RecipientKind.MAIL, address)
         if recipient is None or is_hidden(recipient.address):
             raise NotFound("subscriber", address)
         erase(tx, recipient)
@@ -130,7 +138,7 @@ def erase(tx: Session, recipient: Recipient) -> None:
     for alert in tx.scalars(
         select(Alert).where(Alert.kind == AlertKind.NOTICE, Alert.id.in_(told))
     ):
-        forget_words(alert)
+        clear_notice_values(alert)
 
 
 def any_hidden(tx: Session) -> bool:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from models.db.clock import now
 from models.db.database import Database
-from models.publishing.publishing import go_out
+from models.publishing.publishing import schedule_or_submit
 from models.streams.entries import changed, entry_to_change, is_own_submission
 from models.streams.streams import must_take_entries
 from models.tables.people import Role
@@ -36,7 +36,7 @@ def approve(
                 entry.dated_at = None
             entry.publish_at = soonest
         changed(tx, entry)
-        go_out(tx, actor, entry)
+        schedule_or_submit(tx, actor, entry)
         return entry
 
 

@@ -14,7 +14,7 @@ from models.db.approval_rules import needs_second
 from models.db.clock import now
 from models.db.database import Database
 from models.db.site import mint_guid
-from models.publishing.publishing import go_out
+from models.publishing.publishing import schedule_or_submit
 from models.streams.entries import entries, entry_to_change, fill, is_own_draft, packed, snapshot
 from models.streams.streams import get_stream, must_take_entries
 from models.tables.base import new_uid
@@ -184,7 +184,7 @@ def _release(tx: Session, actor: Actor, entry: Entry, release: Release) -> None:
     at, ahead = _checked(tx, release.at)
     entry.alerts, entry.dated_at = release.alerts, at
     entry.publish_at = at if ahead else now(tx) + release.delay
-    go_out(tx, actor, entry)
+    schedule_or_submit(tx, actor, entry)
 
 
 def _checked(tx: Session, at: datetime | None) -> tuple[datetime | None, bool]:

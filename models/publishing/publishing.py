@@ -6,12 +6,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.orm import Session
 
-from models.alerts.alerts import owe, tell_operators
+from models.alerts.alerts import create_alert, tell_operators
 from models.db.approval_rules import needs_second
 from models.db.clock import now
 from models.db.database import Database, rows_changed
 from models.streams.entries import entry_to_change, must_be_at, snapshot
-from models.streams.streams import must_take_entries, touch
+from models.streams.streams import bump_version, must_take_entries
 from models.tables.people import Role
 from models.tables.stories import (
     Entry,
@@ -44,7 +44,7 @@ def publish(tx: Session, entry: Entry) -> bool:
     entry.published_at = entry.updated_at = _date(entry, moment)
     entry.backdated = _is_backdated(entry, moment)
     entry.changed_at, entry.held_at = moment, None
-    entry.seq = touch(tx, stream, more=1)
+    entry.seq = bump_version(tx, stream, more=1)
     stream.last_entry_at = max(stream.last_entry_at or moment, moment)
     stream.state = StreamState.LIVE if stream.state is StreamState.QUIET else stream.state
     revision = Revision(
@@ -60,11 +60,11 @@ def publish(tx: Session, entry: Entry) -> bool:
         applied_at=moment,
     )
     tx.add(revision)
-    owe(tx, revision, entry)
+    create_alert(tx, revision, entry)
     return True
 
 
-def go_out(tx: Session, actor: Actor, entry: Entry) -> None:
+def schedule_or_submit(tx: Session, actor: Actor, entry: Entry) -> None:
     """Schedule an entry for its ``publish_at``, or publish it where that has come.
 
     It is submitted instead where an editor has to approve it: an author's, and a breaking one that

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.db.database import Database
 from models.streams.entries import changed, entry_to_change
-from models.streams.streams import touch
+from models.streams.streams import bump_version
 from models.tables.media import Picture
 from models.tables.people import Role
 from models.tables.stories import EntryPicture, EntryState, Revision, Stream
@@ -60,7 +60,7 @@ def purge_pictures(db: Database, actor: Actor, uid: str) -> list[str]:
         tx.execute(delete(Picture).where(Picture.sha256.in_(doomed)))
         tx.expire(entry, ["pictures"])
         changed(tx, entry)
-        touch(tx, entry.stream)
+        bump_version(tx, entry.stream)
         log.info(
             "%d pictures of entry %s deleted by account %s", len(doomed), uid, actor.account_id
         )

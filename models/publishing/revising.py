@@ -13,13 +13,13 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
-from models.alerts.alerts import owe, wait_again
+from models.alerts.alerts import create_alert, reset_approval
 from models.db.clock import now
 from models.db.database import Database, rows_changed
 from models.publishing.publishing import withdraw
 from models.streams.entries import changed, entry_to_change, fill, must_be_at, packed, snapshot
 from models.streams.feed_departures import feeds_of, note_departures
-from models.streams.streams import touch
+from models.streams.streams import bump_version
 from models.tables.people import Contributor, Role
 from models.tables.stories import (
     Entry,
@@ -92,7 +92,7 @@ def undo(db: Database, actor: Actor, uid: str, version: int) -> Entry:
         _settle(tx, revision, RevisionState.CANCELLED)
         if revision.kind is RevisionKind.RETRACTION:
             entry.state = EntryState.PUBLISHED
-            touch(tx, entry.stream, more=1)
+            bump_version(tx, entry.stream, more=1)
         changed(tx, entry)
         return entry
 
@@ -249,7 +249,7 @@ def _add(
     tx.flush()
     if change.kind is RevisionKind.RETRACTION:
         entry.state = EntryState.RETRACTED
-        touch(tx, entry.stream, more=-1)
+        bump_version(tx, entry.stream, more=-1)
         changed(tx, entry)
     if revision.apply_at <= moment:
         _apply(tx, entry, revision)
@@ -271,11 +271,11 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
         changed(tx, entry)
     if revision.kind in _SIGNIFICANT:
         entry.updated_at = _significant_moment(tx, entry, revision)
-    touch(tx, entry.stream, more=1 if revision.kind is RevisionKind.RESTORE else 0)
+    bump_version(tx, entry.stream, more=1 if revision.kind is RevisionKind.RESTORE else 0)
     note_departures(tx, former_feeds - feeds_of(entry))
     if revision.kind in REVISING:
-        wait_again(tx, entry)
-    owe(tx, revision, entry)
+        reset_approval(tx, entry)
+    create_alert(tx, revision, entry)
     return True
 
 

@@ -41,7 +41,7 @@ ERASED = "erased"
 
 
 @dataclass(frozen=True)
-class Target:
+class ChannelTarget:
     """Where a channel leads.  ``url`` is a secret and is stored encrypted; ``masked`` may be shown."""
 
     url: str
@@ -60,7 +60,7 @@ def add_subscriber(
     actor.must_be(Role.ADMIN)
     address, language = normal_address(email), language_tag("language", language)
     with db.begin() as tx:
-        recipient = find(tx, RecipientKind.MAIL, address)
+        recipient = find_recipient(tx, RecipientKind.MAIL, address)
         if recipient is None:
             recipient = Recipient(
                 uid=new_uid(16),
@@ -85,7 +85,7 @@ def add_channel(
     actor: Actor,
     keys: Keys,
     name: str,
-    target: Target,
+    target: ChannelTarget,
     *,
     stream: str | None = None,
     tags: Iterable[str] = (),
@@ -100,7 +100,7 @@ def add_channel(
     actor.must_be(Role.ADMIN)
     name, language = line("name", name, NAME, required=True), language_tag("language", language)
     with db.begin() as tx:
-        channel = find(tx, RecipientKind.CHANNEL, name)
+        channel = find_recipient(tx, RecipientKind.CHANNEL, name)
         if channel is None:
             channel = Recipient(
                 uid=new_uid(16),
@@ -110,20 +110,20 @@ def add_channel(
                 language=language,
             )
         if channel.state is RecipientState.CONFIRMED:
-            if open_url(keys, channel.sealed_url) != target.url:
+            if decrypt_target(keys, channel.sealed_url) != target.url:
                 raise Conflict(
                     f"There is a channel {name!r:.100} with another URL. Remove it first, or choose"
                     " another name."
                 )
         else:
-            seal(keys, channel, target)
+            encrypt_target(keys, channel, target)
             forget_failures(channel)
             _confirm(tx, channel)
         _follow(tx, channel, stream, tags)
         return channel
 
 
-def seal(keys: Keys, channel: Recipient, target: Target) -> None:
+def encrypt_target(keys: Keys, channel: Recipient, target: ChannelTarget) -> None:
     """Let a channel lead there; the URL is kept encrypted."""
     channel.service, channel.masked_url = target.service, target.masked
     channel.sealed_url = Fernet(keys.fernet("target")).encrypt(target.url.encode()).decode()
@@ -135,7 +135,7 @@ def forget_failures(channel: Recipient) -> None:
     channel.next_at, channel.reason = None, ""
 
 
-def open_url(keys: Keys, sealed_url: str | None) -> str:
+def decrypt_target(keys: Keys, sealed_url: str | None) -> str:
     """The Apprise URL of a channel, in clear: for sending only."""
     return _opened(keys.fernet("target"), sealed_url or "")
 
@@ -159,7 +159,7 @@ def remove_recipient(
     actor.must_be(Role.ADMIN)
     address = normal_address(address) if kind is RecipientKind.MAIL else address
     with db.begin() as tx:
-        recipient = find(tx, kind, address)
+        recipient = find_recipient(tx, kind, address)
         if recipient is None:
             raise NotFound("channel" if kind is RecipientKind.CHANNEL else "subscriber", address)
         if recipient.state is not RecipientState.SUPPRESSED:
@@ -183,7 +183,9 @@ def list_recipients(
     ).all()
 
 
-def followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[Subscription]]:
+def recipient_with_subscriptions(
+    tx: Session, recipient_uid: str
+) -> tuple[Recipient, Sequence[Subscription]]:
     """A recipient and what it follows now."""
     recipient = tx.scalar(select(Recipient).where(Recipient.uid == recipient_uid))
     if recipient is None:
@@ -199,7 +201,7 @@ def followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[Subsc
     )
 
 
-def leave(db: Database, recipient_uid: str, scope: str) -> None:
+def unsubscribe(db: Database, recipient_uid: str, scope: str) -> None:
     """End what brings a stream (its uid), or anything (`ALL`), to a recipient; doing it again
     changes nothing.
 
@@ -210,14 +212,17 @@ def leave(db: Database, recipient_uid: str, scope: str) -> None:
     with db.begin() as tx:
         # a link may be pressed twice at once
         tx.execute(select(Recipient.id).where(Recipient.uid == recipient_uid).with_for_update())
-        recipient, subscriptions = followed(tx, recipient_uid)
+        recipient, subscriptions = recipient_with_subscriptions(tx, recipient_uid)
         for subscription in subscriptions:
             if scope in (ALL, subscription.stream and subscription.stream.uid):
                 subscription.ended_at, subscription.next_digest_at = now(tx), None
             elif subscription.stream is None:
                 _leave_out(tx, subscription, scope)
         tx.flush()
-        if not followed(tx, recipient_uid)[1] and recipient.state is RecipientState.CONFIRMED:
+        if (
+            not recipient_with_subscriptions(tx, recipient_uid)[1]
+            and recipient.state is RecipientState.CONFIRMED
+        ):
             recipient.state, recipient.reason, recipient.ended_at = (
                 RecipientState.ENDED,
                 LEFT,
@@ -225,7 +230,7 @@ def leave(db: Database, recipient_uid: str, scope: str) -> None:
             )
 
 
-def left_out(tx: Session, subscription: Subscription) -> Sequence[Stream]:
+def excluded_streams(tx: Session, subscription: Subscription) -> Sequence[Stream]:
     """The streams that a subscription to all streams leaves out."""
     here = SubscriptionExcept.subscription_id == subscription.id
     query = (
@@ -242,11 +247,11 @@ def _leave_out(tx: Session, subscription: Subscription, stream_uid: str) -> None
         tx.merge(SubscriptionExcept(subscription_id=subscription.id, stream_id=stream_id))
 
 
-def reachable(tx: Session, address: str) -> Recipient:
+def get_or_create_recipient(tx: Session, address: str) -> Recipient:
     """The recipient of a normalised mail address, made if there is none: one that follows nothing
     and is no subscriber.
     """
-    recipient = find(tx, RecipientKind.MAIL, address)
+    recipient = find_recipient(tx, RecipientKind.MAIL, address)
     if recipient is None:
         moment, uid = now(tx), new_uid(16)
         ended = RecipientState.ENDED
@@ -271,7 +276,7 @@ def suppress(tx: Session, recipient_id: int, reason: str) -> None:
 
 
 @dataclass(frozen=True)
-class Topic:
+class AlertTopic:
     """What an alert is about, as far as subscriptions can choose."""
 
     stream_id: int
@@ -280,8 +285,8 @@ class Topic:
     correction: bool  # an update or correction of what was told before
 
 
-def owed(
-    topic: Topic, *, confirmed_by: datetime | None = None, before_seq: int | None = None
+def eligible_recipients(
+    topic: AlertTopic, *, confirmed_by: datetime | None = None, before_seq: int | None = None
 ) -> Select[int, Lane, int]:
     """A query for (recipient_id, lane, subscription_id): each recipient that is owed an alert at
     once, one row each.
@@ -291,19 +296,21 @@ def owed(
     followed. ``before_seq``: the site's counter when it came out, which decides in place of the
     clock for subscriptions that know theirs.
     """
-    return wanting(topic, confirmed_by=confirmed_by, before_seq=before_seq).where(at_once(topic))
+    return subscribers_query(topic, confirmed_by=confirmed_by, before_seq=before_seq).where(
+        wants_immediately(topic)
+    )
 
 
-def wanting(
-    topic: Topic, *, confirmed_by: datetime | None = None, before_seq: int | None = None
+def subscribers_query(
+    topic: AlertTopic, *, confirmed_by: datetime | None = None, before_seq: int | None = None
 ) -> Select[int, Lane, int]:
     """The same of each who wants it, at once or in a digest."""
     kind = Subscription.corrections if topic.correction else Subscription.news
     return _followers(topic, confirmed_by, before_seq).where(kind)
 
 
-def digested(
-    topic: Topic, seq: int, *, confirmed_by: datetime, before_seq: int | None
+def digest_subscribers_query(
+    topic: AlertTopic, seq: int, *, confirmed_by: datetime, before_seq: int | None
 ) -> Select[int, Lane, int]:
     """The same of who may have been told in a digest of what came out when the counter was ``seq``."""
     return _followers(topic, confirmed_by, before_seq).where(
@@ -311,7 +318,7 @@ def digested(
     )
 
 
-def at_once(topic: Topic) -> ColumnElement[bool]:
+def wants_immediately(topic: AlertTopic) -> ColumnElement[bool]:
     """Whether a subscription is served at once."""
     return or_(
         Subscription.cadence == Cadence.AT_ONCE,
@@ -337,11 +344,11 @@ def started_before(moment: datetime, seq: int | None) -> ColumnElement[bool]:
 
 
 def _followers(
-    topic: Topic, confirmed_by: datetime | None, before_seq: int | None
+    topic: AlertTopic, confirmed_by: datetime | None, before_seq: int | None
 ) -> Select[int, Lane, int]:
     """Whose choice of stories, tags and importance a topic meets."""
     tagged = select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == Subscription.id)
-    left_out = select(SubscriptionExcept.stream_id).where(
+    excluded_streams = select(SubscriptionExcept.stream_id).where(
         SubscriptionExcept.subscription_id == Subscription.id,
         SubscriptionExcept.stream_id == topic.stream_id,
     )
@@ -357,7 +364,7 @@ def _followers(
             Subscription.ended_at.is_(None),
             or_(
                 Subscription.stream_id == topic.stream_id,
-                and_(Subscription.stream_id.is_(None), ~exists(left_out)),
+                and_(Subscription.stream_id.is_(None), ~exists(excluded_streams)),
             ),
             Subscription.least_importance.in_(_up_to(topic.importance)),
             or_(~exists(tagged), exists(tagged.where(SubscriptionTag.slug.in_(topic.tags)))),
@@ -369,7 +376,7 @@ def _followers(
     return query
 
 
-def find(tx: Session, kind: RecipientKind, address: str) -> Recipient | None:
+def find_recipient(tx: Session, kind: RecipientKind, address: str) -> Recipient | None:
     """The recipient of a normalised mail address, also one of which only a hash is kept, or the
     channel of that name.
     """

@@ -1,7 +1,7 @@
 """What one subscription makes of one alert: the rules in full, on plain values, without database or
 clock.
 
-`models.recipients.audience.owed` says the same for all recipients at once; a test holds the two
+`models.recipients.audience.eligible_recipients` says the same for all recipients at once; a test holds the two
 together.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta, tzinfo
 
-from models.recipients.audience import Topic
+from models.recipients.audience import AlertTopic
 from models.tables.ledger import Cadence, RecipientState, SkipReason
 from models.tables.stories import Importance
 
@@ -51,7 +51,7 @@ class News:
     nobody else.
     """
 
-    topic: Topic
+    topic: AlertTopic
     created_at: datetime
     public_seq: int | None = None  # the site's counter when it came out
 
@@ -69,7 +69,7 @@ class Later:
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
+class ForDigest:
     """In the next digest."""
 
     cadence: Cadence
@@ -82,8 +82,8 @@ class Skip:
     reason: SkipReason
 
 
-Decision = Send | Later | Digest | Skip
-_ORDER = (Send, Later, Digest, Skip)
+Decision = Send | Later | ForDigest | Skip
+_ORDER = (Send, Later, ForDigest, Skip)
 _GRADES = list(Importance)
 
 
@@ -110,7 +110,7 @@ def decide(reader: Reader, wanted: Wanted, news: News, now: datetime) -> Decisio
     if wanted.cadence is not Cadence.AT_ONCE and not _reaches(
         news.topic.importance, wanted.at_once_from
     ):
-        return Digest(wanted.cadence)
+        return ForDigest(wanted.cadence)
     until = None if news.topic.importance is Importance.BREAKING else quiet_until(reader, now)
     return Send() if until is None else Later(until)
 
@@ -150,7 +150,7 @@ def began_before(wanted: Wanted, moment: datetime, seq: int | None) -> bool:
     return wanted.created_at <= moment
 
 
-def is_about(wanted: Wanted, topic: Topic) -> bool:
+def is_about(wanted: Wanted, topic: AlertTopic) -> bool:
     """Whether a subscription is to such news, be it at once or in a digest."""
     return (
         wanted.stream_id in (None, topic.stream_id)

@@ -4,13 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from models.recipients.audience import Topic
+from models.recipients.audience import AlertTopic
 from models.recipients.deciding import Wanted, began_before, is_about
 from models.tables.stories import RevisionKind
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class EntryChange:
     """One alert of an entry that stands: that it came out, or was changed. ``seq`` is the site's
     counter at that moment.
     """
@@ -20,16 +20,16 @@ class News:
     created_at: datetime
     kind: RevisionKind
     note: str
-    topic: Topic
+    topic: AlertTopic
     public_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class EntryChanges:
     """One entry that stands, and all that was told of it, oldest first."""
 
     entry_id: int
-    news: tuple[News, ...]
+    news: tuple[EntryChange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DigestLine:
     """An entry that a digest tells, by the last of its news that it brings; ``told``: the recipient
     knew it before, so it is a change.
 
@@ -50,12 +50,12 @@ class Line:
     """
 
     entry_id: int
-    news: News
+    news: EntryChange
     told: bool
     since: int
 
 
-def is_served(served: Served, happened: Sequence[Happened], upto: int) -> bool:
+def is_served(served: Served, happened: Sequence[EntryChanges], upto: int) -> bool:
     """Whether there may be anything for a subscription in a digest up to there; what was told
     otherwise is not looked at.
     """
@@ -63,8 +63,8 @@ def is_served(served: Served, happened: Sequence[Happened], upto: int) -> bool:
 
 
 def line_of(
-    entry: Happened, served: Sequence[Served], upto: int, had: Collection[int]
-) -> Line | None:
+    entry: EntryChanges, served: Sequence[Served], upto: int, had: Collection[int]
+) -> DigestLine | None:
     """What a digest up to ``upto`` tells of an entry; None: nothing, or nothing new.
 
     ``had``: the alerts that the recipient got at once, or will. Another subscription of the same
@@ -75,16 +75,18 @@ def line_of(
         return None
     last = brought[-1]
     told = any(_knows(one, served, had) for one in entry.news if one.seq < last.seq)
-    return Line(entry.entry_id, last, told=told, since=last.seq if told else entry.news[0].seq)
+    return DigestLine(
+        entry.entry_id, last, told=told, since=last.seq if told else entry.news[0].seq
+    )
 
 
-def _brings(served: Served, one: News, upto: int) -> bool:
+def _brings(served: Served, one: EntryChange, upto: int) -> bool:
     return (
         served.due and served.digested_seq < one.seq <= upto and is_about(served.wanted, one.topic)
     )
 
 
-def _knows(one: News, served: Sequence[Served], had: Collection[int]) -> bool:
+def _knows(one: EntryChange, served: Sequence[Served], had: Collection[int]) -> bool:
     return one.alert_id in had or any(
         each.digested_seq >= one.seq
         and began_before(each.wanted, one.created_at, one.public_seq)

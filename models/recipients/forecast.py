@@ -9,7 +9,12 @@ from sqlalchemy import and_, case, func, select
 from sqlalchemy.orm import Session
 
 from models.db.clock import now
-from models.recipients.audience import Topic, at_once, owed, wanting
+from models.recipients.audience import (
+    AlertTopic,
+    eligible_recipients,
+    subscribers_query,
+    wants_immediately,
+)
 from models.tables.ledger import MAY_HAVE_BEEN_TOLD, Alert, Delivery, Recipient, RecipientKind
 from models.tables.stories import Entry, Revision
 
@@ -30,11 +35,11 @@ class Forecast:
         return sum(self.told.values())
 
 
-def forecast(tx: Session, topic: Topic) -> Forecast:
+def forecast(tx: Session, topic: AlertTopic) -> Forecast:
     """Of news that goes out now.  Quiet hours are not looked at: they only delay."""
     chosen = (
-        wanting(topic)
-        .add_columns(func.max(case((at_once(topic), 1), else_=0)).label("at_once"))
+        subscribers_query(topic)
+        .add_columns(func.max(case((wants_immediately(topic), 1), else_=0)).label("at_once"))
         .subquery()
     )
     waits = and_(
@@ -48,8 +53,9 @@ def forecast(tx: Session, topic: Topic) -> Forecast:
     )
     rows = tx.execute(query.group_by(Recipient.kind)).all()
     return Forecast(
-        told=_NOBODY | {kind: at_once - paused for kind, _, at_once, paused in rows},
-        digest=sum(wanted - at_once for _, wanted, at_once, _ in rows),
+        told=_NOBODY
+        | {kind: wants_immediately - paused for kind, _, wants_immediately, paused in rows},
+        digest=sum(wanted - wants_immediately for _, wanted, wants_immediately, _ in rows),
         paused=sum(paused for *_, paused in rows),
     )
 
@@ -68,8 +74,8 @@ def forecast_retraction(tx: Session, entry: Entry) -> Forecast:
     return Forecast(_NOBODY | {kind: number for kind, number in rows})  # noqa: C416  rows are no pairs to the type checker
 
 
-def channels_owed(tx: Session, topic: Topic, limit: int) -> Sequence[Recipient]:
+def channels_owed(tx: Session, topic: AlertTopic, limit: int) -> Sequence[Recipient]:
     """The first channels that would be told, by name."""
-    chosen = owed(topic).where(Recipient.kind == RecipientKind.CHANNEL).subquery()
+    chosen = eligible_recipients(topic).where(Recipient.kind == RecipientKind.CHANNEL).subquery()
     query = select(Recipient).join(chosen, chosen.c.recipient_id == Recipient.id)
     return tx.scalars(query.order_by(func.lower(Recipient.address)).limit(limit)).all()

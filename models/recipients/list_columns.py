@@ -130,18 +130,18 @@ def column_name(header: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ColumnChoice:
     """Whether mail is wanted; ``word`` is what the list says, for those who look later."""
 
     state: RecipientState
     word: str = ""
 
-    def stricter_than(self, other: "Wanted") -> bool:
+    def stricter_than(self, other: "ColumnChoice") -> bool:
         """Whether this one counts where the two disagree."""
         return _STRICTNESS.index(self.state) > _STRICTNESS.index(other.state)
 
 
-CONFIRMED = Wanted(RecipientState.CONFIRMED)
+CONFIRMED = ColumnChoice(RecipientState.CONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ class Columns:
             cells.setdefault(name, cell if name == "reason" else cell.strip())
         return cells
 
-    def wanted(self, cells: Mapping[str, str]) -> Wanted:
+    def wanted(self, cells: Mapping[str, str]) -> ColumnChoice:
         """Whether the owner of an address wants mail, by all columns that say so.
 
         Raises Invalid for a word that is not known: nobody is subscribed by a guess.
@@ -184,7 +184,7 @@ class Columns:
             elif name in _BOOLEAN_COLUMNS:
                 found.append(_answer(name, cell))
             elif name in _EVENT_COLUMNS and cell:
-                found.append(Wanted(_EVENT_COLUMNS[name], name))
+                found.append(ColumnChoice(_EVENT_COLUMNS[name], name))
         return max(found, key=lambda one: _STRICTNESS.index(one.state))
 
     def _is_status(self, name: str, cell: str) -> bool:
@@ -193,22 +193,22 @@ class Columns:
         return name == "state" and (self.ours or column_name(cell) in _STATE_OF)
 
 
-def _status(name: str, cell: str) -> Wanted:
+def _status(name: str, cell: str) -> ColumnChoice:
     state = _STATE_OF.get(column_name(cell))
     if state is None:
         known = "subscribed, unconfirmed, unsubscribed or blocked"
         raise Invalid(
             name, f"{cell!r:.60} is not a status that is known. Write {known}, or remove the row."
         )
-    return Wanted(state, cell)
+    return ColumnChoice(state, cell)
 
 
-def _answer(name: str, cell: str) -> Wanted:
+def _answer(name: str, cell: str) -> ColumnChoice:
     yes, no = _BOOLEAN_COLUMNS[name]
     if cell.lower() in _YES:
-        return Wanted(yes, f"{name}: {cell}")
+        return ColumnChoice(yes, f"{name}: {cell}")
     if cell.lower() in _NO:
-        return Wanted(no, f"{name}: {cell}")
+        return ColumnChoice(no, f"{name}: {cell}")
     raise Invalid(
         name, f"{cell!r:.60} is neither true nor false. Write one of them, or remove the row."
     )

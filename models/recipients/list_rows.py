@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Any
 
-from models.recipients.list_columns import CONFIRMED, Columns, Wanted, address_of, of_cell
+from models.recipients.list_columns import CONFIRMED, ColumnChoice, Columns, address_of, of_cell
 from models.recipients.list_settings import FollowedStory, read_settings
 from models.tables.ledger import RecipientState
 from models.text.email_address import is_hidden
@@ -44,7 +44,7 @@ class Row:
     email: str
     language: str = ""
     consent: str = ""
-    wanted: Wanted = CONFIRMED
+    wanted: ColumnChoice = CONFIRMED
     kept: Kept | None = None
     problem: str = ""
 

@@ -98,7 +98,7 @@ def _cut(
 
 
 @dataclass(frozen=True)
-class Told:
+class DeliveryRecord:
     """What a recipient was owed: one line of its history."""
 
     delivery_id: int
@@ -118,7 +118,7 @@ class Told:
 
 def told(
     tx: Session, recipient_id: int, *, before: int | None = None, limit: int = PAGE
-) -> list[Told]:
+) -> list[DeliveryRecord]:
     """What a recipient was sent or owed, the latest first; older than the delivery with the id
     ``before``.
     """
@@ -133,7 +133,7 @@ def told(
     )
     rows = tx.execute(query.where(Delivery.id < before) if before is not None else query)
     return [
-        Told(
+        DeliveryRecord(
             one.id,
             one.uid,
             kind,

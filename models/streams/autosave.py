@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from models.db.clock import now
 from models.db.database import Database
-from models.tables.autosaves import KeptForm
+from models.tables.autosaves import Autosave
 from models.tables.stories import Entry, Revision
 from models.text.actor import Actor
 from models.text.errors import Conflict, Invalid, KeptElsewhere, KeyUsed
@@ -75,19 +75,19 @@ def keep(
         return found.saved_at
 
 
-def kept_form(tx: Session, actor: Actor, place: str) -> KeptForm | None:
+def kept_form(tx: Session, actor: Actor, place: str) -> Autosave | None:
     """What this account has kept there."""
     return tx.scalar(_at(actor, place)) if place.isalnum() else None
 
 
 def unfinished(tx: Session, actor: Actor) -> list[Unfinished]:
     """All that an account has kept, the last first."""
-    title = KeptForm.fields[("title", 0)].as_string()
-    query = select(KeptForm.place, title, KeptForm.saved_at, Entry.uid).outerjoin(
-        Entry, Entry.uid == KeptForm.place
+    title = Autosave.fields[("title", 0)].as_string()
+    query = select(Autosave.place, title, Autosave.saved_at, Entry.uid).outerjoin(
+        Entry, Entry.uid == Autosave.place
     )
-    mine = query.where(KeptForm.account_id == actor.account_id).order_by(
-        KeptForm.saved_at.desc(), KeptForm.id.desc()
+    mine = query.where(Autosave.account_id == actor.account_id).order_by(
+        Autosave.saved_at.desc(), Autosave.id.desc()
     )
     return [
         Unfinished(place, words or "", saved_at, uid)
@@ -99,7 +99,7 @@ def drop_kept(db: Database, actor: Actor, place: str) -> None:
     """Forget it: it was sent, or is not wanted."""
     with db.begin() as tx:
         tx.execute(
-            delete(KeptForm).where(KeptForm.account_id == actor.account_id, KeptForm.place == place)
+            delete(Autosave).where(Autosave.account_id == actor.account_id, Autosave.place == place)
         )
 
 
@@ -107,20 +107,20 @@ def forget_kept(db: Database) -> None:
     """Forget what nobody went on with.  Writes only where there is any."""
     with db.read() as tx:
         old = tx.scalars(
-            select(KeptForm.id).where(KeptForm.saved_at < now(tx) - KEPT).limit(MOST)
+            select(Autosave.id).where(Autosave.saved_at < now(tx) - KEPT).limit(MOST)
         ).all()
     if old:
         with db.begin() as tx:
             tx.execute(
-                delete(KeptForm).where(KeptForm.id.in_(old), KeptForm.saved_at < now(tx) - KEPT)
+                delete(Autosave).where(Autosave.id.in_(old), Autosave.saved_at < now(tx) - KEPT)
             )
 
 
-def _at(actor: Actor, place: str) -> Select[KeptForm]:
-    return select(KeptForm).where(KeptForm.account_id == actor.account_id, KeptForm.place == place)
+def _at(actor: Actor, place: str) -> Select[Autosave]:
+    return select(Autosave).where(Autosave.account_id == actor.account_id, Autosave.place == place)
 
 
-def _new(tx: Session, actor: Actor, place: str, key: str) -> KeptForm:
+def _new(tx: Session, actor: Actor, place: str, key: str) -> Autosave:
     """Room for another; what was sent a moment ago is not kept again by a request that was slower."""
     sent = [
         select(kind.id).where(kind.account_id == actor.account_id, kind.request_key == key)
@@ -129,14 +129,14 @@ def _new(tx: Session, actor: Actor, place: str, key: str) -> KeptForm:
     if key and tx.scalar(select(or_(*(query.exists() for query in sent)))):
         raise KeyUsed("This was sent before.")
     if (
-        tx.execute(select(func.count()).where(KeptForm.account_id == actor.account_id)).scalar_one()
+        tx.execute(select(func.count()).where(Autosave.account_id == actor.account_id)).scalar_one()
         >= MOST
     ):
         raise Conflict(
             f"{MOST} texts of yours wait to be gone on with: drop some, then this is kept, too."
         )
     assert actor.account_id is not None
-    made = KeptForm(account_id=actor.account_id, place=place)
+    made = Autosave(account_id=actor.account_id, place=place)
     tx.add(made)
     return made
 

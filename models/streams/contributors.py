@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from models.db.clock import now
 from models.db.database import Database
-from models.db.site import make_alone, next_seq
+from models.db.site import lock_site, next_seq
 from models.tables.base import new_uid
 from models.tables.people import Contributor, Role
 from models.tables.stories import Entry, EntryContributor, Stream
@@ -87,7 +87,7 @@ def resolve(tx: Session, names: Sequence[str]) -> list[Contributor]:
     """A contributor for each slug or exact name, in that order, none twice; unknown names are made."""
     found = _known(tx, names)
     if not found.keys() >= set(names):
-        make_alone(tx)
+        lock_site(tx)
         found = _known(tx, names)
     for name in names:
         if name not in found:

@@ -40,7 +40,7 @@ def feeds_of(entry: Entry) -> set[str]:
 def note_departures(tx: Session, feeds: Iterable[str]) -> None:
     """Note that an entry left these feeds now.
 
-    Call it after `models.streams.streams.touch`, whose lock on the site keeps two transactions from
+    Call it after `models.streams.streams.bump_version`, whose lock on the site keeps two transactions from
     adding one row twice.
     """
     for feed in sorted(feeds):

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, selectinload, undefer
 
 from models.db.clock import now
 from models.db.database import Database, rows_changed
-from models.tables.autosaves import KeptForm
+from models.tables.autosaves import Autosave
 from models.tables.media import EXTENSIONS, Picture, PictureFile
 from models.tables.people import Role
 from models.tables.stories import EntryPicture, Revision, Stream
@@ -139,5 +139,5 @@ def _is_used(tx: Session, picture: Picture) -> bool:
     texts = (
         select(Revision.id).where(cast(Revision.content, Text).contains(picture.sha256)).limit(1)
     )
-    forms = select(KeptForm.id).where(cast(KeptForm.fields, Text).contains(picture.sha256)).limit(1)
+    forms = select(Autosave.id).where(cast(Autosave.fields, Text).contains(picture.sha256)).limit(1)
     return any(tx.scalar(query) is not None for query in (shown, heads, texts, forms))

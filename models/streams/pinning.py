@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from models.db.clock import now
 from models.db.database import Database
 from models.streams.entries import entries, entry_to_change
-from models.streams.streams import touch
+from models.streams.streams import bump_version
 from models.tables.people import Role
 from models.tables.stories import Entry, EntryState
 from models.text.actor import Actor
@@ -30,7 +30,7 @@ def pin(db: Database, actor: Actor, uid: str) -> Entry:
         if entry.state is not EntryState.PUBLISHED:
             raise Conflict(f"This entry is {entry.state.value}; only what is out can be pinned.")
         if entry.pinned_at is None:
-            touch(tx, entry.stream)  # first: it lets nobody else pin meanwhile
+            bump_version(tx, entry.stream)  # first: it lets nobody else pin meanwhile
             if (
                 tx.execute(
                     select(func.count()).select_from(Entry).where(*_pinned(entry.stream_id))
@@ -49,7 +49,7 @@ def unpin(db: Database, actor: Actor, uid: str) -> Entry:
         entry = entry_to_change(tx, uid)
         if entry.pinned_at is not None:
             entry.pinned_at = None
-            touch(tx, entry.stream)
+            bump_version(tx, entry.stream)
         return entry
 
 

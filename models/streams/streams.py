@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from config.colors import as_accent
 from models.db.clock import now
 from models.db.database import Database
-from models.db.site import make_alone, mint_guid, next_seq
+from models.db.site import lock_site, mint_guid, next_seq
 from models.streams.contributors import resolve
 from models.streams.feed_departures import SITE, note_departures
 from models.streams.pictures import pictures_named, use_pictures
@@ -22,7 +22,7 @@ from models.tables.media import Picture
 from models.tables.people import Role
 from models.tables.stories import CLOSED, FeedText, Stream, StreamContributor, StreamState
 from models.text.actor import Actor
-from models.text.errors import Conflict, Gone, Invalid, Moved, NotFound
+from models.text.errors import Conflict, Gone, Invalid, MovedPermanently, NotFound
 from models.text.markdown import to_html
 from models.text.slugs import checked_slug, is_slug, move, must_be_free, present_slug
 from models.text.texts import BODY, DEK, NAME, TITLE, PictureText, block, language_tag, line
@@ -109,7 +109,7 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
     slug, text = checked_slug(slug), text.cleaned()
     overview_html = to_html(text.overview, "overview")  # it may take a second: not under the lock
     with db.begin() as tx:
-        make_alone(tx)
+        lock_site(tx)
         stream = tx.scalar(select(Stream).where(Stream.slug == slug))
         if stream is not None:
             return stream
@@ -146,7 +146,7 @@ def edit_stream(
     text, move_to = text.cleaned(), checked_slug(move_to or slug)
     overview_html = to_html(text.overview, "overview")
     with db.begin() as tx:
-        make_alone(tx)
+        lock_site(tx)
         stream = get_stream(tx, slug)
         present = StreamText.of(stream)
         if former not in (None, present.fingerprint):
@@ -162,7 +162,7 @@ def edit_stream(
             tx.flush()  # rows with the same keys may come back
             _fill(tx, stream, text, overview_html)
         if moved or text != present:
-            touch(tx, stream)
+            bump_version(tx, stream)
         return stream
 
 
@@ -208,7 +208,7 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
     picture = joinedload(Stream.picture).selectinload(Picture.files)
     stream = tx.scalar(select(Stream).where(Stream.slug == slug).options(people, picture))
     if stream is None and (present := present_slug(tx, slug, public=public)) is not None:
-        raise Moved("stream", slug, present)
+        raise MovedPermanently("stream", slug, present)
     if stream is None or (public and stream.state is StreamState.HIDDEN):
         raise NotFound("stream", slug)
     if stream.state is StreamState.DELETED:
@@ -254,7 +254,7 @@ def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) 
         if stream.state is not state:
             was_seen = stream.is_public
             stream.state = state
-            touch(tx, stream)
+            bump_version(tx, stream)
             if was_seen and not stream.is_public:
                 note_departures(tx, [SITE])
             if was_seen and state is StreamState.ENDED:
@@ -262,7 +262,7 @@ def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) 
         return stream
 
 
-def touch(tx: Session, stream: Stream, *, more: int = 0) -> int:
+def bump_version(tx: Session, stream: Stream, *, more: int = 0) -> int:
     """Say that the public sees something new of this stream, and ``more`` of its entries; returns
     the site's counter.
     """
@@ -283,7 +283,7 @@ def must_take_entries(stream: Stream) -> None:
         raise Conflict(f"The story {stream.title!r:.80} has ended. Re-open it before posting.")
 
 
-def quiet_streams(db: Database) -> int:
+def mark_idle_streams_quiet(db: Database) -> int:
     """Call every live stream quiet that had no entry for a day; returns how many."""
     with db.begin() as tx:
         since = now(tx) - QUIET_AFTER

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from models.tables.base import Base, BigId
 
 
-class KeptForm(Base):
+class Autosave(Base):
     """The fields of a form as they stood when they were last kept; gone once the form was sent."""
 
     __tablename__ = "kept_form"

@@ -54,7 +54,7 @@ class NotFound(ServiceError):
         self.name = name
 
 
-class Moved(NotFound):
+class MovedPermanently(NotFound):
     """What had that name has another ``present`` one."""
 
     def __init__(self, kind: str, name: str, present: str) -> None:

@@ -28,13 +28,13 @@ from models import (
     Subscription,
 )
 from models.db.clock import now
-from models.recipients.audience import Topic, owed
+from models.recipients.audience import AlertTopic, eligible_recipients
 from models.streams.entries import entries
 from models.tables.ledger import MAY_HAVE_BEEN_TOLD
 from models.text.errors import Conflict
 from models.text.markdown import bare_text
 from models.text.texts import EntryText, packed_pictures, tag_slug
-from notifier.content.entry import Story
+from notifier.content.entry import EntryContent
 from notifier.content.render import Sender, render_chat, render_mail
 from notifier.services import SERVICES
 from notifier.transport.mime import TOKEN
@@ -78,7 +78,7 @@ def preview(tx: Session, revision: Revision, recipient: Recipient, sender: Sende
     if revision.kind not in _ALERTING:
         raise Conflict("Nobody is alerted of this change.")
     entry = tx.execute(entries().where(Entry.id == revision.entry_id)).scalar_one()
-    story = Story.of(entry, revision.kind, revision.note)
+    story = EntryContent.of(entry, revision.kind, revision.note)
     if revision.state is RevisionState.PENDING and revision.kind is not RevisionKind.RETRACTION:
         names = {
             person.id: person.name
@@ -128,14 +128,14 @@ def typed(
     entry: Entry | None = None,
     kind: RevisionKind = RevisionKind.PUBLISH,
     note: str = "",
-) -> Story:
+) -> EntryContent:
     """What a text that was typed and not saved would tell, for `show`."""
     people = tx.scalars(
         _people(or_(Contributor.slug.in_(text.byline), Contributor.name.in_(text.byline)))
     )
     names = {key: person.name for person in people for key in (person.slug, person.name)}
     moment = now(tx)
-    story = Story(
+    story = EntryContent(
         kind=kind,
         note=note,
         uid=entry.uid if entry else NOT_YET,
@@ -163,7 +163,7 @@ def typed(
 
 
 def show(
-    story: Story, recipient: Recipient, sender: Sender, *, told: bool, follows_all: bool
+    story: EntryContent, recipient: Recipient, sender: Sender, *, told: bool, follows_all: bool
 ) -> Preview:
     """A story as the recipient would see it.  Pure."""
     story = story.worded(told=told)
@@ -183,7 +183,7 @@ def show(
     return Preview(recipient.service, title, body, body if form is NotifyFormat.HTML else "")
 
 
-def _saying(story: Story, content: Mapping[str, Any], names: Sequence[str]) -> Story:
+def _saying(story: EntryContent, content: Mapping[str, Any], names: Sequence[str]) -> EntryContent:
     """The story with a packed text in place of the entry's."""
     said = {name: content[name] for name in ("title", "dek", "body", "body_html", "link")}
     pictures = tuple(shown.words for shown in packed_pictures(content))
@@ -213,17 +213,17 @@ def _told(tx: Session, revision: Revision, recipient: Recipient) -> bool:
     return tx.scalar(earlier.where(*same, MAY_HAVE_BEEN_TOLD).limit(1)) is not None
 
 
-def _follows_all(tx: Session, story: Story, stream_id: int, recipient: Recipient) -> bool:
+def _follows_all(tx: Session, story: EntryContent, stream_id: int, recipient: Recipient) -> bool:
     """Whether the subscription that would bring it is one to all stories, which the foot of a mail
     says.
     """
     if recipient.id is None:
         return False
     correction = story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION)
-    topic = Topic(
+    topic = AlertTopic(
         stream_id, story.importance, tuple(tag_slug(tag) for tag in story.tags), correction
     )
-    chosen = owed(topic).where(Recipient.id == recipient.id).subquery()
+    chosen = eligible_recipients(topic).where(Recipient.id == recipient.id).subquery()
     query = select(Subscription.stream_id).join(chosen, chosen.c.subscription_id == Subscription.id)
     found = tx.execute(query).one_or_none()
     return found is not None and found[0] is None

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from models import Entry, EntryState, RevisionKind, Stream
 from models.streams.entries import entries
 from models.tables.stories import CLOSED
-from notifier.content.entry import Story
+from notifier.content.entry import EntryContent
 from notifier.content.render import Sender, render_chat
 from notifier.message.channel_message import ChannelMessage, cut
 from notifier.message.words import words
@@ -28,7 +28,9 @@ def trial(tx: Session, sender: Sender) -> dict[str, Any]:
     )
     entry = tx.scalars(latest.order_by(Entry.seq.desc()).limit(1)).first()
     told = (
-        render_chat(Story.of(entry, RevisionKind.PUBLISH), sender, "") if entry else _sample(sender)
+        render_chat(EntryContent.of(entry, RevisionKind.PUBLISH), sender, "")
+        if entry
+        else _sample(sender)
     )
     return {
         "guid": told.guid,

@@ -25,14 +25,14 @@ from models.db.clock import now
 from models.db.database import Database
 from models.db.tallies import tally
 from models.recipients.deciding import began_before
-from models.recipients.digest_rules import Happened, Line, Served, line_of
+from models.recipients.digest_rules import DigestLine, EntryChanges, Served, line_of
 from models.recipients.digest_times import named_slot, next_slot
 from models.streams.entries import entries
 from models.tables.ledger import MAY_HAVE_BEEN_TOLD
 from models.text.tokens import ALL
-from notifier.content.entry import Digest, Story
+from notifier.content.entry import DigestContent, EntryContent
 from notifier.ledger.claim import Message
-from notifier.ledger.digest_source import happened
+from notifier.ledger.digest_source import entries_changed_since
 from notifier.ledger.followers import COLUMNS, wanted_by
 from notifier.ledger.lease import skipped
 from notifier.ledger.ledger_sql import among
@@ -48,7 +48,7 @@ class Written:
     """
 
     message: Message  # it knows whom it serves
-    digest: Digest | None
+    digest: DigestContent | None
     scope: str
 
 
@@ -138,8 +138,8 @@ class Reading:
         self._tx, self._alert, self._following = tx, alert, following
         self._slot = named_slot(alert.slot)
         self._hits: dict[tuple[Any, ...], bool] = {}
-        self._lines: dict[object, tuple[Line, ...]] = {}
-        self._digests: dict[object, Digest] = {}
+        self._lines: dict[object, tuple[DigestLine, ...]] = {}
+        self._digests: dict[object, DigestContent] = {}
 
     def read(self, messages: Sequence[Message]) -> list[Written]:
         """What each of these, all of that alert, tells."""
@@ -154,7 +154,7 @@ class Reading:
         since = min(
             (one.digested_seq for all_ in served.values() for one in all_ if one.due), default=upto
         )
-        news = happened(self._tx, since, upto)
+        news = entries_changed_since(self._tx, since, upto)
         had = _had(self._tx, news, [message.recipient_id for message in messages])
         told = [one for entry in news for one in entry.news]
         oldest = min((one.created_at for one in told), default=now(self._tx))
@@ -186,8 +186,8 @@ class Reading:
         return replace(served, due=row.id == message.subscription_id or self._hits[rhythm])
 
     def _told(
-        self, news: Sequence[Happened], served: Sequence[Served], had: frozenset[int]
-    ) -> tuple[Line, ...]:
+        self, news: Sequence[EntryChanges], served: Sequence[Served], had: frozenset[int]
+    ) -> tuple[DigestLine, ...]:
         key = (*served, had)
         if key not in self._lines:
             found = (line_of(entry, served, self._alert.seq, had) for entry in news)
@@ -202,8 +202,8 @@ class Reading:
         self,
         message: Message,
         served: Sequence[Served],
-        lines: tuple[Line, ...],
-        stories: Mapping[Line, Story],
+        lines: tuple[DigestLine, ...],
+        stories: Mapping[DigestLine, EntryContent],
     ) -> Written:
         due = [
             row
@@ -216,7 +216,9 @@ class Reading:
         key = (lines, message.timezone)
         if told and key not in self._digests:
             by_day = self._alert.cadence in (Cadence.DAILY, Cadence.WEEKLY)
-            self._digests[key] = Digest(told, self._alert.created_at, message.timezone, by_day)
+            self._digests[key] = DigestContent(
+                told, self._alert.created_at, message.timezone, by_day
+            )
         scope = due[0].stream_uid or ALL if len(due) == 1 else ALL
         serving = replace(message, serves=tuple(row.id for row in due), upto=self._alert.seq)
         return Written(serving, self._digests[key] if told else None, scope)
@@ -233,7 +235,7 @@ def _before(served: Served, oldest: datetime, first: int | None) -> Served:
 
 
 def _had(
-    tx: Session, news: Sequence[Happened], recipient_ids: Sequence[int]
+    tx: Session, news: Sequence[EntryChanges], recipient_ids: Sequence[int]
 ) -> dict[int, frozenset[int]]:
     """Which of these alerts each recipient got at once or will, or did not want in its pause."""
     alert_ids = [one.alert_id for entry in news for one in entry.news]
@@ -254,7 +256,7 @@ def _had(
     return {recipient_id: frozenset(alerts) for recipient_id, alerts in found.items()}
 
 
-def _stories(tx: Session, lines: Collection[Line]) -> dict[Line, Story]:
+def _stories(tx: Session, lines: Collection[DigestLine]) -> dict[DigestLine, EntryContent]:
     """Each as it stands now; a change is told as one only to who knew the entry."""
     if not lines:
         return {}
@@ -263,7 +265,7 @@ def _stories(tx: Session, lines: Collection[Line]) -> dict[Line, Story]:
         for entry in tx.scalars(entries().where(Entry.id.in_({line.entry_id for line in lines})))
     }
     return {
-        line: Story.of(
+        line: EntryContent.of(
             found[line.entry_id],
             line.news.kind if line.told else RevisionKind.PUBLISH,
             line.news.note if line.told else "",

@@ -15,7 +15,7 @@ from notifier.ledger.claim import Message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Story:
+class EntryContent:
     """One entry of one stream, and what kind of change is told. Links are paths below BASE_URL;
     dates are UTC.
     """
@@ -97,12 +97,12 @@ class Story:
 
 
 @dataclass(frozen=True, slots=True)
-class Digest:
+class DigestContent:
     """What one recipient is told together, worded for who reads it, in the order to be read; at
     least one story.
     """
 
-    stories: tuple[Story, ...]
+    stories: tuple[EntryContent, ...]
     until: datetime
     timezone: str
     by_day: bool = True  # daily or weekly: its name is the day, else the time
@@ -112,7 +112,7 @@ class Digest:
 class Ending:
     """The last word of a story, which stands in for an entry."""
 
-    story: Story
+    story: EntryContent
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Notice:
     values: Mapping[str, Any]
 
 
-def load_told(tx: Session, message: Message) -> Story | Notice | Ending:
+def load_told(tx: Session, message: Message) -> EntryContent | Notice | Ending:
     """What a claimed message tells now, if it is no digest."""
     if message.kind is AlertKind.ENDING:
         return load_ending(tx, message.alert_id)
@@ -149,13 +149,13 @@ def load_ending(tx: Session, alert_id: int) -> Ending:
         importance=Importance.NORMAL,
     )
     word.stream, word.credits, word.tags, word.pictures = stream, [], [], []
-    return Ending(Story.of(word, RevisionKind.PUBLISH))
+    return Ending(EntryContent.of(word, RevisionKind.PUBLISH))
 
 
-def load_story(tx: Session, alert_id: int) -> Story:
+def load_story(tx: Session, alert_id: int) -> EntryContent:
     """What the alert tells now; it must be one of a revision."""
     revision = tx.execute(
         select(Revision).join(Alert, Alert.revision_id == Revision.id).where(Alert.id == alert_id)
     ).scalar_one()
     entry = tx.execute(entries().where(Entry.id == revision.entry_id)).scalar_one()
-    return Story.of(entry, revision.kind, revision.note)
+    return EntryContent.of(entry, revision.kind, revision.note)

@@ -18,7 +18,7 @@ from notifier.transport.mime import MailBatch
 
 
 @dataclass(slots=True)
-class Letter:
+class MailGroup:
     """One mail to many. ``name`` is for the log; each address has a token that leaves its own
     ``scope``.
 
@@ -33,7 +33,7 @@ class Letter:
 
 def letters(
     tx: Session, messages: Sequence[Message], digests: Sequence[Written]
-) -> Iterator[Letter]:
+) -> Iterator[MailGroup]:
     """In the order of the claim, the most urgent first."""
     by_kind: dict[tuple[int, bool, bool, str], list[Message]] = {}
     for message in messages:
@@ -49,7 +49,7 @@ def letters(
             raise
         except Exception as exc:
             # one that cannot be read must not keep the others of its claim from going out
-            yield Letter(
+            yield MailGroup(
                 f"alert {alert_id}",
                 key,
                 partial(_fail, exc),
@@ -60,7 +60,7 @@ def letters(
             render_mail, story.worded(told=told), follows_all=follows_all, language=language
         )
         scope = ALL if follows_all else story.stream_uid
-        yield Letter(f"entry {story.uid}", key, write, [(message, scope) for message in of_kind])
+        yield MailGroup(f"entry {story.uid}", key, write, [(message, scope) for message in of_kind])
     yield from _endings(tx, [message for message in messages if message.kind is AlertKind.ENDING])
     yield from _digests(digests)
 
@@ -69,7 +69,7 @@ def _fail(exc: Exception, sender: Sender) -> MailBatch:  # noqa: ARG001  as all 
     raise exc
 
 
-def _endings(tx: Session, messages: Sequence[Message]) -> Iterator[Letter]:
+def _endings(tx: Session, messages: Sequence[Message]) -> Iterator[MailGroup]:
     by_kind: dict[tuple[int, str], list[Message]] = {}
     for message in messages:
         by_kind.setdefault((message.alert_id, spoken(message.language)), []).append(message)
@@ -77,13 +77,13 @@ def _endings(tx: Session, messages: Sequence[Message]) -> Iterator[Letter]:
         ending = load_ending(tx, alert_id)
         scope = ending.story.stream_uid
         write = partial(render_ending, ending, language=language)
-        yield Letter(
+        yield MailGroup(
             f"story {scope}", (alert_id, language), write, [(message, scope) for message in of_kind]
         )
 
 
-def _digests(written: Sequence[Written]) -> Iterator[Letter]:
-    found: dict[tuple[int, bool, str], Letter] = {}
+def _digests(written: Sequence[Written]) -> Iterator[MailGroup]:
+    found: dict[tuple[int, bool, str], MailGroup] = {}
     for one in written:
         if one.digest is not None:
             key = (id(one.digest), one.scope == ALL, spoken(one.message.language))
@@ -91,6 +91,6 @@ def _digests(written: Sequence[Written]) -> Iterator[Letter]:
                 write = partial(
                     render_digest, one.digest, leaves_all=one.scope == ALL, language=key[2]
                 )
-                found[key] = Letter(f"digest {one.message.alert_id}", one.message.uid, write)
+                found[key] = MailGroup(f"digest {one.message.alert_id}", one.message.uid, write)
             found[key].to.append((one.message, one.scope))
     yield from found.values()

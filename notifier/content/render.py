@@ -15,7 +15,7 @@ from models import RevisionKind
 from models.membership.channels import TEST
 from models.text.markdown import to_text, with_absolute_links
 from models.text.texts import direction
-from notifier.content.entry import Digest, Ending, Notice, Story
+from notifier.content.entry import DigestContent, Ending, EntryContent, Notice
 from notifier.message.channel_message import (
     WORD_JOINER,
     ChannelMessage,
@@ -25,7 +25,7 @@ from notifier.message.channel_message import (
     one_line,
 )
 from notifier.message.mail_templates import Templates, templates_in
-from notifier.message.words import Words, markup_words, spoken, words
+from notifier.message.words import MessageWords, markup_words, spoken, words
 from notifier.transport.mime import MARK, TOKEN, MailBatch, secret_mark
 
 LONGEST_BODY = 40_000
@@ -76,7 +76,7 @@ _inliner = css_inline.CSSInliner(keep_at_rules=True, minify_css=True, load_remot
 
 
 def render_mail(
-    story: Story, sender: Sender, *, follows_all: bool, language: str = ""
+    story: EntryContent, sender: Sender, *, follows_all: bool, language: str = ""
 ) -> MailBatch:
     """The mail that all recipients of ``story`` share; ``{token}`` in it is where each one's leave
     token goes.
@@ -139,7 +139,9 @@ def render_ending(ending: Ending, sender: Sender, *, language: str) -> MailBatch
     )
 
 
-def render_digest(digest: Digest, sender: Sender, *, leaves_all: bool, language: str) -> MailBatch:
+def render_digest(
+    digest: DigestContent, sender: Sender, *, leaves_all: bool, language: str
+) -> MailBatch:
     """One mail of several stories' news, as `render_mail` makes one of an entry; ``language`` is
     the recipient's.
 
@@ -166,7 +168,9 @@ def render_digest(digest: Digest, sender: Sender, *, leaves_all: bool, language:
     )
 
 
-def render_chat(story: Story, sender: Sender, uid: str, language: str = "") -> ChannelMessage:
+def render_chat(
+    story: EntryContent, sender: Sender, uid: str, language: str = ""
+) -> ChannelMessage:
     """The message that tells a channel of ``story``; ``uid`` is the delivery's, ``language`` the
     channel's, empty: the story's.
     """
@@ -246,7 +250,7 @@ def _site(sender: Sender) -> dict[str, str]:
     return {"name": sender.name, "base_url": sender.base_url, "imprint": sender.imprint}
 
 
-def _groups(digest: Digest, sender: Sender, said: Words) -> list[dict[str, Any]]:
+def _groups(digest: DigestContent, sender: Sender, said: MessageWords) -> list[dict[str, Any]]:
     """The stories of each stream together, in the order in which they first come."""
     found: dict[str, dict[str, Any]] = {}
     for story in digest.stories:
@@ -263,7 +267,9 @@ def _groups(digest: Digest, sender: Sender, said: Words) -> list[dict[str, Any]]
     return list(found.values())
 
 
-def _line(story: Story, digest: Digest, sender: Sender, said: Words) -> dict[str, str]:
+def _line(
+    story: EntryContent, digest: DigestContent, sender: Sender, said: MessageWords
+) -> dict[str, str]:
     changed_at = (
         story.updated_at if story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION) else None
     )
@@ -304,7 +310,7 @@ def _mail(
     return MailBatch(subject=subject, text=_with_token(text), html=_with_token(html))
 
 
-def _changed(story: Story, said: Words) -> str:
+def _changed(story: EntryContent, said: MessageWords) -> str:
     """When a changed entry was changed, in words."""
     phrase = {RevisionKind.UPDATE: said.updated, RevisionKind.CORRECTION: said.corrected}.get(
         story.kind
@@ -316,7 +322,7 @@ def _changed(story: Story, said: Words) -> str:
     )
 
 
-def _summary(story: Story, said: Words) -> str:
+def _summary(story: EntryContent, said: MessageWords) -> str:
     return f"{said.withdrawn}." if story.retracted else story.dek or to_text(story.body)
 
 

@@ -1,8 +1,8 @@
 """Digests and last words for channels: a headline, and a line for each entry."""
 
-from notifier.content.entry import Digest, Ending
+from notifier.content.entry import DigestContent, Ending
 from notifier.content.render import Sender
-from notifier.message.channel_message import ChannelMessage, Line
+from notifier.message.channel_message import ChannelMessage, MessageLine
 from notifier.message.words import spoken, words
 
 
@@ -22,7 +22,9 @@ def ending_to_channel(ending: Ending, sender: Sender, uid: str, language: str) -
     )
 
 
-def digest_to_channel(digest: Digest, sender: Sender, uid: str, language: str) -> ChannelMessage:
+def digest_to_channel(
+    digest: DigestContent, sender: Sender, uid: str, language: str
+) -> ChannelMessage:
     """The message that tells a channel of several entries, in its own language; those of one story
     together.
     """
@@ -40,7 +42,9 @@ def digest_to_channel(digest: Digest, sender: Sender, uid: str, language: str) -
     for story in sorted(stories, key=lambda story: order.index(story.stream_uid)):
         label = said.label(story.kind, story.importance)
         lines.append(
-            Line(f"{label}: {story.title}" if label else story.title, sender.base_url + story.path)
+            MessageLine(
+                f"{label}: {story.title}" if label else story.title, sender.base_url + story.path
+            )
         )
     return ChannelMessage(
         event="digest",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from config.settings import Settings
 from models import Importance, RevisionKind
 from models.text.markdown import to_html
-from notifier.content.entry import Digest, Ending, Notice, Story
+from notifier.content.entry import DigestContent, Ending, EntryContent, Notice
 from notifier.content.render import (
     Sender,
     render_chat,
@@ -33,7 +33,7 @@ About thirty metres of the earth dyke behind the mill slid into the river at 09:
 See [the map](https://maps.example/?a=b&c=d).
 """
 
-FULL = Story(
+FULL = EntryContent(
     kind=RevisionKind.PUBLISH,
     note="",
     uid="7kq2m",
@@ -81,10 +81,10 @@ _OTHER = replace(
     title="Vote put off until Thursday",
 )
 DIGESTS = (
-    Digest(
+    DigestContent(
         (FULL, STORIES[3], _OTHER, BARE), datetime(2026, 3, 14, 17, tzinfo=UTC), "Europe/Berlin"
     ),
-    Digest((BARE,), datetime(2026, 3, 14, 17, tzinfo=UTC), "Europe/Berlin", by_day=False),
+    DigestContent((BARE,), datetime(2026, 3, 14, 17, tzinfo=UTC), "Europe/Berlin", by_day=False),
 )
 _CHANNEL = {"channel": "Newsroom", "masked_url": "slack://T…A/B…B/…", "words": "404 no_service"}
 _ASKED = {"story": "The Tarrow rises", "confirm": "token", "settings": "token"}

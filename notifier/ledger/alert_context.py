@@ -22,7 +22,7 @@ from models import (
     Stream,
     StreamState,
 )
-from models.recipients.audience import Topic
+from models.recipients.audience import AlertTopic
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Sibling:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class About:
+class AlertContext:
     """One alert of a revision."""
 
     alert_id: int
@@ -72,15 +72,15 @@ class About:
         """An earlier alert is so old that nobody knows any more whom it told."""
         return any(other.folded for other in self.siblings if other.no < self.no)
 
-    def topic(self, tx: Session) -> Topic:
+    def topic(self, tx: Session) -> AlertTopic:
         """What subscriptions choose by."""
         tags = tx.scalars(select(EntryTag.slug).where(EntryTag.entry_id == self.entry_id)).all()
         correction = self.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION)
-        return Topic(self.stream_id, self.importance, tuple(tags), correction)
+        return AlertTopic(self.stream_id, self.importance, tuple(tags), correction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Occasion:
+class NonRevisionAlert:
     """An alert of no revision: a digest, a story's last word, a notice."""
 
     alert_id: int
@@ -89,7 +89,9 @@ class Occasion:
     stream_state: StreamState | None  # of the story that has ended
 
 
-def occasions(tx: Session, alert_ids: Collection[int]) -> dict[int, Occasion]:
+def load_non_revision_alerts(
+    tx: Session, alert_ids: Collection[int]
+) -> dict[int, NonRevisionAlert]:
     """Each of these alerts by its id."""
     if not alert_ids:
         return {}
@@ -98,12 +100,12 @@ def occasions(tx: Session, alert_ids: Collection[int]) -> dict[int, Occasion]:
     )
     rows = tx.execute(query.where(Alert.id.in_(list(alert_ids))))
     return {
-        id_: Occasion(alert_id=id_, kind=kind, stopped=at is not None, stream_state=state)
+        id_: NonRevisionAlert(alert_id=id_, kind=kind, stopped=at is not None, stream_state=state)
         for id_, kind, at, state in rows
     }
 
 
-def abouts(tx: Session, alert_ids: Iterable[int]) -> dict[int, About]:
+def load_contexts(tx: Session, alert_ids: Iterable[int]) -> dict[int, AlertContext]:
     """Each alert by its id, in two statements; those that are not of a revision are left out."""
     rows = tx.execute(
         select(
@@ -123,7 +125,7 @@ def abouts(tx: Session, alert_ids: Iterable[int]) -> dict[int, About]:
     ).all()
     siblings, retractions = _revisions(tx, {row[3] for row in rows})
     return {
-        alert.id: About(
+        alert.id: AlertContext(
             alert_id=alert.id,
             priority=alert.priority,
             created_at=alert.created_at,

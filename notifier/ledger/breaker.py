@@ -70,14 +70,16 @@ def _is_final(outcome: SendError) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class HealthChange:
     """A channel before and after an attempt."""
 
     before: Health = Health()
     after: Health = Health()
 
 
-def feel(tx: Session, message: Message, outcome: Sent | SendError, *, counts: bool) -> Pulse:
+def evaluate(
+    tx: Session, message: Message, outcome: Sent | SendError, *, counts: bool
+) -> HealthChange:
     """What an attempt's end means for its channel. Nothing for mail, whose server has a pause of
     its own.
 
@@ -87,16 +89,16 @@ def feel(tx: Session, message: Message, outcome: Sent | SendError, *, counts: bo
     if message.lane is not Lane.URGENT or (
         message.notice and not (isinstance(outcome, Sent) and message.service in SERVICES)
     ):
-        return Pulse()
+        return HealthChange()
     columns = (Recipient.refusals, Recipient.failing_since, Recipient.sick_since)
     refusals, since, sick_since = tx.execute(
         select(*columns).where(Recipient.id == message.recipient_id)
     ).one()
     before = Health(refusals, since, sick_since is not None)
-    return Pulse(before, before.after(outcome, now(tx)) if counts else before)
+    return HealthChange(before, before.after(outcome, now(tx)) if counts else before)
 
 
-def note(tx: Session, message: Message, pulse: Pulse, words: str) -> None:
+def persist(tx: Session, message: Message, pulse: HealthChange, words: str) -> None:
     """Write a changed health down, and tell the operators where it turned: once for each sickness,
     and once when it is over.
 

@@ -31,20 +31,25 @@ from models.alerts.alerts import OF_HOLD
 from models.db.clock import now
 from models.db.database import Database
 from models.db.tallies import tally
-from models.recipients.audience import owed
+from models.recipients.audience import eligible_recipients
 from models.tables.ledger import TOLD_STATE
 from notifier.ledger import pause
-from notifier.ledger.alert_context import About, Occasion, abouts, occasions
-from notifier.ledger.digest_reach import heard
+from notifier.ledger.alert_context import (
+    AlertContext,
+    NonRevisionAlert,
+    load_contexts,
+    load_non_revision_alerts,
+)
+from notifier.ledger.digest_reach import recipients_reached_by_digest
 from notifier.ledger.lease import LEASE, QUEUED, SUSPECT_AFTER_LOST_LEASES, Lease, skipped
 from notifier.ledger.ledger_sql import among, changed, taken
 from notifier.ledger.quiet_hours import may_go_at
 from notifier.ledger.verdict import (
-    Send,
-    Skip,
-    Standing,
-    Wait,
-    Wish,
+    AlertFacts,
+    DeliveryPreferences,
+    SendNow,
+    SkipDelivery,
+    WaitUntil,
     judge,
     judge_digest,
     judge_ending,
@@ -143,7 +148,7 @@ def claim(
         if not lost_leases:
             return None
         ids = _alone_if_suspect(tx, lost_leases)
-        messages = _wanted(tx, lane, ids)
+        messages = drop_unwanted(tx, lane, ids)
         if probe and messages:
             pause.probing(tx)
         return Claim(lease, messages, len(ids), probe, of_hold=gate is pause.Gate.OF_HOLD)
@@ -196,7 +201,7 @@ def claim_also(tx: Session, lane: Lane, which: Select[int], token: str) -> list[
     lost_leases = _take(
         tx, which.where(Delivery.state == DeliveryState.QUEUED, Delivery.lane == lane), token
     )
-    return _wanted(tx, lane, list(lost_leases)) if lost_leases else []
+    return drop_unwanted(tx, lane, list(lost_leases)) if lost_leases else []
 
 
 def _take(tx: Session, due: Select[int], token: str) -> dict[int, int]:
@@ -239,15 +244,17 @@ def _alone_if_suspect(tx: Session, lost_leases: dict[int, int]) -> Sequence[int]
     return [first]
 
 
-def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
+def drop_unwanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     """The rows that are to be sent now; the others are skipped or put back."""
     rows = _rows(tx, ids)
-    about = abouts(tx, {row.alert_id for row in rows})
-    occasion = occasions(tx, {row.alert_id for row in rows} - about.keys())
+    about = load_contexts(tx, {row.alert_id for row in rows})
+    occasion = load_non_revision_alerts(tx, {row.alert_id for row in rows} - about.keys())
     held = pause.hold_late(
-        tx, about.values(), tried={row.alert_id for row in rows if _on_time(row, about, now(tx))}
+        tx,
+        about.values(),
+        tried={row.alert_id for row in rows if is_retry_or_quiet_hours(row, about, now(tx))},
     )
-    busy = _busy(
+    busy = blocked_digests(
         tx,
         [
             row
@@ -255,12 +262,16 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
             if row.alert_id in occasion and occasion[row.alert_id].kind is AlertKind.DIGEST
         ],
     )
-    others = {alert_id: _others(tx, one, rows) for alert_id, one in about.items()}
-    left = _left_out(tx, rows)
-    again = {alert_id: _still_owed(tx, one, rows) for alert_id, one in about.items()}
-    standing = {alert_id: _standing(one, held=alert_id in held) for alert_id, one in about.items()}
+    others = {alert_id: sibling_deliveries(tx, one, rows) for alert_id, one in about.items()}
+    left = excluded_streams(tx, rows)
+    again = {
+        alert_id: covered_by_other_subscription(tx, one, rows) for alert_id, one in about.items()
+    }
+    standing = {
+        alert_id: alert_facts(one, held=alert_id in held) for alert_id, one in about.items()
+    }
     wanted: list[Message] = []
-    unwanted: dict[Skip | Wait, list[Any]] = {}
+    unwanted: dict[SkipDelivery | WaitUntil, list[Any]] = {}
     for row in rows:
         one, kind = about.get(row.alert_id), AlertKind.REVISION
         if one is not None:
@@ -268,7 +279,7 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
             subscribed = (
                 row.subscribed and (row.subscription_id, one.stream_id) not in left
             ) or row.recipient_id in again[one.alert_id]
-            wish = _wish(
+            wish = delivery_preferences(
                 row,
                 now(tx),
                 subscribed=subscribed,
@@ -280,7 +291,7 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
         else:
             kind = occasion[row.alert_id].kind
             verdict = _judge_occasion(occasion[row.alert_id], row, busy.get(row.id), now(tx))
-        if isinstance(verdict, Send):
+        if isinstance(verdict, SendNow):
             wanted.append(
                 _message(
                     row, told=verdict.told or (one is not None and one.told_long_ago), kind=kind
@@ -293,9 +304,11 @@ def _wanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
             tx,
             update(Delivery)
             .where(among(tx, Delivery.id, [row.id for row in put]))
-            .values(_put(other, now(tx))),
+            .values(columns_for(other, now(tx))),
         )
-    skips = (row for other, put in unwanted.items() if isinstance(other, Skip) for row in put)
+    skips = (
+        row for other, put in unwanted.items() if isinstance(other, SkipDelivery) for row in put
+    )
     tally(tx, Counter((row.alert_id, lane, DeliveryState.SKIPPED) for row in skips))
     return wanted
 
@@ -336,13 +349,13 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
     return tx.execute(query).all()
 
 
-def _wish(
+def delivery_preferences(
     row: Any, moment: datetime, *, subscribed: bool, hush: bool = True, **others: Any
-) -> Wish:
+) -> DeliveryPreferences:
     """What its recipient wants now; ``hush``: quiet hours count."""
     quiet = may_go_at(row, moment) if hush else moment
     paused = row.paused_until is not None and moment < row.paused_until
-    return Wish(
+    return DeliveryPreferences(
         recipient=row.state,
         subscribed=subscribed,
         paused=paused,
@@ -352,22 +365,24 @@ def _wish(
 
 
 def _judge_occasion(
-    one: Occasion, row: Any, busy_until: datetime | None, moment: datetime
-) -> Send | Skip | Wait:
+    one: NonRevisionAlert, row: Any, busy_until: datetime | None, moment: datetime
+) -> SendNow | SkipDelivery | WaitUntil:
     if one.kind is AlertKind.DIGEST:  # which of its subscriptions go on is found when it is written
         return judge_digest(
-            _wish(row, moment, subscribed=True), stopped=one.stopped, busy_until=busy_until
+            delivery_preferences(row, moment, subscribed=True),
+            stopped=one.stopped,
+            busy_until=busy_until,
         )
     if one.kind is AlertKind.ENDING and one.stream_state is not None:
         return judge_ending(
-            _wish(row, moment, subscribed=row.subscribed),
+            delivery_preferences(row, moment, subscribed=row.subscribed),
             stopped=one.stopped,
             stream=one.stream_state,
         )
     return judge_notice(row.state, stopped=one.stopped)
 
 
-def _on_time(row: Any, about: dict[int, About], moment: datetime) -> bool:
+def is_retry_or_quiet_hours(row: Any, about: dict[int, AlertContext], moment: datetime) -> bool:
     """It comes back from a try that failed, or from the quiet hours of its recipient, so it does
     not show that its alert is late.
     """
@@ -378,7 +393,7 @@ def _on_time(row: Any, about: dict[int, About], moment: datetime) -> bool:
     return could_go > one.created_at and moment - could_go <= pause.LATE
 
 
-def _busy(tx: Session, rows: Collection[Any]) -> dict[int, datetime]:
+def blocked_digests(tx: Session, rows: Collection[Any]) -> dict[int, datetime]:
     """When to look again at those of these digests that cannot be written yet: their recipients
     have an earlier one that is not settled.
     """
@@ -407,8 +422,8 @@ def _busy(tx: Session, rows: Collection[Any]) -> dict[int, datetime]:
     return {id_: max(now(tx), *due, *also) + _SHORT for id_, due in earlier.items() if due or also}
 
 
-def _standing(one: About, *, held: bool) -> Standing:
-    return Standing(
+def alert_facts(one: AlertContext, *, held: bool) -> AlertFacts:
+    return AlertFacts(
         revision=one.kind,
         entry=one.entry_state,
         stream=one.stream_state,
@@ -418,8 +433,8 @@ def _standing(one: About, *, held: bool) -> Standing:
     )
 
 
-def _others(
-    tx: Session, one: About, rows: Sequence[Any]
+def sibling_deliveries(
+    tx: Session, one: AlertContext, rows: Sequence[Any]
 ) -> dict[int, tuple[list[DeliveryState], list[RevisionKind]]]:
     """What these recipients have of the entry's other revisions: states of earlier ones, kinds of
     later ones.
@@ -429,7 +444,7 @@ def _others(
     if not one.siblings:
         return found
     recipients = [row.recipient_id for row in rows if row.alert_id == one.alert_id]
-    if (by_digest := heard(tx, one)) is not None:
+    if (by_digest := recipients_reached_by_digest(tx, one)) is not None:
         told = by_digest.subquery()
         for recipient_id, state in tx.execute(
             select(told.c.recipient_id, told.c.state).where(
@@ -450,7 +465,7 @@ def _others(
     return found
 
 
-def _left_out(tx: Session, rows: Sequence[Any]) -> Set[tuple[int, int]]:
+def excluded_streams(tx: Session, rows: Sequence[Any]) -> Set[tuple[int, int]]:
     """What subscriptions to all streams, that brought some of these, leave out by now: subscription
     and stream.
     """
@@ -466,21 +481,21 @@ def _left_out(tx: Session, rows: Sequence[Any]) -> Set[tuple[int, int]]:
     }
 
 
-def _still_owed(tx: Session, one: About, rows: Sequence[Any]) -> set[int]:
+def covered_by_other_subscription(tx: Session, one: AlertContext, rows: Sequence[Any]) -> set[int]:
     """Recipients whose subscription has ended, but whom another one still brings this alert."""
     doubtful = [
         row.recipient_id for row in rows if row.alert_id == one.alert_id and not row.subscribed
     ]
     if not doubtful:
         return set()
-    query = owed(one.topic(tx), confirmed_by=one.created_at, before_seq=one.public_seq).where(
-        among(tx, Recipient.id, doubtful)
-    )
+    query = eligible_recipients(
+        one.topic(tx), confirmed_by=one.created_at, before_seq=one.public_seq
+    ).where(among(tx, Recipient.id, doubtful))
     return {row.recipient_id for row in tx.execute(query)}
 
 
-def _put(verdict: Skip | Wait, moment: datetime) -> dict[str, Any]:
-    if isinstance(verdict, Wait):
+def columns_for(verdict: SkipDelivery | WaitUntil, moment: datetime) -> dict[str, Any]:
+    if isinstance(verdict, WaitUntil):
         return {**QUEUED, "due_at": verdict.until, "attempts": Delivery.attempts - 1}
     return skipped(verdict.reason, moment, verdict.words) | {"attempts": Delivery.attempts - 1}
 

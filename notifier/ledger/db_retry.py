@@ -12,7 +12,7 @@ AWAY_SECONDS, AGAIN_SECONDS = 12.0, 0.5
 """Less than a lease has left when an answer comes; and a worker that drains may need it twice, for an answer and for the rest."""
 
 
-def patiently(write: Callable[[], T]) -> T:
+def retry_while_db_unavailable(write: Callable[[], T]) -> T:
     """What ``write`` returns, called again while the database is away, for AWAY_SECONDS; then its
     OperationalError.
     """

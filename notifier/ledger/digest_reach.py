@@ -9,15 +9,17 @@ from sqlalchemy import Select, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from models import Alert, AlertKind, Delivery, DeliveryState, Revision, RevisionKind
-from models.recipients.audience import digested
+from models.recipients.audience import digest_subscribers_query
 from models.tables.ledger import MAY_HAVE_BEEN_TOLD, TOLD_STATE
-from notifier.ledger.alert_context import About
+from notifier.ledger.alert_context import AlertContext
 
 READ_AHEAD = timedelta(seconds=30)
 """How long before it is settled a digest may have been read: of one that was read before an entry was hidden, the entry is told."""
 
 
-def heard(tx: Session, about: About) -> Select[*tuple[Any, ...]] | None:
+def recipients_reached_by_digest(
+    tx: Session, about: AlertContext
+) -> Select[*tuple[Any, ...]] | None:
     """A query for (recipient_id, lane, subscription_id, state): the digests that have told, or may
     have, of the entry's earlier alerts.
 
@@ -39,7 +41,7 @@ def heard(tx: Session, about: About) -> Select[*tuple[Any, ...]] | None:
     reaches = (Alert.kind == AlertKind.DIGEST, Alert.seq >= first_seq)
     if tx.scalar(select(Alert.id).where(*reaches).limit(1)) is None:
         return None
-    followers = digested(
+    followers = digest_subscribers_query(
         about.topic(tx), first_seq, confirmed_by=out_at, before_seq=public_seq
     ).subquery()
     query = (
@@ -67,7 +69,7 @@ def heard(tx: Session, about: About) -> Select[*tuple[Any, ...]] | None:
     )
 
 
-def _hidden_at(tx: Session, about: About) -> datetime | None:
+def _hidden_at(tx: Session, about: AlertContext) -> datetime | None:
     """A retraction hides its entry at once, and alerts when its undo time is over."""
     if about.kind is not RevisionKind.RETRACTION:
         return None

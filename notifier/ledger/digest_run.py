@@ -30,11 +30,11 @@ from models.db.database import Database
 from models.db.dialects import dialect_of, insert_into
 from models.db.site import current_seq
 from models.db.tallies import Change, tally
-from models.db.write_throttle import Courtesy
-from models.recipients.digest_rules import Happened, Served, is_served
+from models.db.write_throttle import WriteThrottle
+from models.recipients.digest_rules import EntryChanges, Served, is_served
 from models.recipients.digest_times import next_slot, slot_name
-from notifier.ledger.digest_source import happened
-from notifier.ledger.enqueue import owe_to
+from notifier.ledger.digest_source import entries_changed_since
+from notifier.ledger.enqueue import enqueue_deliveries
 from notifier.ledger.fan_out import ANALYZE_FROM
 from notifier.ledger.followers import COLUMNS, wanted_by
 from notifier.ledger.lease import skipped
@@ -76,7 +76,7 @@ def make_digests(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lan
     subscriptions are served is committed together, and the ledger takes one row for each digest and
     recipient.
     """
-    made, courtesy = 0, Courtesy(db)
+    made, courtesy = 0, WriteThrottle(db)
     with db.read() as tx:
         due = digests_due(tx)
     while due and go_on():
@@ -149,7 +149,7 @@ def _runs(tx: Session, rows: Sequence[Any], seq: int) -> dict[tuple[datetime, Ca
     want the same.
     """
     wanted = wanted_by(tx, rows)
-    news = happened(tx, min(row.digested_seq for row in rows), seq, hidden=True)
+    news = entries_changed_since(tx, min(row.digested_seq for row in rows), seq, hidden=True)
     runs: dict[tuple[datetime, Cadence], _Run] = {}
     known: dict[tuple[object, ...], bool] = {}
     for row in rows:
@@ -166,7 +166,7 @@ def _runs(tx: Session, rows: Sequence[Any], seq: int) -> dict[tuple[datetime, Ca
 def _brings(
     row: Any,
     served: Served,
-    news: Sequence[Happened],
+    news: Sequence[EntryChanges],
     upto: int,
     known: dict[tuple[object, ...], bool],
     moment: datetime,
@@ -237,7 +237,7 @@ def _owe(
         .where(among(tx, Subscription.id, [row.id for row in rows]))
         .group_by(Subscription.recipient_id)
     )
-    made = owe_to(tx, alert_id, DIGEST, recipients)
+    made = enqueue_deliveries(tx, alert_id, DIGEST, recipients)
     changes[alert_id, lane, DeliveryState.QUEUED] += made
     ids = sorted({row.recipient_id for row in rows})
     put_off(tx, and_(Delivery.alert_id == alert_id, among(tx, Delivery.recipient_id, ids)))

@@ -17,8 +17,8 @@ from models import (
     Stream,
 )
 from models.db.approval_rules import SECOND
-from models.recipients.audience import Topic
-from models.recipients.digest_rules import Happened, News
+from models.recipients.audience import AlertTopic
+from models.recipients.digest_rules import EntryChange, EntryChanges
 from models.tables.stories import CLOSED
 
 MOST = 500
@@ -26,7 +26,9 @@ MOST = 500
 _TOLD = (RevisionKind.PUBLISH, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 
 
-def happened(tx: Session, since: int, upto: int, *, hidden: bool = False) -> list[Happened]:
+def entries_changed_since(
+    tx: Session, since: int, upto: int, *, hidden: bool = False
+) -> list[EntryChanges]:
     """The entries that stand and of which something was owed after ``since`` and up to ``upto``,
     the latest first.
 
@@ -79,18 +81,20 @@ def happened(tx: Session, since: int, upto: int, *, hidden: bool = False) -> lis
     if not ids:
         return []
     tags = _tags(tx, ids)
-    found: dict[int, list[News]] = {id_: [] for id_ in ids}
+    found: dict[int, list[EntryChange]] = {id_: [] for id_ in ids}
     for row in tx.execute(alerts.where(Entry.id.in_(ids)).order_by(Revision.no)):
-        topic = Topic(
+        topic = AlertTopic(
             row.stream_id,
             row.importance,
             tuple(tags.get(row.entry_id, ())),
             row.kind is not RevisionKind.PUBLISH,
         )
         found[row.entry_id].append(
-            News(row.id, row.seq or 0, row.created_at, row.kind, row.note, topic, row.public_seq)
+            EntryChange(
+                row.id, row.seq or 0, row.created_at, row.kind, row.note, topic, row.public_seq
+            )
         )
-    return [Happened(id_, tuple(news)) for id_, news in found.items()]
+    return [EntryChanges(id_, tuple(news)) for id_, news in found.items()]
 
 
 def _tags(tx: Session, entry_ids: Collection[int]) -> dict[int, list[str]]:

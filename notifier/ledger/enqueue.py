@@ -12,7 +12,9 @@ from models.db.dialects import dialect_of, insert_into
 from models.tables.base import random_uid
 
 
-def owe_to(tx: Session, alert_id: int, priority: int, recipients: Select[*tuple[Any, ...]]) -> int:
+def enqueue_deliveries(
+    tx: Session, alert_id: int, priority: int, recipients: Select[*tuple[Any, ...]]
+) -> int:
     """Owe an alert to each of ``recipients`` that has no row of it yet, in the order of their ids;
     how many rows that made.
 

@@ -38,13 +38,13 @@ from models import (
 from models.db.clock import now
 from models.db.database import Database
 from models.db.tallies import Change, tally
-from models.db.write_throttle import Courtesy
-from models.recipients.audience import owed
+from models.db.write_throttle import WriteThrottle
+from models.recipients.audience import eligible_recipients
 from models.tables.ledger import MAY_HAVE_BEEN_TOLD
-from notifier.ledger.alert_context import About, abouts
-from notifier.ledger.digest_reach import heard
+from notifier.ledger.alert_context import AlertContext, load_contexts
+from notifier.ledger.digest_reach import recipients_reached_by_digest
 from notifier.ledger.end_of_stream import owed_ending, replace_earlier
-from notifier.ledger.enqueue import owe_to
+from notifier.ledger.enqueue import enqueue_deliveries
 from notifier.ledger.lease import skipped
 from notifier.ledger.quiet_hours import put_off
 
@@ -84,7 +84,7 @@ def expand_all(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane]
 
     ``ring`` is told of each lane that has new rows.
     """
-    made, courtesy = 0, Courtesy(db, half=True)
+    made, courtesy = 0, WriteThrottle(db, half=True)
     while go_on():
         with courtesy.writing():
             done = expand_slice(db)
@@ -110,7 +110,7 @@ def expand_slice(db: Database) -> Slice | None:
         fanout = _next(tx)
         if fanout is None:
             return None
-        about = abouts(tx, [fanout.alert_id]).get(fanout.alert_id)
+        about = load_contexts(tx, [fanout.alert_id]).get(fanout.alert_id)
         made, upto = 0, None
         if about is not None:
             upto = _upto(tx, _walks(tx, about, fanout.lane), fanout)
@@ -157,14 +157,14 @@ def _upto(tx: Session, walks: Iterable[Walk], fanout: Fanout) -> int | None:
     return min((end for end in ends if end is not None), default=None)
 
 
-def _walks(tx: Session, about: About, lane: Lane) -> Iterator[Walk]:
+def _walks(tx: Session, about: AlertContext, lane: Lane) -> Iterator[Walk]:
     """Where the candidates stand, each in an index by recipient: channels are few, followers of a
     stream may be many.
     """
     if about.kind is RevisionKind.RETRACTION:
         for alert_id in about.earlier:
             yield Delivery.recipient_id, Delivery.alert_id == alert_id
-        if heard(tx, about) is None:
+        if recipients_reached_by_digest(tx, about) is None:
             return
     yield from _followers(about.stream_id, lane)
     if lane is not Lane.URGENT:
@@ -178,17 +178,17 @@ def _followers(stream_id: int | None, lane: Lane) -> Iterator[Walk]:
         yield Subscription.recipient_id, Subscription.stream_id == stream_id
 
 
-def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
+def _fill(tx: Session, about: AlertContext, lane: Lane, part: _Range) -> int:
     """Insert the deliveries of a slice and settle those that they replace."""
     if about.kind is RevisionKind.RETRACTION:
         # First, so that a claim that is just being made has ended when those told are looked up.
         changes = _replace(tx, about, lane, part, SkipReason.RETRACTED)
-        made = owe_to(tx, about.alert_id, about.priority, _told(tx, about, lane, part))
+        made = enqueue_deliveries(tx, about.alert_id, about.priority, _told(tx, about, lane, part))
     else:
-        found = owed(
+        found = eligible_recipients(
             about.topic(tx), confirmed_by=about.created_at, before_seq=about.public_seq
         ).where(Recipient.lane == lane, part.holds(Recipient.id))
-        made = owe_to(tx, about.alert_id, about.priority, found)
+        made = enqueue_deliveries(tx, about.alert_id, about.priority, found)
         changes = _replace(tx, about, lane, part, SkipReason.SUPERSEDED)
     if about.importance is not Importance.BREAKING:
         put_off(tx, and_(Delivery.alert_id == about.alert_id, part.holds(Delivery.recipient_id)))
@@ -200,7 +200,7 @@ def _fill(tx: Session, about: About, lane: Lane, part: _Range) -> int:
 def _fill_ending(tx: Session, alert: Alert, lane: Lane, part: _Range) -> int:
     """The same of a story's last word."""
     changes = replace_earlier(tx, alert, lane, part.holds(Delivery.recipient_id))
-    made = owe_to(
+    made = enqueue_deliveries(
         tx, alert.id, alert.priority, owed_ending(alert, lane).where(part.holds(Recipient.id))
     )
     put_off(tx, and_(Delivery.alert_id == alert.id, part.holds(Delivery.recipient_id)))
@@ -210,7 +210,7 @@ def _fill_ending(tx: Session, alert: Alert, lane: Lane, part: _Range) -> int:
 
 
 def _replace(
-    tx: Session, about: About, lane: Lane, part: _Range, reason: SkipReason
+    tx: Session, about: AlertContext, lane: Lane, part: _Range, reason: SkipReason
 ) -> Counter[Change]:
     """Skip what is queued of earlier revisions: all of it for a retraction, else where the new one
     takes its place.
@@ -241,7 +241,7 @@ def _replace(
     return Counter((alert_id, lane, DeliveryState.SKIPPED) for alert_id in alerts)
 
 
-def _told(tx: Session, about: About, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
+def _told(tx: Session, about: AlertContext, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
     """Who has, or may have, what is now withdrawn, be it by itself or in a digest."""
     here = (
         Delivery.alert_id.in_(about.earlier),
@@ -250,7 +250,7 @@ def _told(tx: Session, about: About, lane: Lane, part: _Range) -> Select[*tuple[
         part.holds(Delivery.recipient_id),
     )
     found: Any = select(Delivery.recipient_id, Delivery.lane, Delivery.subscription_id).where(*here)
-    if (by_digest := heard(tx, about)) is not None:
+    if (by_digest := recipients_reached_by_digest(tx, about)) is not None:
         one = by_digest.subquery()
         also = select(one.c.recipient_id, one.c.lane, one.c.subscription_id).where(
             one.c.lane == lane, part.holds(one.c.recipient_id)

@@ -24,7 +24,7 @@ from models.db.clock import now
 from models.db.database import Database
 from models.db.tallies import tally
 from notifier.ledger.alert_failure import tell_operators_once
-from notifier.ledger.db_retry import patiently
+from notifier.ledger.db_retry import retry_while_db_unavailable
 from notifier.ledger.ledger_sql import changed
 from notifier.services import SERVICES
 
@@ -96,7 +96,7 @@ def give_back(db: Database, token: str, *, but: Iterable[int] = (), begun: bool 
     ``but``: rows that are being sent. ``begun``: also rows that say so, since the caller knows that
     they are not.
     """
-    return patiently(lambda: _give_back(db, token, list(but), begun))
+    return retry_while_db_unavailable(lambda: _give_back(db, token, list(but), begun))
 
 
 def _give_back(db: Database, token: str, but: Sequence[int], begun: bool) -> int:

@@ -17,7 +17,7 @@ from models.alerts.send_hold import may_send, may_tell_of_hold
 from models.db.clock import now
 from models.db.database import Database, rows_changed
 from models.db.tallies import tallied
-from notifier.ledger.alert_context import About
+from notifier.ledger.alert_context import AlertContext
 from notifier.ledger.lease import LEASE
 
 log = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Brake:
         return self._pulled
 
 
-def hold_late(tx: Session, alerts: Iterable[About], *, tried: set[int]) -> set[int]:
+def hold_late(tx: Session, alerts: Iterable[AlertContext], *, tried: set[int]) -> set[int]:
     """The ids of those that wait for an operator; one of which nothing was tried for so long is
     held from now on.
 

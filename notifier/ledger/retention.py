@@ -9,11 +9,11 @@ from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from models import Alert, Delivery, DeliveryState, Fanout
-from models.alerts.alerts import forget_words
+from models.alerts.alerts import clear_notice_values
 from models.db.clock import now
 from models.db.database import Database, rows_changed
 from models.db.tallies import condense, tallied
-from models.db.write_throttle import Courtesy
+from models.db.write_throttle import WriteThrottle
 
 SLICE = 500
 """Rows deleted in one transaction: some 5 ms of SQLite's write lock."""
@@ -25,7 +25,7 @@ ALERTS = 200
 
 def finish_ended(db: Database) -> None:
     """Note which alerts have come to their end.  Writes only where there are any."""
-    courtesy, after = Courtesy(db), 0
+    courtesy, after = WriteThrottle(db), 0
     for _ in range(SLICES):
         with db.read() as tx:
             part = _expanded(tx, after)
@@ -52,7 +52,7 @@ def fold_old(db: Database, keep: timedelta) -> int:
             .where(Alert.folded_at.is_(None), Alert.finished_at < now(tx) - keep)
             .limit(ALERTS)
         ).all()
-    courtesy, total = Courtesy(db), 0
+    courtesy, total = WriteThrottle(db), 0
     for alert_id in old:
         with courtesy.writing(), db.begin() as tx:
             _fold(tx, alert_id)
@@ -90,7 +90,7 @@ def _fold(tx: Session, alert_id: int) -> None:
     if locked is None or not _without_debt(tx, [alert_id]):  # it is owed to somebody again
         return
     locked.folded_at = now(tx)
-    forget_words(locked)
+    clear_notice_values(locked)
     tx.execute(
         update(Fanout)
         .where(Fanout.alert_id == alert_id, Fanout.done_at.is_(None))

@@ -17,7 +17,7 @@ from models import DeliveryState
 from models.db.clock import database_clock
 from models.db.database import Database
 from models.db.tallies import ADD, WORKER, tally_rows
-from models.db.write_throttle import Courtesy
+from models.db.write_throttle import WriteThrottle
 from models.tables.base import UtcDateTime
 from notifier.ledger.claim import Message
 
@@ -51,7 +51,7 @@ _ALL = f"""
 """  # noqa: S608  fixed words
 
 
-class Told(NamedTuple):
+class SentDelivery(NamedTuple):
     """A message that was taken, by whose claim, what its receiver said to it, and the delivery that
     is begun next.
     """
@@ -69,14 +69,14 @@ class SentWriter:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._courtesy = Courtesy(db)
+        self._courtesy = WriteThrottle(db)
         self._connection: Connection | None = None
         self._asks = db()  # a clock that the database is not needed for
         self._stamp: Callable[[datetime], object] = UtcDateTime().bind_processor(
             db.engine.dialect
         ) or (lambda moment: moment)
 
-    def write(self, told: Sequence[Told]) -> set[int]:
+    def write(self, told: Sequence[SentDelivery]) -> set[int]:
         """Settle these in one transaction; returns the ids of those that were.
 
         The others were not ours any more, or their channel was not well, and are to be looked at
@@ -117,7 +117,7 @@ class SentWriter:
                     connection.exec_driver_sql("RESET plan_cache_mode")
             connection.close()
 
-    def _write_each(self, driver: Any, told: Sequence[Told]) -> set[int]:
+    def _write_each(self, driver: Any, told: Sequence[SentDelivery]) -> set[int]:
         cursor = driver.cursor()
         cursor.execute("BEGIN IMMEDIATE")
         moment = self._stamp(self._db.clock(self._asks))
@@ -141,7 +141,7 @@ class SentWriter:
         cursor.execute("COMMIT")
         return {one.id for one in messages}
 
-    def _write_all(self, driver: Any, told: Sequence[Told]) -> set[int]:
+    def _write_all(self, driver: Any, told: Sequence[SentDelivery]) -> set[int]:
         """One statement, so one round trip and a transaction by itself."""
         # its own clock it reads by itself
         moment = None if self._db.clock is database_clock else self._db.clock(self._asks)

@@ -22,17 +22,17 @@ from models.alerts.send_mark import note_sends
 from models.db.clock import now
 from models.db.database import Database
 from models.db.tallies import tally
-from models.db.write_throttle import Courtesy
+from models.db.write_throttle import WriteThrottle
 from models.recipients.audience import suppress
 from notifier.ledger.alert_failure import tell_operators_once
 from notifier.ledger.attempt_log import log_attempt
-from notifier.ledger.breaker import feel, note
+from notifier.ledger.breaker import evaluate, persist
 from notifier.ledger.claim import Message
-from notifier.ledger.db_retry import patiently
+from notifier.ledger.db_retry import retry_while_db_unavailable
 from notifier.ledger.ended_addresses import disabled_for_long, hold_instead, refusals_are_doubted
 from notifier.ledger.lease import LEASE
 from notifier.ledger.retry import REPLY, Attempt, Next, decide_after
-from notifier.ledger.sent import SentWriter, Told
+from notifier.ledger.sent import SentDelivery, SentWriter
 from notifier.message.send_errors import RenderError, SendError, Sent, Unknown
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ _SETTLED = _ours.values(
     settled_at=bindparam("moment"),
     last_reply=bindparam("reply"),
 )
-_AGAIN = _ours.values(
+_REQUEUE = _ours.values(
     may_have_arrived_at=_arrived,
     state=DeliveryState.QUEUED,
     claim_token=None,
@@ -65,7 +65,7 @@ _AGAIN = _ours.values(
     lost_leases=0,
     last_reply=bindparam("reply"),
 )
-_PUT_OFF = _ours.values(
+_DEFER = _ours.values(
     state=DeliveryState.QUEUED,
     claim_token=None,
     lease_until=None,
@@ -80,13 +80,13 @@ _DIGESTED = (
 )
 _NEXT = _ours.values(started_at=bindparam("moment"))
 _STARTED = _ours.values(started_at=bindparam("moment"), lease_until=bindparam("until"))
-_APART = update(_delivery).where(_delivery.c.id == bindparam("target")).values(folded_into=None)
-_HOLD = (
+_UNMERGE = update(_delivery).where(_delivery.c.id == bindparam("target")).values(folded_into=None)
+_BACK_OFF = (
     update(_recipient)
     .where(_recipient.c.id == bindparam("target"))
     .values(next_at=bindparam("until"))
 )
-_GRANT = (
+_ACQUIRE_RATE_SLOT = (
     update(_recipient)
     .where(
         _recipient.c.id == bindparam("target"),
@@ -133,7 +133,7 @@ class Settler:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._courtesy = Courtesy(db)
+        self._courtesy = WriteThrottle(db)
         self._sent = SentWriter(db)
         self._pending: list[_Settlement] = []
         self._adding, self._writing = threading.Lock(), threading.Lock()
@@ -156,7 +156,7 @@ class Settler:
         ``rules`` are `Attempt`'s ``tries_if_unknown`` and ``server_shared``.
         """
         own = _Settlement(message, token, outcome, max_age, rules, carried, next_id)
-        return patiently(lambda: self._try(own))
+        return retry_while_db_unavailable(lambda: self._try(own))
 
     def _try(self, own: _Settlement) -> Next:
         own.error = None
@@ -194,7 +194,7 @@ class Settler:
         if not sent:
             return
         told = [
-            Told(one.message, one.token, cast(Sent, one.outcome).reply[:REPLY], one.next_id)
+            SentDelivery(one.message, one.token, cast(Sent, one.outcome).reply[:REPLY], one.next_id)
             for one in sent
         ]
         written = self._sent.write(told)
@@ -231,7 +231,7 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
     moment = now(tx)
     age, pulse = (
         moment - message.created_at,
-        feel(tx, message, one.outcome, counts=message is one.message),
+        evaluate(tx, message, one.outcome, counts=message is one.message),
     )
     attempt = Attempt(
         attempts=message.attempts,
@@ -255,9 +255,9 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
             "reply": follows.reply,
             "arrived": arrived,
         }
-        _write(tx, message, one.token, _AGAIN, again)
+        _write(tx, message, one.token, _REQUEUE, again)
         if one.carried and not isinstance(one.outcome, Unknown):
-            _changed(tx, _APART, {"target": message.id})
+            _changed(tx, _UNMERGE, {"target": message.id})
     else:
         settled = {
             "new_state": follows.state,
@@ -273,8 +273,10 @@ def _settle(tx: Session, one: _Settlement, message: Message, jitter: float) -> N
     if follows.suppress:
         suppress(tx, message.recipient_id, follows.reply)
     if follows.hold_target:
-        _changed(tx, _HOLD, {"target": message.recipient_id, "until": moment + follows.hold_target})
-    note(tx, message, pulse, follows.reply)
+        _changed(
+            tx, _BACK_OFF, {"target": message.recipient_id, "until": moment + follows.hold_target}
+        )
+    persist(tx, message, pulse, follows.reply)
     return follows
 
 
@@ -311,7 +313,7 @@ def put_off(db: Database, message: Message, token: str, until: datetime) -> None
     """Put a row back untried, due at ``until`` or a moment later; raises LeaseLost."""
     spread = timedelta(seconds=random.uniform(0.0, 0.05))  # noqa: S311  so that a target's rows do not come back as one
     with db.begin() as tx:
-        _write(tx, message, token, _PUT_OFF, {"due": until + spread})
+        _write(tx, message, token, _DEFER, {"due": until + spread})
 
 
 def begin_mail(db: Database, message: Message, token: str) -> bool:
@@ -332,7 +334,7 @@ def begin_attempt(tx: Session, message: Message, token: str, pace: timedelta) ->
     moment = now(tx)
     if not _changed(
         tx,
-        _GRANT,
+        _ACQUIRE_RATE_SLOT,
         {
             "target": message.recipient_id,
             "moment": moment,

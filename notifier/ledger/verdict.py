@@ -13,14 +13,14 @@ _SHORT = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendNow:
     """It is to be sent.  ``told``: its recipient heard of an earlier revision of the entry."""
 
     told: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Skip:
+class SkipDelivery:
     """It is not sent at all."""
 
     reason: SkipReason
@@ -28,14 +28,14 @@ class Skip:
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitUntil:
     """It is not sent before ``until``."""
 
     until: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class AlertFacts:
     """What is so of the thing that an alert tells. ``retraction_at``: when a pending retraction
     becomes one.
     """
@@ -49,7 +49,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class DeliveryPreferences:
     """What is so of one recipient. ``earlier`` and ``later`` are its deliveries of other revisions
     of the same entry.
     """
@@ -62,66 +62,76 @@ class Wish:
     quiet_until: datetime | None = None  # its quiet hours, which hold back this
 
 
-def judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wait:
+def judge(
+    standing: AlertFacts, wish: DeliveryPreferences, moment: datetime
+) -> SendNow | SkipDelivery | WaitUntil:
     """Send it, skip it with its reason, or wait."""
-    return _refused(wish, stopped=standing.stopped) or _in_peace(
+    return _refused(wish, stopped=standing.stopped) or _respect_pause_and_quiet_hours(
         _judge(standing, wish, moment), wish
     )
 
 
-def judge_digest(wish: Wish, *, stopped: bool, busy_until: datetime | None) -> Send | Skip | Wait:
+def judge_digest(
+    wish: DeliveryPreferences, *, stopped: bool, busy_until: datetime | None
+) -> SendNow | SkipDelivery | WaitUntil:
     """The same of a digest. ``busy_until``: an earlier one of its recipient is not settled, so
     nobody knows what it will have told.
     """
-    return _refused(wish, stopped=stopped) or _in_peace(
-        Send(told=False) if busy_until is None else Wait(busy_until), wish
+    return _refused(wish, stopped=stopped) or _respect_pause_and_quiet_hours(
+        SendNow(told=False) if busy_until is None else WaitUntil(busy_until), wish
     )
 
 
-def judge_ending(wish: Wish, *, stopped: bool, stream: StreamState) -> Send | Skip | Wait:
+def judge_ending(
+    wish: DeliveryPreferences, *, stopped: bool, stream: StreamState
+) -> SendNow | SkipDelivery | WaitUntil:
     """The same of a story's last word, which is none where the story was opened again."""
     ended = (
-        Send(told=False)
+        SendNow(told=False)
         if stream is StreamState.ENDED
-        else Skip(SkipReason.CANCELLED, "The story goes on.")
+        else SkipDelivery(SkipReason.CANCELLED, "The story goes on.")
     )
-    return _refused(wish, stopped=stopped) or _in_peace(ended, wish)
+    return _refused(wish, stopped=stopped) or _respect_pause_and_quiet_hours(ended, wish)
 
 
-def _refused(wish: Wish, *, stopped: bool) -> Skip | None:
+def _refused(wish: DeliveryPreferences, *, stopped: bool) -> SkipDelivery | None:
     if stopped:
-        return Skip(SkipReason.CANCELLED, STOPPED)
+        return SkipDelivery(SkipReason.CANCELLED, STOPPED)
     if wish.recipient is not RecipientState.CONFIRMED:
-        return Skip(
+        return SkipDelivery(
             SkipReason.SUPPRESSED
             if wish.recipient is RecipientState.SUPPRESSED
             else SkipReason.CANCELLED
         )
-    return None if wish.subscribed else Skip(SkipReason.CANCELLED)
+    return None if wish.subscribed else SkipDelivery(SkipReason.CANCELLED)
 
 
-def _in_peace(verdict: Send | Skip | Wait, wish: Wish) -> Send | Skip | Wait:
+def _respect_pause_and_quiet_hours(
+    verdict: SendNow | SkipDelivery | WaitUntil, wish: DeliveryPreferences
+) -> SendNow | SkipDelivery | WaitUntil:
     """What is to be sent goes to nobody in a pause, and to nobody before the end of quiet hours
     that hold it back.
     """
-    if not isinstance(verdict, Send):
+    if not isinstance(verdict, SendNow):
         return verdict
     if wish.paused:
-        return Skip(SkipReason.QUIET, "Its recipient pauses.")
-    return verdict if wish.quiet_until is None else Wait(wish.quiet_until)
+        return SkipDelivery(SkipReason.QUIET, "Its recipient pauses.")
+    return verdict if wish.quiet_until is None else WaitUntil(wish.quiet_until)
 
 
-def _judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wait:
+def _judge(
+    standing: AlertFacts, wish: DeliveryPreferences, moment: datetime
+) -> SendNow | SkipDelivery | WaitUntil:
     if standing.stream in (StreamState.HIDDEN, StreamState.DELETED):
-        return Skip(SkipReason.CANCELLED, f"The story is {standing.stream.value}.")
+        return SkipDelivery(SkipReason.CANCELLED, f"The story is {standing.stream.value}.")
     if wish.later:
-        return Skip(
+        return SkipDelivery(
             SkipReason.RETRACTED if RevisionKind.RETRACTION in wish.later else SkipReason.SUPERSEDED
         )
     if standing.held:
-        return Wait(HELD)
+        return WaitUntil(HELD)
     if DeliveryState.CLAIMED in wish.earlier:
-        return Wait(moment + _SHORT)
+        return WaitUntil(moment + _SHORT)
     told = any(state in _TOLD for state in wish.earlier)
     if standing.revision is RevisionKind.RETRACTION:
         return _retraction(standing, told)
@@ -129,23 +139,27 @@ def _judge(standing: Standing, wish: Wish, moment: datetime) -> Send | Skip | Wa
         # Hidden at once, but for its undo time nobody knows whether it stays so.
         pending = standing.retraction_at
         return (
-            Skip(SkipReason.RETRACTED) if pending is None else Wait(max(pending, moment) + _SHORT)
+            SkipDelivery(SkipReason.RETRACTED)
+            if pending is None
+            else WaitUntil(max(pending, moment) + _SHORT)
         )
-    return Send(told)
+    return SendNow(told)
 
 
-def judge_notice(recipient: RecipientState, *, stopped: bool) -> Send | Skip | Wait:
+def judge_notice(recipient: RecipientState, *, stopped: bool) -> SendNow | SkipDelivery | WaitUntil:
     """A notice asks for no subscription: it goes to whom it is for, unless mail to that address
     comes back.
     """
     if stopped:
-        return Skip(SkipReason.CANCELLED, STOPPED)
+        return SkipDelivery(SkipReason.CANCELLED, STOPPED)
     return (
-        Skip(SkipReason.SUPPRESSED) if recipient is RecipientState.SUPPRESSED else Send(told=False)
+        SkipDelivery(SkipReason.SUPPRESSED)
+        if recipient is RecipientState.SUPPRESSED
+        else SendNow(told=False)
     )
 
 
-def _retraction(standing: Standing, told: bool) -> Send | Skip:
+def _retraction(standing: AlertFacts, told: bool) -> SendNow | SkipDelivery:
     if standing.entry is not EntryState.RETRACTED:
-        return Skip(SkipReason.CANCELLED, "The entry was restored.")
-    return Send(told) if told else Skip(SkipReason.RETRACTED)
+        return SkipDelivery(SkipReason.CANCELLED, "The entry was restored.")
+    return SendNow(told) if told else SkipDelivery(SkipReason.RETRACTED)

@@ -22,7 +22,7 @@ WORD_JOINER = "\u2060"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MessageLine:
     """One of the messages that were folded into one: its headline, and where to read it."""
 
     title: str
@@ -65,7 +65,7 @@ class ChannelMessage:
     importance: str = "normal"
     tags: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()  # what each shows
-    lines: tuple[Line, ...] = ()
+    lines: tuple[MessageLine, ...] = ()
     worded: Worded | None = None  # of an entry; notices and folded messages have none
 
     @property
@@ -116,7 +116,7 @@ def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
         stream_title=story,
         stream_url=url,
         importance=max((message.importance for message in messages), key=_WEIGHT.index),
-        lines=tuple(Line(message.headline, message.url) for message in messages),
+        lines=tuple(MessageLine(message.headline, message.url) for message in messages),
     )
 
 

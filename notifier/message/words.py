@@ -13,7 +13,7 @@ from models import Importance, RevisionKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Words:
+class MessageWords:
     """One language.  What stands in braces is put in by ``format``."""
 
     breaking: str
@@ -89,7 +89,7 @@ class Words:
         return self.moment.format(day=self.day(at, timezone), time=f"{local:%H:%M}", zone=shown)
 
 
-_ENGLISH = Words(
+_ENGLISH = MessageWords(
     breaking="Breaking",
     update="Update",
     correction="Correction",
@@ -130,7 +130,7 @@ _ENGLISH = Words(
     ),
 )  # fmt: skip
 
-_GERMAN = Words(
+_GERMAN = MessageWords(
     breaking="Eilmeldung",
     update="Aktualisiert",
     correction="Korrektur",
@@ -184,13 +184,13 @@ def spoken(language: str) -> str:
     return base if base in _WORDS else "en"
 
 
-def words(language: str) -> Words:
+def words(language: str) -> MessageWords:
     """Those for a language tag."""
     return _WORDS[spoken(language)]
 
 
 @cache
-def markup_words(language: str) -> Words:
+def markup_words(language: str) -> MessageWords:
     """The same for HTML: what is put in is escaped."""
     found = words(language)
     texts = {field.name: getattr(found, field.name) for field in fields(found)}

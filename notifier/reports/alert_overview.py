@@ -24,7 +24,7 @@ from notifier.reports.delivery_report import (
     numbers,
     why_waiting,
 )
-from notifier.reports.estimate import Estimate, Look, estimate
+from notifier.reports.estimate import Estimate, ProgressSample, estimate
 
 MAX_REASONS = 5
 
@@ -69,7 +69,7 @@ def overview(tx: Session, alert_id: int, *, troubles: int = 50) -> Overview:
     (sums,) = alert_sums(tx, 1, alert_id=alert_id)
     lanes = _lanes(tx, alert_id)
     seconds = (now(tx) - (alert.resumed_at or alert.created_at)).total_seconds()
-    looks = [Look(0.0, 0), Look(seconds, sums["owed"] - sums["queued"])]
+    looks = [ProgressSample(0.0, 0), ProgressSample(seconds, sums["owed"] - sums["queued"])]
     return Overview(
         sums=sums,
         lanes={lane.value: counts for lane, counts in lanes.items()},

@@ -10,7 +10,7 @@ WINDOW = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ProgressSample:
     """How many deliveries had come to an end ``at`` a moment in seconds, of whatever clock."""
 
     at: float
@@ -25,7 +25,9 @@ class Estimate:
     seconds_left: float | None = None
 
 
-def estimate(looks: Sequence[Look], owed: int | None, *, window: float = WINDOW) -> Estimate:
+def estimate(
+    looks: Sequence[ProgressSample], owed: int | None, *, window: float = WINDOW
+) -> Estimate:
     """Judge by the looks of the last ``window`` seconds, oldest first.
 
     ``owed``: how many there are in all; None while that still grows. Where deliveries were owed

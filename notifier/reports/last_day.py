@@ -18,7 +18,7 @@ MAX_FAILING_CHANNELS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Day:
+class LastDay:
     """Sums of the alerts that were made within 24 hours, whatever they tell; ``begins``: each
     hour's beginning, the present one last.
 
@@ -58,7 +58,7 @@ class Channels:
     failing: Sequence[FailingChannel]
 
 
-def last_day(tx: Session) -> Day:
+def last_day(tx: Session) -> LastDay:
     """One statement over the tallies, which are some for each alert, however many it told."""
     hour = now(tx).replace(minute=0, second=0, microsecond=0)
     begins = [hour - timedelta(hours=n) for n in reversed(range(HOURS))]
@@ -94,7 +94,7 @@ def last_day(tx: Session) -> Day:
     sums = {state: sum(numbers) for state, numbers in by_hour.items()}
     owed = sums[DeliveryState.QUEUED] - sum(sums[state] for state in ENDED)
     sent, failed = by_hour[DeliveryState.SENT], by_hour[DeliveryState.FAILED]
-    return Day(begins, sent, failed, sums[DeliveryState.UNKNOWN], owed, owed_of, failed_of)
+    return LastDay(begins, sent, failed, sums[DeliveryState.UNKNOWN], owed, owed_of, failed_of)
 
 
 def channels(tx: Session) -> Channels:

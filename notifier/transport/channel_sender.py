@@ -107,7 +107,7 @@ def send(
         ) from exc
     # By the plugin itself: for one target an Apprise would only add a quarter to the time.  What
     # went wrong is seen on the wire.
-    with outbound_http.exchange(timeout, secrets) as seen, suppress(Exception):
+    with outbound_http.recording(timeout, secrets) as seen, suppress(Exception):
         plugin.notify(body=body, title=title, body_format=body_format)
     return _outcome(seen, target.service)
 
@@ -275,7 +275,7 @@ def _plugin(target: _Target, timeout: float) -> NotifyBase:
     return plugin
 
 
-def _outcome(seen: outbound_http.Exchange, service: Service) -> Sent:
+def _outcome(seen: outbound_http.HttpRecord, service: Service) -> Sent:
     if seen.private:
         raise Refused("private address refused", stage="http")
     if not seen.answers:
@@ -297,7 +297,7 @@ def _outcome(seen: outbound_http.Exchange, service: Service) -> Sent:
     raise Refused(reply, stage="http", code=answer.status)
 
 
-def _redirected(answer: outbound_http.Answer) -> str:
+def _redirected(answer: outbound_http.HttpAnswer) -> str:
     """What is said of a redirect: followed it is never, since it could lead to a private address.
 
     Only the new host is named, because the rest of the address may be a secret.

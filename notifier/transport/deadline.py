@@ -26,7 +26,7 @@ class Deadline:
     passed: bool = False
 
 
-class Watch:
+class DeadlineWatch:
     """For all threads of a process."""
 
     def __init__(self) -> None:
@@ -77,4 +77,4 @@ class Watch:
                 self._changed.wait(left)
 
 
-deadline = Watch().deadline
+deadline = DeadlineWatch().deadline

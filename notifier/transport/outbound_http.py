@@ -2,7 +2,7 @@
 answered.
 
 Apprise's plugins call ``requests`` and report a bare True or False. ``install`` puts our own
-request function and connect under them; ``exchange`` hands back the status, Retry-After and how far
+request function and connect under them; ``recording`` hands back the status, Retry-After and how far
 a request got.
 """
 
@@ -44,7 +44,7 @@ WORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """One request's end: a status, or None and the error that came in its place."""
 
     method: str
@@ -57,11 +57,11 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Exchange:
+class HttpRecord:
     """What one attempt did on the wire, request by request."""
 
     secrets: tuple[str, ...] = ()  # what no answer's words may repeat
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[HttpAnswer] = field(default_factory=list)
     # a whole request was written, so the other side may have acted on it
     request_left: bool = False
     private: bool = False  # the guard refused the address
@@ -94,18 +94,20 @@ class Exchange:
 _UNIX_SECONDS, _UNIX_MILLISECONDS = 1e8, 1e11
 """Numbers above these are moments, not durations: the first is of 1973, in each unit."""
 
-_current: ContextVar[Exchange | None] = ContextVar("storywire_exchange", default=None)
+_current: ContextVar[HttpRecord | None] = ContextVar("storywire_exchange", default=None)
 _allow_hosts: frozenset[str] = frozenset()
 
 
 @contextmanager
-def exchange(seconds: float = TOTAL_SECONDS, secrets: tuple[str, ...] = ()) -> Iterator[Exchange]:
+def recording(
+    seconds: float = TOTAL_SECONDS, secrets: tuple[str, ...] = ()
+) -> Iterator[HttpRecord]:
     """Record the requests made inside; after ``seconds`` their connections are shut.
 
     Where an answer repeats one of ``secrets``, as servers do that name the path that they do not
     know, … takes its place.
     """
-    seen = Exchange(secrets)
+    seen = HttpRecord(secrets)
     token = _current.set(seen)
     try:
         with deadline(seconds, seen.hang_up):
@@ -209,17 +211,17 @@ class Adapter(HTTPAdapter):
     ) -> requests.Response:
         seen = _current.get()
         if seen is None:
-            with exchange():
+            with recording():
                 return self.send(request, *args, **kwargs)
         method, host = request.method or "", urlsplit(request.url or "").netloc.rpartition("@")[2]
         try:
             response = super().send(request, *args, **{**kwargs, "stream": True})
         except requests.RequestException as exc:
-            seen.answers.append(Answer(method, host, None, words=type(exc).__name__))
+            seen.answers.append(HttpAnswer(method, host, None, words=type(exc).__name__))
             raise
         body = _read(response)
         seen.answers.append(
-            Answer(
+            HttpAnswer(
                 method,
                 host,
                 response.status_code,

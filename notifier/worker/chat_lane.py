@@ -21,9 +21,9 @@ from config.keys import Keys
 from config.settings import Settings
 from models import AlertKind, Lane
 from models.db.database import Database
-from models.recipients.audience import open_url, signing_secret
+from models.recipients.audience import decrypt_target, signing_secret
 from notifier.content.digest import read_digests, skip_empty
-from notifier.content.entry import Digest, Ending, Notice, Story, load_told
+from notifier.content.entry import DigestContent, Ending, EntryContent, Notice, load_told
 from notifier.content.merging import Begun, begin
 from notifier.content.notice import opened, send_notice
 from notifier.content.render import Sender, notice_to_channel, render_chat, render_notice
@@ -85,7 +85,7 @@ class ChatLane:
         # SQLite lets one write and has no queue: of many that try at once one may wait in vain, so
         # here they take turns.
         self._turn = threading.Lock() if db.embedded else nullcontext()
-        self._open: list[_Batch] = []
+        self._open: list[_ChatBatch] = []
 
     def send_pass(self, stand_in: StandIn = lambda first: None) -> int:  # noqa: ARG005  alone there is nobody
         """Send one claim's worth of due messages, or help another thread with its own; returns how
@@ -104,7 +104,7 @@ class ChatLane:
                 (message.alert_id for message in claimed.messages),
                 of_hold=claimed.of_hold,
             )
-            batch = _Batch(
+            batch = _ChatBatch(
                 claimed, stand_in, lambda: not self._stop.is_set() and not brake.pulled()
             )
             try:
@@ -123,7 +123,7 @@ class ChatLane:
         outbound_http.close_session()
         self._settler.close()
 
-    def _go_on(self, batch: "_Batch") -> int:
+    def _go_on(self, batch: "_ChatBatch") -> int:
         with self._in_room():
             return self._work(batch)
 
@@ -145,7 +145,7 @@ class ChatLane:
         self._own.inside = self._own.inside or self._room.acquire(blocking=False)
         return bool(self._own.inside)
 
-    def _work(self, batch: "_Batch") -> int:
+    def _work(self, batch: "_ChatBatch") -> int:
         """Send what of a claim nobody sends yet, beside others who do the same."""
         sent, over = 0, True
         if not batch.enter():
@@ -175,7 +175,7 @@ class ChatLane:
                 give_back(self._db, batch.lease.token, but=list(batch.under_way))
         return sent
 
-    def _send(self, message: Message, batch: "_Batch") -> None:
+    def _send(self, message: Message, batch: "_ChatBatch") -> None:
         """Raises LeaseLost."""
         service, token = SERVICES.get(message.service), batch.lease.token
         with self._replaced_if_slow(batch):
@@ -207,14 +207,14 @@ class ChatLane:
         self._settle(message, batch, outcome, carried)
 
     @contextmanager
-    def _waiting(self, message: Message, batch: "_Batch") -> Iterator[None]:
+    def _waiting(self, message: Message, batch: "_ChatBatch") -> Iterator[None]:
         """Around what waits for an answer, of which something may have left."""
         batch.sending.add(message.id)
         with self._replaced_if_slow(batch):
             yield
 
     @contextmanager
-    def _replaced_if_slow(self, batch: "_Batch") -> Iterator[None]:
+    def _replaced_if_slow(self, batch: "_ChatBatch") -> Iterator[None]:
         """Around what may take long: where it does, another thread goes on with the claim."""
         if not self._own.inside:  # another has gone on already
             yield
@@ -233,7 +233,7 @@ class ChatLane:
                 self._own.inside = False
 
     def _together(
-        self, message: Message, told: ChannelMessage, begun: Begun, batch: "_Batch"
+        self, message: Message, told: ChannelMessage, begun: Begun, batch: "_ChatBatch"
     ) -> tuple[ChannelMessage, list[Message]]:
         """One message for all that begun, and those that it carries; one that cannot be rendered is
         settled by itself.
@@ -257,7 +257,7 @@ class ChatLane:
     def _settle(
         self,
         message: Message,
-        batch: "_Batch",
+        batch: "_ChatBatch",
         outcome: Sent | SendError,
         carried: Sequence[Message] = (),
     ) -> None:
@@ -275,7 +275,7 @@ class ChatLane:
             carried=carried,
         )
 
-    def _load(self, messages: Sequence[Message], batch: "_Batch") -> None:
+    def _load(self, messages: Sequence[Message], batch: "_ChatBatch") -> None:
         missing = [message for message in messages if message.id not in batch.told]
         if missing:
             with self._db.read() as tx:
@@ -298,7 +298,7 @@ class ChatLane:
             batch.forget(skip_empty(self._db, digests, batch.lease.token))
 
     def _rendered(
-        self, message: Message, batch: "_Batch"
+        self, message: Message, batch: "_ChatBatch"
     ) -> ChannelMessage | MailBatch | SendError:
         """The message, or why there is none: whatever an entry holds, the entries behind it must go
         out.
@@ -308,7 +308,7 @@ class ChatLane:
             return told
         alike = (
             (message.alert_id, message.told, message.language)
-            if isinstance(told, Story)
+            if isinstance(told, EntryContent)
             else message.uid
         )
         try:
@@ -323,15 +323,15 @@ class ChatLane:
         )
 
     def _render(
-        self, message: Message, told: Story | Notice | Digest | Ending
+        self, message: Message, told: EntryContent | Notice | DigestContent | Ending
     ) -> ChannelMessage | MailBatch:
-        if isinstance(told, Story):
+        if isinstance(told, EntryContent):
             return render_chat(
                 told.worded(told=message.told), self._sender, message.uid, message.language
             )
         if isinstance(told, Ending):
             return ending_to_channel(told, self._sender, message.uid, message.language)
-        if isinstance(told, Digest):
+        if isinstance(told, DigestContent):
             return digest_to_channel(told, self._sender, message.uid, message.language)
         if message.service == MAIL:
             try:
@@ -345,7 +345,7 @@ class ChatLane:
         secret = signing_secret(self._keys, message.recipient_uid).encode()
         try:
             return channel_sender.send(
-                open_url(self._keys, message.sealed_url), told, secret=secret
+                decrypt_target(self._keys, message.sealed_url), told, secret=secret
             )
         except InvalidToken:
             return Unavailable(UNREADABLE_URL, ours=True)
@@ -353,7 +353,7 @@ class ChatLane:
             return exc
 
 
-def _loaded(tx: Session, message: Message) -> Story | Notice | Ending | RenderError:
+def _loaded(tx: Session, message: Message) -> EntryContent | Notice | Ending | RenderError:
     try:
         return load_told(tx, message)
     except DBAPIError:
@@ -364,7 +364,7 @@ def _loaded(tx: Session, message: Message) -> Story | Notice | Ending | RenderEr
         return RenderError(f"What it tells cannot be read: {type(exc).__name__}")
 
 
-class _Batch:
+class _ChatBatch:
     """One claim on its way, and who works on it. What is in ``left`` was begun by nobody, what is
     ``under_way`` by somebody.
     """
@@ -379,7 +379,7 @@ class _Batch:
         self.resting = {message.recipient_id for message in claimed.messages if message.at_rest}
         # entries, for all that are told the same of one
         self.rendered: dict[Hashable, ChannelMessage | MailBatch] = {}
-        self.told: dict[int, Story | Notice | Digest | Ending | RenderError] = {}
+        self.told: dict[int, EntryContent | Notice | DigestContent | Ending | RenderError] = {}
         self.digests: dict[int, Message] = {}  # as they know whom they serve
 
     def enter(self) -> bool:

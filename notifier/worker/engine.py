@@ -16,7 +16,7 @@ from models.alerts.send_hold import watch
 from models.alerts.send_mark import mark_sends
 from models.db.database import Database
 from models.db.heartbeats import record_heartbeat, remove_heartbeat
-from notifier.ledger.db_retry import patiently
+from notifier.ledger.db_retry import retry_while_db_unavailable
 from notifier.ledger.digest_run import make_digests
 from notifier.ledger.fan_out import expand_all
 from notifier.ledger.lease import release_all
@@ -24,7 +24,7 @@ from notifier.ledger.pause import say_whether_mail_is_set_up
 from notifier.transport.apprise_setup import set_up_apprise
 from notifier.worker import wakeup
 from notifier.worker.chat_lane import CHAT_THREADS, ChatLane
-from notifier.worker.log_once import Troubles
+from notifier.worker.log_once import LogOnce
 from notifier.worker.mail_lane import MailLane
 from notifier.worker.station import Station
 from notifier.worker.ticker import HELD, Ticker
@@ -53,14 +53,14 @@ def run_worker(
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     set_up_apprise(settings.allow_private_hosts)
-    if db.embedded and (released := patiently(lambda: release_all(db))):
+    if db.embedded and (released := retry_while_db_unavailable(lambda: release_all(db))):
         log.info("released %d claims of an earlier worker", released)
     # before the heartbeat, by which it is seen, is made anew
-    patiently(lambda: mend_backward_jump(db))
-    if reason := patiently(lambda: watch(db, settings.base_url, starting=True)):
+    retry_while_db_unavailable(lambda: mend_backward_jump(db))
+    if reason := retry_while_db_unavailable(lambda: watch(db, settings.base_url, starting=True)):
         log.warning(HELD, reason)
     worker = _Worker(settings, keys, db, stop, lanes)
-    patiently(lambda: record_heartbeat(db, worker.lanes, starting=True))
+    retry_while_db_unavailable(lambda: record_heartbeat(db, worker.lanes, starting=True))
     worker.start()
     try:
         stop.wait()
@@ -82,8 +82,8 @@ class _Worker:
         lanes: frozenset[Lane],
     ) -> None:
         self._db, self._stop = db, stop
-        troubles = Troubles(log)
-        self._remote = wakeup.RemoteBell(settings.broker_url) if settings.broker_url else None
+        troubles = LogOnce(log)
+        self._remote = wakeup.BrokerWakeup(settings.broker_url) if settings.broker_url else None
         self._expand = Station("expand", self._expand_all, troubles)
         self._lanes: dict[Lane, Station] = {}
         if Lane.URGENT in lanes:
@@ -98,7 +98,7 @@ class _Worker:
             )
         if Lane.BULK in lanes:
             has_mail = bool(settings.mail_url.get_secret_value())
-            patiently(lambda: say_whether_mail_is_set_up(db, is_set=has_mail))
+            retry_while_db_unavailable(lambda: say_whether_mail_is_set_up(db, is_set=has_mail))
             if has_mail:
                 mail = MailLane(settings, keys, db, stop)
                 self._lanes[Lane.BULK] = Station(
@@ -119,7 +119,9 @@ class _Worker:
         )
         self._ticking = threading.Thread(target=self._ticker.run, args=(stop,), name="ticker")
         self._listener = (
-            wakeup.Listener(settings.broker_url, self._answers()) if settings.broker_url else None
+            wakeup.BrokerListener(settings.broker_url, self._answers())
+            if settings.broker_url
+            else None
         )
 
     @property

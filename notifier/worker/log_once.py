@@ -21,7 +21,7 @@ _OUTAGES = (
 """Errors by which a database, a broker or the network says that it is away."""
 
 
-class Troubles:
+class LogOnce:
     """Logs each cause once until all is well again, so that a database that is away fills no disk."""
 
     def __init__(self, log: logging.Logger) -> None:

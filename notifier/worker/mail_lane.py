@@ -17,7 +17,7 @@ from models import AlertKind, Lane
 from models.db.database import Database
 from models.text.tokens import leave_token
 from notifier.content.digest import read_digests, skip_empty
-from notifier.content.mail_groups import Letter, letters
+from notifier.content.mail_groups import MailGroup, letters
 from notifier.content.render import Sender
 from notifier.ledger.claim import Claim, Message, claim, more_urgent_due
 from notifier.ledger.lease import give_back
@@ -55,7 +55,7 @@ class MailLane:
         self._sharers = 2 * settings.mail_connections  # a second node may be there
         self._refusals = RefusalRun()
         self._connections = ConnectionLimit(settings.mail_connections)
-        self._sending: set[_Batch] = set()
+        self._sending: set[_MailBatch] = set()
         self._own = threading.local()
 
     def send_pass(self) -> int:
@@ -79,7 +79,7 @@ class MailLane:
                     self._db, "The mail server refuses our mail to every recipient.", probe=False
                 )
             return 0
-        batch = _Batch(self, claimed, began + PASS_SECONDS)
+        batch = _MailBatch(self, claimed, began + PASS_SECONDS)
         self._sending.add(batch)
         try:
             letters_ = self._letters(claimed, batch)
@@ -108,7 +108,7 @@ class MailLane:
         mailer: Mailer = self._own.mailer
         return mailer
 
-    def _letters(self, claimed: Claim, batch: "_Batch") -> list[Letter]:
+    def _letters(self, claimed: Claim, batch: "_MailBatch") -> list[MailGroup]:
         with self._db.read() as tx:
             digests = read_digests(
                 tx, [message for message in claimed.messages if message.kind is AlertKind.DIGEST]
@@ -117,7 +117,7 @@ class MailLane:
         batch.settled += len(skip_empty(self._db, digests, claimed.lease.token))
         return found
 
-    def _send_letter(self, letter: Letter, batch: "_Batch") -> bool:
+    def _send_letter(self, letter: MailGroup, batch: "_MailBatch") -> bool:
         """False where the rest of the claim is to be left."""
         jobs = [
             MailJob(
@@ -169,7 +169,7 @@ class MailLane:
         return True
 
 
-class _Batch:
+class _MailBatch:
     """What happens around each message of one claim."""
 
     def __init__(self, lane: MailLane, claimed: Claim, deadline: float) -> None:

@@ -11,7 +11,7 @@ import dramatiq
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import Middleware
 
-from notifier.worker.log_once import Troubles
+from notifier.worker.log_once import LogOnce
 
 STOP_CHECK_MS = 250
 """How often idle threads look whether they shall end."""
@@ -41,7 +41,7 @@ class Station:
         self,
         name: str,
         work: Callable[[], int],
-        troubles: Troubles,
+        troubles: LogOnce,
         *,
         threads: int = 1,
         most_stand_ins: int = 0,

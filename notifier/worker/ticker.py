@@ -21,12 +21,12 @@ from models.publishing.publishing import MAX_PUBLICATION_DELAY, publish_due
 from models.publishing.revising import apply_due
 from models.streams.autosave import forget_kept
 from models.streams.pictures import remove_unused
-from models.streams.streams import quiet_streams
+from models.streams.streams import mark_idle_streams_quiet
 from notifier.ledger.claim import may_claim
 from notifier.ledger.digest_run import digests_due
 from notifier.ledger.lease import LEASE, release_expired
 from notifier.ledger.retention import finish_ended, fold_old
-from notifier.worker.log_once import Troubles
+from notifier.worker.log_once import LogOnce
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Ticker:
             ring_expand,
             ring_lane,
         )
-        self._troubles = Troubles(log)
+        self._troubles = LogOnce(log)
         self._quiet_at = 0.0
         self._beat_at = time.monotonic() + HEARTBEAT_SECONDS  # the engine recorded the first one
 
@@ -100,7 +100,7 @@ class Ticker:
             self._quiet_at = time.monotonic() + QUIET_SECONDS
             if self._db.file is not None:
                 self._db.file.look_inside(seconds=LOOK_INSIDE_SECONDS)
-            quiet_streams(self._db)
+            mark_idle_streams_quiet(self._db)
             forget_unanswered(self._db)
             forget_kept(self._db)
             remove_unused(self._db)

@@ -15,7 +15,7 @@ from dramatiq.errors import BrokerConnectionError
 from pika import URLParameters  # type: ignore[import-untyped]
 
 from config.settings import Settings
-from notifier.worker.log_once import Troubles
+from notifier.worker.log_once import LogOnce
 from notifier.worker.station import STOP_CHECK_MS
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ _LISTENING = "listening to RabbitMQ"
 _LAST_RING_SECONDS = 1.0  # that a process that ends waits for its last ring
 
 
-class RemoteBell:
+class BrokerWakeup:
     """Rings at whichever node listens. A background thread does it, so nobody waits for a broker
     that is away.
     """
@@ -38,7 +38,7 @@ class RemoteBell:
             name: dramatiq.actor(actor_name=name, queue_name=name, broker=self._broker)(_nothing)
             for name in QUEUES
         }
-        self._troubles = Troubles(log)
+        self._troubles = LogOnce(log)
         self._wanted: set[str] = set()
         self._wake = threading.Condition()
         self._busy = False
@@ -112,13 +112,13 @@ def make_doorbell(settings: Settings) -> Ring:
     """
     if not settings.broker_url:
         return lambda: None
-    return RemoteBell(settings.broker_url).ring
+    return BrokerWakeup(settings.broker_url).ring
 
 
 class _HeardBroker(RabbitmqBroker):
     """Says once that it cannot be listened to, and once that it can again."""
 
-    def __init__(self, broker_url: str, troubles: Troubles) -> None:
+    def __init__(self, broker_url: str, troubles: LogOnce) -> None:
         super().__init__(url=broker_url, middleware=[])
         self._troubles = troubles
 
@@ -135,7 +135,7 @@ class _HeardBroker(RabbitmqBroker):
 class _ReportOnce(logging.Filter):
     """Hides what a consumer of Dramatiq says of a lost connection; the first is reported."""
 
-    def __init__(self, troubles: Troubles) -> None:
+    def __init__(self, troubles: LogOnce) -> None:
         super().__init__()
         self._troubles = troubles
 
@@ -150,13 +150,13 @@ class _ReportOnce(logging.Filter):
         return False
 
 
-class Listener:
+class BrokerListener:
     """Rings the stations of this process when RabbitMQ says so. A message is answered at once, so
     none piles up.
     """
 
     def __init__(self, broker_url: str, stations: Mapping[str, Ring]) -> None:
-        troubles = Troubles(log)
+        troubles = LogOnce(log)
         self._broker = _HeardBroker(broker_url, troubles)
         self._filter = _ReportOnce(troubles)
         self._loggers: list[logging.Logger] = []

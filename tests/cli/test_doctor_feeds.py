@@ -18,7 +18,7 @@ from cli.feed_visit import Visit
 from cli.main import main
 from config.keys import Keys
 from config.settings import load_settings
-from feeds.document.feed_address import Scope, Topic
+from feeds.document.feed_address import FeedTopic, Scope
 from feeds.document.feed_document import Format
 from models import RevisionKind
 from models.db.database import open_database
@@ -26,7 +26,7 @@ from models.publishing.revising import Change, retract
 from tests.conftest import Newsroom, StandingClock
 from web import create_app
 
-FLOODS = Topic(Scope.STREAM, "floods")
+FLOODS = FeedTopic(Scope.STREAM, "floods")
 
 
 class Front:

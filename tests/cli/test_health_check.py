@@ -3,7 +3,7 @@
 import socket
 import threading
 
-from cli.process.health_check import HealthCheck, Watch
+from cli.process.health_check import HealthCheck, HealthWatch
 from tests.service import eventually
 
 
@@ -21,7 +21,7 @@ def test_a_question_that_is_broken_off_at_the_start_is_no_freeze():
                         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
         threading.Thread(target=answer, daemon=True).start()
-        watch = Watch(HealthCheck(interval=0.01), server.getsockname()[:2], frozen.set)
+        watch = HealthWatch(HealthCheck(interval=0.01), server.getsockname()[:2], frozen.set)
         eventually(lambda: len(asked) == 4, what="a question after the one that was broken off")
         watch.end()
     assert not frozen.is_set()
@@ -30,7 +30,7 @@ def test_a_question_that_is_broken_off_at_the_start_is_no_freeze():
 def test_a_process_that_never_answers_is_frozen():
     frozen = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        Watch(
+        HealthWatch(
             HealthCheck(interval=0.01, timeout=0.01, start_seconds=0.01),
             silent.getsockname()[:2],
             frozen.set,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from pydantic_core import from_json  # not the library that writes
 
-from feeds.cache.byte_cache import Memory
+from feeds.cache.byte_cache import ByteCache
 from feeds.cache.renderer import Renderer
 from feeds.document.clean import clean_text, cleaned
 from feeds.document.entry_content import content_html
@@ -329,10 +329,10 @@ def test_threads_may_share_what_is_kept(documents):
 def test_the_oldest_are_forgotten_when_there_is_no_room():
     made: list[str] = []
 
-    def get(memory: Memory, key: str, size: int = 40) -> bytes:
+    def get(memory: ByteCache, key: str, size: int = 40) -> bytes:
         return memory.get(key, lambda: made.append(key) or bytes(size))
 
-    memory = Memory(100)
+    memory = ByteCache(100)
     for key in ("a", "b", "a", "c", "a", "b"):
         assert get(memory, key) == bytes(40)
     assert made == ["a", "b", "c", "b"]  # b was unused for longest when c came

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from config.settings import Settings
-from feeds.document.feed_address import Flavour, Scope, Topic, read_address
+from feeds.document.feed_address import FeedTopic, Flavour, Scope, read_address
 from feeds.document.feed_document import Format
-from feeds.document.load import ARCHIVE_MAX_AGE, FeedLoader, Moved
+from feeds.document.load import ARCHIVE_MAX_AGE, FeedLoader, FeedMoved
 from models import Entry, EntryState, FeedText, Importance, RevisionKind, StreamState
 from models.db.database import open_database
 from models.publishing.posting import Release
@@ -31,13 +31,13 @@ from tests.conftest import Newsroom, StandingClock
 SITE = "https://news.example.org"
 WINDOW = 2
 TOPICS = [
-    Topic(),
-    Topic(flavour=Flavour.NEW),
-    Topic(Scope.STREAM, "floods"),
-    Topic(Scope.STREAM, "floods", Flavour.KEY),
-    Topic(Scope.TAG, "dykes"),
-    Topic(Scope.TAG, "dykes", Flavour.KEY),
-    Topic(Scope.CONTRIBUTOR, "ines"),
+    FeedTopic(),
+    FeedTopic(flavour=Flavour.NEW),
+    FeedTopic(Scope.STREAM, "floods"),
+    FeedTopic(Scope.STREAM, "floods", Flavour.KEY),
+    FeedTopic(Scope.TAG, "dykes"),
+    FeedTopic(Scope.TAG, "dykes", Flavour.KEY),
+    FeedTopic(Scope.CONTRIBUTOR, "ines"),
 ]
 RICH = {
     "body": "Text.",
@@ -268,11 +268,11 @@ def test_a_former_address_of_an_archive_leads_to_the_present_one(
     shutil.copy(sqlite_template, tmp_path / "db.sqlite3")
     site = Site(tmp_path / "db.sqlite3")
     site.post(5, **RICH)
-    former = list(site.documents(Topic(Scope.TAG, "dykes")))[1]
+    former = list(site.documents(FeedTopic(Scope.TAG, "dykes")))[1]
     site.clock.forward(seconds=1)
     site.change(revise, tags=())
     topic, _ = read_address(former.self_url(Format.ATOM).removeprefix(SITE))
-    with pytest.raises(Moved) as moved:
+    with pytest.raises(FeedMoved) as moved:
         site.loader.load(topic)
     assert moved.value.topic.archive != topic.archive
     assert "Title 08:00:01" not in {

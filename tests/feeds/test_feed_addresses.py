@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.document.feed_address import Archive, Flavour, Scope, Topic, read_address
+from feeds.document.feed_address import Archive, FeedTopic, Flavour, Scope, read_address
 from feeds.document.feed_document import Format
 
 NAMES = st.from_regex(r"[a-z0-9éß]{1,9}(-[a-z0-9]{1,5})?", fullmatch=True)
 ARCHIVES = st.none() | st.builds(Archive, st.integers(0, 10**12), st.integers(0, 16**12))
 TOPICS = st.builds(
-    Topic, st.just(Scope.SITE), st.just(""), st.sampled_from(Flavour), ARCHIVES
+    FeedTopic, st.just(Scope.SITE), st.just(""), st.sampled_from(Flavour), ARCHIVES
 ) | st.builds(
-    Topic,
+    FeedTopic,
     st.sampled_from([Scope.STREAM, Scope.TAG, Scope.CONTRIBUTOR]),
     NAMES,
     st.sampled_from(Flavour),

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from feeds.cache.cached_response import Answer, Made
-from feeds.cache.live import LiveMaker
+from feeds.cache.cached_response import FinishedResponse, Rendered
+from feeds.cache.live import LiveDocumentLoader
 from models import RevisionKind, StreamState
 from models.db.database import Database
 from models.publishing.revising import Change, retract
@@ -13,11 +13,11 @@ from models.streams.streams import set_stream_state
 from tests.conftest import Newsroom
 
 
-def live(db: Database, slug: str = "floods") -> Made:
-    make = LiveMaker(db)(f"/streams/{slug}/live.json")
+def live(db: Database, slug: str = "floods") -> Rendered:
+    make = LiveDocumentLoader(db)(f"/streams/{slug}/live.json")
     assert make is not None
     made = make(False)
-    assert isinstance(made, Made)
+    assert isinstance(made, Rendered)
     return made
 
 
@@ -54,8 +54,8 @@ def test_there_is_none_of_a_closed_story(
     state: StreamState, status: str, newsroom: Newsroom, db: Database
 ) -> None:
     set_stream_state(db, newsroom.actor, "floods", state)
-    make = LiveMaker(db)("/streams/floods/live.json")
+    make = LiveDocumentLoader(db)("/streams/floods/live.json")
     assert make is not None
     answer = make(False)
-    assert isinstance(answer, Answer) and answer.status == status
-    assert LiveMaker(db)("/streams/a/b/live.json") is None
+    assert isinstance(answer, FinishedResponse) and answer.status == status
+    assert LiveDocumentLoader(db)("/streams/a/b/live.json") is None

@@ -8,14 +8,14 @@ from sqlalchemy import event, select
 
 from config.settings import Settings
 from feeds.cache.renderer import Renderer
-from feeds.document.feed_address import Archive, Flavour, Scope, Topic, read_address
+from feeds.document.feed_address import Archive, FeedTopic, Flavour, Scope, read_address
 from feeds.document.feed_document import Format, Note, Person, Tag, Tombstone
-from feeds.document.load import NEWEST, FeedLoader, Moved
+from feeds.document.load import NEWEST, FeedLoader, FeedMoved
 from models import FeedText, Importance, RevisionKind, Site, Stream, StreamState
 from models.db.site import found_site
 from models.publishing.posting import Release
 from models.publishing.revising import Change, apply_now, restore, retract, revise, undo
-from models.streams.streams import quiet_streams, set_stream_state
+from models.streams.streams import mark_idle_streams_quiet, set_stream_state
 from models.text.errors import Gone, NotFound
 from models.text.texts import EntryText, PictureText
 from tests.picture_files import photo
@@ -36,7 +36,7 @@ def load(db, newsroom):
     loader = FeedLoader(db, settings)
 
     def load(slug=None, **topic):
-        return loader.load(Topic(Scope.STREAM, slug, **topic) if slug else Topic(**topic))
+        return loader.load(FeedTopic(Scope.STREAM, slug, **topic) if slug else FeedTopic(**topic))
 
     return load
 
@@ -254,7 +254,7 @@ def test_a_change_in_an_archive_gives_it_and_newer_ones_new_addresses(
     oldest = archive_of(load("floods", archive=newest))
     clock.forward(seconds=1)
     change(posted[2], title="two")
-    with pytest.raises(Moved) as moved:
+    with pytest.raises(FeedMoved) as moved:
         load("floods", archive=newest)
     assert moved.value.topic.archive == archive_of(load("floods")) != newest
     assert titles(load("floods", archive=archive_of(load("floods")))) == ["3", "two"]
@@ -539,7 +539,7 @@ def test_an_unknown_stream_is_not_there(load):
 def test_copies_stay_fresh_for_longer_the_quieter_the_stream(load, newsroom, clock):
     assert (load("floods").max_age, load().max_age) == (60, 60)
     clock.forward(hours=25)
-    quiet_streams(newsroom.db)
+    mark_idle_streams_quiet(newsroom.db)
     assert (load("floods").max_age, load().max_age) == (900, 900)
     set_stream_state(newsroom.db, newsroom.actor, "floods", StreamState.ENDED)
     assert (load("floods").max_age, load().max_age) == (
@@ -550,7 +550,7 @@ def test_copies_stay_fresh_for_longer_the_quieter_the_stream(load, newsroom, clo
 
 def test_the_feed_of_all_streams_keeps_its_id_wherever_the_site_moves(db, newsroom):
     def guid(base_url):
-        return FeedLoader(db, Settings(base_url=base_url)).load(Topic()).id
+        return FeedLoader(db, Settings(base_url=base_url)).load(FeedTopic()).id
 
     assert (
         guid("https://news.example.org")
@@ -561,9 +561,9 @@ def test_the_feed_of_all_streams_keeps_its_id_wherever_the_site_moves(db, newsro
 
 def test_a_site_without_a_public_name_has_a_urn_for_all_streams(db):
     found_site(db, id_authority="", base_url="http://127.0.0.1:8000")
-    first = FeedLoader(db, Settings()).load(Topic())
+    first = FeedLoader(db, Settings()).load(FeedTopic())
     assert first.id.startswith("urn:uuid:")
-    assert FeedLoader(db, Settings()).load(Topic()).id == first.id
+    assert FeedLoader(db, Settings()).load(FeedTopic()).id == first.id
     with db.read() as tx:
         assert first.updated == first.changed == tx.scalars(select(Site)).one().created_at
     assert json.loads(render(first, Format.JSON))["items"] == []

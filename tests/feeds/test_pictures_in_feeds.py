@@ -8,7 +8,7 @@ import pytest
 
 from config.settings import Settings
 from feeds.cache.renderer import Renderer
-from feeds.document.feed_address import Scope, Topic
+from feeds.document.feed_address import FeedTopic, Scope
 from feeds.document.feed_document import Format
 from feeds.document.load import FeedLoader
 from models import FeedText
@@ -40,7 +40,11 @@ def fed(newsroom):
         f"https://news.example.org/media/{names[0]}.jpg",
         f"https://news.example.org/media/{names[1]}.png",
     ]
-    return lambda fmt: Renderer()(loader.load(Topic(Scope.STREAM, "floods")), fmt), urls, lengths
+    return (
+        lambda fmt: Renderer()(loader.load(FeedTopic(Scope.STREAM, "floods")), fmt),
+        urls,
+        lengths,
+    )
 
 
 def figures(html):

@@ -8,7 +8,7 @@ from lxml import etree
 
 from config.settings import Settings
 from feeds.cache.renderer import Renderer
-from feeds.document.feed_address import Flavour, Scope, Topic, read_address
+from feeds.document.feed_address import FeedTopic, Flavour, Scope, read_address
 from feeds.document.feed_document import Format
 from feeds.document.load import FeedLoader
 from models import Importance, RevisionKind
@@ -43,7 +43,7 @@ def topics(loader):
         Scope.CONTRIBUTOR: "ines",
     }
     for scope, flavour in product(scopes, Flavour):
-        topic = Topic(scope, scopes[scope], flavour)
+        topic = FeedTopic(scope, scopes[scope], flavour)
         yield topic
         older = loader.load(topic).previous_url(Format.ATOM)
         if older:
@@ -80,8 +80,8 @@ def test_what_the_newsroom_holds_keeps_the_rules(monkeypatch, db, newsroom, cloc
     loader = FeedLoader(
         db, Settings(base_url="https://news.example.org", site_name="Courier", site_language="en")
     )
-    assert loader.load(Topic()).tombstones
-    assert loader.load(Topic()).previous_folder_url
+    assert loader.load(FeedTopic()).tombstones
+    assert loader.load(FeedTopic()).previous_folder_url
     render, seen = Renderer(), 0
     for topic, fmt in product(topics(loader), Format):
         assert faults(READ[fmt](render(loader.load(topic), fmt)), RULES[fmt]) == [], (topic, fmt)

@@ -12,12 +12,18 @@ import psycopg
 import pytest
 
 from config.settings import load_settings
-from feeds.cache.cached_response import OVERHEAD, Answer, Made, Shelved
-from feeds.cache.change_watcher import Watcher
-from feeds.cache.changes import read_moves
+from feeds.cache.cached_response import OVERHEAD_BYTES, CachedResponse, FinishedResponse, Rendered
+from feeds.cache.change_watcher import ChangeWatcher
+from feeds.cache.changes import read_changes
 from feeds.cache.encodings import CODINGS, choose
-from feeds.cache.feed_maker import FeedMaker
-from feeds.cache.response_cache import AWAY, LATELY, RETRY, Moves, Shelf
+from feeds.cache.feed_maker import FeedLoaderForCache
+from feeds.cache.response_cache import (
+    RECENT_SECONDS,
+    RETRY_SECONDS,
+    UNAVAILABLE,
+    PublicChanges,
+    ResponseCache,
+)
 from models.db.database import Database, open_database
 from tests.conftest import Newsroom, StandingClock
 
@@ -53,8 +59,8 @@ class Source:
         self.heard = Heard()
         self.shelf = self.another()
 
-    def another(self, most_bytes: int = 1_000_000, threads: int = 4) -> Shelf:
-        return Shelf(
+    def another(self, most_bytes: int = 1_000_000, threads: int = 4) -> ResponseCache:
+        return ResponseCache(
             self.makers,
             self.moves,
             most_bytes=most_bytes,
@@ -69,21 +75,21 @@ class Source:
             self.streams[path] = self.site
         self.text[path] = text or f"{path}{self.site}"
 
-    def moves(self, since: int) -> Moves | None:
+    def moves(self, since: int) -> PublicChanges | None:
         moved = {
             path: seq
             for path, seq in self.streams.items()
             if seq > (since if since < self.site else 0)
         }
-        return Moves(self.site, moved) if self.site != since else None
+        return PublicChanges(self.site, moved) if self.site != since else None
 
-    def makers(self, path: str) -> Callable[[bool], Made | Answer] | None:
+    def makers(self, path: str) -> Callable[[bool], Rendered | FinishedResponse] | None:
         return partial(self.make, path) if path.startswith("/") else None
 
-    def make(self, path: str, anew: bool) -> Made | Answer:
+    def make(self, path: str, anew: bool) -> Rendered | FinishedResponse:
         self.read.append(path)
         if path not in self.text:
-            return Answer("404 Not Found", "nothing")
+            return FinishedResponse("404 Not Found", "nothing")
         text, stream = self.text[path], path if path in self.streams else None
         stamp = self.streams.get(path, self.site)
 
@@ -92,14 +98,14 @@ class Source:
             self.during_render()
             return text.encode()
 
-        return Made(
+        return Rendered(
             render=render, same=text, content_type="text/plain", cache_control="max-age=60", changed=self.changed, stamp=stamp,
             stream=stream, valid_until=self.valid_until,
         )  # fmt: skip
 
     def serves(self, path: str) -> str:
         found = self.shelf.ready(path) or self.shelf.find(path)
-        assert isinstance(found, Shelved)
+        assert isinstance(found, CachedResponse)
         return found.body().decode()
 
 
@@ -202,16 +208,16 @@ def test_what_cannot_be_made_leaves_the_last_good_one_and_is_said_and_counted(
     assert source.serves(A) == source.serves(A) == "a"
     assert source.heard.reported == ["making /a: a bad entry"]
     assert source.shelf.faults == 1, "not tried again at each request"
-    assert source.shelf.find("/new") == Answer("404 Not Found", "nothing")
+    assert source.shelf.find("/new") == FinishedResponse("404 Not Found", "nothing")
     source.during_render = lambda: None
-    source.now += RETRY
+    source.now += RETRY_SECONDS
     assert source.serves(A) == "/a2"
 
 
 def test_while_one_reader_waits_for_a_database_that_hangs_the_others_get_the_old_one(
     source: Source, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("feeds.cache.response_cache.PATIENCE", 0.001)
+    monkeypatch.setattr("feeds.cache.response_cache.WAIT_SECONDS", 0.001)
     source.shelf = source.another(threads=1)
     source.shelf.watcher = Alive()
     for path in (A, B):
@@ -236,11 +242,11 @@ def test_while_the_database_is_away_what_is_there_is_served_and_nothing_else(
 
     source.text = None  # type: ignore[assignment]
     assert source.serves(A) == "a"
-    assert source.shelf.find(B) is AWAY
+    assert source.shelf.find(B) is UNAVAILABLE
     assert len(source.heard.reported) == 1
     unwatched = source.another()
     unwatched._changes = away  # type: ignore[assignment]
-    assert unwatched.find(B) is AWAY
+    assert unwatched.find(B) is UNAVAILABLE
 
 
 def test_time_alone_can_make_a_document_another(source: Source) -> None:
@@ -256,7 +262,7 @@ def test_time_alone_can_make_a_document_another(source: Source) -> None:
 def test_the_date_is_left_out_while_its_second_runs_and_never_goes_back(source: Source) -> None:
     def date() -> str | None:
         found = source.shelf.ready(A) or source.shelf.find(A)
-        assert isinstance(found, Shelved)
+        assert isinstance(found, CachedResponse)
         whole, unchanged = (
             dict(source.shelf.copy(found, "identity").headers),
             dict(found.unchanged[found.tags["identity"]]),
@@ -277,7 +283,7 @@ def test_the_date_is_left_out_while_its_second_runs_and_never_goes_back(source: 
 
 
 def test_memory_is_bounded_and_what_nobody_asked_for_the_longest_leaves(source: Source) -> None:
-    size = 2_000 + OVERHEAD
+    size = 2_000 + OVERHEAD_BYTES
     shelf = source.shelf = source.another(most_bytes=8 * size)
     shelf.watcher = Alive()
     for number in range(9):
@@ -307,7 +313,7 @@ def test_the_watcher_makes_again_what_was_asked_for_lately_and_in_the_codings_as
 ) -> None:
     source.text["/once"] = "read by a robot"
     source.serves(B)
-    source.now += LATELY
+    source.now += RECENT_SECONDS
     for path in (SITE, A, "/once", SITE, A):
         source.now += 1
         source.serves(path)
@@ -358,7 +364,7 @@ def test_a_document_that_is_no_more_leaves(source: Source) -> None:
     source.change(A)
     del source.text[A]
     source.shelf.look()
-    assert isinstance(source.shelf.find(A), Answer)
+    assert isinstance(source.shelf.find(A), FinishedResponse)
     assert (len(source.shelf), source.shelf.bytes) == (0, 0)
 
 
@@ -406,21 +412,21 @@ def test_compressing_gives_the_same_bytes_at_any_time(monkeypatch: pytest.Monkey
 
 
 @pytest.fixture
-def process(db: Database) -> Iterator[Callable[[], Shelf]]:
+def process(db: Database) -> Iterator[Callable[[], ResponseCache]]:
     """A shelf with its watcher over a connection of its own, as each process has them."""
-    opened: list[tuple[Watcher, Database]] = []
+    opened: list[tuple[ChangeWatcher, Database]] = []
 
-    def start() -> Shelf:
+    def start() -> ResponseCache:
         own = open_database(db.engine.url.render_as_string(hide_password=False))
         settings = load_settings(base_url="https://news.example.org")
-        shelf = Shelf(
-            FeedMaker(own, settings),
-            partial(read_moves, own),
+        shelf = ResponseCache(
+            FeedLoaderForCache(own, settings),
+            partial(read_changes, own),
             most_bytes=1_000_000,
             threads=1,
             troubles=Heard(),
         )
-        watcher = Watcher(own, shelf, Heard())
+        watcher = ChangeWatcher(own, shelf, Heard())
         watcher.start()
         opened.append((watcher, own))
         return shelf
@@ -432,12 +438,12 @@ def process(db: Database) -> Iterator[Callable[[], Shelf]]:
         own.engine.dispose()
 
 
-def until_served(shelf: Shelf, path: str, text: bytes) -> float:
+def until_served(shelf: ResponseCache, path: str, text: bytes) -> float:
     """Seconds until a reader gets that text."""
     began = time.monotonic()
     while True:
         found = shelf.ready(path) or shelf.find(path)
-        assert isinstance(found, Shelved)
+        assert isinstance(found, CachedResponse)
         if text in found.body():
             return time.monotonic() - began
         assert time.monotonic() < began + PATIENCE, f"{text!r} was not served"
@@ -445,7 +451,7 @@ def until_served(shelf: Shelf, path: str, text: bytes) -> float:
 
 
 def test_every_process_serves_a_change_within_300_ms_and_asks_nothing_until_then(
-    newsroom: Newsroom, process: Callable[[], Shelf], clock: StandingClock
+    newsroom: Newsroom, process: Callable[[], ResponseCache], clock: StandingClock
 ) -> None:
     shelves = [process(), process()]
     for shelf in shelves:
@@ -475,7 +481,7 @@ def test_the_watcher_outlives_whatever_befalls_it(
         raise MemoryError("no room")
 
     monkeypatch.setattr(source.shelf, "wanted", fail_once)
-    watcher = Watcher(sqlite_db, source.shelf, source.heard)
+    watcher = ChangeWatcher(sqlite_db, source.shelf, source.heard)
     watcher.start()
     assert again.wait(PATIENCE)
     watcher.close()
@@ -486,7 +492,7 @@ def test_the_watcher_outlives_whatever_befalls_it(
     "db", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
 )
 def test_the_watcher_outlives_its_connection(
-    newsroom: Newsroom, postgres_tables: str, process: Callable[[], Shelf]
+    newsroom: Newsroom, postgres_tables: str, process: Callable[[], ResponseCache]
 ) -> None:
     shelf = process()
     until_served(shelf, "/atom.xml", b"Storywire")

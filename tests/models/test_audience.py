@@ -6,18 +6,18 @@ import pytest
 
 from models import Importance, RecipientKind, RecipientState, Role
 from models.recipients.audience import (
-    Target,
-    Topic,
+    AlertTopic,
+    ChannelTarget,
     add_channel,
     add_subscriber,
-    followed,
-    leave,
-    left_out,
-    open_url,
-    owed,
+    decrypt_target,
+    eligible_recipients,
+    excluded_streams,
+    recipient_with_subscriptions,
     remove_recipient,
     signing_secret,
     suppress,
+    unsubscribe,
 )
 from models.recipients.forecast import forecast
 from models.streams.streams import get_stream
@@ -30,7 +30,7 @@ HOOK = "jsons://hooks.example.org/T0PSECRET/path"
 @pytest.fixture
 def topic(newsroom, db):
     with db.read() as tx:
-        return Topic(get_stream(tx, "floods").id, Importance.NORMAL, (), correction=False)
+        return AlertTopic(get_stream(tx, "floods").id, Importance.NORMAL, (), correction=False)
 
 
 def mails(db, topic) -> int:
@@ -44,7 +44,7 @@ def hook(db, newsroom, keys, name="hook", **more):
         newsroom.actor,
         keys,
         name,
-        Target(HOOK, "webhook", "webhook hooks.example.org …"),
+        ChannelTarget(HOOK, "webhook", "webhook hooks.example.org …"),
         **more,
     )
 
@@ -54,7 +54,7 @@ def test_the_same_address_is_subscribed_once_however_it_is_written(db, newsroom,
     again = add_subscriber(db, newsroom.actor, "reader@EXAMPLE.ORG", stream="floods")
     assert first.id == again.id
     with db.read() as tx:
-        assert len(followed(tx, first.uid)[1]) == 1
+        assert len(recipient_with_subscriptions(tx, first.uid)[1]) == 1
 
 
 def test_one_recipient_is_owed_once_by_whatever_subscriptions(db, newsroom, topic):
@@ -63,23 +63,24 @@ def test_one_recipient_is_owed_once_by_whatever_subscriptions(db, newsroom, topi
     newsroom.stream("drought")
     add_subscriber(db, newsroom.actor, "other@example.org", stream="drought")
     with db.read() as tx:
-        assert len(tx.execute(owed(topic)).all()) == 1
+        assert len(tx.execute(eligible_recipients(topic)).all()) == 1
 
 
 def test_importance_and_tags_choose(db, newsroom, keys, topic):
     hook(db, newsroom, keys, tags=("River Level",))
     with db.read() as tx:
         found = [
-            len(tx.execute(owed(replace(topic, tags=tags))).all())
+            len(tx.execute(eligible_recipients(replace(topic, tags=tags))).all())
             for tags in ((), ("river-level",), ("trams", "river-level"), ("trams",))
         ]
     assert found == [0, 1, 1, 0]
     channel = hook(db, newsroom, keys, name="key only")
     with db.begin() as tx:
-        followed(tx, channel.uid)[1][0].least_importance = Importance.KEY
+        recipient_with_subscriptions(tx, channel.uid)[1][0].least_importance = Importance.KEY
     with db.read() as tx:
         grades = [
-            len(tx.execute(owed(replace(topic, importance=grade))).all()) for grade in Importance
+            len(tx.execute(eligible_recipients(replace(topic, importance=grade))).all())
+            for grade in Importance
         ]
     assert grades == [0, 1, 1]
 
@@ -89,8 +90,8 @@ def test_nobody_is_owed_what_was_out_before_they_came(db, newsroom, topic, clock
     clock.forward(minutes=1)
     add_subscriber(db, newsroom.actor, "late@example.org")
     with db.read() as tx:
-        assert tx.execute(owed(topic, confirmed_by=before)).all() == []
-        assert len(tx.execute(owed(topic, confirmed_by=clock.now)).all()) == 1
+        assert tx.execute(eligible_recipients(topic, confirmed_by=before)).all() == []
+        assert len(tx.execute(eligible_recipients(topic, confirmed_by=clock.now)).all()) == 1
 
 
 def test_leaving_a_story_leaves_it_however_it_came(db, newsroom, topic):
@@ -100,25 +101,25 @@ def test_leaving_a_story_leaves_it_however_it_came(db, newsroom, topic):
     add_subscriber(db, newsroom.actor, "reader@example.org", stream="drought")
     with db.read() as tx:
         scope = get_stream(tx, "floods").uid
-    leave(db, reader.uid, scope)
-    leave(db, reader.uid, scope)
+    unsubscribe(db, reader.uid, scope)
+    unsubscribe(db, reader.uid, scope)
     with db.read() as tx:
-        recipient, still = followed(tx, reader.uid)
-        assert [stream.slug for stream in left_out(tx, still[0])] == ["floods"]
+        recipient, still = recipient_with_subscriptions(tx, reader.uid)
+        assert [stream.slug for stream in excluded_streams(tx, still[0])] == ["floods"]
     assert [subscription.stream and subscription.stream.slug for subscription in still] == [
         None,
         "drought",
     ]
     assert recipient.state is RecipientState.CONFIRMED
     assert mails(db, topic) == 0, "the subscription to all stories goes on without this one"
-    leave(db, reader.uid, ALL)
+    unsubscribe(db, reader.uid, ALL)
     with db.read() as tx:
-        assert followed(tx, reader.uid)[0].state is RecipientState.ENDED
+        assert recipient_with_subscriptions(tx, reader.uid)[0].state is RecipientState.ENDED
 
 
 def test_who_left_can_come_back_but_a_suppressed_address_cannot(db, newsroom, topic):
     reader = add_subscriber(db, newsroom.actor, "reader@example.org")
-    leave(db, reader.uid, ALL)
+    unsubscribe(db, reader.uid, ALL)
     add_subscriber(db, newsroom.actor, "reader@example.org")
     assert mails(db, topic) == 1
     with db.begin() as tx:
@@ -130,7 +131,7 @@ def test_who_left_can_come_back_but_a_suppressed_address_cannot(db, newsroom, to
 
 def test_a_channel_url_is_stored_sealed(db, newsroom, keys):
     channel = hook(db, newsroom, keys)
-    assert open_url(keys, channel.sealed_url) == HOOK
+    assert decrypt_target(keys, channel.sealed_url) == HOOK
     assert "T0PSECRET" not in (channel.sealed_url or "") + channel.masked_url
     assert len(signing_secret(keys, channel.uid)) == 64
 
@@ -146,17 +147,18 @@ def test_a_removed_channel_is_owed_nothing(db, newsroom, keys, topic):
 
 def test_a_channel_keeps_its_url_until_it_is_removed(db, newsroom, keys):
     hook(db, newsroom, keys, stream="floods")
-    other = Target("jsons://other.example.org/", "webhook", "")
+    other = ChannelTarget("jsons://other.example.org/", "webhook", "")
     with pytest.raises(Conflict, match="with another URL"):
         add_channel(db, newsroom.actor, keys, "hook", other)
     remove_recipient(db, newsroom.actor, RecipientKind.CHANNEL, "hook", "removed")
     newsroom.stream("drought")
     again = add_channel(db, newsroom.actor, keys, "hook", other, stream="drought")
-    assert open_url(keys, again.sealed_url) == other.url
+    assert decrypt_target(keys, again.sealed_url) == other.url
     with db.read() as tx:
-        assert [subscription.stream.slug for subscription in followed(tx, again.uid)[1]] == [
-            "drought"
-        ]
+        assert [
+            subscription.stream.slug
+            for subscription in recipient_with_subscriptions(tx, again.uid)[1]
+        ] == ["drought"]
 
 
 def test_only_admins_add_recipients(db, newsroom, keys):
@@ -164,7 +166,7 @@ def test_only_admins_add_recipients(db, newsroom, keys):
     with pytest.raises(Forbidden):
         add_subscriber(db, editor, "reader@example.org")
     with pytest.raises(Forbidden):
-        add_channel(db, editor, keys, "hook", Target(HOOK, "webhook", ""))
+        add_channel(db, editor, keys, "hook", ChannelTarget(HOOK, "webhook", ""))
 
 
 def test_a_leave_token_names_its_recipient_and_cannot_be_made_by_others(keys):

@@ -4,7 +4,7 @@ import pytest
 
 from models.db import write_throttle
 from models.db.database import Database
-from models.db.write_throttle import AFTER_SECONDS, Courtesy
+from models.db.write_throttle import AFTER_SECONDS, WriteThrottle
 
 
 class Watch:
@@ -38,7 +38,7 @@ def test_after_ten_milliseconds_of_writing_others_have_two_or_as_long_as_the_las
     watch = Watch()
     monkeypatch.setattr(write_throttle, "time", watch)
     monkeypatch.setattr(write_throttle, "AFTER_SECONDS", AFTER_SECONDS)
-    one = Courtesy(sqlite_db, half=half)
+    one = WriteThrottle(sqlite_db, half=half)
     for took in writes:
         with one.writing():
             watch.now += took
@@ -49,6 +49,6 @@ def test_postgresql_needs_no_rest(postgres_db: Database, monkeypatch: pytest.Mon
     watch = Watch()
     monkeypatch.setattr(write_throttle, "time", watch)
     monkeypatch.setattr(write_throttle, "AFTER_SECONDS", AFTER_SECONDS)
-    with Courtesy(postgres_db, half=True).writing():
+    with WriteThrottle(postgres_db, half=True).writing():
         watch.now += 1
     assert watch.rests == []

@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from models import DeliveryState, Lane
-from models.alerts.alerts import owe_notice
-from models.alerts.daily_numbers import Day, last_days, note_day
+from models.alerts.alerts import create_notice
+from models.alerts.daily_numbers import DayNumbers, last_days, note_day
 from models.db.tallies import tally
-from models.recipients.audience import find
+from models.recipients.audience import find_recipient
 from models.tables.ledger import RecipientKind
 
 
@@ -19,7 +19,9 @@ def test_an_evening_is_noted_once_and_days_are_the_difference_of_two(db, newsroo
     assert (note_day(db), note_day(db)) == (True, False)
     addresses = newsroom.subscribe_many(3)
     with db.begin() as tx:
-        alert = owe_notice(tx, find(tx, RecipientKind.MAIL, addresses[0]), "healed", {})
+        alert = create_notice(
+            tx, find_recipient(tx, RecipientKind.MAIL, addresses[0]), "healed", {}
+        )
     sent(5)
     clock.forward(days=1)
     assert note_day(db)
@@ -29,9 +31,9 @@ def test_an_evening_is_noted_once_and_days_are_the_difference_of_two(db, newsroo
     sent(4)
     with db.read() as tx:
         assert last_days(tx, 5) == [
-            Day(first - timedelta(days=1), None, None, 0),
-            Day(first, 5, 0, 3),
-            Day(first + timedelta(days=1), None, None, None),
-            Day(first + timedelta(days=2), None, None, 3),
-            Day(first + timedelta(days=3), 4, 0, 3),
+            DayNumbers(first - timedelta(days=1), None, None, 0),
+            DayNumbers(first, 5, 0, 3),
+            DayNumbers(first + timedelta(days=1), None, None, None),
+            DayNumbers(first + timedelta(days=2), None, None, 3),
+            DayNumbers(first + timedelta(days=3), 4, 0, 3),
         ]

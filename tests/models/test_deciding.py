@@ -23,10 +23,10 @@ from models import (
     SubscriptionExcept,
     SubscriptionTag,
 )
-from models.recipients.audience import Topic, owed
+from models.recipients.audience import AlertTopic, eligible_recipients
 from models.recipients.deciding import (
     Decision,
-    Digest,
+    ForDigest,
     Later,
     News,
     Reader,
@@ -46,7 +46,7 @@ def utc(month: int, day: int, hour: int, minute: int = 0) -> datetime:
 NOW = utc(3, 14, 8)
 BEFORE, AFTER = NOW - timedelta(days=1), NOW + timedelta(seconds=1)
 KYIV = ZoneInfo("Europe/Kyiv")
-TOPIC = Topic(1, Importance.KEY, ("river",), correction=False)
+TOPIC = AlertTopic(1, Importance.KEY, ("river",), correction=False)
 FILTERED = Skip(SkipReason.FILTER)
 
 
@@ -86,8 +86,8 @@ NIGHT = {"quiet_from": time(22), "quiet_until": time(7), "timezone": KYIV}
         ({"paused_until": AFTER}, Skip(SkipReason.QUIET)),
         ({"paused_until": AFTER, "importance": Importance.BREAKING}, Skip(SkipReason.QUIET)),
         ({"paused_until": NOW}, Send()),
-        ({"cadence": Cadence.DAILY}, Digest(Cadence.DAILY)),
-        ({"cadence": Cadence.DAILY, "at_once_from": Importance.BREAKING}, Digest(Cadence.DAILY)),
+        ({"cadence": Cadence.DAILY}, ForDigest(Cadence.DAILY)),
+        ({"cadence": Cadence.DAILY, "at_once_from": Importance.BREAKING}, ForDigest(Cadence.DAILY)),
         ({"cadence": Cadence.DAILY, "at_once_from": Importance.KEY}, Send()),
         (NIGHT, Send()),  # 10:00 in Kyiv
         (NIGHT | {"now": NOW.replace(hour=4, minute=59)}, Later(NOW.replace(hour=5))),
@@ -111,7 +111,7 @@ def test_what_a_subscription_makes_of_an_alert(
 
 
 def test_the_most_immediate_of_several_subscriptions_wins() -> None:
-    later, digest = Later(AFTER), Digest(Cadence.DAILY)
+    later, digest = Later(AFTER), ForDigest(Cadence.DAILY)
     assert most_immediate([FILTERED, digest, later, Send()]) == Send()
     assert most_immediate([digest, later]) == later
     assert most_immediate([]) == FILTERED
@@ -185,11 +185,11 @@ def test_the_sql_for_all_agrees_with_the_rule_for_one(newsroom, db) -> None:
                 )
     tags = ((), ("rain",), ("river", "dyke"))
     for importance, labels, correction in itertools.product(Importance, tags, (False, True)):
-        news = News(Topic(streams[0], importance, labels, correction=correction), NOW)
+        news = News(AlertTopic(streams[0], importance, labels, correction=correction), NOW)
         with db.read() as tx:
             found = {
                 row.recipient_id
-                for row in tx.execute(owed(news.topic, confirmed_by=news.created_at))
+                for row in tx.execute(eligible_recipients(news.topic, confirmed_by=news.created_at))
             }
         decisions = (
             most_immediate(decide(reader, one, news, NOW) for one in wanted)

@@ -16,11 +16,13 @@ from models.membership.channels import (
     send_test,
     try_again,
 )
-from models.recipients.audience import Target, add_channel, add_subscriber, open_url
+from models.recipients.audience import ChannelTarget, add_channel, add_subscriber, decrypt_target
 from models.text.errors import Conflict, Forbidden, Invalid, NotFound
 
-HOOK = Target("jsons://hooks.example.org/one", "webhook", "JSON webhook hooks.example.org …")
-OTHER = Target("jsons://hooks.example.org/two", "webhook", "JSON webhook hooks.example.org …")
+HOOK = ChannelTarget("jsons://hooks.example.org/one", "webhook", "JSON webhook hooks.example.org …")
+OTHER = ChannelTarget(
+    "jsons://hooks.example.org/two", "webhook", "JSON webhook hooks.example.org …"
+)
 
 
 def test_a_channel_is_renamed_led_elsewhere_tested_and_tried_again(db, newsroom, keys, clock):
@@ -50,7 +52,7 @@ def test_a_channel_is_renamed_led_elsewhere_tested_and_tried_again(db, newsroom,
     edit_channel(db, newsroom.actor, keys, room.uid, "Water room", OTHER, wanted)
     with db.read() as tx:
         [channel] = list_channels(tx)
-        assert (channel.address, channel.sick_since, open_url(keys, channel.sealed_url)) == (
+        assert (channel.address, channel.sick_since, decrypt_target(keys, channel.sealed_url)) == (
             "Water room",
             None,
             OTHER.url,

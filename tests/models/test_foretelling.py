@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select, update
 
 from models import Cadence, Importance, Recipient, RecipientKind, Subscription
-from models.recipients.audience import Target, Topic, add_channel
+from models.recipients.audience import AlertTopic, ChannelTarget, add_channel
 from models.recipients.forecast import channels_owed, forecast
 from models.streams.contributors import suggest
 from models.streams.streams import get_stream
@@ -17,13 +17,17 @@ MAIL, CHANNEL = RecipientKind.MAIL, RecipientKind.CHANNEL
 @pytest.fixture
 def topic(newsroom, db):
     with db.read() as tx:
-        return Topic(get_stream(tx, "floods").id, Importance.NORMAL, (), correction=False)
+        return AlertTopic(get_stream(tx, "floods").id, Importance.NORMAL, (), correction=False)
 
 
 def test_a_forecast_says_who_is_told_now_and_who_later(newsroom, db, keys, clock, topic):
     _, later, away = newsroom.subscribe_many(3)
     add_channel(
-        db, newsroom.actor, keys, "Room", Target("jsons://hooks.example.org/path", "webhook", "")
+        db,
+        newsroom.actor,
+        keys,
+        "Room",
+        ChannelTarget("jsons://hooks.example.org/path", "webhook", ""),
     )
     with db.begin() as tx:
         people = {one.address: one for one in tx.scalars(select(Recipient))}
@@ -36,7 +40,9 @@ def test_a_forecast_says_who_is_told_now_and_who_later(newsroom, db, keys, clock
         )
     with db.read() as tx:
         found, rooms = forecast(tx, topic), channels_owed(tx, topic, 5)
-        breaking = forecast(tx, Topic(topic.stream_id, Importance.BREAKING, (), correction=False))
+        breaking = forecast(
+            tx, AlertTopic(topic.stream_id, Importance.BREAKING, (), correction=False)
+        )
     assert (found.told, found.digest, found.paused) == ({MAIL: 1, CHANNEL: 1}, 1, 1)
     assert (breaking.told[MAIL], breaking.digest) == (2, 0)
     assert [room.address for room in rooms] == ["Room"]

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from models import Recipient, RecipientState, Subscription
 from models.membership import importing
 from models.membership.importing import Outcome, Row, import_subscribers
-from models.recipients.audience import add_subscriber, leave, suppress
+from models.recipients.audience import add_subscriber, suppress, unsubscribe
 from models.tables.people import Role
 from models.text.errors import Forbidden, Invalid, NotFound
 from models.text.tokens import ALL
@@ -53,7 +53,7 @@ def test_each_row_comes_to_what_it_should_and_again_changes_nothing(
     asked = add_subscriber(db, newsroom.actor, "asked@example.org")
     newsroom.stream("drought")
     elsewhere = add_subscriber(db, newsroom.actor, "elsewhere@example.org", stream="drought")
-    leave(db, left.uid, ALL)
+    unsubscribe(db, left.uid, ALL)
     with db.begin() as tx:
         suppress(tx, refused.id, "550 5.1.1 no such user")
         tx.execute(

@@ -17,7 +17,7 @@ from models.accounts.sessions import (
 )
 from models.accounts.staff import change_role, end_account, find_account, reopen_account
 from models.membership.suppression import suppress_address
-from models.recipients.audience import find, list_recipients
+from models.recipients.audience import find_recipient, list_recipients
 from models.tables.ledger import Alert, AlertKind, RecipientKind
 from models.tables.people import Account, LinkKind, LoginLink
 from models.text.actor import Actor
@@ -125,7 +125,7 @@ def test_an_address_that_is_asked_for_too_often_from_a_network_waits_known_or_no
         ask_reset(db, keys, address, "192.0.2.200")
     assert len(mailed(newsroom, keys)) == (3 if address == ADDRESS else 0)
     with db.read() as tx:
-        assert find(tx, RecipientKind.MAIL, "nobody@example.org") is None, (
+        assert find_recipient(tx, RecipientKind.MAIL, "nobody@example.org") is None, (
             "a guess is not written down"
         )
 

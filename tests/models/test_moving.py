@@ -5,7 +5,7 @@ import pytest
 from models import Stream
 from models.streams.streams import StreamText, edit_stream, get_stream, set_stream_state
 from models.tables.stories import StreamState
-from models.text.errors import Invalid, Moved, NotFound
+from models.text.errors import Invalid, MovedPermanently, NotFound
 from tests.conftest import Newsroom
 
 
@@ -21,7 +21,7 @@ def test_a_former_address_leads_to_the_story_and_to_no_other(newsroom, db):
     assert (moved.slug, moved.guid) == ("tarrow", guid)
     with db.read() as tx:
         for former in ("floods", "tarrow-rises"):
-            with pytest.raises(Moved) as caught:
+            with pytest.raises(MovedPermanently) as caught:
                 get_stream(tx, former, public=True)
             assert caught.value.present == "tarrow"
     with pytest.raises(Invalid, match="still leads there"):
@@ -33,7 +33,7 @@ def test_a_former_address_leads_to_the_story_and_to_no_other(newsroom, db):
     with pytest.raises(Invalid, match="lower-case"):
         move(newsroom, "budget", "Budget 2026")
     assert move(newsroom, "tarrow", "floods").slug == "floods", "its own is its own"
-    with db.read() as tx, pytest.raises(Moved, match="floods"):
+    with db.read() as tx, pytest.raises(MovedPermanently, match="floods"):
         get_stream(tx, "tarrow", public=True)
 
 

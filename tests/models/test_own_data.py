@@ -14,7 +14,13 @@ from models.membership.own_data import (
     send_fresh_link,
     stored_about,
 )
-from models.recipients.audience import ERASED, add_subscriber, find, followed, leave
+from models.recipients.audience import (
+    ERASED,
+    add_subscriber,
+    find_recipient,
+    recipient_with_subscriptions,
+    unsubscribe,
+)
 from models.text.errors import Invalid
 from models.text.tokens import ALL, leave_token
 
@@ -29,7 +35,7 @@ def last_link(db):
 
 def test_one_sees_moves_and_erases_what_is_stored(db, newsroom, keys):
     hedda = add_subscriber(db, newsroom.actor, OLD)
-    leave(db, hedda.uid, newsroom.stream().uid)
+    unsubscribe(db, hedda.uid, newsroom.stream().uid)
     send_fresh_link(db, keys, leave_token(keys, hedda.uid, ALL), "203.0.113.7", "data")
     fresh = last_link(db)
     with db.read() as tx:
@@ -46,12 +52,15 @@ def test_one_sees_moves_and_erases_what_is_stored(db, newsroom, keys):
     ask_to_move(db, keys, fresh, NEW, "203.0.113.7")
     assert move(db, keys, last_link(db), "203.0.113.7").id == hedda.id
     with db.read() as tx:
-        moved = find(tx, RecipientKind.MAIL, NEW)
-        assert find(tx, RecipientKind.MAIL, OLD) is None and len(followed(tx, moved.uid)[1]) == 1
+        moved = find_recipient(tx, RecipientKind.MAIL, NEW)
+        assert (
+            find_recipient(tx, RecipientKind.MAIL, OLD) is None
+            and len(recipient_with_subscriptions(tx, moved.uid)[1]) == 1
+        )
     send_fresh_link(db, keys, leave_token(keys, moved.uid, ALL), "203.0.113.7", "data")
     erase_me(db, keys, last_link(db))
     with db.read() as tx:
-        gone = followed(tx, moved.uid)[0]
+        gone = recipient_with_subscriptions(tx, moved.uid)[0]
     assert (gone.state, gone.reason, gone.consent) == (
         RecipientState.ENDED,
         ERASED,

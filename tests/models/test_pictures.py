@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select
 
-from models import KeptForm, Picture, PictureFile, RevisionKind, Role
+from models import Autosave, Picture, PictureFile, RevisionKind, Role
 from models.db.clock import now
 from models.publishing.posting import Release, post_draft, save_draft
 from models.publishing.purging import purge_pictures
@@ -180,7 +180,7 @@ def test_one_that_anything_may_still_show_stays(newsroom: Newsroom, clock: Stand
     newsroom.post(release=None, pictures=(PictureText(of_draft, "A"),))
     with newsroom.db.begin() as tx:
         tx.add(
-            KeptForm(
+            Autosave(
                 account_id=newsroom.actor.account_id,
                 place="k",
                 fields={"picture": of_form},

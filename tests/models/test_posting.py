@@ -22,7 +22,12 @@ from models import (
 from models.publishing.posting import Release, add_entry, post_draft, save_draft
 from models.publishing.publishing import publish_due, publish_now
 from models.publishing.revising import undo
-from models.streams.streams import get_stream, list_streams, quiet_streams, set_stream_state
+from models.streams.streams import (
+    get_stream,
+    list_streams,
+    mark_idle_streams_quiet,
+    set_stream_state,
+)
 from models.text.errors import (
     AlreadyOut,
     Conflict,
@@ -286,9 +291,9 @@ def test_a_hidden_stream_is_not_there_for_the_public_and_alerts_nobody(newsroom,
 def test_a_stream_goes_quiet_after_a_day_and_live_with_the_next_entry(newsroom, db, clock):
     newsroom.post()
     clock.forward(hours=23)
-    assert quiet_streams(db) == 0
+    assert mark_idle_streams_quiet(db) == 0
     clock.forward(hours=2)
-    assert quiet_streams(db) == 1
+    assert mark_idle_streams_quiet(db) == 1
     newsroom.post()
     with db.read() as tx:
         assert get_stream(tx, "floods").state is StreamState.LIVE

@@ -16,7 +16,7 @@ from models.db.database import Database
 from models.db.rate_limit import strike
 from models.publishing.posting import Release, post_draft, save_draft
 from models.publishing.revising import Change, apply_now, revise, undo
-from models.recipients.audience import add_subscriber, followed, leave
+from models.recipients.audience import add_subscriber, recipient_with_subscriptions, unsubscribe
 from models.text.errors import StaleVersion, TooMany
 from models.text.texts import EntryText
 
@@ -139,10 +139,11 @@ def test_who_leaves_twice_at_once_has_left(newsroom, db):
             tx.execute(select(Recipient.id).where(Recipient.id == hedda.id).with_for_update())
             tx.add(
                 SubscriptionExcept(
-                    subscription_id=followed(tx, hedda.uid)[1][0].id, stream_id=floods.id
+                    subscription_id=recipient_with_subscriptions(tx, hedda.uid)[1][0].id,
+                    stream_id=floods.id,
                 )
             )
             tx.flush()
-            doing = other.submit(leave, db, hedda.uid, floods.uid)
+            doing = other.submit(unsubscribe, db, hedda.uid, floods.uid)
             until_it_waits(db, doing)
         doing.result(timeout=10)

@@ -23,7 +23,7 @@ from models.db.database import Database, open_database
 from models.membership import importing
 from models.membership.importing import import_subscribers
 from models.membership.suppression import suppress_address
-from models.recipients.audience import add_subscriber, leave, remove_recipient
+from models.recipients.audience import add_subscriber, remove_recipient, unsubscribe
 from models.recipients.list_columns import Columns
 from models.recipients.list_rows import read_row
 from models.recipients.preferences import Follow, Rhythm, set_follow
@@ -282,7 +282,7 @@ def test_who_left_a_story_is_brought_back_to_it_by_no_list(origin, db):
     ann = add_subscriber(origin, Newsroom(origin).actor, "ann@example.org")
     with origin.read() as tx:
         floods = get_stream(tx, "floods")
-    leave(origin, ann.uid, floods.uid)
+    unsubscribe(origin, ann.uid, floods.uid)
     text = exported(origin)
     assert bring(db, text, stream="floods") == {"left": 1}
     assert bring(db, text) == {"added": 1}
@@ -297,7 +297,7 @@ def test_who_left_a_story_out_of_all_is_brought_back_to_it_by_no_list(origin, db
         ann = add_subscriber(site, room.actor, "ann@example.org")
         with site.read() as tx:
             floods = get_stream(tx, "floods")
-        leave(site, ann.uid, floods.uid)
+        unsubscribe(site, ann.uid, floods.uid)
     assert bring(db, "email\nann@example.org\n", stream="floods") == {"left": 1}
     assert bring(db, "email,state,follows\nann@example.org,confirmed,floods\n") == {"already": 1}
     text = exported(origin)

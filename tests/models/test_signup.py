@@ -24,13 +24,18 @@ from models.membership.signup import (
     KEPT,
     LIFE,
     TRIES_OF_NETWORK,
-    Wish,
+    SignupRequest,
     ask,
     confirm,
     forget_unanswered,
 )
 from models.membership.suppression import suppress_address
-from models.recipients.audience import add_subscriber, find, followed, leave
+from models.recipients.audience import (
+    add_subscriber,
+    find_recipient,
+    recipient_with_subscriptions,
+    unsubscribe,
+)
 from models.streams.streams import StreamState, set_stream_state
 from models.text.email_address import mailbox
 from models.text.errors import BadLink, Conflict, Gone, Invalid, NotFound, TooMany
@@ -43,7 +48,7 @@ one_database = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 
 
 def wish(email=HEDDA, **more):
-    return Wish(
+    return SignupRequest(
         **{
             "email": email,
             "stream": "strike",
@@ -71,7 +76,7 @@ def notices(db):
 
 def found(db, address=HEDDA):
     with db.read() as tx:
-        return find(tx, RecipientKind.MAIL, address)
+        return find_recipient(tx, RecipientKind.MAIL, address)
 
 
 @pytest.fixture
@@ -101,7 +106,7 @@ def test_nothing_is_followed_before_the_owner_has_confirmed_and_the_proof_is_kep
         "Europe/Berlin",
     )
     with db.read() as tx:
-        [one] = followed(tx, hedda.uid)[1]
+        [one] = recipient_with_subscriptions(tx, hedda.uid)[1]
     assert (one.stream_id, one.cadence, one.at_once_from) == (
         stream.id,
         Cadence.DAILY,
@@ -134,7 +139,7 @@ def test_a_link_that_was_used_changes_nothing_again_and_ends_with_leaving(db, ke
     with db.read() as tx:
         assert tx.scalars(select(Subscription.cadence)).all() == [Cadence.AT_ONCE]
     clock.forward(minutes=1)
-    leave(db, found(db).uid, ALL)
+    unsubscribe(db, found(db).uid, ALL)
     with pytest.raises(Gone, match="left since"):
         confirm(db, keys, token, "")
     assert found(db).state is RecipientState.ENDED
@@ -183,7 +188,7 @@ def test_whoever_is_known_gets_settings_and_whoever_is_suppressed_nothing_but_th
         confirm(db, keys, notices(db)[1][1]["confirm"], "")
     confirm(db, keys, notices(db)[0][1]["confirm"], "")
     with db.read() as tx:
-        assert len(followed(tx, found(db).uid)[1]) == 2
+        assert len(recipient_with_subscriptions(tx, found(db).uid)[1]) == 2
 
 
 def test_an_address_is_asked_three_times_in_a_quarter_of_an_hour_and_five_times_a_day(

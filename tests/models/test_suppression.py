@@ -4,10 +4,15 @@ import pytest
 from sqlalchemy import select
 
 from models import Alert, Delivery, Recipient, RecipientKind, RecipientState, Role, Subscription
-from models.alerts.alerts import owe_notice
+from models.alerts.alerts import create_notice
 from models.membership.importing import Row, import_subscribers
 from models.membership.suppression import erase_address, lift, suppress_address
-from models.recipients.audience import add_subscriber, find, list_recipients, remove_recipient
+from models.recipients.audience import (
+    add_subscriber,
+    find_recipient,
+    list_recipients,
+    remove_recipient,
+)
 from models.text.errors import Conflict, Forbidden, Invalid, NotFound
 
 ANN = "ann@example.org"
@@ -15,7 +20,7 @@ ANN = "ann@example.org"
 
 def found(db, address=ANN):
     with db.read() as tx:
-        return find(tx, RecipientKind.MAIL, address)
+        return find_recipient(tx, RecipientKind.MAIL, address)
 
 
 def imported(db, newsroom):
@@ -48,7 +53,7 @@ def test_who_is_erased_leaves_no_trace_but_numbers_and_may_come_back(db, newsroo
     ann = found(db)
     assert ann.consent["said"] == "Form 7"
     with db.begin() as tx:
-        owe_notice(tx, ann, "confirm", {"story": "The strike", "confirm": ann.uid})
+        create_notice(tx, ann, "confirm", {"story": "The strike", "confirm": ann.uid})
         told = tx.scalars(select(Delivery)).one()
         told.last_reply, told.settled_at = f"451 <{ANN}> later", told.created_at
     erase_address(db, newsroom.actor, ANN)

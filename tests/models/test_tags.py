@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from models import Cadence, Importance, SubscriptionTag
-from models.recipients.audience import Target, add_channel
+from models.recipients.audience import ChannelTarget, add_channel
 from models.recipients.preferences import Follow
 from models.streams.contributors import resolve
 from models.text.errors import Invalid
@@ -104,7 +104,7 @@ def test_a_tag_without_a_letter_or_digit_is_refused_at_every_door(db, newsroom, 
         newsroom.post(tags=("floods", label))
     with pytest.raises(Invalid, match="is not a tag"):
         Follow(tags=(label,)).cleaned()
-    target = Target("json://192.0.2.1/", "webhook", "json://...")
+    target = ChannelTarget("json://192.0.2.1/", "webhook", "json://...")
     with pytest.raises(Invalid, match="is not a tag"):
         add_channel(db, newsroom.actor, keys, "hook", target, tags=("floods", label))
     with db.read() as tx:

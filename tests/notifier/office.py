@@ -14,7 +14,7 @@ from config.settings import Settings
 from models import Delivery, DeliveryState, Entry, Recipient, RevisionKind, Tally
 from models.db.database import Database
 from models.publishing.revising import Change, retract, revise
-from models.recipients.audience import Target, add_channel, add_subscriber, leave
+from models.recipients.audience import ChannelTarget, add_channel, add_subscriber, unsubscribe
 from models.streams.entries import get_entry
 from models.text.actor import SYSTEM
 from models.text.texts import EntryText
@@ -79,11 +79,16 @@ class Office:
         self, name: str, url: str, service: str = "webhook", *, stream: str | None = "floods"
     ) -> Recipient:
         return add_channel(
-            self.db, SYSTEM, self.keys, name, Target(url, service, f"{service} …"), stream=stream
+            self.db,
+            SYSTEM,
+            self.keys,
+            name,
+            ChannelTarget(url, service, f"{service} …"),
+            stream=stream,
         )
 
-    def leave(self, address: str) -> None:
-        leave(self.db, self.recipient(address).uid, ALL)
+    def unsubscribe(self, address: str) -> None:
+        unsubscribe(self.db, self.recipient(address).uid, ALL)
 
     def revise(
         self, entry: Entry, title: str, kind: RevisionKind = RevisionKind.CORRECTION, note: str = ""

@@ -210,7 +210,7 @@ def test_each_way_of_requests_comes_through_the_tap(
         requests.put,
         lambda url: requests.request("POST", url),
     ):
-        with outbound_http.exchange() as seen:
+        with outbound_http.recording() as seen:
             call(httpserver.url_for("/"))
         assert [answer.status for answer in seen.answers] == [200], (
             "tap.install replaces requests.api.request: find what the plugins call now"

@@ -5,9 +5,9 @@ import re
 from sqlalchemy import update
 
 from models.accounts.invitations import invite
-from models.membership.signup import Wish, ask, confirm
+from models.membership.signup import SignupRequest, ask, confirm
 from models.membership.suppression import suppress_address
-from models.recipients.audience import find, list_recipients
+from models.recipients.audience import find_recipient, list_recipients
 from models.tables.ledger import Recipient, RecipientKind, RecipientState
 from models.tables.people import Role
 from models.text.actor import SYSTEM
@@ -26,7 +26,9 @@ def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms
         ask(
             newsroom.db,
             office.keys,
-            Wish(email=address, stream="deich", choice="all", page="/", client="203.0.113.7"),
+            SignupRequest(
+                email=address, stream="deich", choice="all", page="/", client="203.0.113.7"
+            ),
         )
     office.send()
     [mail] = inbox.mails
@@ -44,7 +46,7 @@ def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms
     )
     confirm(newsroom.db, office.keys, links[0][0], "")
     with newsroom.db.read() as tx:
-        hedda = find(tx, RecipientKind.MAIL, "hedda@bücher.example")
+        hedda = find_recipient(tx, RecipientKind.MAIL, "hedda@bücher.example")
     assert hedda is not None and hedda.state is RecipientState.CONFIRMED
 
 

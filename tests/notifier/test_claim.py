@@ -18,7 +18,7 @@ from models import (
     StreamState,
 )
 from models.publishing.revising import Change
-from models.recipients.audience import add_subscriber, leave
+from models.recipients.audience import add_subscriber, unsubscribe
 from models.streams.streams import set_stream_state
 from models.text.actor import SYSTEM
 from notifier.ledger import pause
@@ -113,7 +113,7 @@ def test_who_left_the_story_but_follows_all_others_gets_nothing_of_it_that_still
     office.subscribe("a@example.org", "b@example.org", stream=None)
     newsroom.post()
     office.expand()
-    leave(newsroom.db, office.recipient("a@example.org").uid, newsroom.stream().uid)
+    unsubscribe(newsroom.db, office.recipient("a@example.org").uid, newsroom.stream().uid)
     assert claimed(office) == ["b@example.org"]
 
 

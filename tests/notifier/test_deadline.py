@@ -4,14 +4,14 @@ import threading
 
 import pytest
 
-from notifier.transport.deadline import Watch
+from notifier.transport.deadline import DeadlineWatch
 
 PATIENCE = 30.0
 
 
 def test_the_act_comes_while_the_block_still_runs() -> None:
     acted = threading.Event()
-    with Watch().deadline(0.01, acted.set) as late:
+    with DeadlineWatch().deadline(0.01, acted.set) as late:
         assert acted.wait(PATIENCE)
         assert late.passed
 
@@ -19,7 +19,7 @@ def test_the_act_comes_while_the_block_still_runs() -> None:
 def test_who_is_done_in_time_hears_nothing_and_an_earlier_deadline_is_not_held_up_by_a_later_one() -> (
     None
 ):
-    watch, acted, heard = Watch(), threading.Event(), list[str]()
+    watch, acted, heard = DeadlineWatch(), threading.Event(), list[str]()
     with watch.deadline(PATIENCE, lambda: heard.append("the later one")) as later:
         with watch.deadline(0.02, lambda: heard.append("one that was done")) as done:
             pass
@@ -29,7 +29,7 @@ def test_who_is_done_in_time_hears_nothing_and_an_earlier_deadline_is_not_held_u
 
 
 def test_an_act_that_fails_leaves_the_others_watched(caplog: pytest.LogCaptureFixture) -> None:
-    watch, acted = Watch(), threading.Event()
+    watch, acted = DeadlineWatch(), threading.Event()
     with watch.deadline(0.01, lambda: 1 / 0), watch.deadline(0.02, acted.set):
         assert acted.wait(PATIENCE)
     assert "ZeroDivisionError" in caplog.text

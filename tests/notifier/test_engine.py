@@ -20,14 +20,14 @@ from models import Delivery, DeliveryState, Lane, Pause, Revision
 from models.db.database import Database, open_database
 from models.db.heartbeats import workers
 from models.publishing.posting import Release
-from models.recipients.audience import Target, add_channel, add_subscriber
+from models.recipients.audience import ChannelTarget, add_channel, add_subscriber
 from models.text.actor import SYSTEM
 from notifier.ledger.pause import MAIL, NO_MAIL_URL
 from notifier.transport import channel_sender
 from notifier.transport.smtp import MailConnection
 from notifier.worker import ticker
 from notifier.worker.engine import run_worker
-from notifier.worker.wakeup import BULK, EXPAND, RemoteBell, make_doorbell
+from notifier.worker.wakeup import BULK, EXPAND, BrokerWakeup, make_doorbell
 from tests.conftest import Newsroom, missing
 from tests.notifier.conftest import BareServer, Inbox
 from tests.notifier.office import one_database, settings
@@ -98,7 +98,7 @@ def test_what_is_posted_reaches_mail_and_channels_and_is_in_the_ledger(
 ) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     subscribe(live, *[f"reader{n}@example.org" for n in range(20)])
-    add_channel(live.db, SYSTEM, keys, "room", Target(hook, "webhook", "…"), stream="floods")
+    add_channel(live.db, SYSTEM, keys, "room", ChannelTarget(hook, "webhook", "…"), stream="floods")
     allowed = frozenset({f"{httpserver.host}:{httpserver.port}"})
     with working(live.db, keys, mail_url=inbox.url, allow_private_hosts=allowed):
         live.post()
@@ -134,7 +134,9 @@ def test_targets_that_never_answer_hold_up_nobody_else(
     ended = threading.Event()
     silent = f"127.0.0.1:{bare_server(lambda connection: ended.wait(PATIENCE)).port}"
     for number in range(40):
-        target = Target(f"json://{silent}/{number}" if number % 2 == 0 else hook, "webhook", "…")
+        target = ChannelTarget(
+            f"json://{silent}/{number}" if number % 2 == 0 else hook, "webhook", "…"
+        )
         add_channel(live.db, SYSTEM, keys, f"room {number}", target, stream="floods")
     with working(
         live.db,
@@ -188,7 +190,7 @@ def test_without_a_mail_server_mail_waits_and_says_why(
 ) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     subscribe(live, "reader@example.org")
-    add_channel(live.db, SYSTEM, keys, "room", Target(hook, "webhook", "…"), stream="floods")
+    add_channel(live.db, SYSTEM, keys, "room", ChannelTarget(hook, "webhook", "…"), stream="floods")
     allowed = frozenset({f"{httpserver.host}:{httpserver.port}"})
     with working(live.db, keys, allow_private_hosts=allowed):
         live.post()
@@ -205,7 +207,7 @@ def test_a_worker_of_one_lane_leaves_the_other(
 ) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
     subscribe(live, "reader@example.org")
-    add_channel(live.db, SYSTEM, keys, "room", Target(hook, "webhook", "…"), stream="floods")
+    add_channel(live.db, SYSTEM, keys, "room", ChannelTarget(hook, "webhook", "…"), stream="floods")
     allowed = frozenset({f"{httpserver.host}:{httpserver.port}"})
     with working(
         live.db,
@@ -311,7 +313,7 @@ def test_rabbitmq_wakes_a_worker_that_would_look_much_later(
     room = Newsroom(open_database(postgres_db.engine.url.render_as_string(hide_password=False)))
     room.stream()
     subscribe(room, "reader@example.org")
-    bell = RemoteBell(AMQP_URL)
+    bell = BrokerWakeup(AMQP_URL)
     with working(room.db, keys, mail_url=inbox.url, broker_url=AMQP_URL):
         room.post()
         # Another test's worker may hear the first ring: rings are for whoever listens.

@@ -24,7 +24,7 @@ from models.alerts.send_hold import resume_sending
 from models.db.database import Database, open_database
 from models.publishing.posting import Release
 from models.publishing.revising import Change, retract
-from models.recipients.audience import leave
+from models.recipients.audience import unsubscribe
 from models.text.actor import SYSTEM
 from models.text.texts import BODY
 from models.text.tokens import ALL
@@ -222,7 +222,7 @@ def test_leaving_stopping_and_retracting_in_mid_drain_tell_nobody_who_should_not
         """Runs while the mail of that index waits for its answer."""
         if index == 1_000:
             for uid in uids:
-                leave(live.db, uid, ALL)
+                unsubscribe(live.db, uid, ALL)
             still_in_hand.update(addresses(live.db, 1, DeliveryState.CLAIMED))
         if index == 2_000:
             stop_alert(live.db, SYSTEM, 1)

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from config.keys import Keys
 from models import Delivery, DeliveryState, Importance, Lane, Pause, RecipientState, RevisionKind
 from models.membership.suppression import erase_address
-from models.recipients.audience import ERASED, followed, leave
+from models.recipients.audience import ERASED, recipient_with_subscriptions, unsubscribe
 from models.text.actor import SYSTEM
 from models.text.tokens import read_leave_token
 from notifier.content import mail_groups
@@ -63,9 +63,9 @@ def test_a_post_is_a_mail_with_a_token_that_works(
         assert f"{BASE_URL}/u/{link[1]}" in body
         assert f"{BASE_URL}/streams/floods/entries/{entry.uid}" in body
         assert "Two metres by noon" in body
-    leave(newsroom.db, *token)
+    unsubscribe(newsroom.db, *token)
     with newsroom.db.read() as tx:
-        assert followed(tx, token[0])[1] == []
+        assert recipient_with_subscriptions(tx, token[0])[1] == []
 
 
 @one_database
@@ -513,7 +513,7 @@ def test_who_is_erased_while_a_mail_is_under_way_stays_erased(
     with closing(Settler(office.db)) as settler:
         settler.settle(found.messages[0], found.lease.token, refused, max_age=timedelta(hours=24))
     with office.db.read() as tx:
-        gone = followed(tx, found.messages[0].recipient_uid)[0]
+        gone = recipient_with_subscriptions(tx, found.messages[0].recipient_uid)[0]
     assert (gone.state, gone.reason, office.deliveries()[0].last_reply) == (
         RecipientState.ENDED,
         ERASED,

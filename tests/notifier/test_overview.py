@@ -7,7 +7,7 @@ from models.alerts.alert_control import stop_alert
 from models.text.actor import SYSTEM
 from models.text.errors import NotFound
 from notifier.reports.alert_overview import overview
-from notifier.reports.estimate import Estimate, Look, estimate
+from notifier.reports.estimate import Estimate, ProgressSample, estimate
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.notifier.office import Office
@@ -29,7 +29,7 @@ from tests.notifier.office import Office
     ],
 )
 def test_pace_and_time_left_are_judged_by_the_last_looks(looks, owed, expected):
-    assert estimate([Look(at, ended) for at, ended in looks], owed) == expected
+    assert estimate([ProgressSample(at, ended) for at, ended in looks], owed) == expected
 
 
 def test_an_alert_is_shown_by_service_with_the_words_of_those_who_refused(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from models import Importance, RevisionKind
 from models.text.markdown import to_html
-from notifier.content.entry import Story
+from notifier.content.entry import EntryContent
 from notifier.content.render import LONGEST_BODY, Sender, render_chat, render_mail
 from notifier.message.channel_message import WORD_JOINER, one_line
 from notifier.transport.mime import MARK, MailJob, render, secret_mark, wire_address
@@ -26,7 +26,7 @@ SENDER = Sender(
 )
 
 
-def story(**given: object) -> Story:
+def story(**given: object) -> EntryContent:
     values: dict[str, object] = {
         "kind": RevisionKind.PUBLISH,
         "note": "",
@@ -49,7 +49,7 @@ def story(**given: object) -> Story:
         **given,
     }
     values.setdefault("body_html", to_html(str(values["body"])))
-    return Story(**values)  # type: ignore[arg-type]
+    return EntryContent(**values)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

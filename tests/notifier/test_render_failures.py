@@ -11,8 +11,8 @@ from pytest_httpserver import HTTPServer
 
 from models import Delivery, DeliveryState, Lane, Role
 from models.alerts.alert_control import retry_alert
-from models.alerts.alerts import owe_notice
-from models.recipients.audience import reachable
+from models.alerts.alerts import create_notice
+from models.recipients.audience import get_or_create_recipient
 from models.text.actor import SYSTEM
 from notifier.content import mail_groups
 from notifier.ledger.claim import claim
@@ -164,10 +164,10 @@ def test_a_notice_that_cannot_be_rendered_brings_about_no_other(
     newsroom.account(Role.ADMIN)
     with_limit(office, clock)
     with office.db.begin() as tx:
-        owe_notice(tx, reachable(tx, "op@example.org"), "no-such-template", {})
-        owe_notice(
+        create_notice(tx, get_or_create_recipient(tx, "op@example.org"), "no-such-template", {})
+        create_notice(
             tx,
-            reachable(tx, "reader@example.org"),
+            get_or_create_recipient(tx, "reader@example.org"),
             "confirm",
             {"sealed": "gAAAAA-of-another-key", "story": "", "settings": ""},
         )
@@ -209,9 +209,9 @@ def test_nothing_is_rendered_while_the_database_is_locked(
     office.subscribe("one@example.org")
     office.channel("room", hook)
     with office.db.begin() as tx:
-        owe_notice(
+        create_notice(
             tx,
-            reachable(tx, "op@example.org"),
+            get_or_create_recipient(tx, "op@example.org"),
             "healed",
             {"channel": "room", "masked_url": "", "words": ""},
         )

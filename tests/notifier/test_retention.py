@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from models import Alert, Delivery, Fanout, RevisionKind, Tally
-from models.alerts.alerts import owe_notice
+from models.alerts.alerts import create_notice
 from notifier.ledger import retention
 from notifier.ledger.retention import finish_ended, fold_old
 from notifier.reports.delivery_report import alert_sums
@@ -125,7 +125,7 @@ def test_alerts_without_number_are_finished_some_at_a_time(
 def test_of_an_old_notice_no_word_is_kept(office: Office, clock: StandingClock) -> None:
     office.subscribe("one@example.org")
     with office.db.begin() as tx:
-        owe_notice(
+        create_notice(
             tx,
             office.recipient("one@example.org"),
             "healed",

@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
 from werkzeug import Request
 
-from notifier.message.channel_message import WORD_JOINER, ChannelMessage, Line, calm, cut, one_line
+from notifier.message.channel_message import (
+    WORD_JOINER,
+    ChannelMessage,
+    MessageLine,
+    calm,
+    cut,
+    one_line,
+)
 from notifier.message.send_errors import Refused, Sent
 from notifier.services import SERVICES, slack, webhook
 from notifier.transport import outbound_http
@@ -113,7 +120,9 @@ def test_the_documented_keys_and_code_are_those_of_the_webhook(
     httpserver.expect_request("/hook").respond_with_data("ok")
     send(
         hook,
-        replace(MESSAGE, event="digest", lines=(Line("A bridge", "https://news.example.org/1"),)),
+        replace(
+            MESSAGE, event="digest", lines=(MessageLine("A bridge", "https://news.example.org/1"),)
+        ),
         secret=b"s3cret",
     )
     request = only_request(httpserver)

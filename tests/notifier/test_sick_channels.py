@@ -5,9 +5,9 @@ operators hear of it once.
 from pytest_httpserver import HTTPServer
 
 from models import DeliveryState, Role
-from models.alerts.alerts import owe_notice
+from models.alerts.alerts import create_notice
 from models.membership.channels import send_test
-from models.recipients.audience import list_recipients, reachable, remove_recipient
+from models.recipients.audience import get_or_create_recipient, list_recipients, remove_recipient
 from models.tables.ledger import RecipientKind
 from models.text.actor import SYSTEM
 from notifier.content.channel_test import trial
@@ -104,8 +104,8 @@ def test_an_operator_is_told_notices_and_nothing_else_and_is_no_subscriber(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
     with office.db.begin() as tx:
-        operator = reachable(tx, "op@example.org")
-        owe_notice(
+        operator = get_or_create_recipient(tx, "op@example.org")
+        create_notice(
             tx, operator, "healed", {"channel": "<b>&", "masked_url": "{token}", "words": "ok"}
         )
     newsroom.post()
@@ -127,9 +127,9 @@ def test_a_notice_waits_for_a_mail_server_that_is_away_and_causes_no_other(
     newsroom.account(Role.ADMIN)
     inbox.replies["data"] = ["451 4.3.0 later", "550 5.6.0 never"]
     with office.db.begin() as tx:
-        owe_notice(
+        create_notice(
             tx,
-            reachable(tx, "op@example.org"),
+            get_or_create_recipient(tx, "op@example.org"),
             "healed",
             {"channel": "room", "masked_url": "", "words": ""},
         )
@@ -149,7 +149,7 @@ def test_a_notice_reaches_a_channel(
     httpserver.expect_request("/hook").respond_with_data("ok")
     room = office.channel("room", hook)
     with office.db.begin() as tx:
-        owe_notice(tx, room, "healed", {"channel": "other", "masked_url": "", "words": ""})
+        create_notice(tx, room, "healed", {"channel": "other", "masked_url": "", "words": ""})
     office.run()
     [(request, _)] = httpserver.log
     assert (request.json["event"], request.json["title"]) == (

@@ -54,10 +54,12 @@ def test_an_exchange_says_what_was_answered(httpserver: HTTPServer, url: str) ->
     httpserver.expect_request("/hook").respond_with_data(
         "slow\n  down\x00", status=429, headers={"Retry-After": "30"}
     )
-    with outbound_http.exchange() as seen:
+    with outbound_http.recording() as seen:
         requests.post(url, data=b"x")
     assert seen.answers == [
-        outbound_http.Answer("POST", f"{httpserver.host}:{httpserver.port}", 429, 30.0, "slow down")
+        outbound_http.HttpAnswer(
+            "POST", f"{httpserver.host}:{httpserver.port}", 429, 30.0, "slow down"
+        )
     ]
     assert seen.request_left
 
@@ -66,7 +68,7 @@ def test_a_redirect_is_an_answer_and_not_followed(httpserver: HTTPServer, url: s
     httpserver.expect_request("/hook").respond_with_data(
         status=302, headers={"Location": "/elsewhere"}
     )
-    with outbound_http.exchange() as seen:
+    with outbound_http.recording() as seen:
         assert requests.post(url, data=b"x", allow_redirects=True).status_code == 302
     assert [request.path for request, _ in httpserver.log] == ["/hook"]
     assert [answer.status for answer in seen.answers] == [302]
@@ -125,7 +127,7 @@ def test_a_server_that_drips_is_left_when_the_time_is_over(
     server = bare_server(drip)
     allow(f"127.0.0.1:{server.port}")
     began = time.monotonic()
-    with outbound_http.exchange(0.4) as seen, suppress(requests.RequestException):
+    with outbound_http.recording(0.4) as seen, suppress(requests.RequestException):
         requests.post(f"http://127.0.0.1:{server.port}/", data=b"x", timeout=5)
     stop.set()
     assert 0.3 < time.monotonic() - began < 3
@@ -138,7 +140,7 @@ def test_a_drop_before_the_answer_shows_that_the_request_had_left(
 ) -> None:
     server = bare_server(lambda connection: receive(connection) and None)
     allow(f"127.0.0.1:{server.port}")
-    with outbound_http.exchange() as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.recording() as seen, pytest.raises(requests.ConnectionError):
         requests.post(f"http://127.0.0.1:{server.port}/", data=b"x")
     assert seen.request_left
     assert seen.answers[0].status is None
@@ -148,7 +150,7 @@ def test_without_a_server_no_request_has_left(allow: Callable[..., None]) -> Non
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     allow(f"127.0.0.1:{port}")
-    with outbound_http.exchange() as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.recording() as seen, pytest.raises(requests.ConnectionError):
         requests.post(f"http://127.0.0.1:{port}/", data=b"x")
     assert not seen.request_left
     assert [answer.status for answer in seen.answers] == [None]
@@ -158,7 +160,7 @@ def test_a_private_address_is_refused_at_connect(
     httpserver: HTTPServer, allow: Callable[..., None]
 ) -> None:
     allow()
-    with outbound_http.exchange() as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.recording() as seen, pytest.raises(requests.ConnectionError):
         requests.get(httpserver.url_for("/"))
     assert seen.private
     assert httpserver.log == []
@@ -175,11 +177,11 @@ def test_a_host_that_is_no_longer_allowed_loses_its_open_connections(
     allow(f"127.0.0.1:{server.port}")
     url = f"http://127.0.0.1:{server.port}/"
     for _ in range(3):
-        with outbound_http.exchange():
+        with outbound_http.recording():
             assert requests.post(url, data=b"x").status_code == 204
     assert server.connections == 1
     allow()
-    with outbound_http.exchange() as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.recording() as seen, pytest.raises(requests.ConnectionError):
         requests.post(url, data=b"x")
     assert seen.private
 
@@ -198,7 +200,7 @@ def test_a_reused_connection_is_bounded_in_time_as_well(
     server = bare_server(answer_once)
     allow(f"127.0.0.1:{server.port}")
     requests.post(f"http://127.0.0.1:{server.port}/", data=b"x")
-    with outbound_http.exchange(0.3) as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.recording(0.3) as seen, pytest.raises(requests.ConnectionError):
         requests.post(f"http://127.0.0.1:{server.port}/", data=b"x", timeout=5)
     silent.set()
     assert server.connections == 1
@@ -220,7 +222,7 @@ def test_a_tls_handshake_that_drips_is_left_when_the_time_is_over(
     server = bare_server(drip)
     allow(f"127.0.0.1:{server.port}")
     began = time.monotonic()
-    with outbound_http.exchange(0.4) as seen, pytest.raises(requests.ConnectionError):
+    with outbound_http.recording(0.4) as seen, pytest.raises(requests.ConnectionError):
         requests.post(f"https://127.0.0.1:{server.port}/", data=b"x", timeout=5)
     stop.set()
     assert 0.3 < time.monotonic() - began < 3
@@ -234,10 +236,10 @@ def test_a_connection_with_tls_is_verified_kept_and_recorded(
     with HTTPServer("localhost", 0, ssl_context=certificate.server) as server:
         allow(f"localhost:{server.port}")
         server.expect_request("/hook").respond_with_data("ok")
-        with outbound_http.exchange() as seen:
+        with outbound_http.recording() as seen:
             requests.post(server.url_for("/hook"), data=b"x", verify=str(certificate.path))
         assert (seen.answers[0].status, seen.request_left) == (200, True)
-        with outbound_http.exchange() as seen, pytest.raises(requests.exceptions.SSLError):
+        with outbound_http.recording() as seen, pytest.raises(requests.exceptions.SSLError):
             requests.post(server.url_for("/hook"), data=b"x", verify=True)
         assert not seen.request_left
         outbound_http.close_session()

@@ -15,7 +15,7 @@ from notifier.content.render import Sender, render_chat, render_mail
 from notifier.content.template_samples import FULL, STORIES, sample_mails, template_faults
 from notifier.message.channel_message import folded
 from notifier.message.mail_templates import SHIPPED, Templates
-from notifier.message.words import Words, words
+from notifier.message.words import MessageWords, words
 from notifier.services import SERVICES
 from tests.conftest import Newsroom
 from tests.notifier.conftest import Inbox
@@ -35,7 +35,7 @@ def placeholders(text: str) -> list[str]:
 
 def test_all_words_are_there_in_english_and_german() -> None:
     english, german = words("en-GB"), words("DE-at")
-    for field in fields(Words):
+    for field in fields(MessageWords):
         here, there = getattr(english, field.name), getattr(german, field.name)
         if isinstance(here, str):
             assert placeholders(here) == placeholders(there), field.name

@@ -11,7 +11,7 @@ from pika.exceptions import AMQPConnectionError, ConnectionClosedByBroker, Strea
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from notifier.worker.log_once import Troubles
+from notifier.worker.log_once import LogOnce
 
 OUTAGES = [
     OperationalError("SELECT 1", {}, sqlite3.OperationalError("disk I/O error\nsecond line")),
@@ -27,13 +27,13 @@ OUTAGES = [
 
 
 @pytest.fixture
-def troubles(caplog: pytest.LogCaptureFixture) -> Troubles:
-    return Troubles(logging.getLogger("test"))
+def troubles(caplog: pytest.LogCaptureFixture) -> LogOnce:
+    return LogOnce(logging.getLogger("test"))
 
 
 @pytest.mark.parametrize("error", OUTAGES, ids=lambda error: type(error).__name__)
 def test_an_outage_is_one_line(
-    error: Exception, troubles: Troubles, caplog: pytest.LogCaptureFixture
+    error: Exception, troubles: LogOnce, caplog: pytest.LogCaptureFixture
 ) -> None:
     troubles.report("the ticker", error)
     (record,) = caplog.records
@@ -46,7 +46,7 @@ def test_an_outage_is_one_line(
 
 
 def test_an_outage_that_shows_in_several_ways_is_said_once_and_its_end_once(
-    troubles: Troubles, caplog: pytest.LogCaptureFixture
+    troubles: LogOnce, caplog: pytest.LogCaptureFixture
 ) -> None:
     for error in OUTAGES * 2:
         troubles.report("the ticker", error)
@@ -57,14 +57,14 @@ def test_an_outage_that_shows_in_several_ways_is_said_once_and_its_end_once(
 
 
 def test_a_fault_in_the_code_keeps_its_traceback(
-    troubles: Troubles, caplog: pytest.LogCaptureFixture
+    troubles: LogOnce, caplog: pytest.LogCaptureFixture
 ) -> None:
     troubles.report("the ticker", KeyError("nobody foresaw this"))
     assert caplog.records[0].exc_info is not None
 
 
 def test_no_address_and_no_password_is_logged(
-    troubles: Troubles, caplog: pytest.LogCaptureFixture
+    troubles: LogOnce, caplog: pytest.LogCaptureFixture
 ) -> None:
     troubles.report("ringing", OSError("amqp://ann:hunter2@rabbit ann@example.org"))
     assert "hunter2" not in caplog.text

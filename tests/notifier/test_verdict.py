@@ -5,14 +5,21 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from models import DeliveryState, EntryState, RecipientState, RevisionKind, SkipReason, StreamState
-from notifier.ledger.verdict import Send, Skip, Standing, Wait, Wish, judge
+from notifier.ledger.verdict import (
+    AlertFacts,
+    DeliveryPreferences,
+    SendNow,
+    SkipDelivery,
+    WaitUntil,
+    judge,
+)
 
 NOW = datetime(2026, 3, 14, 8, 0, tzinfo=UTC)
 CORRECTION, RETRACTION = RevisionKind.CORRECTION, RevisionKind.RETRACTION
 SECOND = timedelta(seconds=1)
 
 
-def verdict(**given: object) -> Send | Skip | Wait:
+def verdict(**given: object) -> SendNow | SkipDelivery | WaitUntil:
     standing = {
         "revision": RevisionKind.PUBLISH,
         "entry": EntryState.PUBLISHED,
@@ -24,7 +31,7 @@ def verdict(**given: object) -> Send | Skip | Wait:
         (wish if name in {"recipient", "subscribed", "earlier", "later"} else standing)[name] = (
             value
         )
-    return judge(Standing(**standing), Wish(**wish), NOW)  # type: ignore[arg-type]
+    return judge(AlertFacts(**standing), DeliveryPreferences(**wish), NOW)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +55,7 @@ def test_what_nobody_wants_any_more_is_skipped_with_its_reason(
     given: dict[str, object], reason: SkipReason
 ) -> None:
     found = verdict(**given)
-    assert isinstance(found, Skip)
+    assert isinstance(found, SkipDelivery)
     assert found.reason is reason
 
 
@@ -73,14 +80,16 @@ def test_what_nobody_wants_any_more_is_skipped_with_its_reason(
 def test_what_is_wanted_is_sent_and_worded_by_what_was_told(
     given: dict[str, object], told: bool
 ) -> None:
-    assert verdict(**given) == Send(told)
+    assert verdict(**given) == SendNow(told)
 
 
 def test_a_revision_waits_while_an_earlier_one_is_being_sent() -> None:
-    assert verdict(revision=CORRECTION, earlier=[DeliveryState.CLAIMED]) == Wait(NOW + SECOND)
+    assert verdict(revision=CORRECTION, earlier=[DeliveryState.CLAIMED]) == WaitUntil(NOW + SECOND)
 
 
 def test_nothing_of_an_entry_goes_out_while_its_retraction_can_be_undone() -> None:
     waiting = verdict(entry=EntryState.RETRACTED, retraction_at=NOW + 10 * SECOND)
-    assert waiting == Wait(NOW + 11 * SECOND)
-    assert verdict(entry=EntryState.RETRACTED, retraction_at=NOW - SECOND) == Wait(NOW + SECOND)
+    assert waiting == WaitUntil(NOW + 11 * SECOND)
+    assert verdict(entry=EntryState.RETRACTED, retraction_at=NOW - SECOND) == WaitUntil(
+        NOW + SECOND
+    )

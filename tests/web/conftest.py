@@ -19,14 +19,14 @@ from config.keys import Keys
 from config.settings import Settings, load_settings
 from models import EntryState, Role
 from models.accounts.accounts import make_login_link
-from models.db.approval_rules import OPEN
+from models.db.approval_rules import NO_APPROVAL
 from models.db.clock import database_clock
 from models.db.database import Database, open_database
 from models.streams.entries import list_entries
 from tests.conftest import Newsroom, StandingClock
 from tests.web.browsing import browser, open_window, site  # noqa: F401  fixtures
 from web import create_app
-from web.context import Service
+from web.context import AppContext
 from web.middleware.cache_layer import make_shelf
 
 BASE_URL = "https://news.example.org"
@@ -108,7 +108,7 @@ class Shelf:
             left.unlink()
         shutil.copy(template, self.path)
         self.clock = clock
-        self.db.configure(info={**self.db.kw["info"], "gates": OPEN})
+        self.db.configure(info={**self.db.kw["info"], "gates": NO_APPROVAL})
         return self.db
 
 
@@ -194,7 +194,7 @@ def app(
     """Nobody watches its shelf, so each request for a document looks for changes itself."""
     begin_anew(
         bare_app,
-        Service(
+        AppContext(
             settings, keys, db, lambda: rings.append(None), bare_app.extensions["shelf_layer"].shelf
         ),
         clock,
@@ -202,7 +202,7 @@ def app(
     return bare_app
 
 
-def begin_anew(app: Flask, parts: Service, clock: StandingClock) -> None:
+def begin_anew(app: Flask, parts: AppContext, clock: StandingClock) -> None:
     """Let the application run with these parts, and an empty shelf."""
     documents = make_shelf(
         parts.settings, parts.db, partial(Flask.wsgi_app, app), lambda: clock.now.timestamp()

@@ -7,7 +7,7 @@ from sqlalchemy import select, update
 from config.keys import Keys
 from models import Alert, Cadence, Delivery, DeliveryState, Importance, Recipient
 from models.membership.channels import list_channels, preferences_of
-from models.recipients.audience import Target, add_channel, open_url, signing_secret
+from models.recipients.audience import ChannelTarget, add_channel, decrypt_target, signing_secret
 from models.tables.ledger import AlertKind
 from notifier.content.entry import Notice
 from notifier.content.render import Sender, notice_to_channel
@@ -69,7 +69,7 @@ def add(newsroom: Newsroom, keys: Keys, name: str = "Room", url: str = HOOK) -> 
         newsroom.actor,
         keys,
         name,
-        Target(url, "webhook", "JSON webhook hooks.example.org …"),
+        ChannelTarget(url, "webhook", "JSON webhook hooks.example.org …"),
     )
 
 
@@ -137,7 +137,7 @@ def test_what_would_loosen_a_check_or_stay_inside_is_refused_at_the_door(
         assert refused.status_code == 422, value[:40]
         assert f'id="{field}-w"' in refused.text, value[:40]
         assert SECRET not in refused.text and "hidden@" not in refused.text
-    assert [open_url(keys, channel.sealed_url) for channel in channels(newsroom)] == [HOOK]
+    assert [decrypt_target(keys, channel.sealed_url) for channel in channels(newsroom)] == [HOOK]
 
 
 def test_a_refused_form_gives_back_what_is_no_secret(admin: Person) -> None:
@@ -191,7 +191,7 @@ def test_a_channel_is_told_what_its_page_says(
         time(18, 30),
         Importance.BREAKING,
     )
-    assert open_url(keys, channel.sealed_url) == HOOK
+    assert decrypt_target(keys, channel.sealed_url) == HOOK
     shown = admin.form(admin.get(path), path)[1]
     assert {
         name: shown[name] for name in fields if name not in {"csrf_token", "tags", "kind", "stream"}

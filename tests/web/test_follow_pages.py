@@ -7,7 +7,7 @@ import lxml.html
 import pytest
 from lxml import etree
 
-from feeds.document.feed_address import Flavour, Scope, Topic, read_address
+from feeds.document.feed_address import FeedTopic, Flavour, Scope, read_address
 from feeds.document.feed_document import Format
 from models import StreamState
 from models.streams.streams import set_stream_state
@@ -17,10 +17,10 @@ from tests.web.conftest import BASE_URL, Person
 
 @pytest.mark.parametrize(
     ("path", "topic"),
-    [("/follow", Topic()), ("/streams/floods/follow", Topic(Scope.STREAM, "floods"))],
+    [("/follow", FeedTopic()), ("/streams/floods/follow", FeedTopic(Scope.STREAM, "floods"))],
 )
 def test_a_follow_page_lists_every_flavour_in_every_format_as_text_and_as_a_link(
-    path: str, topic: Topic, newsroom: Newsroom, reader: Person
+    path: str, topic: FeedTopic, newsroom: Newsroom, reader: Person
 ) -> None:
     page = reader.get(path)
     root = lxml.html.fromstring(page.text)
@@ -32,7 +32,7 @@ def test_a_follow_page_lists_every_flavour_in_every_format_as_text_and_as_a_link
     assert links[:-1] == shown[:-1] and shown[-1] == f"{BASE_URL}/opml.xml"
     found = [read_address(unquote(link.removeprefix(BASE_URL))) for link in links[:-1]]
     assert found == [
-        (Topic(topic.scope, topic.name, flavour), fmt) for flavour in Flavour for fmt in Format
+        (FeedTopic(topic.scope, topic.name, flavour), fmt) for flavour in Flavour for fmt in Format
     ]
     assert root.xpath("//button/@hidden") and len(root.xpath("//button[@data-copy]")) == len(
         root.xpath("//code")

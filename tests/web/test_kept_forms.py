@@ -8,7 +8,7 @@ from werkzeug.test import TestResponse
 from config.keys import Keys
 from models import EntryState
 from models.publishing.posting import save_draft
-from models.recipients.audience import Target, add_channel, add_subscriber
+from models.recipients.audience import ChannelTarget, add_channel, add_subscriber
 from models.streams.autosave import LONGEST
 from models.text.texts import EntryText
 from tests.conftest import Newsroom, StandingClock
@@ -117,7 +117,7 @@ def test_a_look_shows_what_each_will_really_get(
         newsroom.actor,
         keys,
         "Room",
-        Target("ntfys://ntfy.example.org/topic", "ntfy", "ntfy …"),
+        ChannelTarget("ntfys://ntfy.example.org/topic", "ntfy", "ntfy …"),
     )
     page = editor.get("/desk/post")
     shown = type_into(
@@ -174,7 +174,7 @@ def test_the_number_of_queries_of_a_look_does_not_grow_with_channels(
             newsroom.actor,
             keys,
             f"Room {number}",
-            Target("ntfys://ntfy.example.org/topic", "ntfy", "ntfy …"),
+            ChannelTarget("ntfys://ntfy.example.org/topic", "ntfy", "ntfy …"),
         )
         seen.clear()
         type_into(editor, page, stream="floods", title="River", tags=f"t{number}")

@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from config.keys import Keys
 from models import Alert, RecipientState
-from models.recipients.audience import add_subscriber, followed
+from models.recipients.audience import add_subscriber, recipient_with_subscriptions
 from models.text.tokens import ALL, leave_token
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
@@ -18,7 +18,7 @@ def uid(newsroom: Newsroom) -> str:
 
 def state(newsroom: Newsroom, uid: str) -> RecipientState:
     with newsroom.db.read() as tx:
-        return followed(tx, uid)[0].state
+        return recipient_with_subscriptions(tx, uid)[0].state
 
 
 def test_looking_changes_nothing_and_shows_no_whole_address(
@@ -73,7 +73,7 @@ def test_who_shares_a_mailbox_leaves_for_nobody_else_before_a_mail_has_asked(
     newsroom: Newsroom, keys: Keys, uid: str, reader: Person
 ) -> None:
     with newsroom.db.begin() as tx:
-        followed(tx, uid)[0].shared = True
+        recipient_with_subscriptions(tx, uid)[0].shared = True
     path = f"/u/{leave_token(keys, uid, ALL)}"
     assert "A mail is on its way" in reader.client.post(path, base_url=BASE_URL).text
     assert state(newsroom, uid) is RecipientState.CONFIRMED

@@ -15,7 +15,7 @@ from models.accounts.accounts import add_account, list_accounts
 from models.membership.suppression import suppress_address
 from models.publishing.posting import Release, add_entry
 from models.publishing.revising import Change, retract
-from models.recipients.audience import Target, add_channel
+from models.recipients.audience import ChannelTarget, add_channel
 from models.text.actor import Actor
 from models.text.texts import EntryText
 from tests.conftest import Newsroom
@@ -26,7 +26,9 @@ from web.desk.guard import requires
 from web.dev_mailbox import store
 
 A, E, D = Role.AUTHOR, Role.EDITOR, Role.ADMIN
-HOOK = Target("jsons://hooks.example.org/path", "webhook", "JSON webhook hooks.example.org …")
+HOOK = ChannelTarget(
+    "jsons://hooks.example.org/path", "webhook", "JSON webhook hooks.example.org …"
+)
 PICTURE = "/desk/pictures/<sha256:sha256>"
 MAIL = b"Subject: Hello\r\nContent-Type: text/html\r\n\r\n<p>Hello</p>\r\n"
 ALERT = "/desk/alerts/<int(max=9223372036854775807):alert_id>"

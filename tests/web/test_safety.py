@@ -15,7 +15,7 @@ from models.db.database import Database, open_database
 from models.db.heartbeats import record_heartbeat
 from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, Person, both_databases
-from web.context import Service
+from web.context import AppContext
 
 PATHS = [
     "/",
@@ -114,7 +114,7 @@ def test_the_style_is_kept_for_a_year_under_an_address_that_changes_with_it(read
 def test_health_is_said_without_a_database_and_readiness_not(app: Flask, reader: Person) -> None:
     record_heartbeat(app.extensions["storywire"].db, Lane)
     assert (reader.get("/healthz").status_code, reader.get("/readyz").status_code) == (200, 200)
-    service: Service = app.extensions["storywire"]
+    service: AppContext = app.extensions["storywire"]
     app.extensions["storywire"] = replace(service, db=open_database("sqlite://"))
     assert (reader.get("/healthz").status_code, reader.get("/readyz").status_code) == (200, 503)
 

@@ -19,7 +19,13 @@ from models import (
     StreamState,
     Subscription,
 )
-from models.recipients.audience import add_subscriber, find, followed, leave, left_out
+from models.recipients.audience import (
+    add_subscriber,
+    excluded_streams,
+    find_recipient,
+    recipient_with_subscriptions,
+    unsubscribe,
+)
 from models.streams.streams import set_stream_state
 from models.text.tokens import leave_token
 from tests.conftest import Newsroom, StandingClock
@@ -42,8 +48,12 @@ def path(newsroom: Newsroom, keys: Keys, uid: str) -> str:
 
 def found(newsroom: Newsroom, address: str = HEDDA) -> tuple[Recipient, list[Subscription]] | None:
     with newsroom.db.read() as tx:
-        recipient = find(tx, RecipientKind.MAIL, address)
-        return (recipient, list(followed(tx, recipient.uid)[1])) if recipient else None
+        recipient = find_recipient(tx, RecipientKind.MAIL, address)
+        return (
+            (recipient, list(recipient_with_subscriptions(tx, recipient.uid)[1]))
+            if recipient
+            else None
+        )
 
 
 def following(newsroom: Newsroom) -> dict[str, Subscription]:
@@ -169,7 +179,7 @@ def test_a_story_that_was_left_stays_left_wherever_it_stands(
 ) -> None:
     add_subscriber(newsroom.db, newsroom.actor, HEDDA)
     floods = newsroom.stream("floods")
-    leave(newsroom.db, uid, floods.uid)
+    unsubscribe(newsroom.db, uid, floods.uid)
     set_stream_state(newsroom.db, newsroom.actor, "floods", StreamState.ENDED)
     set_stream_state(newsroom.db, newsroom.actor, "strike", StreamState.HIDDEN)
     page = reader.get(path)
@@ -177,7 +187,7 @@ def test_a_story_that_was_left_stays_left_wherever_it_stands(
     assert reader.post(path, filled(page)).status_code == 200  # type: ignore[arg-type]
     assert "strike" in following(newsroom), "what is hidden comes back"
     with newsroom.db.read() as tx:
-        assert [one.slug for one in left_out(tx, following(newsroom)["all"])] == ["floods"]
+        assert [one.slug for one in excluded_streams(tx, following(newsroom)["all"])] == ["floods"]
 
 
 def test_one_leaves_the_story_or_everything(newsroom: Newsroom, reader: Person, path: str) -> None:

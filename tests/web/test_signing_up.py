@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import func, select
 
 from models import Alert, Recipient, RecipientState
-from models.recipients.audience import add_subscriber, followed
+from models.recipients.audience import add_subscriber, recipient_with_subscriptions
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person, both_databases
 
@@ -58,7 +58,7 @@ def test_a_question_and_a_button_in_the_mail_make_a_subscriber(
     assert "You follow" in reader.send(question).text, "and pressing it again neither"
     with newsroom.db.read() as tx:
         [hedda] = tx.scalars(select(Recipient))
-        [one] = followed(tx, hedda.uid)[1]
+        [one] = recipient_with_subscriptions(tx, hedda.uid)[1]
     assert (one.stream.slug if one.stream else None) == ("floods" if "floods" in path else None)
     assert hedda.consent is not None and hedda.consent["given"][0]["page"].rstrip(
         "/"

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from sqlalchemy import event, select, update
 
 from models import Delivery, DeliveryState, Recipient, RecipientKind, RecipientState
-from models.alerts.alerts import owe_notice
+from models.alerts.alerts import create_notice
 from models.db.database import Database
 from models.membership.importing import Row, import_subscribers
 from models.membership.suppression import erase_address, suppress_address
-from models.recipients.audience import add_subscriber, find
+from models.recipients.audience import add_subscriber, find_recipient
 from notifier.ledger.fan_out import expand_all
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
@@ -48,7 +48,7 @@ def plan(db: Database, statement: str, values: object) -> list[str]:
 
 def reader(newsroom: Newsroom, address: str = "ann@example.org") -> Recipient:
     with newsroom.db.read() as tx:
-        found = find(tx, RecipientKind.MAIL, address)
+        found = find_recipient(tx, RecipientKind.MAIL, address)
     assert found is not None
     return found
 
@@ -149,7 +149,7 @@ def test_one_subscriber_from_all_sides(admin: Person, newsroom: Newsroom) -> Non
         )
     )
     with newsroom.db.begin() as tx:
-        owe_notice(tx, reader(newsroom), "healed", {})
+        create_notice(tx, reader(newsroom), "healed", {})
         reply = {"state": DeliveryState.FAILED, "last_reply": "550 5.1.1 no such user"}
         tx.execute(update(Delivery).values(reply))
     path = f"/desk/subscribers/{reader(newsroom).uid}"

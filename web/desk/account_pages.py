@@ -14,7 +14,7 @@ from models.text.errors import Invalid, ServiceError
 from web.context import service
 from web.desk.forms import choice
 from web.desk.guard import requires
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.login import current_actor
 
 bp = Blueprint("accounts", __name__)
@@ -35,7 +35,7 @@ def show() -> ResponseReturnValue:
 def send() -> ResponseReturnValue:
     """Invite somebody."""
     sent = request.form
-    show_again(lambda error: _list(sent, error))
+    on_form_error(lambda error: _list(sent, error))
     role = choice(Role, "role", sent.get("role", ""))
     invited = invite(
         service().db,
@@ -59,7 +59,7 @@ def one(account_id: int) -> ResponseReturnValue:
 @requires(Role.ADMIN)
 def give_role(account_id: int) -> ResponseReturnValue:
     """Let it do more or less."""
-    show_again(lambda error: _one(account_id, error))
+    on_form_error(lambda error: _one(account_id, error))
     change_role(
         service().db,
         current_actor(),
@@ -73,7 +73,7 @@ def give_role(account_id: int) -> ResponseReturnValue:
 @requires(Role.ADMIN)
 def end(account_id: int) -> ResponseReturnValue:
     """Let it in no more."""
-    show_again(lambda error: _one(account_id, error))
+    on_form_error(lambda error: _one(account_id, error))
     end_account(service().db, current_actor(), account_id)
     return _to(account_id)
 
@@ -90,7 +90,7 @@ def reopen(account_id: int) -> ResponseReturnValue:
 @requires(Role.ADMIN)
 def again(account_id: int) -> ResponseReturnValue:
     """Send its invitation again; the earlier link ends."""
-    show_again(lambda error: _one(account_id, error))
+    on_form_error(lambda error: _one(account_id, error))
     found = _account(account_id)
     return _invited(
         invite(

@@ -22,7 +22,7 @@ from notifier.content.render import Sender
 from web.context import service
 from web.desk.forms import EntryForm
 from web.desk.guard import requires
-from web.desk.preview import kind_of, look, mail_of
+from web.desk.preview import build_preview, kind_of, mail_of
 from web.desk.test_inbox import framed
 from web.form_values import LINES
 from web.login import current_actor
@@ -52,11 +52,11 @@ def live() -> ResponseReturnValue:
     into it.
     """
     form, uid = EntryForm.read(request.form), request.form.get("entry", "")
-    form, keeping = keep_typed(form, uid) if form.typed else (form, Keeping())
+    form, keeping = autosave(form, uid) if form.typed else (form, Keeping())
     with service().db.read() as tx:
         entry = get_entry(tx, uid) if uid else None
         stream = entry.stream if entry else find_stream(tx, form.stream)
-        seen = look(tx, form, stream, entry)
+        seen = build_preview(tx, form, stream, entry)
     place = uid or form.request_key
     values = {
         "form": form,
@@ -119,7 +119,7 @@ def people() -> Response:
     )
 
 
-def keep_typed(form: EntryForm, uid: str) -> tuple[EntryForm, Keeping]:
+def autosave(form: EntryForm, uid: str) -> tuple[EntryForm, Keeping]:
     """Keep what was sent, of a change of that entry or of a new one; the form knows then up to
     where it is kept.
     """

@@ -19,7 +19,7 @@ from models.membership.channels import (
     send_test,
     try_again,
 )
-from models.recipients.audience import Target, add_channel, remove_recipient, signing_secret
+from models.recipients.audience import ChannelTarget, add_channel, remove_recipient, signing_secret
 from models.recipients.subscriber_lists import told
 from models.streams.streams import list_streams
 from models.tables.ledger import RecipientKind
@@ -33,7 +33,7 @@ from notifier.transport.service_catalogue import Offer, build_url, catalogue, we
 from web.context import service
 from web.desk.delivery_fields import WishForm, said
 from web.desk.guard import requires
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.login import current_actor
 
 bp = Blueprint("channels", __name__)
@@ -62,7 +62,7 @@ def send() -> ResponseReturnValue:
     """Add a channel.  Its URL is a secret: it is stored encrypted and no page ever shows it again."""
     sent = request.form
     offer = catalogue().get(sent.get("service", ""))
-    show_again(lambda error: _form(offer, sent, error) if offer else _list(sent, error))
+    on_form_error(lambda error: _form(offer, sent, error) if offer else _list(sent, error))
     name = sent.get("name", "")
     with service().db.read() as tx:
         streams = {stream.slug for stream in list_streams(tx)}
@@ -91,7 +91,7 @@ def one(uid: str) -> ResponseReturnValue:
 def save(uid: str) -> ResponseReturnValue:
     """Change its name, what it is told, or where it leads."""
     sent, form = request.form, WishForm.read(request.form)
-    show_again(lambda error: _one(uid, sent.get("name", ""), form, error))
+    on_form_error(lambda error: _one(uid, sent.get("name", ""), form, error))
     with service().db.read() as tx:
         base, streams = preferences_of(tx, get_channel(tx, uid)), list_streams(tx)
     target = _target(None, sent) if sent.get("url") else None
@@ -139,7 +139,7 @@ def _test(uid: str) -> None:
     send_test(service().db, current_actor(), uid, values)
 
 
-def _target(offer: Offer | None, sent: Mapping[str, str]) -> Target:
+def _target(offer: Offer | None, sent: Mapping[str, str]) -> ChannelTarget:
     """Where the form leads; raises Invalid, which quotes nothing that could be secret."""
     url = sent.get("url", "").strip()
     try:
@@ -148,7 +148,7 @@ def _target(offer: Offer | None, sent: Mapping[str, str]) -> Target:
         checked = check_url(url, service().settings.allow_private_hosts)
     except ValueError as exc:
         raise Invalid(offer.parts[0].name if offer and offer.parts else "url", str(exc)) from exc
-    return Target(url, checked.service, checked.masked)
+    return ChannelTarget(url, checked.service, checked.masked)
 
 
 def _wrong(error: ServiceError | None) -> dict[str, str]:

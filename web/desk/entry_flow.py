@@ -21,7 +21,7 @@ from web.desk.entry_pages import entry_page
 from web.desk.form_page import confirm_page, must_confirm
 from web.desk.forms import EntryForm, version_number
 from web.desk.guard import requires
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.login import current_actor
 
 bp = Blueprint("flow", __name__)
@@ -61,7 +61,7 @@ def send_approval(uid: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def send_back(uid: str) -> ResponseReturnValue:
     """Return a submitted entry to its author, with a remark."""
-    show_again(lambda error: entry_page(uid, error))
+    on_form_error(lambda error: entry_page(uid, error))
     return_entry(
         service().db,
         current_actor(),
@@ -84,7 +84,7 @@ def take_own_back(uid: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def change_time(uid: str) -> ResponseReturnValue:
     """Let a scheduled entry go out at another time."""
-    show_again(lambda error: _schedule_page(uid, error))
+    on_form_error(lambda error: _schedule_page(uid, error))
     at = parse_time("at", request.form.get("at", ""), _entry(uid).stream.timezone)
     reschedule(service().db, current_actor(), uid, version_number(request.form.get("version")), at)
     return redirect(url_for("desk.flow.show_schedule"), 303)

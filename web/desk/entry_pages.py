@@ -31,7 +31,7 @@ _LATE = 15.0  # seconds after its time at which an entry that still waits needs 
 
 
 @dataclass(frozen=True)
-class Wait:
+class PendingPublication:
     """What still waits: the entry itself, or a revision of it."""
 
     until: datetime
@@ -135,11 +135,11 @@ def _with_former(history: list[Revision]) -> list[tuple[Revision, Revision | Non
     ]
 
 
-def _wait(tx: Session, entry: Entry) -> Wait | None:
+def _wait(tx: Session, entry: Entry) -> PendingPublication | None:
     if entry.state is EntryState.SCHEDULED and entry.publish_at is not None:
         until, since, revision, held = entry.publish_at, entry.changed_at, None, entry.late
     elif (revision := pending(tx, entry)) is not None:
         until, since, held = revision.apply_at, revision.created_at, False
     else:
         return None
-    return Wait(until, since, (until - now(tx)).total_seconds(), revision, held)
+    return PendingPublication(until, since, (until - now(tx)).total_seconds(), revision, held)

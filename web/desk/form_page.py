@@ -12,14 +12,14 @@ from models.publishing.posting import UNPUBLISHED
 from models.streams.autosave import Unfinished, unfinished
 from models.streams.entries import get_entry
 from models.streams.streams import list_streams
-from models.tables.autosaves import KeptForm
+from models.tables.autosaves import Autosave
 from models.tables.ledger import RecipientKind
 from models.tables.stories import Entry, Importance, Stream, StreamState
 from models.text.errors import Invalid, ServiceError, StaleVersion
 from models.text.texts import EntryText
 from web.context import service
 from web.desk.forms import EntryForm
-from web.desk.preview import Look, audience, look
+from web.desk.preview import EntryPreview, audience, build_preview
 from web.login import current_actor, may_publish
 
 
@@ -42,7 +42,7 @@ def edit_page(
     *,
     error: ServiceError | None = None,
     preview: bool = False,
-    kept: KeptForm | None = None,
+    kept: Autosave | None = None,
 ) -> str:
     """The form of an existing entry: as it stands, or as sent, and then beside it what somebody
     else made of it meanwhile.
@@ -144,7 +144,7 @@ def _page(
         kept=kept,
         error=error,
         wrong={error.field: error.reason} if isinstance(error, Invalid) else {},
-        look=look(tx, form, stream, entry) if preview else Look(),
+        look=build_preview(tx, form, stream, entry) if preview else EntryPreview(),
         preview=preview,
         kinds=RecipientKind,
         theirs=theirs,

@@ -12,14 +12,14 @@ from werkzeug.datastructures import MultiDict
 
 from models.publishing.posting import UNPUBLISHED, Release
 from models.publishing.revising import Change
-from models.tables.autosaves import KeptForm
+from models.tables.autosaves import Autosave
 from models.tables.base import new_uid
 from models.tables.stories import Entry, Importance, RevisionKind
 from models.text.errors import Invalid
 from models.text.texts import EntryText, PictureText, shown_pictures
 from models.text.times import parse_time
 from web.dates import input_value
-from web.form_values import lines, once
+from web.form_values import first_values, lines
 from web.url_converters import number
 
 E = TypeVar("E", bound=Enum)
@@ -62,7 +62,7 @@ class EntryForm:
     @classmethod
     def read(cls, sent: Mapping[str, str], **fixed: str) -> Self:
         """What was sent, but for what is ``fixed``; a missing field has its default."""
-        found = once(sent)
+        found = first_values(sent)
         form = cls(
             **{field.name: found[field.name] for field in fields(cls) if field.name in found}
             | fixed
@@ -98,7 +98,7 @@ class EntryForm:
         )
 
     @classmethod
-    def kept(cls, found: KeptForm) -> Self:
+    def kept(cls, found: Autosave) -> Self:
         """What somebody was typing, to be gone on with."""
         return replace(
             cls.read(MultiDict(found.fields)), window=new_uid(), seen=found.saved_at.isoformat()

@@ -12,7 +12,7 @@ from models.tables.people import Role
 from models.tables.stories import Entry
 from models.text.actor import Actor
 from web.context import service
-from web.form_values import once
+from web.form_values import first_values
 from web.login import ask_to_log_in, current_actor, logged_in, send_again
 from web.security import sent_from_here
 
@@ -60,7 +60,11 @@ def guard() -> ResponseReturnValue | None:
     except CSRFError:
         if not sent_from_here():
             raise
-        fields = {name: value for name, value in once(request.form).items() if name != "csrf_token"}
+        fields = {
+            name: value
+            for name, value in first_values(request.form).items()
+            if name != "csrf_token"
+        }
         message = (
             "This page was opened before you last logged in. Nothing is lost: look at it and send"
             " it again."

@@ -14,7 +14,7 @@ from models.tables.people import Role
 from models.text.errors import Invalid, ServiceError
 from web.context import service
 from web.desk.guard import requires
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.login import current_account, current_actor
 
 bp = Blueprint("account", __name__)
@@ -31,7 +31,7 @@ def show() -> ResponseReturnValue:
 @requires(Role.AUTHOR)
 def rename() -> ResponseReturnValue:
     """Be called by another name."""
-    show_again(lambda error: _page(error, request.form))
+    on_form_error(lambda error: _page(error, request.form))
     change_own_name(service().db, current_actor(), request.form.get("name", ""))
     return _to_page()
 
@@ -40,7 +40,7 @@ def rename() -> ResponseReturnValue:
 @requires(Role.AUTHOR)
 def new_password() -> ResponseReturnValue:
     """Have another password, and be logged in here alone."""
-    show_again(_page)
+    on_form_error(_page)
     present, password = request.form.get("present", ""), request.form.get("password", "")
     change_own_password(service().db, current_actor(), current_user.token, present, password)
     return _to_page()

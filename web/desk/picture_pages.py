@@ -13,7 +13,7 @@ from models.text.errors import Invalid, NotFound
 from web.context import service
 from web.desk.forms import EntryForm
 from web.desk.guard import requires
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.form_values import lines
 from web.login import current_actor
 
@@ -24,7 +24,7 @@ bp = Blueprint("pictures", __name__)
 @requires(Role.AUTHOR)
 def send() -> ResponseReturnValue:
     """Keep a picture, and say by which name a form shows it."""
-    show_again(
+    on_form_error(
         lambda error: jsonify(problem=error.reason if isinstance(error, Invalid) else str(error))
     )
     sent = sent_files()

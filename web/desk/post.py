@@ -15,12 +15,12 @@ from models.tables.stories import Entry, EntryState, Stream
 from models.text.errors import Conflict, Invalid, KeyUsed
 from models.text.texts import EntryText, slugify
 from web.context import service
-from web.desk.autosave_forms import keep_typed
+from web.desk.autosave_forms import autosave
 from web.desk.form_page import confirm_page, edit_page, must_confirm, new_page
 from web.desk.forms import EntryForm
 from web.desk.guard import requires
 from web.desk.picture_pages import with_files
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.login import current_actor
 
 bp = Blueprint("post", __name__)
@@ -42,7 +42,7 @@ def new() -> ResponseReturnValue:
 def send() -> ResponseReturnValue:
     """Preview, save or post a new entry."""
     form = EntryForm.read(request.form, kind="")
-    show_again(
+    on_form_error(
         lambda error: new_page(
             _with_new_key(form) if isinstance(error, KeyUsed) else form, error=error
         )
@@ -53,7 +53,7 @@ def send() -> ResponseReturnValue:
     stream, text = _stream(form.stream), form.text()
     release = form.release(stream.timezone, service().settings.undo_seconds)
     if form.do == "preview":
-        return new_page(keep_typed(form, "")[0], preview=True)
+        return new_page(autosave(form, "")[0], preview=True)
     posts = _posts(form)
     if posts and must_confirm(form, stream, text):
         return confirm_page(form, stream, text)
@@ -63,7 +63,7 @@ def send() -> ResponseReturnValue:
     )
     # this form was sent before, and its entry is not what is asked for now
     if _differs(entry, text, release, posts):
-        show_again(lambda error: edit_page(entry.uid, form, error=error))
+        on_form_error(lambda error: edit_page(entry.uid, form, error=error))
         _change(entry.uid, 1, text, release, posts)
     drop_kept(service().db, current_actor(), form.key())
     return redirect(url_for("desk.entries.show", uid=entry.uid), 303)
@@ -76,14 +76,14 @@ def send_draft(uid: str) -> ResponseReturnValue:
     form = EntryForm.read(request.form, kind="")
     with service().db.read() as tx:
         stream = get_entry(tx, uid).stream
-    show_again(lambda error: edit_page(uid, form, error=error))
+    on_form_error(lambda error: edit_page(uid, form, error=error))
     form = with_files(form)
     if form.do == "back":
         return edit_page(uid, form)
     text = form.text()
     release = form.release(stream.timezone, service().settings.undo_seconds)
     if form.do == "preview":
-        return edit_page(uid, keep_typed(form, uid)[0], preview=True)
+        return edit_page(uid, autosave(form, uid)[0], preview=True)
     posts = _posts(form)
     if posts and must_confirm(form, stream, text):
         return confirm_page(form, stream, text)

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from models.recipients.audience import Topic
+from models.recipients.audience import AlertTopic
 from models.recipients.forecast import Forecast, channels_owed, forecast, forecast_retraction
 from models.tables.ledger import Recipient, RecipientKind
 from models.tables.stories import Entry, RevisionKind, Stream, StreamState
 from models.text.errors import Invalid
 from models.text.texts import EntryText, tag_slug
 from notifier.content.alert_preview import Preview, show, typed
-from notifier.content.entry import Story
+from notifier.content.entry import EntryContent
 from notifier.content.render import Sender
 from notifier.services import SERVICES
 from web.context import service
@@ -24,7 +24,7 @@ _CHANNELS = 8  # shown; what the others get is much the same
 
 
 @dataclass(frozen=True)
-class Look:
+class EntryPreview:
     """What is to be seen: of a text that cannot be taken yet, only why not."""
 
     problem: Invalid | None = None
@@ -35,13 +35,15 @@ class Look:
     channels: Sequence[tuple[str, Recipient, Preview]] = ()  # with what their services are called
 
 
-def look(tx: Session, form: EntryForm, stream: Stream | None, entry: Entry | None = None) -> Look:
+def build_preview(
+    tx: Session, form: EntryForm, stream: Stream | None, entry: Entry | None = None
+) -> EntryPreview:
     """The form as it stands."""
     try:
         text, kind = form.text(), kind_of(form)
     except Invalid as problem:
-        return Look(problem=problem)
-    shown = Look(text=text, html=text.body_html)
+        return EntryPreview(problem=problem)
+    shown = EntryPreview(text=text, html=text.body_html)
     if stream is None or not form.alerts() or stream.state is StreamState.HIDDEN:
         return shown
     story = typed(tx, text, stream=stream, entry=entry, kind=kind, note=form.note)
@@ -51,7 +53,7 @@ def look(tx: Session, form: EntryForm, stream: Stream | None, entry: Entry | Non
         (topic, kind, entry and entry.id), lambda: audience(tx, form, stream, text, entry)
     )
     rooms = channels_owed(tx, topic, _CHANNELS) if counted.told[RecipientKind.CHANNEL] else ()
-    return Look(
+    return EntryPreview(
         text=text,
         html=shown.html,
         forecast=counted,
@@ -76,15 +78,15 @@ def audience(
     return forecast(tx, topic_of(form, stream, text))
 
 
-def mail_of(story: Story, sender: Sender, stream: Stream) -> Preview:
+def mail_of(story: EntryContent, sender: Sender, stream: Stream) -> Preview:
     """The mail, as who follows this story in its language gets it."""
     reader = Recipient(kind=RecipientKind.MAIL, service="mail", language=stream.language)
     return show(story, reader, sender, told=True, follows_all=False)
 
 
-def topic_of(form: EntryForm, stream: Stream, text: EntryText) -> Topic:
+def topic_of(form: EntryForm, stream: Stream, text: EntryText) -> AlertTopic:
     """What followers choose by."""
-    return Topic(
+    return AlertTopic(
         stream.id,
         text.importance,
         tuple(tag_slug(tag) for tag in text.tags),

@@ -13,12 +13,12 @@ from models.tables.people import Role
 from models.tables.stories import RevisionKind
 from models.text.errors import Conflict, Invalid, ServiceError, StaleVersion
 from web.context import service
-from web.desk.autosave_forms import keep_typed
+from web.desk.autosave_forms import autosave
 from web.desk.form_page import confirm_page, edit_page, must_confirm
 from web.desk.forms import EntryForm, version_number
 from web.desk.guard import requires
 from web.desk.picture_pages import with_files
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.login import current_actor
 from web.url_converters import number
 
@@ -56,13 +56,13 @@ def send_revision(uid: str) -> ResponseReturnValue:
     form = EntryForm.read(request.form)
     with service().db.read() as tx:
         entry = get_entry(tx, uid)
-    show_again(lambda error: edit_page(uid, form, error=error))
+    on_form_error(lambda error: edit_page(uid, form, error=error))
     form = with_files(form)
     if form.do == "back":
         return edit_page(uid, form)
     text, change = form.text(), form.change(service().settings.undo_seconds)
     if form.do == "preview":
-        return edit_page(uid, keep_typed(form, uid)[0], preview=True)
+        return edit_page(uid, autosave(form, uid)[0], preview=True)
     if form.do != "save":
         raise Conflict("Choose Preview or Save.")
     if must_confirm(form, entry.stream, text, entry):
@@ -86,7 +86,7 @@ def ask_retract(uid: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def send_retraction(uid: str) -> ResponseReturnValue:
     """Take an entry off every page."""
-    show_again(lambda error: _retract_page(uid, error))
+    on_form_error(lambda error: _retract_page(uid, error))
     form = EntryForm.read(request.form, kind=RevisionKind.RETRACTION.value)
     retract(
         service().db,

@@ -22,7 +22,7 @@ from web.context import service
 from web.desk.forms import choice, names
 from web.desk.guard import requires
 from web.desk.picture_pages import kept_file
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.login import current_actor
 from web.url_converters import number
 
@@ -61,7 +61,7 @@ def new() -> ResponseReturnValue:
 def send() -> ResponseReturnValue:
     """Begin a story."""
     sent: Mapping[str, str] = request.form
-    show_again(lambda error: _form(sent, error))
+    on_form_error(lambda error: _form(sent, error))
     sent = _with_picture(sent)
     slug = sent.get("slug", "").strip()
     with service().db.read() as tx:
@@ -83,7 +83,7 @@ def edit(slug: str) -> ResponseReturnValue:
 def save(slug: str) -> ResponseReturnValue:
     """Change what a story says."""
     sent: Mapping[str, str] = request.form
-    show_again(lambda error: _edit_form(slug, sent, error))
+    on_form_error(lambda error: _edit_form(slug, sent, error))
     sent = _with_picture(sent)
     move_to = sent.get("slug", "").strip() or None
     edit_stream(

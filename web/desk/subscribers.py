@@ -14,7 +14,7 @@ from models.alerts.daily_numbers import last_days
 from models.db.clock import now
 from models.membership.channels import followed_by, preferences_of
 from models.membership.suppression import erase_address, lift, suppress_address
-from models.recipients.audience import followed, remove_recipient
+from models.recipients.audience import recipient_with_subscriptions, remove_recipient
 from models.recipients.subscriber_lists import PAGE, Page, as_csv, browse, export, search, told
 from models.streams.streams import list_streams
 from models.tables.ledger import Recipient, RecipientKind, RecipientState
@@ -25,7 +25,7 @@ from web.context import service
 from web.desk.delivery_fields import said
 from web.desk.forms import choice
 from web.desk.guard import requires
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.login import current_account, current_actor
 from web.url_converters import number
 
@@ -88,7 +88,7 @@ def suppressed() -> ResponseReturnValue:
 def suppress() -> ResponseReturnValue:
     """Never mail an address again."""
     sent = request.form
-    show_again(lambda error: _suppressed(sent, error))
+    on_form_error(lambda error: _suppressed(sent, error))
     suppress_address(service().db, current_actor(), sent.get("email", ""), sent.get("reason", ""))
     return redirect(url_for("desk.subscribers.suppressed"), 303)
 
@@ -100,7 +100,7 @@ def one(uid: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         found = _subscriber(tx, uid)
         sent = told(tx, found.id, before=number(request.args.get("before")), limit=PAGE + 1)
-        follows = followed(tx, uid)[1]
+        follows = recipient_with_subscriptions(tx, uid)[1]
         wanted, moment = preferences_of(tx, found), now(tx)
     shown = {
         "found": found,
@@ -141,7 +141,7 @@ def _page(tx: Session, state: RecipientState | None, text: str, after: str) -> P
 
 
 def _subscriber(tx: Session, uid: str) -> Recipient:
-    found = followed(tx, uid)[0]
+    found = recipient_with_subscriptions(tx, uid)[0]
     if found.kind is not RecipientKind.MAIL:
         raise NotFound("subscriber", uid)
     return found

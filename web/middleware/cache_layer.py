@@ -12,17 +12,17 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from config.settings import Settings
-from feeds.cache.cached_response import Answer, HeaderList, Made, Shelved
-from feeds.cache.changes import read_moves
+from feeds.cache.cached_response import CachedResponse, FinishedResponse, HeaderList, Rendered
+from feeds.cache.changes import read_changes
 from feeds.cache.encodings import choose
-from feeds.cache.feed_maker import FeedMaker
-from feeds.cache.live import LiveMaker
-from feeds.cache.response_cache import AWAY, Make, Shelf
+from feeds.cache.feed_maker import FeedLoaderForCache
+from feeds.cache.live import LiveDocumentLoader
+from feeds.cache.response_cache import UNAVAILABLE, Make, ResponseCache
 from feeds.cache.validators import known_tag
 from models.db.database import Database
-from notifier.worker.log_once import Troubles
+from notifier.worker.log_once import LogOnce
 from web.middleware.front import always_sent, has_one_host
-from web.middleware.page_maker import ELSEWHERE, PageMaker
+from web.middleware.page_maker import ELSEWHERE, PageLoader
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,8 +33,10 @@ log = logging.getLogger(__name__)
 SHARE = 0.5
 
 _METHODS = "GET, HEAD, OPTIONS"
-_ONLY_READ = Answer("405 Method Not Allowed", "This can only be read.", (("Allow", _METHODS),))
-_OPTIONS = Answer("204 No Content", "", (("Allow", _METHODS),))
+_ONLY_READ = FinishedResponse(
+    "405 Method Not Allowed", "This can only be read.", (("Allow", _METHODS),)
+)
+_OPTIONS = FinishedResponse("204 No Content", "", (("Allow", _METHODS),))
 
 
 def make_shelf(
@@ -42,21 +44,21 @@ def make_shelf(
     db: Database,
     pages: "WSGIApplication",
     clock: Callable[[], float] = time.time,
-) -> Shelf:
+) -> ResponseCache:
     """The shelf of a process: the site's feeds, live documents, and of what ``pages`` answers the
     public pages.
     """
-    return Shelf(
+    return ResponseCache(
         _by_wsgi_path(
             always_sent(settings.base_url),
-            FeedMaker(db, settings),
-            LiveMaker(db),
-            PageMaker(db, pages, settings.base_url),
+            FeedLoaderForCache(db, settings),
+            LiveDocumentLoader(db),
+            PageLoader(db, pages, settings.base_url),
         ),
-        partial(read_moves, db),
+        partial(read_changes, db),
         most_bytes=int(settings.shelf_megabytes * 1_000_000 * SHARE),
         threads=settings.web_threads,
-        troubles=Troubles(log),
+        troubles=LogOnce(log),
         clock=clock,
     )
 
@@ -67,7 +69,7 @@ class MemoryLayer:
     else to the application.
     """
 
-    def __init__(self, app: "WSGIApplication", shelf: Shelf) -> None:
+    def __init__(self, app: "WSGIApplication", shelf: ResponseCache) -> None:
         self._app = app
         self.shelf = shelf
         self.sent, self.unchanged = Count(), Count()
@@ -117,7 +119,7 @@ class Count:
             return self.add() - self._readings + 1
 
 
-class ShelfLayer:
+class CacheLayer:
     """Answers by all rules of HTTP what a shelf knows, and hands everything else to the
     application.
 
@@ -126,7 +128,7 @@ class ShelfLayer:
     feed's address has a dot, that of a page has none.
     """
 
-    def __init__(self, app: "WSGIApplication", shelf: Shelf) -> None:
+    def __init__(self, app: "WSGIApplication", shelf: ResponseCache) -> None:
         self._app = app
         self.shelf = shelf
 
@@ -138,11 +140,11 @@ class ShelfLayer:
             return self._app(environ, start_response)
         is_page = "." not in path
         found = self.shelf.find(path) if method in {"GET", "HEAD"} or not is_page else None
-        if found is None or found is ELSEWHERE or (found is AWAY and is_page):
+        if found is None or found is ELSEWHERE or (found is UNAVAILABLE and is_page):
             return self._app(environ, start_response)
         if method not in {"GET", "HEAD"}:
             found = _OPTIONS if method == "OPTIONS" else _ONLY_READ
-        if isinstance(found, Answer):
+        if isinstance(found, FinishedResponse):
             return _answer(found, method, start_response)
         coding = choose(environ.get("HTTP_ACCEPT_ENCODING"))
         unchanged = _unchanged(found, coding, environ)
@@ -164,7 +166,7 @@ def _asks_for_part(environ: "WSGIEnvironment") -> bool:
     )
 
 
-def _unchanged(found: Shelved, coding: str, environ: "WSGIEnvironment") -> HeaderList | None:
+def _unchanged(found: CachedResponse, coding: str, environ: "WSGIEnvironment") -> HeaderList | None:
     """The fields of a 304 to a reader who has the document, in whatever coding; None where it has
     to be sent.
     """
@@ -178,7 +180,9 @@ def _unchanged(found: Shelved, coding: str, environ: "WSGIEnvironment") -> Heade
     return found.unchanged[known] if known else None
 
 
-def _answer(answer: Answer, method: str, start_response: "StartResponse") -> Iterable[bytes]:
+def _answer(
+    answer: FinishedResponse, method: str, start_response: "StartResponse"
+) -> Iterable[bytes]:
     body = f"{answer.text}\n".encode() if answer.text else b""
     fields = (
         [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
@@ -209,6 +213,8 @@ def _by_wsgi_path(
     return find
 
 
-def _complete(make: Make, always: tuple[tuple[str, str], ...], anew: bool) -> Made | Answer:
+def _complete(
+    make: Make, always: tuple[tuple[str, str], ...], anew: bool
+) -> Rendered | FinishedResponse:
     made = make(anew)
-    return replace(made, headers=(*made.headers, *always)) if isinstance(made, Made) else made
+    return replace(made, headers=(*made.headers, *always)) if isinstance(made, Rendered) else made

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from werkzeug.test import create_environ
 from werkzeug.wrappers import Response
 
-from feeds.cache.cached_response import Answer, Made
+from feeds.cache.cached_response import FinishedResponse, Rendered
 from feeds.cache.response_cache import Make
 from models import Stream
 from models.db.database import Database
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 # no document lies there: the application shall answer this reader itself
-ELSEWHERE = Answer("", "")
+ELSEWHERE = FinishedResponse("", "")
 _PAGES = re.compile(
     rf"/|/streams/(?P<stream>{SlugConverter.regex})(?:/entries/{UidConverter.regex})?|/(?:tags|contributors)/{WordsConverter.regex}"
 )
 _OWN = {"content-type", "content-length", "cache-control", "etag"}  # which the shelf writes
 
 
-class PageMaker:
+class PageLoader:
     """Makes the pages that look the same to everybody. ``app`` is the application without any layer
     in front.
     """
@@ -41,7 +41,7 @@ class PageMaker:
         found = _PAGES.fullmatch(path)
         return partial(self._make, path, found["stream"]) if found else None
 
-    def _make(self, path: str, stream: str | None, _anew: bool) -> Made | Answer:
+    def _make(self, path: str, stream: str | None, _anew: bool) -> Rendered | FinishedResponse:
         # before it is read, so it is never younger than what stands on the page
         stamp = self._stamp(stream)
         response = Response.from_app(self._app, create_environ(path, self._base_url))
@@ -53,7 +53,7 @@ class PageMaker:
             response.get_data(),
             tuple((name, value) for name, value in response.headers if name.lower() not in _OWN),
         )
-        return Made(
+        return Rendered(
             render=lambda: body,
             same=hash((body, headers)),
             content_type=response.headers["Content-Type"],

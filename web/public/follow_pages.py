@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from feeds.cache.cached_response import ANY_ORIGIN
 from feeds.cache.validators import cache_control
-from feeds.document.feed_address import Scope, Topic
+from feeds.document.feed_address import FeedTopic, Scope
 from feeds.document.feed_document import Format
 from feeds.formats.opml import CONTENT_TYPE, Folder, Outline, opml
 from models.streams.streams import get_stream, list_streams
@@ -41,7 +41,7 @@ def follow_site() -> ResponseReturnValue:
             for stream in list_streams(tx, public=True)
             if stream.state is not StreamState.ENDED
         ]
-    return answer(render_template("follow.html", topic=Topic(), stream=None, streams=streams))
+    return answer(render_template("follow.html", topic=FeedTopic(), stream=None, streams=streams))
 
 
 @following.get("/streams/<slug:slug>/follow")
@@ -50,7 +50,9 @@ def follow_stream(slug: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         stream = get_stream(tx, slug, public=True)
     speak(stream.language)
-    return answer(render_template("follow.html", topic=Topic(Scope.STREAM, slug), stream=stream))
+    return answer(
+        render_template("follow.html", topic=FeedTopic(Scope.STREAM, slug), stream=stream)
+    )
 
 
 @following.get("/opml.xml")
@@ -63,22 +65,22 @@ def all_feeds() -> ResponseReturnValue:
     whole = Outline(
         settings.site_name,
         settings.site_language,
-        feed_url(Topic(), Format.ATOM),
-        page_url(Topic()),
+        feed_url(FeedTopic(), Format.ATOM),
+        page_url(FeedTopic()),
         site.created_at,
     )
     running = [_outline(stream) for stream in streams if stream.state is not StreamState.ENDED]
     ended = [_outline(stream) for stream in streams if stream.state is StreamState.ENDED]
     folder = [Folder(gettext("Ended"), ended)] if ended else []
     modified = max([site.created_at, *(stream.changed_at for stream in streams)])
-    body = opml(settings.site_name, page_url(Topic()), modified, [whole, *running, *folder])
+    body = opml(settings.site_name, page_url(FeedTopic()), modified, [whole, *running, *folder])
     response = answer(body, content_type=CONTENT_TYPE, cache_control=cache_control(_OPML_MAX_AGE))
     response.headers.set(*ANY_ORIGIN)
     return response
 
 
 def _outline(stream: Stream) -> Outline:
-    topic = Topic(Scope.STREAM, stream.slug)
+    topic = FeedTopic(Scope.STREAM, stream.slug)
     return Outline(
         stream.title,
         stream.language,
@@ -93,7 +95,7 @@ def _outline(stream: Stream) -> Outline:
 def guessed(guess: str, slug: str | None = None) -> ResponseReturnValue:
     """An address that other software has for its feeds leads to ours."""
     if slug is None:
-        return redirect(feed_url(Topic(), _GUESSES[guess]), 301)
+        return redirect(feed_url(FeedTopic(), _GUESSES[guess]), 301)
     with service().db.read() as tx:
         get_stream(tx, slug, public=True)
-    return redirect(feed_url(Topic(Scope.STREAM, slug), _GUESSES[guess]), 301)
+    return redirect(feed_url(FeedTopic(Scope.STREAM, slug), _GUESSES[guess]), 301)

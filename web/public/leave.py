@@ -10,15 +10,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.membership.own_data import send_fresh_link
-from models.recipients.audience import ERASED, followed, left_out
-from models.recipients.audience import leave as leave_all_that
+from models.recipients.audience import ERASED, excluded_streams, recipient_with_subscriptions
+from models.recipients.audience import unsubscribe as leave_all_that
 from models.tables.ledger import Recipient, Subscription
 from models.tables.stories import Stream
 from models.text.errors import BadLink, Gone, NotFound
 from models.text.tokens import ALL, read_leave_token
 from web.context import service
 from web.language import speak
-from web.private_response import unshared
+from web.private_response import private_response
 
 leave = Blueprint("leave", __name__)
 
@@ -53,7 +53,7 @@ def go(token: str) -> ResponseReturnValue:
 def read_followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[Subscription]]:
     """A recipient and what it follows; Gone where nothing is known of it any more."""
     with suppress(NotFound):
-        recipient, subscriptions = followed(tx, recipient_uid)
+        recipient, subscriptions = recipient_with_subscriptions(tx, recipient_uid)
         speak(recipient.language)
         if recipient.reason != ERASED:
             return recipient, subscriptions
@@ -68,7 +68,7 @@ def reached(tx: Session, subscriptions: Sequence[Subscription], scope: str) -> S
     for one in subscriptions:
         if stream is not None and (
             one.stream_id == stream.id
-            or (one.stream_id is None and stream not in left_out(tx, one))
+            or (one.stream_id is None and stream not in excluded_streams(tx, one))
         ):
             return stream
     return None
@@ -96,7 +96,7 @@ def _page(token: str, *, done: bool = False, asked: bool = False) -> ResponseRet
         done=done,
         asked=asked,
     )
-    return unshared(make_response(page))
+    return private_response(make_response(page))
 
 
 def _read(token: str) -> tuple[str, str]:

@@ -3,12 +3,12 @@
 from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from feeds.cache.live import ASK
-from feeds.document.feed_address import Scope, Topic
+from feeds.cache.live import POLL_SECONDS
+from feeds.document.feed_address import FeedTopic, Scope
 from models.streams.listings import page_of_contributor, page_of_tag
 from models.streams.page_queries import front_page, page_of_entry, page_of_stream
 from models.streams.streams import language_of
-from models.text.errors import Gone, Moved, NotFound
+from models.text.errors import Gone, MovedPermanently, NotFound
 from models.text.texts import slugify
 from web.context import service
 from web.language import speak
@@ -26,7 +26,7 @@ def index() -> ResponseReturnValue:
     """All stories."""
     with service().db.read() as tx:
         page = front_page(tx)
-    return answer(render_template("index.html", page=page, topic=Topic()))
+    return answer(render_template("index.html", page=page, topic=FeedTopic()))
 
 
 @public.get("/streams/<slug:slug>")
@@ -36,13 +36,13 @@ def stream(slug: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         page = page_of_stream(tx, slug, before=before)
     speak(page.stream.language)
-    ask = 0 if before else ASK.get(page.stream.state, 0)
+    ask = 0 if before else POLL_SECONDS.get(page.stream.state, 0)
     return answer(
         render_template(
             "stream.html",
             page=page,
             stream=page.stream,
-            topic=Topic(Scope.STREAM, slug),
+            topic=FeedTopic(Scope.STREAM, slug),
             before=before,
             ask=ask,
         )
@@ -69,7 +69,7 @@ def entry(slug: str, name: str) -> ResponseReturnValue:
             page=page,
             entry=found,
             stream=found.stream,
-            topic=Topic(Scope.STREAM, slug),
+            topic=FeedTopic(Scope.STREAM, slug),
         )
     )
 
@@ -81,7 +81,7 @@ def tag(slug: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         page = page_of_tag(tx, slug, before=before)
     return answer(
-        render_template("tag.html", page=page, topic=Topic(Scope.TAG, slug), before=before)
+        render_template("tag.html", page=page, topic=FeedTopic(Scope.TAG, slug), before=before)
     )
 
 
@@ -93,13 +93,13 @@ def contributor(slug: str) -> ResponseReturnValue:
         page = page_of_contributor(tx, slug, before=before)
     return answer(
         render_template(
-            "contributor.html", page=page, topic=Topic(Scope.CONTRIBUTOR, slug), before=before
+            "contributor.html", page=page, topic=FeedTopic(Scope.CONTRIBUTOR, slug), before=before
         )
     )
 
 
-@public.errorhandler(Moved)
-def moved(error: Moved) -> ResponseReturnValue:
+@public.errorhandler(MovedPermanently)
+def moved(error: MovedPermanently) -> ResponseReturnValue:
     """The story has another address, and so has what lies below the one that was asked for."""
     place = stream_url(error.present) + request.path.removeprefix(f"/streams/{error.name}")
     before = number(request.args.get("before"))

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
 from config.settings import zone
-from models.recipients.audience import left_out
+from models.recipients.audience import excluded_streams
 from models.recipients.digest_times import MORNING
 from models.recipients.preferences import Follow, Preferences, Rhythm
 from models.tables.ledger import Cadence, Recipient, Subscription, SubscriptionTag
@@ -42,7 +42,12 @@ def fields_of(tx: Session, recipient: Recipient, subscriptions: Sequence[Subscri
         fields.update({f"{field}-{name}": value for field, value in block.items()})
     fields.setlist(
         "left_out",
-        [stream.uid for one in subscriptions if one.stream is None for stream in left_out(tx, one)],
+        [
+            stream.uid
+            for one in subscriptions
+            if one.stream is None
+            for stream in excluded_streams(tx, one)
+        ],
     )
     fields["language"], fields["timezone"] = (
         recipient.language.partition("-")[0],

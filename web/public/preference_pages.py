@@ -13,18 +13,18 @@ from werkzeug.datastructures import MultiDict
 
 from models.membership.channels import preferences_of
 from models.membership.own_data import (
-    Pass,
+    LinkAccess,
     ask_to_move,
     erase_me,
     move,
     owner,
-    read_pass,
+    resolve_link,
     send_fresh_link,
     set_shared,
     stored_about,
 )
-from models.recipients.audience import followed
-from models.recipients.audience import leave as leave_that
+from models.recipients.audience import recipient_with_subscriptions
+from models.recipients.audience import unsubscribe as leave_that
 from models.recipients.preferences import set_preferences
 from models.streams.streams import list_streams
 from models.tables.ledger import Recipient, RecipientState
@@ -32,9 +32,9 @@ from models.tables.stories import Stream, StreamState
 from models.text.errors import Conflict, Forbidden, Gone, ServiceError
 from models.text.tokens import ALL
 from web.context import service
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.language import speak
-from web.private_response import unshared
+from web.private_response import private_response
 from web.public.leave import masked, reached, read_followed
 from web.public.preference_fields import Fields, fields_of, preferences_from, with_unseen
 
@@ -55,10 +55,13 @@ def show(token: str) -> ResponseReturnValue:
 @preferences.post("/<token:token>")
 def save(token: str) -> ResponseReturnValue:
     """Save them."""
-    show_again(lambda error: _page(token, fields=request.form, error=error))
+    on_form_error(lambda error: _page(token, fields=request.form, error=error))
     with service().db.read() as tx:
         came, recipient, streams = _state(tx, token)
-        present, former = fields_of(tx, *followed(tx, came.uid)), preferences_of(tx, recipient)
+        present, former = (
+            fields_of(tx, *recipient_with_subscriptions(tx, came.uid)),
+            preferences_of(tx, recipient),
+        )
     _must_be_open(came, recipient)
     wanted = preferences_from(request.form, streams, recipient, present)
     if not wanted.follows:
@@ -97,7 +100,7 @@ def shared(token: str) -> ResponseReturnValue:
 @preferences.post("/<token:token>/address")
 def address(token: str) -> ResponseReturnValue:
     """Ask at another address whether the mails may come there."""
-    show_again(lambda error: _page(token, error=error))
+    on_form_error(lambda error: _page(token, error=error))
     email, blocked = request.form.get("email", ""), service().settings.blocked_mail_domains
     there = ask_to_move(
         service().db, service().keys, token, email, request.remote_addr or "", blocked=blocked
@@ -111,7 +114,7 @@ def data(token: str) -> ResponseReturnValue:
     """All that is stored about who holds a fresh link."""
     with service().db.read() as tx:
         found = stored_about(tx, owner(tx, service().keys, token))
-    response = unshared(jsonify(found))
+    response = private_response(jsonify(found))
     response.headers["Content-Disposition"] = 'attachment; filename="my-data.json"'
     return response
 
@@ -119,7 +122,7 @@ def data(token: str) -> ResponseReturnValue:
 @preferences.post("/<token:token>/erase")
 def erase(token: str) -> ResponseReturnValue:
     """Forget them, once they have ticked that they mean it."""
-    show_again(lambda error: _page(token, error=error))
+    on_form_error(lambda error: _page(token, error=error))
     if not request.form.get("sure"):
         raise Conflict("Tick the box to be erased: it cannot be undone.")
     with service().db.read() as tx:
@@ -135,7 +138,7 @@ def look_at_move(token: str) -> ResponseReturnValue:
     """A page with a button."""
     recipient = move(service().db, service().keys, token, "", look=True)
     speak(recipient.language)
-    return unshared(
+    return private_response(
         make_response(render_template("preferences_move.html", masked=masked(recipient)))
     )
 
@@ -153,16 +156,16 @@ def moved(token: str) -> ResponseReturnValue:
     )
 
 
-def _state(tx: Session, token: str) -> tuple[Pass, Recipient, list[Stream]]:
+def _state(tx: Session, token: str) -> tuple[LinkAccess, Recipient, list[Stream]]:
     """Who came, and the stories that they follow or may add; hidden ones are not named."""
-    came = read_pass(tx, service().keys, token)
+    came = resolve_link(tx, service().keys, token)
     recipient, subscriptions = read_followed(tx, came.uid)
     own = [one.stream for one in subscriptions if one.stream is not None and one.stream.is_public]
     running = [one for one in list_streams(tx, public=True) if one.state is not StreamState.ENDED]
     return came, recipient, own + [one for one in running if one not in own][:MOST_OFFERED]
 
 
-def _must_be_open(came: Pass, recipient: Recipient) -> None:
+def _must_be_open(came: LinkAccess, recipient: Recipient) -> None:
     if recipient.shared and not came.fresh:
         raise Forbidden(
             "Several people read this mailbox, so only a fresh link changes anything. Ask for one"
@@ -185,7 +188,7 @@ def _page(
     """
     with service().db.read() as tx:
         came, recipient, streams = _state(tx, token)
-        subscriptions = followed(tx, came.uid)[1]
+        subscriptions = recipient_with_subscriptions(tx, came.uid)[1]
         shown: Fields = (
             fields
             if fields is not None and "cadence" in fields
@@ -214,11 +217,13 @@ def _page(
         saved=saved,
         sent_to=sent_to,
     )
-    return unshared(make_response(page))
+    return private_response(make_response(page))
 
 
 def _told(title: str, sentence: str) -> ResponseReturnValue:
-    return unshared(make_response(render_template("sentence.html", title=title, sentence=sentence)))
+    return private_response(
+        make_response(render_template("sentence.html", title=title, sentence=sentence))
+    )
 
 
 @cache

@@ -3,15 +3,15 @@
 from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from feeds.document.feed_address import Scope, Topic
-from models.membership.signup import Wish, ask, confirm, read_invitation
+from feeds.document.feed_address import FeedTopic, Scope
+from models.membership.signup import SignupRequest, ask, confirm, read_invitation
 from models.streams.streams import get_stream, language_of
 from models.text.errors import ServiceError
 from web.context import service
-from web.error_pages import show_again
+from web.error_pages import on_form_error
 from web.language import speak
 from web.login import MAX_EMAIL
-from web.private_response import answer, unshared
+from web.private_response import answer, private_response
 
 subscribe = Blueprint("subscribe", __name__)
 
@@ -19,7 +19,7 @@ subscribe = Blueprint("subscribe", __name__)
 @subscribe.get("/subscribe")
 def form() -> ResponseReturnValue:
     """The question alone, about all stories."""
-    return answer(render_template("subscribe.html", topic=Topic(), stream=None, error=None))
+    return answer(render_template("subscribe.html", topic=FeedTopic(), stream=None, error=None))
 
 
 @subscribe.post("/subscribe")
@@ -28,12 +28,12 @@ def send() -> ResponseReturnValue:
     answer, and nobody a mail.
     """
     slug = request.form.get("stream") or None
-    show_again(lambda error: _again(error, slug))
+    on_form_error(lambda error: _again(error, slug))
     if slug is not None:
         with service().db.read() as tx:
             speak(language_of(tx, slug))
     settings = service().settings
-    wish = Wish(
+    wish = SignupRequest(
         email=request.form.get("email", ""),
         stream=slug,
         choice=request.form.get("choice", ""),
@@ -46,7 +46,7 @@ def send() -> ResponseReturnValue:
     if not request.form.get("website"):
         address = ask(service().db, service().keys, wish, blocked=settings.blocked_mail_domains)
         service().ring()
-    return unshared(make_response(render_template("subscribe_sent.html", address=address)))
+    return private_response(make_response(render_template("subscribe_sent.html", address=address)))
 
 
 @subscribe.get("/subscribe/<token:token>")
@@ -55,7 +55,7 @@ def question(token: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         invitation = read_invitation(tx, service().keys, token)
     speak(invitation.recipient.language)
-    return unshared(
+    return private_response(
         make_response(
             render_template("subscribe_confirm.html", invitation=invitation, done=invitation.used)
         )
@@ -67,7 +67,7 @@ def confirmed(token: str) -> ResponseReturnValue:
     """Confirm; doing it again answers the same."""
     invitation = confirm(service().db, service().keys, token, request.remote_addr or "")
     speak(invitation.recipient.language)
-    return unshared(
+    return private_response(
         make_response(render_template("subscribe_confirm.html", invitation=invitation, done=True))
     )
 
@@ -77,7 +77,7 @@ def _again(error: ServiceError, slug: str | None) -> ResponseReturnValue:
     if slug is not None:
         with service().db.read() as tx:
             stream = get_stream(tx, slug, public=True)
-    topic = Topic(Scope.STREAM, slug) if slug is not None else Topic()
-    return unshared(
+    topic = FeedTopic(Scope.STREAM, slug) if slug is not None else FeedTopic()
+    return private_response(
         make_response(render_template("subscribe.html", topic=topic, stream=stream, error=error))
     )
