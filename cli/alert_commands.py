@@ -75,8 +75,8 @@ def _standing(one: dict[str, object]) -> str:
     )
 
 
-def _find(door: CommandContext, name: str) -> int:
-    with door.db.read() as tx:
+def _find(context: CommandContext, name: str) -> int:
+    with context.db.read() as tx:
         return find_alert(tx, name).id
 
 
@@ -89,8 +89,8 @@ def stop(name: str, as_json: bool) -> None:
 
     Example: storywire alert stop 42
     """
-    door = open_context()
-    found = stop_alert(door.db, door.actor, _find(door, name))
+    context = open_context()
+    found = stop_alert(context.db, context.actor, _find(context, name))
     show(
         {"id": found.id, "stopped_at": found.stopped_at},
         f"Alert {found.id} is stopped.",
@@ -103,9 +103,9 @@ def stop(name: str, as_json: bool) -> None:
 @json_option
 def resume_one(name: str, as_json: bool) -> None:
     """Go on with an alert that was stopped or held."""
-    door = open_context()
-    id_ = _find(door, name)
-    again = resume_alert(door.db, door.actor, id_)
+    context = open_context()
+    id_ = _find(context, name)
+    again = resume_alert(context.db, context.actor, id_)
     show(
         {"id": id_, "owed_again": again},
         f"Alert {id_} goes on; owed again: {again:,}.",
@@ -123,9 +123,9 @@ def resume_one(name: str, as_json: bool) -> None:
 @json_option
 def retry(name: str, unknown: bool, as_json: bool) -> None:
     """Send an alert to those who missed it: those for whom it failed."""
-    door = open_context()
-    id_ = _find(door, name)
-    again = retry_alert(door.db, door.actor, id_, unknown=unknown)
+    context = open_context()
+    id_ = _find(context, name)
+    again = retry_alert(context.db, context.actor, id_, unknown=unknown)
     show(
         {"id": id_, "owed_again": again},
         f"Alert {id_} is owed again to {again:,}.",
@@ -137,8 +137,8 @@ def retry(name: str, unknown: bool, as_json: bool) -> None:
 @json_option
 def pause(as_json: bool) -> None:
     """Pause all sending on all nodes until `storywire resume`.  Posting goes on, and alerts wait."""
-    door = open_context()
-    pause_sending(door.db, door.actor)
+    context = open_context()
+    pause_sending(context.db, context.actor)
     show(
         {"paused": True},
         "Nothing is sent any more. `storywire resume` lets it go on.",
@@ -157,13 +157,13 @@ def resume(yes: bool, as_json: bool) -> None:
     waited, and for single alerts that would come more than 6 hours late. Those that nobody wants
     any more can be stopped first: `storywire alert stop`.
     """
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         reasons, found = why_waiting(tx), waiting(tx)
     said = _said(found)
     if found.mails or found.channels or found.finding:
         confirm("\n".join([*reasons, said, "Let it go out?"]), yes=yes)
-    resume_sending(door.db, door.actor)
+    resume_sending(context.db, context.actor)
     value = {
         "reasons": reasons,
         "mails": found.mails,

@@ -31,17 +31,17 @@ def show_alert(name: str, follow: bool, as_json: bool) -> None:
 
     Example: storywire alert show 42 --follow
     """
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         alert_id = find_alert(tx, name).id
     if follow:
-        _follow(door, alert_id)
-    with door.db.read() as tx:
+        _follow(context, alert_id)
+    with context.db.read() as tx:
         found = overview(tx, alert_id)
     show(_value(found), _text(found), as_json=as_json)
 
 
-def _follow(door: CommandContext, alert_id: int) -> None:
+def _follow(context: CommandContext, alert_id: int) -> None:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -54,7 +54,7 @@ def _follow(door: CommandContext, alert_id: int) -> None:
     ) as progress:
         task = progress.add_task(f"alert {alert_id}", said="")
         while True:
-            with door.db.read() as tx:
+            with context.db.read() as tx:
                 (sums,) = alert_sums(tx, 1, alert_id=alert_id)
             ended = sums["owed"] - sums["queued"]
             looks.append(ProgressSample(time.monotonic(), ended))

@@ -45,18 +45,25 @@ def add_one(
 
     Example: echo "$HOOK" | storywire channel add newsroom --url -
     """
-    door = open_context()
+    context = open_context()
     url = read_text("-").strip() if url == "-" else url
     try:
-        checked = check_url(url, door.settings.allow_private_hosts)
+        checked = check_url(url, context.settings.allow_private_hosts)
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
     target = ChannelTarget(url, checked.service, checked.masked)
-    language = language or door.settings.site_language
+    language = language or context.settings.site_language
     found = add_channel(
-        door.db, door.actor, door.keys, name, target, stream=stream, tags=tags, language=language
+        context.db,
+        context.actor,
+        context.keys,
+        name,
+        target,
+        stream=stream,
+        tags=tags,
+        language=language,
     )
-    secret = signing_secret(door.keys, found.uid)
+    secret = signing_secret(context.keys, found.uid)
     text = (
         f"{found.address} is alerted by {found.service}: {found.masked_url}\nSigning secret, for"
         f" JSON webhooks: {secret}"

@@ -90,7 +90,7 @@ def _text_options(command: F) -> F:
     return command
 
 
-def _edited(door: CommandContext, text: EntryText, given: dict[str, Any]) -> EntryText:
+def _edited(context: CommandContext, text: EntryText, given: dict[str, Any]) -> EntryText:
     """``text`` with what was given in its place; pictures take the place of all that were there."""
     files, alts, credits_ = (given.pop(name) for name in ("files", "alts", "credits_"))
     if len(alts) != len(files) or len(credits_) not in {0, len(files)}:
@@ -103,12 +103,12 @@ def _edited(door: CommandContext, text: EntryText, given: dict[str, Any]) -> Ent
     if "importance" in changes:
         changes["importance"] = Importance(changes["importance"])
     if files:
-        kept = [add_picture(door.db, door.actor, read_picture(path)).sha256 for path in files]
+        kept = [add_picture(context.db, context.actor, read_picture(path)).sha256 for path in files]
         changes["pictures"] = tuple(map(PictureText, kept, alts, credits_ or [""] * len(files)))
     return replace(text, **changes)
 
 
-def _entry(door: CommandContext, found: Entry) -> dict[str, object]:
+def _entry(context: CommandContext, found: Entry) -> dict[str, object]:
     return {
         "uid": found.uid,
         "stream": found.stream.slug,
@@ -118,7 +118,7 @@ def _entry(door: CommandContext, found: Entry) -> dict[str, object]:
         "dek": found.dek,
         "byline": [person.name for person in found.byline],
         "tags": [tag.label for tag in found.tags],
-        "pictures": [door.page(shown.picture.largest.path) for shown in found.pictures],
+        "pictures": [context.page(shown.picture.largest.path) for shown in found.pictures],
         "importance": found.importance,
         "publish_at": found.publish_at,
         "published_at": found.published_at,
@@ -127,7 +127,7 @@ def _entry(door: CommandContext, found: Entry) -> dict[str, object]:
         "remark": found.remark,
         "version": found.version,
         "guid": found.guid,
-        "url": door.page(f"/streams/{found.stream.slug}/entries/{found.uid}"),
+        "url": context.page(f"/streams/{found.stream.slug}/entries/{found.uid}"),
     }
 
 
@@ -160,14 +160,16 @@ def add(
     Example: storywire entry add tarrow-rises --title "Trams turn back" --by "Tomas Reev" --tag
     trams
     """
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         stream = get_stream(tx, slug)
     moment = parse_time("at", at, stream.timezone) if at else None
     plan = Release(alerts=not no_alert, at=moment)
-    text, release = _edited(door, EntryText(), given), None if draft else plan
-    found = add_entry(door.db, door.actor, slug, text, release, plan=plan, request_key=request_key)
-    show(_entry(door, found), found.uid, as_json=as_json)
+    text, release = _edited(context, EntryText(), given), None if draft else plan
+    found = add_entry(
+        context.db, context.actor, slug, text, release, plan=plan, request_key=request_key
+    )
+    show(_entry(context, found), found.uid, as_json=as_json)
     if found.state is EntryState.SUBMITTED:
         click.echo("It is breaking, and waits until a second editor approves it.", err=True)
 
@@ -186,15 +188,15 @@ def add(
 @json_option
 def edit(uid: str, kind: str, note: str, as_json: bool, **given: Any) -> None:
     """Change an entry: only what is given, and nobody is alerted unless --kind says so."""
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         now = get_entry(tx, uid)
-    text = _edited(door, EntryText.of(now), given)
+    text = _edited(context, EntryText.of(now), given)
     if now.state in UNPUBLISHED:
-        save_draft(door.db, door.actor, uid, now.version, text)
+        save_draft(context.db, context.actor, uid, now.version, text)
     else:
-        revise(door.db, door.actor, uid, now.version, text, Change(RevisionKind(kind), note))
-    _say(door, uid, as_json)
+        revise(context.db, context.actor, uid, now.version, text, Change(RevisionKind(kind), note))
+    _say(context, uid, as_json)
 
 
 @entry.command("publish")
@@ -203,18 +205,18 @@ def edit(uid: str, kind: str, note: str, as_json: bool, **given: Any) -> None:
 @json_option
 def publish(uid: str, no_alert: bool, as_json: bool) -> None:
     """Publish a draft, a submitted or a scheduled entry now."""
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         now = get_entry(tx, uid)
     post_draft(
-        door.db,
-        door.actor,
+        context.db,
+        context.actor,
         uid,
         now.version,
         EntryText.of(now),
         Release(alerts=now.alerts and not no_alert),
     )
-    _say(door, uid, as_json)
+    _say(context, uid, as_json)
 
 
 @entry.command("approve")
@@ -222,11 +224,11 @@ def publish(uid: str, no_alert: bool, as_json: bool) -> None:
 @json_option
 def approve_(uid: str, as_json: bool) -> None:
     """Let a submitted entry out as its author asked: at its time, or now."""
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         now = get_entry(tx, uid)
-    approve(door.db, door.actor, uid, now.version)
-    _say(door, uid, as_json)
+    approve(context.db, context.actor, uid, now.version)
+    _say(context, uid, as_json)
 
 
 @entry.command("return")
@@ -235,11 +237,11 @@ def approve_(uid: str, as_json: bool) -> None:
 @json_option
 def return_(uid: str, remark: str, as_json: bool) -> None:
     """Return a submitted entry to its author, as a draft."""
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         now = get_entry(tx, uid)
-    return_entry(door.db, door.actor, uid, now.version, remark)
-    _say(door, uid, as_json)
+    return_entry(context.db, context.actor, uid, now.version, remark)
+    _say(context, uid, as_json)
 
 
 @entry.command("pin")
@@ -247,9 +249,9 @@ def return_(uid: str, remark: str, as_json: bool) -> None:
 @json_option
 def pin_(uid: str, as_json: bool) -> None:
     """Let an entry stand on top of its story's page; three of a story at most."""
-    door = open_context()
-    pin(door.db, door.actor, uid)
-    _say(door, uid, as_json)
+    context = open_context()
+    pin(context.db, context.actor, uid)
+    _say(context, uid, as_json)
 
 
 @entry.command("unpin")
@@ -257,9 +259,9 @@ def pin_(uid: str, as_json: bool) -> None:
 @json_option
 def unpin_(uid: str, as_json: bool) -> None:
     """Unpin an entry."""
-    door = open_context()
-    unpin(door.db, door.actor, uid)
-    _say(door, uid, as_json)
+    context = open_context()
+    unpin(context.db, context.actor, uid)
+    _say(context, uid, as_json)
 
 
 @entry.command("retract")
@@ -271,16 +273,16 @@ def retract_(uid: str, note: str, yes: bool, as_json: bool) -> None:
     """Take a published entry off every page, and tell those who were alerted of it. Asks first on a
     terminal.
     """
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         now = get_entry(tx, uid)
     # Scripts retract without --yes, and what is retracted can be restored.
     confirm(
         f"Retract {now.title!r:.100}, and tell those who were alerted of it?",
         yes=yes or not sys.stdin.isatty(),
     )
-    retract(door.db, door.actor, uid, now.version, Change(RevisionKind.RETRACTION, note))
-    _say(door, uid, as_json)
+    retract(context.db, context.actor, uid, now.version, Change(RevisionKind.RETRACTION, note))
+    _say(context, uid, as_json)
 
 
 @entry.command("restore")
@@ -288,11 +290,11 @@ def retract_(uid: str, note: str, yes: bool, as_json: bool) -> None:
 @json_option
 def restore_(uid: str, as_json: bool) -> None:
     """Bring a retracted entry back.  Nobody is alerted."""
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         now = get_entry(tx, uid)
-    restore(door.db, door.actor, uid, now.version, Change(RevisionKind.RESTORE))
-    _say(door, uid, as_json)
+    restore(context.db, context.actor, uid, now.version, Change(RevisionKind.RESTORE))
+    _say(context, uid, as_json)
 
 
 @entry.command("delete-pictures")
@@ -306,8 +308,8 @@ def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
     have: purge them, too.
     """
     confirm(f"Delete all pictures of entry {uid} for good?", yes=yes)
-    door = open_context()
-    deleted = purge_pictures(door.db, door.actor, uid)
+    context = open_context()
+    deleted = purge_pictures(context.db, context.actor, uid)
     show({"deleted": deleted}, f"Pictures deleted: {len(deleted)}.", as_json=as_json)
 
 
@@ -323,19 +325,19 @@ def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
 @list_options(50)
 def list_(slug: str | None, states: tuple[str, ...], options: ListOptions) -> None:
     """List entries, of the story SLUG or of all, those last changed first."""
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         stream_id = get_stream(tx, slug).id if slug else None
         ids = entry_ids(tx, *map(EntryState, states), stream_id=stream_id)
-    rows = _entries(door, ids, options.page)
+    rows = _entries(context, ids, options.page)
     print_list(
-        rows, options, value=lambda found: _entry(door, found), cells=_cells, empty="No entries."
+        rows, options, value=lambda found: _entry(context, found), cells=_cells, empty="No entries."
     )
 
 
-def _entries(door: CommandContext, ids: Sequence[int], page: int) -> Iterator[Entry]:
+def _entries(context: CommandContext, ids: Sequence[int], page: int) -> Iterator[Entry]:
     for first in range(0, len(ids), page):
-        with door.db.read() as tx:
+        with context.db.read() as tx:
             found = entries_by_id(tx, ids[first : first + page])
         yield from found
 
@@ -358,16 +360,16 @@ def show_(uid: str, as_json: bool) -> None:
 
     Example: storywire entry show kz7w2mq
     """
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         found = get_entry(tx, uid)
         history = revisions(tx, found)
     value = {
-        **_entry(door, found),
+        **_entry(context, found),
         "link": found.link,
         "body": found.body,
-        "contributors": [contributor_json(door, person) for person in found.byline],
-        "pictures": [_picture(door, shown) for shown in found.pictures],
+        "contributors": [contributor_json(context, person) for person in found.byline],
+        "pictures": [_picture(context, shown) for shown in found.pictures],
         "revisions": [_revision(revision) for revision in history],
     }
     names = (
@@ -392,8 +394,12 @@ def show_(uid: str, as_json: bool) -> None:
     show(value, "\n\n".join(part for part in parts if part), as_json=as_json)
 
 
-def _picture(door: CommandContext, shown: EntryPicture) -> dict[str, object]:
-    return {"url": door.page(shown.picture.largest.path), "alt": shown.alt, "credit": shown.credit}
+def _picture(context: CommandContext, shown: EntryPicture) -> dict[str, object]:
+    return {
+        "url": context.page(shown.picture.largest.path),
+        "alt": shown.alt,
+        "credit": shown.credit,
+    }
 
 
 def _revision(revision: Revision) -> dict[str, object]:
@@ -401,7 +407,7 @@ def _revision(revision: Revision) -> dict[str, object]:
     return {name: getattr(revision, name) for name in names}
 
 
-def _say(door: CommandContext, uid: str, as_json: bool) -> None:
-    with door.db.read() as tx:
+def _say(context: CommandContext, uid: str, as_json: bool) -> None:
+    with context.db.read() as tx:
         found = get_entry(tx, uid)
-    show(_entry(door, found), f"{found.uid} is {found.state.value}.", as_json=as_json)
+    show(_entry(context, found), f"{found.uid} is {found.state.value}.", as_json=as_json)

@@ -74,11 +74,11 @@ def import_list(
             "Add --confirmed if the owners of the addresses have agreed; nobody is subscribed"
             " without."
         )
-    door = open_context()
-    actor = door.actor
+    context = open_context()
+    actor = context.actor
     # What a power loss takes of an import comes back when it is run again, so no row waits for the
     # disk.
-    db = open_database(door.settings.resolved_database_url, synchronous="NORMAL")
+    db = open_database(context.settings.resolved_database_url, synchronous="NORMAL")
     click.get_current_context().call_on_close(db.engine.dispose)
     path = Path(report or f"{'subscribers.csv' if file == '-' else file}.report.csv")
     if path.resolve() == Path(file).resolve():
@@ -89,7 +89,7 @@ def import_list(
     with _opened(file) as source, _bar(_size(file)) as advance, _report(path) as write:
         options: dict[str, Any] = {
             "stream": stream,
-            "language": language or door.settings.site_language,
+            "language": language or context.settings.site_language,
             "consent": consent,
             "dry_run": dry_run,
         }

@@ -56,9 +56,11 @@ def add(
 
     Example: storywire account add mara@example.org --name "Mara Eskelund" --role editor --password
     """
-    door = open_context()
+    context = open_context()
     password = read_password(from_stdin=password_stdin) if ask or password_stdin else None
-    found = add_account(door.db, door.actor, email, name or email, Role(role), password=password)
+    found = add_account(
+        context.db, context.actor, email, name or email, Role(role), password=password
+    )
     show(_account(found), f"{found.email} may log in as {found.role.value}.", as_json=as_json)
 
 
@@ -79,10 +81,10 @@ def invite_(email: str, name: str | None, role: str, as_json: bool) -> None:
 
     Who has not chosen one yet gets a new link, and the earlier one ends.
     """
-    door = open_context()
-    invited = invite(door.db, door.keys, door.actor, email, name or email, Role(role))
-    mailed = invited.mailed and bool(door.settings.mail_url.get_secret_value())
-    link = "" if mailed else door.page(f"/login/password/{invited.token}")
+    context = open_context()
+    invited = invite(context.db, context.keys, context.actor, email, name or email, Role(role))
+    mailed = invited.mailed and bool(context.settings.mail_url.get_secret_value())
+    link = "" if mailed else context.page(f"/login/password/{invited.token}")
     text = link or f"An invitation is on its way to {invited.account.email}."
     show(_account(invited.account) | {"mailed": mailed, "url": link or None}, text, as_json=as_json)
 
@@ -112,8 +114,8 @@ def password(email: str, password_stdin: bool, as_json: bool) -> None:
 
     Example: pass show storywire/mara | storywire account password mara@example.org --password-stdin
     """
-    door = open_context()
-    found = set_password(door.db, door.actor, email, read_password(from_stdin=password_stdin))
+    context = open_context()
+    found = set_password(context.db, context.actor, email, read_password(from_stdin=password_stdin))
     show(_account(found), f"{found.email} has a new password.", as_json=as_json)
 
 
@@ -122,8 +124,8 @@ def password(email: str, password_stdin: bool, as_json: bool) -> None:
 @json_option
 def login_link(email: str, as_json: bool) -> None:
     """Print a link that logs EMAIL in once within 15 minutes."""
-    door = open_context()
-    link = door.page(f"/login/{make_login_link(door.db, door.actor, email)}")
+    context = open_context()
+    link = context.page(f"/login/{make_login_link(context.db, context.actor, email)}")
     show({"url": link}, link, as_json=as_json)
 
 
@@ -132,9 +134,9 @@ def login_link(email: str, as_json: bool) -> None:
 @json_option
 def reset_link(email: str, as_json: bool) -> None:
     """Print a link by which EMAIL chooses a new password within 30 minutes."""
-    door = open_context()
-    link = door.page(
-        f"/login/password/{make_login_link(door.db, door.actor, email, LinkKind.RESET)}"
+    context = open_context()
+    link = context.page(
+        f"/login/password/{make_login_link(context.db, context.actor, email, LinkKind.RESET)}"
     )
     show({"url": link}, link, as_json=as_json)
 
@@ -145,8 +147,8 @@ def reset_link(email: str, as_json: bool) -> None:
 @json_option
 def role_(email: str, role: str, as_json: bool) -> None:
     """Let EMAIL do what ROLE may: author writes, editor publishes, admin all."""
-    door = open_context()
-    found = change_role(door.db, door.actor, find_account(door.db, email).id, Role(role))
+    context = open_context()
+    found = change_role(context.db, context.actor, find_account(context.db, email).id, Role(role))
     show(_account(found), f"{found.email} is {found.role.value} now.", as_json=as_json)
 
 
@@ -155,8 +157,8 @@ def role_(email: str, role: str, as_json: bool) -> None:
 @json_option
 def end(email: str, as_json: bool) -> None:
     """Log EMAIL out everywhere and let it in no more; what it wrote stays."""
-    door = open_context()
-    found = end_account(door.db, door.actor, find_account(door.db, email).id)
+    context = open_context()
+    found = end_account(context.db, context.actor, find_account(context.db, email).id)
     show(_account(found), f"{found.email} may log in no more.", as_json=as_json)
 
 
@@ -165,8 +167,8 @@ def end(email: str, as_json: bool) -> None:
 @json_option
 def reopen(email: str, as_json: bool) -> None:
     """Let EMAIL log in again."""
-    door = open_context()
-    found = reopen_account(door.db, door.actor, find_account(door.db, email).id)
+    context = open_context()
+    found = reopen_account(context.db, context.actor, find_account(context.db, email).id)
     show(_account(found), f"{found.email} may log in again as {found.role.value}.", as_json=as_json)
 
 
@@ -179,12 +181,12 @@ def _contributor(found: Contributor) -> dict[str, object]:
     return {"slug": found.slug, "name": found.name, "url": found.url}
 
 
-def contributor_json(door: CommandContext, found: Contributor) -> dict[str, object]:
+def contributor_json(context: CommandContext, found: Contributor) -> dict[str, object]:
     """A contributor as entries and stories show them: with their page here and their own."""
     return {
         "name": found.name,
         "slug": found.slug,
-        "url": door.page(f"/contributors/{quote(found.slug)}"),
+        "url": context.page(f"/contributors/{quote(found.slug)}"),
         "own_url": found.url,
     }
 
@@ -195,8 +197,8 @@ def contributor_json(door: CommandContext, found: Contributor) -> dict[str, obje
 @json_option
 def add_one(name: str, url: str, as_json: bool) -> None:
     """Add NAME, or find it; bylines make unknown names by themselves."""
-    door = open_context()
-    found = add_contributor(door.db, door.actor, name, url=url)
+    context = open_context()
+    found = add_contributor(context.db, context.actor, name, url=url)
     show(_contributor(found), found.slug, as_json=as_json)
 
 

@@ -49,6 +49,6 @@ def _cells(found: Recipient) -> tuple[object, ...]:
 
 def remove(kind: RecipientKind, address: str, as_json: bool) -> None:
     """End a recipient, and say so."""
-    door = open_context()
-    found = remove_recipient(door.db, door.actor, kind, address, "removed")
+    context = open_context()
+    found = remove_recipient(context.db, context.actor, kind, address, "removed")
     show(recipient_json(found), f"{found.address} gets no more alerts.", as_json=as_json)

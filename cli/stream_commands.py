@@ -36,7 +36,7 @@ def stream() -> None:
     """Running stories."""
 
 
-def _stream(door: CommandContext, found: Stream) -> dict[str, object]:
+def _stream(context: CommandContext, found: Stream) -> dict[str, object]:
     return {
         "slug": found.slug,
         "title": found.title,
@@ -52,7 +52,7 @@ def _stream(door: CommandContext, found: Stream) -> dict[str, object]:
         "color": found.color or "",
         "last_entry_at": found.last_entry_at,
         "guid": found.guid,
-        "url": door.page(f"/streams/{found.slug}"),
+        "url": context.page(f"/streams/{found.slug}"),
     }
 
 
@@ -110,7 +110,7 @@ def _text_options(command: F) -> F:
     return command
 
 
-def _edited(door: CommandContext, text: StreamText, given: Mapping[str, Any]) -> StreamText:
+def _edited(context: CommandContext, text: StreamText, given: Mapping[str, Any]) -> StreamText:
     """``text`` with what the options say."""
     values = {name: value for name, value in given.items() if value not in (None, ())}
     if "overview_file" in values:
@@ -120,7 +120,7 @@ def _edited(door: CommandContext, text: StreamText, given: Mapping[str, Any]) ->
     if "file" in values:
         path = values.pop("file")
         values["picture"] = (
-            add_picture(door.db, door.actor, read_picture(path)).sha256 if path else ""
+            add_picture(context.db, context.actor, read_picture(path)).sha256 if path else ""
         )
     return replace(text, **values)
 
@@ -135,10 +135,10 @@ def add(slug: str, as_json: bool, **given: Any) -> None:
 
     Example: storywire stream add tarrow-rises --title "The Tarrow rises" --contributor "Jory Pell"
     """
-    door = open_context()
-    text = _edited(door, StreamText("", timezone=door.settings.site_timezone), given)
-    found = add_stream(door.db, door.actor, slug, text)
-    show(_stream(door, found), door.page(f"/streams/{found.slug}"), as_json=as_json)
+    context = open_context()
+    text = _edited(context, StreamText("", timezone=context.settings.site_timezone), given)
+    found = add_stream(context.db, context.actor, slug, text)
+    show(_stream(context, found), context.page(f"/streams/{found.slug}"), as_json=as_json)
 
 
 @stream.command("edit")
@@ -157,30 +157,30 @@ def edit(slug: str, move_to: str | None, as_json: bool, **given: Any) -> None:
 
     Example: storywire stream edit tarrow-rises --feed-text summary
     """
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         text = StreamText.of(get_stream(tx, slug))
     found = edit_stream(
-        door.db,
-        door.actor,
+        context.db,
+        context.actor,
         slug,
-        _edited(door, text, given),
+        _edited(context, text, given),
         former=text.fingerprint,
         move_to=move_to,
     )
-    show(_stream(door, found), f"{found.slug} is changed.", as_json=as_json)
+    show(_stream(context, found), f"{found.slug} is changed.", as_json=as_json)
 
 
 @stream.command("list")
 @json_option
 def list_(as_json: bool) -> None:
     """List all stories, the one with the latest entry first."""
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         found = list_streams(tx)
     rows = [(one.slug, one.state, one.last_entry_at, one.title) for one in found]
     show(
-        [_stream(door, one) for one in found],
+        [_stream(context, one) for one in found],
         table(rows, empty="No stories yet: `storywire stream add`."),
         as_json=as_json,
     )
@@ -194,14 +194,14 @@ def show_(slug: str, as_json: bool) -> None:
 
     Example: storywire stream show tarrow-rises
     """
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         found = get_stream(tx, slug)
     people = found.contributors
     value = {
-        **_stream(door, found),
+        **_stream(context, found),
         "overview": found.overview,
-        "contributors": [contributor_json(door, person) for person in people],
+        "contributors": [contributor_json(context, person) for person in people],
         "entries": found.published,
     }
     names = (
@@ -227,13 +227,13 @@ def show_(slug: str, as_json: bool) -> None:
 @json_option
 def state(slug: str, state: str, yes: bool, as_json: bool) -> None:
     """Hide, open (live), end or delete the story SLUG.  Asks before it deletes."""
-    door = open_context()
+    context = open_context()
     if StreamState(state) is StreamState.DELETED:
-        with door.db.read() as tx:
+        with context.db.read() as tx:
             title = get_stream(tx, slug).title
         confirm(
             f"Delete the story {title!r:.100}? Its pages and feeds will say that it is gone.",
             yes=yes,
         )
-    found = set_stream_state(door.db, door.actor, slug, StreamState(state))
-    show(_stream(door, found), f"{found.slug} is {found.state.value}.", as_json=as_json)
+    found = set_stream_state(context.db, context.actor, slug, StreamState(state))
+    show(_stream(context, found), f"{found.slug} is {found.state.value}.", as_json=as_json)

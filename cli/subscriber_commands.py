@@ -35,9 +35,13 @@ def add_two(
         raise click.UsageError(
             "Add --confirmed if the owner of the address has agreed; nobody is subscribed without."
         )
-    door = open_context()
+    context = open_context()
     found = add_subscriber(
-        door.db, door.actor, email, stream=stream, language=language or door.settings.site_language
+        context.db,
+        context.actor,
+        email,
+        stream=stream,
+        language=language or context.settings.site_language,
     )
     show(recipient_json(found), f"{found.address} is {found.state.value}.", as_json=as_json)
 

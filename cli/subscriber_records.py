@@ -74,8 +74,8 @@ def suppress(email: str, reason: str, as_json: bool) -> None:
 
     Example: storywire subscriber suppress ann@example.org --reason "asked by telephone"
     """
-    door = open_context()
-    found = suppress_address(door.db, door.actor, email, reason)
+    context = open_context()
+    found = suppress_address(context.db, context.actor, email, reason)
     show(_subscriber(found), f"{found.address} is never mailed again.", as_json=as_json)
 
 
@@ -84,12 +84,12 @@ def suppress(email: str, reason: str, as_json: bool) -> None:
 @json_option
 def unsuppress(email: str, as_json: bool) -> None:
     """Let EMAIL be mailed again; it is told what it had confirmed, else nothing."""
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         known = find_recipient(tx, RecipientKind.MAIL, normal_address(email))
     if known is None:
         raise NotFound("subscriber", email)
-    found = lift(door.db, door.actor, known.uid)
+    found = lift(context.db, context.actor, known.uid)
     show(
         _subscriber(found),
         f"{email} is no longer suppressed, and is now {found.state.value}.",
@@ -105,12 +105,12 @@ def erase(email: str, yes: bool, as_json: bool) -> None:
     """Forget EMAIL: only numbers of what was sent are left, and of a suppressed address a hash, so
     that it stays so.
     """
-    door = open_context()
-    with door.db.read() as tx:
+    context = open_context()
+    with context.db.read() as tx:
         known = find_recipient(tx, RecipientKind.MAIL, normal_address(email))
     if known is not None:
         confirm(f"Forget {known.address} for good?", yes=yes)
-    erase_address(door.db, door.actor, email)
+    erase_address(context.db, context.actor, email)
     show({"erased": True}, "Nothing is known of this address any more.", as_json=as_json)
 
 
@@ -137,8 +137,8 @@ def export_list(
 
     Example: storywire subscriber export readers.csv --stream tarrow-rises
     """
-    door = open_context()
-    parts = as_csv(export(door.db, stream, states=[RecipientState(state) for state in states]))
+    context = open_context()
+    parts = as_csv(export(context.db, stream, states=[RecipientState(state) for state in states]))
     if file != "-" and Path(file).exists():
         confirm(f"Overwrite {file}?", yes=yes)
     first = next(parts)  # what cannot be read is said before the file is made

@@ -1,1 +1,1 @@
-"""Settings, keys and logging: what an operator decides, read once at the door."""
+"""Settings, keys and logging."""

@@ -34,11 +34,11 @@ def worker(lanes: tuple[str, ...]) -> None:
     `storywire serve` starts one by itself. On SQLite there can be only one; on PostgreSQL any
     number, on any node.
     """
-    door = open_context()
-    settings = door.settings
+    context = open_context()
+    settings = context.settings
     set_up_logging(settings, "worker")
-    door.db.engine.dispose()  # opened to refuse a database that waits for its migrations
-    keys = door.keys
+    context.db.engine.dispose()  # opened to refuse a database that waits for its migrations
+    keys = context.keys
     stop = threading.Event()
     on_stop(stop.set)
     # a node on PostgreSQL can do without, but a restored database may go unnoticed then
