@@ -53,10 +53,10 @@ format: .venv/test.done ## Put the code into its form
 	$(BIN)/ruff format $(TESTED)
 
 .PHONY: strings
-strings: .venv/test.done ## Bring the translations under web/translations in step with what pages say
+strings: .venv/test.done ## Bring the translations under config/translations in step with what pages say
 	$(BIN)/pybabel -q extract -F pyproject.toml -k mark -k Gone:3 -k Conflict:1 -k Forbidden:1 -k Invalid:2 -k abort:2 \
 		--no-location --omit-header --sort-output -o .strings.pot .
-	$(BIN)/pybabel -q update -D messages -i .strings.pot -d web/translations --omit-header --ignore-pot-creation-date --width 120
+	$(BIN)/pybabel -q update -D messages -i .strings.pot -d config/translations --omit-header --ignore-pot-creation-date --width 120
 	@rm .strings.pot
 
 .PHONY: size

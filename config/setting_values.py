@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from annotated_types import Ge, Le
 
+from config.languages import LANGUAGES, base_language
 from config.mail import ADDRESS, parse_mail_url, sender_of
 
 _HOST = re.compile(
@@ -17,7 +18,6 @@ _HOST = re.compile(
 _DOMAIN = re.compile(r"[^\s@/:*.,]+(\.[^\s@/:*.,]+)*")
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _AUTHORITY = re.compile(r"([A-Za-z0-9._-]+@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
-_TRANSLATED = {"en", "de"}
 
 
 def split_list(value: object) -> object:
@@ -50,13 +50,13 @@ def check_mail_domains(domains: frozenset[str]) -> frozenset[str]:
 
 def check_language(tag: str) -> str:
     """A BCP 47 tag whose language is one that CLDR knows a name of."""
-    if not _LANGUAGE.fullmatch(tag) or not _is_language(tag.partition("-")[0].lower()):
+    if not _LANGUAGE.fullmatch(tag) or not _is_language(base_language(tag)):
         raise ValueError(f"{tag!r:.60} is not a language; write a tag such as en, de or pt-BR")
     return tag
 
 
 def _is_language(code: str) -> bool:
-    if code in _TRANSLATED:
+    if code in LANGUAGES:
         return True
     from babel import Locale  # noqa: PLC0415  0.2 s with its list of languages, at each command
 

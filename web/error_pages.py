@@ -11,8 +11,9 @@ from flask_babel import gettext  # type: ignore[import-untyped]
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
+from config.languages import mark
 from models.text.errors import Conflict, Forbidden, Gone, Invalid, NotFound, ServiceError, TooMany
-from web.language import at_desk, mark, said
+from web.language import at_desk, said
 
 _STATUS: dict[type[ServiceError], int] = {
     Invalid: 422,

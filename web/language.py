@@ -1,34 +1,22 @@
 """The language of a page: of its story, its recipient or the site, never of the browser, since one
 copy serves all.
 
-The desk speaks English. Translations lie in ``translations/<language>/LC_MESSAGES/messages.po``;
-`make strings` keeps them in step.
+The desk speaks English.
 """
 
 from contextlib import suppress
 from functools import cache
-from io import BytesIO
-from pathlib import Path
 
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-from babel.support import NullTranslations, Translations
+from babel.support import NullTranslations
 from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, Domain, gettext  # type: ignore[import-untyped]
 from markupsafe import Markup
 
+from config.languages import LANGUAGES, base_language, closest_language, mark
 from models.text.errors import Invalid, ServiceError
 from models.text.texts import direction
-from notifier.message.words import LANGUAGES, spoken
+from models.text.translations import catalog
 from web.context import service
-
-FOLDER = Path(__file__).parent / "translations"
-
-
-def mark(text: str) -> str:
-    """``text`` as it is, which `gettext` translates once a page is known."""
-    return text
-
 
 # What `models.text.errors` says, and the fields that its errors name.
 _ELSEWHERE = (
@@ -51,8 +39,10 @@ def set_up_languages(app: Flask) -> None:
 
 def speak(language: str | None) -> None:
     """Answer this request in that language, where we have it; None: in the site's."""
-    base = (language or "").partition("-")[0].lower()
-    g.page_language = base if base in LANGUAGES else spoken(service().settings.site_language)
+    base = base_language(language or "")
+    if base not in LANGUAGES:
+        base = closest_language(service().settings.site_language)
+    g.page_language = base
 
 
 def page_language() -> str:
@@ -96,19 +86,6 @@ def reason(error: ServiceError) -> str:
 
 def _begun(words: str) -> str:
     return words[:1].upper() + words[1:]
-
-
-@cache
-def catalog(language: str) -> NullTranslations:
-    """The translations into a language; English is what the sources say."""
-    path = FOLDER / language / "LC_MESSAGES" / "messages.po"
-    if not path.exists():
-        return NullTranslations()
-    with path.open("rb") as file:
-        compiled = BytesIO()
-        write_mo(compiled, read_po(file, locale=language))
-    compiled.seek(0)
-    return Translations(compiled)
 
 
 def _words(text: str, **values: object) -> Markup:

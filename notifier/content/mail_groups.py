@@ -7,13 +7,13 @@ from functools import partial
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from config.languages import closest_language
 from models import AlertKind
 from models.text.tokens import ALL
 from notifier.content.digest import Written
 from notifier.content.entry import load_ending, load_story
 from notifier.content.render import Sender, render_digest, render_ending, render_mail
 from notifier.ledger.claim import Message
-from notifier.message.words import spoken
 from notifier.transport.mime import MailBatch
 
 
@@ -39,7 +39,13 @@ def letters(
     for message in messages:
         if message.kind is AlertKind.REVISION:
             by_kind.setdefault(
-                (message.alert_id, message.told, message.follows_all, spoken(message.language)), []
+                (
+                    message.alert_id,
+                    message.told,
+                    message.follows_all,
+                    closest_language(message.language),
+                ),
+                [],
             ).append(message)
     for (alert_id, told, follows_all, language), of_kind in by_kind.items():
         key = (alert_id, told, follows_all, language)
@@ -72,7 +78,9 @@ def _fail(exc: Exception, sender: Sender) -> MailBatch:  # noqa: ARG001  as all 
 def _endings(tx: Session, messages: Sequence[Message]) -> Iterator[MailGroup]:
     by_kind: dict[tuple[int, str], list[Message]] = {}
     for message in messages:
-        by_kind.setdefault((message.alert_id, spoken(message.language)), []).append(message)
+        by_kind.setdefault((message.alert_id, closest_language(message.language)), []).append(
+            message
+        )
     for (alert_id, language), of_kind in by_kind.items():
         ending = load_ending(tx, alert_id)
         scope = ending.story.stream_uid
@@ -86,7 +94,7 @@ def _digests(written: Sequence[Written]) -> Iterator[MailGroup]:
     found: dict[tuple[int, bool, str], MailGroup] = {}
     for one in written:
         if one.digest is not None:
-            key = (id(one.digest), one.scope == ALL, spoken(one.message.language))
+            key = (id(one.digest), one.scope == ALL, closest_language(one.message.language))
             if key not in found:
                 write = partial(
                     render_digest, one.digest, leaves_all=one.scope == ALL, language=key[2]

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import css_inline
 
+from config.languages import closest_language
 from config.mail import sender_of
 from config.settings import Settings
 from models import RevisionKind
@@ -25,7 +26,7 @@ from notifier.message.channel_message import (
     one_line,
 )
 from notifier.message.mail_templates import Templates, templates_in
-from notifier.message.words import MessageWords, markup_words, spoken, words
+from notifier.message.words import MessageWords, markup_words, words
 from notifier.transport.mime import MARK, TOKEN, MailBatch, secret_mark
 
 LONGEST_BODY = 40_000
@@ -84,7 +85,7 @@ def render_mail(
     ``follows_all``: the recipients follow all streams, which the foot says and Leave ends.
     ``language`` is theirs, empty: the story's; what is said around the story is said in it.
     """
-    language = spoken(language or story.language)
+    language = closest_language(language or story.language)
     said = words(language)
     url = sender.base_url + story.path
     short = len(story.body_html) <= LONGEST_BODY
@@ -120,7 +121,7 @@ def render_mail(
 
 def render_ending(ending: Ending, sender: Sender, *, language: str) -> MailBatch:
     """The mail with a story's last word, in the same way."""
-    story, language = ending.story, spoken(language)
+    story, language = ending.story, closest_language(language)
     values = {
         "story": story,
         "label": "",
@@ -147,7 +148,7 @@ def render_digest(
 
     ``leaves_all``: what the token ends is all stories, else the one that the digest is of.
     """
-    language = spoken(language)
+    language = closest_language(language)
     said = words(language)
     groups = _groups(digest, sender, said)
     one = digest.stories[0] if len(groups) == 1 else None
@@ -174,7 +175,7 @@ def render_chat(
     """The message that tells a channel of ``story``; ``uid`` is the delivery's, ``language`` the
     channel's, empty: the story's.
     """
-    language = spoken(language or story.language)
+    language = closest_language(language or story.language)
     said = words(language)
     message = ChannelMessage(
         event=_EVENTS[story.kind.value],
@@ -219,7 +220,7 @@ def render_notice(notice: Notice, sender: Sender) -> MailBatch:
         f"mail/notice/{notice.name}",
         {"values": notice.values, "preheader": ""},
         sender,
-        spoken(language),
+        closest_language(language),
     )
 
 

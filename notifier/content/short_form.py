@@ -1,9 +1,10 @@
 """Digests and last words for channels: a headline, and a line for each entry."""
 
+from config.languages import closest_language
 from notifier.content.entry import DigestContent, Ending
 from notifier.content.render import Sender
 from notifier.message.channel_message import ChannelMessage, MessageLine
-from notifier.message.words import spoken, words
+from notifier.message.words import words
 
 
 def ending_to_channel(ending: Ending, sender: Sender, uid: str, language: str) -> ChannelMessage:
@@ -14,7 +15,7 @@ def ending_to_channel(ending: Ending, sender: Sender, uid: str, language: str) -
         uid=uid,
         guid=story.guid,
         title=said.ended.format(story=said.quoted.format(text=story.stream_title)),
-        language=spoken(language),
+        language=closest_language(language),
         body_text=said.ended_text,
         url=sender.base_url + story.stream_path,
         stream_title=story.stream_title,
@@ -28,7 +29,7 @@ def digest_to_channel(
     """The message that tells a channel of several entries, in its own language; those of one story
     together.
     """
-    language, stories = spoken(language), digest.stories
+    language, stories = closest_language(language), digest.stories
     said, first = words(language), stories[0]
     one = all(story.stream_uid == first.stream_uid for story in stories)
     about, url = (

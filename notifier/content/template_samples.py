@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from config.languages import LANGUAGES
 from config.settings import Settings
 from models import Importance, RevisionKind
 from models.text.markdown import to_html
@@ -19,7 +20,6 @@ from notifier.content.render import (
     render_notice,
 )
 from notifier.message.mail_templates import Templates
-from notifier.message.words import LANGUAGES
 from notifier.transport.mime import MailBatch
 
 _AT = datetime(2026, 3, 14, 7, 42, tzinfo=UTC)

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import escape
 
+from config.languages import closest_language
 from config.settings import zone
 from models import Importance, RevisionKind
 
@@ -173,20 +174,11 @@ _GERMAN = MessageWords(
 )  # fmt: skip
 
 _WORDS = {"en": _ENGLISH, "de": _GERMAN}
-LANGUAGES = tuple(_WORDS)
-
-
-def spoken(language: str) -> str:
-    """The one of `LANGUAGES` in which something is said to who reads ``language``; English where
-    there is no better one.
-    """
-    base = language.partition("-")[0].lower()
-    return base if base in _WORDS else "en"
 
 
 def words(language: str) -> MessageWords:
     """Those for a language tag."""
-    return _WORDS[spoken(language)]
+    return _WORDS[closest_language(language)]
 
 
 @cache

@@ -10,6 +10,7 @@ from babel.messages.frontend import CommandLineInterface
 from babel.messages.pofile import read_po
 
 from config.keys import Keys
+from config.languages import FOLDER
 from models.recipients.audience import add_subscriber
 from models.recipients.preferences import Follow, Preferences, set_preferences
 from models.tables.ledger import Recipient
@@ -17,7 +18,6 @@ from models.tables.stories import Importance
 from models.text.tokens import ALL, leave_token
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
-from web.language import FOLDER
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "web" / "templates").glob("*.html"))
