@@ -1,4 +1,4 @@
-"""One line a record, on standard error; secrets never get that far."""
+"""Logging to standard error, one line per record, without secrets or addresses."""
 
 import json
 import logging
@@ -8,17 +8,16 @@ from typing import Any
 
 from config.settings import Settings
 
-_NAMES_SOMEBODY = re.compile(r"(?<!\S)\S+@\S+|(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://\S+")
+_ADDRESS_OR_URL = re.compile(r"(?<!\S)\S+@\S+|(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://\S+")
 
-# by which SQLAlchemy tells of each pool that it opens and closes
+# SQLAlchemy logs each pool that is opened or closed under the pool's class.
 _POOL = "models.db.connection_pool.WaitingPool"
 
 
 def set_up_logging(settings: Settings, process: str) -> None:
     """Log as ``process`` from ``settings.log_level`` up, as text or JSON.
 
-    Apprise stays at WARNING whatever the level is: at DEBUG it prints whole target URLs, which are
-    secrets.
+    Apprise stays at WARNING: at DEBUG it logs complete target URLs, which are secrets.
     """
     handler = logging.StreamHandler()
     if settings.log_format == "json":
@@ -37,22 +36,18 @@ def set_up_logging(settings: Settings, process: str) -> None:
 
 
 def silence_pika() -> None:
-    """Hide what pika logs: a dozen lines at each try while a broker is away.
-
-    Whoever calls it says what went wrong once.
-    """
+    """Silence pika, which logs a dozen lines at each failed connection; callers report it once."""
     logging.getLogger("pika").setLevel(logging.CRITICAL)
 
 
 class JsonLines(logging.Formatter):
-    """A JSON object a line, for programs; what a record carries as ``fields`` stands in it by name."""
+    """Formatter for one JSON object per line, with the record's extra ``fields`` merged in."""
 
     def __init__(self, process: str) -> None:
         super().__init__()
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record's line."""
         line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -66,6 +61,6 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-def discreet(words: str) -> str:
-    """A remote's words without addresses and URLs, fit for a log."""
-    return _NAMES_SOMEBODY.sub("…", words)
+def discreet(text: str) -> str:
+    """Remove addresses and URLs from a remote server's reply, for the log."""
+    return _ADDRESS_OR_URL.sub("…", text)

@@ -1,4 +1,4 @@
-"""Settings of mail, taken apart: the server in MAIL_URL and the sender in MAIL_FROM."""
+"""Parsing of the mail settings: the server in MAIL_URL and the sender in MAIL_FROM."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ _SCHEMES: dict[str, tuple[Security, int]] = {
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """MAIL_URL, taken apart."""
+    """The parts of MAIL_URL."""
 
     host: str
     port: int
@@ -30,46 +30,48 @@ class MailServer:
 
 
 def parse_mail_url(url: str) -> MailServer:
-    """``smtp://[user:pass@]host[:port]``, ``smtps://`` or ``smtp+starttls://``; ValueError is a
-    sentence without the password.
+    """Parse ``smtp://[user:pass@]host[:port]``, ``smtps://`` or ``smtp+starttls://``.
+
+    The message of a ValueError is a sentence without the password.
     """
     try:
         parts = urlsplit(url.strip())
-    except ValueError:  # it quotes the whole, and so the password
+    except ValueError:  # its message quotes the whole URL, and so the password
         raise ValueError(
             "The host in MAIL_URL cannot be read; write it like smtp://mail.example.org:587."
         ) from None
     if parts.scheme not in _SCHEMES:
-        raise ValueError("MAIL_URL begins with smtp://, smtps:// or smtp+starttls://.")
-    security, port = _SCHEMES[parts.scheme]
+        raise ValueError("MAIL_URL must start with smtp://, smtps:// or smtp+starttls://.")
+    security, default_port = _SCHEMES[parts.scheme]
     try:
-        port = parts.port or port
+        port = parts.port or default_port
     except ValueError:
-        raise ValueError("The port in MAIL_URL is a number from 1 to 65535.") from None
+        raise ValueError("The port in MAIL_URL must be a number from 1 to 65535.") from None
     if not parts.hostname:
-        raise ValueError("MAIL_URL names no host; write it like smtp://mail.example.org:587.")
+        raise ValueError("MAIL_URL has no host; write it like smtp://mail.example.org:587.")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise ValueError(
-            "MAIL_URL ends after the host and port; write special characters of a password as %2F"
-            " and the like."
+            "MAIL_URL must end after the host and port; write special characters in the password as"
+            " %2F and the like."
         )
     if bool(parts.username) != bool(parts.password):
-        raise ValueError("MAIL_URL has both a user and a password, or neither.")
-    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        raise ValueError("MAIL_URL needs both a user and a password, or neither.")
+    user = unquote(parts.username or "")
+    password = unquote(parts.password or "")
     if not (user + password).isascii():
-        raise ValueError("User and password in MAIL_URL are ASCII.")
+        raise ValueError("The user and password in MAIL_URL must be ASCII.")
     return MailServer(parts.hostname, port, security, user, password)
 
 
 def sender_of(mail_from: str) -> tuple[str, str]:
-    """Name and address of MAIL_FROM; ValueError says what it looks like."""
+    """Split MAIL_FROM into name and address; ValueError shows the expected form."""
     name, address = parseaddr(mail_from)
-    # parseaddr joins what stands apart: another address than the one that was written.
+    # parseaddr joins parts that are apart, and returns an address that was not written like that.
     if (
         address not in mail_from
         or not address.isascii()
         or not ADDRESS.fullmatch(address)
         or any(ord(c) < 32 for c in mail_from)
     ):
-        raise ValueError("MAIL_FROM is written like: Storywire <news@example.org>.")
+        raise ValueError("MAIL_FROM must look like: Storywire <news@example.org>.")
     return name, address

@@ -1,4 +1,4 @@
-"""Which values settings take.  Each check raises ValueError with what to write instead."""
+"""Checks of setting values.  Each raises ValueError that says what to write instead."""
 
 import ipaddress
 import re
@@ -21,7 +21,7 @@ _AUTHORITY = re.compile(r"([A-Za-z0-9._-]+@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-
 
 
 def split_list(value: object) -> object:
-    """A comma-separated text, or a list of a TOML file, as a set in lower case."""
+    """Turn comma-separated text, or a list of a TOML file, into a set in lower case."""
     if isinstance(value, str):
         value = value.split(",")
     if isinstance(value, list | tuple | frozenset) and all(isinstance(part, str) for part in value):
@@ -30,18 +30,18 @@ def split_list(value: object) -> object:
 
 
 def check_hosts(hosts: frozenset[str]) -> frozenset[str]:
-    """Each is a host name or an address, with or without a port; no network and no wildcard."""
+    """Accept host names and addresses with an optional port; no networks, no wildcards."""
     for host in sorted(hosts):
         if not _is_host(host):
             raise ValueError(
-                f"{host!r} is not a host; write each host by itself, like chat.example.org or"
+                f"{host!r} is not a host; list single hosts, like chat.example.org or"
                 " 10.0.0.7:8065 (no networks, no wildcards)"
             )
     return hosts
 
 
 def check_mail_domains(domains: frozenset[str]) -> frozenset[str]:
-    """Each is a domain, without @ or wildcard."""
+    """Accept domains without @ or wildcard."""
     for domain in sorted(domains):
         if not _DOMAIN.fullmatch(domain):
             raise ValueError(f"{domain!r} is not a domain; write it like mailinator.com")
@@ -49,22 +49,22 @@ def check_mail_domains(domains: frozenset[str]) -> frozenset[str]:
 
 
 def check_language(tag: str) -> str:
-    """A BCP 47 tag whose language is one that CLDR knows a name of."""
+    """Accept a BCP 47 tag whose language has a name in CLDR."""
     if not _LANGUAGE.fullmatch(tag) or not _is_language(base_language(tag)):
-        raise ValueError(f"{tag!r:.60} is not a language; write a tag such as en, de or pt-BR")
+        raise ValueError(f"{tag!r:.60} is not a language; write a tag like en, de or pt-BR")
     return tag
 
 
 def _is_language(code: str) -> bool:
     if code in LANGUAGES:
         return True
-    from babel import Locale  # noqa: PLC0415  0.2 s with its list of languages, at each command
+    from babel import Locale  # noqa: PLC0415  takes 0.2 s, and few commands need it
 
     return code in Locale("en").languages
 
 
 def check_broker_url(url: str) -> str:
-    """One or several AMQP URLs, separated by semicolons, that pika can read."""
+    """Accept AMQP URLs that pika can parse, separated by semicolons."""
     if url:
         for part in url.split(";"):
             _check_one_broker(part)
@@ -72,28 +72,28 @@ def check_broker_url(url: str) -> str:
 
 
 def _check_one_broker(url: str) -> None:
-    # Costly, and only sites with a broker need it.
+    # Slow to import, and only sites with a broker need it.
     from pika import URLParameters  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    how = "write it as amqp://user:password@host or amqps://user:password@host:port/vhost"
+    advice = "write it as amqp://user:password@host or amqps://user:password@host:port/vhost"
     try:
         parts = urlsplit(url)
         if parts.scheme not in {"amqp", "amqps"} or not parts.hostname or parts.port == 0:
-            raise ValueError(how)
+            raise ValueError(advice)
         URLParameters(url)
-    except Exception:  # pika raises what its parsing happens to meet, and quotes the password
-        raise ValueError(how) from None
+    except Exception:  # pika raises many kinds of errors, and quotes the password
+        raise ValueError(advice) from None
 
 
 def check_mail_url(url: str) -> str:
-    """A URL that `parse_mail_url` reads, or nothing."""
+    """Accept a URL that `parse_mail_url` can read, or an empty one."""
     if url:
         _without_period(parse_mail_url, url)
     return url
 
 
 def check_mail_from(sender: str) -> str:
-    """A name and an address, as `sender_of` reads them."""
+    """Accept a name and address that `sender_of` can read."""
     _without_period(sender_of, sender)
     return sender
 
@@ -106,37 +106,37 @@ def _without_period(parse: Any, value: str) -> None:
 
 
 def check_mail_address(address: str) -> str:
-    """A plain ASCII address, or nothing."""
+    """Accept an ASCII address without a name, or an empty one."""
     if address and (len(address) > 254 or not address.isascii() or not ADDRESS.fullmatch(address)):
-        raise ValueError("write one address without a name, like unsubscribe@example.org")
+        raise ValueError("write only the address, like unsubscribe@example.org")
     return address
 
 
 def check_authority(authority: str) -> str:
-    """A domain or an address, as tag: URIs take it (RFC 4151 section 2.1), or nothing."""
+    """Accept the authority of a tag: URI (RFC 4151 section 2.1), or an empty one."""
     if authority and (len(authority) > 255 or not _AUTHORITY.fullmatch(authority)):
         raise ValueError("write a domain of yours, like news.example.org")
     return authority
 
 
 def check_one_line(text: str) -> str:
-    """Visible text without line breaks and control characters: it goes into mail headers."""
+    """Accept printable text on one line: it is copied into mail headers."""
     text = text.strip()
     if not text or not text.isprintable():
-        raise ValueError("write a name in one line")
+        raise ValueError("write a name on one line")
     return text
 
 
 def _is_host(text: str) -> bool:
     if _is_address(text):
         return True
-    found = _HOST.fullmatch(text)
-    if not found or not 0 < int(found["port"] or 1) <= 65535:
+    match = _HOST.fullmatch(text)
+    if not match or not 0 < int(match["port"] or 1) <= 65535:
         return False
-    if found["ipv6"]:
-        return _is_address(found["ipv6"])
-    # 10.0.0 looks like a name and is none: no top-level domain is a number (RFC 3696 section 2).
-    name = found["name"]
+    if match["ipv6"]:
+        return _is_address(match["ipv6"])
+    # 10.0.0 looks like a name, but no top-level domain is a number (RFC 3696 section 2).
+    name = match["name"]
     return _is_address(name) or not name.rpartition(".")[2].isdecimal()
 
 
@@ -149,9 +149,9 @@ def _is_address(text: str) -> bool:
 
 
 def explain(error: Any, constraints: Sequence[object]) -> str:
-    """What is wrong with a value that pydantic refused, in plain words without the value.
+    """Say in plain words, without the value, why pydantic refused it.
 
-    ``constraints``: those of the field, such as annotated_types.Ge.
+    ``constraints`` are the field's, e.g. annotated_types.Ge.
     """
     kind, context = error["type"], error.get("ctx", {})
     if kind == "value_error":
@@ -170,8 +170,10 @@ def explain(error: Any, constraints: Sequence[object]) -> str:
 
 
 def _bounds(constraints: Sequence[object]) -> str:
-    least = next((found.ge for found in constraints if isinstance(found, Ge)), None)
-    most = next((found.le for found in constraints if isinstance(found, Le)), None)
-    if least is None or most is None:
-        return "" if least is None else f", {least} or more"
-    return f" from {least} to {most}"
+    minimum = next((limit.ge for limit in constraints if isinstance(limit, Ge)), None)
+    maximum = next((limit.le for limit in constraints if isinstance(limit, Le)), None)
+    if minimum is None:
+        return ""
+    if maximum is None:
+        return f", {minimum} or more"
+    return f" from {minimum} to {maximum}"

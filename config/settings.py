@@ -1,5 +1,5 @@
-"""What an operator can set: `STORYWIRE_<NAME>` in the environment, or `<name>` in `storywire.toml`;
-the environment wins.
+"""Operator's settings: `STORYWIRE_<NAME>` in the environment, or `<name>` in `storywire.toml`; the
+environment wins.
 """
 
 import os
@@ -44,15 +44,15 @@ from config.setting_values import (
 )
 
 TOML_FILE = "storywire.toml"
-MOST_LOGO = 200_000  # bytes
-SHORTEST = 32  # characters of the site's secret
+MAX_LOGO_BYTES = 200_000
+MIN_SECRET_CHARACTERS = 32
 
-# A host goes into links, mail headers and ids as it is, and there it must be ASCII.
+# The host is copied into links, mail headers and ids, all of which must be ASCII.
 _BASE_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?/?")
 
 
 class BadSettings(Exception):
-    """Settings cannot be used; each of ``problems`` is a sentence that names one and what to do."""
+    """Settings that cannot be used; each of ``problems`` names one and says what to do."""
 
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
@@ -60,9 +60,9 @@ class BadSettings(Exception):
 
 
 def zone(name: str) -> ZoneInfo:
-    """The time zone of that name; ValueError says what a name looks like."""
+    """Look up a time zone by its IANA name; ValueError shows the expected form."""
     try:
-        # localtime, posixrules: another place on each machine; right/…: off by the leap seconds
+        # localtime and posixrules differ between machines; right/… is off by the leap seconds.
         if name[:1].islower():
             raise ValueError(name)
         return ZoneInfo(name)
@@ -73,14 +73,12 @@ def zone(name: str) -> ZoneInfo:
 
 
 def is_local(url: str) -> bool:
-    """Whether an address leads to the very machine that follows it."""
+    """Whether the URL's host is a loopback address, which no other machine can reach."""
     return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def _names_a_database(url: str) -> bool:
-    """Without a name PostgreSQL would take whichever database is called like the user, and SQLite
-    one that is gone at the end.
-    """
+    """Without a name PostgreSQL uses a database named after the user, and SQLite one in memory."""
     try:
         parts = urlsplit(url)
         return parts.port != 0 and bool(parts.path.strip("/"))
@@ -89,9 +87,9 @@ def _names_a_database(url: str) -> bool:
 
 
 class Settings(BaseSettings):
-    """Every setting with its default.  A name that is not listed here is refused in the TOML file."""
+    """Every setting with its default.  Names that are not listed here are rejected."""
 
-    # What was given is left out of errors, because it may hold a password.
+    # Errors leave the input out because it may hold a password.
     model_config = SettingsConfigDict(
         env_prefix="STORYWIRE_",
         toml_file=TOML_FILE,
@@ -102,27 +100,27 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(
         Path("var"),
-        description="Folder for the SQLite database, keys and lock files; made if missing.",
+        description="Folder for the SQLite database, keys and lock files; created if missing.",
     )
     database_url: str = Field(
         "",
         repr=False,
-        description="PostgreSQL as postgresql://user@host/name; empty: SQLite in DATA_DIR.",
+        description="PostgreSQL as postgresql://user@host/name. Empty: SQLite in DATA_DIR.",
     )
     database_connections: int = Field(
-        6, ge=3, le=100, description="PostgreSQL connections that one process opens at most."
+        6, ge=3, le=100, description="Maximum number of PostgreSQL connections per process."
     )
     broker_url: Annotated[str, AfterValidator(check_broker_url)] = Field(
         "",
         repr=False,
         description=(
-            "RabbitMQ as amqp://user:pass@host; empty: no broker, the database alone is polled."
+            "RabbitMQ as amqp://user:pass@host. Empty: no broker; workers poll the database."
         ),
     )
     base_url: str = Field(
         "",
         description=(
-            "Where readers reach the site; every absolute link starts with it. Empty:"
+            "Public address of the site; every absolute link starts with it. Empty:"
             " http://HOST:PORT."
         ),
     )
@@ -130,37 +128,42 @@ class Settings(BaseSettings):
         SecretStr(""),
         validate_default=True,
         description=(
-            "At least 32 characters; signs sessions and links, encrypts channel URLs. Empty on"
-            " SQLite: made in DATA_DIR."
+            "At least 32 characters. Signs sessions and links and encrypts channel URLs. Empty with"
+            " SQLite: generated in DATA_DIR."
         ),
     )
     mail_url: SecretStr = Field(
         SecretStr(""),
         description=(
-            "smtp://[user:pass@]host[:port], smtps:// or smtp+starttls://; empty: mail waits."
+            "Mail server as smtp://[user:pass@]host[:port], smtps:// or smtp+starttls://. Empty:"
+            " e-mails stay queued."
         ),
     )
     mail_from: Annotated[str, AfterValidator(check_mail_from)] = Field(
-        "Storywire <storywire@localhost>", description="Sender of every mail, as Name <address>."
+        "Storywire <storywire@localhost>", description="Sender of all e-mails: Name <address>."
     )
     unsubscribe_mailto: Annotated[str, AfterValidator(check_mail_address)] = Field(
-        "", description="Address that List-Unsubscribe names beside the link, if somebody reads it."
+        "",
+        description=(
+            "Mailbox for unsubscribe requests, added to List-Unsubscribe. Only if someone reads it."
+        ),
     )
     blocked_mail_domains: Annotated[
         frozenset[str], NoDecode, BeforeValidator(split_list), AfterValidator(check_mail_domains)
     ] = Field(
         frozenset(),
         description=(
-            "Domains, comma-separated: addresses there and below are not taken when people sign up."
+            "Comma-separated domains whose addresses, and those of subdomains, cannot sign up."
         ),
     )
     mail_connections: int = Field(
-        4, ge=1, le=64, description="SMTP connections that one worker keeps open at most."
+        4, ge=1, le=64, description="Maximum number of SMTP connections per worker."
     )
     id_authority: Annotated[str, AfterValidator(check_authority)] = Field(
         "",
         description=(
-            "Domain for tag: ids of feeds, set once and never changed; empty: BASE_URL's if public."
+            "Domain in the feeds' tag: ids, fixed at the first start. Empty: BASE_URL's host if"
+            " public."
         ),
     )
     allow_private_hosts: Annotated[
@@ -168,70 +171,79 @@ class Settings(BaseSettings):
     ] = Field(
         frozenset(),
         description=(
-            "Exact host[:port], comma-separated: outgoing requests may go there although the"
-            " address is private."
+            "Comma-separated host[:port] on a private network that outgoing requests may reach."
         ),
     )
     site_name: Annotated[str, AfterValidator(check_one_line)] = Field(
-        "Storywire", max_length=80, description="Name in the masthead, feeds and mails."
+        "Storywire", max_length=80, description="Name in the page header, feeds and e-mails."
     )
     site_language: Annotated[str, AfterValidator(check_language)] = Field(
-        "en", description="Language of the index, as in BCP 47."
+        "en", description="Language of the home page as a BCP 47 tag, e.g. en or de."
     )
     site_timezone: str = Field(
-        "UTC", description="Time zone of the index and of new streams, as in Europe/Kyiv."
+        "UTC", description="Time zone of the home page and of new stories, e.g. Europe/Kyiv."
     )
     site_color: str = Field(
         "",
         description=(
-            "Accent of pages for what is live or breaking, as #b8241a; a story may have its own."
+            "Accent colour for live and breaking, e.g. #b8241a. A story may have its own."
         ),
     )
     site_logo: str = Field(
         "",
         description=(
-            "An SVG or PNG file of at most 200 kB that stands in the masthead in place of the name."
+            "SVG or PNG file, at most 200 kB, shown in the page header instead of the name."
         ),
     )
     site_imprint: str = Field(
-        "", max_length=200, description="Postal address or imprint, in the foot of pages and mails."
+        "",
+        max_length=200,
+        description="Postal address or imprint in the footer of pages and e-mails.",
     )
-    host: str = Field("127.0.0.1", description="Address that the web server listens on.")
-    port: int = Field(8000, ge=1, le=65535, description="Port that the web server listens on.")
-    web_threads: int = Field(2, ge=1, le=4, description="Blocking threads of the web server.")
+    host: str = Field("127.0.0.1", description="Address the web server listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port the web server listens on.")
+    web_threads: int = Field(2, ge=1, le=4, description="Number of web server threads.")
     shelf_megabytes: int = Field(
-        64, ge=1, le=65_536, description="Cache size in MB; the least recently used is evicted."
+        64,
+        ge=1,
+        le=65_536,
+        description="Response cache in MB; least recently used entries are dropped first.",
     )
     proxies: int = Field(
         0,
         ge=0,
         le=5,
-        description="Number of reverse proxies in front of Storywire that set X-Forwarded-For.",
+        description=(
+            "Number of reverse proxies in front that set X-Forwarded-For, so rate limits see the"
+            " client's address."
+        ),
     )
     undo_seconds: int = Field(
         10,
         ge=0,
         le=600,
-        description="Seconds that a post from the desk waits, so that it can be undone.",
+        description="Seconds during which an entry posted from the desk can be undone.",
     )
     confirm_above: int = Field(
         1000,
         ge=0,
-        description="More recipients than this, or a breaking entry, ask again before the alert.",
+        description=(
+            "Ask for confirmation before alerting more recipients than this, and before breaking"
+            " entries."
+        ),
     )
     breaking_needs_second_editor: bool = Field(
         False,
         description=(
-            "New breaking entries, and alerts of changed ones, wait until a second editor approves"
-            " them."
+            "New breaking entries, and alerts about changes to them, need a second editor's"
+            " approval."
         ),
     )
     max_alerts_per_hour: int = Field(
         0,
         ge=0,
         description=(
-            "Alerts that one story may have within an hour; a further one waits on the desk. 0: any"
-            " number."
+            "Maximum number of alerts per story and hour; further ones need approval. 0: no limit."
         ),
     )
     max_publication_delay_minutes: int = Field(
@@ -239,31 +251,30 @@ class Settings(BaseSettings):
         ge=1,
         le=10_080,
         description=(
-            "A scheduled entry that would go out later than this waits until an editor"
-            " publishes it."
+            "A scheduled entry that is later than this is not published until an editor does it."
         ),
     )
     max_alert_age_hours: int = Field(
-        24, ge=1, le=720, description="A message that could not be sent for so long is given up."
+        24, ge=1, le=720, description="Hours after which an undelivered message is given up."
     )
     keep_deliveries_days: int = Field(
         180,
         ge=1,
         le=3650,
-        description="Days after its end that an alert keeps who was told; then only its sums stay.",
+        description="Days to keep per-recipient delivery records; after that only totals are kept.",
     )
     metrics_token: SecretStr = Field(
         SecretStr(""),
         description=(
-            "Who sends it as a Bearer token may read /metrics; empty: programs on this machine may,"
+            "Bearer token for /metrics. Empty: only programs on this machine can read it, and only"
             " while BASE_URL is local."
         ),
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="Least level that is logged."
+        "INFO", description="Minimum log level."
     )
     log_format: Literal["text", "json"] = Field(
-        "text", description="Lines of the log: for people, or a JSON object each."
+        "text", description="Log as plain text, or as one JSON object per line."
     )
 
     @field_validator("base_url")
@@ -273,15 +284,15 @@ class Settings(BaseSettings):
             return value
         if not _BASE_URL.fullmatch(value):
             raise ValueError(
-                "write it as https://news.example.org, without path or query, a name in other"
-                " letters as xn--..."
+                "write it as https://news.example.org, without path or query; write an"
+                " internationalized name as xn--..."
             )
         try:
             port = urlsplit(value).port
         except ValueError:
             port = 0
         if port == 0:
-            raise ValueError("port out of range, write one from 1 to 65535")
+            raise ValueError("port out of range, choose one from 1 to 65535")
         return value.rstrip("/")
 
     @field_validator("database_url")
@@ -305,11 +316,10 @@ class Settings(BaseSettings):
         length = len(value.get_secret_value())
         if length == 0 and str(info.data.get("database_url", "")).startswith("postgresql"):
             raise ValueError(
-                "SECRET_KEY must be set where DATABASE_URL names PostgreSQL: every node needs the"
-                " same one"
+                "SECRET_KEY must be set with PostgreSQL, to the same value on every node"
             )
-        if 0 < length < SHORTEST:
-            raise ValueError(f"use at least {SHORTEST} random characters")
+        if 0 < length < MIN_SECRET_CHARACTERS:
+            raise ValueError(f"use at least {MIN_SECRET_CHARACTERS} random characters")
         return value
 
     @field_validator("mail_url")
@@ -331,41 +341,39 @@ class Settings(BaseSettings):
 
     @field_validator("site_logo")
     @classmethod
-    def _a_picture(cls, value: str) -> str:
+    def _picture_file(cls, value: str) -> str:
         path = Path(value)
         if value and (
             path.suffix.lower() not in {".svg", ".png"}
             or not path.is_file()
-            or path.stat().st_size > MOST_LOGO
+            or path.stat().st_size > MAX_LOGO_BYTES
         ):
-            raise ValueError(
-                f"name a file that ends in .svg or .png and has at most {MOST_LOGO // 1000} kB"
-            )
+            raise ValueError(f"choose an .svg or .png file of at most {MAX_LOGO_BYTES // 1000} kB")
         return value
 
     @model_validator(mode="after")
-    def _own_address(self) -> Self:
+    def _default_base_url(self) -> Self:
         if not self.base_url:
-            host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(  # noqa: S104
-                self.host, f"[{self.host}]" if ":" in self.host else self.host
-            )
-            # derived once, before anybody has read it
+            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+            if ":" in host:
+                host = f"[{host}]"
+            # The model is frozen; nothing has read the value yet.
             object.__setattr__(self, "base_url", f"http://{host}:{self.port}")
         return self
 
     @property
     def embedded(self) -> bool:
-        """SQLite: one web process, one worker, one machine."""
+        """Whether the site runs on SQLite: one web process, one worker, one machine."""
         return not self.database_url.startswith("postgresql")
 
     @property
     def only_here(self) -> bool:
-        """BASE_URL is an address of the machine itself, so nobody else has a way in by it."""
+        """Whether BASE_URL is a loopback address, so that no other machine can follow its links."""
         return is_local(self.base_url)
 
     @property
     def resolved_database_url(self) -> str:
-        """SQLAlchemy's URL of the database that these settings mean."""
+        """SQLAlchemy's URL of the database."""
         return self.database_url or f"sqlite:///{self._database_file.absolute()}"
 
     @property
@@ -374,22 +382,20 @@ class Settings(BaseSettings):
 
     @property
     def lacks_database(self) -> bool:
-        """The SQLite file in DATA_DIR is meant, and is not there yet."""
+        """Whether the site uses the SQLite file in DATA_DIR and it does not exist yet."""
         return not self.database_url and not self._database_file.exists()
 
     def environment(self) -> dict[str, str]:
-        """These settings as environment variables for a child process, which then reads exactly the
-        same ones.
-        """
-        found = {}
+        """Environment variables that give a child process exactly these settings."""
+        variables = {}
         for name in type(self).model_fields:
             value = getattr(self, name)
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
-            found[f"STORYWIRE_{name.upper()}"] = (
-                ",".join(sorted(value)) if isinstance(value, frozenset) else str(value)
-            )
-        return found
+            elif isinstance(value, frozenset):
+                value = ",".join(sorted(value))
+            variables[f"STORYWIRE_{name.upper()}"] = str(value)
+        return variables
 
     @classmethod
     def settings_customise_sources(
@@ -397,22 +403,22 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic hands it in by this name
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic passes it by name
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
 
 
 def settings_file() -> str:
-    """The TOML file that is read: STORYWIRE_CONFIG, else storywire.toml in the current folder."""
+    """Path of the TOML file: STORYWIRE_CONFIG, else storywire.toml in the current folder."""
     return os.environ.get("STORYWIRE_CONFIG") or TOML_FILE
 
 
 def _check_settings_file() -> None:
-    """Raise BadSettings where the file that STORYWIRE_CONFIG names cannot be read.
+    """Raise BadSettings if the settings file cannot be read.
 
-    pydantic-settings passes over a missing one, and then another site would be made in a folder
-    that nobody chose.
+    pydantic-settings ignores a missing file; a typo in STORYWIRE_CONFIG would then create a second
+    site in the default folder.
     """
     name = settings_file()
     if name == TOML_FILE and not Path(name).exists():
@@ -425,15 +431,15 @@ def _check_settings_file() -> None:
         raise BadSettings(f"STORYWIRE_CONFIG: {reason}" if name != TOML_FILE else reason) from exc
 
 
-def load_settings(**given: Any) -> Settings:
-    """Read the settings; ``given`` wins over the environment, the environment over the file.
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings; ``overrides`` win over the environment, the environment over the file.
 
-    Raises BadSettings, which holds all that is wrong with them at once.
+    Raises BadSettings with all problems at once.
     """
     problems = [_unknown(name) for name in sorted(os.environ) if _is_unknown(name)]
     _check_settings_file()
     try:
-        settings = Settings(**given)
+        settings = Settings(**overrides)
     except ValidationError as exc:
         raise BadSettings(*problems, *map(_sentence, exc.errors(include_input=False))) from None
     except ValueError as exc:
@@ -453,14 +459,16 @@ def _is_unknown(variable: str) -> bool:
 def _unknown(variable: str) -> str:
     known = [f"STORYWIRE_{name.upper()}" for name in Settings.model_fields]
     nearest = get_close_matches(variable, known, n=1, cutoff=0.8)
-    advice = f"did you mean {nearest[0]}?" if nearest else "`storywire doctor` lists all."
+    advice = f"did you mean {nearest[0]}?" if nearest else "`storywire doctor` lists them all."
     return f"{variable} is not a setting; {advice}"
 
 
 def _sentence(error: Any) -> str:
-    """What is wrong with one setting, in our words: pydantic's are for programmers."""
-    field = Settings.model_fields.get(str(error["loc"][0]))
-    name, reason = str(error["loc"][0]).upper(), explain(error, field.metadata if field else ())
+    """One setting's problem as a sentence; pydantic's own messages are for programmers."""
+    field_name = str(error["loc"][0])
+    field = Settings.model_fields.get(field_name)
+    reason = explain(error, field.metadata if field else ())
+    name = field_name.upper()
     if reason.startswith(name):
         return f"STORYWIRE_{reason}."
     return f"STORYWIRE_{name}: {reason}."

@@ -368,7 +368,7 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
         ({"web_threads": "99"}, "STORYWIRE_WEB_THREADS: write a whole number from 1 to 4."),
         (
             {"mail_url": "mail.example.org"},
-            "STORYWIRE_MAIL_URL begins with smtp://, smtps:// or smtp+starttls://.",
+            "STORYWIRE_MAIL_URL must start with smtp://, smtps:// or smtp+starttls://.",
         ),
     ],
     ids=str,

@@ -390,7 +390,7 @@ def test_bad_settings_are_told_in_the_same_form(story, monkeypatch):
     problems = [problem for _, problem, _ in findings(story, "settings", code=os.EX_CONFIG)]
     assert problems == [
         "STORYWIRE_BROKER_URL: write it as amqp://user:password@host or amqps://user:password@host:port/vhost.",
-        "STORYWIRE_MAIL_FROM is written like: Storywire <news@example.org>.",
+        "STORYWIRE_MAIL_FROM must look like: Storywire <news@example.org>.",
     ]
     for command in (("doctor",), ("serve",), ("worker",), ("entry", "list")):
         result = story(*command, code=os.EX_CONFIG)

@@ -49,8 +49,8 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
         ("SECRET_KEY", "short", "at least 32"),
         ("SITE_TIMEZONE", "Mars/Olympus", "is not a time zone"),
         ("LOG_LEVEL", "LOUD", "STORYWIRE_LOG_LEVEL: "),
-        ("SITE_COLOR", "#ffe000", "#7a6c00 is as dark as it has to be"),
-        ("SITE_LOGO", "nowhere.svg", "ends in .svg or .png"),
+        ("SITE_COLOR", "#ffe000", "try #7a6c00"),
+        ("SITE_LOGO", "nowhere.svg", "choose an .svg or .png file"),
         ("COLOUR", "red", "STORYWIRE_COLOUR is not a setting"),
         ("SITE_COLOUR", "red", "did you mean STORYWIRE_SITE_COLOR?"),
         ("PORT", "", "STORYWIRE_PORT: write a whole number from 1 to 65535."),
@@ -59,18 +59,18 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
         ("MAX_ALERTS_PER_HOUR", "-1", "write a whole number, 0 or more"),
         ("BREAKING_NEEDS_SECOND_EDITOR", "perhaps", "write true or false"),
         ("LOG_FORMAT", "xml", "write text or json"),
-        ("SITE_NAME", "", "write a name in one line"),
-        ("SITE_NAME", " \n ", "write a name in one line"),
-        ("SITE_NAME", "News\r\nBcc: x@example.org", "write a name in one line"),
+        ("SITE_NAME", "", "write a name on one line"),
+        ("SITE_NAME", " \n ", "write a name on one line"),
+        ("SITE_NAME", "News\r\nBcc: x@example.org", "write a name on one line"),
         ("SITE_NAME", "x" * 81, "write at most 80 characters"),
-        ("MAIL_URL", "http://mail.example", "STORYWIRE_MAIL_URL begins with smtp://"),
-        ("MAIL_URL", "smtp://ann:secret@mail.example/inbox", "ends after the host and port"),
-        ("MAIL_FROM", "news", "STORYWIRE_MAIL_FROM is written like: Storywire <news@example.org>."),
-        ("MAIL_FROM", "", "STORYWIRE_MAIL_FROM is written like"),
-        ("MAIL_FROM", "News <news@exa mple.org>", "STORYWIRE_MAIL_FROM is written like"),
-        ("MAIL_FROM", "a@example.org\r\nBcc: b@example.org", "STORYWIRE_MAIL_FROM is written like"),
-        ("UNSUBSCRIBE_MAILTO", "Ann <ann@example.org>", "one address without a name"),
-        ("UNSUBSCRIBE_MAILTO", "ann", "one address without a name"),
+        ("MAIL_URL", "http://mail.example", "STORYWIRE_MAIL_URL must start with smtp://"),
+        ("MAIL_URL", "smtp://ann:secret@mail.example/inbox", "must end after the host and port"),
+        ("MAIL_FROM", "news", "STORYWIRE_MAIL_FROM must look like: Storywire <news@example.org>."),
+        ("MAIL_FROM", "", "STORYWIRE_MAIL_FROM must look like"),
+        ("MAIL_FROM", "News <news@exa mple.org>", "STORYWIRE_MAIL_FROM must look like"),
+        ("MAIL_FROM", "a@example.org\r\nBcc: b@example.org", "STORYWIRE_MAIL_FROM must look like"),
+        ("UNSUBSCRIBE_MAILTO", "Ann <ann@example.org>", "write only the address"),
+        ("UNSUBSCRIBE_MAILTO", "ann", "write only the address"),
         *[
             ("BROKER_URL", url, "STORYWIRE_BROKER_URL: write it as amqp://user:password@host")
             for url in (
@@ -88,7 +88,7 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
             )
         ],
         *[
-            ("ALLOW_PRIVATE_HOSTS", hosts, "is not a host; write each host by itself")
+            ("ALLOW_PRIVATE_HOSTS", hosts, "is not a host; list single hosts")
             for hosts in (
                 "10.0.0.0/8",
                 "chat.lan, 10.0.0.0/8",
@@ -109,7 +109,7 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
         ("BLOCKED_MAIL_DOMAINS", "@spam.example", "is not a domain; write it like mailinator.com"),
         ("BLOCKED_MAIL_DOMAINS", "*.spam.example", "is not a domain"),
         ("BLOCKED_MAIL_DOMAINS", ".example", "is not a domain"),
-        ("SITE_LANGUAGE", "xx", "'xx' is not a language; write a tag such as en, de or pt-BR"),
+        ("SITE_LANGUAGE", "xx", "'xx' is not a language; write a tag like en, de or pt-BR"),
         ("SITE_LANGUAGE", "deutsch", "is not a language"),
         ("SITE_LANGUAGE", "de_DE", "is not a language"),
         ("SITE_LANGUAGE", "", "is not a language"),

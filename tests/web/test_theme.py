@@ -8,7 +8,7 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config.colors import PAPER_BY_DAY, PAPER_BY_NIGHT, accent, as_accent, contrast
+from config.colors import DAY_BACKGROUND, NIGHT_BACKGROUND, accent, as_accent, contrast
 from config.keys import Keys
 from config.settings import load_settings
 from models.db.database import Database
@@ -31,7 +31,7 @@ def test_every_colour_that_is_taken_can_be_read_and_every_other_is_answered_by_o
         taken = as_accent(re.findall(r"#[0-9a-f]{6}", str(exc))[1])
     found = accent(taken)
     for ink, paper, wash, on in zip(
-        found.accent, (PAPER_BY_DAY, PAPER_BY_NIGHT), found.wash, found.on_accent, strict=True
+        found.accent, (DAY_BACKGROUND, NIGHT_BACKGROUND), found.wash, found.on_accent, strict=True
     ):
         assert min(contrast(ink, paper), contrast(ink, wash), contrast(on, ink)) >= 4.5
 
