@@ -36,7 +36,7 @@ def check_workers(checkup: Checkup) -> Iterator[CheckResult]:
                 "Look at the log of that node and start its worker again.",
             )
     lanes = frozenset[Lane]().union(*(worker.lanes for worker in found if worker.runs))
-    if found and Lane.URGENT not in lanes:
+    if found and Lane.FAST not in lanes:
         yield fault("No worker sends to channels.", "Start a worker without --lane bulk.")
     if found and Lane.BULK not in lanes and checkup.settings.mail_url.get_secret_value():
         yield fault(

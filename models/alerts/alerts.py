@@ -20,15 +20,12 @@ from models.tables.ledger import (
     DeliveryState,
     Fanout,
     Lane,
+    Priority,
     Recipient,
     RecipientState,
 )
 from models.tables.people import Account, Role
 from models.tables.stories import Entry, Importance, Revision, RevisionKind, StreamState
-
-URGENT, NORMAL, DIGEST = 0, 1, 2  # priorities within a lane
-OF_HOLD = -1
-"""Priority of a notice that tells operators why all sending is held: it alone goes out meanwhile."""
 
 
 def create_alert(tx: Session, revision: Revision, entry: Entry) -> None:
@@ -47,7 +44,9 @@ def create_alert(tx: Session, revision: Revision, entry: Entry) -> None:
         revision=revision,
         seq=entry.stream.seq,
         public_seq=entry.stream.seq,
-        priority=URGENT if entry.importance is Importance.BREAKING else NORMAL,
+        priority=(
+            Priority.IMMEDIATE if entry.importance is Importance.BREAKING else Priority.NORMAL
+        ),
         created_at=now(tx),
         waits_for=why_wait(tx, revision, entry),
     )
@@ -104,7 +103,7 @@ def create_notice(
     name: str,
     values: Mapping[str, Any],
     *,
-    priority: int = URGENT,
+    priority: Priority = Priority.IMMEDIATE,
 ) -> Alert:
     """Owe one recipient what no subscription brings: a question, an operator's warning. It goes
     before all alerts.
@@ -125,14 +124,14 @@ def create_notice(
         uid=secrets.token_hex(16),
         alert_id=alert.id,
         recipient_id=recipient.id,
-        lane=Lane.URGENT,
+        lane=Lane.FAST,
         priority=priority,
         created_at=now(tx),
         due_at=now(tx),
     )
     tx.add(delivery)
     tx.flush()
-    tally(tx, {(alert.id, Lane.URGENT, DeliveryState.QUEUED): 1})
+    tally(tx, {(alert.id, Lane.FAST, DeliveryState.QUEUED): 1})
     return alert
 
 
@@ -145,7 +144,7 @@ def clear_notice_values(alert: Alert) -> None:
 
 
 def tell_operators(
-    tx: Session, name: str, values: Mapping[str, Any], *, priority: int = URGENT
+    tx: Session, name: str, values: Mapping[str, Any], *, priority: Priority = Priority.IMMEDIATE
 ) -> None:
     """Owe every admin who has an address a notice."""
     admins = select(Account).where(
@@ -156,7 +155,12 @@ def tell_operators(
 
 
 def tell_account(
-    tx: Session, account: Account, name: str, values: Mapping[str, Any], *, priority: int = URGENT
+    tx: Session,
+    account: Account,
+    name: str,
+    values: Mapping[str, Any],
+    *,
+    priority: Priority = Priority.IMMEDIATE,
 ) -> bool:
     """Owe an account a notice, which makes it no subscriber; False where it has no address, or one
     that refuses mail.

@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from config.settings import is_local
 from models.alerts.alert_control import resume_alert
-from models.alerts.alerts import OF_HOLD, URGENT
 from models.alerts.send_mark import (
     advance_mark,
     durable_transaction,
@@ -31,7 +30,7 @@ from models.alerts.send_mark import (
 from models.db.clock import now
 from models.db.database import Database
 from models.db.dialects import dialect_of
-from models.tables.ledger import HELD, Alert, Delivery, DeliveryState, Fanout, Lane
+from models.tables.ledger import HELD, Alert, Delivery, DeliveryState, Fanout, Lane, Priority
 from models.tables.people import Role
 from models.tables.stories import Site
 from models.text.actor import Actor
@@ -70,7 +69,7 @@ def may_send(tx: Session) -> bool:
 
 
 def may_tell_of_hold(tx: Session) -> bool:
-    """Whether notices of `OF_HOLD` may be claimed: nobody paused all sending, nor is it due to be
+    """Whether notices of `Priority.HOLD_NOTICE` may be claimed: nobody paused all sending, nor is it due to be
     looked at after a silence.
     """
     paused, _, beat = _how_sending_stands(tx)
@@ -120,14 +119,14 @@ def watch(db: Database, base_url: str, *, starting: bool = False) -> str | None:
             # A notice of an earlier hold, which the copied database still owes, is no copy's to
             # send.
             of_hold = (
-                Delivery.lane == Lane.URGENT,
-                Delivery.priority == OF_HOLD,
+                Delivery.lane == Lane.FAST,
+                Delivery.priority == Priority.HOLD_NOTICE,
                 Delivery.state == DeliveryState.QUEUED,
             )
             tx.execute(
                 update(Delivery)
                 .where(*of_hold)
-                .values(priority=URGENT)
+                .values(priority=Priority.IMMEDIATE)
                 .execution_options(synchronize_session=False)
             )
         tx.refresh(site, ["held_reason"])
@@ -190,7 +189,7 @@ def waiting(tx: Session) -> Waiting:
     oldest = min((moment for _, _, moment in rows), default=None)
     return Waiting(
         numbers.get(Lane.BULK, 0),
-        numbers.get(Lane.URGENT, 0),
+        numbers.get(Lane.FAST, 0),
         tx.execute(undone).scalar_one(),
         oldest,
     )

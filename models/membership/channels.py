@@ -24,6 +24,7 @@ from models.tables.ledger import (
     Delivery,
     DeliveryState,
     Lane,
+    Priority,
     Recipient,
     RecipientKind,
     RecipientState,
@@ -91,7 +92,11 @@ def send_test(db: Database, actor: Actor, uid: str, values: dict[str, object]) -
             Delivery.recipient_id == channel.id, Delivery.state == DeliveryState.QUEUED
         )
         if (
-            tx.scalar(waiting.where(Delivery.lane == Lane.URGENT, Delivery.priority == 0).limit(1))
+            tx.scalar(
+                waiting.where(
+                    Delivery.lane == Lane.FAST, Delivery.priority == Priority.IMMEDIATE
+                ).limit(1)
+            )
             is not None
         ):
             raise Conflict("A test waits already; it goes out as soon as anything may.")
@@ -107,7 +112,7 @@ def try_again(db: Database, actor: Actor, uid: str) -> int:
         owed = (
             Delivery.recipient_id == channel.id,
             Delivery.state == DeliveryState.QUEUED,
-            Delivery.lane == Lane.URGENT,
+            Delivery.lane == Lane.FAST,
         )
         return rows_changed(
             tx, update(Delivery).where(*owed, Delivery.due_at < HELD).values(due_at=now(tx))

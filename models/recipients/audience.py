@@ -106,7 +106,7 @@ def add_channel(
                 uid=new_uid(16),
                 kind=RecipientKind.CHANNEL,
                 address=name,
-                lane=Lane.URGENT,
+                lane=Lane.FAST,
                 language=language,
             )
         if channel.state is RecipientState.CONFIRMED:

@@ -3,7 +3,7 @@
 from sqlalchemy.orm import Session
 
 from models.db.clock import now
-from models.tables.ledger import Alert, AlertKind, Fanout, Lane
+from models.tables.ledger import Alert, AlertKind, Fanout, Lane, Priority
 from models.tables.stories import Stream
 
 
@@ -19,7 +19,7 @@ def owe_ending(tx: Session, stream: Stream) -> None:
         stream_id=stream.id,
         seq=stream.seq,
         public_seq=stream.seq,
-        priority=1,
+        priority=Priority.NORMAL,
         created_at=now(tx),
     )
     tx.add_all([alert, *(Fanout(alert=alert, lane=lane) for lane in Lane)])

@@ -16,6 +16,7 @@ from sqlalchemy import (
     case,
     false,
     literal,
+    literal_column,
     text,
     true,
 )
@@ -43,9 +44,9 @@ class RecipientState(enum.Enum):
 
 
 class Lane(enum.Enum):
-    """Which workers send it: chat, push and notices never wait behind bulk mail."""
+    """Queue of deliveries: chat, push and notices never wait behind bulk mail."""
 
-    URGENT = "urgent"
+    FAST = "urgent"  # the stored value, and what commands and metrics call this lane
     BULK = "bulk"
 
 
@@ -55,6 +56,15 @@ _ADDRESS = String(320).with_variant(String(320, collation="C"), "postgresql")
 
 def _domain(context: Any) -> str:
     return str(context.get_current_parameters()["address"]).partition("@")[2]
+
+
+class Priority(enum.IntEnum):
+    """Order of deliveries within a lane, the lowest first."""
+
+    HOLD_NOTICE = -1  # tells operators why all sending is held: nothing else goes out meanwhile
+    IMMEDIATE = 0  # breaking entries, and notices
+    NORMAL = 1
+    DIGEST = 2
 
 
 class Recipient(Base):
@@ -245,8 +255,7 @@ class Alert(Base):
     slot: Mapped[str | None] = mapped_column(String(40))
     cadence: Mapped[Cadence | None]
     notice: Mapped[dict[str, Any] | None]  # the name of a notice and its values
-    # -1 of a hold, 0 breaking and notices, 1 normal, 2 digest
-    priority: Mapped[int] = mapped_column(default=1)
+    priority: Mapped[int] = mapped_column(default=Priority.NORMAL)  # see Priority
     created_at: Mapped[datetime]
     stopped_at: Mapped[datetime | None]
     # why it waits on the desk for an editor: second, or most
@@ -373,7 +382,7 @@ class Delivery(Base):
         ForeignKey("subscription.id", ondelete="SET NULL")
     )
     lane: Mapped[Lane]
-    priority: Mapped[int]
+    priority: Mapped[int]  # see Priority
     state: Mapped[DeliveryState] = mapped_column(default=DeliveryState.QUEUED)
     reason: Mapped[SkipReason | None]
     attempts: Mapped[int] = mapped_column(default=0)
@@ -395,6 +404,8 @@ class Delivery(Base):
     recipient: Mapped[Recipient] = relationship(lazy="raise")
 
 
+IS_DIGEST = Delivery.priority == literal_column(str(Priority.DIGEST.value))
+"""Spelled as in its partial index: SQLite uses one only where it sees the condition."""
 TOLD_STATE = case(
     (
         and_(Delivery.may_have_arrived_at.is_not(None), Delivery.state != DeliveryState.CLAIMED),

@@ -68,7 +68,7 @@ def _gather(tx: Session, message: Message, token: str, mine: Sequence[Message]) 
     if again or len(together) >= FOLD_ABOVE:
         here = [one for one in mine if one.id in together]
         more = claim_also(
-            tx, Lane.URGENT, _these(tx, [row.id for row in queued if row.id in together]), token
+            tx, Lane.FAST, _these(tx, [row.id for row in queued if row.id in together]), token
         )
         if again or len(here) + len(more) >= FOLD_ABOVE:
             others = here + more
@@ -90,7 +90,7 @@ def _owed(message: Message) -> Select[int, int | None]:
     queued = (
         Delivery.recipient_id == message.recipient_id,
         Delivery.state == DeliveryState.QUEUED,
-        Delivery.lane == Lane.URGENT,
+        Delivery.lane == Lane.FAST,
     )
     query = select(Delivery.id, Delivery.folded_into).join(Alert, Alert.id == Delivery.alert_id)
     return query.where(*queued, Alert.kind == AlertKind.REVISION, Delivery.due_at < HELD).order_by(

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models import Lane, Recipient, RecipientKind, Subscription
+from models import Lane, Priority, Recipient, RecipientKind, Subscription
 from models.db.clock import now
 from models.db.site import current_seq
 from models.recipients.digest_times import slot_name
@@ -72,7 +72,7 @@ def _upcoming(tx: Session, recipient: Recipient) -> Written | None:
         uid=NOT_YET,
         alert_id=0,
         lane=Lane.BULK,
-        priority=2,
+        priority=Priority.DIGEST,
         recipient_id=recipient.id,
         recipient_uid=recipient.uid,
         address=recipient.address,

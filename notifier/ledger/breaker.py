@@ -86,7 +86,7 @@ def evaluate(
     A notice, which may be somebody's test, can close the breaker but not open it. ``counts``: False
     for one of several that were told in one message, of which another stands for all.
     """
-    if message.lane is not Lane.URGENT or (
+    if message.lane is not Lane.FAST or (
         message.notice and not (isinstance(outcome, Sent) and message.service in SERVICES)
     ):
         return HealthChange()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from models import (
@@ -20,6 +20,7 @@ from models import (
     DeliveryState,
     Importance,
     Lane,
+    Priority,
     Recipient,
     Revision,
     RevisionKind,
@@ -27,12 +28,11 @@ from models import (
     Subscription,
     SubscriptionExcept,
 )
-from models.alerts.alerts import OF_HOLD
 from models.db.clock import now
 from models.db.database import Database
 from models.db.tallies import tally
 from models.recipients.audience import eligible_recipients
-from models.tables.ledger import TOLD_STATE
+from models.tables.ledger import IS_DIGEST, TOLD_STATE
 from notifier.ledger import pause
 from notifier.ledger.alert_context import (
     AlertContext,
@@ -191,7 +191,11 @@ def _due(tx: Session, lane: Lane, gate: pause.Gate = pause.Gate.OPEN) -> Select[
         Delivery.due_at <= now(tx),
     )
     query = select(Delivery.id).where(*due)
-    return query.where(Delivery.priority == OF_HOLD) if gate is pause.Gate.OF_HOLD else query
+    return (
+        query.where(Delivery.priority == Priority.HOLD_NOTICE)
+        if gate is pause.Gate.OF_HOLD
+        else query
+    )
 
 
 def claim_also(tx: Session, lane: Lane, which: Select[int], token: str) -> list[Message]:
@@ -400,7 +404,7 @@ def blocked_digests(tx: Session, rows: Collection[Any]) -> dict[int, datetime]:
     if not rows:
         return {}
     query = select(Delivery.recipient_id, Delivery.alert_id, Delivery.due_at).where(
-        Delivery.priority == literal_column("2"),  # as in its index
+        IS_DIGEST,
         among(tx, Delivery.recipient_id, [row.recipient_id for row in rows]),
         Delivery.state.in_([DeliveryState.QUEUED, DeliveryState.CLAIMED]),
     )
@@ -501,7 +505,7 @@ def columns_for(verdict: SkipDelivery | WaitUntil, moment: datetime) -> dict[str
 
 
 def _message(row: Any, *, told: bool, kind: AlertKind) -> Message:
-    hush = kind is not AlertKind.NOTICE and row.priority > 0
+    hush = kind is not AlertKind.NOTICE and row.priority > Priority.IMMEDIATE
     return Message(
         id=row.id,
         uid=row.uid,

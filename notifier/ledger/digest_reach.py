@@ -5,12 +5,12 @@ has to be concluded.
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Select, func, literal_column, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from models import Alert, AlertKind, Delivery, DeliveryState, Revision, RevisionKind
 from models.recipients.audience import digest_subscribers_query
-from models.tables.ledger import MAY_HAVE_BEEN_TOLD, TOLD_STATE
+from models.tables.ledger import IS_DIGEST, MAY_HAVE_BEEN_TOLD, TOLD_STATE
 from notifier.ledger.alert_context import AlertContext
 
 READ_AHEAD = timedelta(seconds=30)
@@ -54,7 +54,7 @@ def recipients_reached_by_digest(
         .join(Delivery, Delivery.recipient_id == followers.c.recipient_id)
         .join(Alert, Alert.id == Delivery.alert_id)
         .where(
-            Delivery.priority == literal_column("2"),
+            IS_DIGEST,
             Delivery.alert_id > first_id,
             *reaches,
             MAY_HAVE_BEEN_TOLD,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, select, text, update
+from sqlalchemy import ColumnElement, and_, func, select, text, update
 from sqlalchemy.orm import Session
 
 from models import (
@@ -19,12 +19,12 @@ from models import (
     DeliveryState,
     Fanout,
     Lane,
+    Priority,
     Recipient,
     RecipientState,
     SkipReason,
     Subscription,
 )
-from models.alerts.alerts import DIGEST
 from models.db.clock import now
 from models.db.database import Database
 from models.db.dialects import dialect_of, insert_into
@@ -33,6 +33,7 @@ from models.db.tallies import Change, tally
 from models.db.write_throttle import WriteThrottle
 from models.recipients.digest_rules import EntryChanges, Served, is_served
 from models.recipients.digest_times import next_slot, slot_name
+from models.tables.ledger import IS_DIGEST
 from notifier.ledger.digest_source import entries_changed_since
 from notifier.ledger.enqueue import enqueue_deliveries
 from notifier.ledger.fan_out import ANALYZE_FROM
@@ -204,7 +205,7 @@ def _alert(tx: Session, slot: datetime, cadence: Cadence, seq: int) -> int:
         "slot": slot_name(slot),
         "cadence": cadence,
         "seq": seq,
-        "priority": DIGEST,
+        "priority": Priority.DIGEST,
         "created_at": now(tx),
     }
     insert = insert_into(dialect_of(tx), Alert).values(values)
@@ -237,7 +238,7 @@ def _owe(
         .where(among(tx, Subscription.id, [row.id for row in rows]))
         .group_by(Subscription.recipient_id)
     )
-    made = enqueue_deliveries(tx, alert_id, DIGEST, recipients)
+    made = enqueue_deliveries(tx, alert_id, Priority.DIGEST, recipients)
     changes[alert_id, lane, DeliveryState.QUEUED] += made
     ids = sorted({row.recipient_id for row in rows})
     put_off(tx, and_(Delivery.alert_id == alert_id, among(tx, Delivery.recipient_id, ids)))
@@ -245,7 +246,7 @@ def _owe(
         select(Delivery.id, Delivery.alert_id)
         .join(Alert, Alert.id == Delivery.alert_id)
         .where(
-            Delivery.priority == literal_column("2"),  # as in its index
+            IS_DIGEST,
             among(tx, Delivery.recipient_id, ids),
             Delivery.state == DeliveryState.QUEUED,
             Alert.cadence == cadence,

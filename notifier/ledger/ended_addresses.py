@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import and_, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Recipient, RecipientState, Subscription
-from models.alerts.alerts import OF_HOLD, tell_operators
+from models import Alert, Delivery, DeliveryState, Priority, Recipient, RecipientState, Subscription
+from models.alerts.alerts import tell_operators
 from models.alerts.send_hold import hold
 from models.db.clock import now
 from models.db.tallies import tallied, tally
@@ -95,7 +95,10 @@ def hold_instead(tx: Session, message: Message, reply: str) -> bool:
         " server, then resume.",
     )
     tell_operators(
-        tx, NOTICE, {"number": number, "domains": len(domains), "words": reply}, priority=OF_HOLD
+        tx,
+        NOTICE,
+        {"number": number, "domains": len(domains), "words": reply},
+        priority=Priority.HOLD_NOTICE,
     )
     log.warning("sending is held until `storywire resume`: the mail server %s", refusal)
     return True

@@ -137,7 +137,7 @@ def _next(tx: Session) -> Fanout | None:
             Alert.folded_at.is_(None),
         )
     )
-    urgent_first = case((Fanout.lane == Lane.URGENT, 0), else_=1)
+    urgent_first = case((Fanout.lane == Lane.FAST, 0), else_=1)
     ordered = waiting.order_by(urgent_first, Alert.priority, Fanout.id).limit(1)
     return tx.scalar(ordered.with_for_update(of=Fanout, skip_locked=True))
 
@@ -167,12 +167,12 @@ def _walks(tx: Session, about: AlertContext, lane: Lane) -> Iterator[Walk]:
         if recipients_reached_by_digest(tx, about) is None:
             return
     yield from _followers(about.stream_id, lane)
-    if lane is not Lane.URGENT:
+    if lane is not Lane.FAST:
         yield Subscription.recipient_id, Subscription.stream_id.is_(None)
 
 
 def _followers(stream_id: int | None, lane: Lane) -> Iterator[Walk]:
-    if lane is Lane.URGENT:
+    if lane is Lane.FAST:
         yield Recipient.id, Recipient.lane == lane
     else:
         yield Subscription.recipient_id, Subscription.stream_id == stream_id

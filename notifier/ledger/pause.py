@@ -48,7 +48,7 @@ class Gate(enum.Enum):
 def gate(tx: Session, lane: Lane, *, lock: bool = False) -> Gate:
     """Ask before a claim, in its transaction and with ``lock``, so that one worker probes."""
     if not may_send(tx):
-        return Gate.OF_HOLD if lane is Lane.URGENT and may_tell_of_hold(tx) else Gate.SHUT
+        return Gate.OF_HOLD if lane is Lane.FAST and may_tell_of_hold(tx) else Gate.SHUT
     found = tx.get(Pause, MAIL, with_for_update=lock) if lane is Lane.BULK else None
     if found is None:
         return Gate.OPEN

@@ -100,17 +100,17 @@ def _services(
     channels on.
     """
     found = {"mail": lanes[Lane.BULK]} if Lane.BULK in lanes else {}
-    if Lane.URGENT not in lanes or alert.folded_at is not None:
+    if Lane.FAST not in lanes or alert.folded_at is not None:
         return found
     query = (
         select(Recipient.service, Delivery.state, func.count())
         .join(Delivery, Delivery.recipient_id == Recipient.id)
-        .where(Delivery.alert_id == alert.id, Delivery.lane == Lane.URGENT)
+        .where(Delivery.alert_id == alert.id, Delivery.lane == Lane.FAST)
         .group_by(Recipient.service, Delivery.state)
     )
     if alert.kind is not AlertKind.NOTICE:  # a notice goes to few, and by mail, too
         query = query.where(
-            Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT))
+            Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.FAST))
         )
     counts: dict[str, dict[DeliveryState, int]] = {}
     for service, state, number in tx.execute(query.order_by(Recipient.service)):
@@ -158,7 +158,7 @@ def _tried_again(tx: Session, alert_id: int) -> list[str]:
         Delivery.state == DeliveryState.QUEUED,
         Delivery.last_reply.is_not(None),
     )
-    channels = Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT))
+    channels = Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.FAST))
     rows = tx.execute(query.where(*waits, channels).order_by(Delivery.id).limit(MAX_REASONS))
     return [f"{address} is tried again: {reply}" for address, reply in rows]
 

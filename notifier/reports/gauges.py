@@ -13,12 +13,12 @@ from models import (
     DeliveryState,
     Lane,
     Pause,
+    Priority,
     Recipient,
     RecipientState,
     Site,
     Tally,
 )
-from models.alerts.alerts import DIGEST, NORMAL, URGENT
 from models.db.clock import now
 from models.db.heartbeats import workers
 from notifier.reports.delivery_report import ENDED
@@ -121,7 +121,7 @@ def _of_the_day(tx: Session) -> Gauge:
         .join(Delivery, Delivery.recipient_id == Recipient.id)
         .where(
             Delivery.alert_id.in_(recent),
-            Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.URGENT)),
+            Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.FAST)),
         )
         .group_by(Recipient.service, Delivery.state)
     )
@@ -140,7 +140,7 @@ def _due(tx: Session) -> Iterator[Gauge]:
                 *queued, Delivery.lane == Lane.BULK, Delivery.priority == one
             )
         )
-        for one in (URGENT, NORMAL, DIGEST)
+        for one in (Priority.IMMEDIATE, Priority.NORMAL, Priority.DIGEST)
     ]
     oldest = {
         ("bulk", "mail"): min((moment for moment in mails if moment is not None), default=None)
@@ -148,7 +148,7 @@ def _due(tx: Session) -> Iterator[Gauge]:
     by_service = (
         select(Recipient.service, func.min(Delivery.due_at))
         .join(Recipient, Recipient.id == Delivery.recipient_id)
-        .where(*queued, Delivery.lane == Lane.URGENT)
+        .where(*queued, Delivery.lane == Lane.FAST)
         .group_by(Recipient.service)
     )
     oldest |= {("urgent", service): moment for service, moment in tx.execute(by_service)}
@@ -163,7 +163,7 @@ def _due(tx: Session) -> Iterator[Gauge]:
 def _channels(tx: Session) -> Iterator[Gauge]:
     query = (
         select(Recipient.service, func.count(), func.count().filter(Recipient.failing))
-        .where(Recipient.lane == Lane.URGENT, Recipient.state == RecipientState.CONFIRMED)
+        .where(Recipient.lane == Lane.FAST, Recipient.state == RecipientState.CONFIRMED)
         .group_by(Recipient.service)
     )
     rows = tx.execute(query).all()

@@ -104,7 +104,7 @@ def channels(tx: Session) -> Channels:
     owed = select(func.count()).where(
         Delivery.recipient_id == Recipient.id,
         Delivery.state == DeliveryState.QUEUED,
-        Delivery.lane == Lane.URGENT,
+        Delivery.lane == Lane.FAST,
     )
     since = func.coalesce(Recipient.failing_since, Recipient.sick_since)
     columns = (

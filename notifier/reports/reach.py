@@ -108,7 +108,7 @@ def _tallies(tx: Session, ids: Sequence[int]) -> dict[int, dict[Lane, dict[Deliv
 
 def _channels(tx: Session, ids: Sequence[int]) -> dict[int, list[DeliveryLine]]:
     """From the channels on, which are few, by the unique index of what each is owed."""
-    channels = select(Recipient.id).where(Recipient.lane == Lane.URGENT)
+    channels = select(Recipient.id).where(Recipient.lane == Lane.FAST)
     query = _lines(Delivery.alert_id.in_(ids), Delivery.recipient_id.in_(channels)).order_by(
         func.lower(Recipient.address)
     )

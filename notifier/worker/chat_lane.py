@@ -96,7 +96,7 @@ class ChatLane:
         """
         with self._in_room():
             with self._turn:
-                claimed = claim(self._db, Lane.URGENT, MOST)
+                claimed = claim(self._db, Lane.FAST, MOST)
             if claimed is None:
                 return sum(self._work(batch) for batch in list(self._open))
             brake = Brake(

@@ -86,11 +86,11 @@ class _Worker:
         self._remote = wakeup.BrokerWakeup(settings.broker_url) if settings.broker_url else None
         self._expand = Station("expand", self._expand_all, troubles)
         self._lanes: dict[Lane, Station] = {}
-        if Lane.URGENT in lanes:
-            chat = ChatLane(settings, keys, db, stop, ring=lambda: self._ring(Lane.URGENT))
-            self._lanes[Lane.URGENT] = Station(
+        if Lane.FAST in lanes:
+            chat = ChatLane(settings, keys, db, stop, ring=lambda: self._ring(Lane.FAST))
+            self._lanes[Lane.FAST] = Station(
                 "urgent",
-                lambda: chat.send_pass(self._lanes[Lane.URGENT].stand_in),
+                lambda: chat.send_pass(self._lanes[Lane.FAST].stand_in),
                 troubles,
                 threads=CHAT_THREADS,
                 most_stand_ins=MOST_STAND_INS,
@@ -130,7 +130,7 @@ class _Worker:
         return frozenset(self._lanes)
 
     def _answers(self) -> dict[str, wakeup.Ring]:
-        names = {Lane.URGENT: wakeup.URGENT, Lane.BULK: wakeup.BULK}
+        names = {Lane.FAST: wakeup.URGENT, Lane.BULK: wakeup.BULK}
         return {
             wakeup.EXPAND: self._expand.ring,
             **{names[lane]: station.ring for lane, station in self._lanes.items()},

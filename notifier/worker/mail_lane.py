@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from config.keys import Keys
 from config.settings import Settings
-from models import AlertKind, Lane
+from models import AlertKind, Lane, Priority
 from models.db.database import Database
 from models.text.tokens import leave_token
 from notifier.content.digest import read_digests, skip_empty
@@ -227,7 +227,7 @@ class _MailBatch:
         return self._begun == message.id
 
     def _gives_way(self, priority: int) -> bool:
-        if priority == 0 or time.monotonic() < self._look_at:
+        if priority == Priority.IMMEDIATE or time.monotonic() < self._look_at:
             return False
         self._look_at = time.monotonic() + LOOK_SECONDS
         return more_urgent_due(self._lane._db, Lane.BULK, priority)

@@ -98,7 +98,7 @@ def test_no_worker_is_a_fault(story):
 def test_a_dead_worker_and_a_lane_without_worker_are_found(story, ledger, monkeypatch):
     assert findings(story, "workers") == []
     monkeypatch.setenv("STORYWIRE_MAIL_URL", "smtp://127.0.0.1:1")
-    record_heartbeat(ledger, [Lane.URGENT])
+    record_heartbeat(ledger, [Lane.FAST])
     with ledger.begin() as tx:
         long_ago = now(tx) - SILENT_AFTER - timedelta(minutes=1)
         dead = {"worker": "node2.example:7", "lanes": "bulk"}

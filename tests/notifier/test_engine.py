@@ -113,7 +113,7 @@ def test_a_worker_has_a_heartbeat_while_it_runs(live: Newsroom, keys: Keys, inbo
             return [worker.lanes for worker in workers(tx) if worker.runs]
 
     with working(live.db, keys):
-        assert eventually(lambda: lanes_worked_on() == [{Lane.URGENT}]), "it has no mail server"
+        assert eventually(lambda: lanes_worked_on() == [{Lane.FAST}]), "it has no mail server"
     assert lanes_worked_on() == []
     with working(live.db, keys, mail_url=inbox.url):
         assert eventually(lambda: lanes_worked_on() == [frozenset(Lane)])
@@ -213,7 +213,7 @@ def test_a_worker_of_one_lane_leaves_the_other(
         live.db,
         keys,
         mail_url=inbox.url,
-        lanes=frozenset({Lane.URGENT}),
+        lanes=frozenset({Lane.FAST}),
         allow_private_hosts=allowed,
     ):
         live.post()

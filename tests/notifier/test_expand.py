@@ -69,7 +69,7 @@ def test_a_large_audience_is_expanded_in_slices_each_with_its_cursor(
     made = []
     while (done := expand_slice(newsroom.db)) is not None:
         made.append((done.lane, done.made, done.done))
-    assert made == [(Lane.URGENT, 0, True), *[(Lane.BULK, 3, False)] * 3, (Lane.BULK, 2, True)]
+    assert made == [(Lane.FAST, 0, True), *[(Lane.BULK, 3, False)] * 3, (Lane.BULK, 2, True)]
     assert len(office.deliveries()) == 11
 
 

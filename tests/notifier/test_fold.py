@@ -147,7 +147,7 @@ def test_a_folded_message_that_fails_is_tried_again_as_one_with_what_came_since(
 
 
 def begun(office: Office) -> Begun:
-    found = claim(office.db, Lane.URGENT, 1)
+    found = claim(office.db, Lane.FAST, 1)
     assert found is not None
     messages: list[Message] = list(found.messages)
     started = begin(office.db, messages[0], found.lease.token, SERVICES["ntfy"], messages[1:])
@@ -190,7 +190,7 @@ def test_looking_for_what_else_is_owed_costs_the_same_however_much_was_told(
     newsroom: Newsroom, office: Office, room: str
 ) -> None:
     posted(newsroom, office, 1)
-    found = claim(office.db, Lane.URGENT, 1)
+    found = claim(office.db, Lane.FAST, 1)
     assert found is not None
     with office.db.read() as tx:
         query = _owed(found.messages[0]).compile(
@@ -206,7 +206,7 @@ def test_what_another_thread_has_given_back_meanwhile_is_not_told_as_ours(
     newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer
 ) -> None:
     posted(newsroom, office, 10)
-    found = claim(office.db, Lane.URGENT, 10)
+    found = claim(office.db, Lane.FAST, 10)
     assert found is not None
     first, *others = found.messages
     give_back(office.db, found.lease.token, but=[first.id])

@@ -202,7 +202,7 @@ def test_a_webhook_whose_first_attempt_a_crash_ended_counts_as_told_and_a_chat_t
     )
     newsroom.post()
     office.expand()
-    assert claim(office.db, Lane.URGENT, 10) is not None
+    assert claim(office.db, Lane.FAST, 10) is not None
     assert release_all(office.db) == 2
     assert [row.may_have_arrived_at is not None for row in office.deliveries()] == [True, False]
 

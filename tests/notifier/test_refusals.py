@@ -301,12 +301,12 @@ def test_that_notice_waits_where_nothing_at_all_may_go_out(
     else:
         pause_sending(office.db, SYSTEM)
     with office.db.read() as tx:
-        assert not may_claim(tx, Lane.URGENT)
+        assert not may_claim(tx, Lane.FAST)
     office.run()
     assert inbox.mails == []
     resume_sending(office.db, SYSTEM)
     with office.db.read() as tx:
-        assert may_claim(tx, Lane.URGENT)
+        assert may_claim(tx, Lane.FAST)
     office.run()
     assert HELD_NOTICE in [mail["Subject"] for mail in inbox.mails]
 
@@ -317,7 +317,7 @@ def test_a_worker_is_woken_for_that_notice_alone(
 ) -> None:
     hold_by_refusals(newsroom, office, inbox)
     with office.db.read() as tx:
-        assert [lane for lane in Lane if may_claim(tx, lane)] == [Lane.URGENT]
+        assert [lane for lane in Lane if may_claim(tx, lane)] == [Lane.FAST]
     office.chat.send_pass()
     with office.db.begin() as tx:
         tell_operators(tx, "password", {"account": "Ann"})

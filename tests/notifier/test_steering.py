@@ -128,7 +128,7 @@ def test_what_may_have_arrived_is_sent_again_only_where_that_is_asked_for(
     office.channel("room", hook)
     entry = newsroom.post()
     office.expand()
-    found = claim(office.db, Lane.URGENT, 1)
+    found = claim(office.db, Lane.FAST, 1)
     assert found is not None
     with office.db.begin() as tx:
         tx.execute(update(Delivery).values(attempts=2, started_at=entry.published_at))
