@@ -46,7 +46,7 @@ from models.streams.streams import StreamText, add_stream
 from models.tables.base import Base
 from models.text.actor import Actor
 from models.text.texts import EntryText
-from tests.picture_files import photo
+from tests.support.picture_files import photo
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("no deadline", deadline=None)
@@ -133,7 +133,7 @@ def _nothing_stays_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shipped cost of a hash is measured by nobody here; `tests/models/test_accounts.py` looks
+    """The shipped cost of a hash is measured by nobody here; `tests/models/accounts/test_accounts.py` looks
     at it once.
     """
     monkeypatch.setattr(
@@ -143,7 +143,7 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_courtesy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test's writers need no rest for others; `tests/models/test_courtesy.py` looks at it."""
+    """A test's writers need no rest for others; `tests/models/db/test_write_throttle.py` looks at it."""
     monkeypatch.setattr(write_throttle, "AFTER_SECONDS", math.inf)
 
 

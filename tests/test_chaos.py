@@ -21,8 +21,6 @@ from typing import Any
 
 import psutil
 import pytest
-from service import Editor, Site, eventually, gone
-from sink import CUT_WITHIN_DATA, MailSink, mail_sink
 from sqlalchemy import select, update
 from sqlalchemy.exc import DBAPIError
 
@@ -37,6 +35,8 @@ from models.text.errors import ServiceError
 from models.text.texts import EntryText
 from models.text.tokens import ALL
 from tests.conftest import Newsroom
+from tests.support.mail_sink import CUT_WITHIN_DATA, MailSink, mail_sink
+from tests.support.running_site import Editor, Site, eventually, gone
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

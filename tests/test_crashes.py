@@ -12,14 +12,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from reckoning import reckon
-from service import Editor, Site, eventually, gone
-from sink import MailSink, mail_sink
 from sqlalchemy import func, select, update
 
 from cli.process.parent_watch import GRACE_SECONDS
 from models import Delivery, DeliveryState
 from tests.conftest import Newsroom
+from tests.support.delivery_audit import reckon
+from tests.support.mail_sink import MailSink, mail_sink
+from tests.support.running_site import Editor, Site, eventually, gone
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -15,17 +15,17 @@ from urllib.parse import parse_qs, urlsplit
 
 import psycopg
 import pytest
-from reckoning import UNFINISHED, Reckoning, reckon
-from service import Editor, Site, eventually
-from sink import MailSink, mail_sink
 from sqlalchemy import delete, select
 from sqlalchemy.exc import DBAPIError
 
 from models import Alert, Delivery, Recipient
 from models.db.database import Database, open_database
-from tests.broker import Broker, OwnBroker, broker_server
 from tests.conftest import Newsroom, missing, postgres_server
-from tests.proxy import Mode, Proxy, proxy
+from tests.support.broker import Broker, OwnBroker, broker_server
+from tests.support.delivery_audit import UNFINISHED, Reckoning, reckon
+from tests.support.mail_sink import MailSink, mail_sink
+from tests.support.running_site import Editor, Site, eventually
+from tests.support.tcp_proxy import Mode, Proxy, proxy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -25,7 +25,7 @@ from config.keys import Keys
 from config.settings import load_settings
 from models.db.database import Database
 from tests.conftest import Newsroom, StandingClock, missing
-from tests.service import eventually, free_port
+from tests.support.running_site import eventually, free_port
 from web import create_app
 
 SHIPPED = Path(__file__).parents[1] / "config" / "deploy" / "nginx.conf"

@@ -13,14 +13,14 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 
 import pytest
-from readers import FeedParser, Key, Newsboat, Proxy, Reader, Rss2Email, Shown
-from service import Site, eventually, mail_server
 
 from models.accounts.accounts import command_line_account
 from models.publishing.posting import Release, add_entry
 from models.text.actor import Actor
 from models.text.texts import EntryText
 from tests.conftest import missing
+from tests.support.feed_readers import FeedParser, Key, Newsboat, Proxy, Reader, Rss2Email, Shown
+from tests.support.running_site import Site, eventually, mail_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.xdist_group("readers")]
 

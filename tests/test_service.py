@@ -14,7 +14,8 @@ import feedparser
 import pytest
 import requests
 from pytest_httpserver import HTTPServer
-from service import PATIENCE, Site, eventually, mail_server
+
+from tests.support.running_site import PATIENCE, Site, eventually, mail_server
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("service")]
 

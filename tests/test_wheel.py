@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath
 
 import feedparser
 import pytest
-from service import Site
+
+from tests.support.running_site import Site
 
 # installing takes as long as the package index does
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -34,7 +34,7 @@ class Service:
         self.process = subprocess.Popen(
             [
                 sys.executable,
-                str(Path(__file__).with_name("tiny_service.py")),
+                str(Path(__file__).parents[1] / "support" / "tiny_service.py"),
                 "serve",
                 str(drain_seconds),
                 str(health_seconds),

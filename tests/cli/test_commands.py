@@ -14,7 +14,7 @@ from cli.main import main
 from models import EntryState
 from models.db.database import open_database
 from models.streams.entries import list_entries
-from tests.picture_files import photo
+from tests.support.picture_files import photo
 
 
 def entries(site, *args):

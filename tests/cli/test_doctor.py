@@ -34,10 +34,10 @@ from models.db.clock import now
 from models.db.database import open_database
 from models.db.heartbeats import SILENT_AFTER, record_heartbeat
 from notifier.ledger.fan_out import expand_all
-from tests.broker import URL, Broker
 from tests.conftest import missing
 from tests.notifier.conftest import Inbox
-from tests.service import Site, eventually, free_port
+from tests.support.broker import URL, Broker
+from tests.support.running_site import Site, eventually, free_port
 
 
 @pytest.fixture

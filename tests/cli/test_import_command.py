@@ -9,7 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from service import Site
+
+from tests.support.running_site import Site
 
 
 def imported(site, *args, **options):

@@ -30,8 +30,8 @@ from notifier.transport.apprise_setup import set_up_apprise
 from notifier.transport.mailer import Mailer
 from notifier.transport.smtp import MailConnection
 from tests.conftest import Newsroom
-from tests.notifier.office import Office, counted, tallied
-from tests.sink import MailSink, mail_sink
+from tests.support.mail_sink import MailSink, mail_sink
+from tests.support.office import Office, counted, tallied
 
 DROP = "drop"  # a reply that is none: the connection is cut
 

@@ -24,7 +24,7 @@ from models.db.clock import database_clock
 from models.db.database import Database, open_database
 from models.streams.entries import list_entries
 from tests.conftest import Newsroom, StandingClock
-from tests.web.browsing import browser, open_window, site  # noqa: F401  fixtures
+from tests.support.browsing import browser, open_window, site  # noqa: F401  fixtures
 from web import create_app
 from web.context import AppContext
 from web.middleware.cache_layer import make_shelf

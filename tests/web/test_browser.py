@@ -5,10 +5,10 @@ import time
 
 import pytest
 from playwright.sync_api import Page, Route, expect
-from service import Site, eventually
 
-from tests.picture_files import camera_file
-from tests.web.browsing import PHONE, UNDO_SECONDS, OpenWindow
+from tests.support.browsing import PHONE, UNDO_SECONDS, OpenWindow
+from tests.support.picture_files import camera_file
+from tests.support.running_site import Site, eventually
 
 pytestmark = [pytest.mark.processes, pytest.mark.xdist_group("browser")]
 

@@ -13,7 +13,6 @@ import pytest
 import requests
 from flask import Flask
 from playwright.sync_api import Page
-from service import Site, eventually
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
@@ -23,7 +22,8 @@ from models.publishing.posting import Release, add_entry
 from models.text.actor import Actor
 from models.text.texts import EntryText
 from tests.conftest import Newsroom
-from tests.web.browsing import OpenWindow, Visitor
+from tests.support.browsing import OpenWindow, Visitor
+from tests.support.running_site import Site, eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.timeout(600)]
 
