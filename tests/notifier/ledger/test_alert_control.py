@@ -59,7 +59,7 @@ def test_a_stop_acts_in_the_middle_of_a_claim_and_can_be_taken_back(
     office: Office, inbox: Inbox, alert: Alert
 ) -> None:
     inbox.on_data = lambda index: index == 1 and stop_alert(office.db, SYSTEM, alert.id)
-    office.leave(FOUR[3])
+    office.unsubscribe(FOUR[3])
     office.send()
     assert inbox.addresses == FOUR[:2]
     assert lines(office.ledger())[2:] == [f"{address} skipped cancelled" for address in FOUR[2:]]
@@ -104,7 +104,7 @@ def test_who_missed_an_alert_is_sent_it_again_and_nobody_else(
     inbox.replies["data"] = ["250 ok", "550 5.6.0 no", "550 5.6.0 no"]
     office.send()
     assert [state for _, state, *_ in office.ledger()] == ["sent", "failed", "failed", "sent"]
-    office.leave(FOUR[2])
+    office.unsubscribe(FOUR[2])
     clock.forward(hours=30)
     assert retry_alert(office.db, SYSTEM, alert.id) == 2
     inbox.replies["data"] = ["451 4.3.0 later"]

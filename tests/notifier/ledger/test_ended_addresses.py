@@ -234,7 +234,7 @@ def test_who_left_while_their_mail_was_refused_is_not_subscribed_again(
 
     def leave_first(message: Message, *args: Any, **rules: Any) -> Any:
         if message.address == readers[0]:
-            office.leave(readers[0])
+            office.unsubscribe(readers[0])
         return settle(message, *args, **rules)
 
     office.mail._settler.settle = leave_first  # type: ignore[method-assign]

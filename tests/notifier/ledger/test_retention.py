@@ -107,7 +107,7 @@ def test_alerts_without_number_are_finished_some_at_a_time(
     office.subscribe("one@example.org")
     newsroom.post(title="Owed still")
     office.expand()
-    office.leave("one@example.org")
+    office.unsubscribe("one@example.org")
     for number in range(3):
         newsroom.post(title=f"Entry {number}")
     office.expand()

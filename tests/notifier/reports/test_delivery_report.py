@@ -28,7 +28,7 @@ def test_sums_and_lines_say_what_became_of_each_message(
     with newsroom.db.read() as tx:
         assert [(one["expanded"], one["owed"]) for one in alert_sums(tx, 10)] == [(False, 0)]
     office.expand()
-    office.leave("left@example.org")
+    office.unsubscribe("left@example.org")
     office.send()
     with newsroom.db.read() as tx:
         [told] = alert_sums(tx, 10)
