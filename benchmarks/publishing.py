@@ -1,4 +1,4 @@
-"""What a change costs until readers have it: all documents on the shelf, a long stream, two
+"""What a change costs until readers have it: all documents on the cache, a long stream, two
 processes, and memory.
 """
 
@@ -21,10 +21,10 @@ from benchmarks.process import core, free_port, output, started
 from benchmarks.site import STREAM, Site, site
 from benchmarks.table import Row
 from config.keys import Keys
+from feeds.cache.cached_feeds import CachedFeeds
 from feeds.cache.cached_response import CachedResponse
 from feeds.cache.changes import read_changes
 from feeds.cache.encodings import CODINGS
-from feeds.cache.feed_maker import FeedLoaderForCache
 from feeds.cache.response_cache import ResponseCache
 from feeds.document.feed_address import FeedTopic, Scope
 from feeds.document.feed_document import Format
@@ -74,11 +74,11 @@ def rows() -> list[Row]:
         ]
 
 
-def _shelf(found: Site) -> ResponseCache:
-    maker, changes = FeedLoaderForCache(found.db, found.settings), partial(read_changes, found.db)
-    shelf = ResponseCache(maker, changes, most_bytes=64_000_000, threads=2, troubles=_Quiet())
-    shelf.watcher = _Watched()
-    return shelf
+def _response_cache(found: Site) -> ResponseCache:
+    maker, changes = CachedFeeds(found.db, found.settings), partial(read_changes, found.db)
+    cache = ResponseCache(maker, changes, max_bytes=64_000_000, threads=2, outages=_Quiet())
+    cache.watcher = _Watched()
+    return cache
 
 
 def _all_documents(found: Site) -> Row:
@@ -87,18 +87,18 @@ def _all_documents(found: Site) -> Row:
     """
     for number in range(50):
         found.post(f"Entry {number}", BODY)
-    shelf, paths = (
-        _shelf(found),
+    cache, paths = (
+        _response_cache(found),
         [f"{folder}/{name}" for folder in ("", f"/streams/{STREAM}") for name in FILES],
     )
     loader = FeedLoader(found.db, found.settings)
     document = loader.load(FeedTopic(Scope.STREAM, STREAM))
     ours, peer = _turns(
-        lambda: _renew(shelf, paths),
+        lambda: _renew(cache, paths),
         lambda: feedgen_alone(document),
         lambda number: found.post(f"Post {number}", BODY),
     )
-    texts = [_kept(shelf, path).body() for path in paths]
+    texts = [_kept(cache, path).body() for path in paths]
     for coding in ("gzip", "br"):
         took = _seconds(lambda coding=coding: [CODINGS[coding](text) for text in texts])
         print(
@@ -117,18 +117,18 @@ def _all_documents(found: Site) -> Row:
 
 
 def _long_stream(found: Site) -> Row:
-    shelves, took = {}, {}
+    caches, took = {}, {}
     for number in (FEW, MANY):
         add_stream(found.db, found.actor, f"s{number}", StreamText(f"With {number}"))
         found.post("The first", BODY, f"s{number}")
         _fill(found, {f"s{number}": number})
-        shelves[number] = _shelf(found)
+        caches[number] = _response_cache(found)
     for turn in range(POSTS):
-        for number, shelf in shelves.items():
+        for number, cache in caches.items():
             found.post(f"Post {turn}", BODY, f"s{number}")
             paths = [f"/streams/s{number}/{name}" for name in FILES]
             took.setdefault(number, []).append(
-                _seconds(lambda shelf=shelf, paths=paths: _renew(shelf, paths)) * 1000
+                _seconds(lambda cache=cache, paths=paths: _renew(cache, paths)) * 1000
             )
     return Row(
         f"the same for a stream of {MANY:,} entries",
@@ -145,13 +145,13 @@ def _long_page(found: Site) -> Row:
     app = create_app(
         found.settings, Keys("of a benchmark, which signs nothing"), found.db, ring=lambda: None
     )
-    shelf, took = app.extensions["storywire"].shelf, dict[int, list[float]]()
-    shelf.watcher = _Watched()
+    cache, took = app.extensions["storywire"].response_cache, dict[int, list[float]]()
+    cache.watcher = _Watched()
     for turn in range(POSTS):
         for number in (FEW, MANY):
             found.post(f"Shown {turn}", BODY, f"s{number}")
             took.setdefault(number, []).append(
-                _seconds(lambda path=f"/streams/s{number}": _renew(shelf, [path])) * 1000
+                _seconds(lambda path=f"/streams/s{number}": _renew(cache, [path])) * 1000
             )
     return Row(
         f"the page of a stream of {MANY:,} entries",
@@ -163,14 +163,14 @@ def _long_page(found: Site) -> Row:
     )
 
 
-def _renew(shelf: ResponseCache, paths: list[str]) -> None:
-    shelf.look()
+def _renew(cache: ResponseCache, paths: list[str]) -> None:
+    cache.check_for_changes()
     for path in paths:
-        _kept(shelf, path)
+        _kept(cache, path)
 
 
-def _kept(shelf: ResponseCache, path: str) -> CachedResponse:
-    kept = shelf.ready(path) or shelf.find(path)
+def _kept(cache: ResponseCache, path: str) -> CachedResponse:
+    kept = cache.get_fresh(path) or cache.get(path)
     assert isinstance(kept, CachedResponse), f"{path}: {kept}"
     return kept
 
@@ -307,10 +307,10 @@ def _memory(found: Site) -> Row:
         add_stream(found.db, found.actor, slug, StreamText(slug))
     _fill(found, dict.fromkeys(slugs, EACH))
     grown, kept, size = json.loads(
-        output("benchmarks.shelf_memory", str(found.settings.data_dir), str(STREAMS))
+        output("benchmarks.cache_memory", str(found.settings.data_dir), str(STREAMS))
     )
     print(
-        f"beside it: {kept:,} of {STREAMS * 3:,} documents, {size / 1e6:.0f} MB by the shelf's own"
+        f"beside it: {kept:,} of {STREAMS * 3:,} documents, {size / 1e6:.0f} MB by the cache's own"
         " count",
         flush=True,
     )

@@ -18,7 +18,7 @@ from web.health import health
 from web.language import set_up_languages
 from web.login import login, set_up_login
 from web.metrics import metrics
-from web.middleware.cache_layer import CacheLayer, MemoryLayer, make_shelf
+from web.middleware.cache_layer import CacheLayer, MemoryLayer, make_response_cache
 from web.middleware.front import FrontLayer, always_sent
 from web.middleware.overload import OverloadLayer
 from web.middleware.proxies import ForwardedFor
@@ -43,13 +43,13 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     once.
     """
     app = Flask(__name__)
-    shelf = make_shelf(settings, db, app.wsgi_app)
+    cache = make_response_cache(settings, db, app.wsgi_app)
 
     def ring_both() -> None:
         ring()
-        shelf.wake()
+        cache.wake()
 
-    app.extensions["storywire"] = AppContext(settings, keys, db, ring_both, shelf)
+    app.extensions["storywire"] = AppContext(settings, keys, db, ring_both, cache)
     app.secret_key = keys.derive("session")
     # The router's own redirects are made from the Host header, which anybody can write.
     app.url_map.strict_slashes = False
@@ -61,11 +61,11 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
     # one more than there are would let anybody write the address that the throttles count
     if settings.proxies:
         app.wsgi_app = ForwardedFor(app.wsgi_app, settings.proxies)  # type: ignore[method-assign]
-    layer = app.extensions["shelf_layer"] = CacheLayer(app.wsgi_app, shelf)
+    layer = app.extensions["cache_layer"] = CacheLayer(app.wsgi_app, cache)
     overload = app.extensions["overload"] = OverloadLayer(layer)
     front = FrontLayer(overload, always_sent(settings.base_url))
     measured = app.extensions["request_metrics"] = RequestMetrics(front)
-    app.wsgi_app = app.extensions["memory"] = MemoryLayer(measured, shelf)  # type: ignore[method-assign]
+    app.wsgi_app = app.extensions["memory"] = MemoryLayer(measured, cache)  # type: ignore[method-assign]
     note_routes(app)
     protect(app, settings)
     set_up_login(app)

@@ -20,7 +20,7 @@ class AppContext:
     keys: Keys
     db: Database
     ring: Callable[[], None]
-    shelf: ResponseCache
+    response_cache: ResponseCache
     recent: Recent = field(default_factory=Recent)
 
 

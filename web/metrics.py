@@ -102,11 +102,11 @@ class _Found(Collector):
         if broker_url := service().settings.broker_url:
             up = "1 while the broker takes connections of this process"
             yield GaugeMetricFamily("storywire_broker_up", up, broker_answers(broker_url))
-        shelf = service().shelf
+        cache = service().response_cache
         yield GaugeMetricFamily(
-            "storywire_shelf_documents", "Finished documents that this process keeps", len(shelf)
+            "storywire_shelf_documents", "Finished documents that this process keeps", len(cache)
         )
-        yield GaugeMetricFamily("storywire_shelf_bytes", "Bytes that they take", shelf.bytes)
+        yield GaugeMetricFamily("storywire_shelf_bytes", "Bytes that they take", cache.bytes)
         memory: MemoryLayer = current_app.extensions["memory"]
         hits = CounterMetricFamily(
             "storywire_http_memory_hits",
@@ -114,10 +114,10 @@ class _Found(Collector):
             labels=["status"],
         )
         hits.add_metric(["2xx"], memory.sent.read())
-        hits.add_metric(["3xx"], memory.unchanged.read())
+        hits.add_metric(["3xx"], memory.not_modified.read())
         yield hits
         yield CounterMetricFamily(
-            "storywire_shelf_faults", "Documents that this process could not make", shelf.faults
+            "storywire_shelf_faults", "Documents that this process could not make", cache.failures
         )
 
 

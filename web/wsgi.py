@@ -30,7 +30,7 @@ _db = open_database(
 _flask = create_app(_settings, load_keys(_settings), _db, ring=make_doorbell(_settings))
 _watcher = ChangeWatcher(
     _db,
-    _flask.extensions["storywire"].shelf,
+    _flask.extensions["storywire"].response_cache,
     LogOnce(logging.getLogger("web.middleware.cache_layer")),
 )
 _watcher.start()

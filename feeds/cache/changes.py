@@ -1,4 +1,4 @@
-"""Whether anything changed for the public, and what."""
+"""What changed for the public since a seq of the site."""
 
 from sqlalchemy import NullPool, create_engine, select
 
@@ -7,50 +7,52 @@ from models import Site, Stream, StreamSlug
 from models.db.database import Database
 from models.db.site import current_seq
 
-_ANSWER_SECONDS = 5  # after which a silent server counts as away
+_TIMEOUT_SECONDS = 5  # after which a silent server counts as away
 
 
 def read_changes(db: Database, since: int) -> PublicChanges | None:
-    """What moved after the site's counter stood there; None where it still does. A count that is
-    ahead of it brings all streams.
+    """The changes after the site's seq was ``since``; None if there are none.
+
+    All streams count as changed if the site's seq is lower, as after a restore.
     """
     with db.read() as tx:
-        site = current_seq(tx)
-        if site == since:
+        site_seq = current_seq(tx)
+        if site_seq == since:
             return None
-        moved = (Stream.seq > (since if since < site else 0),)
-        present = select(Stream.slug, Stream.seq).where(*moved)
+        changed = Stream.seq > (since if since < site_seq else 0)
+        present = select(Stream.slug, Stream.seq).where(changed)
         former = (
             select(StreamSlug.slug, Stream.seq)
             .join(Stream, Stream.id == StreamSlug.stream_id)
-            .where(*moved)
+            .where(changed)
         )
-        return PublicChanges(site, dict(tx.execute(present.union_all(former)).all()))
+        return PublicChanges(site_seq, dict(tx.execute(present.union_all(former)).all()))
 
 
-class CounterWatch:
-    """Tells whether the site's counter moved on PostgreSQL: one statement, on a connection of its
-    own, outside any transaction.
-    """
+class SeqWatch:
+    """Polls the site's seq on PostgreSQL, on its own connection and outside any transaction."""
 
     def __init__(self, db: Database) -> None:
-        timeouts = {"connect_timeout": _ANSWER_SECONDS, "tcp_user_timeout": _ANSWER_SECONDS * 1000}
+        timeouts = {
+            "connect_timeout": _TIMEOUT_SECONDS,
+            "tcp_user_timeout": _TIMEOUT_SECONDS * 1000,
+        }
         self._engine = create_engine(
             db.engine.url, poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=timeouts
         )
         self._connection = self._engine.connect()
-        self._seen = self._counter()
+        self._seq = self._read_seq()
 
-    def _counter(self) -> int | None:
+    def _read_seq(self) -> int | None:
         return self._connection.scalar(select(Site.seq))
 
     def changed(self) -> bool:
         """True once after each change."""
-        counter = self._counter()
-        changed, self._seen = counter != self._seen, counter
+        seq = self._read_seq()
+        changed = seq != self._seq
+        self._seq = seq
         return changed
 
     def close(self) -> None:
-        """Leave the server."""
         self._connection.close()
         self._engine.dispose()

@@ -1,325 +1,317 @@
-"""The shelf: documents that are made once for each change, and kept as bytes that only need to be
-sent.
-"""
+"""The response cache: feeds and pages as finished bytes, loaded again when their stream changes."""
 
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Protocol
 
 from feeds.cache.cached_response import CachedResponse, Copy, FinishedResponse, Rendered
 
-# seconds since a document was asked for, after which it is made again only when it is asked for
+# A response that nobody requested for so long is not refreshed in the background.
 RECENT_SECONDS = 60.0
-RETRY_SECONDS = (
-    1.0  # seconds for which the last good document is served after one could not be made
-)
-# seconds that a reader waits while another's request makes a document, where an old one is there
+# A stale response is served for so long after loading it again failed or took too long.
+RETRY_SECONDS = 1.0
+# A request waits so long for another one that is loading the document, if there is a stale one.
 WAIT_SECONDS = 0.5
 
-Make = Callable[[bool], Rendered | FinishedResponse]
-"""Makes one document; where not asked to read anew, perhaps from what was read for another one."""
+Loader = Callable[[bool], Rendered | FinishedResponse]
+"""Reads one document.  Called with False, it may use what was read for another format of a feed."""
 UNAVAILABLE = FinishedResponse(
     "503 Service Unavailable",
     "This cannot be made at the moment. Try again soon.",
     (("Retry-After", "5"), ("Cache-Control", "no-store")),
 )
+_CHECKING = "looking for changes"
 
 
 @dataclass(frozen=True, slots=True)
 class PublicChanges:
-    """The site's counter, and those of the streams that moved."""
+    """The site's seq, and those of the streams that changed."""
 
-    site: int
-    streams: Mapping[str, int]
+    site_seq: int
+    stream_seqs: Mapping[str, int]
 
 
 class OutageLog(Protocol):
-    """Says what fails once, and once that it works again."""
+    """A log that writes each failure once, and once that it is over."""
 
     def report(self, what: str, exc: Exception, /) -> None: ...
     def over(self, what: str, /) -> None: ...
 
 
-class Watching(Protocol):
-    """A watcher, as far as a shelf is concerned."""
+class Watcher(Protocol):
+    """The cache's view of `feeds.cache.change_watcher.ChangeWatcher`."""
 
     def is_alive(self) -> bool: ...
     def wake(self) -> None: ...
 
 
 class ResponseCache:
-    """Documents by path. ``makers`` says how what lies at a path is made, None where nothing of
-    ours does; ``changes`` is asked what moved after a count. For any number of threads.
+    """Responses by path, for any number of threads.
 
-    A watcher (`feeds.cache.change_watcher`) calls `look` whenever something was committed, and then
-    nobody who asks has to. Without one each `find` looks first: right as well, but not fast.
+    ``loader_of`` gives the loader of a path, None where nothing cacheable can be.
+    ``changes_since`` gives what changed after a seq of the site.
+
+    A watcher calls `check_for_changes` after each commit, so that no request has to.  Without one
+    each `get` checks first: correct as well, but slow.
     """
 
     def __init__(
         self,
-        makers: Callable[[str], Make | None],
-        changes: Callable[[int], PublicChanges | None],
+        loader_of: Callable[[str], Loader | None],
+        changes_since: Callable[[int], PublicChanges | None],
         *,
-        most_bytes: int,
+        max_bytes: int,
         threads: int,
-        troubles: OutageLog,
+        outages: OutageLog,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._makers, self._changes, self._most_bytes, self._troubles, self._clock = (
-            makers,
-            changes,
-            most_bytes,
-            troubles,
-            clock,
-        )
-        self._kept: dict[str, CachedResponse] = {}
-        self._flights: dict[str, Future[CachedResponse | FinishedResponse]] = {}
-        self._site, self._streams = 0, dict[str, int]()  # the counters when we last looked
+        self._loader_of = loader_of
+        self._changes_since = changes_since
+        self._max_bytes = max_bytes
+        self._outages = outages
+        self._clock = clock
+        self._responses: dict[str, CachedResponse] = {}
+        self._loading: dict[str, Future[CachedResponse | FinishedResponse]] = {}
+        self._site_seq = 0
+        self._stream_seqs: dict[str, int] = {}
         self._lock = threading.Lock()
-        self._looking = threading.Lock()
-        self._making = threading.BoundedSemaphore(threads)
-        self.watcher: Watching | None = None
+        self._check_lock = threading.Lock()
+        self._load_slots = threading.BoundedSemaphore(threads)
+        self.watcher: Watcher | None = None
         self.bytes = 0
-        self.faults = 0  # documents that could not be made
+        self.failures = 0  # documents that could not be loaded
 
-    def ready(self, path: str) -> CachedResponse | None:
-        """The document at that path where it can be sent as it is: the whole cost of a hit."""
-        kept = self._kept.get(path)
-        if kept is None:
+    def get_fresh(self, path: str) -> CachedResponse | None:
+        """The response that can be sent without any check: the whole cost of a hit."""
+        response = self._responses.get(path)
+        if response is None:
             return None
         now = self._clock()
-        if now >= kept.until:
+        if now >= response.fresh_until:
             return None
-        kept.asked = now
-        return kept
+        response.last_access = now
+        return response
 
-    def find(self, path: str) -> CachedResponse | FinishedResponse | None:
-        """The document at that path, made where it must be; None where no maker knows the path."""
-        make = self._makers(path)
-        if make is None:
+    def get(self, path: str) -> CachedResponse | FinishedResponse | None:
+        """The response of that path, loaded where needed; None where no loader knows the path."""
+        loader = self._loader_of(path)
+        if loader is None:
             return None
         if not self.watched:
-            self._try_to_look()
-        kept = self._kept.get(path)
-        if kept is not None:
-            kept.asked = self._clock()
-            if kept.asked < kept.until or self._still_good(kept):
-                return kept
-        return self._once(path, make)
+            self._try_to_check()
+        response = self._responses.get(path)
+        if response is not None:
+            response.last_access = self._clock()
+            if response.last_access < response.fresh_until or self._revalidate(response):
+                return response
+        return self._load_once(path, loader)
 
-    def renew(self, path: str) -> None:
-        """Make the document at that path again, which nobody asked for this time."""
-        if make := self._makers(path):
-            self._once(path, make)
+    def refresh(self, path: str) -> None:
+        """Load the document in the background; this does not count as an access."""
+        loader = self._loader_of(path)
+        if loader:
+            self._load_once(path, loader)
 
-    def copy(self, kept: CachedResponse, coding: str) -> Copy:
-        """A document in a coding; made for the first reader who takes it."""
-        copy = kept.add(coding)
+    def encode(self, response: CachedResponse, coding: str) -> Copy:
+        """The response in a coding, compressed for the first reader that accepts it."""
+        copy = response.add(coding)
         with self._lock:
-            grown = kept.measure()
-            if self._kept.get(kept.path) is kept:
-                self.bytes += grown
-                self._keep_within_bound()
+            growth = response.measure()
+            if self._responses.get(response.path) is response:
+                self.bytes += growth
+                self._evict_least_recent()
         return copy
 
-    def look(self) -> None:
-        """Make stale what has changed since the last look, and nothing else. Raises what the
-        database raises.
-        """
-        with self._looking:
-            moves = self._changes(self._site)
-            if moves is None:
+    def check_for_changes(self) -> None:
+        """Mark as stale what changed since the last check.  Raises the database's errors."""
+        with self._check_lock:
+            changes = self._changes_since(self._site_seq)
+            if changes is None:
                 return
             with self._lock:
-                if moves.site < self._site:  # another database, as after a restore
-                    self._kept.clear()
-                    self._streams.clear()
+                if changes.site_seq < self._site_seq:  # another database, as after a restore
+                    self._responses.clear()
+                    self._stream_seqs.clear()
                     self.bytes = 0
-                self._site = moves.site
-                self._streams.update(moves.streams)
-                for kept in self._kept.values():
-                    self._age(kept)
+                self._site_seq = changes.site_seq
+                self._stream_seqs.update(changes.stream_seqs)
+                for response in self._responses.values():
+                    self._mark_if_stale(response)
 
-    def wanted(self) -> list[str]:
-        """What was asked for lately and has to be made again, the last asked for first.
+    def paths_to_refresh(self) -> list[str]:
+        """Stale responses that were requested recently, the last requested first.
 
-        What nobody has asked for again since it was made waits until somebody does: else who reads
-        all pages of a story once would have each of them made anew with each change.
+        A response that nobody requested since it was loaded is left out.  Otherwise a robot that
+        reads all pages of a story once would have each of them loaded again with each change.
         """
         now = self._clock()
+        due = []
         with self._lock:
-            due = [
-                kept
-                for kept in self._kept.values()
-                if now >= kept.until and kept.asked > max(kept.made, now - RECENT_SECONDS)
-            ]
-            due = [kept for kept in due if not self._is_good(kept, now)]
-        return [kept.path for kept in sorted(due, key=_asked, reverse=True)]
+            for response in self._responses.values():
+                requested = response.last_access > max(response.loaded_at, now - RECENT_SECONDS)
+                if requested and not self._is_usable(response, now):
+                    due.append(response)
+        due.sort(key=attrgetter("last_access"), reverse=True)
+        return [response.path for response in due]
 
     @property
     def watched(self) -> bool:
-        """Whether a watcher runs, in this process."""
+        """Whether a watcher runs in this process."""
         return self.watcher is not None and self.watcher.is_alive()
 
     def wake(self) -> None:
-        """Something was changed by this process: look at once.  Returns before that."""
+        """Have the watcher check at once, after a change by this process.  Does not wait for it."""
         if self.watcher:
             self.watcher.wake()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._responses)
 
-    def _try_to_look(self) -> None:
+    def _try_to_check(self) -> None:
         try:
-            self.look()
+            self.check_for_changes()
         except Exception as exc:
-            self._troubles.report("looking for changes", exc)
+            self._outages.report(_CHECKING, exc)
         else:
-            self._troubles.over("looking for changes")
+            self._outages.over(_CHECKING)
 
-    def _still_good(self, kept: CachedResponse) -> bool:
-        """Whether it may be served; then perhaps with the Last-Modified that was not yet right
-        before.
-        """
+    def _revalidate(self, response: CachedResponse) -> bool:
+        """Whether it is still fresh; if so, adds a Last-Modified that could not be sent before."""
         now = self._clock()
         with self._lock:
-            if not self._is_good(kept, now):
+            if not _is_fresh(response, now):
                 return False
-            stands = kept.date(now)
-            kept.until = min(stands, kept.expires) if self.watched else 0.0
+            self._set_fresh_until(response, now)
             return True
 
-    def _is_good(self, kept: CachedResponse, now: float) -> bool:
-        return not kept.stale and now < kept.expires
+    def _set_fresh_until(self, response: CachedResponse, now: float) -> None:
+        headers_final_until = response.update_last_modified(now)
+        response.fresh_until = 0.0
+        if self.watched:
+            response.fresh_until = min(headers_final_until, response.expires_at)
 
-    def _latest(self, stream: str | None) -> int:
-        return self._site if stream is None else self._streams.get(stream, 0)
+    @staticmethod
+    def _is_usable(response: CachedResponse, now: float) -> bool:
+        return now < response.fresh_until or _is_fresh(response, now)
 
-    def _age(self, kept: CachedResponse) -> None:
-        if kept.stamp < self._latest(kept.stream):
-            kept.stale, kept.until = True, 0.0
+    def _latest_seq(self, stream: str | None) -> int:
+        return self._site_seq if stream is None else self._stream_seqs.get(stream, 0)
 
-    def _once(self, path: str, make: Make) -> CachedResponse | FinishedResponse:
-        """Make it, or wait for another thread that does already; an old one is better than a long
-        wait.
-        """
+    def _mark_if_stale(self, response: CachedResponse) -> None:
+        if response.seq < self._latest_seq(response.stream):
+            response.stale = True
+            response.fresh_until = 0.0
+
+    def _load_once(self, path: str, loader: Loader) -> CachedResponse | FinishedResponse:
+        """Load the document, or wait for the thread that does; a stale one beats a long wait."""
         with self._lock:
-            kept, now = self._kept.get(path), self._clock()
-            if kept and (now < kept.until or self._is_good(kept, now)):
-                return kept
-            flight = self._flights.get(path)
-            if mine := flight is None:
-                flight = self._flights[path] = Future()
-        if mine:
-            return self._fly(path, make, flight)
+            stale = self._responses.get(path)
+            if stale and self._is_usable(stale, self._clock()):
+                return stale
+            pending = self._loading.get(path)
+            if pending is None:
+                self._loading[path] = Future()
+        if pending is None:
+            return self._load_for_all(path, loader)
         try:
-            return flight.result(WAIT_SECONDS if kept else None)
+            return pending.result(WAIT_SECONDS if stale else None)
         except TimeoutError:  # a database that hangs must not hold every thread
-            assert kept is not None
-            return self._rest(kept)
+            assert stale is not None
+            return self._serve_stale(stale)
 
-    def _fly(
-        self, path: str, make: Make, flight: "Future[CachedResponse | FinishedResponse]"
-    ) -> CachedResponse | FinishedResponse:
-        old = self._kept.get(path)
-        found: CachedResponse | FinishedResponse = UNAVAILABLE
+    def _load_for_all(self, path: str, loader: Loader) -> CachedResponse | FinishedResponse:
+        """Load the document in this thread, and hand it to the threads that wait for it."""
+        stale = self._responses.get(path)
+        response: CachedResponse | FinishedResponse = UNAVAILABLE
         try:
-            if self._making.acquire(timeout=WAIT_SECONDS if old else None):
+            if self._load_slots.acquire(timeout=WAIT_SECONDS if stale else None):
                 try:
-                    found = self._make(path, make, old)
+                    response = self._load(path, loader, stale)
                 finally:
-                    self._making.release()
-            elif old:
-                found = self._rest(old)
+                    self._load_slots.release()
+            elif stale:
+                response = self._serve_stale(stale)
         finally:
             with self._lock:
-                del self._flights[path]
-            flight.set_result(found)
-        return found
+                future = self._loading.pop(path)
+            future.set_result(response)
+        return response
 
-    def _make(
-        self, path: str, make: Make, old: CachedResponse | None
+    def _load(
+        self, path: str, loader: Loader, stale: CachedResponse | None
     ) -> CachedResponse | FinishedResponse:
-        made: Rendered | FinishedResponse | None = None
+        rendered: Rendered | FinishedResponse | None = None
         try:
-            made = make(False)
-            if isinstance(made, Rendered) and self._is_old(made):
-                made = make(True)
-            if isinstance(made, FinishedResponse):
-                return self._take_away(path, made)
-            new = (
-                old
-                if old and old.same == made.same
-                else CachedResponse(path, made, old, self._clock())
-            )
+            rendered = loader(False)
+            if isinstance(rendered, Rendered) and self._is_outdated(rendered):
+                rendered = loader(True)
+            if isinstance(rendered, FinishedResponse):
+                with self._lock:
+                    self._evict(path)
+                return rendered
+            if stale and stale.fingerprint == rendered.fingerprint:
+                response = stale
+            else:
+                response = CachedResponse(path, rendered, stale, self._clock())
         except Exception as exc:
-            # Anybody may ask for any path, and only those where something lies may fill the log.
-            return self._keep_old(
-                old, f"making {path}" if old or made else "making a document", exc
-            )
-        self._troubles.over(f"making {path}")
-        self._troubles.over("making a document")
-        return self._put(new, made)
+            # Only paths where something is are logged: a client can request arbitrary ones.
+            exists = stale is not None or rendered is not None
+            self._outages.report(f"making {path}" if exists else "making a document", exc)
+            with self._lock:
+                self.failures += 1
+            return self._serve_stale(stale) if stale else UNAVAILABLE
+        self._outages.over(f"making {path}")
+        self._outages.over("making a document")
+        self._store(response, rendered)
+        return response
 
-    def _is_old(self, made: Rendered) -> bool:
+    def _is_outdated(self, rendered: Rendered) -> bool:
+        if rendered.valid_until and rendered.valid_until.timestamp() <= self._clock():
+            return True
         with self._lock:
-            return made.stamp < self._latest(made.stream) or bool(
-                made.valid_until and made.valid_until.timestamp() <= self._clock()
-            )
+            return rendered.seq < self._latest_seq(rendered.stream)
 
-    def _keep_old(
-        self, old: CachedResponse | None, what: str, exc: Exception
-    ) -> CachedResponse | FinishedResponse:
-        self._troubles.report(what, exc)
+    def _serve_stale(self, stale: CachedResponse) -> CachedResponse:
+        """Let requests have the stale response for `RETRY_SECONDS` without another attempt."""
         with self._lock:
-            self.faults += 1
-        return self._rest(old) if old else UNAVAILABLE
+            stale.fresh_until = self._clock() + RETRY_SECONDS
+        return stale
 
-    def _rest(self, old: CachedResponse) -> CachedResponse:
-        """Let the old one do for a moment."""
-        with self._lock:
-            old.until = self._clock() + RETRY_SECONDS
-        return old
-
-    def _put(self, new: CachedResponse, made: Rendered) -> CachedResponse:
-        """Let it stand in the old one's place: already stale where something moved while it was
-        made.
-        """
+    def _store(self, response: CachedResponse, rendered: Rendered) -> None:
+        """Replace the former response; a change during the rendering leaves this one stale, too."""
         with self._lock:
             now = self._clock()
-            new.stale, new.made = False, now
-            new.confirm(made)
-            # a database whose clock is behind ours would say the same again
-            new.expires = max(new.expires, now + RETRY_SECONDS)
-            new.until = min(new.date(now), new.expires) if self.watched else 0.0
-            self._age(new)
-            self._remove(new.path)
-            if new.size <= self._most_bytes:
-                self._kept[new.path] = new
-                self.bytes += new.size
-                self._keep_within_bound()
-        return new
+            response.stale = False
+            response.loaded_at = now
+            response.confirm(rendered)
+            # A database whose clock is behind ours would give the document that has expired again.
+            response.expires_at = max(response.expires_at, now + RETRY_SECONDS)
+            self._set_fresh_until(response, now)
+            self._mark_if_stale(response)
+            self._evict(response.path)
+            if response.size <= self._max_bytes:
+                self._responses[response.path] = response
+                self.bytes += response.size
+                self._evict_least_recent()
 
-    def _take_away(self, path: str, answer: FinishedResponse) -> FinishedResponse:
-        with self._lock:
-            self._remove(path)
-        return answer
+    def _evict(self, path: str) -> None:
+        response = self._responses.pop(path, None)
+        if response:
+            self.bytes -= response.size
 
-    def _remove(self, path: str) -> None:
-        if old := self._kept.pop(path, None):
-            self.bytes -= old.size
-
-    def _keep_within_bound(self) -> None:
-        """What was not asked for the longest goes, an eighth at a time."""
-        if self.bytes > self._most_bytes:
-            for kept in sorted(self._kept.values(), key=_asked):
-                if self.bytes <= self._most_bytes * 7 // 8:
-                    break
-                self._remove(kept.path)
+    def _evict_least_recent(self) -> None:
+        """Evict an eighth at a time, so that not every new response sorts all of them."""
+        if self.bytes <= self._max_bytes:
+            return
+        for response in sorted(self._responses.values(), key=attrgetter("last_access")):
+            if self.bytes <= self._max_bytes * 7 // 8:
+                break
+            self._evict(response.path)
 
 
-def _asked(kept: CachedResponse) -> float:
-    return kept.asked
+def _is_fresh(response: CachedResponse, now: float) -> bool:
+    return not response.stale and now < response.expires_at

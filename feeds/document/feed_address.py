@@ -1,5 +1,6 @@
-"""Which feed: whose entries, which of them, and since when; and the one address that each has."""
+"""The topic of a feed, and the one path that each feed has."""
 
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Self
@@ -9,7 +10,7 @@ from feeds.document.feed_document import Format
 
 
 class Scope(StrEnum):
-    """Whose entries; the value is the folder that their addresses begin with."""
+    """Whose entries a feed has; the value is the first folder of its path."""
 
     SITE = ""
     STREAM = "streams"
@@ -18,17 +19,18 @@ class Scope(StrEnum):
 
 
 class Flavour(StrEnum):
-    """Which of them; the value is the folder that says so."""
+    """Which of these entries a feed has; the value is a folder of its path."""
 
     ALL = ""
-    KEY = "key"  # key and breaking ones
-    NEW = "new"  # for chat bots that follow feeds: each entry once, as it first came out
+    KEY = "key"  # key and breaking entries
+    NEW = "new"  # for chat bots that follow feeds: each entry once, as it was first published
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """An older part (RFC 5005 section 4): the entries up to that seq; ``version`` changes with any
-    of them or any older one.
+    """An older part of a feed (RFC 5005 section 4): the entries up to a seq.
+
+    ``version`` changes with any of them or of older ones.
     """
 
     upto: int
@@ -37,9 +39,7 @@ class Archive:
 
 @dataclass(frozen=True, slots=True)
 class FeedTopic:
-    """What a feed is about, whatever its format. ``name`` is a slug; of the site's own feeds it is
-    empty.
-    """
+    """The subject of a feed in any format.  ``name`` is a slug, empty for the site's own feeds."""
 
     scope: Scope = Scope.SITE
     name: str = ""
@@ -48,62 +48,38 @@ class FeedTopic:
 
     @property
     def folder(self) -> str:
-        """The path in which the formats lie side by side, with a slash at both ends."""
-        older = f"archive/{self.archive.upto}-{self.archive.version:x}" if self.archive else ""
-        parts = [self.scope.value, quote(self.name, safe=""), self.flavour.value, older]
+        """The path of the folder with a file for each format, with a slash at both ends."""
+        parts = [self.scope.value, quote(self.name, safe=""), self.flavour.value]
+        if self.archive:
+            parts.append(f"archive/{self.archive.upto}-{self.archive.version:x}")
         return "/" + "".join(f"{part}/" for part in parts if part)
 
     @property
     def newest(self) -> Self:
-        """The subscription document that this belongs to."""
+        """The subscription document that an archive belongs to."""
         return replace(self, archive=None)
 
 
 _FORMATS = {fmt.file_name: fmt for fmt in Format}
-_FLAVOURS = {flavour.value: flavour for flavour in Flavour if flavour.value}
-_SCOPES = {scope.value: scope for scope in Scope if scope.value}
+# Numbers have no leading zeros: each archive has one address.
+_PATH = re.compile(
+    r"(?:/(?P<scope>streams|tags|contributors)/(?P<name>[^/]{1,120}))?"
+    r"(?:/(?P<flavour>key|new))?"
+    r"(?:/archive/(?P<upto>0|[1-9][0-9]{0,17})-(?P<version>0|[1-9a-f][0-9a-f]{0,14}))?"
+    r"/(?P<file>[a-z]+\.[a-z]+)"
+)
 
 
-def read_address(path: str) -> tuple[FeedTopic, Format] | None:
-    """What lies at that decoded path; None where it is no feed's one address."""
-    head, _, file_name = path.rpartition("/")
-    fmt = _FORMATS.get(file_name)
-    if fmt is None or not path.startswith("/"):
+def parse_feed_path(path: str) -> tuple[FeedTopic, Format] | None:
+    """The feed at that decoded path; None where none can be."""
+    match = _PATH.fullmatch(path)
+    if match is None or match["file"] not in _FORMATS:
         return None
-    parts = head.split("/")[1:]
+    name = match["name"] or ""
+    if not name.isprintable():
+        return None
     archive = None
-    if len(parts) >= 2 and parts[-2] == "archive":
-        archive = _archive(parts[-1])
-        if archive is None:
-            return None
-        del parts[-2:]
-    flavour = _FLAVOURS.get(parts[-1], Flavour.ALL) if len(parts) in {1, 3} else Flavour.ALL
-    if flavour is not Flavour.ALL:
-        parts.pop()
-    if not parts:
-        return FeedTopic(flavour=flavour, archive=archive), fmt
-    if (
-        len(parts) == 2
-        and parts[0] in _SCOPES
-        and 0 < len(parts[1]) <= 120
-        and parts[1].isprintable()
-    ):
-        return FeedTopic(_SCOPES[parts[0]], parts[1], flavour, archive), fmt
-    return None
-
-
-def _archive(name: str) -> Archive | None:
-    upto, _, version = name.partition("-")
-    plain = (
-        upto.isascii()
-        and upto.isdecimal()
-        and len(upto) < 19
-        and version.isascii()
-        and version.isalnum()
-        and len(version) < 16
-    )
-    try:
-        found = Archive(int(upto), int(version, 16)) if plain else None
-    except ValueError:
-        return None
-    return found if found and name == f"{found.upto}-{found.version:x}" else None
+    if match["upto"]:
+        archive = Archive(int(match["upto"]), int(match["version"], 16))
+    topic = FeedTopic(Scope(match["scope"] or ""), name, Flavour(match["flavour"] or ""), archive)
+    return topic, _FORMATS[match["file"]]

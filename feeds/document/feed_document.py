@@ -161,7 +161,7 @@ class FeedDocument:
     # when time alone makes it another
     valid_until: datetime | None = field(default=None, compare=False)
     # the counter of the stream, or of the site, when it was read
-    stamp: int = field(default=0, compare=False)
+    seq: int = field(default=0, compare=False)
 
     def self_url(self, fmt: Format) -> str:
         """The one canonical address of this feed in that format, without a query."""

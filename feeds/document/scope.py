@@ -1,9 +1,9 @@
-"""Whose feed it is: its name, its page, and the condition that its entries meet."""
+"""The scope of a feed: its title, its page, and the condition that its entries meet."""
 
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, Select, case, func, select, text
@@ -18,19 +18,17 @@ from models.streams import feed_departures
 from models.streams.listings import named, public_contributor, tag_label, tagged
 from models.streams.streams import get_stream
 
-# Seconds that a copy stays fresh.  Readers wait for the longest hint that they find, so RSS's ttl
-# comes from the same number.
-# An ended stream may lose an entry or be opened again, so it waits no longer than a quiet one.
+# Seconds for which a copy stays fresh.  Readers wait for the longest hint that they find, so RSS's
+# ttl comes from the same number.  An ended stream may lose an entry or be opened again, so it is
+# fresh for no longer than a quiet one.
 MAX_AGE = {StreamState.LIVE: 60, StreamState.QUIET: 900, StreamState.ENDED: 900}
 _PUBLIC = Stream.state.in_(MAX_AGE)
-_RAISED: Any = text("entry.importance <> 'normal'")  # word for word as in the partial index
+_IS_KEY: Any = text("entry.importance <> 'normal'")  # word for word as in the partial index
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeFound:
-    """What a feed's head says, and ``members``: the conditions on entries, joined with their
-    streams, that belong to it.
-    """
+class FeedScope:
+    """The content of a feed's head, and the conditions on its entries."""
 
     site: Person
     guid: str
@@ -38,13 +36,12 @@ class ScopeFound:
     page_url: str
     language: str
     max_age: int
-    members: tuple[ColumnElement[bool], ...]
+    members: tuple[ColumnElement[bool], ...]  # on entries, joined with their streams
     streams: ColumnElement[bool]  # those that the entries come from
-    # what `models.streams.feed_departures` calls the feeds whose departures this feed sees
-    departures: tuple[str, ...]
+    departures: tuple[str, ...]  # the keys of `models.streams.feed_departures` that concern it
     created_at: datetime
     changed_at: datetime
-    stamp: int
+    seq: int
     dek: str = ""
     rights: str = ""
     logo_url: str = ""
@@ -52,8 +49,8 @@ class ScopeFound:
 
     @property
     def head(self) -> tuple[Any, ...]:
-        """What the head of each of its documents says, whichever entries it shows."""
-        head = (
+        """The content of the head that does not depend on the entries."""
+        return (
             self.site,
             self.guid,
             self.title,
@@ -61,31 +58,39 @@ class ScopeFound:
             self.page_url,
             self.language,
             self.contributors,
+            self.rights,
+            self.logo_url,
         )
-        return *head, self.rights, self.logo_url
+
+
+class _Subject(NamedTuple):
+    """The tag or contributor of a feed: its name, its entries, and its departures."""
+
+    name: str = ""
+    members: tuple[ColumnElement[bool], ...] = ()
+    departures: tuple[str, ...] = ()
 
 
 def person(settings: Settings, contributor: Contributor) -> Person:
-    """Somebody credited, with the page here that tells about them."""
-    return Person(
-        contributor.name, f"{settings.base_url}/contributors/{quote(contributor.slug, safe='')}"
-    )
+    """A credited person, with their page on this site."""
+    page = f"{settings.base_url}/contributors/{quote(contributor.slug, safe='')}"
+    return Person(contributor.name, page)
 
 
-def find_scope(tx: Session, settings: Settings, topic: FeedTopic) -> ScopeFound:
-    """Raises NotFound where there is no such stream, tag or contributor to the public; Gone where
-    the stream was deleted.
+def find_scope(tx: Session, settings: Settings, topic: FeedTopic) -> FeedScope:
+    """Raises NotFound if the public has no such stream, tag or contributor.
+
+    Raises Gone if the stream was deleted.
     """
-    return (
-        _stream(tx, settings, topic)
-        if topic.scope is Scope.STREAM
-        else _across(tx, settings, topic)
-    )
+    if topic.scope is Scope.STREAM:
+        return _stream_scope(tx, settings, topic)
+    return _mixed_scope(tx, settings, topic)
 
 
-def members(scope: ScopeFound, *columns: Any) -> Select[Any]:
-    """A query for what ever came out in that scope, withdrawn entries too: they keep their place,
-    so that no boundary moves.
+def members(scope: FeedScope, *columns: Any) -> Select[Any]:
+    """A query for all entries that were ever published in that scope.
+
+    Withdrawn entries are among them: they keep their place, so that no boundary moves.
     """
     return (
         select(*columns)
@@ -95,11 +100,12 @@ def members(scope: ScopeFound, *columns: Any) -> Select[Any]:
     )
 
 
-def _stream(tx: Session, settings: Settings, topic: FeedTopic) -> ScopeFound:
+def _stream_scope(tx: Session, settings: Settings, topic: FeedTopic) -> FeedScope:
     stream = get_stream(tx, topic.name, public=True)
-    return ScopeFound(
+    key_departures = (feed_departures.key_of_stream(stream.id),)
+    return FeedScope(
         site=_site(settings),
-        guid=_guid(stream.guid, topic.flavour.value),
+        guid=_flavour_guid(stream.guid, topic.flavour.value),
         title=_title(stream.title, topic, stream.language),
         rights=settings.site_imprint,
         logo_url=settings.base_url + stream.picture.largest.path if stream.picture else "",
@@ -107,75 +113,65 @@ def _stream(tx: Session, settings: Settings, topic: FeedTopic) -> ScopeFound:
         page_url=f"{settings.base_url}/streams/{stream.slug}",
         language=stream.language,
         max_age=MAX_AGE[stream.state],
-        members=(Entry.stream_id == stream.id, *_flavour(topic)),
+        members=(Entry.stream_id == stream.id, *_flavour_members(topic)),
         streams=Stream.id == stream.id,
-        departures=(feed_departures.key_of_stream(stream.id),)
-        if topic.flavour is Flavour.KEY
-        else (),
-        contributors=tuple(person(settings, who) for who in stream.contributors),
+        departures=key_departures if topic.flavour is Flavour.KEY else (),
+        contributors=tuple(person(settings, each) for each in stream.contributors),
         created_at=stream.created_at,
         changed_at=stream.changed_at,
-        stamp=stream.seq,
+        seq=stream.seq,
     )
 
 
-def _across(tx: Session, settings: Settings, topic: FeedTopic) -> ScopeFound:
-    """All streams, a tag or a contributor. Hidden and deleted streams count as changes: this feed
-    changed when they left it.
+def _mixed_scope(tx: Session, settings: Settings, topic: FeedTopic) -> FeedScope:
+    """The scope of all streams, a tag or a contributor.
+
+    Hidden and deleted streams count as changes: the feed changed when they left it.
     """
     site = tx.scalars(select(Site)).one()
-    changed, live = tx.execute(
+    changed_at, live_streams = tx.execute(
         select(func.max(Stream.changed_at), func.count(case((Stream.state == StreamState.LIVE, 1))))
     ).one()
-    named, own, left = _named(tx, topic)
+    subject = _subject(tx, topic)
+    title = settings.site_name
+    if subject.name:
+        title = f"{title}: {subject.name}"
     folder = FeedTopic(topic.scope, topic.name).folder.rstrip("/")
-    return ScopeFound(
+    departures = [feed_departures.SITE, *subject.departures]
+    if topic.flavour is Flavour.KEY:
+        departures.append(feed_departures.KEY)
+    return FeedScope(
         site=_site(settings),
         rights=settings.site_imprint,
-        guid=_guid(_site_guid(site, folder.strip("/") or "all"), topic.flavour.value),
-        title=_title(
-            f"{settings.site_name}: {named}" if named else settings.site_name,
-            topic,
-            settings.site_language,
-        ),
+        guid=_flavour_guid(_site_guid(site, folder.strip("/") or "all"), topic.flavour.value),
+        title=_title(title, topic, settings.site_language),
         page_url=settings.base_url + (folder or "/"),
         language=settings.site_language,
-        max_age=MAX_AGE[StreamState.LIVE if live else StreamState.QUIET],
-        members=(_PUBLIC, *own, *_flavour(topic)),
+        max_age=MAX_AGE[StreamState.LIVE if live_streams else StreamState.QUIET],
+        members=(_PUBLIC, *subject.members, *_flavour_members(topic)),
         streams=_PUBLIC,
-        departures=(
-            feed_departures.SITE,
-            *left,
-            *((feed_departures.KEY,) if topic.flavour is Flavour.KEY else ()),
-        ),
+        departures=tuple(departures),
         created_at=site.created_at,
-        changed_at=changed or site.created_at,
-        stamp=site.seq,
+        changed_at=changed_at or site.created_at,
+        seq=site.seq,
     )
 
 
-def _named(
-    tx: Session, topic: FeedTopic
-) -> tuple[str, tuple[ColumnElement[bool], ...], tuple[str, ...]]:
-    """The name of a tag or contributor, the condition that brings their entries, and the feed's
-    departures; of the site nothing.
-    """
+def _subject(tx: Session, topic: FeedTopic) -> _Subject:
     if topic.scope is Scope.SITE:
-        return "", (), ()
+        return _Subject()
     if topic.scope is Scope.CONTRIBUTOR:
-        who = public_contributor(tx, topic.name, withdrawn=True)
-        return who.name, (named(who),), (feed_departures.contributor(who.id),)
-    return (
-        tag_label(tx, topic.name, withdrawn=True),
-        (tagged(topic.name),),
-        (feed_departures.tag(topic.name),),
-    )
+        contributor = public_contributor(tx, topic.name, withdrawn=True)
+        departures = (feed_departures.contributor(contributor.id),)
+        return _Subject(contributor.name, (named(contributor),), departures)
+    label = tag_label(tx, topic.name, withdrawn=True)
+    return _Subject(label, (tagged(topic.name),), (feed_departures.tag(topic.name),))
 
 
-def _flavour(topic: FeedTopic) -> tuple[ColumnElement[bool], ...]:
-    """The condition of entries that a flavour shows, beside those of its scope."""
+def _flavour_members(topic: FeedTopic) -> tuple[ColumnElement[bool], ...]:
+    """The conditions on entries that a flavour adds to those of its scope."""
     if topic.flavour is Flavour.KEY:
-        return (_RAISED,)
+        return (_IS_KEY,)
     return (Entry.backdated.is_(False),) if topic.flavour is Flavour.NEW else ()
 
 
@@ -184,24 +180,25 @@ def _site(settings: Settings) -> Person:
 
 
 def _title(title: str, topic: FeedTopic, language: str) -> str:
-    said = words(language)
-    named = {Flavour.ALL: "", Flavour.KEY: said.key, Flavour.NEW: said.new}[topic.flavour]
-    return f"{title} – {named}" if named else title
+    labels = words(language)
+    if topic.flavour is Flavour.KEY:
+        return f"{title} – {labels.key}"
+    return f"{title} – {labels.new}" if topic.flavour is Flavour.NEW else title
 
 
 def _site_guid(site: Site, name: str) -> str:
-    """The id of a feed that no row stands for, made of what is stored for good: it must outlive a
-    move to another address.
+    """The id of a feed that has no row, made of stored facts.
+
+    So it outlives a move of the site to another address.
     """
     if site.id_authority:
         return f"tag:{site.id_authority},{site.created_at:%Y-%m-%d}:{name}"
     return uuid.uuid5(uuid.NAMESPACE_OID, f"storywire {site.created_at.isoformat()} {name}").urn
 
 
-def _guid(guid: str, flavour: str) -> str:
-    """The id of a flavour of the feed of that id."""
+def _flavour_guid(guid: str, flavour: str) -> str:
     if not flavour:
         return guid
-    return (
-        f"{guid}/{flavour}" if guid.startswith("tag:") else uuid.uuid5(uuid.UUID(guid), flavour).urn
-    )
+    if guid.startswith("tag:"):
+        return f"{guid}/{flavour}"
+    return uuid.uuid5(uuid.UUID(guid), flavour).urn

@@ -73,7 +73,7 @@ def _front(sqlite_template, tmp_path_factory):
     shutil.copy(sqlite_template, path)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("feeds.document.load.NEWEST", 2)
+        patch.setattr("feeds.document.load.MAX_ENTRIES", 2)
         front = Front(path)
         yield front
         front.close()

@@ -27,7 +27,7 @@ from tests.conftest import Newsroom, StandingClock
 from tests.support.browsing import browser, open_window, site  # noqa: F401  fixtures
 from web import create_app
 from web.context import AppContext
-from web.middleware.cache_layer import make_shelf
+from web.middleware.cache_layer import make_response_cache
 
 BASE_URL = "https://news.example.org"
 SECRET = "a secret for tests that is long enough"
@@ -89,7 +89,7 @@ def titles(newsroom: Newsroom, *states: EntryState) -> list[str]:
         return [entry.title for entry in list_entries(tx, *states)]
 
 
-class Shelf:
+class SharedDatabase:
     """One database connection pool for all these tests: SQLAlchemy compiles each statement once per
     engine.
     """
@@ -113,10 +113,10 @@ class Shelf:
 
 
 @pytest.fixture(scope="session")
-def shelf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shelf]:
-    shelf = Shelf(tmp_path_factory.mktemp("web") / "storywire.sqlite3")
-    yield shelf
-    shelf.db.engine.dispose()
+def shared_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedDatabase]:
+    shared_database = SharedDatabase(tmp_path_factory.mktemp("web") / "storywire.sqlite3")
+    yield shared_database
+    shared_database.db.engine.dispose()
 
 
 class TickingClock:
@@ -142,11 +142,14 @@ both_databases = pytest.mark.parametrize(
 
 @pytest.fixture
 def db(
-    request: pytest.FixtureRequest, shelf: Shelf, sqlite_template: Path, clock: StandingClock
+    request: pytest.FixtureRequest,
+    shared_database: SharedDatabase,
+    sqlite_template: Path,
+    clock: StandingClock,
 ) -> Database:
     """On SQLite, but for `both_databases`: pages ask the models, which have their tests on both."""
     if getattr(request, "param", "sqlite") == "sqlite":
-        return shelf.fresh(sqlite_template, clock)
+        return shared_database.fresh(sqlite_template, clock)
     found: Database = request.getfixturevalue("postgres_db")
     found.clock = TickingClock(clock)
     found.configure(info={**found.kw["info"], "clock": found.clock})
@@ -191,11 +194,11 @@ def app(
     rings: list[None],
     clock: StandingClock,
 ) -> Flask:
-    """Nobody watches its shelf, so each request for a document looks for changes itself."""
+    """Nobody watches its response cache, so each request for a document looks for changes itself."""
     begin_anew(
         bare_app,
         AppContext(
-            settings, keys, db, lambda: rings.append(None), bare_app.extensions["shelf_layer"].shelf
+            settings, keys, db, lambda: rings.append(None), bare_app.extensions["cache_layer"].cache
         ),
         clock,
     )
@@ -203,17 +206,17 @@ def app(
 
 
 def begin_anew(app: Flask, parts: AppContext, clock: StandingClock) -> None:
-    """Let the application run with these parts, and an empty shelf."""
-    documents = make_shelf(
+    """Let the application run with these parts, and an empty response cache."""
+    documents = make_response_cache(
         parts.settings, parts.db, partial(Flask.wsgi_app, app), lambda: clock.now.timestamp()
     )
-    app.extensions["memory"].shelf = app.extensions["shelf_layer"].shelf = documents
-    app.extensions["storywire"] = replace(parts, shelf=documents)
+    app.extensions["memory"].cache = app.extensions["cache_layer"].cache = documents
+    app.extensions["storywire"] = replace(parts, response_cache=documents)
 
 
 @pytest.fixture
 def change_settings(app: Flask, clock: StandingClock) -> Callable[..., None]:
-    """Run the application on with other settings, and with nothing on its shelf."""
+    """Run the application on with other settings, and with an empty response cache."""
 
     def change(**values: object) -> None:
         service = app.extensions["storywire"]

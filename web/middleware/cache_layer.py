@@ -1,5 +1,6 @@
-"""Feeds and pages from the shelf: a WSGI layer in front of all else, since a hit costs less than
-any framework's first look at it.
+"""Feeds and pages from the response cache, in WSGI layers in front of Flask.
+
+A hit costs less than any framework's first look at a request.
 """
 
 import logging
@@ -12,86 +13,87 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from config.settings import Settings
+from feeds.cache.cached_feeds import CachedFeeds
 from feeds.cache.cached_response import CachedResponse, FinishedResponse, HeaderList, Rendered
 from feeds.cache.changes import read_changes
 from feeds.cache.encodings import choose
-from feeds.cache.feed_maker import FeedLoaderForCache
-from feeds.cache.live import LiveDocumentLoader
-from feeds.cache.response_cache import UNAVAILABLE, Make, ResponseCache
+from feeds.cache.live_documents import LiveDocuments
+from feeds.cache.response_cache import UNAVAILABLE, Loader, ResponseCache
 from feeds.cache.validators import known_tag
 from models.db.database import Database
 from notifier.worker.log_once import LogOnce
+from web.middleware.cached_pages import PASS_THROUGH, CachedPages
 from web.middleware.front import always_sent, has_one_host
-from web.middleware.page_maker import ELSEWHERE, PageLoader
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = logging.getLogger(__name__)
 
-# of the memory that is set for the shelf; entries as they were read and written have the rest
-SHARE = 0.5
+# Of the memory set for feeds; entries as they were read and rendered take the rest.
+_SHARE_OF_MEMORY = 0.5
 
 _METHODS = "GET, HEAD, OPTIONS"
-_ONLY_READ = FinishedResponse(
+_READ_ONLY = FinishedResponse(
     "405 Method Not Allowed", "This can only be read.", (("Allow", _METHODS),)
 )
 _OPTIONS = FinishedResponse("204 No Content", "", (("Allow", _METHODS),))
+_HeaderFields = tuple[tuple[str, str], ...]
 
 
-def make_shelf(
+def make_response_cache(
     settings: Settings,
     db: Database,
-    pages: "WSGIApplication",
+    app: "WSGIApplication",
     clock: Callable[[], float] = time.time,
 ) -> ResponseCache:
-    """The shelf of a process: the site's feeds, live documents, and of what ``pages`` answers the
-    public pages.
-    """
+    """The cache of a process: feeds, live documents, and the public pages as ``app`` answers them."""
     return ResponseCache(
-        _by_wsgi_path(
+        _loader_of_wsgi_path(
             always_sent(settings.base_url),
-            FeedLoaderForCache(db, settings),
-            LiveDocumentLoader(db),
-            PageLoader(db, pages, settings.base_url),
+            CachedFeeds(db, settings),
+            LiveDocuments(db),
+            CachedPages(db, app, settings.base_url),
         ),
         partial(read_changes, db),
-        most_bytes=int(settings.shelf_megabytes * 1_000_000 * SHARE),
+        max_bytes=int(settings.shelf_megabytes * 1_000_000 * _SHARE_OF_MEMORY),
         threads=settings.web_threads,
-        troubles=LogOnce(log),
+        outages=LogOnce(log),
         clock=clock,
     )
 
 
 class MemoryLayer:
-    """Answers what nearly all readers ask, in as few steps as there can be: a whole document that
-    is in memory and ready to be sent, or whether theirs is the present one. It hands everything
-    else to the application.
+    """Answers nearly all requests in as few steps as possible.
+
+    That is a 200 of a fresh response, or a 304 to a reader that has it.  Everything else is for
+    the application.
     """
 
-    def __init__(self, app: "WSGIApplication", shelf: ResponseCache) -> None:
+    def __init__(self, app: "WSGIApplication", cache: ResponseCache) -> None:
         self._app = app
-        self.shelf = shelf
-        self.sent, self.unchanged = Count(), Count()
+        self.cache = cache
+        self.sent = Count()
+        self.not_modified = Count()
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        kept = self.shelf.ready(environ["PATH_INFO"])
+        response = self.cache.get_fresh(environ["PATH_INFO"])
         if (
-            kept is not None
+            response is not None
             and environ["REQUEST_METHOD"] == "GET"
             and has_one_host(environ)
-            and not _asks_for_part(environ)
+            and not _asks_for_older_part(environ)
         ):
             tag = environ.get("HTTP_IF_NONE_MATCH")
             if tag is not None:
-                if unchanged := kept.unchanged.get(tag):
-                    self.unchanged.add()
-                    start_response("304 Not Modified", unchanged)
+                if headers := response.not_modified.get(tag):
+                    self.not_modified.add()
+                    start_response("304 Not Modified", headers)
                     return []  # granian has a short way for lists
             elif "HTTP_IF_MODIFIED_SINCE" not in environ and (
-                copy := kept.copies.get(choose(environ.get("HTTP_ACCEPT_ENCODING")))
+                copy := response.copies.get(choose(environ.get("HTTP_ACCEPT_ENCODING")))
             ):
                 self.sent.add()
                 start_response("200 OK", copy.headers)
@@ -100,9 +102,7 @@ class MemoryLayer:
 
 
 class Count:
-    """A counter that any number of threads add to without a lock, which each answer would have to
-    wait for.
-    """
+    """A counter without a lock in `add`, for which each answer would have to wait."""
 
     def __init__(self) -> None:
         self._numbers = count()
@@ -111,53 +111,52 @@ class Count:
         self._readings = 0
 
     def read(self) -> int:
-        """How often `add` was called. Reading takes a number itself, so the readings are
-        subtracted.
-        """
+        """How often `add` was called.  Reading takes a number too, so readings are subtracted."""
         with self._lock:
             self._readings += 1
             return self.add() - self._readings + 1
 
 
 class CacheLayer:
-    """Answers by all rules of HTTP what a shelf knows, and hands everything else to the
-    application.
+    """Answers what the response cache has by all rules of HTTP; the rest is for the application.
 
-    A query makes no other feed or page: readers that put a number behind the address, to get past
-    caches, get the same bytes. Only ``before`` asks for another part of a page. The last part of a
-    feed's address has a dot, that of a page has none.
+    Any query gets the same feed or page: some readers add a number to the address to get past
+    caches.  Only ``before`` asks for an older part of a page.  The last part of a feed's path has
+    a dot, that of a page has none.
     """
 
-    def __init__(self, app: "WSGIApplication", shelf: ResponseCache) -> None:
+    def __init__(self, app: "WSGIApplication", cache: ResponseCache) -> None:
         self._app = app
-        self.shelf = shelf
+        self.cache = cache
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
-        if _asks_for_part(environ):
-            return self._app(environ, start_response)
+        path = environ["PATH_INFO"]
+        method = environ["REQUEST_METHOD"]
         is_page = "." not in path
-        found = self.shelf.find(path) if method in {"GET", "HEAD"} or not is_page else None
-        if found is None or found is ELSEWHERE or (found is UNAVAILABLE and is_page):
+        is_read = method in {"GET", "HEAD"}
+        if _asks_for_older_part(environ) or (is_page and not is_read):
             return self._app(environ, start_response)
-        if method not in {"GET", "HEAD"}:
-            found = _OPTIONS if method == "OPTIONS" else _ONLY_READ
-        if isinstance(found, FinishedResponse):
-            return _answer(found, method, start_response)
+        response = self.cache.get(path)
+        # Without the database the application has an error page in the site's language.
+        if response is None or response is PASS_THROUGH or (is_page and response is UNAVAILABLE):
+            return self._app(environ, start_response)
+        if not is_read:
+            response = _OPTIONS if method == "OPTIONS" else _READ_ONLY
+        if isinstance(response, FinishedResponse):
+            return _send_finished(response, method, start_response)
         coding = choose(environ.get("HTTP_ACCEPT_ENCODING"))
-        unchanged = _unchanged(found, coding, environ)
-        if unchanged is not None:
-            start_response("304 Not Modified", unchanged)
+        not_modified = _not_modified(response, coding, environ)
+        if not_modified is not None:
+            start_response("304 Not Modified", not_modified)
             return []
-        copy = found.copies.get(coding) or self.shelf.copy(found, coding)
+        copy = response.copies.get(coding) or self.cache.encode(response, coding)
         start_response("200 OK", copy.headers)
         return copy.chunks if method == "GET" else []
 
 
-def _asks_for_part(environ: "WSGIEnvironment") -> bool:
-    """Whether a request asks for an older part of a page."""
+def _asks_for_older_part(environ: "WSGIEnvironment") -> bool:
     query = environ.get("QUERY_STRING") or ""
     return (
         "before=" in query
@@ -166,55 +165,60 @@ def _asks_for_part(environ: "WSGIEnvironment") -> bool:
     )
 
 
-def _unchanged(found: CachedResponse, coding: str, environ: "WSGIEnvironment") -> HeaderList | None:
-    """The fields of a 304 to a reader who has the document, in whatever coding; None where it has
-    to be sent.
-    """
-    tags, since = environ.get("HTTP_IF_NONE_MATCH"), environ.get("HTTP_IF_MODIFIED_SINCE")
+def _not_modified(
+    response: CachedResponse, coding: str, environ: "WSGIEnvironment"
+) -> HeaderList | None:
+    """The headers of a 304, if the reader has the document in any coding; else None."""
+    tags = environ.get("HTTP_IF_NONE_MATCH")
+    since = environ.get("HTTP_IF_MODIFIED_SINCE")
     if tags is None and since is None:
         return None
-    own = found.tags[coding]
-    known = known_tag(
-        tags, since, (own, *(tag for tag in found.unchanged if tag != own)), found.modified
-    )
-    return found.unchanged[known] if known else None
+    own = response.tags[coding]
+    preferred_first = (own, *(tag for tag in response.not_modified if tag != own))
+    known = known_tag(tags, since, preferred_first, response.modified)
+    return response.not_modified[known] if known else None
 
 
-def _answer(
-    answer: FinishedResponse, method: str, start_response: "StartResponse"
+def _send_finished(
+    response: FinishedResponse, method: str, start_response: "StartResponse"
 ) -> Iterable[bytes]:
-    body = f"{answer.text}\n".encode() if answer.text else b""
-    fields = (
-        [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
-        if body
-        else []
-    )
-    start_response(answer.status, [*fields, *answer.headers])
+    headers = list(response.headers)
+    body = b""
+    if response.text:
+        body = f"{response.text}\n".encode()
+        headers.insert(0, ("Content-Type", "text/plain; charset=utf-8"))
+        headers.insert(1, ("Content-Length", str(len(body))))
+    start_response(response.status, headers)
     return [body] if method != "HEAD" else []
 
 
-def _by_wsgi_path(
-    always: tuple[tuple[str, str], ...], *makers: Callable[[str], Make | None]
-) -> Callable[[str], Make | None]:
-    """The first that knows a path, which WSGI hands in with a character for each byte (PEP 3333);
-    what is not UTF-8 is nobody's.
+def _loader_of_wsgi_path(
+    always: _HeaderFields, *sources: Callable[[str], Loader | None]
+) -> Callable[[str], Loader | None]:
+    """Asks the sources in turn for the loader of a path.
 
-    Documents get the fields ``always``, so that nothing has to be added while they are sent.
+    WSGI hands in a character for each byte (PEP 3333); a path that is not UTF-8 has no loader.
+    Documents get the fields ``always`` here, so that nothing has to be added when they are sent.
     """
 
-    def find(path: str) -> Make | None:
+    def loader_of(path: str) -> Loader | None:
         try:
             decoded = path if path.isascii() else path.encode("latin-1").decode()
         except ValueError:
             return None
-        make = next((make for maker in makers if (make := maker(decoded))), None)
-        return partial(_complete, make, always) if make and always else make
+        for source in sources:
+            loader = source(decoded)
+            if loader:
+                return partial(_load_with_headers, loader, always)
+        return None
 
-    return find
+    return loader_of
 
 
-def _complete(
-    make: Make, always: tuple[tuple[str, str], ...], anew: bool
+def _load_with_headers(
+    loader: Loader, always: _HeaderFields, reread: bool
 ) -> Rendered | FinishedResponse:
-    made = make(anew)
-    return replace(made, headers=(*made.headers, *always)) if isinstance(made, Rendered) else made
+    rendered = loader(reread)
+    if isinstance(rendered, Rendered):
+        return replace(rendered, headers=(*rendered.headers, *always))
+    return rendered

@@ -3,7 +3,7 @@
 from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from feeds.cache.live import POLL_SECONDS
+from feeds.cache.live_documents import POLL_SECONDS
 from feeds.document.feed_address import FeedTopic, Scope
 from models.streams.listings import page_of_contributor, page_of_tag
 from models.streams.page_queries import front_page, page_of_entry, page_of_stream

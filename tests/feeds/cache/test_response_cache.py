@@ -1,4 +1,4 @@
-"""The shelf: made once for each change, right under threads, and served on when making fails."""
+"""Cached responses are loaded once for each change, right under threads, and served on when making fails."""
 
 import threading
 import time
@@ -12,11 +12,11 @@ import psycopg
 import pytest
 
 from config.settings import load_settings
+from feeds.cache.cached_feeds import CachedFeeds
 from feeds.cache.cached_response import OVERHEAD_BYTES, CachedResponse, FinishedResponse, Rendered
 from feeds.cache.change_watcher import ChangeWatcher
 from feeds.cache.changes import read_changes
 from feeds.cache.encodings import CODINGS, choose
-from feeds.cache.feed_maker import FeedLoaderForCache
 from feeds.cache.response_cache import (
     RECENT_SECONDS,
     RETRY_SECONDS,
@@ -57,15 +57,15 @@ class Source:
         self.rendered: list[str] = []
         self.during_render: Callable[[], object] = lambda: None
         self.heard = Heard()
-        self.shelf = self.another()
+        self.cache = self.another()
 
-    def another(self, most_bytes: int = 1_000_000, threads: int = 4) -> ResponseCache:
+    def another(self, max_bytes: int = 1_000_000, threads: int = 4) -> ResponseCache:
         return ResponseCache(
-            self.makers,
-            self.moves,
-            most_bytes=most_bytes,
+            self.loader_of,
+            self.changes_since,
+            max_bytes=max_bytes,
             threads=threads,
-            troubles=self.heard,
+            outages=self.heard,
             clock=lambda: self.now,
         )
 
@@ -75,7 +75,7 @@ class Source:
             self.streams[path] = self.site
         self.text[path] = text or f"{path}{self.site}"
 
-    def moves(self, since: int) -> PublicChanges | None:
+    def changes_since(self, since: int) -> PublicChanges | None:
         moved = {
             path: seq
             for path, seq in self.streams.items()
@@ -83,15 +83,15 @@ class Source:
         }
         return PublicChanges(self.site, moved) if self.site != since else None
 
-    def makers(self, path: str) -> Callable[[bool], Rendered | FinishedResponse] | None:
-        return partial(self.make, path) if path.startswith("/") else None
+    def loader_of(self, path: str) -> Callable[[bool], Rendered | FinishedResponse] | None:
+        return partial(self.load, path) if path.startswith("/") else None
 
-    def make(self, path: str, anew: bool) -> Rendered | FinishedResponse:
+    def load(self, path: str, reread: bool) -> Rendered | FinishedResponse:
         self.read.append(path)
         if path not in self.text:
             return FinishedResponse("404 Not Found", "nothing")
         text, stream = self.text[path], path if path in self.streams else None
-        stamp = self.streams.get(path, self.site)
+        seq = self.streams.get(path, self.site)
 
         def render() -> bytes:
             self.rendered.append(path)
@@ -99,12 +99,12 @@ class Source:
             return text.encode()
 
         return Rendered(
-            render=render, same=text, content_type="text/plain", cache_control="max-age=60", changed=self.changed, stamp=stamp,
+            render=render, fingerprint=text, content_type="text/plain", cache_control="max-age=60", changed=self.changed, seq=seq,
             stream=stream, valid_until=self.valid_until,
         )  # fmt: skip
 
     def serves(self, path: str) -> str:
-        found = self.shelf.ready(path) or self.shelf.find(path)
+        found = self.cache.get_fresh(path) or self.cache.get(path)
         assert isinstance(found, CachedResponse)
         return found.body().decode()
 
@@ -122,7 +122,7 @@ class Alive:
 @pytest.fixture
 def source() -> Source:
     source = Source()
-    source.shelf.watcher = Alive()
+    source.cache.watcher = Alive()
     return source
 
 
@@ -163,11 +163,11 @@ def test_only_what_a_change_concerns_is_made_again_and_only_what_differs_is_rend
     assert source.rendered == [A, B, SITE], "a hit makes nothing"
     source.change(A, "a, longer")
     assert source.serves(A) == "a", "nobody has looked yet"
-    source.shelf.look()
+    source.cache.check_for_changes()
     assert [source.serves(path) for path in (A, B, SITE)] == ["a, longer", "b", "all"]
     assert source.read[3:] == [A, SITE], "b's stream did not move"
     assert source.rendered[3:] == [A], "the page about all reads the same"
-    source.shelf.look()
+    source.cache.check_for_changes()
     assert [source.serves(path) for path in (A, B, SITE)] == ["a, longer", "b", "all"]
     assert len(source.read) == 5
 
@@ -178,7 +178,7 @@ def test_two_changes_during_one_render_never_leave_the_older_there(
     with behind(source, held, A) as answer:
         for text in ("second", "third"):
             source.change(A, text)
-            source.shelf.look()
+            source.cache.check_for_changes()
         assert answer() == "a"
     assert source.serves(A) == "third"
     assert source.rendered == [A, A]
@@ -199,7 +199,7 @@ def test_what_cannot_be_made_leaves_the_last_good_one_and_is_said_and_counted(
 ) -> None:
     source.serves(A)
     source.change(A)
-    source.shelf.look()
+    source.cache.check_for_changes()
 
     def fail() -> None:
         raise ValueError("a bad entry")
@@ -207,8 +207,8 @@ def test_what_cannot_be_made_leaves_the_last_good_one_and_is_said_and_counted(
     source.during_render = fail
     assert source.serves(A) == source.serves(A) == "a"
     assert source.heard.reported == ["making /a: a bad entry"]
-    assert source.shelf.faults == 1, "not tried again at each request"
-    assert source.shelf.find("/new") == FinishedResponse("404 Not Found", "nothing")
+    assert source.cache.failures == 1, "not tried again at each request"
+    assert source.cache.get("/new") == FinishedResponse("404 Not Found", "nothing")
     source.during_render = lambda: None
     source.now += RETRY_SECONDS
     assert source.serves(A) == "/a2"
@@ -218,16 +218,16 @@ def test_while_one_reader_waits_for_a_database_that_hangs_the_others_get_the_old
     source: Source, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("feeds.cache.response_cache.WAIT_SECONDS", 0.001)
-    source.shelf = source.another(threads=1)
-    source.shelf.watcher = Alive()
+    source.cache = source.another(threads=1)
+    source.cache.watcher = Alive()
     for path in (A, B):
         source.serves(path)
         source.change(path, "new")
-    source.shelf.look()
+    source.cache.check_for_changes()
     with behind(source, held, A) as answer:
         for path, text in ((A, "a"), (B, "b")):
             assert source.serves(path) == source.serves(path) == text
-            assert source.shelf.ready(path), "nobody waits for the next second"
+            assert source.cache.get_fresh(path), "nobody waits for the next second"
         assert answer() == "new"
     assert source.serves(A) == "new"
 
@@ -242,11 +242,11 @@ def test_while_the_database_is_away_what_is_there_is_served_and_nothing_else(
 
     source.text = None  # type: ignore[assignment]
     assert source.serves(A) == "a"
-    assert source.shelf.find(B) is UNAVAILABLE
+    assert source.cache.get(B) is UNAVAILABLE
     assert len(source.heard.reported) == 1
     unwatched = source.another()
-    unwatched._changes = away  # type: ignore[assignment]
-    assert unwatched.find(B) is UNAVAILABLE
+    unwatched._changes_since = away  # type: ignore[assignment]
+    assert unwatched.get(B) is UNAVAILABLE
 
 
 def test_time_alone_can_make_a_document_another(source: Source) -> None:
@@ -261,11 +261,11 @@ def test_time_alone_can_make_a_document_another(source: Source) -> None:
 
 def test_the_date_is_left_out_while_its_second_runs_and_never_goes_back(source: Source) -> None:
     def date() -> str | None:
-        found = source.shelf.ready(A) or source.shelf.find(A)
+        found = source.cache.get_fresh(A) or source.cache.get(A)
         assert isinstance(found, CachedResponse)
         whole, unchanged = (
-            dict(source.shelf.copy(found, "identity").headers),
-            dict(found.unchanged[found.tags["identity"]]),
+            dict(source.cache.encode(found, "identity").headers),
+            dict(found.not_modified[found.tags["identity"]]),
         )
         assert whole.get("Last-Modified") == unchanged.get("Last-Modified")
         return whole.get("Last-Modified")
@@ -277,34 +277,34 @@ def test_the_date_is_left_out_while_its_second_runs_and_never_goes_back(source: 
     assert source.rendered == [A], "the same bytes"
     source.change(A)
     source.changed = datetime(2026, 3, 14, 11, tzinfo=UTC)
-    source.shelf.look()
+    source.cache.check_for_changes()
     assert date() == "Sat, 14 Mar 2026 12:00:00 GMT"
     assert source.rendered == [A, A]
 
 
 def test_memory_is_bounded_and_what_nobody_asked_for_the_longest_leaves(source: Source) -> None:
     size = 2_000 + OVERHEAD_BYTES
-    shelf = source.shelf = source.another(most_bytes=8 * size)
-    shelf.watcher = Alive()
+    cache = source.cache = source.another(max_bytes=8 * size)
+    cache.watcher = Alive()
     for number in range(9):
         source.text[f"/{number}"] = str(number) * 2_000
         source.now += 1
         source.serves(f"/{number}")
         source.serves("/0")
-    assert len(shelf) == 7 and shelf.bytes == 7 * size
-    assert shelf.ready("/0") and shelf.ready("/8") and not shelf.ready("/1")
+    assert len(cache) == 7 and cache.bytes == 7 * size
+    assert cache.get_fresh("/0") and cache.get_fresh("/8") and not cache.get_fresh("/1")
     source.text["/large"] = "x" * 8 * size
     assert source.serves("/large") == source.text["/large"]
-    assert len(shelf) == 7 and not shelf.ready("/large")
-    found = shelf.ready("/8")
+    assert len(cache) == 7 and not cache.get_fresh("/large")
+    found = cache.get_fresh("/8")
     assert found
     plain = found.body()
-    shelf.copy(found, "gzip")
-    assert shelf.bytes == 7 * size - 2_000 + len(found.copies["gzip"].chunks[0]), (
+    cache.encode(found, "gzip")
+    assert cache.bytes == 7 * size - 2_000 + len(found.copies["gzip"].chunks[0]), (
         "what leads back to the rest is enough"
     )
     for coding in ("br", "identity"):
-        shelf.copy(found, coding)
+        cache.encode(found, coding)
         assert found.body() == plain
 
 
@@ -317,45 +317,45 @@ def test_the_watcher_makes_again_what_was_asked_for_lately_and_in_the_codings_as
     for path in (SITE, A, "/once", SITE, A):
         source.now += 1
         source.serves(path)
-    found = source.shelf.ready(A)
+    found = source.cache.get_fresh(A)
     assert found
-    source.shelf.copy(found, "br")
+    source.cache.encode(found, "br")
     for path in (A, B, SITE):
         source.change(path)
-    source.shelf.look()
-    assert source.shelf.wanted() == [A, SITE]
-    source.shelf.renew(A)
-    assert source.shelf.wanted() == [SITE]
-    again = source.shelf.ready(A)
+    source.cache.check_for_changes()
+    assert source.cache.paths_to_refresh() == [A, SITE]
+    source.cache.refresh(A)
+    assert source.cache.paths_to_refresh() == [SITE]
+    again = source.cache.get_fresh(A)
     assert again and set(again.copies) == {"br"}
-    source.shelf.renew(SITE)
+    source.cache.refresh(SITE)
     source.now += 1
     source.change(SITE)
-    source.shelf.look()
-    assert source.shelf.wanted() == [], "nobody has read it since"
+    source.cache.check_for_changes()
+    assert source.cache.paths_to_refresh() == [], "nobody has read it since"
     source.serves(SITE)
     source.now += 1
     source.serves(SITE)
     source.change(SITE)
-    source.shelf.look()
-    assert source.shelf.wanted() == [SITE]
+    source.cache.check_for_changes()
+    assert source.cache.paths_to_refresh() == [SITE]
 
 
 def test_a_reader_may_take_an_old_document_in_another_coding_while_its_next_is_compressed(
     source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source.serves(A)
-    old = source.shelf.ready(A)
+    old = source.cache.get_fresh(A)
     assert old is not None
-    source.shelf.copy(old, "br")
+    source.cache.encode(old, "br")
 
     def compress(body: bytes) -> bytes:
-        source.shelf.copy(old, "gzip")
+        source.cache.encode(old, "gzip")
         return CODINGS["br"](body)
 
     monkeypatch.setattr("feeds.cache.cached_response.CODINGS", {**CODINGS, "br": compress})
     source.change(A, "new")
-    source.shelf.look()
+    source.cache.check_for_changes()
     assert (source.serves(A), source.heard.reported) == ("new", [])
 
 
@@ -363,18 +363,18 @@ def test_a_document_that_is_no_more_leaves(source: Source) -> None:
     source.serves(A)
     source.change(A)
     del source.text[A]
-    source.shelf.look()
-    assert isinstance(source.shelf.find(A), FinishedResponse)
-    assert (len(source.shelf), source.shelf.bytes) == (0, 0)
+    source.cache.check_for_changes()
+    assert isinstance(source.cache.get(A), FinishedResponse)
+    assert (len(source.cache), source.cache.bytes) == (0, 0)
 
 
-def test_a_database_that_went_back_empties_the_shelf(source: Source) -> None:
+def test_a_database_that_went_back_empties_the_cache(source: Source) -> None:
     source.change(A)
-    source.shelf.look()
+    source.cache.check_for_changes()
     source.serves(A)
     source.site = source.streams[A] = 1
     source.text[A] = "restored"
-    source.shelf.look()
+    source.cache.check_for_changes()
     assert source.serves(A) == "restored"
 
 
@@ -413,23 +413,23 @@ def test_compressing_gives_the_same_bytes_at_any_time(monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def process(db: Database) -> Iterator[Callable[[], ResponseCache]]:
-    """A shelf with its watcher over a connection of its own, as each process has them."""
+    """A cache with its watcher over a connection of its own, as each process has them."""
     opened: list[tuple[ChangeWatcher, Database]] = []
 
     def start() -> ResponseCache:
         own = open_database(db.engine.url.render_as_string(hide_password=False))
         settings = load_settings(base_url="https://news.example.org")
-        shelf = ResponseCache(
-            FeedLoaderForCache(own, settings),
+        cache = ResponseCache(
+            CachedFeeds(own, settings),
             partial(read_changes, own),
-            most_bytes=1_000_000,
+            max_bytes=1_000_000,
             threads=1,
-            troubles=Heard(),
+            outages=Heard(),
         )
-        watcher = ChangeWatcher(own, shelf, Heard())
+        watcher = ChangeWatcher(own, cache, Heard())
         watcher.start()
         opened.append((watcher, own))
-        return shelf
+        return cache
 
     yield start
     for watcher, own in opened:
@@ -438,11 +438,11 @@ def process(db: Database) -> Iterator[Callable[[], ResponseCache]]:
         own.engine.dispose()
 
 
-def until_served(shelf: ResponseCache, path: str, text: bytes) -> float:
+def until_served(cache: ResponseCache, path: str, text: bytes) -> float:
     """Seconds until a reader gets that text."""
     began = time.monotonic()
     while True:
-        found = shelf.ready(path) or shelf.find(path)
+        found = cache.get_fresh(path) or cache.get(path)
         assert isinstance(found, CachedResponse)
         if text in found.body():
             return time.monotonic() - began
@@ -453,16 +453,16 @@ def until_served(shelf: ResponseCache, path: str, text: bytes) -> float:
 def test_every_process_serves_a_change_within_300_ms_and_asks_nothing_until_then(
     newsroom: Newsroom, process: Callable[[], ResponseCache], clock: StandingClock
 ) -> None:
-    shelves = [process(), process()]
-    for shelf in shelves:
+    caches = [process(), process()]
+    for cache in caches:
         for path in ("/streams/floods/atom.xml", "/feed.json"):
-            until_served(shelf, path, b"floods" if "streams" in path else b"Storywire")
+            until_served(cache, path, b"floods" if "streams" in path else b"Storywire")
     took = []
     for title in ("River rising", "River falling"):
         newsroom.post(title=title)
         took += [
-            until_served(shelf, path, title.encode())
-            for shelf in shelves
+            until_served(cache, path, title.encode())
+            for cache in caches
             for path in ("/streams/floods/atom.xml", "/feed.json")
         ]
     assert sorted(took)[len(took) // 2] < 0.3
@@ -480,8 +480,8 @@ def test_the_watcher_outlives_whatever_befalls_it(
             return []
         raise MemoryError("no room")
 
-    monkeypatch.setattr(source.shelf, "wanted", fail_once)
-    watcher = ChangeWatcher(sqlite_db, source.shelf, source.heard)
+    monkeypatch.setattr(source.cache, "paths_to_refresh", fail_once)
+    watcher = ChangeWatcher(sqlite_db, source.cache, source.heard)
     watcher.start()
     assert again.wait(PATIENCE)
     watcher.close()
@@ -494,12 +494,12 @@ def test_the_watcher_outlives_whatever_befalls_it(
 def test_the_watcher_outlives_its_connection(
     newsroom: Newsroom, postgres_tables: str, process: Callable[[], ResponseCache]
 ) -> None:
-    shelf = process()
-    until_served(shelf, "/atom.xml", b"Storywire")
+    cache = process()
+    until_served(cache, "/atom.xml", b"Storywire")
     with psycopg.connect(postgres_tables, autocommit=True) as admin:
         admin.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
             " current_database() AND pid <> pg_backend_pid()"
         )
     newsroom.post(title="River rising")
-    until_served(shelf, "/atom.xml", b"River rising")
+    until_served(cache, "/atom.xml", b"River rising")

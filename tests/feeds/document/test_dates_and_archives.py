@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from config.settings import Settings
-from feeds.document.feed_address import FeedTopic, Flavour, Scope, read_address
+from feeds.document.feed_address import FeedTopic, Flavour, Scope, parse_feed_path
 from feeds.document.feed_document import Format
-from feeds.document.load import ARCHIVE_MAX_AGE, FeedLoader, FeedMoved
+from feeds.document.load import ARCHIVE_MAX_AGE_SECONDS, FeedLoader, FeedMoved
 from models import Entry, EntryState, FeedText, Importance, RevisionKind, StreamState
 from models.db.database import open_database
 from models.publishing.posting import Release
@@ -115,7 +115,7 @@ class Site:
         document = self.loader.load(topic)
         yield document
         while older := document.previous_url(Format.ATOM):
-            found = read_address(older.removeprefix(SITE))
+            found = parse_feed_path(older.removeprefix(SITE))
             assert found
             document = self.loader.load(found[0])
             yield document
@@ -196,7 +196,7 @@ def check(site, seen):
                 "the newest by date stands first"
             )
         for document in archives:
-            assert document.max_age == ARCHIVE_MAX_AGE <= 3600
+            assert document.max_age == ARCHIVE_MAX_AGE_SECONDS <= 3600
             # Documents that are equal have the same bytes in each format.
             assert seen.archives.setdefault(document.folder_url, document) == document, (
                 f"{document.folder_url} changed"
@@ -222,7 +222,7 @@ def ids_in(topic, published):
 @pytest.fixture(scope="module")
 def small_windows():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("feeds.document.load.NEWEST", WINDOW)
+        patch.setattr("feeds.document.load.MAX_ENTRIES", WINDOW)
         yield
 
 
@@ -264,14 +264,14 @@ def test_each_change_keeps_dates_and_archives(sqlite_template):
 def test_a_former_address_of_an_archive_leads_to_the_present_one(
     monkeypatch, sqlite_template, tmp_path
 ):
-    monkeypatch.setattr("feeds.document.load.NEWEST", WINDOW)
+    monkeypatch.setattr("feeds.document.load.MAX_ENTRIES", WINDOW)
     shutil.copy(sqlite_template, tmp_path / "db.sqlite3")
     site = Site(tmp_path / "db.sqlite3")
     site.post(5, **RICH)
     former = list(site.documents(FeedTopic(Scope.TAG, "dykes")))[1]
     site.clock.forward(seconds=1)
     site.change(revise, tags=())
-    topic, _ = read_address(former.self_url(Format.ATOM).removeprefix(SITE))
+    topic, _ = parse_feed_path(former.self_url(Format.ATOM).removeprefix(SITE))
     with pytest.raises(FeedMoved) as moved:
         site.loader.load(topic)
     assert moved.value.topic.archive != topic.archive

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.document.feed_address import Archive, FeedTopic, Flavour, Scope, read_address
+from feeds.document.feed_address import Archive, FeedTopic, Flavour, Scope, parse_feed_path
 from feeds.document.feed_document import Format
 
 NAMES = st.from_regex(r"[a-z0-9éß]{1,9}(-[a-z0-9]{1,5})?", fullmatch=True)
@@ -22,7 +22,7 @@ TOPICS = st.builds(
 
 @given(TOPICS, st.sampled_from(Format))
 def test_every_address_is_read_as_what_it_was_written_for(topic, fmt):
-    topic_read = read_address(
+    topic_read = parse_feed_path(
         topic.folder.replace("%C3%A9", "é").replace("%C3%9F", "ß") + fmt.file_name
     )
     assert topic_read == (topic, fmt)
@@ -40,4 +40,4 @@ def test_every_address_is_read_as_what_it_was_written_for(topic, fmt):
     ],
 )  # fmt: skip
 def test_anything_else_is_no_feed(path):
-    assert read_address(path) is None
+    assert parse_feed_path(path) is None

@@ -8,9 +8,9 @@ from sqlalchemy import event, select
 
 from config.settings import Settings
 from feeds.cache.renderer import Renderer
-from feeds.document.feed_address import Archive, FeedTopic, Flavour, Scope, read_address
+from feeds.document.feed_address import Archive, FeedTopic, Flavour, Scope, parse_feed_path
 from feeds.document.feed_document import Format, Note, Person, Tag, Tombstone
-from feeds.document.load import NEWEST, FeedLoader, FeedMoved
+from feeds.document.load import MAX_ENTRIES, FeedLoader, FeedMoved
 from models import FeedText, Importance, RevisionKind, Site, Stream, StreamState
 from models.db.site import found_site
 from models.publishing.posting import Release
@@ -44,12 +44,12 @@ def load(db, newsroom):
 @pytest.fixture
 def window(monkeypatch):
     """Documents of that many entries."""
-    return lambda size: monkeypatch.setattr("feeds.document.load.NEWEST", size)
+    return lambda size: monkeypatch.setattr("feeds.document.load.MAX_ENTRIES", size)
 
 
 def archive_of(document):
     """The archive before this document."""
-    topic, _ = read_address(document.previous_url(Format.ATOM).removeprefix(SITE))
+    topic, _ = parse_feed_path(document.previous_url(Format.ATOM).removeprefix(SITE))
     return topic.archive
 
 
@@ -162,7 +162,7 @@ def test_a_backdated_entry_stands_where_its_date_puts_it(load, newsroom, clock):
 def test_the_window_holds_the_newest_by_date_and_what_no_archive_holds_yet(
     load, newsroom, clock, window
 ):
-    assert NEWEST == 50
+    assert MAX_ENTRIES == 50
     window(4)
     for title in "abcde":
         clock.forward(seconds=1)

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from lxml import etree
 from pydantic_core import from_json  # not the library that writes
 
-from feeds.cache.byte_cache import ByteCache
 from feeds.cache.renderer import Renderer
+from feeds.document.bounded_cache import BoundedCache
 from feeds.document.clean import clean_text, cleaned
 from feeds.document.entry_content import content_html
 from feeds.document.feed_document import Format, Note, Person, Tag
@@ -326,18 +326,17 @@ def test_threads_may_share_what_is_kept(documents):
         assert [job.result() for job in jobs] == alone * 4
 
 
-def test_the_oldest_are_forgotten_when_there_is_no_room():
-    made: list[str] = []
-
-    def get(memory: ByteCache, key: str, size: int = 40) -> bytes:
-        return memory.get(key, lambda: made.append(key) or bytes(size))
-
-    memory = ByteCache(100)
-    for key in ("a", "b", "a", "c", "a", "b"):
-        assert get(memory, key) == bytes(40)
-    assert made == ["a", "b", "c", "b"]  # b was unused for longest when c came
-    assert (len(get(memory, "large", 101)), len(get(memory, "a"))) == (101, 40)
-    assert made[-2:] == ["large", "a"]
+def test_the_least_recently_used_are_evicted_when_there_is_no_room():
+    cache: BoundedCache[str, bytes] = BoundedCache(100, len)
+    for key in ("a", "b"):
+        cache.put(key, bytes(40))
+    assert cache.get("a") == bytes(40)
+    cache.put("c", bytes(40))
+    assert (cache.get("a"), cache.get("b"), cache.get("c")) == (bytes(40), None, bytes(40))
+    cache.put("a", bytes(60))  # in place of the former value
+    assert (len(cache.get("a")), len(cache.get("c"))) == (60, 40)
+    cache.put("large", bytes(101))
+    assert cache.get("large") is None
 
 
 def _prefixes(body: bytes) -> set[str]:

@@ -8,7 +8,7 @@ from lxml import etree
 
 from config.settings import Settings
 from feeds.cache.renderer import Renderer
-from feeds.document.feed_address import FeedTopic, Flavour, Scope, read_address
+from feeds.document.feed_address import FeedTopic, Flavour, Scope, parse_feed_path
 from feeds.document.feed_document import Format
 from feeds.document.load import FeedLoader
 from models import Importance, RevisionKind
@@ -47,12 +47,12 @@ def topics(loader):
         yield topic
         older = loader.load(topic).previous_url(Format.ATOM)
         if older:
-            yield read_address(older.removeprefix("https://news.example.org"))[0]
+            yield parse_feed_path(older.removeprefix("https://news.example.org"))[0]
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 def test_what_the_newsroom_holds_keeps_the_rules(monkeypatch, db, newsroom, clock):
-    monkeypatch.setattr("feeds.document.load.NEWEST", 3)
+    monkeypatch.setattr("feeds.document.load.MAX_ENTRIES", 3)
     newsroom.stream("ice", title="Ice ]]>", language="uk")
     said = {
         "title": "1 < 2 & <b>",

@@ -1,4 +1,4 @@
-"""Pages from the shelf are those that the application gives, only sooner, and while the database is
+"""Cached pages are those that the application gives, only sooner, and while the database is
 away.
 """
 
@@ -41,7 +41,7 @@ def test_a_page_has_the_fields_that_the_application_gives_it_whether_sent_or_con
 ) -> None:
     path = path.format(uid=post(newsroom))
     kept, own = reader.get(path), reader.get(f"{path}?before=")
-    assert len(app.extensions["shelf_layer"].shelf) == 1
+    assert len(app.extensions["cache_layer"].cache) == 1
     assert kept.data == own.data
     assert dict(kept.headers) == dict(own.headers) | {"Vary": "Accept-Encoding"}
     head = reader.client.head(path, base_url=BASE_URL)
@@ -76,7 +76,7 @@ def test_a_page_that_nothing_changed_is_made_once(
 
 def watch(app: Flask) -> None:
     """From now on documents are sent from memory, without a look at the database."""
-    app.extensions["memory"].shelf.watcher = SimpleNamespace(
+    app.extensions["memory"].cache.watcher = SimpleNamespace(
         is_alive=lambda: True, wake=lambda: None
     )
 
@@ -91,7 +91,7 @@ def test_what_is_sent_from_memory_is_what_was_made_and_is_counted(
     clock.forward(seconds=2)  # then it has its Last-Modified
     watch(app)
     memory = app.extensions["memory"]
-    before = memory.sent.read(), memory.unchanged.read()
+    before = memory.sent.read(), memory.not_modified.read()
     made, sent = reader.get(path), reader.get(path)
     assert (sent.data, list(sent.headers)) == (made.data, list(made.headers))
     assert (
@@ -103,7 +103,7 @@ def test_what_is_sent_from_memory_is_what_was_made_and_is_counted(
         known.status_code == 304
         and known.headers["Strict-Transport-Security"] == "max-age=31536000"
     )
-    assert (memory.sent.read(), memory.unchanged.read()) == (before[0] + 1, before[1] + 1)
+    assert (memory.sent.read(), memory.not_modified.read()) == (before[0] + 1, before[1] + 1)
     assert len(sent.headers) == len({name for name, _ in sent.headers}), "each once"
 
 
@@ -150,7 +150,7 @@ def test_another_part_of_a_page_is_asked_of_the_application(
     assert "Entry 50<" in newest and "Entry 0<" not in newest
     older = reader.get(re.search(r'href="([^"]+before=[^"]+)"', newest)[1])
     assert "Entry 50<" not in older.text and "Entry 0<" in older.text
-    assert len(app.extensions["shelf_layer"].shelf) == 1
+    assert len(app.extensions["cache_layer"].cache) == 1
 
 
 def test_while_the_database_is_away_pages_that_were_read_stay(
@@ -184,7 +184,7 @@ def test_what_is_gone_or_moved_is_told_by_the_application(
     assert reader.get(f"/streams/other/entries/{newsroom.post().uid}").status_code == 301
     set_stream_state(newsroom.db, newsroom.actor, "floods", StreamState.HIDDEN)
     assert reader.get("/streams/floods").status_code == 404
-    assert len(app.extensions["shelf_layer"].shelf) == 0
+    assert len(app.extensions["cache_layer"].cache) == 0
 
 
 def test_a_page_takes_no_form_and_a_file_says_that_it_can_only_be_read(

@@ -7,7 +7,7 @@ import lxml.html
 import pytest
 from lxml import etree
 
-from feeds.document.feed_address import FeedTopic, Flavour, Scope, read_address
+from feeds.document.feed_address import FeedTopic, Flavour, Scope, parse_feed_path
 from feeds.document.feed_document import Format
 from models import StreamState
 from models.streams.streams import set_stream_state
@@ -30,7 +30,7 @@ def test_a_follow_page_lists_every_flavour_in_every_format_as_text_and_as_a_link
         root.xpath("//li/a/following-sibling::code/text()"),
     )
     assert links[:-1] == shown[:-1] and shown[-1] == f"{BASE_URL}/opml.xml"
-    found = [read_address(unquote(link.removeprefix(BASE_URL))) for link in links[:-1]]
+    found = [parse_feed_path(unquote(link.removeprefix(BASE_URL))) for link in links[:-1]]
     assert found == [
         (FeedTopic(topic.scope, topic.name, flavour), fmt) for flavour in Flavour for fmt in Format
     ]

@@ -8,7 +8,7 @@ import lxml.html
 import pytest
 
 from config.settings import Settings
-from feeds.document.feed_address import read_address
+from feeds.document.feed_address import parse_feed_path
 from feeds.document.load import FeedLoader
 from models import RevisionKind, Role, StreamState
 from models.publishing.posting import Release
@@ -354,7 +354,7 @@ def test_every_link_leads_somewhere(
         if path in seen or not path.startswith("/"):
             continue
         seen.add(path)
-        if found := read_address(unquote(path)):
+        if found := parse_feed_path(unquote(path)):
             FeedLoader(newsroom.db, settings).load(found[0])
             continue
         page = person.get(path, follow_redirects=True)

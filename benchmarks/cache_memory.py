@@ -1,6 +1,6 @@
-"""How much a process grows by a full shelf.
+"""How much a process grows by a full response cache.
 
-``python -m benchmarks.shelf_memory DATA_DIR STREAMS`` prints bytes, documents and the shelf's own
+``python -m benchmarks.cache_memory DATA_DIR STREAMS`` prints bytes, documents and the cache's own
 count of bytes.
 """
 
@@ -22,19 +22,19 @@ def main(data_dir: str, streams: str) -> None:
     """Ask for each stream's feeds, as readers do, and look at this process."""
     settings = load_settings(data_dir=Path(data_dir))
     db = open_database(settings.resolved_database_url)
-    shelf = (
+    cache = (
         create_app(settings, Keys("of a benchmark, which signs nothing"), db, ring=lambda: None)
         .extensions["storywire"]
-        .shelf
+        .response_cache
     )
-    shelf.find("/atom.xml")
+    cache.get("/atom.xml")
     before = psutil.Process().memory_info().rss
     for number in range(int(streams)):
         for fmt in Format:
-            kept = shelf.find(f"/streams/m{number}/{fmt.file_name}")
+            kept = cache.get(f"/streams/m{number}/{fmt.file_name}")
             assert isinstance(kept, CachedResponse), kept
-            shelf.copy(kept, "gzip")
-    print(json.dumps([psutil.Process().memory_info().rss - before, len(shelf), shelf.bytes]))
+            cache.encode(kept, "gzip")
+    print(json.dumps([psutil.Process().memory_info().rss - before, len(cache), cache.bytes]))
 
 
 if __name__ == "__main__":

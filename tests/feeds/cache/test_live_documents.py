@@ -5,7 +5,7 @@ import json
 import pytest
 
 from feeds.cache.cached_response import FinishedResponse, Rendered
-from feeds.cache.live import LiveDocumentLoader
+from feeds.cache.live_documents import LiveDocuments
 from models import RevisionKind, StreamState
 from models.db.database import Database
 from models.publishing.revising import Change, retract
@@ -14,7 +14,7 @@ from tests.conftest import Newsroom
 
 
 def live(db: Database, slug: str = "floods") -> Rendered:
-    make = LiveDocumentLoader(db)(f"/streams/{slug}/live.json")
+    make = LiveDocuments(db)(f"/streams/{slug}/live.json")
     assert make is not None
     made = make(False)
     assert isinstance(made, Rendered)
@@ -31,7 +31,7 @@ def test_it_lists_what_stands_the_last_out_first_and_no_more_than_a_page(
     made = live(db)
     found = json.loads(made.render())
     assert found["entries"] == [entry.seq for entry in reversed(posted)][:50]
-    assert made.stream == "floods" and made.stamp > gone.seq
+    assert made.stream == "floods" and made.seq > gone.seq
     assert len(made.render()) < 500
 
 
@@ -54,8 +54,8 @@ def test_there_is_none_of_a_closed_story(
     state: StreamState, status: str, newsroom: Newsroom, db: Database
 ) -> None:
     set_stream_state(db, newsroom.actor, "floods", state)
-    make = LiveDocumentLoader(db)("/streams/floods/live.json")
+    make = LiveDocuments(db)("/streams/floods/live.json")
     assert make is not None
     answer = make(False)
     assert isinstance(answer, FinishedResponse) and answer.status == status
-    assert LiveDocumentLoader(db)("/streams/a/b/live.json") is None
+    assert LiveDocuments(db)("/streams/a/b/live.json") is None
