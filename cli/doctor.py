@@ -80,7 +80,7 @@ doctor.add_command(
     LazyCommand(
         "feeds",
         "cli.doctor_feeds:feeds",
-        "Fetch the site's feeds as readers do, and say what they would stumble over.",
+        "Check the site's feeds, or those of STREAM, as a feed reader would.",
     )
 )
 

@@ -1,152 +1,113 @@
-"""`storywire doctor feeds`: whether readers get from the site's feeds what was posted."""
+"""`storywire doctor feeds`: fetch the site's feeds as a feed reader does, and check the answers."""
 
+import importlib
 import json
+from calendar import timegm
 from collections.abc import Iterator
-from dataclasses import asdict, replace
-from itertools import groupby
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from rich.text import Text
-from sqlalchemy.orm import Session
+import requests
+from lxml import etree
 
-from cli.command_context import json_option, open_context, show
-from cli.feed_visit import MOST_ARCHIVES, Report, Visit
-from feeds.cache.feed_check import Level, Seen
+from cli.command_context import json_option, open_context, show, table
 from feeds.document.feed_address import FeedTopic, Flavour, Scope
 from feeds.document.feed_document import Format
-from models import EntryState
-from models.streams.entries import list_entries
 from models.streams.streams import get_stream, list_streams
 
-COLOURS = {"ok": "green", "warn": "yellow", "bad": "red"}
+TIMEOUT_SECONDS = 10.0
+CLOCK_SKEW = timedelta(minutes=1)
+
+try:  # installed by operators who want the feeds parsed by the library of many readers
+    feedparser: Any = importlib.import_module("feedparser")
+except ImportError:
+    feedparser = None
+
+
+@dataclass(frozen=True)
+class FeedCheck:
+    path: str
+    verdict: str  # "ok" or "bad"
+    problems: list[str]
 
 
 @click.command("feeds")
 @click.argument("stream", required=False)
-@click.option("--url", metavar="URL", help="Ask there, as behind the proxy; BASE_URL if not given.")
-@click.option(
-    "--all",
-    "everything",
-    is_flag=True,
-    help=f"Follow archives to their end, not only {MOST_ARCHIVES} of each feed.",
-)
+@click.option("--url", metavar="URL", help="Fetch from this address instead of BASE_URL.")
 @json_option
-def feeds(stream: str | None, url: str | None, everything: bool, as_json: bool) -> None:
-    """Fetch the site's feeds as readers do, and say what they would stumble over. Exits 1 where
-    something is bad.
+def feeds(stream: str | None, url: str | None, as_json: bool) -> None:
+    """Check the site's feeds, or those of STREAM, as a feed reader would. Exits 1 on problems.
 
-    Looks at every flavour and format: of STREAM, or else of all streams, of the site, and of a tag
-    and a person. What was seen is kept in DATA_DIR, so that the next run notices ids and dates that
-    changed.
+    Checks status, Content-Type, the 304 for an unchanged feed, whether it can be parsed, and dates.
     """
-    door = open_context()
-    with door.db.read() as tx:
-        topics = list(_topics(tx, stream))
-    memory = door.settings.data_dir / "feeds-seen.json"
-    seen, base_url = _recall(memory), door.settings.base_url
-    visit = Visit(
-        base_url, (url or base_url).rstrip("/"), seen, None if everything else MOST_ARCHIVES
-    )
-    said = Console(stderr=True)
-    round_ = [
-        (replace(topic, flavour=flavour), fmt)
-        for topic in topics
-        for flavour in Flavour
-        for fmt in Format
-    ]
-    quiet = as_json or not said.is_terminal
-    reports = [
-        visit.look_at(topic, fmt)
-        for topic, fmt in track(round_, "Reading", console=said, transient=True, disable=quiet)
-    ]
-    _keep(memory, seen | visit.seen)
-    if as_json:
-        show([asdict(report) | {"verdict": report.verdict} for report in reports], "", as_json=True)
-    else:
-        _print(reports)
-    if any(report.verdict == Level.BAD for report in reports):
+    context = open_context()
+    root = (url or context.settings.base_url).rstrip("/")
+    with context.db.read() as tx:
+        if stream:
+            topics = [FeedTopic(Scope.STREAM, get_stream(tx, stream, public=True).slug)]
+        else:
+            slugs = [public.slug for public in list_streams(tx, public=True)]
+            topics = [FeedTopic(), *(FeedTopic(Scope.STREAM, slug) for slug in slugs)]
+    checks = []
+    for topic in topics:
+        for flavour in Flavour:
+            for fmt in Format:
+                path = replace(topic, flavour=flavour).folder + fmt.file_name
+                problems = list(_problems(root, path, fmt))
+                checks.append(FeedCheck(path, "bad" if problems else "ok", problems))
+    rows = [(check.verdict, check.path, " ".join(check.problems)) for check in checks]
+    show([asdict(check) for check in checks], table(rows, empty=""), as_json=as_json)
+    if any(check.problems for check in checks):
         raise click.exceptions.Exit(1)
 
 
-def _topics(tx: Session, stream: str | None) -> Iterator[FeedTopic]:
-    """That stream's, or the site's and one of each other kind beside all streams."""
-    if stream:
-        yield FeedTopic(Scope.STREAM, get_stream(tx, stream, public=True).slug)
+def _problems(root: str, path: str, fmt: Format) -> Iterator[str]:
+    answer = _fetch(root, path)
+    if answer.status_code != 200:
+        yield f"Its status is {answer.status_code} instead of 200."
         return
-    yield FeedTopic()
-    yield from (FeedTopic(Scope.STREAM, found.slug) for found in list_streams(tx, public=True))
-    newest = [
-        entry
-        for entry in list_entries(tx, EntryState.PUBLISHED, whole=True)
-        if entry.stream.is_public
-    ]
-    yield from [FeedTopic(Scope.TAG, tag.slug) for entry in newest for tag in entry.tags][:1]
-    yield from [
-        FeedTopic(Scope.CONTRIBUTOR, credit.contributor.slug)
-        for entry in newest
-        for credit in entry.credits
-    ][:1]
-
-
-def _recall(memory: Path) -> Seen:
+    content_type = answer.headers.get("Content-Type", "")
+    if content_type.partition(";")[0] != fmt.media_type:
+        yield f"Its Content-Type is {content_type or 'missing'} instead of {fmt.media_type}."
+    etag = answer.headers.get("ETag")
+    if etag is None or _fetch(root, path, etag).status_code != 304:
+        yield "An unchanged feed is sent again instead of a 304: the proxy must keep the ETag."
     try:
-        found: Seen = json.loads(memory.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as exc:
-        raise click.ClickException(f"{memory} cannot be read; delete it to begin anew.") from exc
-    return found
+        dates = _entry_dates(answer.content, fmt)
+    except (ValueError, LookupError, TypeError, etree.XMLSyntaxError) as exc:
+        yield f"It cannot be parsed: {exc}."
+        return
+    if any(date is None for date in dates):
+        yield "An entry has no readable date."
+    if any(date and date > datetime.now(UTC) + CLOCK_SKEW for date in dates):
+        yield "An entry is dated in the future: compare the clocks of this machine and the service."
 
 
-def _keep(memory: Path, seen: Seen) -> None:
-    new = memory.with_suffix(".new")
+def _fetch(root: str, path: str, etag: str | None = None) -> requests.Response:
+    headers = {"If-None-Match": etag} if etag else {}
     try:
-        new.write_text(json.dumps(seen, ensure_ascii=False), "utf-8")
-        new.replace(memory)
-    except OSError as exc:
-        raise click.ClickException(f"{memory} cannot be written: {exc.strerror}.") from exc
-
-
-def _print(reports: list[Report]) -> None:
-    """A line for each folder with its formats side by side, below it the newest entry as it was
-    read; then what was found.
-    """
-    table = Table(box=None, expand=True)
-    table.add_column(
-        f"feed, and its newest entry as {reports[0].read_by} reads it", ratio=1, no_wrap=True
-    )
-    for name in (*Format, "entries", "archives", "kB"):
-        table.add_column(name)
-    findings: dict[tuple[Level, str], list[str]] = {}
-    for folder, group in groupby(reports, lambda report: report.path.rpartition("/")[0] + "/"):
-        found = list(group)
-        verdicts = [Text(report.verdict, COLOURS[report.verdict]) for report in found]
-        counts = [max(report.entries for report in found), max(report.archives for report in found)]
-        table.add_row(
-            _head(folder, found[0]),
-            *verdicts,
-            *map(str, counts),
-            f"{max(report.bytes for report in found) / 1000:.0f}",
+        return requests.get(
+            root + path, headers=headers, timeout=TIMEOUT_SECONDS, allow_redirects=False
         )
-        for one in found:
-            for finding in one.findings:
-                findings.setdefault((finding.level, finding.text), []).append(one.path)
-    out = Console()
-    out.print(table)
-    for (level, text), paths in sorted(findings.items()):
-        out.print(Text(f"{level}: {text}  In {', '.join(paths)}.", COLOURS[level]), soft_wrap=True)
+    except requests.RequestException as exc:
+        raise click.ClickException(
+            f"{root} does not answer: start the service with `storywire serve`, or name another"
+            " address with --url."
+        ) from exc
 
 
-def _head(folder: str, report: Report) -> Text:
-    newest = report.newest
-    told = (
-        f"\n  {newest['published']:%Y-%m-%d %H:%M} {newest['title']}"
-        f" ({', '.join(newest['authors'])})"
-        if newest
-        else ""
-    )
-    return Text.assemble(folder, (told, "dim"), overflow="ellipsis")
+def _entry_dates(body: bytes, fmt: Format) -> list[datetime | None]:
+    """When the entries were published; of XML none without feedparser.  Raises what parsers do."""
+    if fmt is Format.JSON:
+        items = json.loads(body)["items"]
+        return [datetime.fromisoformat(item["date_published"]) for item in items]
+    etree.fromstring(body, etree.XMLParser(resolve_entities=False, no_network=True))
+    if feedparser is None:
+        return []
+    parsed = feedparser.parse(body)
+    if parsed.bozo:
+        raise ValueError(parsed.bozo_exception)
+    times = [entry.get("published_parsed") for entry in parsed.entries]
+    return [datetime.fromtimestamp(timegm(time), UTC) if time else None for time in times]
