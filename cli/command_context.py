@@ -21,13 +21,13 @@ from models.accounts.accounts import command_line_account
 from models.db.approval_rules import ApprovalRules
 from models.db.database import Database, open_database
 from models.db.schema_version import known_revisions, pending_migrations
-from models.db.site import is_founded
+from models.db.site import site_exists
 from models.db.site_key import check_key
 from models.tables.media import MAX_PICTURE_BYTES
 from models.text.actor import Actor
-from models.text.texts import BODY
+from models.text.texts import MAX_BODY_CHARS
 
-_MOST_BYTES = 4 * BODY  # of UTF-8
+_MOST_BYTES = 4 * MAX_BODY_CHARS  # of UTF-8
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +59,7 @@ class CommandContext:
             if pending == known_revisions():
                 raise BadSettings("The database has no tables yet. Run `storywire init`.")
             raise BadSettings("The database is of an older version. Run `storywire init`.")
-        if not is_founded(db):
+        if not site_exists(db):
             raise BadSettings("The database was left half made. Run `storywire init`.")
         check_key(db, self.keys)
         return db

@@ -23,12 +23,12 @@ from cli.list_output import ListOptions, list_options, print_list
 from cli.people_commands import contributor_json
 from models import Entry, EntryPicture, EntryState, Importance, Revision, RevisionKind
 from models.publishing.approving import approve, return_entry
-from models.publishing.posting import UNPUBLISHED, Release, add_entry, post_draft, save_draft
+from models.publishing.posting import UNPUBLISHED_STATES, Release, add_entry, post_draft, save_draft
 from models.publishing.purging import purge_pictures
-from models.publishing.revising import Change, restore, retract, revise, revisions
+from models.publishing.revising import Change, list_revisions, restore, retract, revise
 from models.streams.entries import entries_by_id, entry_ids, get_entry
 from models.streams.pictures import add_picture
-from models.streams.pinning import pin, unpin
+from models.streams.pinning import pin_entry, unpin_entry
 from models.streams.streams import get_stream
 from models.text.texts import EntryText, PictureText
 from models.text.times import parse_time
@@ -192,7 +192,7 @@ def edit(uid: str, kind: str, note: str, as_json: bool, **given: Any) -> None:
     with context.db.read() as tx:
         now = get_entry(tx, uid)
     text = _edited(context, EntryText.of(now), given)
-    if now.state in UNPUBLISHED:
+    if now.state in UNPUBLISHED_STATES:
         save_draft(context.db, context.actor, uid, now.version, text)
     else:
         revise(context.db, context.actor, uid, now.version, text, Change(RevisionKind(kind), note))
@@ -250,7 +250,7 @@ def return_(uid: str, remark: str, as_json: bool) -> None:
 def pin_(uid: str, as_json: bool) -> None:
     """Let an entry stand on top of its story's page; three of a story at most."""
     context = open_context()
-    pin(context.db, context.actor, uid)
+    pin_entry(context.db, context.actor, uid)
     _say(context, uid, as_json)
 
 
@@ -260,7 +260,7 @@ def pin_(uid: str, as_json: bool) -> None:
 def unpin_(uid: str, as_json: bool) -> None:
     """Unpin an entry."""
     context = open_context()
-    unpin(context.db, context.actor, uid)
+    unpin_entry(context.db, context.actor, uid)
     _say(context, uid, as_json)
 
 
@@ -363,7 +363,7 @@ def show_(uid: str, as_json: bool) -> None:
     context = open_context()
     with context.db.read() as tx:
         found = get_entry(tx, uid)
-        history = revisions(tx, found)
+        history = list_revisions(tx, found)
     value = {
         **_entry(context, found),
         "link": found.link,

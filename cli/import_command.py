@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from cli.command_context import json_option, open_context, show
 from models.db.database import open_database
-from models.membership.importing import Outcome, Remark, Row, import_subscribers
+from models.membership.importing import Outcome, RejectedRow, Row, import_subscribers
 from models.recipients.list_columns import Columns, as_cell
 from models.recipients.list_rows import read_row
 
@@ -190,7 +190,7 @@ def _rows(source: BinaryIO) -> Iterator[Row]:
 
 
 @contextmanager
-def _report(path: Path) -> Iterator[Callable[[list[Remark]], None]]:
+def _report(path: Path) -> Iterator[Callable[[list[RejectedRow]], None]]:
     """Writes remarks to ``path``, which only its owner may read; a report without any remark is not
     kept.
     """
@@ -208,7 +208,7 @@ def _report(path: Path) -> Iterator[Callable[[list[Remark]], None]]:
         ) from exc
     written = 0
 
-    def write(remarks: list[Remark]) -> None:
+    def write(remarks: list[RejectedRow]) -> None:
         nonlocal written
         written += len(remarks)
         rows.writerows((remark.line, as_cell(remark.value), remark.reason) for remark in remarks)

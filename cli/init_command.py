@@ -8,7 +8,7 @@ from config.keys import load_keys, make_data_dir
 from config.settings import Settings, load_settings
 from models.db.database import Database, open_database
 from models.db.migrate import Upgrade, migrate
-from models.db.site import found_site, is_founded
+from models.db.site import ensure_site, site_exists
 from models.db.site_key import check_key, remember_key
 
 
@@ -33,10 +33,10 @@ def _set_up(settings: Settings, db: Database, *, new_key: bool) -> Upgrade:
     upgrade = migrate(db)
     if upgrade.sentence:
         click.echo(upgrade.sentence, err=True)
-    new_site = not is_founded(db)
+    new_site = not site_exists(db)
     keys = load_keys(settings, make=new_site or new_key)
     if new_site:
-        found_site(db, id_authority=settings.id_authority, base_url=settings.base_url)
+        ensure_site(db, id_authority=settings.id_authority, base_url=settings.base_url)
     elif not new_key:
         check_key(db, keys)
     remember_key(db, keys)

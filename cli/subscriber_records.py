@@ -13,7 +13,7 @@ import click
 
 from cli.command_context import confirm, json_option, open_context, show, table, yes_option
 from models import Recipient, RecipientKind, RecipientState
-from models.membership.suppression import erase_address, lift, suppress_address
+from models.membership.suppression import erase_address, lift_suppression, suppress_address
 from models.recipients.audience import find_recipient, recipient_with_subscriptions
 from models.recipients.subscriber_lists import DeliveryRecord, as_csv, export, told
 from models.text.email_address import normal_address
@@ -89,7 +89,7 @@ def unsuppress(email: str, as_json: bool) -> None:
         known = find_recipient(tx, RecipientKind.MAIL, normal_address(email))
     if known is None:
         raise NotFound("subscriber", email)
-    found = lift(context.db, context.actor, known.uid)
+    found = lift_suppression(context.db, context.actor, known.uid)
     show(
         _subscriber(found),
         f"{email} is no longer suppressed, and is now {found.state.value}.",

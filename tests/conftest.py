@@ -37,7 +37,7 @@ from models.db import write_throttle
 from models.db.approval_rules import ApprovalRules
 from models.db.database import Database, open_database
 from models.db.migrate import migrate
-from models.db.site import found_site
+from models.db.site import ensure_site
 from models.membership.importing import Row, import_subscribers
 from models.publishing.posting import Release, add_entry
 from models.streams.entries import get_entry
@@ -144,7 +144,7 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_courtesy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's writers need no rest for others; `tests/models/db/test_write_throttle.py` looks at it."""
-    monkeypatch.setattr(write_throttle, "AFTER_SECONDS", math.inf)
+    monkeypatch.setattr(write_throttle, "MAX_WRITING_SECONDS", math.inf)
 
 
 @pytest.fixture(autouse=True)
@@ -316,7 +316,7 @@ class Newsroom:
 
     def __init__(self, db: Database) -> None:
         self.db = db
-        found_site(db, id_authority="", base_url="https://news.example.org")
+        ensure_site(db, id_authority="", base_url="https://news.example.org")
         self.actor = Actor.of(command_line_account(db))
 
     def stream(self, slug: str = "floods", **text: object) -> Stream:

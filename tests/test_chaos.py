@@ -26,14 +26,14 @@ from sqlalchemy.exc import DBAPIError
 
 from models import Delivery, DeliveryState, Recipient
 from models.publishing.publishing import Entry
-from models.publishing.revising import REVISING, Change, restore, retract, revise
+from models.publishing.revising import TEXT_KINDS, Change, restore, retract, revise
 from models.recipients.audience import add_subscriber, unsubscribe
 from models.tables.ledger import Alert, Fanout
 from models.tables.stories import EntryState, Revision, RevisionKind, RevisionState
 from models.tables.stories import Site as SiteRow
 from models.text.errors import ServiceError
 from models.text.texts import EntryText
-from models.text.tokens import ALL
+from models.text.tokens import ALL_STREAMS
 from tests.conftest import Newsroom
 from tests.support.mail_sink import CUT_WITHIN_DATA, MailSink, mail_sink
 from tests.support.running_site import Editor, Site, eventually, gone
@@ -154,7 +154,7 @@ class Chaos:
         if not rows:
             return
         uid, version, state, title = choose.choice(rows)
-        kind = choose.choice([*REVISING, RevisionKind.RETRACTION])
+        kind = choose.choice([*TEXT_KINDS, RevisionKind.RETRACTION])
         if state is EntryState.RETRACTED:
             kind = RevisionKind.RESTORE
             restore(room.db, room.actor, uid, version, Change(kind))
@@ -178,7 +178,7 @@ class Chaos:
         periods, began = self.periods[address], datetime.now(UTC)
         follows = bool(periods) and periods[-1][1] is None
         if guest is not None and follows and choose.random() < 0.5:
-            unsubscribe(room.db, guest, ALL)
+            unsubscribe(room.db, guest, ALL_STREAMS)
             periods[-1] = (periods[-1][0], datetime.now(UTC))
             self.done["left"] += 1
         elif not follows:

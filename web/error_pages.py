@@ -12,7 +12,15 @@ from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from config.languages import mark
-from models.text.errors import Conflict, Forbidden, Gone, Invalid, NotFound, ServiceError, TooMany
+from models.text.errors import (
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    ServiceError,
+    TooManyAttempts,
+)
 from web.language import at_desk, said
 
 _STATUS: dict[type[ServiceError], int] = {
@@ -21,7 +29,7 @@ _STATUS: dict[type[ServiceError], int] = {
     NotFound: 404,
     Gone: 410,
     Conflict: 409,
-    TooMany: 429,
+    TooManyAttempts: 429,
 }
 _SENTENCES = {
     400: mark("The browser sent something that cannot be read. Go back and try again."),
@@ -100,7 +108,7 @@ def _service_error(error: ServiceError) -> ResponseReturnValue:
         except ServiceError as exc:  # what the page is about is not there
             return _service_error(exc)
     response = error_page(status, said(error))
-    if isinstance(error, TooMany):
+    if isinstance(error, TooManyAttempts):
         response.headers["Retry-After"] = str(error.retry_after)
     return response
 

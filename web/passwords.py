@@ -3,7 +3,11 @@
 from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
 
-from models.accounts.invitations import ask_reset, choose_password, who_chooses
+from models.accounts.invitations import (
+    account_of_password_link,
+    choose_password,
+    request_password_reset,
+)
 from models.text.errors import Invalid, ServiceError
 from web.context import service
 from web.error_pages import on_form_error
@@ -25,7 +29,9 @@ def send() -> ResponseReturnValue:
     email = request.form.get("email", "")[: MAX_EMAIL + 1]  # the page gives it back
     on_form_error(lambda error: _ask(email, error))
     client = request.remote_addr or ""
-    ask_reset(service().db, service().keys, email, client, known_browser=known_browser(email))
+    request_password_reset(
+        service().db, service().keys, email, client, known_browser=known_browser(email)
+    )
     service().ring()
     return private_response(
         make_response(render_template("login_forgotten.html", sent=True, email=email))
@@ -56,7 +62,7 @@ def _ask(email: str = "", error: ServiceError | None = None) -> ResponseReturnVa
 
 def _choose(token: str, error: ServiceError | None = None) -> ResponseReturnValue:
     with service().db.read() as tx:
-        account = who_chooses(tx, token)
+        account = account_of_password_link(tx, token)
     wrong = {"password": error.reason} if isinstance(error, Invalid) else {}
     return private_response(
         make_response(

@@ -2,7 +2,7 @@
 
 from werkzeug.routing import BaseConverter, ValidationError
 
-from models.text.texts import is_words
+from models.text.texts import is_slug_text
 
 LARGEST = 2**63 - 1  # the largest number that a database can compare with
 
@@ -18,7 +18,7 @@ class WordsConverter(BaseConverter):
 
     def to_python(self, value: str) -> str:
         """The slug; anything else is no address of ours."""
-        if not is_words(value) or not all(value.split("-")):
+        if not is_slug_text(value) or not all(value.split("-")):
             raise ValidationError
         return value
 

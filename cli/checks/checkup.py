@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from config.settings import BadSettings, Settings
 from models.db.database import Database, open_database
 from models.db.schema_version import known_revisions, pending_migrations
-from models.db.site import is_founded
+from models.db.site import site_exists
 
 
 class Status(enum.Enum):
@@ -56,7 +56,7 @@ class Checkup:
             )
         try:
             pending = pending_migrations(self._opened)
-            if not pending and is_founded(self._opened):
+            if not pending and site_exists(self._opened):
                 return None
         except BadSettings as exc:
             return fault(str(exc), "Run the Storywire version that this database belongs to.")

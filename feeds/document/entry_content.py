@@ -4,7 +4,7 @@ import re
 from html import escape, unescape
 
 from feeds.document.feed_document import FeedEntry, Image
-from models.text.markdown import joined, to_text
+from models.text.markdown import absolute_url, to_text
 from models.text.shortening import cluster_start, one_line
 from models.text.uris import to_uri
 
@@ -89,7 +89,7 @@ def for_readers(html: str, page_url: str) -> str:
     levels = [int(level) for _, level in _HEADING.findall(html)]
     up = min(levels, default=TOP_HEADING) - TOP_HEADING
     html = _HEADING.sub(lambda tag: f"{tag[1]}{int(tag[2]) - up}", html)
-    return _LINK.sub(lambda link: _link(joined(page_url, unescape(link[1]))), html)
+    return _LINK.sub(lambda link: _link(absolute_url(page_url, unescape(link[1]))), html)
 
 
 def _link(address: str) -> str:

@@ -25,7 +25,7 @@ from models import (
     RevisionState,
     Stream,
 )
-from models.streams.entries import entries
+from models.streams.entries import entries_query
 
 # Of the memory set for feeds, counted in characters of HTML.  Without this memory a post to all
 # documents of a stream and the site takes 5.7 times as long as feedgen's two, not 2.6 times.
@@ -101,7 +101,7 @@ class EntryReader:
 
     def _fetch(self, tx: Session, ids: Sequence[int]) -> Iterator[tuple[int, FeedEntry]]:
         notes_by_entry = _notes(tx, ids)
-        for entry in tx.scalars(entries().where(Entry.id.in_(ids))):
+        for entry in tx.scalars(entries_query().where(Entry.id.in_(ids))):
             labels = words(entry.stream.language)
             notes = []
             for kind, text in notes_by_entry[entry.id].items():

@@ -15,7 +15,7 @@ from feeds.document.feed_document import Person
 from feeds.document.labels import words
 from models import Contributor, Entry, Site, Stream, StreamState
 from models.streams import feed_departures
-from models.streams.listings import named, public_contributor, tag_label, tagged
+from models.streams.listings import entry_credits, entry_has_tag, public_contributor, tag_label
 from models.streams.streams import get_stream
 
 # Seconds for which a copy stays fresh.  Readers wait for the longest hint that they find, so RSS's
@@ -102,7 +102,7 @@ def members(scope: FeedScope, *columns: Any) -> Select[Any]:
 
 def _stream_scope(tx: Session, settings: Settings, topic: FeedTopic) -> FeedScope:
     stream = get_stream(tx, topic.name, public=True)
-    key_departures = (feed_departures.key_of_stream(stream.id),)
+    key_departures = (feed_departures.stream_key_feed(stream.id),)
     return FeedScope(
         site=_site(settings),
         guid=_flavour_guid(stream.guid, topic.flavour.value),
@@ -137,9 +137,9 @@ def _mixed_scope(tx: Session, settings: Settings, topic: FeedTopic) -> FeedScope
     if subject.name:
         title = f"{title}: {subject.name}"
     folder = FeedTopic(topic.scope, topic.name).folder.rstrip("/")
-    departures = [feed_departures.SITE, *subject.departures]
+    departures = [feed_departures.SITE_FEED, *subject.departures]
     if topic.flavour is Flavour.KEY:
-        departures.append(feed_departures.KEY)
+        departures.append(feed_departures.KEY_FEED)
     return FeedScope(
         site=_site(settings),
         rights=settings.site_imprint,
@@ -162,10 +162,10 @@ def _subject(tx: Session, topic: FeedTopic) -> _Subject:
         return _Subject()
     if topic.scope is Scope.CONTRIBUTOR:
         contributor = public_contributor(tx, topic.name, withdrawn=True)
-        departures = (feed_departures.contributor(contributor.id),)
-        return _Subject(contributor.name, (named(contributor),), departures)
+        departures = (feed_departures.contributor_feed(contributor.id),)
+        return _Subject(contributor.name, (entry_credits(contributor),), departures)
     label = tag_label(tx, topic.name, withdrawn=True)
-    return _Subject(label, (tagged(topic.name),), (feed_departures.tag(topic.name),))
+    return _Subject(label, (entry_has_tag(topic.name),), (feed_departures.tag_feed(topic.name),))
 
 
 def _flavour_members(topic: FeedTopic) -> tuple[ColumnElement[bool], ...]:

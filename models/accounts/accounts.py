@@ -13,16 +13,16 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import Session
 
-from models.accounts.sessions import digest, open_session
+from models.accounts.sessions import hash_token, open_session
 from models.alerts.alerts import tell_account
 from models.db.clock import now
 from models.db.database import Database, rows_changed
-from models.db.rate_limit import forgive, strike
+from models.db.rate_limit import count_attempt, reset_attempts
 from models.tables.people import Account, LinkKind, LoginLink, LoginSession, Role
 from models.text.actor import Actor
 from models.text.email_address import normal_address
-from models.text.errors import Invalid, NotFound, TooMany
-from models.text.texts import NAME, line
+from models.text.errors import Invalid, NotFound, TooManyAttempts
+from models.text.texts import MAX_NAME_CHARS, line
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ LINK_LIFE = {
     LinkKind.INVITATION: timedelta(days=7),
     LinkKind.RESET: timedelta(minutes=30),
 }
-SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 1_000
-TRIES = 10
+MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS = 10, 1_000
+MAX_LOGIN_ATTEMPTS = 10
 """Wrong passwords within a window: for an address from one network, or in a browser that is known to it.
 
 Ten times as many are taken from one network, and for one address from all networks together: that holds up unknown browsers
@@ -56,7 +56,7 @@ def add_account(
 ) -> Account:
     """The account of that address, made if there is none; an existing one is returned as it is."""
     actor.must_be(Role.ADMIN)
-    email, name = normal_address(email), line("name", name, NAME, required=True)
+    email, name = normal_address(email), line("name", name, MAX_NAME_CHARS, required=True)
     hashed = hashed_password(password) if password is not None else None
     with db.begin() as tx:
         account = tx.scalar(select(Account).where(Account.email == email))
@@ -93,12 +93,12 @@ def change_own_password(
     nothing is asked. Raises TooMany after ten that were wrong.
     """
     hashed, key = hashed_password(password), f"present password {actor.account_id}"
-    strike(db, {key: TRIES})
+    count_attempt(db, {key: MAX_LOGIN_ATTEMPTS})
     with db.read() as tx:
         known = tx.get_one(Account, actor.account_id).password_hash
     if known is not None and not _matches(known, present):
         raise Invalid("present", "this is not the password that you have now.")
-    forgive(db, [key])
+    reset_attempts(db, [key])
     with db.begin() as tx:
         replace_password(tx, tx.get_one(Account, actor.account_id), hashed, but=token)
 
@@ -116,7 +116,7 @@ def replace_password(tx: Session, account: Account, hashed: str, *, but: str = "
     tx.execute(delete(LoginLink).where(LoginLink.account_id == account.id))
     tx.execute(
         delete(LoginSession).where(
-            LoginSession.account_id == account.id, LoginSession.token_hash != digest(but)
+            LoginSession.account_id == account.id, LoginSession.token_hash != hash_token(but)
         )
     )
 
@@ -156,13 +156,13 @@ def log_in(
 
     ``network`` is the client's address, ``browser`` a short name of its program. ``known_browser``
     names a browser that has logged in to this address before: its tries count by themselves. Raises
-    TooMany, see `TRIES`.
+    TooMany, see `MAX_LOGIN_ATTEMPTS`.
     """
     limits = _login_limits(email, network, known_browser)
     try:
         # counted before the answer is known, so that parallel guesses cannot slip through
-        strike(db, limits)
-    except TooMany:
+        count_attempt(db, limits)
+    except TooManyAttempts:
         log.warning("log-in refused from %s: too many tries", network)
         raise
     with db.read() as tx:
@@ -175,7 +175,7 @@ def log_in(
         log.warning("log-in failed from %s", network)
         return None
     # The network's count stays: who has one account could clear the way to guess at others.
-    forgive(db, [next(iter(limits))])
+    reset_attempts(db, [next(iter(limits))])
     with db.begin() as tx:
         token = open_session(tx, account.id, browser, password_hash=known)
     if token is None:
@@ -189,16 +189,16 @@ def make_login_link(db: Database, actor: Actor, email: str, kind: LinkKind = Lin
     """A token that logs this account in once within 15 minutes, or lets it choose a password."""
     actor.must_be(Role.ADMIN)
     with db.begin() as tx:
-        return make_link(tx, _by_email(tx, email), kind)
+        return add_login_link(tx, _by_email(tx, email), kind)
 
 
-def make_link(tx: Session, account: Account, kind: LinkKind) -> str:
+def add_login_link(tx: Session, account: Account, kind: LinkKind) -> str:
     """The token of a new link, of which only the hash is kept."""
     token, moment = secrets.token_urlsafe(24), now(tx)
     tx.execute(delete(LoginLink).where(LoginLink.expires_at < moment))
     tx.add(
         LoginLink(
-            token_hash=digest(token),
+            token_hash=hash_token(token),
             account_id=account.id,
             kind=kind,
             expires_at=moment + LINK_LIFE[kind],
@@ -207,7 +207,7 @@ def make_link(tx: Session, account: Account, kind: LinkKind) -> str:
     return token
 
 
-def link_account(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
+def account_of_link(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
     """Whose link of one of these kinds this is; None where it is unknown, was used, is too old or
     its account has ended.
     """
@@ -219,9 +219,9 @@ def link_account(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
     )
 
 
-def take_link(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
+def consume_login_link(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
     """The same, once: of two that come at once one gets it."""
-    account = link_account(tx, token, *kinds)
+    account = account_of_link(tx, token, *kinds)
     return (
         account
         if account is not None and rows_changed(tx, delete(LoginLink).where(_is_link(token))) == 1
@@ -232,7 +232,7 @@ def take_link(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
 def use_login_link(db: Database, token: str, browser: str = "") -> str | None:
     """The token of a new session; None where the link is unknown, was used or is too old."""
     with db.begin() as tx:
-        account = take_link(tx, token, LinkKind.LOGIN)
+        account = consume_login_link(tx, token, LinkKind.LOGIN)
         opened = open_session(tx, account.id, browser) if account is not None else None
         if account is not None and opened is not None:
             log.info("log-in of account %s by a link", account.id)
@@ -245,7 +245,7 @@ def _login_limits(email: str, network: str, known_browser: str) -> dict[str, int
     Every way to write an address is one, and so is what one customer has of IPv6.
     """
     if known_browser:
-        return {f"log-in browser {digest(known_browser)}": TRIES}
+        return {f"log-in browser {hash_token(known_browser)}": MAX_LOGIN_ATTEMPTS}
     try:
         address = normal_address(email)
     except Invalid:
@@ -258,14 +258,14 @@ def _login_limits(email: str, network: str, known_browser: str) -> dict[str, int
             else network
         )
     return {
-        f"log-in {digest(address)} from {network}"[:200]: TRIES,
-        f"log-in network {network}"[:200]: TRIES * 10,
-        f"log-in address {digest(address)}": TRIES * 10,
+        f"log-in {hash_token(address)} from {network}"[:200]: MAX_LOGIN_ATTEMPTS,
+        f"log-in network {network}"[:200]: MAX_LOGIN_ATTEMPTS * 10,
+        f"log-in address {hash_token(address)}": MAX_LOGIN_ATTEMPTS * 10,
     }
 
 
 def _is_link(token: str) -> ColumnElement[bool]:
-    return LoginLink.token_hash == digest(token)
+    return LoginLink.token_hash == hash_token(token)
 
 
 def _by_email(tx: Session, email: str) -> Account:
@@ -279,8 +279,8 @@ def _by_email(tx: Session, email: str) -> Account:
 
 def check_password(password: str) -> None:
     """Raise Invalid for a password that is too short or too long."""
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise Invalid("password", f"use {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters.")
+    if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
+        raise Invalid("password", f"use {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters.")
 
 
 def hashed_password(password: str) -> str:
@@ -294,6 +294,6 @@ def hashed_password(password: str) -> str:
 
 def _matches(hashed: str, password: str) -> bool:
     try:
-        return _hasher.verify(hashed, password[:LONGEST_PASSWORD])
+        return _hasher.verify(hashed, password[:MAX_PASSWORD_CHARS])
     except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return False

@@ -10,34 +10,34 @@ from sqlalchemy.orm import Session
 
 from config.keys import Keys
 from models.accounts.accounts import (
+    account_of_link,
+    add_login_link,
+    consume_login_link,
     hashed_password,
-    link_account,
-    make_link,
     replace_password,
-    take_link,
 )
-from models.accounts.sessions import digest, open_session
+from models.accounts.sessions import hash_token, open_session
 from models.alerts.alerts import tell_account
 from models.db.clock import now
 from models.db.database import Database
-from models.db.rate_limit import network_of, strike
+from models.db.rate_limit import count_attempt, network_of
 from models.db.site import lock_site
 from models.membership.signup import may_mail_today
 from models.tables.people import Account, LinkKind, LoginLink, Role
 from models.text.actor import Actor
-from models.text.email_address import hidden, normal_address
+from models.text.email_address import hash_address, normal_address
 from models.text.errors import Gone, Invalid
-from models.text.texts import NAME, line
-from models.text.tokens import sealed
+from models.text.texts import MAX_NAME_CHARS, line
+from models.text.tokens import encrypt_token
 
 log = logging.getLogger(__name__)
 
-TRIES, TRIES_OF_NETWORK = 3, 30  # in each window of a throttle
+MAX_RESETS_PER_ADDRESS, MAX_RESETS_PER_NETWORK = 3, 30  # in each window of a throttle
 PASSWORD_LINKS = (LinkKind.INVITATION, LinkKind.RESET)
 
 
 @dataclass(frozen=True)
-class Invited:
+class InvitedAccount:
     """An account, and the token of the link by which it chooses a password; ``mailed`` is False
     where its address refuses mail.
     """
@@ -47,14 +47,16 @@ class Invited:
     mailed: bool
 
 
-def invite(db: Database, keys: Keys, actor: Actor, email: str, name: str, role: Role) -> Invited:
+def invite(
+    db: Database, keys: Keys, actor: Actor, email: str, name: str, role: Role
+) -> InvitedAccount:
     """Make an account, and mail it a link by which it chooses a password within seven days.
 
     One that has not chosen any yet keeps its name and role and gets a new link, and the earlier
     ones end. Raises Invalid for one that has.
     """
     actor.must_be(Role.ADMIN)
-    email, name = normal_address(email), line("name", name, NAME, required=True)
+    email, name = normal_address(email), line("name", name, MAX_NAME_CHARS, required=True)
     with db.begin() as tx:
         lock_site(tx)
         account = tx.scalar(select(Account).where(Account.email == email))
@@ -71,17 +73,17 @@ def invite(db: Database, keys: Keys, actor: Actor, email: str, name: str, role: 
                 LoginLink.account_id == account.id, LoginLink.kind == LinkKind.INVITATION
             )
         )
-        token = make_link(tx, account, LinkKind.INVITATION)
+        token = add_login_link(tx, account, LinkKind.INVITATION)
         log.info(
             "account %s invited as %s by account %s",
             account.id,
             account.role.value,
             actor.account_id,
         )
-        return Invited(account, token, _mail(tx, keys, account, "invitation", token))
+        return InvitedAccount(account, token, _mail(tx, keys, account, "invitation", token))
 
 
-def ask_reset(
+def request_password_reset(
     db: Database, keys: Keys, email: str, client: str, *, known_browser: str = ""
 ) -> None:
     """Mail the account of that address a link by which it chooses a new password within half an
@@ -94,11 +96,20 @@ def ask_reset(
     email = normal_address(email)
     network = network_of(client)
     if known_browser:
-        kind, limits = "reset by browser", {f"reset browser {digest(known_browser)}": TRIES}
+        kind, limits = (
+            "reset by browser",
+            {f"reset browser {hash_token(known_browser)}": MAX_RESETS_PER_ADDRESS},
+        )
     else:
-        by_address = f"reset {hidden(email)} from {network}"
-        kind, limits = "reset", {f"reset network {network}": TRIES_OF_NETWORK, by_address: TRIES}
-    strike(db, limits)
+        by_address = f"reset {hash_address(email)} from {network}"
+        kind, limits = (
+            "reset",
+            {
+                f"reset network {network}": MAX_RESETS_PER_NETWORK,
+                by_address: MAX_RESETS_PER_ADDRESS,
+            },
+        )
+    count_attempt(db, limits)
     with db.begin() as tx:
         lock_site(tx)
         active = select(Account).where(Account.email.is_not(None), Account.ended_at.is_(None))
@@ -109,14 +120,14 @@ def ask_reset(
                 # For an address that nobody has the same is done and taken back: the time must not
                 # tell.
                 found = account or other
-                _mail(tx, keys, found, "reset", make_link(tx, found, LinkKind.RESET))
+                _mail(tx, keys, found, "reset", add_login_link(tx, found, LinkKind.RESET))
                 if account is None:
                     savepoint.rollback()
 
 
-def who_chooses(tx: Session, token: str) -> Account:
+def account_of_password_link(tx: Session, token: str) -> Account:
     """The account that chooses a password by this link; raises Gone where it holds no longer."""
-    return _found(link_account(tx, token, *PASSWORD_LINKS))
+    return _found(account_of_link(tx, token, *PASSWORD_LINKS))
 
 
 def choose_password(db: Database, token: str, password: str, browser: str = "") -> str:
@@ -127,10 +138,10 @@ def choose_password(db: Database, token: str, password: str, browser: str = "") 
     """
     with db.read() as tx:
         # a hash takes a tenth of a second and 64 MB: for nobody without a link
-        who_chooses(tx, token)
+        account_of_password_link(tx, token)
     hashed = hashed_password(password)
     with db.begin() as tx:
-        account = _found(take_link(tx, token, *PASSWORD_LINKS))
+        account = _found(consume_login_link(tx, token, *PASSWORD_LINKS))
         replace_password(tx, account, hashed)
         opened = open_session(tx, account.id, browser)
         if opened is None:
@@ -155,5 +166,5 @@ def _gone() -> Gone:
 def _mail(tx: Session, keys: Keys, account: Account, notice: str, token: str) -> bool:
     """Owe an account the notice with its link, of which only what is sealed is stored."""
     return tell_account(
-        tx, account, notice, {"account": account.name, "sealed": sealed(keys, token)}
+        tx, account, notice, {"account": account.name, "sealed": encrypt_token(keys, token)}
     )

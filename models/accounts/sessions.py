@@ -14,11 +14,11 @@ from models.tables.people import Account, LoginSession
 from models.text.actor import Actor
 
 SESSION_LIFE = timedelta(days=14)
-SEEN_EVERY = timedelta(hours=1)
+SEEN_INTERVAL = timedelta(hours=1)
 """So often at most is written down that a browser was here: most pages are read without a write."""
 
 
-def digest(token: str) -> str:
+def hash_token(token: str) -> str:
     """What is stored of a token, and of an address that somebody tries."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
@@ -38,7 +38,7 @@ def open_session(
     token, moment = secrets.token_urlsafe(32), now(tx)
     tx.execute(delete(LoginSession).where(LoginSession.expires_at < moment))
     session = LoginSession(
-        token_hash=digest(token),
+        token_hash=hash_token(token),
         account_id=account.id,
         created_at=moment,
         seen_at=moment,
@@ -53,7 +53,9 @@ def open_session(
 def session_account(db: Database, token: str) -> Account | None:
     """The account that is logged in by this token."""
     with db.read() as tx:
-        found = tx.get(LoginSession, digest(token), options=[selectinload(LoginSession.account)])
+        found = tx.get(
+            LoginSession, hash_token(token), options=[selectinload(LoginSession.account)]
+        )
         if found is None or found.expires_at <= now(tx) or found.account.ended_at is not None:
             return None
         unseen = _is_old(found.seen_at, now(tx))
@@ -65,7 +67,7 @@ def session_account(db: Database, token: str) -> Account | None:
 def log_out(db: Database, token: str) -> None:
     """End a session."""
     with db.begin() as tx:
-        tx.execute(delete(LoginSession).where(LoginSession.token_hash == digest(token)))
+        tx.execute(delete(LoginSession).where(LoginSession.token_hash == hash_token(token)))
 
 
 def own_sessions(tx: Session, actor: Actor) -> Sequence[LoginSession]:
@@ -94,13 +96,13 @@ def end_other_sessions(db: Database, actor: Actor, token: str) -> None:
         tx.execute(
             delete(LoginSession).where(
                 LoginSession.account_id == actor.account_id,
-                LoginSession.token_hash != digest(token),
+                LoginSession.token_hash != hash_token(token),
             )
         )
 
 
 def _is_old(seen_at: datetime | None, moment: datetime) -> bool:
-    return seen_at is None or seen_at <= moment - SEEN_EVERY
+    return seen_at is None or seen_at <= moment - SEEN_INTERVAL
 
 
 def _note_seen(db: Database, found: LoginSession) -> None:

@@ -14,7 +14,7 @@ from models.tables.people import Account, LoginLink, LoginSession, Role
 from models.text.actor import Actor
 from models.text.email_address import normal_address
 from models.text.errors import Conflict, NotFound
-from models.text.texts import NAME, line
+from models.text.texts import MAX_NAME_CHARS, line
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ def reopen_account(db: Database, actor: Actor, account_id: int) -> Account:
 
 def change_own_name(db: Database, actor: Actor, name: str) -> None:
     """Call the actor's account by another name."""
-    name = line("name", name, NAME, required=True)
+    name = line("name", name, MAX_NAME_CHARS, required=True)
     with db.begin() as tx:
         tx.get_one(Account, actor.account_id).name = name
 

@@ -7,11 +7,16 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from models.db.approval_rules import MOST, SECOND, last_hand, needs_second
+from models.db.approval_rules import (
+    NEEDS_SECOND_EDITOR,
+    OVER_HOURLY_LIMIT,
+    last_author_id,
+    needs_second_editor,
+)
 from models.db.clock import now
 from models.db.database import Database
 from models.db.site import lock_site, next_seq
-from models.db.tallies import tally
+from models.db.tallies import add_to_tallies
 from models.db.write_throttle import WriteThrottle
 from models.tables.ledger import HELD, Alert, Delivery, DeliveryState, Fanout, SkipReason
 from models.tables.people import Role
@@ -96,20 +101,22 @@ def _let_go(tx: Session, actor: Actor, alert: Alert) -> Sequence[int]:
     if alert.waits_for is None:
         return []
     revision = tx.get_one(Revision, alert.revision_id)
-    own = tx.scalar(select(last_hand(revision.entry_id))) == actor.account_id
-    if alert.waits_for == SECOND and own:
+    own = tx.scalar(select(last_author_id(revision.entry_id))) == actor.account_id
+    if alert.waits_for == NEEDS_SECOND_EDITOR and own:
         raise Forbidden(_SECOND)
     earlier = select(Revision.id).where(
         Revision.entry_id == revision.entry_id, Revision.no < revision.no
     )
-    may = Alert.waits_for == MOST if own else Alert.waits_for.is_not(None)
+    may = Alert.waits_for == OVER_HOURLY_LIMIT if own else Alert.waits_for.is_not(None)
     waits = or_(
         Alert.id == alert.id, and_(Alert.revision_id.in_(earlier), may, Alert.stopped_at.is_(None))
     )
     unheard = ~exists().where(Fanout.alert_id == Alert.id, Fanout.done_at.is_not(None))
     # Digests that were made meanwhile have passed it over: the next one comes to it.
     tx.execute(
-        update(Alert).where(waits, Alert.waits_for == SECOND, unheard).values(seq=next_seq(tx))
+        update(Alert)
+        .where(waits, Alert.waits_for == NEEDS_SECOND_EDITOR, unheard)
+        .values(seq=next_seq(tx))
     )
     released = tx.scalars(
         update(Alert).where(waits).values(waits_for=None, resumed_at=now(tx)).returning(Alert.id)
@@ -163,9 +170,9 @@ def _must_be_true_still(tx: Session, actor: Actor, alert: Alert) -> None:
         Revision.state == RevisionState.APPLIED,
     )
     if (
-        needs_second(tx, entry.importance)
+        needs_second_editor(tx, entry.importance)
         and tx.scalar(changed.limit(1))
-        and tx.scalar(select(last_hand(entry.id))) == actor.account_id
+        and tx.scalar(select(last_author_id(entry.id))) == actor.account_id
     ):
         raise Forbidden(_SECOND)
 
@@ -224,5 +231,5 @@ def _owe_slice(
         number += len(lanes)
         if state is not DeliveryState.QUEUED:
             back.update((alert_id, lane, state) for lane in lanes)
-    tally(tx, {change: -taken for change, taken in back.items()})
+    add_to_tallies(tx, {change: -taken for change, taken in back.items()})
     return number

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from models.db.approval_rules import SECOND, needs_second, why_wait
+from models.db.approval_rules import NEEDS_SECOND_EDITOR, approval_reason, needs_second_editor
 from models.db.clock import now
-from models.db.tallies import tallied, tally
+from models.db.tallies import add_to_tallies, tally_totals
 from models.recipients.audience import get_or_create_recipient
 from models.tables.ledger import (
     Alert,
@@ -48,7 +48,7 @@ def create_alert(tx: Session, revision: Revision, entry: Entry) -> None:
             Priority.IMMEDIATE if entry.importance is Importance.BREAKING else Priority.NORMAL
         ),
         created_at=now(tx),
-        waits_for=why_wait(tx, revision, entry),
+        waits_for=approval_reason(tx, revision, entry),
     )
     tx.add_all([alert, *(Fanout(alert=alert, lane=lane) for lane in Lane)])
 
@@ -71,7 +71,7 @@ def reset_approval(tx: Session, entry: Entry) -> None:
     Its alerts tell it as it stands, and who let them go saw another text. One that was stopped may
     be resumed.
     """
-    if not needs_second(tx, entry.importance):
+    if not needs_second_editor(tx, entry.importance):
         return
     of_entry = (
         select(Alert)
@@ -86,7 +86,7 @@ def reset_approval(tx: Session, entry: Entry) -> None:
             )
         )
     )
-    sums = tallied(tx, [one.id for one in alerts])
+    sums = tally_totals(tx, [one.id for one in alerts])
     for one in alerts:
         states = sums.get(one.id, {})
         if (
@@ -94,7 +94,7 @@ def reset_approval(tx: Session, entry: Entry) -> None:
             or one.id in undone
             or 2 * states.get(DeliveryState.QUEUED, 0) > sum(states.values())
         ):
-            one.waits_for = SECOND
+            one.waits_for = NEEDS_SECOND_EDITOR
 
 
 def create_notice(
@@ -131,7 +131,7 @@ def create_notice(
     )
     tx.add(delivery)
     tx.flush()
-    tally(tx, {(alert.id, Lane.FAST, DeliveryState.QUEUED): 1})
+    add_to_tallies(tx, {(alert.id, Lane.FAST, DeliveryState.QUEUED): 1})
     return alert
 
 

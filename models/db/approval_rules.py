@@ -16,7 +16,7 @@ from models.db.clock import now
 from models.tables.ledger import Alert
 from models.tables.stories import Entry, Importance, Revision, RevisionKind, RevisionState
 
-SECOND, MOST = "second", "most"  # why an alert waits
+NEEDS_SECOND_EDITOR, OVER_HOURLY_LIMIT = "second", "most"  # why an alert waits
 HOUR = timedelta(hours=1)
 _WRITING = (RevisionKind.PUBLISH, RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 
@@ -39,18 +39,18 @@ class ApprovalRules:
 NO_APPROVAL = ApprovalRules()
 
 
-def agreed(tx: Session) -> ApprovalRules:
+def rules_in_force(tx: Session) -> ApprovalRules:
     """What holds here."""
     found: ApprovalRules = tx.info["gates"]
     return found
 
 
-def needs_second(tx: Session, importance: Importance) -> bool:
+def needs_second_editor(tx: Session, importance: Importance) -> bool:
     """Whether an entry that matters so much goes out only when two have seen it."""
-    return importance is Importance.BREAKING and agreed(tx).second_editor
+    return importance is Importance.BREAKING and rules_in_force(tx).second_editor
 
 
-def last_hand(entry_id: int | InstrumentedAttribute[int]) -> ColumnElement[int | None]:
+def last_author_id(entry_id: int | InstrumentedAttribute[int]) -> ColumnElement[int | None]:
     """The account that wrote what a published entry says now: an alert tells it as it stands, so
     somebody else lets that go.
     """
@@ -69,7 +69,7 @@ def last_hand(entry_id: int | InstrumentedAttribute[int]) -> ColumnElement[int |
     )
 
 
-def why_wait(tx: Session, revision: Revision, entry: Entry) -> str | None:
+def approval_reason(tx: Session, revision: Revision, entry: Entry) -> str | None:
     """What the alert of a revision waits for; None where it goes out. A withdrawal never waits: it
     tells only those who were told.
 
@@ -78,13 +78,13 @@ def why_wait(tx: Session, revision: Revision, entry: Entry) -> str | None:
     """
     if revision.kind is RevisionKind.RETRACTION:
         return None
-    if revision.kind is not RevisionKind.PUBLISH and needs_second(tx, entry.importance):
-        return SECOND
-    most = agreed(tx).most_alerts
-    return MOST if most and alerts_lately(tx, entry.stream_id) >= most else None
+    if revision.kind is not RevisionKind.PUBLISH and needs_second_editor(tx, entry.importance):
+        return NEEDS_SECOND_EDITOR
+    most = rules_in_force(tx).most_alerts
+    return OVER_HOURLY_LIMIT if most and alerts_in_last_hour(tx, entry.stream_id) >= most else None
 
 
-def alerts_lately(tx: Session, stream_id: int) -> int:
+def alerts_in_last_hour(tx: Session, stream_id: int) -> int:
     """How many alerts of a story were let out within the last hour."""
     since = now(tx) - HOUR
     query = (

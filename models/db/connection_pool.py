@@ -14,9 +14,9 @@ from sqlalchemy.util.queue import Empty
 
 log = logging.getLogger(__name__)
 
-KEPT_IDLE = 2
+MAX_IDLE_CONNECTIONS = 2
 """Connections that a process keeps while it has nothing to do: a role's limit is shared by all of them."""
-WAIT_SECONDS = 20.0
+CONNECTION_WAIT_SECONDS = 20.0
 """How long a thread waits for a connection before its work fails, to be tried again later."""
 _SHORT_SECONDS = 30.0
 """After a refusal a process keeps no more than one idle connection for so long: others need them."""

@@ -26,21 +26,21 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from models.db.approval_rules import NO_APPROVAL, ApprovalRules
 from models.db.clock import Clock, database_clock
-from models.db.connection_pool import KEPT_IDLE, WAIT_SECONDS, WaitingPool
+from models.db.connection_pool import CONNECTION_WAIT_SECONDS, MAX_IDLE_CONNECTIONS, WaitingPool
 from models.db.database_file import DatabaseFile, DatabaseFileFault
 from models.db.mark_file import MarkFile
 
 _READ = "storywire_read"
 # A PostgreSQL host that vanished answers nothing, not even no: then threads must not wait for good.
 # The URL may say otherwise.
-_PATIENCE: dict[str, Any] = {
+_TIMEOUTS: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 30_000,
 }
-_PAGES = {"NORMAL": 1_000, "FULL": 10_000}
+_CHECKPOINT_PAGES = {"NORMAL": 1_000, "FULL": 10_000}
 """Of the log, from which on a commit carries it into the file: mostly the worker's then, so nobody who posts waits for the disk."""
 
 
@@ -137,7 +137,7 @@ def open_database(
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:  # noqa: ARG001
         connection.isolation_level = None  # the driver must not begin transactions of its own
-        checkpoint = f"wal_autocheckpoint={_PAGES[synchronous]}"
+        checkpoint = f"wal_autocheckpoint={_CHECKPOINT_PAGES[synchronous]}"
         for pragma in (
             "journal_mode=WAL",
             f"synchronous={synchronous}",
@@ -158,7 +158,7 @@ def open_database(
 
 def _postgresql(url: str, connections: int, process: str) -> Engine:
     name = f"storywire {process} {platform.node()}:{os.getpid()}"
-    usual = {**_PATIENCE, "application_name": name[:63]}  # PostgreSQL cuts longer ones
+    usual = {**_TIMEOUTS, "application_name": name[:63]}  # PostgreSQL cuts longer ones
     query = make_url(url).query
     return create_engine(
         url,
@@ -166,9 +166,9 @@ def _postgresql(url: str, connections: int, process: str) -> Engine:
         connect_args={key: value for key, value in usual.items() if key not in query},
         poolclass=WaitingPool,
         pool_pre_ping=True,
-        pool_size=min(KEPT_IDLE, connections),
-        max_overflow=max(connections - KEPT_IDLE, 0),
-        pool_timeout=WAIT_SECONDS,
+        pool_size=min(MAX_IDLE_CONNECTIONS, connections),
+        max_overflow=max(connections - MAX_IDLE_CONNECTIONS, 0),
+        pool_timeout=CONNECTION_WAIT_SECONDS,
         pool_use_lifo=True,
     )
 

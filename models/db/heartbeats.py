@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from models.db.clock import now
 from models.db.database import Database
-from models.db.tallies import WORKER, worker_name
+from models.db.tallies import WORKER_NAME, worker_name
 from models.tables.ledger import Lane, WorkerHeartbeat
 from models.tables.stories import Site
 
@@ -47,9 +47,9 @@ def record_heartbeat(db: Database, lanes: Iterable[Lane], *, starting: bool = Fa
     """
     with db.begin() as tx:
         moment = now(tx)
-        heartbeat = tx.get(WorkerHeartbeat, WORKER)
+        heartbeat = tx.get(WorkerHeartbeat, WORKER_NAME)
         if heartbeat is None:
-            heartbeat = WorkerHeartbeat(worker=WORKER, started_at=moment)
+            heartbeat = WorkerHeartbeat(worker=WORKER_NAME, started_at=moment)
         heartbeat.lanes = " ".join(sorted(lane.value for lane in lanes))
         heartbeat.beat_at = moment
         tx.add(heartbeat)
@@ -62,7 +62,7 @@ def record_heartbeat(db: Database, lanes: Iterable[Lane], *, starting: bool = Fa
 def remove_heartbeat(db: Database) -> None:
     """Note that this process ends as it should."""
     with db.begin() as tx:
-        tx.execute(delete(WorkerHeartbeat).where(WorkerHeartbeat.worker == WORKER))
+        tx.execute(delete(WorkerHeartbeat).where(WorkerHeartbeat.worker == WORKER_NAME))
 
 
 def workers(tx: Session) -> list[Worker]:
@@ -92,7 +92,7 @@ def any_worker_runs(tx: Session) -> bool:
 
 
 def _forget_replaced(tx: Session, *, embedded: bool) -> None:
-    others = select(WorkerHeartbeat.worker).where(WorkerHeartbeat.worker != WORKER)
+    others = select(WorkerHeartbeat.worker).where(WorkerHeartbeat.worker != WORKER_NAME)
     for name in tx.scalars(others).all():
         if embedded or _is_gone(name):
             tx.execute(delete(WorkerHeartbeat).where(WorkerHeartbeat.worker == name))

@@ -19,7 +19,7 @@ from config.settings import BadSettings
 from models.db.database import Database, make_private
 from models.db.index_order import order_indexes
 from models.db.schema_version import MIGRATIONS, missing_revisions, pending_migrations
-from models.text.search_index import TABLES as SEARCH_TABLES
+from models.text.search_index import SEARCH_TABLES as SEARCH_TABLES
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from models.db.clock import now
 from models.db.database import Database
 from models.db.dialects import dialect_of, insert_into
 from models.tables.people import Throttle
-from models.text.errors import TooMany
+from models.text.errors import TooManyAttempts
 
-WINDOW = timedelta(minutes=15)
+ATTEMPT_WINDOW = timedelta(minutes=15)
 DAY = timedelta(days=1)
 
 
-def strike(db: Database, limits: Mapping[str, int]) -> None:
+def count_attempt(db: Database, limits: Mapping[str, int]) -> None:
     """Count one try for each key; raises TooMany where one has had its limit in this window, and
     then counts nothing after it.
 
@@ -29,7 +29,9 @@ def strike(db: Database, limits: Mapping[str, int]) -> None:
         held = select(Throttle.key, Throttle.tries, Throttle.window_at).where(
             Throttle.key.in_(list(limits))
         )
-        for key, tries, window_at in tx.execute(held.where(Throttle.window_at >= moment - WINDOW)):
+        for key, tries, window_at in tx.execute(
+            held.where(Throttle.window_at >= moment - ATTEMPT_WINDOW)
+        ):
             if tries >= limits[key]:
                 raise _too_many(window_at, moment)
     with db.begin() as tx:
@@ -38,20 +40,20 @@ def strike(db: Database, limits: Mapping[str, int]) -> None:
         raise over
 
 
-def _first_over(tx: Session, limits: Mapping[str, int]) -> TooMany | None:
+def _first_over(tx: Session, limits: Mapping[str, int]) -> TooManyAttempts | None:
     moment = now(tx)
     for key, limit in limits.items():
-        tries, window_at = _count(tx, key, moment, WINDOW)
+        tries, window_at = _count(tx, key, moment, ATTEMPT_WINDOW)
         if tries > limit:
             return _too_many(window_at, moment)
     return None
 
 
-def _too_many(window_at: datetime, moment: datetime) -> TooMany:
-    return TooMany(max(1, round((window_at + WINDOW - moment).total_seconds())))
+def _too_many(window_at: datetime, moment: datetime) -> TooManyAttempts:
+    return TooManyAttempts(max(1, round((window_at + ATTEMPT_WINDOW - moment).total_seconds())))
 
 
-def tries_today(tx: Session, key: str) -> int:
+def attempts_today(tx: Session, key: str) -> int:
     """Count one more try for ``key`` and return how many there were since the first, which a day
     ends.
     """
@@ -78,7 +80,7 @@ def _count(tx: Session, key: str, moment: datetime, window: timedelta) -> tuple[
     return tries, window_at
 
 
-def forgive(db: Database, keys: Iterable[str]) -> None:
+def reset_attempts(db: Database, keys: Iterable[str]) -> None:
     """Forget the tries under these keys."""
     with db.begin() as tx:
         tx.execute(delete(Throttle).where(Throttle.key.in_(list(keys))))

@@ -15,7 +15,7 @@ from models.tables.stories import Site
 _SITE = 1
 
 
-def found_site(db: Database, *, id_authority: str, base_url: str) -> Site:
+def ensure_site(db: Database, *, id_authority: str, base_url: str) -> Site:
     """The site's row, made at first start.
 
     The authority of tag: ids (RFC 4151 section 2.1) is ``id_authority``, else the host of
@@ -32,7 +32,7 @@ def found_site(db: Database, *, id_authority: str, base_url: str) -> Site:
         return site
 
 
-def is_founded(db: Database) -> bool:
+def site_exists(db: Database) -> bool:
     """Whether the site's row is there: a first start that was cut off may have left the tables
     alone.
     """

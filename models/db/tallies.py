@@ -22,29 +22,29 @@ def worker_name(pid: int) -> str:
     return f"{platform.node()}:{pid}"[-64:]
 
 
-WORKER = worker_name(os.getpid())
+WORKER_NAME = worker_name(os.getpid())
 """Each process adds to rows of its own, so none waits for another's commit."""
 
 
-ADD = """
+ADD_TALLY_SQL = """
     INSERT INTO tally (alert_id, worker, lane, state, number) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (alert_id, worker, lane, state) DO UPDATE SET number = tally.number + excluded.number
 """
 
 
-def tally(tx: Session, changes: Mapping[Change, int]) -> None:
+def add_to_tallies(tx: Session, changes: Mapping[Change, int]) -> None:
     """Add ``changes`` in the transaction that makes them, as its last statement, so that no two
     wait for each other.
 
     A number below zero takes back: an unknown delivery that is owed again.
     """
     if rows := tally_rows(changes):
-        tx.connection().exec_driver_sql(driver_text(tx.connection(), ADD), rows)
+        tx.connection().exec_driver_sql(driver_text(tx.connection(), ADD_TALLY_SQL), rows)
     for (alert_id, lane, state), number in sorted(changes.items(), key=lambda change: change[0][0]):
         if number < 0:
             mine = (
                 Tally.alert_id == alert_id,
-                Tally.worker == WORKER,
+                Tally.worker == WORKER_NAME,
                 Tally.lane == lane,
                 Tally.state == state,
             )
@@ -52,15 +52,15 @@ def tally(tx: Session, changes: Mapping[Change, int]) -> None:
 
 
 def tally_rows(changes: Mapping[Change, int]) -> list[tuple[Any, ...]]:
-    """The values of `ADD`, in the one order in which everybody takes these rows."""
+    """The values of `ADD_TALLY_SQL`, in the one order in which everybody takes these rows."""
     return sorted(
-        (alert_id, WORKER, lane.value, state.value, number)
+        (alert_id, WORKER_NAME, lane.value, state.value, number)
         for (alert_id, lane, state), number in changes.items()
         if number
     )
 
 
-def tallied(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[DeliveryState, int]]:
+def tally_totals(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[DeliveryState, int]]:
     """The sums of all workers and lanes; an alert without any is left out."""
     query = select(Tally.alert_id, Tally.state, func.sum(Tally.number)).where(
         Tally.alert_id.in_(list(alert_ids))
@@ -71,7 +71,7 @@ def tallied(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[DeliverySta
     return found
 
 
-def condense(tx: Session, alert_id: int) -> None:
+def condense_tallies(tx: Session, alert_id: int) -> None:
     """One row for each lane and state, whoever counted: for an alert to which nothing is added any
     more.
     """

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from models.db.database import Database
 
-AFTER_SECONDS, _PAUSE_SECONDS = 0.010, 0.002
+MAX_WRITING_SECONDS, _PAUSE_SECONDS = 0.010, 0.002
 
 
 class WriteThrottle:
@@ -29,6 +29,6 @@ class WriteThrottle:
         yield
         took = time.monotonic() - began
         self._written += took
-        if self._needed and self._written >= AFTER_SECONDS:
+        if self._needed and self._written >= MAX_WRITING_SECONDS:
             self._written = 0.0
             time.sleep(took if self._half else _PAUSE_SECONDS)

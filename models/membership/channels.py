@@ -34,9 +34,9 @@ from models.tables.ledger import (
 from models.tables.people import Role
 from models.text.actor import Actor
 from models.text.errors import Conflict, Invalid, NotFound
-from models.text.texts import NAME, line
+from models.text.texts import MAX_NAME_CHARS, line
 
-TEST = "test"
+TEST_NOTICE = "test"
 """The notice that only channels get: an entry that looks like an alert and is marked as a test."""
 
 
@@ -70,7 +70,7 @@ def edit_channel(
         raise Invalid(
             "stream", "choose a story, or all; a channel that is to be told nothing is removed."
         )
-    name, wanted = line("name", name, NAME, required=True), wanted.cleaned()
+    name, wanted = line("name", name, MAX_NAME_CHARS, required=True), wanted.cleaned()
     with db.begin() as tx:
         channel = get_channel(tx, uid)
         if name != channel.address and find_recipient(tx, RecipientKind.CHANNEL, name) is not None:
@@ -82,7 +82,7 @@ def edit_channel(
     return set_preferences(db, uid, wanted)
 
 
-def send_test(db: Database, actor: Actor, uid: str, values: dict[str, object]) -> None:
+def send_test_message(db: Database, actor: Actor, uid: str, values: dict[str, object]) -> None:
     """Owe a channel a test message; ``values`` are those of `notifier.content.channel_test`."""
     actor.must_be(Role.ADMIN)
     with db.begin() as tx:
@@ -100,10 +100,10 @@ def send_test(db: Database, actor: Actor, uid: str, values: dict[str, object]) -
             is not None
         ):
             raise Conflict("A test waits already; it goes out as soon as anything may.")
-        create_notice(tx, channel, TEST, values)
+        create_notice(tx, channel, TEST_NOTICE, values)
 
 
-def try_again(db: Database, actor: Actor, uid: str) -> int:
+def retry_channel(db: Database, actor: Actor, uid: str) -> int:
     """Let what waits for a sick channel be tried now, one message first; returns how many wait."""
     actor.must_be(Role.ADMIN)
     with db.begin() as tx:
@@ -158,7 +158,7 @@ def list_channels(tx: Session) -> Sequence[Recipient]:
     return tx.scalars(select(Recipient).where(*these).order_by(func.lower(Recipient.address))).all()
 
 
-def last_words(tx: Session, ids: Sequence[int]) -> dict[int, Delivery]:
+def last_deliveries(tx: Session, ids: Sequence[int]) -> dict[int, Delivery]:
     """Of each of these recipients the last delivery that came to an end."""
     other = aliased(Delivery)
     ended = (
@@ -173,7 +173,7 @@ def last_words(tx: Session, ids: Sequence[int]) -> dict[int, Delivery]:
     return {one.recipient_id: one for one in tx.scalars(query.where(Recipient.id.in_(ids)))}
 
 
-def followed_by(tx: Session, ids: Sequence[int]) -> dict[int, list[Subscription]]:
+def subscriptions_by_recipient(tx: Session, ids: Sequence[int]) -> dict[int, list[Subscription]]:
     """What each of these recipients follows, with the streams."""
     if not ids:
         return {}

@@ -34,17 +34,17 @@ from models.db.database import Database
 from models.db.dialects import dialect_of, insert_into
 from models.db.write_throttle import WriteThrottle
 from models.membership.restoring import (
-    LEFT,
-    OUT,
+    EXCLUDED_STATES,
+    LEFT_BEFORE,
     Decision,
-    Followed,
-    by_ids,
-    refused,
-    restore,
-    story_ids,
+    ResolvedFollows,
+    refused_before,
+    resolve_follows,
+    restore_rows,
+    stream_ids_by_slug,
 )
 from models.membership.restoring import Outcome as Outcome
-from models.membership.suppression import any_hidden
+from models.membership.suppression import any_hashed_address
 from models.recipients.list_columns import CONFIRMED, language_of
 from models.recipients.list_rows import Row as Row
 from models.recipients.list_settings import FollowedStory
@@ -62,23 +62,25 @@ from models.tables.ledger import (
 from models.tables.people import Role
 from models.tables.stories import Site
 from models.text.actor import Actor
-from models.text.email_address import hidden, is_hidden, normal_address
+from models.text.email_address import hash_address, is_hashed_address, normal_address
 from models.text.errors import Invalid
 from models.text.shortening import one_line
 from models.text.texts import language_tag, line
 
 # rows that are sorted together, so that a slice meets few pages of the index of addresses
-CHUNK = 20_000
+ROWS_PER_CHUNK = 20_000
 # rows of one transaction: the first one's, and how far the time that it takes moves that
-SLICE, LEAST_SLICE, MOST_SLICE = 200, 100, 2_000
-LONGEST = 0.005  # seconds that SQLite's write lock should be kept
-PROOF = 500  # characters of what proves a consent
-RESTORED_SLICE = 50  # rows of one transaction, where each brings its settings
-ANALYZE_FROM = 5_000  # rows after which PostgreSQL's plans would be made for a much smaller table
+FIRST_SLICE_ROWS, MIN_SLICE_ROWS, MAX_SLICE_ROWS = 200, 100, 2_000
+MAX_LOCK_SECONDS = 0.005  # seconds that SQLite's write lock should be kept
+MAX_CONSENT_CHARS = 500  # characters of what proves a consent
+RESTORED_SLICE_ROWS = 50  # rows of one transaction, where each brings its settings
+ANALYZE_FROM_ROWS = (
+    5_000  # rows after which PostgreSQL's plans would be made for a much smaller table
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class RejectedRow:
     """A row that was not taken, and why."""
 
     line: int
@@ -87,16 +89,16 @@ class Remark:
 
 
 @dataclass(slots=True)
-class Progress:
+class ImportProgress:
     """What became of the next few thousand rows."""
 
     counts: Counter[Outcome] = field(default_factory=Counter)
-    remarks: list[Remark] = field(default_factory=list)
+    remarks: list[RejectedRow] = field(default_factory=list)
 
     def refuse(self, outcome: Outcome, row: Row, reason: str) -> None:
         """Count a row that is not taken."""
         self.counts[outcome] += 1
-        self.remarks.append(Remark(row.line, row.email, reason))
+        self.remarks.append(RejectedRow(row.line, row.email, reason))
 
 
 def import_subscribers(
@@ -108,7 +110,7 @@ def import_subscribers(
     language: str = "en",
     consent: str = "",
     dry_run: bool = False,
-) -> Iterator[Progress]:
+) -> Iterator[ImportProgress]:
     """Subscribe confirmed addresses to a stream, or to all; a list that is imported again changes
     nothing.
 
@@ -120,10 +122,13 @@ def import_subscribers(
     their own. ``dry_run``: only say what would be.
     """
     actor.must_be(Role.ADMIN)
-    language, consent = language_tag("language", language), line("consent", consent, PROOF)
+    language, consent = (
+        language_tag("language", language),
+        line("consent", consent, MAX_CONSENT_CHARS),
+    )
     with db.read() as tx:
         found = get_stream(tx, stream) if stream is not None else None
-        hashes, stories = any_hidden(tx), story_ids(tx)
+        hashes, stories = any_hashed_address(tx), stream_ids_by_slug(tx)
     importing = _Importing(
         db,
         found.id if found else None,
@@ -133,7 +138,7 @@ def import_subscribers(
     )
     importing.stories, importing.slug = stories, found.slug if found else None
     left = iter(rows)
-    while chunk := list(islice(left, CHUNK)):
+    while chunk := list(islice(left, ROWS_PER_CHUNK)):
         yield importing.take(chunk)
     importing.end()
 
@@ -157,12 +162,12 @@ class _Importing:
         )
         self._courtesy, self._seen, self._added = WriteThrottle(db), _Seen(), 0
         self._since: datetime | None = None
-        self._size = SLICE if db.embedded else MOST_SLICE
+        self._size = FIRST_SLICE_ROWS if db.embedded else MAX_SLICE_ROWS
         self.stories: dict[str, int] = {}
         self.slug: str | None = None
 
-    def take(self, chunk: Sequence[Row]) -> Progress:
-        progress = Progress()
+    def take(self, chunk: Sequence[Row]) -> ImportProgress:
+        progress = ImportProgress()
         if self._since is None:
             with self._db.read() as tx:
                 self._since = now(tx)
@@ -172,18 +177,18 @@ class _Importing:
             part = [todo.popleft() for _ in range(min(self._size, len(todo)))]
             self._take_slice({address: addresses[address] for address in part}, progress)
         others = iter([(address, row) for address, row in addresses.items() if not row.plain])
-        while rows := dict(islice(others, RESTORED_SLICE)):
+        while rows := dict(islice(others, RESTORED_SLICE_ROWS)):
             self._restore_slice(rows, progress)
         progress.remarks.sort(key=lambda remark: remark.line)
         self._added += progress.counts[Outcome.ADDED]
         return progress
 
     def end(self) -> None:
-        if self._added >= ANALYZE_FROM and not self._db.embedded:
+        if self._added >= ANALYZE_FROM_ROWS and not self._db.embedded:
             with self._db.begin() as tx:
                 tx.execute(text("ANALYZE recipient, subscription"))
 
-    def _addresses(self, chunk: Sequence[Row], progress: Progress) -> dict[str, Row]:
+    def _addresses(self, chunk: Sequence[Row], progress: ImportProgress) -> dict[str, Row]:
         """The row that counts of each address; what earlier chunks made of an address may have to
         be undone.
         """
@@ -194,7 +199,9 @@ class _Importing:
                 continue
             try:
                 address = (
-                    row.email if row.kept and is_hidden(row.email) else normal_address(row.email)
+                    row.email
+                    if row.kept and is_hashed_address(row.email)
+                    else normal_address(row.email)
                 )
             except Invalid as exc:
                 progress.refuse(Outcome.INVALID, row, exc.reason)
@@ -204,7 +211,7 @@ class _Importing:
                 found[address] = row
             elif (
                 row.wanted.stricter_than(found[address].wanted if address in found else CONFIRMED)
-                and row.wanted.state in OUT
+                and row.wanted.state in EXCLUDED_STATES
             ):
                 if address in found:
                     progress.refuse(
@@ -217,7 +224,7 @@ class _Importing:
                 progress.refuse(Outcome.DUPLICATE, row, f"the same address as in line {first}")
         return found
 
-    def _take_slice(self, part: dict[str, Row], progress: Progress) -> None:
+    def _take_slice(self, part: dict[str, Row], progress: ImportProgress) -> None:
         with self._db.read() as tx:
             known = _known(tx, part, self._stream_id) | (
                 _known_by_hash(tx, part) if self._hashes else {}
@@ -238,11 +245,11 @@ class _Importing:
                     _subscribe(tx, new, self._stream_id)
                 self._adapt(time.monotonic() - began)
 
-    def _restore_slice(self, rows: dict[str, Row], progress: Progress) -> None:
+    def _restore_slice(self, rows: dict[str, Row], progress: ImportProgress) -> None:
         """Rows that bring more than an address, in their order: the export of an import is the same
         list.
         """
-        wanted: dict[str, tuple[Row, Followed]] = {}
+        wanted: dict[str, tuple[Row, ResolvedFollows]] = {}
         for address, row in rows.items():
             followed = row.kept.follows if row.kept else ()
             if self._stream_id is not None:
@@ -253,7 +260,7 @@ class _Importing:
                     if slug is not None
                 }
                 if self._stream_id in {self.stories.get(slug) for slug in left}:
-                    progress.refuse(LEFT[0], row, LEFT[1])
+                    progress.refuse(LEFT_BEFORE[0], row, LEFT_BEFORE[1])
                     continue
                 followed = (
                     (FollowedStory(self.slug, Follow()),)
@@ -261,11 +268,11 @@ class _Importing:
                     else ()
                 )
             try:
-                wanted[address] = row, by_ids(followed, self.stories)
+                wanted[address] = row, resolve_follows(followed, self.stories)
             except Invalid as exc:
                 progress.refuse(Outcome.INVALID, row, str(exc))
         with self._courtesy.writing(), self._db.read() if self._dry_run else self._db.begin() as tx:
-            decisions = restore(
+            decisions = restore_rows(
                 tx, wanted, self._default.language, self._since, write=not self._dry_run
             )
         for address, (outcome, reason) in decisions.items():
@@ -275,16 +282,16 @@ class _Importing:
                 progress.counts[outcome] += 1
 
     def _adapt(self, seconds: float) -> None:
-        if self._db.embedded and seconds > LONGEST:
-            self._size = max(self._size // 2, LEAST_SLICE)
-        elif seconds < LONGEST / 2:
-            self._size = min(self._size * 2, MOST_SLICE)
+        if self._db.embedded and seconds > MAX_LOCK_SECONDS:
+            self._size = max(self._size // 2, MIN_SLICE_ROWS)
+        elif seconds < MAX_LOCK_SECONDS / 2:
+            self._size = min(self._size * 2, MAX_SLICE_ROWS)
 
     def _subscriber(self, address: str, row: Row) -> tuple[str, str, str]:
         """Address, language and consent: what the row says, where that can be taken; lists from
         elsewhere may mean something else.
         """
-        said = one_line(row.consent)[:PROOF]
+        said = one_line(row.consent)[:MAX_CONSENT_CHARS]
         try:
             language = language_of(row.language) if row.language else self._default.language
         except Invalid:
@@ -335,9 +342,9 @@ def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict
     found = {}
     for address, state, reason, subscription_id, ended_at in tx.execute(query):
         if state is RecipientState.SUPPRESSED:
-            found[address] = refused(reason)
+            found[address] = refused_before(reason)
         elif state is RecipientState.ENDED or ended_at is not None:
-            found[address] = LEFT
+            found[address] = LEFT_BEFORE
         elif state is RecipientState.CONFIRMED and subscription_id is not None:
             found[address] = Outcome.ALREADY, ""
     if stream_id is not None:
@@ -347,13 +354,13 @@ def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict
             *of_these, Subscription.ended_at.is_(None), SubscriptionExcept.stream_id == stream_id
         )
         for address in tx.scalars(left_out):
-            found.setdefault(address, LEFT)
+            found.setdefault(address, LEFT_BEFORE)
     return found
 
 
 def _known_by_hash(tx: Session, addresses: Iterable[str]) -> dict[str, Decision]:
     """Those that refused mail before and of which nothing but a hash was to be kept."""
-    names = {hidden(address): address for address in addresses}
+    names = {hash_address(address): address for address in addresses}
     query = select(Recipient.address).where(
         Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(names))
     )

@@ -17,8 +17,13 @@ from models.alerts.alerts import create_notice
 from models.db.clock import now
 from models.db.database import Database
 from models.db.rate_limit import network_of
-from models.membership.signup import found_or_made, may_mail_today, refuse_blocked, strike_for
-from models.membership.suppression import erase
+from models.membership.signup import (
+    count_signup_attempt,
+    get_or_create_pending,
+    may_mail_today,
+    refuse_blocked,
+)
+from models.membership.suppression import erase_recipient
 from models.recipients.audience import ERASED, excluded_streams, recipient_with_subscriptions
 from models.recipients.preferences import Rhythm
 from models.tables.base import new_uid
@@ -26,9 +31,9 @@ from models.tables.ledger import Alert, Delivery, Recipient, RecipientState, Sub
 from models.tables.stories import Entry, Revision, Stream
 from models.text.email_address import normal_address
 from models.text.errors import BadLink, Conflict, Forbidden, Gone
-from models.text.tokens import read_leave_token, read_timed_token, timed_token
+from models.text.tokens import read_timed_token, read_unsubscribe_token, timed_token
 
-LIFE = timedelta(minutes=30)
+FRESH_LINK_LIFE = timedelta(minutes=30)
 _FRESH, _MOVE = "fresh", "move"
 _COLUMNS = (
     "address", "state", "reason", "language", "timezone", "quiet_from", "quiet_until", "paused_until", "shared", "consent",
@@ -61,12 +66,12 @@ def resolve_link(tx: Session, keys: Keys, token: str) -> LinkAccess:
                 " ours.",
             )
         return LinkAccess(uid, scope, fresh=True)
-    if found := read_leave_token(keys, token):
+    if found := read_unsubscribe_token(keys, token):
         return LinkAccess(*found, fresh=False)
     raise BadLink
 
 
-def owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> Recipient:
+def require_owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> Recipient:
     """Who came by a fresh link; raises Forbidden for the link of a mail."""
     came = resolve_link(tx, keys, token)
     query = select(Recipient).where(Recipient.uid == came.uid)
@@ -92,14 +97,14 @@ def send_fresh_link(db: Database, keys: Keys, token: str, client: str, purpose: 
     with db.read() as tx:
         came = resolve_link(tx, keys, token)
         address = recipient_with_subscriptions(tx, came.uid)[0].address
-    strike_for(db, address, client)
+    count_signup_attempt(db, address, client)
     with db.begin() as tx:
         recipient = recipient_with_subscriptions(tx, came.uid)[0]
         if (
             recipient.state in (RecipientState.CONFIRMED, RecipientState.ENDED)
             and recipient.reason != ERASED
         ):
-            link = timed_token(keys, _FRESH, now(tx) + LIFE, recipient.uid, came.scope)
+            link = timed_token(keys, _FRESH, now(tx) + FRESH_LINK_LIFE, recipient.uid, came.scope)
             _tell(tx, recipient, {"purpose": purpose, "link": f"/p/{link}"}, recipient.language)
 
 
@@ -108,10 +113,10 @@ def set_shared(db: Database, keys: Keys, token: str, *, shared: bool) -> None:
     which all of them get.
     """
     with db.begin() as tx:
-        owner(tx, keys, token, lock=True).shared = shared
+        require_owner(tx, keys, token, lock=True).shared = shared
 
 
-def ask_to_move(
+def request_move(
     db: Database, keys: Keys, token: str, email: str, client: str, *, blocked: Collection[str] = ()
 ) -> str:
     """Mail a link to another address that moves everything there; what happens does not depend on
@@ -120,17 +125,19 @@ def ask_to_move(
     address = normal_address(email)
     refuse_blocked(address, blocked)
     with db.read() as tx:
-        owner(tx, keys, token)
-    strike_for(db, address, client)
+        require_owner(tx, keys, token)
+    count_signup_attempt(db, address, client)
     with db.begin() as tx:
-        recipient = owner(tx, keys, token)
-        there = found_or_made(tx, address, recipient)
-        link = timed_token(keys, _MOVE, now(tx) + LIFE, recipient.uid, there.uid)
+        recipient = require_owner(tx, keys, token)
+        there = get_or_create_pending(tx, address, recipient)
+        link = timed_token(keys, _MOVE, now(tx) + FRESH_LINK_LIFE, recipient.uid, there.uid)
         _tell(tx, there, {"purpose": "move", "link": f"/p/move/{link}"}, recipient.language)
     return address
 
 
-def move(db: Database, keys: Keys, token: str, client: str, *, look: bool = False) -> Recipient:
+def confirm_move(
+    db: Database, keys: Keys, token: str, client: str, *, look: bool = False
+) -> Recipient:
     """Move to the address that the link went to; links in mails to the former one end. ``look``:
     only say whether it can be.
 
@@ -162,20 +169,20 @@ def move(db: Database, keys: Keys, token: str, client: str, *, look: bool = Fals
             raise Gone("link", token, "This address refused our mail, so nothing can move to it.")
         if not look:
             address, moved = there.address, {"at": now(tx).isoformat(), "from": network_of(client)}
-            erase(tx, there)
+            erase_recipient(tx, there)
             tx.flush()
             here.address, here.domain, here.uid = address, address.partition("@")[2], new_uid(16)
             here.consent = {**(here.consent or {}), "moved": moved}
         return here
 
 
-def erase_me(db: Database, keys: Keys, token: str) -> None:
+def erase_own_data(db: Database, keys: Keys, token: str) -> None:
     """Forget whoever came by a fresh link."""
     with db.begin() as tx:
-        erase(tx, owner(tx, keys, token, lock=True))
+        erase_recipient(tx, require_owner(tx, keys, token, lock=True))
 
 
-def stored_about(tx: Session, recipient: Recipient) -> dict[str, Any]:
+def export_own_data(tx: Session, recipient: Recipient) -> dict[str, Any]:
     """All that is stored about a recipient, in values that JSON has: themselves, what they follow,
     what they were sent.
     """

@@ -31,7 +31,7 @@ from models.tables.ledger import (
     SubscriptionTag,
 )
 from models.tables.stories import Stream, StreamSlug, StreamState
-from models.text.email_address import hidden
+from models.text.email_address import hash_address
 from models.text.errors import Invalid
 
 
@@ -53,16 +53,19 @@ class Outcome(enum.Enum):
 Decision = tuple[Outcome, str]
 """What becomes of a row, and why it is not taken; without a reason it is."""
 
-LEFT: Decision = (Outcome.LEFT, "left before; `storywire subscriber add` would bring it back")
-OUT = (RecipientState.ENDED, RecipientState.SUPPRESSED)
+LEFT_BEFORE: Decision = (
+    Outcome.LEFT,
+    "left before; `storywire subscriber add` would bring it back",
+)
+EXCLUDED_STATES = (RecipientState.ENDED, RecipientState.SUPPRESSED)
 
 
-def refused(reason: str) -> Decision:
+def refused_before(reason: str) -> Decision:
     """An address that refused mail before."""
     return Outcome.SUPPRESSED, f"refused mail before: {reason or 'no reason kept'}"
 
 
-def story_ids(tx: Session) -> dict[str, int]:
+def stream_ids_by_slug(tx: Session) -> dict[str, int]:
     """The ids of all stories by their slugs, also former ones."""
     former = tx.execute(select(StreamSlug.slug, StreamSlug.stream_id)).all()
     present = tx.execute(
@@ -71,21 +74,23 @@ def story_ids(tx: Session) -> dict[str, int]:
     return {row.slug: row[1] for row in (*former, *present)}
 
 
-class Followed(NamedTuple):
+class ResolvedFollows(NamedTuple):
     """What a row follows, and the ids of the stories that its owner left; None for all stories."""
 
     follows: tuple[Follow, ...]
     left: tuple[int | None, ...]
 
 
-def by_ids(followed: Iterable[FollowedStory], stories: Mapping[str, int]) -> Followed:
+def resolve_follows(
+    followed: Iterable[FollowedStory], stories: Mapping[str, int]
+) -> ResolvedFollows:
     """What a row follows and left, by ids; raises Invalid for a story that is followed and not
     here.
     """
     followed = tuple(followed)
     left = (one.story for one in followed if one.left)
     follows = tuple(_follow(one, stories) for one in followed if not one.left)
-    return Followed(
+    return ResolvedFollows(
         follows,
         tuple(
             stories.get(slug) if slug else None for slug in left if slug is None or slug in stories
@@ -106,9 +111,9 @@ def _follow(one: FollowedStory, stories: Mapping[str, int]) -> Follow:
     )
 
 
-def restore(
+def restore_rows(
     tx: Session,
-    rows: Mapping[str, tuple[Row, Followed]],
+    rows: Mapping[str, tuple[Row, ResolvedFollows]],
     language: str,
     since: datetime | None,
     *,
@@ -121,7 +126,7 @@ def restore(
     """
     if write:
         lock_site(tx)
-    names = {name: address for address in rows for name in (address, hidden(address))}
+    names = {name: address for address in rows for name in (address, hash_address(address))}
     known = {
         names[recipient.address]: recipient
         for recipient in tx.scalars(
@@ -151,7 +156,7 @@ def _decide_unknown(row: Row) -> Decision:
     state = row.wanted.state
     if state is RecipientState.CONFIRMED:
         return Outcome.ADDED, ""
-    if state in OUT:
+    if state in EXCLUDED_STATES:
         return Outcome.KEPT_OUT, ""
     reason = (
         "" if row.kept else f"not confirmed in the list ({row.wanted.word}); they can sign up here"
@@ -165,13 +170,13 @@ def _decide_known(
     wanted, state = row.wanted.state, recipient.state
     if wanted is RecipientState.CONFIRMED:
         if state is RecipientState.SUPPRESSED:
-            return refused(recipient.reason)
+            return refused_before(recipient.reason)
         if state is RecipientState.ENDED:
-            return LEFT
+            return LEFT_BEFORE
         return (
             Outcome.ADDED if missing or state is RecipientState.PENDING else Outcome.ALREADY
         ), ""
-    if wanted in OUT and state is RecipientState.CONFIRMED:
+    if wanted in EXCLUDED_STATES and state is RecipientState.CONFIRMED:
         if _imported_since(recipient, since):
             return Outcome.KEPT_OUT, ""
         return (
@@ -195,7 +200,7 @@ def _imported_since(recipient: Recipient, since: datetime | None) -> bool:
 
 
 def _apply(
-    tx: Session, recipient: Recipient, row: Row, decision: Decision, missing: Followed
+    tx: Session, recipient: Recipient, row: Row, decision: Decision, missing: ResolvedFollows
 ) -> None:
     if decision[0] is Outcome.KEPT_OUT:
         recipient.state, recipient.reason, recipient.ended_at = (
@@ -214,7 +219,7 @@ def _apply(
         )
 
 
-def _missing(tx: Session, recipient: Recipient, followed: Followed) -> Followed:
+def _missing(tx: Session, recipient: Recipient, followed: ResolvedFollows) -> ResolvedFollows:
     """What of it a recipient neither follows nor left here."""
     known = set(
         tx.scalars(select(Subscription.stream_id).where(Subscription.recipient_id == recipient.id))
@@ -230,7 +235,7 @@ def _missing(tx: Session, recipient: Recipient, followed: Followed) -> Followed:
         )
     )
     follows = tuple(follow for follow in followed.follows if follow.stream_id not in known)
-    return Followed(
+    return ResolvedFollows(
         follows, tuple(stream_id for stream_id in followed.left if stream_id not in known)
     )
 
@@ -248,9 +253,9 @@ def _recipient(tx: Session, address: str, row: Row, language: str) -> Recipient:
         lane=Lane.BULK,
         language=(row.language if kept else "") or language,
         state=state,
-        reason=_reason(row) if state in OUT else "",
+        reason=_reason(row) if state in EXCLUDED_STATES else "",
         created_at=moment,
-        ended_at=moment if state in OUT else None,
+        ended_at=moment if state in EXCLUDED_STATES else None,
     )
     if kept:
         recipient.created_at = kept.created_at or kept.confirmed_at or moment
@@ -270,7 +275,7 @@ def _recipient(tx: Session, address: str, row: Row, language: str) -> Recipient:
     return recipient
 
 
-def _insert(tx: Session, new: list[tuple[Recipient, Followed]]) -> None:
+def _insert(tx: Session, new: list[tuple[Recipient, ResolvedFollows]]) -> None:
     """Insert recipients with what they follow: table by table, since a statement for each row would
     take ten times as long.
     """

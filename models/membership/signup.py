@@ -14,7 +14,7 @@ from config.keys import Keys
 from models.alerts.alerts import create_notice
 from models.db.clock import now
 from models.db.database import Database, rows_changed
-from models.db.rate_limit import network_of, strike, tries_today
+from models.db.rate_limit import attempts_today, count_attempt, network_of
 from models.db.site import lock_site
 from models.recipients.audience import find_recipient
 from models.recipients.preferences import CHOICES, Follow, set_follow
@@ -30,17 +30,17 @@ from models.tables.ledger import (
     Subscription,
 )
 from models.tables.stories import Stream, StreamState
-from models.text.email_address import hidden, mailbox, normal_address
+from models.text.email_address import hash_address, mailbox_key, normal_address
 from models.text.errors import BadLink, Conflict, Gone, Invalid
-from models.text.tokens import ALL, leave_token, read_timed_token, timed_token
+from models.text.tokens import ALL_STREAMS, read_timed_token, timed_token, unsubscribe_token
 
-LIFE = timedelta(days=3)
+CONFIRM_LINK_LIFE = timedelta(days=3)
 """How long a question can be answered."""
-KEPT = timedelta(days=7)
+UNANSWERED_LIFE = timedelta(days=7)
 """After which an address that never answered is forgotten."""
-TRIES, TRIES_OF_NETWORK = 3, 20  # in each window of a throttle
+MAX_ATTEMPTS_PER_MAILBOX, MAX_ATTEMPTS_PER_NETWORK = 3, 20  # in each window of a throttle
 MAX_MAILS_PER_DAY = 5  # of one kind, to a mailbox, because somebody typed its address
-MOST_CONSENTS = 20
+MAX_CONSENTS = 20
 
 _CONFIRM = "confirm"
 
@@ -61,7 +61,7 @@ class SignupRequest:
 
 
 @dataclass(frozen=True)
-class Invitation:
+class RequestedSignup:
     """What the link in a mail offers.  ``used``: it was taken already."""
 
     recipient: Recipient
@@ -71,7 +71,9 @@ class Invitation:
     used: bool
 
 
-def ask(db: Database, keys: Keys, wish: SignupRequest, *, blocked: Collection[str] = ()) -> str:
+def request_signup(
+    db: Database, keys: Keys, wish: SignupRequest, *, blocked: Collection[str] = ()
+) -> str:
     """Send a mail to that address with a link that confirms, and return the address in its normal
     form.
 
@@ -83,12 +85,12 @@ def ask(db: Database, keys: Keys, wish: SignupRequest, *, blocked: Collection[st
     if wish.choice not in CHOICES:
         raise Invalid("choice", "choose one of those on the page.")
     refuse_blocked(address, blocked)
-    strike_for(db, address, wish.client)
+    count_signup_attempt(db, address, wish.client)
     with db.begin() as tx:
         stream = get_stream(tx, wish.stream, public=True) if wish.stream is not None else None
         if stream is not None and stream.state is StreamState.ENDED:
             raise Conflict("This story has ended, so no mail will come of it.")
-        recipient = found_or_made(tx, address, stream or wish)
+        recipient = get_or_create_pending(tx, address, stream or wish)
         asked = {
             "page": wish.page[:200],
             "choice": wish.choice,
@@ -99,20 +101,20 @@ def ask(db: Database, keys: Keys, wish: SignupRequest, *, blocked: Collection[st
             recipient.consent = {**(recipient.consent or {}), "asked": asked}
         if may_mail_today(tx, "sign-up", address):
             known = recipient.state is RecipientState.CONFIRMED
-            scope = stream.uid if stream else ALL
+            scope = stream.uid if stream else ALL_STREAMS
             values = {
                 "language": stream.language if stream else recipient.language,
                 "story": stream.title if stream else "",
                 "confirm": timed_token(
-                    keys, _CONFIRM, now(tx) + LIFE, recipient.uid, scope, wish.choice
+                    keys, _CONFIRM, now(tx) + CONFIRM_LINK_LIFE, recipient.uid, scope, wish.choice
                 ),
-                "settings": leave_token(keys, recipient.uid, ALL),
+                "settings": unsubscribe_token(keys, recipient.uid, ALL_STREAMS),
             }
             create_notice(tx, recipient, "preferences" if known else "confirm", values)
     return address
 
 
-def read_invitation(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> Invitation:
+def read_signup(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> RequestedSignup:
     """What that link offers; BadLink where it is not ours, Gone where it can no longer be taken,
     and why.
     """
@@ -122,18 +124,18 @@ def read_invitation(tx: Session, keys: Keys, token: str, *, lock: bool = False) 
     (uid, scope, choice), until = read
     found = select(Recipient).where(Recipient.uid == uid)
     recipient = tx.scalar(found.with_for_update() if lock else found)
-    stream = tx.scalar(select(Stream).where(Stream.uid == scope)) if scope != ALL else None
+    stream = tx.scalar(select(Stream).where(Stream.uid == scope)) if scope != ALL_STREAMS else None
     if (
         recipient is None
         or recipient.state is RecipientState.SUPPRESSED
-        or (stream is None and scope != ALL)
+        or (stream is None and scope != ALL_STREAMS)
     ):
         raise Gone(
             "link", token, "This link leads to nothing any more. Sign up again if you want to."
         )
     if stream is not None and (not stream.is_public or stream.state is StreamState.ENDED):
         raise Gone("link", token, "This story has ended meanwhile, so no mail will come of it.")
-    asked_at = until - LIFE
+    asked_at = until - CONFIRM_LINK_LIFE
     used = any(
         one["asked_at"] == asked_at.isoformat() and one["scope"] == scope
         for one in _given(recipient)
@@ -158,13 +160,13 @@ def read_invitation(tx: Session, keys: Keys, token: str, *, lock: bool = False) 
             token,
             "You have left after this link was sent. Sign up again if you want to come back.",
         )
-    return Invitation(recipient, stream, choice, asked_at, used)
+    return RequestedSignup(recipient, stream, choice, asked_at, used)
 
 
-def confirm(db: Database, keys: Keys, token: str, client: str) -> Invitation:
+def confirm_signup(db: Database, keys: Keys, token: str, client: str) -> RequestedSignup:
     """Take an invitation; taking it again changes nothing, whatever was chosen since."""
     with db.begin() as tx:
-        invitation = read_invitation(tx, keys, token, lock=True)
+        invitation = read_signup(tx, keys, token, lock=True)
         if not invitation.used:
             _keep_proof(tx, invitation, client)
             recipient, stream = invitation.recipient, invitation.stream
@@ -185,7 +187,7 @@ def confirm(db: Database, keys: Keys, token: str, client: str) -> Invitation:
         return invitation
 
 
-def forget_unanswered(db: Database) -> int:
+def delete_unanswered_signups(db: Database) -> int:
     """Delete addresses that somebody typed and nobody confirmed; returns how many. Writes only
     where there are any.
     """
@@ -214,13 +216,13 @@ def refuse_blocked(address: str, blocked: Collection[str]) -> None:
         )
 
 
-def strike_for(db: Database, address: str, client: str) -> None:
+def count_signup_attempt(db: Database, address: str, client: str) -> None:
     """Count a mail that somebody asks for; TooMany from one network, or for one mailbox."""
     limits = {
-        f"sign-up network {network_of(client)}": TRIES_OF_NETWORK,
-        f"sign-up mailbox {hidden(mailbox(address))}": TRIES,
+        f"sign-up network {network_of(client)}": MAX_ATTEMPTS_PER_NETWORK,
+        f"sign-up mailbox {hash_address(mailbox_key(address))}": MAX_ATTEMPTS_PER_MAILBOX,
     }
-    strike(db, limits)
+    count_attempt(db, limits)
 
 
 def may_mail_today(tx: Session, kind: str, address: str, *, most: int = MAX_MAILS_PER_DAY) -> bool:
@@ -229,10 +231,10 @@ def may_mail_today(tx: Session, kind: str, address: str, *, most: int = MAX_MAIL
     Each kind counts by itself: whoever types somebody's address in must not keep that person's own
     links from them.
     """
-    return tries_today(tx, f"{kind} mails {hidden(mailbox(address))}") <= most
+    return attempts_today(tx, f"{kind} mails {hash_address(mailbox_key(address))}") <= most
 
 
-def found_or_made(
+def get_or_create_pending(
     tx: Session, address: str, place: SignupRequest | Stream | Recipient
 ) -> Recipient:
     """The recipient of a normalised address; a newcomer has the language and zone of ``place`` and
@@ -259,12 +261,12 @@ def found_or_made(
     return recipient
 
 
-def _keep_proof(tx: Session, invitation: Invitation, client: str) -> None:
+def _keep_proof(tx: Session, invitation: RequestedSignup, client: str) -> None:
     recipient, asked_at = invitation.recipient, invitation.asked_at.isoformat()
     kept: dict[str, Any] = {**(recipient.consent or {})}
     asked = kept.pop("asked", {})
     proof = {
-        "scope": invitation.stream.uid if invitation.stream else ALL,
+        "scope": invitation.stream.uid if invitation.stream else ALL_STREAMS,
         "story": invitation.stream.title if invitation.stream else "",
         "choice": invitation.choice,
         "asked_at": asked_at,
@@ -273,7 +275,7 @@ def _keep_proof(tx: Session, invitation: Invitation, client: str) -> None:
     }
     if asked.get("at") == asked_at:
         proof |= {"page": asked["page"], "asked_from": asked["network"]}
-    recipient.consent = kept | {"given": [*_given(recipient), proof][-MOST_CONSENTS:]}
+    recipient.consent = kept | {"given": [*_given(recipient), proof][-MAX_CONSENTS:]}
 
 
 def _given(recipient: Recipient) -> list[dict[str, Any]]:
@@ -292,13 +294,13 @@ def _follows(tx: Session, recipient: Recipient, stream: Stream | None) -> bool:
 
 def _unanswered(tx: Session) -> Select[int]:
     owed = or_(
-        Delivery.created_at > now(tx) - KEPT,
+        Delivery.created_at > now(tx) - UNANSWERED_LIFE,
         Delivery.state.in_([DeliveryState.QUEUED, DeliveryState.CLAIMED]),
     )
     asked_lately = exists().where(Delivery.recipient_id == Recipient.id, owed)
     pending = (Recipient.kind == RecipientKind.MAIL, Recipient.state == RecipientState.PENDING)
     return select(Recipient.id).where(
-        *pending, Recipient.created_at < now(tx) - KEPT, ~asked_lately
+        *pending, Recipient.created_at < now(tx) - UNANSWERED_LIFE, ~asked_lately
     )
 
 

@@ -30,11 +30,17 @@ from models.tables.ledger import (
 )
 from models.tables.people import Role
 from models.text.actor import Actor
-from models.text.email_address import HIDDEN, LAST, hidden, is_hidden, normal_address
+from models.text.email_address import (
+    HASHED_PREFIX,
+    LAST_CHARACTER,
+    hash_address,
+    is_hashed_address,
+    normal_address,
+)
 from models.text.errors import Conflict, NotFound
 from models.text.texts import line
 
-LIFTED = "no longer suppressed"
+NO_LONGER_SUPPRESSED = "no longer suppressed"
 
 
 def suppress_address(db: Database, actor: Actor, email: str, reason: str) -> Recipient:
@@ -52,7 +58,7 @@ def suppress_address(db: Database, actor: Actor, email: str, reason: str) -> Rec
         return recipient
 
 
-def lift(db: Database, actor: Actor, uid: str) -> Recipient:
+def lift_suppression(db: Database, actor: Actor, uid: str) -> Recipient:
     """Let an address be mailed again. It is told what it follows where it had confirmed and did not
     leave, else nothing.
     """
@@ -61,7 +67,7 @@ def lift(db: Database, actor: Actor, uid: str) -> Recipient:
         recipient, follows = recipient_with_subscriptions(tx, uid)
         if recipient.state is not RecipientState.SUPPRESSED:
             raise Conflict(f"{recipient.address} is not suppressed.")
-        if is_hidden(recipient.address):
+        if is_hashed_address(recipient.address):
             recipient.address, recipient.state, recipient.reason = (
                 _blank(recipient),
                 RecipientState.ENDED,
@@ -76,7 +82,7 @@ def lift(db: Database, actor: Actor, uid: str) -> Recipient:
         else:
             recipient.state, recipient.reason, recipient.ended_at = (
                 RecipientState.ENDED,
-                LIFTED,
+                NO_LONGER_SUPPRESSED,
                 now(tx),
             )
         return recipient
@@ -88,12 +94,12 @@ def erase_address(db: Database, actor: Actor, email: str) -> None:
     address = normal_address(email)
     with db.begin() as tx:
         recipient = find_recipient(tx, RecipientKind.MAIL, address)
-        if recipient is None or is_hidden(recipient.address):
+        if recipient is None or is_hashed_address(recipient.address):
             raise NotFound("subscriber", address)
-        erase(tx, recipient)
+        erase_recipient(tx, recipient)
 
 
-def erase(tx: Session, recipient: Recipient) -> None:
+def erase_recipient(tx: Session, recipient: Recipient) -> None:
     """Forget a person: of a suppressed address a hash stays, so that it is known when it is seen,
     of any other nothing.
 
@@ -112,7 +118,10 @@ def erase(tx: Session, recipient: Recipient) -> None:
         "consent",
     ):
         setattr(recipient, name, getattr(blank, name))
-    recipient.address, recipient.domain = hidden(address) if suppressed else _blank(recipient), ""
+    recipient.address, recipient.domain = (
+        hash_address(address) if suppressed else _blank(recipient),
+        "",
+    )
     recipient.reason = (
         re.sub(re.escape(address), "…", recipient.reason, flags=re.IGNORECASE)
         if suppressed
@@ -141,9 +150,9 @@ def erase(tx: Session, recipient: Recipient) -> None:
         clear_notice_values(alert)
 
 
-def any_hidden(tx: Session) -> bool:
+def any_hashed_address(tx: Session) -> bool:
     """Whether there is any address of which only a hash is kept."""
-    these = (Recipient.address >= HIDDEN, Recipient.address < HIDDEN + LAST)
+    these = (Recipient.address >= HASHED_PREFIX, Recipient.address < HASHED_PREFIX + LAST_CHARACTER)
     return bool(tx.scalar(select(exists().where(Recipient.kind == RecipientKind.MAIL, *these))))
 
 

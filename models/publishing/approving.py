@@ -9,13 +9,13 @@ from sqlalchemy.orm import Session
 from models.db.clock import now
 from models.db.database import Database
 from models.publishing.publishing import schedule_or_submit
-from models.streams.entries import changed, entry_to_change, is_own_submission
-from models.streams.streams import must_take_entries
+from models.streams.entries import entry_to_change, is_own_submission, mark_changed
+from models.streams.streams import require_open_stream
 from models.tables.people import Role
 from models.tables.stories import Entry, EntryState
 from models.text.actor import Actor
 from models.text.errors import Conflict, Forbidden, Invalid
-from models.text.texts import NOTE, block
+from models.text.texts import MAX_NOTE_CHARS, block
 
 
 def approve(
@@ -28,14 +28,14 @@ def approve(
     with db.begin() as tx:
         entry = entry_to_change(tx, uid, version=version)
         _must_be_submitted(entry)
-        must_take_entries(entry.stream)
+        require_open_stream(entry.stream)
         soonest = now(tx) + delay
         if entry.publish_at is None or entry.publish_at < soonest:
             # its time came while it waited, and is no date to bear
             if entry.publish_at == entry.dated_at:
                 entry.dated_at = None
             entry.publish_at = soonest
-        changed(tx, entry)
+        mark_changed(tx, entry)
         schedule_or_submit(tx, actor, entry)
         return entry
 
@@ -43,7 +43,7 @@ def approve(
 def return_entry(db: Database, actor: Actor, uid: str, version: int, remark: str) -> Entry:
     """Make a submitted entry a draft again; ``remark`` tells its author what is missing."""
     actor.must_be(Role.EDITOR)
-    remark = block("remark", remark, NOTE)
+    remark = block("remark", remark, MAX_NOTE_CHARS)
     if not remark:
         raise Invalid("remark", "say what is missing.")
     with db.begin() as tx:
@@ -53,7 +53,7 @@ def return_entry(db: Database, actor: Actor, uid: str, version: int, remark: str
         return _to_draft(tx, entry)
 
 
-def take_back(db: Database, actor: Actor, uid: str, version: int) -> Entry:
+def withdraw_submission(db: Database, actor: Actor, uid: str, version: int) -> Entry:
     """Make an entry that one has submitted oneself a draft again."""
     with db.begin() as tx:
         entry = entry_to_change(tx, uid, version=version)
@@ -70,6 +70,6 @@ def _must_be_submitted(entry: Entry) -> None:
 
 def _to_draft(tx: Session, entry: Entry) -> Entry:
     entry.state, entry.publish_at = EntryState.DRAFT, None
-    changed(tx, entry)
+    mark_changed(tx, entry)
     tx.flush()
     return entry

@@ -10,22 +10,29 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from models.db.approval_rules import needs_second
+from models.db.approval_rules import needs_second_editor
 from models.db.clock import now
 from models.db.database import Database
 from models.db.site import mint_guid
 from models.publishing.publishing import schedule_or_submit
-from models.streams.entries import entries, entry_to_change, fill, is_own_draft, packed, snapshot
-from models.streams.streams import get_stream, must_take_entries
+from models.streams.entries import (
+    entries_query,
+    entry_to_change,
+    fill,
+    is_own_draft,
+    packed,
+    snapshot,
+)
+from models.streams.streams import get_stream, require_open_stream
 from models.tables.base import new_uid
 from models.tables.people import Role
 from models.tables.stories import Entry, EntryState
 from models.text.actor import Actor
-from models.text.errors import Conflict, Invalid, KeyUsed
+from models.text.errors import Conflict, Invalid, RequestKeyReused
 from models.text.texts import EntryText
 
-UNPUBLISHED = (EntryState.DRAFT, EntryState.SUBMITTED, EntryState.SCHEDULED)
-_EARLIEST, LATEST = timedelta(days=366 * 150), timedelta(days=366 * 5)
+UNPUBLISHED_STATES = (EntryState.DRAFT, EntryState.SUBMITTED, EntryState.SCHEDULED)
+_MAX_BACKDATING, MAX_SCHEDULE_AHEAD = timedelta(days=366 * 150), timedelta(days=366 * 5)
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,12 @@ def _earlier(tx: Session, actor: Actor, slug: str, request_key: str | None) -> E
     if not 0 < len(request_key) <= 64:
         raise Invalid("request_key", "use 1 to 64 characters.")
     found = tx.scalar(
-        entries().where(Entry.account_id == actor.account_id, Entry.request_key == request_key)
+        entries_query().where(
+            Entry.account_id == actor.account_id, Entry.request_key == request_key
+        )
     )
     if found is not None and found.stream.slug != slug:
-        raise KeyUsed(
+        raise RequestKeyReused(
             f"This was sent before, to the story {found.stream.title!r:.80}. Send it again to post"
             " it here, too."
         )
@@ -95,7 +104,7 @@ def _add(
     request_key: str | None,
 ) -> Entry:
     stream, moment, uid = get_stream(tx, slug), now(tx), new_uid()
-    must_take_entries(stream)
+    require_open_stream(stream)
     entry = Entry(
         uid=uid,
         guid=mint_guid(tx, f"{stream.uid}/{uid}", moment),
@@ -131,7 +140,7 @@ def save_draft(
         fill(tx, entry, packed(tx, text))
         if plan is not None:
             _plan(tx, entry, plan)
-        if entry.state is not EntryState.DRAFT and needs_second(tx, entry.importance):
+        if entry.state is not EntryState.DRAFT and needs_second_editor(tx, entry.importance):
             # nobody else has seen this text
             entry.state, entry.submitted_by = EntryState.SUBMITTED, actor.account_id
         tx.flush()
@@ -145,7 +154,7 @@ def post_draft(
     text = text.cleaned()
     with db.begin() as tx:
         entry = _unpublished(tx, actor, uid, version)
-        must_take_entries(entry.stream)
+        require_open_stream(entry.stream)
         former = snapshot(entry)
         fill(tx, entry, packed(tx, text))
         if snapshot(entry) != former:  # nobody approves a text of one's own
@@ -157,7 +166,7 @@ def post_draft(
 
 def _unpublished(tx: Session, actor: Actor, uid: str, version: int) -> Entry:
     entry = entry_to_change(tx, uid, version=version)
-    if entry.state not in UNPUBLISHED:
+    if entry.state not in UNPUBLISHED_STATES:
         raise Conflict(
             "This entry is out already: change it by an update, a correction or silently."
         )
@@ -190,6 +199,6 @@ def _release(tx: Session, actor: Actor, entry: Entry, release: Release) -> None:
 def _checked(tx: Session, at: datetime | None) -> tuple[datetime | None, bool]:
     """A time that may be chosen, and whether it is still ahead; raises Invalid."""
     moment = now(tx)
-    if at is not None and not moment - _EARLIEST < at < moment + LATEST:
+    if at is not None and not moment - _MAX_BACKDATING < at < moment + MAX_SCHEDULE_AHEAD:
         raise Invalid("at", "choose a time within the last 150 and the next 5 years.")
     return at, at is not None and at > moment

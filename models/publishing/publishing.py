@@ -7,11 +7,11 @@ from sqlalchemy import ColumnElement, Select, select, update
 from sqlalchemy.orm import Session
 
 from models.alerts.alerts import create_alert, tell_operators
-from models.db.approval_rules import needs_second
+from models.db.approval_rules import needs_second_editor
 from models.db.clock import now
 from models.db.database import Database, rows_changed
-from models.streams.entries import entry_to_change, must_be_at, snapshot
-from models.streams.streams import bump_version, must_take_entries
+from models.streams.entries import entry_to_change, require_version, snapshot
+from models.streams.streams import bump_version, require_open_stream
 from models.tables.people import Role
 from models.tables.stories import (
     Entry,
@@ -23,11 +23,11 @@ from models.tables.stories import (
     StreamState,
 )
 from models.text.actor import Actor
-from models.text.errors import AlreadyOut, Conflict, Forbidden
+from models.text.errors import AlreadyPublished, Conflict, Forbidden
 
 NEWS_AGE = timedelta(days=1)  # an entry that bears an older date when it comes out is no news
 MAX_PUBLICATION_DELAY = timedelta(hours=1)
-MAX_TITLES_TOLD = 20
+MAX_TITLES_IN_NOTICE = 20
 
 
 def publish(tx: Session, entry: Entry) -> bool:
@@ -81,7 +81,7 @@ def schedule_or_submit(tx: Session, actor: Actor, entry: Entry) -> None:
 
 
 def _waits_for_second(tx: Session, actor: Actor, entry: Entry) -> bool:
-    if not needs_second(tx, entry.importance):
+    if not needs_second_editor(tx, entry.importance):
         return False
     if entry.state is EntryState.SUBMITTED and entry.submitted_by == actor.account_id:
         raise Forbidden(
@@ -115,8 +115,8 @@ def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
         if entry.state is EntryState.SCHEDULED:
-            must_be_at(entry, version)
-            must_take_entries(entry.stream)
+            require_version(entry, version)
+            require_open_stream(entry.stream)
             publish(tx, entry)
         if entry.state is not EntryState.PUBLISHED:
             raise Conflict("This entry is not scheduled.")
@@ -167,7 +167,7 @@ def hold_late_entries(db: Database, max_delay: timedelta) -> int:
         for entry in late:
             entry.held_at = now(tx)
         if late:
-            titles = [entry.title for entry in late[:MAX_TITLES_TOLD]]
+            titles = [entry.title for entry in late[:MAX_TITLES_IN_NOTICE]]
             tell_operators(tx, "late-entries", {"number": len(late), "titles": titles})
         return len(late)
 
@@ -179,10 +179,10 @@ def _scheduled(when: ColumnElement[bool]) -> Select[int]:
     return select(Entry.id).join(Stream, Stream.id == Entry.stream_id).where(*waits, open_stream)
 
 
-def withdraw(tx: Session, entry: Entry) -> None:
+def unschedule(tx: Session, entry: Entry) -> None:
     """Make a scheduled entry a draft again: the undo of a post."""
     if not _moved(tx, entry, state=EntryState.DRAFT, publish_at=None, held_at=None):
-        raise AlreadyOut(entry.uid)
+        raise AlreadyPublished(entry.uid)
 
 
 def _moved(tx: Session, entry: Entry, **values: Any) -> bool:

@@ -8,14 +8,14 @@ from sqlalchemy import Text, cast, delete, exists, or_, select
 from sqlalchemy.orm import Session
 
 from models.db.database import Database
-from models.streams.entries import changed, entry_to_change
+from models.streams.entries import entry_to_change, mark_changed
 from models.streams.streams import bump_version
 from models.tables.media import Picture
 from models.tables.people import Role
 from models.tables.stories import EntryPicture, EntryState, Revision, Stream
 from models.text.actor import Actor
 from models.text.errors import Conflict
-from models.text.texts import packed_pictures
+from models.text.texts import unpack_pictures
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def purge_pictures(db: Database, actor: Actor, uid: str) -> list[str]:
         named = {
             picture.sha256
             for revision in revisions
-            for picture in packed_pictures(revision.content)
+            for picture in unpack_pictures(revision.content)
         }
         doomed = [
             sha256 for sha256 in sorted(named) if not _is_shown_elsewhere(tx, sha256, entry.id)
@@ -59,7 +59,7 @@ def purge_pictures(db: Database, actor: Actor, uid: str) -> list[str]:
         )
         tx.execute(delete(Picture).where(Picture.sha256.in_(doomed)))
         tx.expire(entry, ["pictures"])
-        changed(tx, entry)
+        mark_changed(tx, entry)
         bump_version(tx, entry.stream)
         log.info(
             "%d pictures of entry %s deleted by account %s", len(doomed), uid, actor.account_id

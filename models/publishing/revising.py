@@ -16,8 +16,15 @@ from sqlalchemy.orm import Session, selectinload
 from models.alerts.alerts import create_alert, reset_approval
 from models.db.clock import now
 from models.db.database import Database, rows_changed
-from models.publishing.publishing import withdraw
-from models.streams.entries import changed, entry_to_change, fill, must_be_at, packed, snapshot
+from models.publishing.publishing import unschedule
+from models.streams.entries import (
+    entry_to_change,
+    fill,
+    mark_changed,
+    packed,
+    require_version,
+    snapshot,
+)
 from models.streams.feed_departures import feeds_of, note_departures
 from models.streams.streams import bump_version
 from models.tables.people import Contributor, Role
@@ -30,13 +37,13 @@ from models.tables.stories import (
     RevisionState,
 )
 from models.text.actor import Actor
-from models.text.errors import AlreadyOut, Conflict, KeyUsed, NotFound
-from models.text.texts import NOTE, EntryText, block, packed_pictures
+from models.text.errors import AlreadyPublished, Conflict, NotFound, RequestKeyReused
+from models.text.texts import MAX_NOTE_CHARS, EntryText, block, unpack_pictures
 
-REVISING = (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
-ALERTING = (RevisionKind.UPDATE, RevisionKind.CORRECTION, RevisionKind.RETRACTION)
+TEXT_KINDS = (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
+ALERTING_KINDS = (RevisionKind.UPDATE, RevisionKind.CORRECTION, RevisionKind.RETRACTION)
 # those that move `updated` (RFC 4287 section 4.2.15)
-_SIGNIFICANT = (*ALERTING, RevisionKind.RESTORE)
+_SIGNIFICANT_KINDS = (*ALERTING_KINDS, RevisionKind.RESTORE)
 _FEED_TICK = timedelta(seconds=1)  # feeds tell no finer dates
 
 
@@ -56,7 +63,7 @@ def revise(
     """Change the text of a published entry silently, or as an update or correction of which
     followers are told.
     """
-    if change.kind not in REVISING:
+    if change.kind not in TEXT_KINDS:
         raise Conflict("Choose silent, update or correction.")
     text = text.cleaned()
     return _change(db, actor, uid, version, EntryState.PUBLISHED, change, text)
@@ -82,18 +89,18 @@ def undo(db: Database, actor: Actor, uid: str, version: int) -> Entry:
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
         if entry.state is EntryState.SCHEDULED:
-            must_be_at(entry, version)
-            withdraw(tx, entry)
+            require_version(entry, version)
+            unschedule(tx, entry)
             return entry
-        revision = pending(tx, entry)
+        revision = pending_revision(tx, entry)
         if revision is None:
-            raise AlreadyOut(uid)
-        must_be_at(entry, version)
+            raise AlreadyPublished(uid)
+        require_version(entry, version)
         _settle(tx, revision, RevisionState.CANCELLED)
         if revision.kind is RevisionKind.RETRACTION:
             entry.state = EntryState.PUBLISHED
             bump_version(tx, entry.stream, more=1)
-        changed(tx, entry)
+        mark_changed(tx, entry)
         return entry
 
 
@@ -102,9 +109,9 @@ def apply_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
-        revision = pending(tx, entry)
+        revision = pending_revision(tx, entry)
         if revision is not None:
-            must_be_at(entry, version)
+            require_version(entry, version)
             _apply(tx, entry, revision)
         return entry
 
@@ -132,7 +139,7 @@ def apply_due(db: Database) -> int:
     return applied
 
 
-def pending(tx: Session, entry: Entry) -> Revision | None:
+def pending_revision(tx: Session, entry: Entry) -> Revision | None:
     """The revision of this entry that still waits, if there is one."""
     return tx.scalar(
         select(Revision).where(
@@ -141,13 +148,13 @@ def pending(tx: Session, entry: Entry) -> Revision | None:
     )
 
 
-def revisions(tx: Session, entry: Entry) -> list[Revision]:
+def list_revisions(tx: Session, entry: Entry) -> list[Revision]:
     """All revisions of an entry, newest first."""
     query = select(Revision).where(Revision.entry_id == entry.id).order_by(Revision.no.desc())
     return list(tx.scalars(query.options(selectinload(Revision.entry))))
 
 
-def former_text(tx: Session, entry: Entry, no: int) -> EntryText:
+def text_of_revision(tx: Session, entry: Entry, no: int) -> EntryText:
     """What a revision of an entry said, to be taken up again; NotFound where there is none of that
     number.
     """
@@ -174,7 +181,7 @@ def former_text(tx: Session, entry: Entry, no: int) -> EntryText:
         tuple(content["tags"]),
         content["link"],
         Importance(content["importance"]),
-        packed_pictures(content),
+        unpack_pictures(content),
     )
 
 
@@ -209,7 +216,7 @@ def _earlier(tx: Session, actor: Actor, uid: str, change: Change) -> Revision | 
     asked = (Revision.account_id == actor.account_id, Revision.request_key == change.request_key)
     revision = tx.scalar(select(Revision).where(*asked).options(selectinload(Revision.entry)))
     if revision is not None and revision.entry.uid != uid:
-        raise KeyUsed("This request key was used for another entry.")
+        raise RequestKeyReused("This request key was used for another entry.")
     return revision
 
 
@@ -225,10 +232,10 @@ def _add(
     entry, moment = entry_to_change(tx, uid, version=version), now(tx)
     if entry.state is not state:
         raise Conflict(f"This entry is {entry.state.value}, not {state.value}.")
-    if pending(tx, entry) is not None:
+    if pending_revision(tx, entry) is not None:
         raise Conflict("Another change of this entry still waits. Undo it, or let it go out first.")
     content = packed(tx, text) if text is not None else snapshot(entry)
-    alerts = change.kind in ALERTING
+    alerts = change.kind in ALERTING_KINDS
     last = tx.execute(
         select(func.max(Revision.no)).where(Revision.entry_id == entry.id)
     ).scalar_one()
@@ -237,7 +244,7 @@ def _add(
         no=last + 1,
         kind=change.kind,
         state=RevisionState.PENDING,
-        note=block("note", change.note, NOTE),
+        note=block("note", change.note, MAX_NOTE_CHARS),
         content=content,
         alerts=alerts,
         account_id=actor.account_id,
@@ -250,7 +257,7 @@ def _add(
     if change.kind is RevisionKind.RETRACTION:
         entry.state = EntryState.RETRACTED
         bump_version(tx, entry.stream, more=-1)
-        changed(tx, entry)
+        mark_changed(tx, entry)
     if revision.apply_at <= moment:
         _apply(tx, entry, revision)
     return revision
@@ -265,15 +272,15 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
     former_feeds = feeds_of(entry)
     if revision.kind is RevisionKind.RESTORE:
         entry.state = EntryState.PUBLISHED
-    if revision.kind in REVISING:
+    if revision.kind in TEXT_KINDS:
         fill(tx, entry, revision.content)
     else:
-        changed(tx, entry)
-    if revision.kind in _SIGNIFICANT:
+        mark_changed(tx, entry)
+    if revision.kind in _SIGNIFICANT_KINDS:
         entry.updated_at = _significant_moment(tx, entry, revision)
     bump_version(tx, entry.stream, more=1 if revision.kind is RevisionKind.RESTORE else 0)
     note_departures(tx, former_feeds - feeds_of(entry))
-    if revision.kind in REVISING:
+    if revision.kind in TEXT_KINDS:
         reset_approval(tx, entry)
     create_alert(tx, revision, entry)
     return True

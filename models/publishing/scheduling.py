@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from models.db.clock import now
 from models.db.database import Database
-from models.publishing.posting import LATEST
-from models.streams.entries import changed, entry_to_change, headlines, must_be_at
+from models.publishing.posting import MAX_SCHEDULE_AHEAD
+from models.streams.entries import entry_to_change, headlines_query, mark_changed, require_version
 from models.tables.people import Role
 from models.tables.stories import Entry, EntryState, Stream, StreamState
 from models.text.actor import Actor
-from models.text.errors import AlreadyOut, Conflict, Invalid
+from models.text.errors import AlreadyPublished, Conflict, Invalid
 
 
 def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime) -> Entry:
@@ -24,22 +24,22 @@ def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
         if entry.state in (EntryState.PUBLISHED, EntryState.RETRACTED):
-            raise AlreadyOut(uid)
+            raise AlreadyPublished(uid)
         if entry.state is not EntryState.SCHEDULED:
             raise Conflict("This entry is not scheduled.")
-        must_be_at(entry, version)
-        if not now(tx) < at < now(tx) + LATEST:
+        require_version(entry, version)
+        if not now(tx) < at < now(tx) + MAX_SCHEDULE_AHEAD:
             raise Invalid(
                 "at", "choose a time within the next 5 years; Publish now does it at once."
             )
         entry.publish_at = entry.dated_at = at
         entry.held_at = None
-        changed(tx, entry)
+        mark_changed(tx, entry)
         tx.flush()
         return entry
 
 
-def schedule(
+def scheduled_entries(
     tx: Session, *, until: datetime | None = None, late: bool | None = None, limit: int = 200
 ) -> Sequence[Entry]:
     """What is to go out, the next first; ``until`` that moment; only what is late, or is not."""
@@ -53,5 +53,8 @@ def schedule(
     if late is not None:
         waits = waits.where(Entry.late if late else ~Entry.late)
     return tx.scalars(
-        headlines().where(Entry.id.in_(waits)).order_by(Entry.publish_at, Entry.id).limit(limit)
+        headlines_query()
+        .where(Entry.id.in_(waits))
+        .order_by(Entry.publish_at, Entry.id)
+        .limit(limit)
     ).all()

@@ -29,10 +29,10 @@ from models.tables.ledger import (
 from models.tables.people import Role
 from models.tables.stories import Importance, Stream
 from models.text.actor import Actor
-from models.text.email_address import hidden, normal_address
+from models.text.email_address import hash_address, normal_address
 from models.text.errors import Conflict, Invalid, NotFound
-from models.text.texts import NAME, language_tag, line
-from models.text.tokens import ALL
+from models.text.texts import MAX_NAME_CHARS, language_tag, line
+from models.text.tokens import ALL_STREAMS
 
 ONLY_NOTICES = "no subscriber: told nothing but notices"
 """Why a recipient is ended that never followed anything, such as an operator."""
@@ -98,7 +98,10 @@ def add_channel(
     back with any.
     """
     actor.must_be(Role.ADMIN)
-    name, language = line("name", name, NAME, required=True), language_tag("language", language)
+    name, language = (
+        line("name", name, MAX_NAME_CHARS, required=True),
+        language_tag("language", language),
+    )
     with db.begin() as tx:
         channel = find_recipient(tx, RecipientKind.CHANNEL, name)
         if channel is None:
@@ -202,7 +205,7 @@ def recipient_with_subscriptions(
 
 
 def unsubscribe(db: Database, recipient_uid: str, scope: str) -> None:
-    """End what brings a stream (its uid), or anything (`ALL`), to a recipient; doing it again
+    """End what brings a stream (its uid), or anything (`ALL_STREAMS`), to a recipient; doing it again
     changes nothing.
 
     Leaving one stream lets a subscription to all streams go on without that one: who asks for no
@@ -214,7 +217,7 @@ def unsubscribe(db: Database, recipient_uid: str, scope: str) -> None:
         tx.execute(select(Recipient.id).where(Recipient.uid == recipient_uid).with_for_update())
         recipient, subscriptions = recipient_with_subscriptions(tx, recipient_uid)
         for subscription in subscriptions:
-            if scope in (ALL, subscription.stream and subscription.stream.uid):
+            if scope in (ALL_STREAMS, subscription.stream and subscription.stream.uid):
                 subscription.ended_at, subscription.next_digest_at = now(tx), None
             elif subscription.stream is None:
                 _leave_out(tx, subscription, scope)
@@ -380,7 +383,7 @@ def find_recipient(tx: Session, kind: RecipientKind, address: str) -> Recipient 
     """The recipient of a normalised mail address, also one of which only a hash is kept, or the
     channel of that name.
     """
-    names = [address, hidden(address)] if kind is RecipientKind.MAIL else [address]
+    names = [address, hash_address(address)] if kind is RecipientKind.MAIL else [address]
     return tx.scalar(select(Recipient).where(Recipient.kind == kind, Recipient.address.in_(names)))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from models.recipients.list_columns import CONFIRMED, ColumnChoice, Columns, address_of, of_cell
 from models.recipients.list_settings import FollowedStory, read_settings
 from models.tables.ledger import RecipientState
-from models.text.email_address import is_hidden
+from models.text.email_address import is_hashed_address
 from models.text.errors import Invalid
 from models.text.texts import language_tag
 from models.text.times import zone_name
@@ -65,7 +65,7 @@ def read_row(columns: Columns, line: int, row: Sequence[str]) -> Row:
         if damaged := next((name for name, cell in cells.items() if "\0" in cell), ""):
             raise Invalid(damaged, "remove the control character U+0000.")
         kept = _kept(cells)
-        if is_hidden(email) and wanted.state is not RecipientState.SUPPRESSED:
+        if is_hashed_address(email) and wanted.state is not RecipientState.SUPPRESSED:
             raise Invalid("e-mail", "only a suppressed address may be hidden.")
         language = cells.get("language", "")
         if language:

@@ -24,7 +24,14 @@ from models.tables.ledger import (
 )
 from models.tables.stories import Importance
 from models.text.errors import Invalid, NotFound
-from models.text.texts import MOST_TAGS, TAG, TAG_SLUG, language_tag, line, tag_slug
+from models.text.texts import (
+    MAX_TAG_CHARS,
+    MAX_TAG_SLUG_CHARS,
+    MAX_TAGS,
+    language_tag,
+    line,
+    tag_slug,
+)
 from models.text.times import zone_name
 
 LEFT = "left"
@@ -107,8 +114,8 @@ class Follow:
     def cleaned(self) -> Self:
         """The same with tags as slugs; raises Invalid."""
         tags = tuple(dict.fromkeys(_tag(tag) for tag in self.tags))
-        if len(tags) > MOST_TAGS:
-            raise Invalid("tags", f"name at most {MOST_TAGS}.")
+        if len(tags) > MAX_TAGS:
+            raise Invalid("tags", f"name at most {MAX_TAGS}.")
         if not (self.news or self.corrections):
             raise Invalid(
                 "kinds", "choose new entries, corrections or both; to get nothing, leave."
@@ -252,8 +259,8 @@ def _tag(label: str) -> str:
     """The slug of a tag that a filter names. A filter is never emptied: without a tag it would let
     everything pass.
     """
-    slug = tag_slug(line("tags", label, TAG))
-    if not slug or len(slug) > TAG_SLUG:
+    slug = tag_slug(line("tags", label, MAX_TAG_CHARS))
+    if not slug or len(slug) > MAX_TAG_SLUG_CHARS:
         raise Invalid(
             "tags",
             "%(tag)s is not a tag. Write a word with letters or digits, or remove it.",

@@ -30,7 +30,7 @@ from models.tables.ledger import (
     Subscription,
 )
 from models.tables.stories import Entry, Revision, RevisionKind
-from models.text.email_address import LAST
+from models.text.email_address import LAST_CHARACTER
 from models.text.texts import line
 
 PAGE = 50
@@ -80,7 +80,7 @@ def search(tx: Session, text: str, *, after: str | None = None, limit: int = PAG
             else query
         )
         return _cut(tx, query, limit, lambda one: str(one.id))
-    begins = (Recipient.address >= text, Recipient.address < text + LAST)
+    begins = (Recipient.address >= text, Recipient.address < text + LAST_CHARACTER)
     query = query.where(*begins).order_by(Recipient.address)
     return _cut(
         tx,

@@ -17,19 +17,19 @@ from models.db.database import Database
 from models.tables.autosaves import Autosave
 from models.tables.stories import Entry, Revision
 from models.text.actor import Actor
-from models.text.errors import Conflict, Invalid, KeptElsewhere, KeyUsed
+from models.text.errors import AutosaveConflict, Conflict, Invalid, RequestKeyReused
 
-MOST = 100
+MAX_AUTOSAVES = 100
 """Kept forms of an account."""
-LONGEST = 250_000
+MAX_AUTOSAVE_CHARS = 250_000
 """Characters of all fields together: the longest text that an entry takes, its pictures' words, and room for what must be shortened."""
-KEPT = timedelta(days=30)
+AUTOSAVE_LIFE = timedelta(days=30)
 
 Fields = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True)
-class Unfinished:
+class UnsavedDraft:
     """A kept form in a list."""
 
     place: str
@@ -38,7 +38,7 @@ class Unfinished:
     entry: str | None  # the uid of the entry that it would change; None: a new one
 
 
-def keep(
+def store_autosave(
     db: Database,
     actor: Actor,
     place: str,
@@ -54,8 +54,10 @@ def keep(
     request key. Raises KeptElsewhere where another window has kept something else there since,
     KeyUsed where the form was sent already.
     """
-    if sum(len(value) for values in fields.values() for value in values) > LONGEST:
-        raise Invalid("body", f"shorten it: above {LONGEST:,} characters nothing is kept.")
+    if sum(len(value) for values in fields.values() for value in values) > MAX_AUTOSAVE_CHARS:
+        raise Invalid(
+            "body", f"shorten it: above {MAX_AUTOSAVE_CHARS:,} characters nothing is kept."
+        )
     # PostgreSQL bears none
     content = {
         name: [value.replace("\x00", "") for value in values] for name, values in fields.items()
@@ -69,18 +71,18 @@ def keep(
             and found.fields.get("window") != [window]
             and _differ(found.fields, content)
         ):
-            raise KeptElsewhere(found.saved_at)
+            raise AutosaveConflict(found.saved_at)
         found.fields, found.saved_at = content | {"window": [window]}, now(tx)
         tx.flush()
         return found.saved_at
 
 
-def kept_form(tx: Session, actor: Actor, place: str) -> Autosave | None:
+def find_autosave(tx: Session, actor: Actor, place: str) -> Autosave | None:
     """What this account has kept there."""
     return tx.scalar(_at(actor, place)) if place.isalnum() else None
 
 
-def unfinished(tx: Session, actor: Actor) -> list[Unfinished]:
+def list_autosaves(tx: Session, actor: Actor) -> list[UnsavedDraft]:
     """All that an account has kept, the last first."""
     title = Autosave.fields[("title", 0)].as_string()
     query = select(Autosave.place, title, Autosave.saved_at, Entry.uid).outerjoin(
@@ -90,12 +92,12 @@ def unfinished(tx: Session, actor: Actor) -> list[Unfinished]:
         Autosave.saved_at.desc(), Autosave.id.desc()
     )
     return [
-        Unfinished(place, words or "", saved_at, uid)
+        UnsavedDraft(place, words or "", saved_at, uid)
         for place, words, saved_at, uid in tx.execute(mine)
     ]
 
 
-def drop_kept(db: Database, actor: Actor, place: str) -> None:
+def delete_autosave(db: Database, actor: Actor, place: str) -> None:
     """Forget it: it was sent, or is not wanted."""
     with db.begin() as tx:
         tx.execute(
@@ -103,16 +105,20 @@ def drop_kept(db: Database, actor: Actor, place: str) -> None:
         )
 
 
-def forget_kept(db: Database) -> None:
+def delete_expired_autosaves(db: Database) -> None:
     """Forget what nobody went on with.  Writes only where there is any."""
     with db.read() as tx:
         old = tx.scalars(
-            select(Autosave.id).where(Autosave.saved_at < now(tx) - KEPT).limit(MOST)
+            select(Autosave.id)
+            .where(Autosave.saved_at < now(tx) - AUTOSAVE_LIFE)
+            .limit(MAX_AUTOSAVES)
         ).all()
     if old:
         with db.begin() as tx:
             tx.execute(
-                delete(Autosave).where(Autosave.id.in_(old), Autosave.saved_at < now(tx) - KEPT)
+                delete(Autosave).where(
+                    Autosave.id.in_(old), Autosave.saved_at < now(tx) - AUTOSAVE_LIFE
+                )
             )
 
 
@@ -127,13 +133,13 @@ def _new(tx: Session, actor: Actor, place: str, key: str) -> Autosave:
         for kind in (Entry, Revision)
     ]
     if key and tx.scalar(select(or_(*(query.exists() for query in sent)))):
-        raise KeyUsed("This was sent before.")
+        raise RequestKeyReused("This was sent before.")
     if (
         tx.execute(select(func.count()).where(Autosave.account_id == actor.account_id)).scalar_one()
-        >= MOST
+        >= MAX_AUTOSAVES
     ):
         raise Conflict(
-            f"{MOST} texts of yours wait to be gone on with: drop some, then this is kept, too."
+            f"{MAX_AUTOSAVES} texts of yours wait to be gone on with: drop some, then this is kept, too."
         )
     assert actor.account_id is not None
     made = Autosave(account_id=actor.account_id, place=place)

@@ -15,7 +15,7 @@ from models.tables.people import Contributor, Role
 from models.tables.stories import Entry, EntryContributor, Stream
 from models.text.actor import Actor
 from models.text.slugs import is_slug
-from models.text.texts import NAME, line, slugify, web_link
+from models.text.texts import MAX_NAME_CHARS, line, slugify, web_link
 
 _CANDIDATES = 50  # looked at for a suggestion
 
@@ -25,9 +25,9 @@ def add_contributor(db: Database, actor: Actor, name: str, *, url: str = "") -> 
     where given.
     """
     actor.must_be(Role.EDITOR)
-    name, url = line("name", name, NAME, required=True), web_link("url", url)
+    name, url = line("name", name, MAX_NAME_CHARS, required=True), web_link("url", url)
     with db.begin() as tx:
-        person = resolve(tx, [name])[0]
+        person = resolve_contributors(tx, [name])[0]
         if url not in ("", person.url):
             person.url = url
             next_seq(tx)  # it stands on pages
@@ -43,7 +43,9 @@ class Suggestion:
     entries: int
 
 
-def suggest(tx: Session, words: str, stream_slug: str, *, limit: int = 8) -> list[Suggestion]:
+def suggest_contributors(
+    tx: Session, words: str, stream_slug: str, *, limit: int = 8
+) -> list[Suggestion]:
     """Whose name begins with ``words``, or has a word that does: first who writes for this story,
     then by name.
     """
@@ -83,7 +85,7 @@ def list_contributors(db: Database) -> Sequence[Contributor]:
         return tx.scalars(select(Contributor).order_by(Contributor.name, Contributor.id)).all()
 
 
-def resolve(tx: Session, names: Sequence[str]) -> list[Contributor]:
+def resolve_contributors(tx: Session, names: Sequence[str]) -> list[Contributor]:
     """A contributor for each slug or exact name, in that order, none twice; unknown names are made."""
     found = _known(tx, names)
     if not found.keys() >= set(names):

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
 from models.db.clock import now
-from models.streams.contributors import resolve
-from models.streams.pictures import pictures_named, use_pictures
+from models.streams.contributors import resolve_contributors
+from models.streams.pictures import mark_pictures_used, pictures_by_name
 from models.tables.media import Picture
 from models.tables.people import Contributor
 from models.tables.stories import (
@@ -24,8 +24,8 @@ from models.tables.stories import (
 from models.text.actor import Actor
 from models.text.errors import NotFound, StaleVersion
 from models.text.markdown import to_text
-from models.text.search_index import index
-from models.text.texts import EntryText, packed_pictures, shown_pictures, tag_slug
+from models.text.search_index import index_entry
+from models.text.texts import EntryText, pictures_of_entry, tag_slug, unpack_pictures
 
 _LOADED = (
     selectinload(Entry.stream),
@@ -35,21 +35,21 @@ _LOADED = (
 )
 
 
-def entries() -> Select[Entry]:
+def entries_query() -> Select[Entry]:
     """A query for entries with stream, byline, tags and pictures, in seven statements at most
     however many there are.
     """
     return select(Entry).options(*_LOADED)
 
 
-def headlines() -> Select[Entry]:
+def headlines_query() -> Select[Entry]:
     """The same with nothing but the stream, in one statement: for lists that show titles."""
     return select(Entry).options(joinedload(Entry.stream))
 
 
 def get_entry(tx: Session, uid: str, *more: ORMOption) -> Entry:
     """The entry with all that belongs to it, and what ``more`` loads beside it."""
-    return _found(tx.scalar(entries().options(*more).where(Entry.uid == uid)), uid)
+    return _found(tx.scalar(entries_query().options(*more).where(Entry.uid == uid)), uid)
 
 
 def is_own_draft(entry: Entry, actor: Actor) -> bool:
@@ -71,14 +71,14 @@ def entry_to_change(tx: Session, uid: str, *, version: int | None = None) -> Ent
     Without the lock, two changes that meet on PostgreSQL would both find the version that they
     expect, and the second would overwrite the first.
     """
-    query = entries().where(Entry.uid == uid).with_for_update(of=Entry, key_share=True)
+    query = entries_query().where(Entry.uid == uid).with_for_update(of=Entry, key_share=True)
     entry = _found(tx.scalar(query), uid)
     if version is not None:
-        must_be_at(entry, version)
+        require_version(entry, version)
     return entry
 
 
-def must_be_at(entry: Entry, version: int) -> None:
+def require_version(entry: Entry, version: int) -> None:
     """Raise StaleVersion where the entry is no longer the one that the caller looked at."""
     if entry.version != version:
         raise StaleVersion(entry.uid, entry.version)
@@ -102,7 +102,7 @@ def list_entries(
     wanted ``whole``.
     """
     query = (
-        (entries() if whole else headlines())
+        (entries_query() if whole else headlines_query())
         .order_by(Entry.changed_at.desc(), Entry.id.desc())
         .limit(limit)
     )
@@ -131,7 +131,7 @@ def entries_by_id(tx: Session, ids: Sequence[int]) -> list[Entry]:
     """These entries in the order of their ids' list, with byline, tags and pictures; those that are
     gone are left out.
     """
-    found = {entry.id: entry for entry in tx.scalars(entries().where(Entry.id.in_(ids)))}
+    found = {entry.id: entry for entry in tx.scalars(entries_query().where(Entry.id.in_(ids)))}
     return [found[id_] for id_ in ids if id_ in found]
 
 
@@ -139,8 +139,8 @@ def packed(tx: Session, text: EntryText) -> dict[str, Any]:
     """A cleaned text as a revision keeps it; contributors that it names for the first time are
     made. Invalid where a picture is gone.
     """
-    use_pictures(tx, [shown.sha256 for shown in text.pictures])
-    return text.pack([person.id for person in resolve(tx, text.byline)])
+    mark_pictures_used(tx, [shown.sha256 for shown in text.pictures])
+    return text.pack([person.id for person in resolve_contributors(tx, text.byline)])
 
 
 def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
@@ -166,16 +166,16 @@ def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
         EntryTag(slug=tag_slug(label), label=label, position=n)
         for n, label in enumerate(content["tags"])
     ]
-    shown = packed_pictures(content)
-    pictures = pictures_named(tx, [one.sha256 for one in shown])
+    shown = unpack_pictures(content)
+    pictures = pictures_by_name(tx, [one.sha256 for one in shown])
     entry.pictures = [
         EntryPicture(picture=pictures[one.sha256], position=n, alt=one.alt, credit=one.credit)
         for n, one in enumerate(shown)
     ]
-    changed(tx, entry)
+    mark_changed(tx, entry)
     tx.add(entry)  # it may be a new one
     # Without a text of its own it waited while the service was upgraded.
-    index(tx, entry, content["body_text"] if "body_text" in content else to_text(entry.body))
+    index_entry(tx, entry, content["body_text"] if "body_text" in content else to_text(entry.body))
 
 
 def snapshot(entry: Entry) -> dict[str, Any]:
@@ -191,11 +191,11 @@ def snapshot(entry: Entry) -> dict[str, Any]:
         "tags": [tag.label for tag in entry.tags],
         "link": entry.link,
         "importance": entry.importance.value,
-        "pictures": [asdict(shown) for shown in shown_pictures(entry)],
+        "pictures": [asdict(shown) for shown in pictures_of_entry(entry)],
     }
 
 
-def changed(tx: Session, entry: Entry) -> None:
+def mark_changed(tx: Session, entry: Entry) -> None:
     """Count a change, so that whoever still looks at the former text is told."""
     entry.version += 1
     entry.changed_at = now(tx)

@@ -9,31 +9,31 @@ from sqlalchemy.orm import Session
 from models.db.clock import now
 from models.tables.stories import Entry, FeedDeparture, Importance
 
-SITE = "site"  # every feed across streams: a whole stream was closed
-KEY = "key"  # key entries of all streams
+SITE_FEED = "site"  # every feed across streams: a whole stream was closed
+KEY_FEED = "key"  # key entries of all streams
 
 
-def key_of_stream(stream_id: int) -> str:
+def stream_key_feed(stream_id: int) -> str:
     """The feed of a stream's key entries."""
     return f"key:{stream_id}"
 
 
-def tag(slug: str) -> str:
+def tag_feed(slug: str) -> str:
     """The feed of a tag."""
     return f"tag:{slug}"
 
 
-def contributor(contributor_id: int) -> str:
+def contributor_feed(contributor_id: int) -> str:
     """The feed of a contributor."""
     return f"contributor:{contributor_id}"
 
 
 def feeds_of(entry: Entry) -> set[str]:
     """The feeds that a change of the entry can take it out of; its credits and tags must be loaded."""
-    feeds = {tag(found.slug) for found in entry.tags}
-    feeds |= {contributor(person.id) for person in entry.byline}
+    feeds = {tag_feed(found.slug) for found in entry.tags}
+    feeds |= {contributor_feed(person.id) for person in entry.byline}
     if entry.importance is not Importance.NORMAL:
-        feeds |= {KEY, key_of_stream(entry.stream_id)}
+        feeds |= {KEY_FEED, stream_key_feed(entry.stream_id)}
     return feeds
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
-from models.streams.entries import entries
-from models.streams.page_queries import Pages, cut
+from models.streams.entries import entries_query
+from models.streams.page_queries import Pages, page_of_entries
 from models.streams.streams import LATEST_FIRST
 from models.tables.people import Contributor
 from models.tables.stories import (
@@ -56,7 +56,7 @@ class ContributorPage:
 
 def page_of_tag(tx: Session, slug: str, *, before: int | None = None) -> TagPage:
     """The entries of that tag; NotFound where no public one bears it."""
-    return TagPage(slug, tag_label(tx, slug), _listing(tx, tagged(slug), before))
+    return TagPage(slug, tag_label(tx, slug), _listing(tx, entry_has_tag(slug), before))
 
 
 def page_of_contributor(tx: Session, slug: str, *, before: int | None = None) -> ContributorPage:
@@ -67,7 +67,7 @@ def page_of_contributor(tx: Session, slug: str, *, before: int | None = None) ->
     return ContributorPage(
         person,
         tx.scalars(_credited(person).order_by(*LATEST_FIRST)).all(),
-        _listing(tx, named(person), before),
+        _listing(tx, entry_credits(person), before),
     )
 
 
@@ -102,19 +102,19 @@ def public_contributor(tx: Session, slug: str, *, withdrawn: bool = False) -> Co
     bylines = (
         select(Entry.id)
         .join(Entry.stream)
-        .where(named(person), *(_EVER_OUT if withdrawn else _OUT))
+        .where(entry_credits(person), *(_EVER_OUT if withdrawn else _OUT))
     )
     if tx.scalar(_credited(person).limit(1)) is None and tx.scalar(bylines.limit(1)) is None:
         raise NotFound("contributor", slug)
     return person
 
 
-def tagged(slug: str) -> ColumnElement[bool]:
+def entry_has_tag(slug: str) -> ColumnElement[bool]:
     """The condition of an entry that bears a tag."""
     return Entry.id.in_(select(EntryTag.entry_id).where(EntryTag.slug == slug))
 
 
-def named(person: Contributor) -> ColumnElement[bool]:
+def entry_credits(person: Contributor) -> ColumnElement[bool]:
     """The condition of an entry whose byline names somebody."""
     return Entry.id.in_(
         select(EntryContributor.entry_id).where(EntryContributor.contributor_id == person.id)
@@ -133,5 +133,7 @@ def _listing(tx: Session, belongs: ColumnElement[bool], before: int | None) -> L
     number = tx.scalar(
         select(func.count()).select_from(Entry).join(Entry.stream).where(belongs, *_OUT)
     )
-    found, pages = cut(tx, entries().join(Entry.stream).where(belongs, *_OUT), before)
+    found, pages = page_of_entries(
+        tx, entries_query().join(Entry.stream).where(belongs, *_OUT), before
+    )
     return Listing(found, number or 0, pages)

@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
 from sqlalchemy.orm import Session, selectinload
 
-from models.streams.entries import entries, get_entry
-from models.streams.pinning import pinned
+from models.streams.entries import entries_query, get_entry
+from models.streams.pinning import pinned_entries
 from models.streams.streams import LATEST_FIRST, get_stream, list_streams
 from models.tables.ledger import Recipient, RecipientKind, RecipientState
 from models.tables.media import Picture
@@ -27,8 +27,8 @@ from models.tables.stories import (
 )
 from models.text.errors import Gone, NotFound
 
-PAGE = 50  # entries on one page of a timeline
-KEY_POINTS, HEADLINES = 6, 3
+ENTRIES_PER_PAGE = 50  # entries on one page of a timeline
+MAX_KEY_POINTS, HEADLINES_PER_STREAM = 6, 3
 MAX_TITLE_WORDS = 8
 # a retracted entry keeps its place, as a stub
 _SHOWN = (EntryState.PUBLISHED, EntryState.RETRACTED)
@@ -133,7 +133,7 @@ class Board:
 def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
     """All public streams, at most ``limit`` running and as many ended ones."""
     streams = list_streams(tx, public=True)
-    headlines = _newest(tx, [stream.id for stream in streams], HEADLINES)
+    headlines = _newest(tx, [stream.id for stream in streams], HEADLINES_PER_STREAM)
 
     def newest(stream: Stream) -> datetime:
         found = headlines.get(stream.id)
@@ -149,16 +149,18 @@ def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
 
 
 def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> StreamPage:
-    """The newest entries of a public stream, or those `cut` before ``before``. Raises NotFound and
+    """The newest entries of a public stream, or those `page_of_entries` before ``before``. Raises NotFound and
     Gone as `get_stream` does.
     """
     stream = get_stream(tx, slug, public=True)
-    shown, pages = cut(
-        tx, entries().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)), before
+    shown, pages = page_of_entries(
+        tx, entries_query().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)), before
     )
-    on_top = pinned(tx, stream.id) if before is None else []
+    on_top = pinned_entries(tx, stream.id) if before is None else []
     dates = select(Entry.published_at).where(Entry.stream_id == stream.id, _OUT)
-    key_points = _headlines(stream.id).where(_RAISED).order_by(Entry.seq.desc()).limit(KEY_POINTS)
+    key_points = (
+        _headlines(stream.id).where(_RAISED).order_by(Entry.seq.desc()).limit(MAX_KEY_POINTS)
+    )
     return StreamPage(
         stream,
         shown,
@@ -176,26 +178,34 @@ def newest_seqs(tx: Session, stream: Stream) -> Sequence[int]:
         Entry.stream_id == stream.id, Entry.state == EntryState.PUBLISHED
     )
     return [
-        seq for seq in tx.scalars(query.order_by(Entry.seq.desc()).limit(PAGE)) if seq is not None
+        seq
+        for seq in tx.scalars(query.order_by(Entry.seq.desc()).limit(ENTRIES_PER_PAGE))
+        if seq is not None
     ]
 
 
-def cut(tx: Session, query: Select[Entry], before: int | None) -> tuple[Sequence[Entry], Pages]:
+def page_of_entries(
+    tx: Session, query: Select[Entry], before: int | None
+) -> tuple[Sequence[Entry], Pages]:
     """A page of these entries: the newest, or those that came out before the seq ``before``; and
     the pages beside it.
 
     Cut by seq, which no imported date can disturb, and shown by date.
     """
     page = query.where(Entry.seq < before) if before is not None else query
-    found = tx.scalars(page.order_by(Entry.seq.desc()).limit(PAGE + 1)).all()
-    ahead = query.with_only_columns(Entry.seq).order_by(Entry.seq).offset(PAGE).limit(1)
+    found = tx.scalars(page.order_by(Entry.seq.desc()).limit(ENTRIES_PER_PAGE + 1)).all()
+    ahead = query.with_only_columns(Entry.seq).order_by(Entry.seq).offset(ENTRIES_PER_PAGE).limit(1)
     pages = Pages(
         newer=tx.scalar(ahead.where(Entry.seq >= before)) if before is not None else None,
-        older=found[PAGE - 1].seq if len(found) > PAGE else None,
-        first=tx.scalar(ahead) if len(found) > PAGE else None,
+        older=found[ENTRIES_PER_PAGE - 1].seq if len(found) > ENTRIES_PER_PAGE else None,
+        first=tx.scalar(ahead) if len(found) > ENTRIES_PER_PAGE else None,
     )
     return (
-        sorted(found[:PAGE], key=lambda entry: (entry.published_at, entry.seq), reverse=True),
+        sorted(
+            found[:ENTRIES_PER_PAGE],
+            key=lambda entry: (entry.published_at, entry.seq),
+            reverse=True,
+        ),
         pages,
     )
 
@@ -229,7 +239,9 @@ def page_of_entry(tx: Session, uid: str) -> EntryPage:
     )
 
 
-def board(tx: Session, *, limit: int = PAGE, before: int | None = None, title: str = "") -> Board:
+def board(
+    tx: Session, *, limit: int = ENTRIES_PER_PAGE, before: int | None = None, title: str = ""
+) -> Board:
     """Streams but deleted ones, the one with the latest entry first, with that entry and how many
     entries stand where.
 

@@ -20,21 +20,21 @@ from models.text.actor import Actor
 from models.text.errors import Invalid, NotFound
 
 if TYPE_CHECKING:
-    from models.text.image_processing import Drawn
+    from models.text.image_processing import RenderedSize
 
-UNUSED = timedelta(days=7)
+UNUSED_PICTURE_LIFE = timedelta(days=7)
 """So long a picture that nothing shows is kept: somebody may still be writing about it."""
-_AT_ONCE = 20  # looked at in one pass
+_PICTURES_PER_PASS = 20  # looked at in one pass
 
 
 def add_picture(db: Database, actor: Actor, sent: bytes) -> Picture:
     """Keep a picture in its sizes; one that is here already is found, and no copy made. Raises
     Invalid for what is no picture.
     """
-    from models.text.image_processing import draw  # noqa: PLC0415  Pillow, which most commands do without
+    from models.text.image_processing import render_sizes  # noqa: PLC0415  Pillow, which most commands do without
 
     actor.must_be(Role.AUTHOR)
-    sizes = draw(sent)  # before the transaction: it may take a second
+    sizes = render_sizes(sent)  # before the transaction: it may take a second
     try:
         with db.begin() as tx:
             return _found(tx, sizes[0].sha256) or _add(tx, actor, sizes)
@@ -46,7 +46,7 @@ def add_picture(db: Database, actor: Actor, sent: bytes) -> Picture:
         return first
 
 
-def _add(tx: Session, actor: Actor, sizes: "Sequence[Drawn]") -> Picture:
+def _add(tx: Session, actor: Actor, sizes: "Sequence[RenderedSize]") -> Picture:
     files = [
         PictureFile(
             sha256=one.sha256,
@@ -67,13 +67,13 @@ def _add(tx: Session, actor: Actor, sizes: "Sequence[Drawn]") -> Picture:
 
 
 def _found(tx: Session, sha256: str) -> Picture | None:
-    picture = pictures_named(tx, [sha256]).get(sha256)
+    picture = pictures_by_name(tx, [sha256]).get(sha256)
     if picture is not None:
         picture.seen_at = now(tx)
     return picture
 
 
-def pictures_named(tx: Session, names: Sequence[str]) -> dict[str, Picture]:
+def pictures_by_name(tx: Session, names: Sequence[str]) -> dict[str, Picture]:
     """Those of these pictures that are here, by their SHA-256, with their files."""
     if not any(names):
         return {}
@@ -83,7 +83,7 @@ def pictures_named(tx: Session, names: Sequence[str]) -> dict[str, Picture]:
     return {picture.sha256: picture for picture in found}
 
 
-def use_pictures(tx: Session, names: Sequence[str]) -> None:
+def mark_pictures_used(tx: Session, names: Sequence[str]) -> None:
     """Say that a text shows these pictures, so that none of them is removed meanwhile; Invalid
     where one is no longer here.
     """
@@ -93,7 +93,9 @@ def use_pictures(tx: Session, names: Sequence[str]) -> None:
             raise Invalid("picture", "send the picture again: it is no longer here.")
 
 
-def get_file(tx: Session, sha256: str, extension: str, *, with_data: bool = True) -> PictureFile:
+def get_picture_file(
+    tx: Session, sha256: str, extension: str, *, with_data: bool = True
+) -> PictureFile:
     """One size of a picture by its whole name; NotFound where there is none."""
     query = select(PictureFile).where(PictureFile.sha256 == sha256).limit(1)
     found = tx.scalar(query.options(undefer(PictureFile.data)) if with_data else query)
@@ -102,8 +104,8 @@ def get_file(tx: Session, sha256: str, extension: str, *, with_data: bool = True
     return found
 
 
-def remove_unused(db: Database) -> int:
-    """Remove pictures that nothing has shown for `UNUSED`; returns how many. Any number of nodes
+def delete_unused_pictures(db: Database) -> int:
+    """Remove pictures that nothing has shown for `UNUSED_PICTURE_LIFE`; returns how many. Any number of nodes
     may call it at once.
 
     One that is sent or used at the same moment stays: each writes down when, and the removal asks
@@ -112,9 +114,9 @@ def remove_unused(db: Database) -> int:
     with db.read() as tx:
         old = (
             select(Picture)
-            .where(Picture.seen_at < now(tx) - UNUSED)
+            .where(Picture.seen_at < now(tx) - UNUSED_PICTURE_LIFE)
             .order_by(Picture.seen_at)
-            .limit(_AT_ONCE)
+            .limit(_PICTURES_PER_PASS)
         )
         judged = [
             (picture.id, picture.seen_at, _is_used(tx, picture)) for picture in tx.scalars(old)

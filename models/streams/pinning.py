@@ -8,19 +8,19 @@ from sqlalchemy.orm import Session
 
 from models.db.clock import now
 from models.db.database import Database
-from models.streams.entries import entries, entry_to_change
+from models.streams.entries import entries_query, entry_to_change
 from models.streams.streams import bump_version
 from models.tables.people import Role
 from models.tables.stories import Entry, EntryState
 from models.text.actor import Actor
 from models.text.errors import Conflict
 
-MOST = 3
+MAX_PINNED = 3
 """Of one story: more would push down what is new."""
 _PINNED = text("entry.pinned_at IS NOT NULL")  # word for word as in the partial index
 
 
-def pin(db: Database, actor: Actor, uid: str) -> Entry:
+def pin_entry(db: Database, actor: Actor, uid: str) -> Entry:
     """Let an entry stand on top of its story's page. Nobody is alerted, and its text and dates
     stay.
     """
@@ -35,14 +35,16 @@ def pin(db: Database, actor: Actor, uid: str) -> Entry:
                 tx.execute(
                     select(func.count()).select_from(Entry).where(*_pinned(entry.stream_id))
                 ).scalar_one()
-                >= MOST
+                >= MAX_PINNED
             ):
-                raise Conflict(f"{MOST} entries of this story are pinned already. Unpin one first.")
+                raise Conflict(
+                    f"{MAX_PINNED} entries of this story are pinned already. Unpin one first."
+                )
             entry.pinned_at = now(tx)
         return entry
 
 
-def unpin(db: Database, actor: Actor, uid: str) -> Entry:
+def unpin_entry(db: Database, actor: Actor, uid: str) -> Entry:
     """Let it stand in its place in time only."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
@@ -53,15 +55,15 @@ def unpin(db: Database, actor: Actor, uid: str) -> Entry:
         return entry
 
 
-def pinned(tx: Session, stream_id: int) -> Sequence[Entry]:
+def pinned_entries(tx: Session, stream_id: int) -> Sequence[Entry]:
     """What is pinned in a story, the last pinned first; what is withdrawn keeps its pin for when it
     is restored.
     """
     return tx.scalars(
-        entries()
+        entries_query()
         .where(*_pinned(stream_id))
         .order_by(Entry.pinned_at.desc(), Entry.id.desc())
-        .limit(MOST)
+        .limit(MAX_PINNED)
     ).all()
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from models.db.approval_rules import SECOND, last_hand
+from models.db.approval_rules import NEEDS_SECOND_EDITOR, last_author_id
 from models.tables.ledger import Alert
 from models.tables.stories import Entry, EntryState, Revision, RevisionKind, Stream
 
@@ -38,7 +38,7 @@ def waiting_alerts(
             Alert.created_at,
             Alert.waits_for,
             Revision.kind,
-            last_hand(Entry.id),
+            last_author_id(Entry.id),
             Entry.uid,
             Entry.title,
             Stream.title,
@@ -56,6 +56,6 @@ def waiting_alerts(
         query = query.where(Entry.id == entry_id)
     rows = tx.execute(query.order_by(Alert.id).limit(limit))
     return [
-        WaitingAlert(id_, since, why == SECOND, kind, account_id, uid, title, stream)
+        WaitingAlert(id_, since, why == NEEDS_SECOND_EDITOR, kind, account_id, uid, title, stream)
         for id_, since, why, kind, account_id, uid, title, stream in rows
     ]

@@ -11,19 +11,19 @@ from sqlalchemy import ColumnClause, Select, column, select, table, text, true
 from sqlalchemy.orm import Session
 
 from models.db.dialects import dialect_of
-from models.streams.entries import entries
+from models.streams.entries import entries_query
 from models.tables.stories import CLOSED, Entry, EntryState, Stream
-from models.text.normalize import Term, terms
+from models.text.normalize import SearchTerm, parse_query
 
-PAGE = 20
-_ABOVE_ALL = 2**63 - 1
+RESULTS_PER_PAGE = 20
+_MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchPage:
     """A page of what was found; ``older`` is the ``before`` of the next one, None on the last."""
 
-    terms: tuple[Term, ...]
+    terms: tuple[SearchTerm, ...]
     entries: Sequence[Entry]
     older: int | None
 
@@ -35,24 +35,33 @@ def search(
     stream: Stream | None = None,
     public: bool = True,
     before: int | None = None,
-) -> Found:
+) -> SearchPage:
     """Entries that hold all these words, the one begun last first; whatever is typed is taken, and
     may find none.
 
     ``public``: those that readers may see; else drafts and all others, too.
     """
-    wanted = terms(typed)
+    wanted = parse_query(typed)
     if not wanted:
-        return Found((), [], None)
+        return SearchPage((), [], None)
     ids = tx.scalars(_matching(tx, wanted, stream, public, before)).all()
-    found = {entry.id: entry for entry in tx.scalars(entries().where(Entry.id.in_(ids[:PAGE])))}
-    return Found(
-        wanted, [found[id_] for id_ in ids[:PAGE]], ids[PAGE - 1] if len(ids) > PAGE else None
+    found = {
+        entry.id: entry
+        for entry in tx.scalars(entries_query().where(Entry.id.in_(ids[:RESULTS_PER_PAGE])))
+    }
+    return SearchPage(
+        wanted,
+        [found[id_] for id_ in ids[:RESULTS_PER_PAGE]],
+        ids[RESULTS_PER_PAGE - 1] if len(ids) > RESULTS_PER_PAGE else None,
     )
 
 
 def _matching(
-    tx: Session, wanted: Sequence[Term], stream: Stream | None, public: bool, before: int | None
+    tx: Session,
+    wanted: Sequence[SearchTerm],
+    stream: Stream | None,
+    public: bool,
+    before: int | None,
 ) -> Select[int]:
     shown = select(Entry.id).join(Stream, Stream.id == Entry.stream_id)
     if public:
@@ -60,10 +69,12 @@ def _matching(
     if stream is not None:
         shown = shown.where(Entry.stream_id == stream.id)
     of_index = _by_fts5 if dialect_of(tx) == "sqlite" else _by_vector
-    return of_index(shown, wanted, before if before is not None else _ABOVE_ALL).limit(PAGE + 1)
+    return of_index(shown, wanted, before if before is not None else _MAX_ID).limit(
+        RESULTS_PER_PAGE + 1
+    )
 
 
-def _by_fts5(shown: Select[int], wanted: Iterable[Term], before: int) -> Select[int]:
+def _by_fts5(shown: Select[int], wanted: Iterable[SearchTerm], before: int) -> Select[int]:
     """It gives hits in the order of their ids, so that no more entries are read than fill a page."""
     id_: ColumnClause[int] = column("rowid")
     index = table("entry_search", id_)
@@ -73,7 +84,7 @@ def _by_fts5(shown: Select[int], wanted: Iterable[Term], before: int) -> Select[
     return hits.where(index.c.rowid < before).order_by(index.c.rowid.desc())
 
 
-def _by_vector(shown: Select[int], wanted: Iterable[Term], before: int) -> Select[int]:
+def _by_vector(shown: Select[int], wanted: Iterable[SearchTerm], before: int) -> Select[int]:
     """The hits first and by themselves, then their entries one by one until a page is full.
 
     Left to choose, PostgreSQL walks all entries from the newest on: it takes a word of which the
@@ -98,14 +109,14 @@ def _by_vector(shown: Select[int], wanted: Iterable[Term], before: int) -> Selec
     )
 
 
-def _lite(wanted: Iterable[Term]) -> str:
+def _lite(wanted: Iterable[SearchTerm]) -> str:
     """In the language of FTS5. A folded word is letters and digits, so none can be anything else in
     it.
     """
     return " AND ".join(f'"{" ".join(term.words)}"{" *" if term.begun else ""}' for term in wanted)
 
 
-def _vector_query(wanted: Iterable[Term]) -> str:
+def _vector_query(wanted: Iterable[SearchTerm]) -> str:
     """The same in PostgreSQL's."""
     phrases = (
         " <-> ".join(f"'{word}'" for word in term.words) + (":*" if term.begun else "")

@@ -10,17 +10,17 @@ from models.tables.stories import CLOSED, Entry, EntryState, Stream
 
 # seqs, and so entries at most, in a part; a sitemap may hold 50,000 addresses, but is made whenever
 # it is asked for
-PART = 10_000
+SEQS_PER_PART = 10_000
 
 
-def parts(tx: Session) -> Sequence[int]:
+def sitemap_parts(tx: Session) -> Sequence[int]:
     """The numbers of those parts in which something ever came out: found in an index alone."""
-    part = Entry.seq // PART
+    part = Entry.seq // SEQS_PER_PART
     found = tx.scalars(select(part).where(Entry.seq.is_not(None)).group_by(part).order_by(part))
     return [number for number in found if number is not None]
 
 
-def stories(tx: Session) -> Sequence[tuple[str, datetime]]:
+def sitemap_streams(tx: Session) -> Sequence[tuple[str, datetime]]:
     """Slug and last change of each public story."""
     query = (
         select(Stream.slug, Stream.changed_at)
@@ -30,10 +30,10 @@ def stories(tx: Session) -> Sequence[tuple[str, datetime]]:
     return [(slug, at) for slug, at in tx.execute(query)]
 
 
-def entries_of(tx: Session, part: int) -> Sequence[tuple[str, str, datetime | None]]:
+def sitemap_entries(tx: Session, part: int) -> Sequence[tuple[str, str, datetime | None]]:
     """The story's slug, uid and last significant change of each public entry of a part."""
     query = select(Stream.slug, Entry.uid, Entry.updated_at).join(Entry.stream).order_by(Entry.seq)
-    within = (Entry.seq >= part * PART, Entry.seq < (part + 1) * PART)
+    within = (Entry.seq >= part * SEQS_PER_PART, Entry.seq < (part + 1) * SEQS_PER_PART)
     return tx.execute(
         query.where(*within, Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
     ).all()

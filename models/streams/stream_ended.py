@@ -7,7 +7,7 @@ from models.tables.ledger import Alert, AlertKind, Fanout, Lane, Priority
 from models.tables.stories import Stream
 
 
-def owe_ending(tx: Session, stream: Stream) -> None:
+def create_ending_alert(tx: Session, stream: Stream) -> None:
     """Owe the followers of a stream the word that it has ended; its counter must have moved for
     that already.
 

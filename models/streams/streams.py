@@ -13,10 +13,10 @@ from config.colors import as_accent
 from models.db.clock import now
 from models.db.database import Database
 from models.db.site import lock_site, mint_guid, next_seq
-from models.streams.contributors import resolve
-from models.streams.feed_departures import SITE, note_departures
-from models.streams.pictures import pictures_named, use_pictures
-from models.streams.stream_ended import owe_ending
+from models.streams.contributors import resolve_contributors
+from models.streams.feed_departures import SITE_FEED, note_departures
+from models.streams.pictures import mark_pictures_used, pictures_by_name
+from models.streams.stream_ended import create_ending_alert
 from models.tables.base import new_uid
 from models.tables.media import Picture
 from models.tables.people import Role
@@ -24,13 +24,22 @@ from models.tables.stories import CLOSED, FeedText, Stream, StreamContributor, S
 from models.text.actor import Actor
 from models.text.errors import Conflict, Gone, Invalid, MovedPermanently, NotFound
 from models.text.markdown import to_html
-from models.text.slugs import checked_slug, is_slug, move, must_be_free, present_slug
-from models.text.texts import BODY, DEK, NAME, TITLE, PictureText, block, language_tag, line
+from models.text.slugs import change_slug, current_slug, is_slug, require_free_slug, valid_slug
+from models.text.texts import (
+    MAX_BODY_CHARS,
+    MAX_DEK_CHARS,
+    MAX_NAME_CHARS,
+    MAX_TITLE_CHARS,
+    PictureText,
+    block,
+    language_tag,
+    line,
+)
 from models.text.times import zone_name
 
 QUIET_AFTER = timedelta(hours=24)
 LATEST_FIRST = (Stream.last_entry_at.desc().nulls_last(), Stream.id.desc())
-PREFIX, MAIL_TEXT = 60, 1_000  # characters at most
+MAX_PREFIX_CHARS, MAX_MAIL_TEXT_CHARS = 60, 1_000  # characters at most
 
 
 @dataclass(frozen=True)
@@ -58,7 +67,7 @@ class StreamText:
 
     def cleaned(self) -> Self:
         """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
-        names = (line("contributor", name, NAME) for name in self.contributors)
+        names = (line("contributor", name, MAX_NAME_CHARS) for name in self.contributors)
         picture = (
             PictureText(self.picture, self.picture_alt).cleaned(1)
             if self.picture
@@ -66,15 +75,15 @@ class StreamText:
         )
         return replace(
             self,
-            title=line("title", self.title, TITLE, required=True),
-            dek=line("dek", self.dek, DEK),
-            overview=block("overview", self.overview, BODY),
+            title=line("title", self.title, MAX_TITLE_CHARS, required=True),
+            dek=line("dek", self.dek, MAX_DEK_CHARS),
+            overview=block("overview", self.overview, MAX_BODY_CHARS),
             contributors=tuple(name for name in names if name),
             language=language_tag("language", self.language),
             timezone=zone_name("timezone", self.timezone),
             subject_prefix=_one_line("subject_prefix", self.subject_prefix),
-            mail_intro=block("mail_intro", self.mail_intro, MAIL_TEXT),
-            mail_footer=block("mail_footer", self.mail_footer, MAIL_TEXT),
+            mail_intro=block("mail_intro", self.mail_intro, MAX_MAIL_TEXT_CHARS),
+            mail_footer=block("mail_footer", self.mail_footer, MAX_MAIL_TEXT_CHARS),
             color=_color(self.color),
             picture=picture.sha256,
             picture_alt=picture.alt,
@@ -106,14 +115,14 @@ class StreamText:
 def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Stream:
     """The stream of that slug, made if there is none; an existing one is returned as it is."""
     actor.must_be(Role.EDITOR)
-    slug, text = checked_slug(slug), text.cleaned()
+    slug, text = valid_slug(slug), text.cleaned()
     overview_html = to_html(text.overview, "overview")  # it may take a second: not under the lock
     with db.begin() as tx:
         lock_site(tx)
         stream = tx.scalar(select(Stream).where(Stream.slug == slug))
         if stream is not None:
             return stream
-        must_be_free(tx, slug)
+        require_free_slug(tx, slug)
         moment, uid = now(tx), new_uid()
         stream = Stream(
             uid=uid,
@@ -143,7 +152,7 @@ def edit_stream(
     it meanwhile.
     """
     actor.must_be(Role.EDITOR)
-    text, move_to = text.cleaned(), checked_slug(move_to or slug)
+    text, move_to = text.cleaned(), valid_slug(move_to or slug)
     overview_html = to_html(text.overview, "overview")
     with db.begin() as tx:
         lock_site(tx)
@@ -154,9 +163,12 @@ def edit_stream(
                 "Somebody else changed this story meanwhile. Compare both texts, then save again."
             )
         text = replace(
-            text, contributors=tuple(person.slug for person in resolve(tx, text.contributors))
+            text,
+            contributors=tuple(
+                person.slug for person in resolve_contributors(tx, text.contributors)
+            ),
         )
-        moved = move(tx, stream, move_to)
+        moved = change_slug(tx, stream, move_to)
         if text != present:
             stream.credits.clear()
             tx.flush()  # rows with the same keys may come back
@@ -174,12 +186,12 @@ def _fill(tx: Session, stream: Stream, text: StreamText, overview_html: str) -> 
         value or None for value in (text.subject_prefix, text.mail_intro, text.mail_footer)
     )
     stream.color = text.color or None
-    use_pictures(tx, [text.picture] if text.picture else [])
-    picture = pictures_named(tx, [text.picture]).get(text.picture)
+    mark_pictures_used(tx, [text.picture] if text.picture else [])
+    picture = pictures_by_name(tx, [text.picture]).get(text.picture)
     stream.picture_id, stream.picture_alt = picture.id if picture else None, text.picture_alt
     stream.credits = [
         StreamContributor(contributor=person, position=n)
-        for n, person in enumerate(resolve(tx, text.contributors))
+        for n, person in enumerate(resolve_contributors(tx, text.contributors))
     ]
 
 
@@ -194,7 +206,7 @@ def _one_line(field: str, value: str) -> str:
     """For a mail's header, in which a line break would begin another header."""
     if any(char in value.strip() for char in "\r\n\v\f\x85\u2028\u2029"):
         raise Invalid(field, "write it on one line.")
-    return line(field, value, PREFIX)
+    return line(field, value, MAX_PREFIX_CHARS)
 
 
 def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
@@ -207,7 +219,7 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
     people = selectinload(Stream.credits).selectinload(StreamContributor.contributor)
     picture = joinedload(Stream.picture).selectinload(Picture.files)
     stream = tx.scalar(select(Stream).where(Stream.slug == slug).options(people, picture))
-    if stream is None and (present := present_slug(tx, slug, public=public)) is not None:
+    if stream is None and (present := current_slug(tx, slug, public=public)) is not None:
         raise MovedPermanently("stream", slug, present)
     if stream is None or (public and stream.state is StreamState.HIDDEN):
         raise NotFound("stream", slug)
@@ -225,7 +237,7 @@ def find_stream(tx: Session, slug: str) -> Stream | None:
     )
 
 
-def language_of(tx: Session, slug: str) -> str | None:
+def stream_language(tx: Session, slug: str) -> str | None:
     """The language of a story that the public may see, or could."""
     return (
         tx.scalar(
@@ -256,9 +268,9 @@ def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) 
             stream.state = state
             bump_version(tx, stream)
             if was_seen and not stream.is_public:
-                note_departures(tx, [SITE])
+                note_departures(tx, [SITE_FEED])
             if was_seen and state is StreamState.ENDED:
-                owe_ending(tx, stream)
+                create_ending_alert(tx, stream)
         return stream
 
 
@@ -275,7 +287,7 @@ def bump_version(tx: Session, stream: Stream, *, more: int = 0) -> int:
     return stream.seq
 
 
-def must_take_entries(stream: Stream) -> None:
+def require_open_stream(stream: Stream) -> None:
     """Raise Conflict where the stream has ended, Gone where it was deleted."""
     if stream.state is StreamState.DELETED:
         raise Gone("stream", stream.slug)

@@ -12,9 +12,9 @@ _LABEL = r"(?!..--)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _PLAIN = re.compile(rf"(?=.{{1,254}}\Z){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+([A-Za-z]{{2,63}})")
 _GMAIL = ("gmail.com", "googlemail.com")
 
-HIDDEN = "sha256:"
-_HIDDEN = re.compile(rf"{HIDDEN}[0-9a-f]{{64}}")
-LAST = "\U0010ffff"  # comes after every character that an address can have
+HASHED_PREFIX = "sha256:"
+_HIDDEN = re.compile(rf"{HASHED_PREFIX}[0-9a-f]{{64}}")
+LAST_CHARACTER = "\U0010ffff"  # comes after every character that an address can have
 
 
 def normal_address(value: str) -> str:
@@ -49,7 +49,7 @@ def _special_domains() -> frozenset[str]:
     return frozenset(SPECIAL_USE_DOMAIN_NAMES)
 
 
-def mailbox(address: str) -> str:
+def mailbox_key(address: str) -> str:
     """The mailbox that a normalised address leads to with most providers, as a key to count by; not
     to send to.
 
@@ -63,13 +63,13 @@ def mailbox(address: str) -> str:
     return f"{name}@{domain}"
 
 
-def hidden(address: str) -> str:
+def hash_address(address: str) -> str:
     """What is kept of a normalised address that must be known when it is seen again, and of which
     nothing else may be kept.
     """
-    return HIDDEN + hashlib.sha256(address.encode()).hexdigest()
+    return HASHED_PREFIX + hashlib.sha256(address.encode()).hexdigest()
 
 
-def is_hidden(address: str) -> bool:
+def is_hashed_address(address: str) -> bool:
     """Whether this stands in the place of an address."""
     return _HIDDEN.fullmatch(address) is not None

@@ -91,7 +91,7 @@ class Conflict(ServiceError):
     """The thing is in a state that does not allow this."""
 
 
-class KeyUsed(Conflict):
+class RequestKeyReused(Conflict):
     """A request came with the key of an earlier one that asked for something else."""
 
 
@@ -106,7 +106,7 @@ class StaleVersion(Conflict):
         self.version = version
 
 
-class KeptElsewhere(Conflict):
+class AutosaveConflict(Conflict):
     """Two windows of one account hold different texts of one form; the other one was kept
     ``saved_at``.
     """
@@ -116,7 +116,7 @@ class KeptElsewhere(Conflict):
         self.saved_at = saved_at
 
 
-class AlreadyOut(Conflict):
+class AlreadyPublished(Conflict):
     """Too late to undo."""
 
     def __init__(self, uid: str) -> None:
@@ -124,7 +124,7 @@ class AlreadyOut(Conflict):
         self.uid = uid
 
 
-class TooMany(ServiceError):
+class TooManyAttempts(ServiceError):
     """A throttle holds; nothing was tried."""
 
     def __init__(self, retry_after: int) -> None:

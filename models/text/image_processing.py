@@ -24,16 +24,19 @@ from PIL import (
 from models.tables.media import MAX_PICTURE_BYTES
 from models.text.errors import Invalid
 
-MOST_PIXELS, MOST_OF_JPEG = 25_000_000, 50_000_000  # a JPEG is decoded no larger than it is needed
+MAX_PIXELS, MAX_JPEG_PIXELS = (
+    25_000_000,
+    50_000_000,
+)  # a JPEG is decoded no larger than it is needed
 MAX_JPEG_SCANS = 100
 """A scan of 81 bytes makes the decoder go over all pixels once more; cameras and browsers write ten or fewer."""
 MAX_FRAMES = 300
-MAX_LOST_ROWS = 32
+MAX_LOST_PIXEL_ROWS = 32
 """Rows of pixels that the lost end of a JPEG may have held: the height of one row of its largest blocks."""
-WIDTHS = (1920, 960, 480)
+PICTURE_WIDTHS = (1920, 960, 480)
 # times a width: a longer one is made narrower, else a chat's screenshot would be as long as a
 # street
-TALLEST = 2
+MAX_HEIGHT_TO_WIDTH = 2
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", *(["AVIF"] if features.check("avif") else []))
 _TAKEN = "JPEG, PNG, WebP, GIF" + (" or AVIF" if features.check("avif") else "")
@@ -48,7 +51,7 @@ _one_at_a_time = threading.Lock()
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RenderedSize:
     """One size of a picture, ready to be served."""
 
     media_type: str
@@ -62,7 +65,7 @@ class Drawn:
         return sha256(self.data).hexdigest()
 
 
-def draw(sent: bytes) -> list[Drawn]:
+def render_sizes(sent: bytes) -> list[RenderedSize]:
     """The sizes of a picture that was sent, the largest first; never larger than it was. Raises
     Invalid.
 
@@ -85,7 +88,7 @@ def draw(sent: bytes) -> list[Drawn]:
         except UnidentifiedImageError as exc:
             raise Invalid("picture", f"send a {_TAKEN} file; this is none.") from exc
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
-            most, jpeg = MOST_PIXELS // 1_000_000, MOST_OF_JPEG // 1_000_000
+            most, jpeg = MAX_PIXELS // 1_000_000, MAX_JPEG_PIXELS // 1_000_000
             sentence = f"send a smaller one: at most {most} megapixels are taken, of a JPEG {jpeg}."
             raise Invalid(
                 "picture",
@@ -97,9 +100,9 @@ def draw(sent: bytes) -> list[Drawn]:
             ) from exc
 
 
-def _drawn(sent: bytes) -> list[Drawn]:
+def _drawn(sent: bytes) -> list[RenderedSize]:
     with Image.open(BytesIO(sent), formats=_FORMATS) as image:
-        most = MOST_OF_JPEG if image.format in _SPARING else MOST_PIXELS
+        most = MAX_JPEG_PIXELS if image.format in _SPARING else MAX_PIXELS
         if image.width * image.height > most:  # the file's own word: nothing of it is decoded yet
             raise Image.DecompressionBombError
         if image.format not in _SPARING and getattr(image, "is_animated", False):
@@ -127,15 +130,15 @@ def _lacks_its_end_alone(sent: bytes) -> bool:
         for end in (_JPEG_END, b"\x55" * 64 + _JPEG_END)
     )
     differ = ImageChops.difference(one, other).getbbox()
-    return differ is None or one.height - differ[1] <= MAX_LOST_ROWS
+    return differ is None or one.height - differ[1] <= MAX_LOST_PIXEL_ROWS
 
 
-def _moving_sizes(image: Image.Image) -> Iterator[Drawn]:
+def _moving_sizes(image: Image.Image) -> Iterator[RenderedSize]:
     frames, durations = [], []
     for frame in ImageSequence.Iterator(image):
         frames.append(frame.convert("RGBA"))
         durations.append(max(20, int(frame.info.get("duration") or 100)))  # ms
-        if len(frames) > MAX_FRAMES or len(frames) * image.width * image.height > MOST_PIXELS:
+        if len(frames) > MAX_FRAMES or len(frames) * image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
     options = {
         "duration": durations,
@@ -150,10 +153,10 @@ def _moving_sizes(image: Image.Image) -> Iterator[Drawn]:
         yield _saved(first, "WEBP", save_all=True, append_images=rest, **options)
 
 
-def _sizes(image: Image.Image) -> Iterator[Drawn]:
+def _sizes(image: Image.Image) -> Iterator[RenderedSize]:
     is_lossless = image.format in _LOSSLESS
     # a JPEG is decoded no larger than it is needed, whichever way it is turned
-    image.draft("RGB", (WIDTHS[0], WIDTHS[0]))
+    image.draft("RGB", (PICTURE_WIDTHS[0], PICTURE_WIDTHS[0]))
     _match_transparency(image)
     ImageOps.exif_transpose(image, in_place=True)
     plain = _plain(image)  # of what is in order already no copy is made
@@ -167,8 +170,8 @@ def _sizes(image: Image.Image) -> Iterator[Drawn]:
 def _sizes_of(whole: tuple[int, int]) -> Iterator[tuple[int, int]]:
     """Width and height of each size that is kept of a picture, the largest first."""
     last = 0
-    for width in WIDTHS:
-        scale = min(1.0, width / whole[0], width * TALLEST / whole[1])
+    for width in PICTURE_WIDTHS:
+        scale = min(1.0, width / whole[0], width * MAX_HEIGHT_TO_WIDTH / whole[1])
         size = max(1, round(whole[0] * scale)), max(1, round(whole[1] * scale))
         if not last or size[0] < last * _ALIKE:
             last = size[0]
@@ -219,7 +222,7 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
         return image
 
 
-def _written(image: Image.Image, is_lossless: bool) -> Drawn:
+def _written(image: Image.Image, is_lossless: bool) -> RenderedSize:
     """In the format that is read everywhere; one that came without losses stays so where that is
     smaller.
     """
@@ -235,10 +238,10 @@ def _written(image: Image.Image, is_lossless: bool) -> Drawn:
     return min(ways, key=lambda way: len(way.data))
 
 
-def _saved(image: Image.Image, form: str, **options: Any) -> Drawn:
+def _saved(image: Image.Image, form: str, **options: Any) -> RenderedSize:
     out = BytesIO()
     bare = image.copy()
     bare.info.clear()  # Pillow writes what it finds there, such as a comment
     bare.getexif().clear()
     bare.save(out, form, optimize=form != "WEBP", **options)
-    return Drawn(Image.MIME[form], image.width, image.height, out.getvalue())
+    return RenderedSize(Image.MIME[form], image.width, image.height, out.getvalue())

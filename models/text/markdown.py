@@ -116,7 +116,7 @@ def _inline(node: "SyntaxTreeNode", page_url: str | None) -> str:
         return words
     from models.text.markdown_parser import normal_link  # noqa: PLC0415
 
-    href = joined(page_url, str(node.attrs["href"]))
+    href = absolute_url(page_url, str(node.attrs["href"]))
     shown = href.partition(":")[2] if href.startswith(("mailto:", "tel:", "sms:")) else href
     if words in (shown, href) or normal_link(words) == href:
         return shown
@@ -132,11 +132,11 @@ def with_absolute_links(html: str, page_url: str) -> str:
     relative ones lead nowhere.
     """
     return _RELATIVE_LINK.sub(
-        lambda link: link[1] + escape(joined(page_url, unescape(link[2]))), html
+        lambda link: link[1] + escape(absolute_url(page_url, unescape(link[2]))), html
     )
 
 
-def joined(page_url: str, address: str) -> str:
+def absolute_url(page_url: str, address: str) -> str:
     """``address`` as it is meant on a page; itself where no browser could follow it, such as
     //[::1.
     """

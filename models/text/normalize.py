@@ -7,9 +7,9 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-LONGEST_QUERY, MOST_TERMS = 200, 12  # characters, and words or phrases, of what somebody types
+MAX_QUERY_CHARS, MAX_TERMS = 200, 12  # characters, and words or phrases, of what somebody types
 # So that PostgreSQL's tsvector holds them all: 1 MB, and positions up to 16,383.
-_MOST_CHARACTERS, _MOST_WORDS, _LONGEST_WORD = 150_000, 16_000, 64
+_MAX_CHARS, _MAX_WORDS, _MAX_WORD_CHARS = 150_000, 16_000, 64
 # Scripts without spaces between words: Thai, Lao, Burmese, Khmer, those of their neighbours,
 # Chinese and Japanese.
 # Each sign is a word, and several are a phrase, which finds what pairs of signs would and nothing
@@ -41,7 +41,7 @@ _TERM = re.compile(r'"([^"]*)"?|([^"\s]+)')
 
 
 @dataclass(frozen=True)
-class Term:
+class SearchTerm:
     """Words that must stand in this order; of the last one, where ``begun``, the beginning is
     enough.
     """
@@ -54,33 +54,35 @@ class Term:
         return word in self.words or (self.begun and word.startswith(self.words[-1]))
 
 
-def fold(text: str) -> list[str]:
+def normalized_words(text: str) -> list[str]:
     """Its words, without case, diacritics or signs; a text that is longer than any that is searched
     whole is cut.
     """
-    decomposed = unicodedata.normalize("NFKD", text[:_MOST_CHARACTERS]).replace(_IOTA_SUBSCRIPT, "")
-    plain = unicodedata.normalize("NFKD", decomposed.casefold())[:_MOST_CHARACTERS]
+    decomposed = unicodedata.normalize("NFKD", text[:_MAX_CHARS]).replace(_IOTA_SUBSCRIPT, "")
+    plain = unicodedata.normalize("NFKD", decomposed.casefold())[:_MAX_CHARS]
     words = (
         _ASCII.findall(plain)
         if plain.isascii()
         else "".join(map(_folded, _SIGNS.sub(r" \1 ", plain))).split()
     )
-    return [word[:_LONGEST_WORD] for word in words[:_MOST_WORDS]]
+    return [word[:_MAX_WORD_CHARS] for word in words[:_MAX_WORDS]]
 
 
-def terms(typed: str) -> tuple[Term, ...]:
+def parse_query(typed: str) -> tuple[SearchTerm, ...]:
     """What somebody looks for: words, and phrases in quotes. The last word may be unfinished, if it
     has two letters at least.
     """
     found = [
         (quoted, False) if quoted else (word, True)
-        for quoted, word in _TERM.findall(typed[:LONGEST_QUERY])
+        for quoted, word in _TERM.findall(typed[:MAX_QUERY_CHARS])
     ]
     last = len(found) - 1
-    folded = [(tuple(fold(text)), bare and n == last) for n, (text, bare) in enumerate(found)]
-    return tuple(Term(words, begun and len(words[-1]) > 1) for words, begun in folded if words)[
-        :MOST_TERMS
+    folded = [
+        (tuple(normalized_words(text)), bare and n == last) for n, (text, bare) in enumerate(found)
     ]
+    return tuple(
+        SearchTerm(words, begun and len(words[-1]) > 1) for words, begun in folded if words
+    )[:MAX_TERMS]
 
 
 @lru_cache(maxsize=8_192)

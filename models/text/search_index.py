@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 
 from models.tables.stories import Entry
 from models.text.markdown import to_text
-from models.text.normalize import fold
+from models.text.normalize import normalized_words
 
-TABLES = (
+SEARCH_TABLES = (
     "entry_search",
     "entry_search_config",
     "entry_search_content",
@@ -34,7 +34,7 @@ _OTHERS = (
 )
 
 
-def index(tx: Session, entry: Entry, body_text: str) -> None:
+def index_entry(tx: Session, entry: Entry, body_text: str) -> None:
     """Let the search find an entry by what it says now; its credits, tags and pictures must be
     loaded.
 
@@ -46,26 +46,29 @@ def index(tx: Session, entry: Entry, body_text: str) -> None:
         + [tag.label for tag in entry.tags]
         + [shown.alt for shown in entry.pictures]
     )
-    write(tx.connection(), [(entry.id, words_of(entry.title, entry.dek, others, body_text))])
+    write_words(
+        tx.connection(), [(entry.id, searchable_words(entry.title, entry.dek, others, body_text))]
+    )
 
 
-def words_of(title: str, dek: str, others: Iterable[str], body_text: str) -> list[str]:
+def searchable_words(title: str, dek: str, others: Iterable[str], body_text: str) -> list[str]:
     """All that an entry is found by; the body last, for it may be cut."""
-    return fold("\n".join([title, dek, *others, body_text]))
+    return normalized_words("\n".join([title, dek, *others, body_text]))
 
 
-def write(connection: Connection, found: Sequence[tuple[int, list[str]]]) -> None:
+def write_words(connection: Connection, found: Sequence[tuple[int, list[str]]]) -> None:
     """Put the words of entries in the place of those that they had."""
     embedded = connection.dialect.name == "sqlite"
     name, made = ("rowid", ":words") if embedded else ("entry_id", "CAST(:words AS tsvector)")
     rows = [
-        {"id": id_, "words": " ".join(words) if embedded else vector(words)} for id_, words in found
+        {"id": id_, "words": " ".join(words) if embedded else tsvector_text(words)}
+        for id_, words in found
     ]
     connection.execute(text(f"DELETE FROM entry_search WHERE {name} = :id"), rows)  # noqa: S608  two names of ours
     connection.execute(text(f"INSERT INTO entry_search ({name}, words) VALUES (:id, {made})"), rows)  # noqa: S608
 
 
-def fill(connection: Connection) -> None:
+def index_all_entries(connection: Connection) -> None:
     """Let the search find all entries that there are, some at a time: for a migration, so only by
     names that migrations know.
     """
@@ -76,16 +79,19 @@ def fill(connection: Connection) -> None:
         for query in _OTHERS:
             for id_, words in connection.execute(query, {"first": rows[0].id, "last": last}):
                 others.setdefault(id_, []).append(words)
-        write(
+        write_words(
             connection,
             [
-                (row.id, words_of(row.title, row.dek, others.get(row.id, []), to_text(row.body)))
+                (
+                    row.id,
+                    searchable_words(row.title, row.dek, others.get(row.id, []), to_text(row.body)),
+                )
                 for row in rows
             ],
         )
 
 
-def vector(words: Sequence[str]) -> str:
+def tsvector_text(words: Sequence[str]) -> str:
     """PostgreSQL's form of the words with their places. A folded word is letters and digits, so
     quotes hold it.
     """

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from models.tables.stories import Stream, StreamSlug, StreamState
 from models.text.errors import Invalid
 
-LONGEST = 80
+MAX_SLUG_CHARS = 80
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -16,10 +16,10 @@ def is_slug(value: str) -> bool:
     """Whether a story can have it; what else stands in a request is asked of no database, of which
     PostgreSQL bears no NUL.
     """
-    return len(value) <= LONGEST and bool(_SLUG.fullmatch(value))
+    return len(value) <= MAX_SLUG_CHARS and bool(_SLUG.fullmatch(value))
 
 
-def checked_slug(slug: str) -> str:
+def valid_slug(slug: str) -> str:
     """The same, where it can be the last part of an address; raises Invalid."""
     if not is_slug(slug):
         raise Invalid(
@@ -28,7 +28,7 @@ def checked_slug(slug: str) -> str:
     return slug
 
 
-def must_be_free(tx: Session, slug: str, *, of: Stream | None = None) -> None:
+def require_free_slug(tx: Session, slug: str, *, of: Stream | None = None) -> None:
     """Raise Invalid where another story than ``of`` has that address, or had it: links to that one
     are about.
     """
@@ -41,22 +41,22 @@ def must_be_free(tx: Session, slug: str, *, of: Stream | None = None) -> None:
         )
 
 
-def move(tx: Session, stream: Stream, slug: str) -> bool:
+def change_slug(tx: Session, stream: Stream, slug: str) -> bool:
     """Give a story another address, and let its present one lead there; False where it has it. One
     that it had before it may have again.
 
-    Its ids stay, so nothing is new to readers of its feeds.  Raises as `must_be_free` does.
+    Its ids stay, so nothing is new to readers of its feeds.  Raises as `require_free_slug` does.
     """
     if slug == stream.slug:
         return False
-    must_be_free(tx, slug, of=stream)
+    require_free_slug(tx, slug, of=stream)
     tx.execute(delete(StreamSlug).where(StreamSlug.slug == slug))
     tx.add(StreamSlug(slug=stream.slug, stream_id=stream.id))
     stream.slug = slug
     return True
 
 
-def present_slug(tx: Session, former: str, *, public: bool) -> str | None:
+def current_slug(tx: Session, former: str, *, public: bool) -> str | None:
     """The slug now of the story that had that one; to the public a hidden one is not there."""
     query = (
         select(Stream.slug)

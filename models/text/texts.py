@@ -12,10 +12,18 @@ from models.text.markdown import to_html, to_text
 from models.text.uris import to_uri
 
 # characters at most
-TITLE, DEK, NOTE, BODY, LINK, NAME, TAG = 300, 1_000, 1_000, 100_000, 2_000, 100, 60
-TAG_SLUG = 80
-ALT, CREDIT = 1_000, 200
-MOST_NAMES, MOST_TAGS, MOST_PICTURES = 20, 20, 10
+(
+    MAX_TITLE_CHARS,
+    MAX_DEK_CHARS,
+    MAX_NOTE_CHARS,
+    MAX_BODY_CHARS,
+    MAX_LINK_CHARS,
+    MAX_NAME_CHARS,
+    MAX_TAG_CHARS,
+) = 300, 1_000, 1_000, 100_000, 2_000, 100, 60
+MAX_TAG_SLUG_CHARS = 80
+MAX_ALT_CHARS, MAX_CREDIT_CHARS = 1_000, 200
+MAX_NAMES, MAX_TAGS, MAX_PICTURES = 20, 20, 10
 
 # XML 1.0 bears none of these, and lone surrogates fit no encoding (XML 1.0 section 2.2).  Tab and
 # line ends are white space.
@@ -34,7 +42,7 @@ _OPENS = dict.fromkeys("\u202a\u202b", "\u202c") | dict.fromkeys("\u2066\u2067\u
 
 _RIGHT_TO_LEFT = {"ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"}
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-WEB = ("http://", "https://")
+WEB_SCHEMES = ("http://", "https://")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -100,7 +108,7 @@ def _closed(value: str) -> str:
 
 def web_link(field: str, value: str) -> str:
     """An absolute http or https address as a URI, which every feed can carry, or nothing."""
-    value = line(field, value, LINK)
+    value = line(field, value, MAX_LINK_CHARS)
     if not value:
         return ""
     uri = to_uri(value)
@@ -108,13 +116,13 @@ def web_link(field: str, value: str) -> str:
     # shown.
     if (
         uri is None
-        or not uri.startswith(WEB)
+        or not uri.startswith(WEB_SCHEMES)
         or not value.isprintable()
         or " " in value
         or "\\" in value
     ):
         raise Invalid(field, "write a whole web address, such as https://example.org/page.")
-    return _short(field, uri, LINK)
+    return _short(field, uri, MAX_LINK_CHARS)
 
 
 def language_tag(field: str, value: str) -> str:
@@ -142,7 +150,7 @@ _SIGNS = (
 )
 
 
-def is_words(value: str) -> bool:
+def is_slug_text(value: str) -> bool:
     """Whether every character may be in the slug of a tag or a contributor: letters, digits and
     marks, with hyphens between.
 
@@ -162,7 +170,7 @@ def slugify(value: str, most: int = 80) -> str:
     # Folding case may take a letter apart, which is then put together again.
     value = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
     words = "".join(
-        char if is_words(char) else " " for char in _IGNORABLE.sub("", value).replace("-", " ")
+        char if is_slug_text(char) else " " for char in _IGNORABLE.sub("", value).replace("-", " ")
     ).split()
     slug = "-".join(words)[:most].strip("-")
     return slug if any(char.isalnum() for char in slug) else ""
@@ -171,7 +179,7 @@ def slugify(value: str, most: int = 80) -> str:
 def tag_slug(label: str) -> str:
     """What is compared of a tag: its slug, with the signs of names such as C++ as words.
 
-    Empty for a label without a letter or digit. Longer than `TAG_SLUG` for some that cannot be
+    Empty for a label without a letter or digit. Longer than `MAX_TAG_SLUG_CHARS` for some that cannot be
     stored.
     """
     label = unicodedata.normalize("NFKC", label)
@@ -188,14 +196,14 @@ def _labels(tags: Iterable[str]) -> tuple[str, ...]:
     for tag in tags:
         if not tag.strip():
             continue
-        label = line("tags", tag, TAG)
+        label = line("tags", tag, MAX_TAG_CHARS)
         slug = tag_slug(label)
         if not slug:
             raise Invalid(
                 "tags",
                 f"{(label or tag)!r:.80} has no letter or digit. Write a word, or remove it.",
             )
-        if len(slug) > TAG_SLUG:
+        if len(slug) > MAX_TAG_SLUG_CHARS:
             raise Invalid("tags", f"shorten {label!r:.80}.")
         first = labels.setdefault(slug, label)
         if first.casefold() != label.casefold():
@@ -234,7 +242,7 @@ class PictureText:
 
     def cleaned(self, number: int) -> Self:
         """The same, fit to be stored as the picture of that number."""
-        alt = line("picture", self.alt, ALT)
+        alt = line("picture", self.alt, MAX_ALT_CHARS)
         if not alt:
             raise Invalid(
                 "picture", f"say what picture {number} shows, for people who cannot see it."
@@ -243,16 +251,16 @@ class PictureText:
             self,
             sha256=picture_name("picture", self.sha256),
             alt=alt,
-            credit=line("picture", self.credit, CREDIT),
+            credit=line("picture", self.credit, MAX_CREDIT_CHARS),
         )
 
 
-def packed_pictures(content: Mapping[str, Any]) -> tuple[PictureText, ...]:
+def unpack_pictures(content: Mapping[str, Any]) -> tuple[PictureText, ...]:
     """The pictures of a packed text; one from before there were any has no word of them."""
     return tuple(PictureText(**shown) for shown in content.get("pictures", []))
 
 
-def shown_pictures(entry: Entry) -> tuple[PictureText, ...]:
+def pictures_of_entry(entry: Entry) -> tuple[PictureText, ...]:
     """The pictures that an entry shows; they must be loaded."""
     return tuple(
         PictureText(shown.picture.sha256, shown.alt, shown.credit) for shown in entry.pictures
@@ -282,20 +290,20 @@ class EntryText:
         """A text fit to be stored, with its HTML and plain text; raises Invalid, which names the
         field and says what to do.
         """
-        names = _unique(line("byline", name, NAME) for name in self.byline)
+        names = _unique(line("byline", name, MAX_NAME_CHARS) for name in self.byline)
         tags = _labels(self.tags)
-        if len(names) > MOST_NAMES:
-            raise Invalid("byline", f"name at most {MOST_NAMES} people.")
-        if len(tags) > MOST_TAGS:
-            raise Invalid("tags", f"use at most {MOST_TAGS} tags.")
+        if len(names) > MAX_NAMES:
+            raise Invalid("byline", f"name at most {MAX_NAMES} people.")
+        if len(tags) > MAX_TAGS:
+            raise Invalid("tags", f"use at most {MAX_TAGS} tags.")
         pictures = {shown.sha256: shown for shown in self.pictures}.values()  # none twice
-        if len(pictures) > MOST_PICTURES:
-            raise Invalid("picture", f"show at most {MOST_PICTURES} pictures.")
-        body = block("body", self.body, BODY)
+        if len(pictures) > MAX_PICTURES:
+            raise Invalid("picture", f"show at most {MAX_PICTURES} pictures.")
+        body = block("body", self.body, MAX_BODY_CHARS)
         return replace(
             self,
-            title=line("title", self.title, TITLE, required=True),
-            dek=line("dek", self.dek, DEK),
+            title=line("title", self.title, MAX_TITLE_CHARS, required=True),
+            dek=line("dek", self.dek, MAX_DEK_CHARS),
             body=body,
             body_html=to_html(body),
             body_text=to_text(body),
@@ -323,5 +331,5 @@ class EntryText:
             tuple(tag.label for tag in entry.tags),
             entry.link,
             entry.importance,
-            shown_pictures(entry),
+            pictures_of_entry(entry),
         )

@@ -15,11 +15,11 @@ from config.keys import Keys
 from models.text.email_address import normal_address
 from models.text.errors import Invalid
 
-ALL = "all"
+ALL_STREAMS = "all"
 
 
-def leave_token(keys: Keys, recipient_uid: str, scope: str) -> str:
-    """Names a recipient and the uid of the stream that it may leave by it (or `ALL`). Does not
+def unsubscribe_token(keys: Keys, recipient_uid: str, scope: str) -> str:
+    """Names a recipient and the uid of the stream that it may leave by it (or `ALL_STREAMS`). Does not
     expire: mails are kept.
 
     It also opens the recipient's settings, but nothing that would give away who that is.
@@ -27,7 +27,7 @@ def leave_token(keys: Keys, recipient_uid: str, scope: str) -> str:
     return _signed(keys, "leave", recipient_uid, scope)
 
 
-def read_leave_token(keys: Keys, token: str) -> tuple[str, str] | None:
+def read_unsubscribe_token(keys: Keys, token: str) -> tuple[str, str] | None:
     """Recipient's uid and scope; None where the token was not made by us."""
     read = _read(keys, "leave", token, 2)
     return (read[0], read[1]) if read else None
@@ -69,14 +69,14 @@ def _address_key(address: str) -> str:
     return hashlib.sha256(address.encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def sealed(keys: Keys, token: str) -> str:
+def encrypt_token(keys: Keys, token: str) -> str:
     """A token of which the database otherwise keeps a hash alone, to wait in a notice until its
     mail is written.
     """
     return Fernet(keys.fernet("link")).encrypt(token.encode()).decode()
 
 
-def unsealed(keys: Keys, value: str) -> str:
+def decrypt_token(keys: Keys, value: str) -> str:
     """The token again; raises cryptography's InvalidToken where the site's secret has changed."""
     return Fernet(keys.fernet("link")).decrypt(value).decode()
 

@@ -29,11 +29,11 @@ from models import (
 )
 from models.db.clock import now
 from models.recipients.audience import AlertTopic, eligible_recipients
-from models.streams.entries import entries
+from models.streams.entries import entries_query
 from models.tables.ledger import MAY_HAVE_BEEN_TOLD
 from models.text.errors import Conflict
 from models.text.markdown import bare_text
-from models.text.texts import EntryText, packed_pictures, tag_slug
+from models.text.texts import EntryText, tag_slug, unpack_pictures
 from notifier.content.entry import EntryContent
 from notifier.content.render import Sender, render_chat, render_mail
 from notifier.services import SERVICES
@@ -77,7 +77,7 @@ def preview(tx: Session, revision: Revision, recipient: Recipient, sender: Sende
     """
     if revision.kind not in _ALERTING:
         raise Conflict("Nobody is alerted of this change.")
-    entry = tx.execute(entries().where(Entry.id == revision.entry_id)).scalar_one()
+    entry = tx.execute(entries_query().where(Entry.id == revision.entry_id)).scalar_one()
     story = EntryContent.of(entry, revision.kind, revision.note)
     if revision.state is RevisionState.PENDING and revision.kind is not RevisionKind.RETRACTION:
         names = {
@@ -186,7 +186,7 @@ def show(
 def _saying(story: EntryContent, content: Mapping[str, Any], names: Sequence[str]) -> EntryContent:
     """The story with a packed text in place of the entry's."""
     said = {name: content[name] for name in ("title", "dek", "body", "body_html", "link")}
-    pictures = tuple(shown.words for shown in packed_pictures(content))
+    pictures = tuple(shown.words for shown in unpack_pictures(content))
     grade, tags = Importance(content["importance"]), tuple(content["tags"])
     return replace(
         story, **said, byline=tuple(names), importance=grade, tags=tags, pictures=pictures

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from models import Entry, EntryState, RevisionKind, Stream
-from models.streams.entries import entries
+from models.streams.entries import entries_query
 from models.tables.stories import CLOSED
 from notifier.content.entry import EntryContent
 from notifier.content.render import Sender, render_chat
@@ -22,7 +22,7 @@ def trial(tx: Session, sender: Sender) -> dict[str, Any]:
     sample where there is none.
     """
     latest = (
-        entries()
+        entries_query()
         .join(Stream, Stream.id == Entry.stream_id)
         .where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
     )

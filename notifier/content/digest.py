@@ -23,13 +23,13 @@ from models import (
 )
 from models.db.clock import now
 from models.db.database import Database
-from models.db.tallies import tally
+from models.db.tallies import add_to_tallies
 from models.recipients.deciding import began_before
 from models.recipients.digest_rules import DigestLine, EntryChanges, Served, line_of
 from models.recipients.digest_times import named_slot, next_slot
-from models.streams.entries import entries
+from models.streams.entries import entries_query
 from models.tables.ledger import MAY_HAVE_BEEN_TOLD
-from models.text.tokens import ALL
+from models.text.tokens import ALL_STREAMS
 from notifier.content.entry import DigestContent, EntryContent
 from notifier.ledger.claim import Message
 from notifier.ledger.digest_source import entries_changed_since
@@ -103,7 +103,7 @@ def skip_empty(db: Database, written: Iterable[Written], token: str) -> list[int
                     .execution_options(synchronize_session=False)
                 )
             changes = [(alert_id, lane, DeliveryState.SKIPPED) for alert_id, lane in rows]
-            tally(tx, {change: changes.count(change) for change in set(changes)})
+            add_to_tallies(tx, {change: changes.count(change) for change in set(changes)})
     return [one.id for one in empty]
 
 
@@ -219,7 +219,7 @@ class Reading:
             self._digests[key] = DigestContent(
                 told, self._alert.created_at, message.timezone, by_day
             )
-        scope = due[0].stream_uid or ALL if len(due) == 1 else ALL
+        scope = due[0].stream_uid or ALL_STREAMS if len(due) == 1 else ALL_STREAMS
         serving = replace(message, serves=tuple(row.id for row in due), upto=self._alert.seq)
         return Written(serving, self._digests[key] if told else None, scope)
 
@@ -262,7 +262,9 @@ def _stories(tx: Session, lines: Collection[DigestLine]) -> dict[DigestLine, Ent
         return {}
     found = {
         entry.id: entry
-        for entry in tx.scalars(entries().where(Entry.id.in_({line.entry_id for line in lines})))
+        for entry in tx.scalars(
+            entries_query().where(Entry.id.in_({line.entry_id for line in lines}))
+        )
     }
     return {
         line: EntryContent.of(

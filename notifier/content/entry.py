@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models import Alert, AlertKind, Entry, Importance, Revision, RevisionKind, Stream
-from models.streams.entries import entries
-from models.text.texts import shown_pictures
+from models.streams.entries import entries_query
+from models.text.texts import pictures_of_entry
 from notifier.ledger.claim import Message
 
 
@@ -61,7 +61,7 @@ class EntryContent:
             link=entry.link,
             importance=entry.importance,
             tags=tuple(tag.label for tag in entry.tags),
-            pictures=tuple(shown.words for shown in shown_pictures(entry)),
+            pictures=tuple(shown.words for shown in pictures_of_entry(entry)),
             published_at=entry.published_at,
             updated_at=entry.updated_at,
             stream_uid=entry.stream.uid,
@@ -157,5 +157,5 @@ def load_story(tx: Session, alert_id: int) -> EntryContent:
     revision = tx.execute(
         select(Revision).join(Alert, Alert.revision_id == Revision.id).where(Alert.id == alert_id)
     ).scalar_one()
-    entry = tx.execute(entries().where(Entry.id == revision.entry_id)).scalar_one()
+    entry = tx.execute(entries_query().where(Entry.id == revision.entry_id)).scalar_one()
     return EntryContent.of(entry, revision.kind, revision.note)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from config.languages import closest_language
 from models import AlertKind
-from models.text.tokens import ALL
+from models.text.tokens import ALL_STREAMS
 from notifier.content.digest import Written
 from notifier.content.entry import load_ending, load_story
 from notifier.content.render import Sender, render_digest, render_ending, render_mail
@@ -59,13 +59,13 @@ def letters(
                 f"alert {alert_id}",
                 key,
                 partial(_fail, exc),
-                [(message, ALL) for message in of_kind],
+                [(message, ALL_STREAMS) for message in of_kind],
             )
             continue
         write = partial(
             render_mail, story.worded(told=told), follows_all=follows_all, language=language
         )
-        scope = ALL if follows_all else story.stream_uid
+        scope = ALL_STREAMS if follows_all else story.stream_uid
         yield MailGroup(f"entry {story.uid}", key, write, [(message, scope) for message in of_kind])
     yield from _endings(tx, [message for message in messages if message.kind is AlertKind.ENDING])
     yield from _digests(digests)
@@ -94,10 +94,10 @@ def _digests(written: Sequence[Written]) -> Iterator[MailGroup]:
     found: dict[tuple[int, bool, str], MailGroup] = {}
     for one in written:
         if one.digest is not None:
-            key = (id(one.digest), one.scope == ALL, closest_language(one.message.language))
+            key = (id(one.digest), one.scope == ALL_STREAMS, closest_language(one.message.language))
             if key not in found:
                 write = partial(
-                    render_digest, one.digest, leaves_all=one.scope == ALL, language=key[2]
+                    render_digest, one.digest, leaves_all=one.scope == ALL_STREAMS, language=key[2]
                 )
                 found[key] = MailGroup(f"digest {one.message.alert_id}", one.message.uid, write)
             found[key].to.append((one.message, one.scope))

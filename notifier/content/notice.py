@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from config.keys import Keys
 from config.settings import Settings
-from models.text.tokens import unsealed
+from models.text.tokens import decrypt_token
 from notifier.content.entry import Notice
 from notifier.ledger.claim import Message
 from notifier.ledger.lease import Lease
@@ -43,5 +43,5 @@ def opened(notice: Notice, keys: Keys) -> Notice:
     """The notice with its link in clear, where that was sealed."""
     values = dict(notice.values)
     if "sealed" in values:
-        values["link"] = unsealed(keys, values.pop("sealed"))
+        values["link"] = decrypt_token(keys, values.pop("sealed"))
     return replace(notice, values=values)

@@ -12,7 +12,7 @@ from models.db.clock import now
 from models.db.site import current_seq
 from models.recipients.digest_times import slot_name
 from models.text.errors import Conflict
-from models.text.tokens import ALL
+from models.text.tokens import ALL_STREAMS
 from notifier.content.alert_preview import NOT_YET, Preview
 from notifier.content.digest import Reading, Written, following
 from notifier.content.render import Sender, render_digest
@@ -35,7 +35,10 @@ def preview_digest(tx: Session, recipient: Recipient, sender: Sender) -> Preview
         )
     if recipient.kind is RecipientKind.MAIL:
         mail = render_digest(
-            written.digest, sender, leaves_all=written.scope == ALL, language=recipient.language
+            written.digest,
+            sender,
+            leaves_all=written.scope == ALL_STREAMS,
+            language=recipient.language,
         )
         return Preview(
             "mail",

@@ -13,7 +13,7 @@ from config.languages import closest_language
 from config.mail import sender_of
 from config.settings import Settings
 from models import RevisionKind
-from models.membership.channels import TEST
+from models.membership.channels import TEST_NOTICE
 from models.text.markdown import to_text, with_absolute_links
 from models.text.texts import direction
 from notifier.content.entry import DigestContent, Ending, EntryContent, Notice
@@ -228,7 +228,7 @@ def notice_to_channel(
     notice: Notice, sender: Sender, uid: str, language: str = ""
 ) -> ChannelMessage:
     """The same for a channel, which alone gets tests."""
-    if notice.name == TEST:
+    if notice.name == TEST_NOTICE:
         said = words(language or sender.language)
         values = {
             **notice.values,

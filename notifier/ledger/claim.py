@@ -30,7 +30,7 @@ from models import (
 )
 from models.db.clock import now
 from models.db.database import Database
-from models.db.tallies import tally
+from models.db.tallies import add_to_tallies
 from models.recipients.audience import eligible_recipients
 from models.tables.ledger import IS_DIGEST, TOLD_STATE
 from notifier.ledger import pause
@@ -313,7 +313,7 @@ def drop_unwanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     skips = (
         row for other, put in unwanted.items() if isinstance(other, SkipDelivery) for row in put
     )
-    tally(tx, Counter((row.alert_id, lane, DeliveryState.SKIPPED) for row in skips))
+    add_to_tallies(tx, Counter((row.alert_id, lane, DeliveryState.SKIPPED) for row in skips))
     return wanted
 
 

@@ -29,7 +29,7 @@ from models.db.clock import now
 from models.db.database import Database
 from models.db.dialects import dialect_of, insert_into
 from models.db.site import current_seq
-from models.db.tallies import Change, tally
+from models.db.tallies import Change, add_to_tallies
 from models.db.write_throttle import WriteThrottle
 from models.recipients.digest_rules import EntryChanges, Served, is_served
 from models.recipients.digest_times import next_slot, slot_name
@@ -109,7 +109,7 @@ def make_slice(db: Database) -> Counter[Lane] | None:
             if run.empty:
                 _update(tx, run.empty, digested_seq=run.upto)
         _move_on(tx, rows)
-        tally(tx, changes)
+        add_to_tallies(tx, changes)
         return made
 
 

@@ -16,7 +16,7 @@ from models import (
     RevisionState,
     Stream,
 )
-from models.db.approval_rules import SECOND
+from models.db.approval_rules import NEEDS_SECOND_EDITOR
 from models.recipients.audience import AlertTopic
 from models.recipients.digest_rules import EntryChange, EntryChanges
 from models.tables.stories import CLOSED
@@ -62,7 +62,7 @@ def entries_changed_since(
             Revision.kind.in_(_TOLD),
             stands,
             Alert.stopped_at.is_(None),
-            Alert.waits_for.is_distinct_from(SECOND),
+            Alert.waits_for.is_distinct_from(NEEDS_SECOND_EDITOR),
         )
     )
     window = (

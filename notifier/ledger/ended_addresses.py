@@ -13,7 +13,7 @@ from models import Alert, Delivery, DeliveryState, Priority, Recipient, Recipien
 from models.alerts.alerts import tell_operators
 from models.alerts.send_hold import hold
 from models.db.clock import now
-from models.db.tallies import tallied, tally
+from models.db.tallies import add_to_tallies, tally_totals
 from models.recipients.preferences import LEFT
 from models.tables.stories import Site
 from notifier.ledger.claim import Message
@@ -84,7 +84,7 @@ def hold_instead(tx: Session, message: Message, reply: str) -> bool:
     number = 1 + len(ended)
     if number < ALIKE_ADDRESSES or len(domains) < ALIKE_DOMAINS:
         return False
-    sent = tallied(tx, [message.alert_id]).get(message.alert_id, {}).get(DeliveryState.SENT, 0)
+    sent = tally_totals(tx, [message.alert_id]).get(message.alert_id, {}).get(DeliveryState.SENT, 0)
     if _is_small_share(number, sent) and not _breaks_down(tx, message, ended):
         return False
     _take_back(tx, message.alert_id, list(ended))
@@ -176,7 +176,7 @@ def _take_back(tx: Session, alert_id: int, delivery_ids: Sequence[int]) -> None:
         recipients.where(follows).values(state=RecipientState.CONFIRMED, reason="", ended_at=None),
     )
     failed = Counter((alert_id, row.lane, DeliveryState.FAILED) for row in rows)
-    tally(tx, {change: -number for change, number in failed.items()})
+    add_to_tallies(tx, {change: -number for change, number in failed.items()})
 
 
 def _without_address(reply: str, address: str) -> list[str]:

@@ -37,7 +37,7 @@ from models import (
 )
 from models.db.clock import now
 from models.db.database import Database
-from models.db.tallies import Change, tally
+from models.db.tallies import Change, add_to_tallies
 from models.db.write_throttle import WriteThrottle
 from models.recipients.audience import eligible_recipients
 from models.tables.ledger import MAY_HAVE_BEEN_TOLD
@@ -193,7 +193,7 @@ def _fill(tx: Session, about: AlertContext, lane: Lane, part: _Range) -> int:
     if about.importance is not Importance.BREAKING:
         put_off(tx, and_(Delivery.alert_id == about.alert_id, part.holds(Delivery.recipient_id)))
     changes[about.alert_id, lane, DeliveryState.QUEUED] += made
-    tally(tx, changes)
+    add_to_tallies(tx, changes)
     return made
 
 
@@ -205,7 +205,7 @@ def _fill_ending(tx: Session, alert: Alert, lane: Lane, part: _Range) -> int:
     )
     put_off(tx, and_(Delivery.alert_id == alert.id, part.holds(Delivery.recipient_id)))
     changes[alert.id, lane, DeliveryState.QUEUED] += made
-    tally(tx, changes)
+    add_to_tallies(tx, changes)
     return made
 
 

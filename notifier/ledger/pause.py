@@ -16,7 +16,7 @@ from models import Alert, DeliveryState, Lane, Pause
 from models.alerts.send_hold import may_send, may_tell_of_hold
 from models.db.clock import now
 from models.db.database import Database, rows_changed
-from models.db.tallies import tallied
+from models.db.tallies import tally_totals
 from notifier.ledger.alert_context import AlertContext
 from notifier.ledger.lease import LEASE
 
@@ -106,7 +106,7 @@ def hold_late(tx: Session, alerts: Iterable[AlertContext], *, tried: set[int]) -
         - held
         - tried
     )
-    sums = tallied(tx, old) if old else {}
+    sums = tally_totals(tx, old) if old else {}
     late = {one for one in old if not any(sums.get(one, {}).get(state) for state in _TRIED)}
     if late:
         tx.execute(update(Alert).where(Alert.id.in_(late)).values(held_at=now(tx)))

@@ -12,7 +12,7 @@ from models import Alert, Delivery, DeliveryState, Fanout
 from models.alerts.alerts import clear_notice_values
 from models.db.clock import now
 from models.db.database import Database, rows_changed
-from models.db.tallies import condense, tallied
+from models.db.tallies import condense_tallies, tally_totals
 from models.db.write_throttle import WriteThrottle
 
 SLICE = 500
@@ -96,12 +96,12 @@ def _fold(tx: Session, alert_id: int) -> None:
         .where(Fanout.alert_id == alert_id, Fanout.done_at.is_(None))
         .values(done_at=now(tx))
     )
-    condense(tx, alert_id)
+    condense_tallies(tx, alert_id)
 
 
 def _without_debt(tx: Session, alert_ids: Iterable[int]) -> list[int]:
     """Those of which every delivery has come to an end, as the tallies say."""
-    sums = tallied(tx, alert_ids)
+    sums = tally_totals(tx, alert_ids)
     return [
         one
         for one in alert_ids

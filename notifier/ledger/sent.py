@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from models import DeliveryState
 from models.db.clock import database_clock
 from models.db.database import Database
-from models.db.tallies import ADD, WORKER, tally_rows
+from models.db.tallies import ADD_TALLY_SQL, WORKER_NAME, tally_rows
 from models.db.write_throttle import WriteThrottle
 from models.tables.base import UtcDateTime
 from notifier.ledger.claim import Message
@@ -135,7 +135,7 @@ class SentWriter:
             [(one.upto, subscription, one.upto) for one in messages for subscription in one.serves],
         )
         cursor.executemany(
-            ADD,
+            ADD_TALLY_SQL,
             tally_rows(Counter((one.alert_id, one.lane, DeliveryState.SENT) for one in messages)),
         )
         cursor.execute("COMMIT")
@@ -163,6 +163,6 @@ class SentWriter:
             moment,
             *columns,
             *([row[column] for row in served] for column in range(3)),
-            WORKER,
+            WORKER_NAME,
         )
         return {row[0] for row in driver.execute(_ALL, values, prepare=True)}

@@ -21,7 +21,7 @@ from models import Delivery, DeliveryState, Recipient, Subscription
 from models.alerts.send_mark import note_sends
 from models.db.clock import now
 from models.db.database import Database
-from models.db.tallies import tally
+from models.db.tallies import add_to_tallies
 from models.db.write_throttle import WriteThrottle
 from models.recipients.audience import suppress
 from notifier.ledger.alert_failure import tell_operators_once
@@ -218,7 +218,7 @@ class Settler:
                 (message.alert_id, message.lane, each.state)
                 for message, each in zip(one.told, follows, strict=True)
             )
-            tally(tx, Counter(end for end in ended if end[2] is not DeliveryState.QUEUED))
+            add_to_tallies(tx, Counter(end for end in ended if end[2] is not DeliveryState.QUEUED))
         one.follows = follows[0]
         for message, each in zip(one.told, follows, strict=True):
             log_attempt(message, each)

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from models import Alert, AlertKind, Delivery, DeliveryState, Lane, Recipient, Revision, Tally
-from models.db.approval_rules import SECOND
+from models.db.approval_rules import NEEDS_SECOND_EDITOR
 from models.db.clock import now
 from models.text.errors import NotFound
 from notifier.ledger.ledger_sql import IN_TROUBLE
@@ -174,7 +174,7 @@ def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
     if alert.waits_for is not None:
         return [
             "This alert waits on the desk until "
-            + ("a second editor" if alert.waits_for == SECOND else "an editor")
+            + ("a second editor" if alert.waits_for == NEEDS_SECOND_EDITOR else "an editor")
             + " lets it go."
         ]
     said += [] if sums["expanded"] else ["Recipients are still being found."]

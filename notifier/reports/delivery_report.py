@@ -25,7 +25,7 @@ from models import (
     Stream,
 )
 from models.db.clock import now
-from models.db.tallies import tallied
+from models.db.tallies import tally_totals
 
 NOTICE_TITLES = {
     "alert-failed": "An alert could not be prepared",
@@ -89,7 +89,7 @@ def alert_sums(
         latest = latest.where(Alert.id < before)
     found = tx.execute(latest).all()
     ids = [alert.id for alert, *_ in found]
-    sums = tallied(tx, ids)
+    sums = tally_totals(tx, ids)
     undone = set(
         tx.scalars(
             select(Fanout.alert_id).where(Fanout.alert_id.in_(ids), Fanout.done_at.is_(None))

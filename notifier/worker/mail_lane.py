@@ -15,7 +15,7 @@ from config.keys import Keys
 from config.settings import Settings
 from models import AlertKind, Lane, Priority
 from models.db.database import Database
-from models.text.tokens import leave_token
+from models.text.tokens import unsubscribe_token
 from notifier.content.digest import read_digests, skip_empty
 from notifier.content.mail_groups import MailGroup, letters
 from notifier.content.render import Sender
@@ -123,7 +123,7 @@ class MailLane:
             MailJob(
                 one.uid,
                 one.address,
-                leave_token(self._keys, one.recipient_uid, scope),
+                unsubscribe_token(self._keys, one.recipient_uid, scope),
                 not one.shared,
             )
             for one, scope in letter.to

@@ -16,11 +16,11 @@ from models.alerts.send_hold import watch
 from models.db.clock import now
 from models.db.database import ChangeWatch, Database
 from models.db.heartbeats import HEARTBEAT_SECONDS, record_heartbeat
-from models.membership.signup import forget_unanswered
+from models.membership.signup import delete_unanswered_signups
 from models.publishing.publishing import MAX_PUBLICATION_DELAY, publish_due
 from models.publishing.revising import apply_due
-from models.streams.autosave import forget_kept
-from models.streams.pictures import remove_unused
+from models.streams.autosave import delete_expired_autosaves
+from models.streams.pictures import delete_unused_pictures
 from models.streams.streams import mark_idle_streams_quiet
 from notifier.ledger.claim import may_claim
 from notifier.ledger.digest_run import digests_due
@@ -101,9 +101,9 @@ class Ticker:
             if self._db.file is not None:
                 self._db.file.look_inside(seconds=LOOK_INSIDE_SECONDS)
             mark_idle_streams_quiet(self._db)
-            forget_unanswered(self._db)
-            forget_kept(self._db)
-            remove_unused(self._db)
+            delete_unanswered_signups(self._db)
+            delete_expired_autosaves(self._db)
+            delete_unused_pictures(self._db)
             finish_ended(self._db)
             fold_old(self._db, self._keep)
             note_day(self._db)

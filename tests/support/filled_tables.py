@@ -10,7 +10,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, inspect
 from sqlalchemy.types import TypeEngine
 
 from models.tables.base import Base
-from models.text.search_index import TABLES as SEARCH_TABLES
+from models.text.search_index import SEARCH_TABLES as SEARCH_TABLES
 
 ROWS_PER_TABLE = 3
 _LEFT_OUT = {*SEARCH_TABLES, "alembic_version"}

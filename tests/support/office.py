@@ -18,7 +18,7 @@ from models.recipients.audience import ChannelTarget, add_channel, add_subscribe
 from models.streams.entries import get_entry
 from models.text.actor import SYSTEM
 from models.text.texts import EntryText
-from models.text.tokens import ALL
+from models.text.tokens import ALL_STREAMS
 from notifier.ledger.digest_run import make_digests
 from notifier.ledger.fan_out import expand_all
 from notifier.worker.chat_lane import ChatLane
@@ -88,7 +88,7 @@ class Office:
         )
 
     def unsubscribe(self, address: str) -> None:
-        unsubscribe(self.db, self.recipient(address).uid, ALL)
+        unsubscribe(self.db, self.recipient(address).uid, ALL_STREAMS)
 
     def revise(
         self, entry: Entry, title: str, kind: RevisionKind = RevisionKind.CORRECTION, note: str = ""

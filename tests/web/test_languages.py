@@ -15,7 +15,7 @@ from models.recipients.audience import add_subscriber
 from models.recipients.preferences import Follow, Preferences, set_preferences
 from models.tables.ledger import Recipient
 from models.tables.stories import Importance
-from models.text.tokens import ALL, leave_token
+from models.text.tokens import ALL_STREAMS, unsubscribe_token
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
 
@@ -137,7 +137,7 @@ def test_a_recipient_is_spoken_to_in_their_language_also_of_what_is_wrong(
     set_preferences(
         newsroom.db, uid, Preferences(follows=(Follow(),), language="de", timezone="Europe/Berlin")
     )
-    token = leave_token(keys, uid, ALL)
+    token = unsubscribe_token(keys, uid, ALL_STREAMS)
     page = reader.get(f"/p/{token}")
     assert "Was Sie erreicht und wann" in page.text and "Montag" in page.text
     again = reader.send(page, f"/p/{token}", quiet_from="22:00", quiet_until="")

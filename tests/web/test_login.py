@@ -69,7 +69,7 @@ def test_the_guesses_of_others_keep_nobody_out_of_a_browser_that_was_used_before
     [cookie] = [value for value in first.headers.getlist("Set-Cookie") if "-browser=" in value]
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and ADDRESS not in cookie
     reader.post("/logout", {})
-    monkeypatch.setattr(accounts, "TRIES", 1)
+    monkeypatch.setattr(accounts, "MAX_LOGIN_ATTEMPTS", 1)
     for number in range(9):  # and the first log-in
         assert accounts.log_in(db, ADDRESS, "guess", f"198.51.100.{number}") is None
     stranger = Person(app.test_client())

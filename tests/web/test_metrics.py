@@ -19,7 +19,7 @@ from models.alerts.send_hold import pause_sending
 from models.db.clock import now
 from models.db.database import open_database
 from models.db.heartbeats import record_heartbeat
-from models.db.tallies import WORKER, condense, tally
+from models.db.tallies import WORKER_NAME, add_to_tallies, condense_tallies
 from notifier.ledger.fan_out import expand_all
 from tests.web.conftest import begin_anew
 
@@ -67,7 +67,7 @@ def test_no_label_value_is_the_sum_of_its_siblings(scrape, newsroom):
     expand_all(newsroom.db, go_on=lambda: True, ring=lambda lane: None)
     states = [DeliveryState.SENT, DeliveryState.SENT, DeliveryState.FAILED]
     with newsroom.db.begin() as tx:
-        tally(tx, Counter((1, Lane.BULK, state) for state in states))
+        add_to_tallies(tx, Counter((1, Lane.BULK, state) for state in states))
     found = scrape()
     ended = {
         state: value(found["storywire_deliveries"], lane="bulk", state=state)
@@ -88,12 +88,12 @@ def test_a_counter_never_falls_when_a_delivery_is_sent_again(scrape, newsroom):
     failed = (1, Lane.BULK, DeliveryState.FAILED)
     for change, number, pending in ((3, 3, -3), (-2, 3, -1), (2, 5, -3)):
         with newsroom.db.begin() as tx:
-            tally(tx, {failed: change})
+            add_to_tallies(tx, {failed: change})
         found = scrape()
         assert value(found["storywire_deliveries"], lane="bulk", state="failed") == number
         assert value(found["storywire_pending_deliveries"], lane="bulk") == pending
     with newsroom.db.begin() as tx:
-        condense(tx, 1)
+        condense_tallies(tx, 1)
     assert value(scrape()["storywire_deliveries"], lane="bulk", state="failed") == 5
 
 
@@ -108,7 +108,7 @@ def test_a_dead_worker_among_several_shows(scrape, newsroom, clock):
     assert value(found["storywire_workers"]) == 1
     ages = found["storywire_worker_heartbeat_age_seconds"]
     assert value(ages, worker="node2.example:7") == 300
-    assert value(ages, worker=WORKER) == 0
+    assert value(ages, worker=WORKER_NAME) == 0
 
 
 def request_counts(scrape):

@@ -6,7 +6,7 @@ from flask import Blueprint, redirect, render_template, request, session, url_fo
 from flask.typing import ResponseReturnValue
 
 from models.accounts.accounts import list_accounts
-from models.accounts.invitations import Invited, invite
+from models.accounts.invitations import InvitedAccount, invite
 from models.accounts.staff import change_role, end_account, get_account, reopen_account
 from models.db.clock import now
 from models.tables.people import Account, Role
@@ -99,7 +99,7 @@ def again(account_id: int) -> ResponseReturnValue:
     )
 
 
-def _invited(invited: Invited) -> ResponseReturnValue:
+def _invited(invited: InvitedAccount) -> ResponseReturnValue:
     if not (invited.mailed and service().settings.mail_url.get_secret_value()):
         session[_SHOWN] = [
             invited.account.id,

@@ -9,14 +9,14 @@ from datetime import datetime
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.streams.autosave import drop_kept, keep, kept_form
-from models.streams.contributors import suggest
-from models.streams.entries import entries, get_entry
+from models.streams.autosave import delete_autosave, find_autosave, store_autosave
+from models.streams.contributors import suggest_contributors
+from models.streams.entries import entries_query, get_entry
 from models.streams.streams import find_stream
 from models.tables.ledger import RecipientKind
 from models.tables.people import Role
 from models.tables.stories import Entry
-from models.text.errors import Invalid, KeptElsewhere, ServiceError
+from models.text.errors import AutosaveConflict, Invalid, ServiceError
 from notifier.content.alert_preview import typed
 from notifier.content.render import Sender
 from web.context import service
@@ -74,7 +74,7 @@ def live() -> ResponseReturnValue:
 @requires(Role.AUTHOR)
 def drop(place: str) -> ResponseReturnValue:
     """Forget what was typed there."""
-    drop_kept(service().db, current_actor(), place)
+    delete_autosave(service().db, current_actor(), place)
     return redirect(url_for("desk.board.show"), 303)
 
 
@@ -86,8 +86,8 @@ def mail(place: str) -> ResponseReturnValue:
     """
     with service().db.read() as tx:
         found, entry = (
-            kept_form(tx, current_actor(), place),
-            tx.scalar(entries().where(Entry.uid == place)),
+            find_autosave(tx, current_actor(), place),
+            tx.scalar(entries_query().where(Entry.uid == place)),
         )
         form = EntryForm.kept(found) if found else EntryForm.of(entry or get_entry(tx, place))
         stream = entry.stream if entry else find_stream(tx, form.stream)
@@ -105,7 +105,7 @@ def people() -> Response:
     """Whom a byline may mean, by the beginning of a name."""
     words, slug = request.args.get("q", "")[:100], request.args.get("stream", "")
     with service().db.read() as tx:
-        found = suggest(tx, words, slug)
+        found = suggest_contributors(tx, words, slug)
     # A name with a comma in it would be taken for two; its slug means the same person.
     return jsonify(
         [
@@ -130,7 +130,7 @@ def autosave(form: EntryForm, uid: str) -> tuple[EntryForm, Keeping]:
     try:
         if not _PLACE.fullmatch(place):
             raise Invalid("request_key", "open the form anew.")
-        at = keep(
+        at = store_autosave(
             service().db,
             current_actor(),
             place,
@@ -139,7 +139,7 @@ def autosave(form: EntryForm, uid: str) -> tuple[EntryForm, Keeping]:
             seen=form.seen_at(),
             key=form.request_key,
         )
-    except KeptElsewhere as error:
+    except AutosaveConflict as error:
         return form, Keeping(elsewhere=error.saved_at)
     except ServiceError as error:
         return form, Keeping(problem=str(error))

@@ -9,8 +9,8 @@ from sqlalchemy.orm import Session
 
 from models.alerts.send_hold import may_send
 from models.db.clock import now
-from models.publishing.scheduling import schedule
-from models.streams.autosave import unfinished
+from models.publishing.scheduling import scheduled_entries
+from models.streams.autosave import list_autosaves
 from models.streams.entries import list_entries
 from models.streams.page_queries import account_names, board, confirmed_recipients
 from models.streams.review_queue import waiting_alerts
@@ -49,7 +49,7 @@ def show() -> ResponseReturnValue:
             held=why_waiting(tx),
             still=not may_send(tx),
             now=now(tx),
-            kept=unfinished(tx, current_actor()),
+            kept=list_autosaves(tx, current_actor()),
             plots=plots,
             recipients=confirmed_recipients(tx),
             **_waiting(tx),
@@ -61,8 +61,8 @@ def _waiting(tx: Session) -> dict[str, Any]:
     me = current_actor().account_id
     submitted = list_entries(tx, EntryState.SUBMITTED, limit=_LISTED)
     drafts = list_entries(tx, EntryState.DRAFT, account_id=me, limit=_LISTED)
-    late = schedule(tx, late=True, limit=_LISTED)
-    today = schedule(tx, until=_midnight(now(tx)), late=False, limit=_LISTED)
+    late = scheduled_entries(tx, late=True, limit=_LISTED)
+    today = scheduled_entries(tx, until=_midnight(now(tx)), late=False, limit=_LISTED)
     on_desk = waiting_alerts(tx, limit=_LISTED) if may_publish() else []
     people = [
         *(entry.submitted_by or entry.account_id for entry in submitted),

@@ -11,13 +11,13 @@ from flask.typing import ResponseReturnValue
 from models.db.clock import now
 from models.membership.channels import (
     edit_channel,
-    followed_by,
     get_channel,
-    last_words,
+    last_deliveries,
     list_channels,
     preferences_of,
-    send_test,
-    try_again,
+    retry_channel,
+    send_test_message,
+    subscriptions_by_recipient,
 )
 from models.recipients.audience import ChannelTarget, add_channel, remove_recipient, signing_secret
 from models.recipients.subscriber_lists import told
@@ -114,7 +114,7 @@ def test(uid: str) -> ResponseReturnValue:
 @requires(Role.ADMIN)
 def again(uid: str) -> ResponseReturnValue:
     """Try a sick one now: by what waits for it, else by a test."""
-    if not try_again(service().db, current_actor(), uid):
+    if not retry_channel(service().db, current_actor(), uid):
         _test(uid)
     return _to(uid)
 
@@ -136,7 +136,7 @@ def _to(uid: str) -> ResponseReturnValue:
 def _test(uid: str) -> None:
     with service().db.read() as tx:
         values = trial(tx, Sender.of(service().settings))
-    send_test(service().db, current_actor(), uid, values)
+    send_test_message(service().db, current_actor(), uid, values)
 
 
 def _target(offer: Offer | None, sent: Mapping[str, str]) -> ChannelTarget:
@@ -171,7 +171,11 @@ def _list(values: Mapping[str, str], error: ServiceError | None = None) -> str:
     with service().db.read() as tx:
         channels, streams = list_channels(tx), list_streams(tx)
         ids = [channel.id for channel in channels]
-        follows, words, moment = followed_by(tx, ids), last_words(tx, ids), now(tx)
+        follows, words, moment = (
+            subscriptions_by_recipient(tx, ids),
+            last_deliveries(tx, ids),
+            now(tx),
+        )
     shown: dict[str, Any] = {
         "now": moment,
         "streams": streams,
@@ -209,7 +213,7 @@ def _one(
 ) -> str:
     with service().db.read() as tx:
         channel, streams = get_channel(tx, uid), list_streams(tx)
-        follows = followed_by(tx, [channel.id])
+        follows = subscriptions_by_recipient(tx, [channel.id])
         wanted = form or WishForm.of(preferences_of(tx, channel), streams)
         sent, held, moment = told(tx, channel.id, limit=_LATEST), why_waiting(tx), now(tx)
     tests = [one for one in sent if one.notice == "test"]

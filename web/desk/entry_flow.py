@@ -7,11 +7,11 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from models.db.clock import now
-from models.publishing.approving import approve, return_entry, take_back
-from models.publishing.scheduling import reschedule, schedule
+from models.publishing.approving import approve, return_entry, withdraw_submission
+from models.publishing.scheduling import reschedule, scheduled_entries
 from models.streams.entries import get_entry, is_own_submission
 from models.streams.page_queries import account_names
-from models.streams.pinning import pin, unpin
+from models.streams.pinning import pin_entry, unpin_entry
 from models.tables.people import Role
 from models.tables.stories import Entry
 from models.text.errors import ServiceError
@@ -76,7 +76,9 @@ def send_back(uid: str) -> ResponseReturnValue:
 @requires(Role.EDITOR, or_own=is_own_submission)
 def take_own_back(uid: str) -> ResponseReturnValue:
     """Go on writing what one has submitted."""
-    take_back(service().db, current_actor(), uid, version_number(request.form.get("version")))
+    withdraw_submission(
+        service().db, current_actor(), uid, version_number(request.form.get("version"))
+    )
     return redirect(url_for("desk.revise.edit", uid=uid), 303)
 
 
@@ -94,7 +96,7 @@ def change_time(uid: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def put_on_top(uid: str) -> ResponseReturnValue:
     """Pin an entry."""
-    pin(service().db, current_actor(), uid)
+    pin_entry(service().db, current_actor(), uid)
     return _back(uid)
 
 
@@ -102,7 +104,7 @@ def put_on_top(uid: str) -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def take_from_top(uid: str) -> ResponseReturnValue:
     """Unpin it."""
-    unpin(service().db, current_actor(), uid)
+    unpin_entry(service().db, current_actor(), uid)
     return _back(uid)
 
 
@@ -118,7 +120,7 @@ def _back(uid: str) -> ResponseReturnValue:
 def _schedule_page(uid: str = "", error: ServiceError | None = None) -> str:
     """The list; ``error`` is about the time of that entry."""
     with service().db.read() as tx:
-        found = schedule(tx)
+        found = scheduled_entries(tx)
         names = account_names(tx, [entry.account_id for entry in found])
         moment = now(tx)
     return render_template(

@@ -8,10 +8,10 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from models.db.approval_rules import needs_second
+from models.db.approval_rules import needs_second_editor
 from models.db.clock import now
 from models.publishing.publishing import publish_now
-from models.publishing.revising import apply_now, pending, revisions, undo
+from models.publishing.revising import apply_now, list_revisions, pending_revision, undo
 from models.streams.entries import get_entry
 from models.streams.page_queries import account_names
 from models.streams.review_queue import waiting_alerts
@@ -67,14 +67,17 @@ def entry_page(uid: str, error: ServiceError | None = None) -> str:
     """The same, perhaps with what was wrong with a button's form."""
     with service().db.read() as tx:
         entry = get_entry(tx, uid)
-        history = revisions(tx, entry)
+        history = list_revisions(tx, entry)
         names = account_names(
             tx,
             [entry.account_id, entry.submitted_by, *(revision.account_id for revision in history)],
         )
         wait = _wait(tx, entry)
         reaches, held = reach(tx, entry_id=entry.id), why_waiting(tx)
-        waiting, second = waiting_alerts(tx, entry_id=entry.id), needs_second(tx, entry.importance)
+        waiting, second = (
+            waiting_alerts(tx, entry_id=entry.id),
+            needs_second_editor(tx, entry.importance),
+        )
     return render_template(
         "desk/entry.html",
         at="entries",
@@ -138,7 +141,7 @@ def _with_former(history: list[Revision]) -> list[tuple[Revision, Revision | Non
 def _wait(tx: Session, entry: Entry) -> PendingPublication | None:
     if entry.state is EntryState.SCHEDULED and entry.publish_at is not None:
         until, since, revision, held = entry.publish_at, entry.changed_at, None, entry.late
-    elif (revision := pending(tx, entry)) is not None:
+    elif (revision := pending_revision(tx, entry)) is not None:
         until, since, held = revision.apply_at, revision.created_at, False
     else:
         return None

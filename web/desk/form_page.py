@@ -7,9 +7,9 @@ from dataclasses import replace
 from flask import render_template
 from sqlalchemy.orm import Session
 
-from models.db.approval_rules import agreed, alerts_lately, needs_second
-from models.publishing.posting import UNPUBLISHED
-from models.streams.autosave import Unfinished, unfinished
+from models.db.approval_rules import alerts_in_last_hour, needs_second_editor, rules_in_force
+from models.publishing.posting import UNPUBLISHED_STATES
+from models.streams.autosave import UnsavedDraft, list_autosaves
 from models.streams.entries import get_entry
 from models.streams.streams import list_streams
 from models.tables.autosaves import Autosave
@@ -31,7 +31,7 @@ def new_page(form: EntryForm, *, error: ServiceError | None = None, preview: boo
         kept = (
             []
             if form.seen or form.do
-            else [one for one in unfinished(tx, current_actor()) if one.entry is None]
+            else [one for one in list_autosaves(tx, current_actor()) if one.entry is None]
         )
         return _page(tx, form, stream, error=error, preview=preview, streams=streams, kept=kept)
 
@@ -62,7 +62,9 @@ def edit_page(
                 confirmed="",
             )
         offered = (
-            [Unfinished(uid, kept.fields.get("title", [""])[0], kept.saved_at, uid)] if kept else []
+            [UnsavedDraft(uid, kept.fields.get("title", [""])[0], kept.saved_at, uid)]
+            if kept
+            else []
         )
         return _page(
             tx,
@@ -95,7 +97,7 @@ def must_confirm(
     ):
         return False
     with service().db.read() as tx:
-        if needs_second(tx, text.importance) and not approving:
+        if needs_second_editor(tx, text.importance) and not approving:
             return False
         told = audience(tx, form, stream, text, entry).all
     return told > 0 and (
@@ -127,7 +129,7 @@ def _page(
     *,
     error: ServiceError | None,
     preview: bool,
-    kept: list[Unfinished],
+    kept: list[UnsavedDraft],
     streams: list[Stream] | None = None,
     entry: Entry | None = None,
     theirs: EntryForm | None = None,
@@ -138,7 +140,7 @@ def _page(
         form=form,
         entry=entry,
         place=entry.uid if entry else form.request_key,
-        out=entry is not None and entry.state not in UNPUBLISHED,
+        out=entry is not None and entry.state not in UNPUBLISHED_STATES,
         stream=stream,
         streams=streams or [],
         kept=kept,
@@ -154,7 +156,7 @@ def _page(
 
 def _rules(tx: Session, stream: Stream | None) -> list[str]:
     """What waits for somebody, said before it is written."""
-    gates = agreed(tx)
+    gates = rules_in_force(tx)
     said = (
         ["What is breaking waits until a second editor approves it."]
         if gates.second_editor and may_publish()
@@ -163,7 +165,7 @@ def _rules(tx: Session, stream: Stream | None) -> list[str]:
     if (
         stream is not None
         and gates.most_alerts
-        and alerts_lately(tx, stream.id) >= gates.most_alerts
+        and alerts_in_last_hour(tx, stream.id) >= gates.most_alerts
     ):
         said.append(
             f"This story has had {gates.most_alerts} alerts within the last hour: a further one"

@@ -10,13 +10,13 @@ from typing import Self, TypeVar
 
 from werkzeug.datastructures import MultiDict
 
-from models.publishing.posting import UNPUBLISHED, Release
+from models.publishing.posting import UNPUBLISHED_STATES, Release
 from models.publishing.revising import Change
 from models.tables.autosaves import Autosave
 from models.tables.base import new_uid
 from models.tables.stories import Entry, Importance, RevisionKind
 from models.text.errors import Invalid
-from models.text.texts import EntryText, PictureText, shown_pictures
+from models.text.texts import EntryText, PictureText, pictures_of_entry
 from models.text.times import parse_time
 from web.dates import input_value
 from web.form_values import first_values, lines
@@ -75,7 +75,7 @@ class EntryForm:
     @classmethod
     def of(cls, entry: Entry) -> Self:
         """What an entry says now, to be edited."""
-        at = entry.dated_at if entry.state in UNPUBLISHED else None
+        at = entry.dated_at if entry.state in UNPUBLISHED_STATES else None
         return cls(
             stream=entry.stream.slug,
             title=entry.title,
@@ -87,11 +87,11 @@ class EntryForm:
             body=entry.body,
             tags=", ".join(tag.label for tag in entry.tags),
             link=entry.link,
-            **_lines_of(shown_pictures(entry)),
+            **_lines_of(pictures_of_entry(entry)),
             importance=entry.importance.value,
             at=input_value(at, entry.stream.timezone) if at else "",
             alert="followers" if entry.alerts else "nobody",
-            kind="" if entry.state in UNPUBLISHED else RevisionKind.SILENT.value,
+            kind="" if entry.state in UNPUBLISHED_STATES else RevisionKind.SILENT.value,
             version=str(entry.version),
             request_key=new_uid(20),
             window=new_uid(),

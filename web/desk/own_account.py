@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user  # type: ignore[import-untyped]
 
 from models.accounts.accounts import change_own_password
-from models.accounts.sessions import digest, end_other_sessions, end_own_session, own_sessions
+from models.accounts.sessions import end_other_sessions, end_own_session, hash_token, own_sessions
 from models.accounts.staff import change_own_name
 from models.db.clock import now
 from models.tables.people import Role
@@ -73,7 +73,7 @@ def _page(error: ServiceError | None = None, values: Mapping[str, str] | None = 
         "desk/account.html",
         at="account",
         sessions=sessions,
-        here=digest(current_user.token),
+        here=hash_token(current_user.token),
         now=moment,
         error=error,
         wrong={error.field: error.reason} if isinstance(error, Invalid) else {},

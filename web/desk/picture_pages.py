@@ -6,7 +6,7 @@ from flask import Blueprint, jsonify, redirect, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import FileStorage
 
-from models.streams.pictures import add_picture, pictures_named
+from models.streams.pictures import add_picture, pictures_by_name
 from models.tables.media import MAX_PICTURE_BYTES
 from models.tables.people import Role
 from models.text.errors import Invalid, NotFound
@@ -38,7 +38,7 @@ def send() -> ResponseReturnValue:
 def show(sha256: str) -> ResponseReturnValue:
     """The smallest size of a picture."""
     with service().db.read() as tx:
-        found = pictures_named(tx, [sha256]).get(sha256)
+        found = pictures_by_name(tx, [sha256]).get(sha256)
     if found is None:
         raise NotFound("picture", sha256)
     return redirect(found.smallest.path, 302)

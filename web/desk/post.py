@@ -5,14 +5,14 @@ from dataclasses import replace
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.publishing.posting import UNPUBLISHED, Release, add_entry, post_draft, save_draft
-from models.publishing.revising import former_text
-from models.streams.autosave import drop_kept, kept_form
+from models.publishing.posting import UNPUBLISHED_STATES, Release, add_entry, post_draft, save_draft
+from models.publishing.revising import text_of_revision
+from models.streams.autosave import delete_autosave, find_autosave
 from models.streams.entries import get_entry, is_own_draft
 from models.streams.streams import find_stream
 from models.tables.people import Role
 from models.tables.stories import Entry, EntryState, Stream
-from models.text.errors import Conflict, Invalid, KeyUsed
+from models.text.errors import Conflict, Invalid, RequestKeyReused
 from models.text.texts import EntryText, slugify
 from web.context import service
 from web.desk.autosave_forms import autosave
@@ -31,7 +31,7 @@ bp = Blueprint("post", __name__)
 def new() -> ResponseReturnValue:
     """An empty form, or what somebody was typing."""
     with service().db.read() as tx:
-        found = kept_form(tx, current_actor(), request.args.get("kept", ""))
+        found = find_autosave(tx, current_actor(), request.args.get("kept", ""))
     return new_page(
         EntryForm.kept(found) if found else EntryForm.empty(request.args.get("stream", ""))
     )
@@ -44,7 +44,7 @@ def send() -> ResponseReturnValue:
     form = EntryForm.read(request.form, kind="")
     on_form_error(
         lambda error: new_page(
-            _with_new_key(form) if isinstance(error, KeyUsed) else form, error=error
+            _with_new_key(form) if isinstance(error, RequestKeyReused) else form, error=error
         )
     )
     form = with_files(form)
@@ -65,7 +65,7 @@ def send() -> ResponseReturnValue:
     if _differs(entry, text, release, posts):
         on_form_error(lambda error: edit_page(entry.uid, form, error=error))
         _change(entry.uid, 1, text, release, posts)
-    drop_kept(service().db, current_actor(), form.key())
+    delete_autosave(service().db, current_actor(), form.key())
     return redirect(url_for("desk.entries.show", uid=entry.uid), 303)
 
 
@@ -88,7 +88,7 @@ def send_draft(uid: str) -> ResponseReturnValue:
     if posts and must_confirm(form, stream, text):
         return confirm_page(form, stream, text)
     _change(uid, form.version_number(), text, release, posts)
-    drop_kept(service().db, current_actor(), uid)
+    delete_autosave(service().db, current_actor(), uid)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
 
 
@@ -116,10 +116,10 @@ def _differs(entry: Entry, text: EntryText, release: Release, posts: bool) -> bo
         return True
     if not _says_else(EntryText.of(entry), entry, text):
         return False
-    if entry.state in UNPUBLISHED:
+    if entry.state in UNPUBLISHED_STATES:
         return True
     with service().db.read() as tx:  # what others made of it since it came out is no difference
-        return _says_else(former_text(tx, entry, 1), entry, text)
+        return _says_else(text_of_revision(tx, entry, 1), entry, text)
 
 
 def _says_else(earlier: EntryText, entry: Entry, text: EntryText) -> bool:

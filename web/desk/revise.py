@@ -6,8 +6,15 @@ from datetime import timedelta
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from models.publishing.revising import REVISING, Change, former_text, restore, retract, revise
-from models.streams.autosave import drop_kept, kept_form
+from models.publishing.revising import (
+    TEXT_KINDS,
+    Change,
+    restore,
+    retract,
+    revise,
+    text_of_revision,
+)
+from models.streams.autosave import delete_autosave, find_autosave
 from models.streams.entries import get_entry, is_own_draft
 from models.tables.people import Role
 from models.tables.stories import RevisionKind
@@ -35,8 +42,8 @@ def edit(uid: str) -> ResponseReturnValue:
     """
     no, kind = number(request.args.get("from")), request.args.get("kind", "")
     with service().db.read() as tx:
-        entry, found = get_entry(tx, uid), kept_form(tx, current_actor(), uid)
-        former = former_text(tx, entry, no) if no is not None else None
+        entry, found = get_entry(tx, uid), find_autosave(tx, current_actor(), uid)
+        former = text_of_revision(tx, entry, no) if no is not None else None
     if found is not None and "kept" in request.args:
         form = EntryForm.kept(found)
         changed = form.version_number() != entry.version
@@ -44,7 +51,7 @@ def edit(uid: str) -> ResponseReturnValue:
     form = EntryForm.of(entry)
     if former is not None:
         form = form.saying(former)
-    if form.kind and kind in {kind.value for kind in REVISING}:
+    if form.kind and kind in {kind.value for kind in TEXT_KINDS}:
         form = replace(form, kind=kind)
     return edit_page(uid, form, kept=found)
 
@@ -71,7 +78,7 @@ def send_revision(uid: str) -> ResponseReturnValue:
         retract(service().db, current_actor(), uid, form.version_number(), change)
     else:
         revise(service().db, current_actor(), uid, form.version_number(), text, change)
-    drop_kept(service().db, current_actor(), uid)
+    delete_autosave(service().db, current_actor(), uid)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
 
 

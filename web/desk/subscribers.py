@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from models.alerts.daily_numbers import last_days
 from models.db.clock import now
-from models.membership.channels import followed_by, preferences_of
-from models.membership.suppression import erase_address, lift, suppress_address
+from models.membership.channels import preferences_of, subscriptions_by_recipient
+from models.membership.suppression import erase_address, lift_suppression, suppress_address
 from models.recipients.audience import recipient_with_subscriptions, remove_recipient
 from models.recipients.subscriber_lists import PAGE, Page, as_csv, browse, export, search, told
 from models.streams.streams import list_streams
@@ -44,7 +44,7 @@ def show() -> ResponseReturnValue:
     wanted = choice(RecipientState, "state", state) if state else None
     with service().db.read() as tx:
         found = _page(tx, wanted, text, after)
-        follows = followed_by(tx, [one.id for one in found.recipients])
+        follows = subscriptions_by_recipient(tx, [one.id for one in found.recipients])
         streams = list_streams(tx)
         moment = now(tx)
         days = last_days(tx) if not (state or text or after) else []
@@ -116,7 +116,7 @@ def one(uid: str) -> ResponseReturnValue:
 @requires(Role.ADMIN)
 def let_go(uid: str) -> ResponseReturnValue:
     """Let a suppressed one be mailed again."""
-    lift(service().db, current_actor(), uid)
+    lift_suppression(service().db, current_actor(), uid)
     return redirect(url_for("desk.subscribers.suppressed"), 303)
 
 

@@ -8,7 +8,7 @@ import regex
 
 from models.tables.stories import Entry
 from models.text.markdown import to_text
-from models.text.normalize import Term, fold
+from models.text.normalize import SearchTerm, normalized_words
 from models.text.shortening import cluster_start, one_line
 
 _LOOKED_AT, _BEFORE, _SHOWN = 5_000, 60, 240  # characters
@@ -17,7 +17,7 @@ _WORD = regex.compile(r"[\w\p{M}]+")
 Piece = tuple[str, bool]
 
 
-def marked(text: str, terms: Sequence[Term]) -> list[Piece]:
+def marked(text: str, terms: Sequence[SearchTerm]) -> list[Piece]:
     """All of a text, in pieces; the second of each says whether it is a word that was looked for."""
     pieces: list[Piece] = []
     end = 0
@@ -27,7 +27,7 @@ def marked(text: str, terms: Sequence[Term]) -> list[Piece]:
     return [piece for piece in [*pieces, (text[end:], False)] if piece[0]]
 
 
-def snippet(entry: Entry, terms: Sequence[Term]) -> list[Piece]:
+def snippet(entry: Entry, terms: Sequence[SearchTerm]) -> list[Piece]:
     """A part of what an entry says below its title, around the first word that was looked for; the
     beginning where none is there.
     """
@@ -40,9 +40,9 @@ def snippet(entry: Entry, terms: Sequence[Term]) -> list[Piece]:
     return [("… ", False)] * (start > 0) + shown + [(" …", False)] * (stop < len(text))
 
 
-def _found(text: str, terms: Sequence[Term]) -> Iterator[tuple[int, int]]:
+def _found(text: str, terms: Sequence[SearchTerm]) -> Iterator[tuple[int, int]]:
     for word in _WORD.finditer(text):
-        parts = fold(word[0])
+        parts = normalized_words(word[0])
         if any(
             term.meets(parts[0]) if len(parts) == 1 else _holds(parts, term)
             for term in terms
@@ -51,7 +51,7 @@ def _found(text: str, terms: Sequence[Term]) -> Iterator[tuple[int, int]]:
             yield word.span()
 
 
-def _holds(signs: Sequence[str], term: Term) -> bool:
+def _holds(signs: Sequence[str], term: SearchTerm) -> bool:
     """Whether a run of signs without spaces holds those of a term one after the other."""
     length = len(term.words)
     return any(

@@ -15,7 +15,7 @@ from models.recipients.audience import unsubscribe as leave_all_that
 from models.tables.ledger import Recipient, Subscription
 from models.tables.stories import Stream
 from models.text.errors import BadLink, Gone, NotFound
-from models.text.tokens import ALL, read_leave_token
+from models.text.tokens import ALL_STREAMS, read_unsubscribe_token
 from web.context import service
 from web.language import speak
 from web.private_response import private_response
@@ -45,7 +45,11 @@ def go(token: str) -> ResponseReturnValue:
         send_fresh_link(service().db, service().keys, token, request.remote_addr or "", "leave")
         service().ring()
         return _page(token, asked=True)
-    leave_all_that(service().db, recipient_uid, ALL if request.form.get("scope") == ALL else scope)
+    leave_all_that(
+        service().db,
+        recipient_uid,
+        ALL_STREAMS if request.form.get("scope") == ALL_STREAMS else scope,
+    )
     service().ring()
     return _page(token, done=True)
 
@@ -92,7 +96,7 @@ def _page(token: str, *, done: bool = False, asked: bool = False) -> ResponseRet
         masked=masked(recipient),
         subscriptions=subscriptions,
         story=story,
-        everything=scope == ALL,
+        everything=scope == ALL_STREAMS,
         done=done,
         asked=asked,
     )
@@ -100,7 +104,7 @@ def _page(token: str, *, done: bool = False, asked: bool = False) -> ResponseRet
 
 
 def _read(token: str) -> tuple[str, str]:
-    read = read_leave_token(service().keys, token)
+    read = read_unsubscribe_token(service().keys, token)
     if read is None:
         raise BadLink
     return read

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, request
 
 from feeds.cache.cached_response import ANY_ORIGIN
 from feeds.cache.validators import conditional
-from models.streams.pictures import get_file
+from models.streams.pictures import get_picture_file
 from web.context import service
 
 media = Blueprint("media", __name__)
@@ -20,7 +20,7 @@ def picture(sha256: str, extension: str) -> Response:
     tag = f'"{sha256}"'
     status = conditional(request.headers, tag, None)
     with service().db.read() as tx:
-        found = get_file(tx, sha256, extension, with_data=status == 200)
+        found = get_picture_file(tx, sha256, extension, with_data=status == 200)
     response = Response(found.data if status == 200 else b"", status, content_type=found.media_type)
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = _FOR_GOOD

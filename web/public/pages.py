@@ -7,7 +7,7 @@ from feeds.cache.live_documents import POLL_SECONDS
 from feeds.document.feed_address import FeedTopic, Scope
 from models.streams.listings import page_of_contributor, page_of_tag
 from models.streams.page_queries import front_page, page_of_entry, page_of_stream
-from models.streams.streams import language_of
+from models.streams.streams import stream_language
 from models.text.errors import Gone, MovedPermanently, NotFound
 from models.text.texts import slugify
 from web.context import service
@@ -113,6 +113,6 @@ def gone(error: Gone) -> ResponseReturnValue:
     """What stood here was withdrawn: say so, and why where somebody wrote it down."""
     named = (request.view_args or {}).get("slug", "")
     with service().db.read() as tx:
-        speak(language_of(tx, named))
+        speak(stream_language(tx, named))
     slug = named if error.kind == "entry" else None
     return make_response(render_template("gone.html", error=error, slug=slug), 410)

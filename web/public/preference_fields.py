@@ -19,7 +19,7 @@ from models.tables.ledger import Cadence, Recipient, Subscription, SubscriptionT
 from models.tables.stories import Importance, Stream
 from models.text.errors import Invalid
 from models.text.times import zone_name
-from models.text.tokens import ALL
+from models.text.tokens import ALL_STREAMS
 from web.url_converters import number
 
 Fields = MultiDict[str, str]
@@ -74,12 +74,14 @@ def preferences_from(
     without = tuple(ids[uid] for uid in fields.getlist("left_out") if uid in ids)
     follows = []
     for name in fields.getlist("follow"):
-        if name == ALL or name in ids:
+        if name == ALL_STREAMS or name in ids:
             unasked = f"least-{name}" not in fields and name in present.getlist("own")
             own = unasked or name in fields.getlist("own")
             follow = _follow(present if unasked else fields, f"-{name}" if own else "")
             follows.append(
-                replace(follow, stream_id=ids.get(name), left_out=without if name == ALL else ())
+                replace(
+                    follow, stream_id=ids.get(name), left_out=without if name == ALL_STREAMS else ()
+                )
             )
     language = fields.get("language", "")
     return Preferences(
@@ -108,7 +110,7 @@ def with_unseen(wanted: Preferences, former: Preferences, shown: Collection[int]
 
 
 def _name(stream: Stream | None) -> str:
-    return stream.uid if stream is not None else ALL
+    return stream.uid if stream is not None else ALL_STREAMS
 
 
 def _block(tx: Session, one: Subscription) -> dict[str, str]:

@@ -14,14 +14,14 @@ from werkzeug.datastructures import MultiDict
 from models.membership.channels import preferences_of
 from models.membership.own_data import (
     LinkAccess,
-    ask_to_move,
-    erase_me,
-    move,
-    owner,
+    confirm_move,
+    erase_own_data,
+    export_own_data,
+    request_move,
+    require_owner,
     resolve_link,
     send_fresh_link,
     set_shared,
-    stored_about,
 )
 from models.recipients.audience import recipient_with_subscriptions
 from models.recipients.audience import unsubscribe as leave_that
@@ -30,7 +30,7 @@ from models.streams.streams import list_streams
 from models.tables.ledger import Recipient, RecipientState
 from models.tables.stories import Stream, StreamState
 from models.text.errors import Conflict, Forbidden, Gone, ServiceError
-from models.text.tokens import ALL
+from models.text.tokens import ALL_STREAMS
 from web.context import service
 from web.error_pages import on_form_error
 from web.language import speak
@@ -78,7 +78,9 @@ def leave(token: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         came, recipient, _ = _state(tx, token)
     _must_be_open(came, recipient)
-    leave_that(service().db, came.uid, came.scope if request.form.get("scope") == "story" else ALL)
+    leave_that(
+        service().db, came.uid, came.scope if request.form.get("scope") == "story" else ALL_STREAMS
+    )
     return _page(token, saved=True)
 
 
@@ -102,7 +104,7 @@ def address(token: str) -> ResponseReturnValue:
     """Ask at another address whether the mails may come there."""
     on_form_error(lambda error: _page(token, error=error))
     email, blocked = request.form.get("email", ""), service().settings.blocked_mail_domains
-    there = ask_to_move(
+    there = request_move(
         service().db, service().keys, token, email, request.remote_addr or "", blocked=blocked
     )
     service().ring()
@@ -113,7 +115,7 @@ def address(token: str) -> ResponseReturnValue:
 def data(token: str) -> ResponseReturnValue:
     """All that is stored about who holds a fresh link."""
     with service().db.read() as tx:
-        found = stored_about(tx, owner(tx, service().keys, token))
+        found = export_own_data(tx, require_owner(tx, service().keys, token))
     response = private_response(jsonify(found))
     response.headers["Content-Disposition"] = 'attachment; filename="my-data.json"'
     return response
@@ -127,7 +129,7 @@ def erase(token: str) -> ResponseReturnValue:
         raise Conflict("Tick the box to be erased: it cannot be undone.")
     with service().db.read() as tx:
         _state(tx, token)
-    erase_me(service().db, service().keys, token)
+    erase_own_data(service().db, service().keys, token)
     return _told(
         gettext("You are erased"), gettext("Nothing is stored any more about you or your address.")
     )
@@ -136,7 +138,7 @@ def erase(token: str) -> ResponseReturnValue:
 @preferences.get("/move/<token:token>")
 def look_at_move(token: str) -> ResponseReturnValue:
     """A page with a button."""
-    recipient = move(service().db, service().keys, token, "", look=True)
+    recipient = confirm_move(service().db, service().keys, token, "", look=True)
     speak(recipient.language)
     return private_response(
         make_response(render_template("preferences_move.html", masked=masked(recipient)))
@@ -146,7 +148,7 @@ def look_at_move(token: str) -> ResponseReturnValue:
 @preferences.post("/move/<token:token>")
 def moved(token: str) -> ResponseReturnValue:
     """Move there."""
-    speak(move(service().db, service().keys, token, request.remote_addr or "").language)
+    speak(confirm_move(service().db, service().keys, token, request.remote_addr or "").language)
     return _told(
         gettext("You have moved"),
         gettext(
@@ -195,7 +197,7 @@ def _page(
             else fields_of(tx, recipient, subscriptions)
         )
         story = reached(tx, subscriptions, came.scope)
-    known = {ALL, *(stream.uid for stream in streams)}
+    known = {ALL_STREAMS, *(stream.uid for stream in streams)}
     asked = [
         name
         for name in dict.fromkeys((*shown.getlist("own"), *shown.getlist("follow")))

@@ -6,7 +6,7 @@ from datetime import datetime
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
-from models.streams.sitemap import entries_of, parts, stories
+from models.streams.sitemap import sitemap_entries, sitemap_parts, sitemap_streams
 from models.text.errors import NotFound
 from web.context import service
 from web.links import entry_url, site_url, stream_url
@@ -36,7 +36,7 @@ def where() -> ResponseReturnValue:
 def index() -> ResponseReturnValue:
     """The list of lists: stories, and entries in parts."""
     with service().db.read() as tx:
-        found = parts(tx)
+        found = sitemap_parts(tx)
     urls = [site_url("/sitemap-stories.xml"), *(site_url(f"/sitemap-{part}.xml") for part in found)]
     return _xml("sitemapindex", (f"<sitemap><loc>{url}</loc></sitemap>\n" for url in urls))
 
@@ -45,7 +45,7 @@ def index() -> ResponseReturnValue:
 def of_stories() -> ResponseReturnValue:
     """The index and each story."""
     with service().db.read() as tx:
-        found = stories(tx)
+        found = sitemap_streams(tx)
     return _xml(
         "urlset", [_url(site_url("/")), *(_url(stream_url(slug), at) for slug, at in found)]
     )
@@ -55,7 +55,7 @@ def of_stories() -> ResponseReturnValue:
 def of_entries(part: int) -> ResponseReturnValue:
     """The entries of a part, light rows of one statement."""
     with service().db.read() as tx:
-        found = entries_of(tx, part)
+        found = sitemap_entries(tx, part)
     if not found:
         raise NotFound("sitemap", str(part))
     return _xml("urlset", (_url(entry_url(slug, uid), at) for slug, uid, at in found))

@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from models.streams.search import search
 from models.streams.streams import get_stream
-from models.text.normalize import LONGEST_QUERY
+from models.text.normalize import MAX_QUERY_CHARS
 from web.context import service
 from web.language import speak
 from web.private_response import answer
@@ -20,7 +20,7 @@ _CACHED = "public, max-age=30"
 @finder.get("/search")
 def page() -> ResponseReturnValue:
     """Published entries that hold the words of ``q``: of all stories, or of one (``stream``)."""
-    typed, slug = request.args.get("q", "")[:LONGEST_QUERY], request.args.get("stream", "")
+    typed, slug = request.args.get("q", "")[:MAX_QUERY_CHARS], request.args.get("stream", "")
     with service().db.read() as tx:
         stream = get_stream(tx, slug, public=True) if slug else None
         found = search(tx, typed, stream=stream, before=number(request.args.get("before")))

@@ -4,8 +4,8 @@ from flask import Blueprint, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 
 from feeds.document.feed_address import FeedTopic, Scope
-from models.membership.signup import SignupRequest, ask, confirm, read_invitation
-from models.streams.streams import get_stream, language_of
+from models.membership.signup import SignupRequest, confirm_signup, read_signup, request_signup
+from models.streams.streams import get_stream, stream_language
 from models.text.errors import ServiceError
 from web.context import service
 from web.error_pages import on_form_error
@@ -31,7 +31,7 @@ def send() -> ResponseReturnValue:
     on_form_error(lambda error: _again(error, slug))
     if slug is not None:
         with service().db.read() as tx:
-            speak(language_of(tx, slug))
+            speak(stream_language(tx, slug))
     settings = service().settings
     wish = SignupRequest(
         email=request.form.get("email", ""),
@@ -44,7 +44,9 @@ def send() -> ResponseReturnValue:
     )
     address = wish.email[:MAX_EMAIL]
     if not request.form.get("website"):
-        address = ask(service().db, service().keys, wish, blocked=settings.blocked_mail_domains)
+        address = request_signup(
+            service().db, service().keys, wish, blocked=settings.blocked_mail_domains
+        )
         service().ring()
     return private_response(make_response(render_template("subscribe_sent.html", address=address)))
 
@@ -53,7 +55,7 @@ def send() -> ResponseReturnValue:
 def question(token: str) -> ResponseReturnValue:
     """A page with a button: programs look at links in mails, and a look changes nothing."""
     with service().db.read() as tx:
-        invitation = read_invitation(tx, service().keys, token)
+        invitation = read_signup(tx, service().keys, token)
     speak(invitation.recipient.language)
     return private_response(
         make_response(
@@ -65,7 +67,7 @@ def question(token: str) -> ResponseReturnValue:
 @subscribe.post("/subscribe/<token:token>")
 def confirmed(token: str) -> ResponseReturnValue:
     """Confirm; doing it again answers the same."""
-    invitation = confirm(service().db, service().keys, token, request.remote_addr or "")
+    invitation = confirm_signup(service().db, service().keys, token, request.remote_addr or "")
     speak(invitation.recipient.language)
     return private_response(
         make_response(render_template("subscribe_confirm.html", invitation=invitation, done=True))

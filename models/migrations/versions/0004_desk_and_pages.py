@@ -5,7 +5,7 @@ and sessions of accounts, the search.
 import sqlalchemy as sa
 from alembic import op
 
-from models.text.search_index import fill
+from models.text.search_index import index_all_entries
 
 revision = "0004"
 down_revision = "0003"
@@ -190,4 +190,4 @@ def _make_search(connection: sa.Connection) -> None:
         key = "bigint PRIMARY KEY REFERENCES entry (id) ON DELETE CASCADE"
         op.execute(f"CREATE TABLE entry_search (entry_id {key}, words tsvector NOT NULL)")
         op.execute("CREATE INDEX ix_entry_search_words ON entry_search USING gin (words)")
-    fill(connection)
+    index_all_entries(connection)

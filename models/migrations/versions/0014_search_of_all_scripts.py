@@ -4,7 +4,7 @@ numbers of lists.
 
 from alembic import op
 
-from models.text.search_index import fill
+from models.text.search_index import index_all_entries
 
 revision = "0014"
 down_revision = "0013"
@@ -14,4 +14,4 @@ depends_on = None
 
 def upgrade() -> None:
     """Apply."""
-    fill(op.get_bind())
+    index_all_entries(op.get_bind())

@@ -22,7 +22,7 @@ from models import Entry, EntryState, FeedText, Importance, RevisionKind, Stream
 from models.db.database import open_database
 from models.publishing.posting import Release
 from models.publishing.revising import Change, restore, retract, revise, undo
-from models.streams.entries import entries
+from models.streams.entries import entries_query
 from models.streams.streams import StreamText, edit_stream, get_stream, set_stream_state
 from models.text.errors import Gone, NotFound, ServiceError
 from models.text.texts import EntryText
@@ -168,7 +168,7 @@ BEFORE = [
 def check(site, seen):
     """The three promises; ``seen`` holds the dates and the archives so far."""
     with site.db.read() as tx:
-        published = tx.scalars(entries().where(Entry.state == EntryState.PUBLISHED)).all()
+        published = tx.scalars(entries_query().where(Entry.state == EntryState.PUBLISHED)).all()
     for topic in TOPICS:
         try:
             documents = list(site.documents(topic))

@@ -12,7 +12,7 @@ from feeds.document.feed_address import Archive, FeedTopic, Flavour, Scope, pars
 from feeds.document.feed_document import Format, Note, Person, Tag, Tombstone
 from feeds.document.load import MAX_ENTRIES, FeedLoader, FeedMoved
 from models import FeedText, Importance, RevisionKind, Site, Stream, StreamState
-from models.db.site import found_site
+from models.db.site import ensure_site
 from models.publishing.posting import Release
 from models.publishing.revising import Change, apply_now, restore, retract, revise, undo
 from models.streams.streams import mark_idle_streams_quiet, set_stream_state
@@ -560,7 +560,7 @@ def test_the_feed_of_all_streams_keeps_its_id_wherever_the_site_moves(db, newsro
 
 
 def test_a_site_without_a_public_name_has_a_urn_for_all_streams(db):
-    found_site(db, id_authority="", base_url="http://127.0.0.1:8000")
+    ensure_site(db, id_authority="", base_url="http://127.0.0.1:8000")
     first = FeedLoader(db, Settings()).load(FeedTopic())
     assert first.id.startswith("urn:uuid:")
     assert FeedLoader(db, Settings()).load(FeedTopic()).id == first.id

@@ -12,7 +12,7 @@ from feeds.document.feed_address import FeedTopic, Scope
 from feeds.document.feed_document import Format
 from feeds.document.load import FeedLoader
 from models import FeedText
-from models.streams.pictures import get_file
+from models.streams.pictures import get_picture_file
 from models.streams.streams import StreamText, edit_stream
 from models.text.texts import PictureText
 from tests.support.picture_files import photo
@@ -33,7 +33,7 @@ def fed(newsroom):
     )
     with newsroom.db.read() as tx:
         lengths = [
-            len(get_file(tx, name, extension).data)
+            len(get_picture_file(tx, name, extension).data)
             for name, extension in zip(names, ("jpg", "png"), strict=True)
         ]
     urls = [

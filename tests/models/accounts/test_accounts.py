@@ -21,7 +21,7 @@ from models.accounts.staff import change_role, end_account, reopen_account
 from models.membership.suppression import suppress_address
 from models.tables.people import LinkKind, LoginSession
 from models.text.actor import Actor
-from models.text.errors import Forbidden, Invalid, NotFound, TooMany
+from models.text.errors import Forbidden, Invalid, NotFound, TooManyAttempts
 
 PASSWORD = "a river of words"
 SHIPPED = accounts._hasher  # before a fixture puts a quick one in its place
@@ -67,9 +67,9 @@ def guess(db, email, times, network="192.0.2.1", **more):
 def test_after_too_many_tries_from_a_network_even_the_right_password_waits_there(
     db, editor, clock, monkeypatch
 ):
-    monkeypatch.setattr(accounts, "TRIES", 3)
+    monkeypatch.setattr(accounts, "MAX_LOGIN_ATTEMPTS", 3)
     guess(db, editor.email, 3)
-    with pytest.raises(TooMany) as caught:
+    with pytest.raises(TooManyAttempts) as caught:
         log_in(db, editor.email, PASSWORD, "192.0.2.1")
     assert caught.value.retry_after == 15 * 60
     assert log_in(db, editor.email, PASSWORD, "198.51.100.7") is not None, "the owner is elsewhere"
@@ -80,14 +80,14 @@ def test_after_too_many_tries_from_a_network_even_the_right_password_waits_there
 def test_guesses_from_many_networks_hold_up_unknown_browsers_and_no_known_one(
     db, editor, monkeypatch
 ):
-    monkeypatch.setattr(accounts, "TRIES", 2)
+    monkeypatch.setattr(accounts, "MAX_LOGIN_ATTEMPTS", 2)
     for number in range(20):
         guess(db, editor.email, 1, f"198.51.100.{number}")
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyAttempts):
         log_in(db, editor.email, PASSWORD, "203.0.113.9")
     assert log_in(db, editor.email, PASSWORD, "203.0.113.9", known_browser="b1") is not None
     guess(db, editor.email, 2, "203.0.113.9", known_browser="stolen")
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyAttempts):
         log_in(db, editor.email, PASSWORD, "192.0.2.77", known_browser="stolen")
     assert log_in(db, editor.email, PASSWORD, "203.0.113.9", known_browser="b1") is not None
 
@@ -130,7 +130,7 @@ def test_a_log_in_under_way_does_not_outlive_what_logs_the_account_out(
 
 
 def test_a_right_password_forgives_earlier_slips(db, editor, monkeypatch):
-    monkeypatch.setattr(accounts, "TRIES", 3)
+    monkeypatch.setattr(accounts, "MAX_LOGIN_ATTEMPTS", 3)
     for _ in range(3):
         for _ in range(2):
             log_in(db, editor.email, "wrong", "192.0.2.1")
@@ -138,37 +138,37 @@ def test_a_right_password_forgives_earlier_slips(db, editor, monkeypatch):
 
 
 def test_a_network_that_tries_many_addresses_waits(db, newsroom, monkeypatch):
-    monkeypatch.setattr(accounts, "TRIES", 1)
+    monkeypatch.setattr(accounts, "MAX_LOGIN_ATTEMPTS", 1)
     for number in range(10):
         log_in(db, f"guess{number}@example.org", "wrong", "192.0.2.1")
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyAttempts):
         log_in(db, "another@example.org", "wrong", "192.0.2.1")
     assert log_in(db, "a-third@example.org", "wrong", "192.0.2.2") is None
 
 
 def test_the_addresses_that_one_customer_has_of_ipv6_are_one_network(db, newsroom, monkeypatch):
-    monkeypatch.setattr(accounts, "TRIES", 1)
+    monkeypatch.setattr(accounts, "MAX_LOGIN_ATTEMPTS", 1)
     for number in range(10):
         log_in(db, f"guess{number}@example.org", "wrong", f"2001:db8:1:2::{number}")
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyAttempts):
         log_in(db, "another@example.org", "wrong", "2001:db8:1:2:ffff::1")
     assert log_in(db, "a-third@example.org", "wrong", "2001:db8:1:3::1") is None
 
 
 def test_another_way_to_write_an_address_gives_no_more_tries(db, editor, monkeypatch):
-    monkeypatch.setattr(accounts, "TRIES", 3)
+    monkeypatch.setattr(accounts, "MAX_LOGIN_ATTEMPTS", 3)
     for written in ("mara@example.org", " MARA@example.org", "mara@ｅxample.org"):
         log_in(db, written, "wrong", "192.0.2.1")
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyAttempts):
         log_in(db, "mara@eｘample.org", "wrong", "192.0.2.1")
 
 
 def test_a_log_in_of_ones_own_does_not_clear_the_way_to_guess_at_others(db, editor, monkeypatch):
-    monkeypatch.setattr(accounts, "TRIES", 1)
+    monkeypatch.setattr(accounts, "MAX_LOGIN_ATTEMPTS", 1)
     for number in range(9):
         log_in(db, f"guess{number}@example.org", "wrong", "192.0.2.1")
     assert log_in(db, editor.email, PASSWORD, "192.0.2.1") is not None
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyAttempts):
         log_in(db, "another@example.org", "wrong", "192.0.2.1")
 
 
@@ -218,12 +218,12 @@ def test_a_first_password_and_an_address_that_refuses_mail_bring_no_mail(
 def test_who_logs_in_fails_and_changes_accounts_is_logged_without_addresses(
     db, newsroom, keys, editor, caplog, monkeypatch
 ):
-    monkeypatch.setattr(accounts, "TRIES", 2)
+    monkeypatch.setattr(accounts, "MAX_LOGIN_ATTEMPTS", 2)
     caplog.set_level("INFO", "models")
     log_in(db, editor.email, PASSWORD, "192.0.2.1")
     guess(db, editor.email, 2, "2001:db8::1")
     guess(db, "nobody@example.org", 1, "192.0.2.9")
-    with pytest.raises(TooMany):
+    with pytest.raises(TooManyAttempts):
         log_in(db, editor.email, "wrong", "2001:db8::1")
     use_login_link(db, make_login_link(db, newsroom.actor, editor.email))
     reset_it(db, newsroom, keys, editor)

@@ -8,7 +8,12 @@ from sqlalchemy import event
 from models import Role
 from models.accounts import accounts
 from models.accounts.accounts import add_account, log_in, make_login_link, use_login_link
-from models.accounts.invitations import ask_reset, choose_password, invite, who_chooses
+from models.accounts.invitations import (
+    account_of_password_link,
+    choose_password,
+    invite,
+    request_password_reset,
+)
 from models.accounts.sessions import (
     end_other_sessions,
     end_own_session,
@@ -21,8 +26,8 @@ from models.recipients.audience import find_recipient, list_recipients
 from models.tables.ledger import Alert, AlertKind, RecipientKind
 from models.tables.people import Account, LinkKind, LoginLink
 from models.text.actor import Actor
-from models.text.errors import Conflict, Forbidden, Gone, Invalid, TooMany
-from models.text.tokens import unsealed
+from models.text.errors import Conflict, Forbidden, Gone, Invalid, TooManyAttempts
+from models.text.tokens import decrypt_token
 from tests.conftest import Newsroom
 
 PASSWORD = "a river of words"
@@ -38,7 +43,9 @@ def mailed(newsroom: Newsroom, keys) -> list[tuple[str, str]]:
     """The name of each notice and the token of its link."""
     with newsroom.db.read() as tx:
         notices = tx.query(Alert).where(Alert.kind == AlertKind.NOTICE).order_by(Alert.id).all()
-    return [(one.notice["name"], unsealed(keys, one.notice["values"]["sealed"])) for one in notices]
+    return [
+        (one.notice["name"], decrypt_token(keys, one.notice["values"]["sealed"])) for one in notices
+    ]
 
 
 def test_who_is_invited_chooses_a_password_once_and_is_no_subscriber(db, newsroom, keys, clock):
@@ -69,12 +76,12 @@ def test_an_invitation_ends_by_age_and_by_the_next_one(db, newsroom, keys, clock
         Role.AUTHOR,
     )
     with db.read() as tx:
-        assert who_chooses(tx, second.token).id == first.account.id
+        assert account_of_password_link(tx, second.token).id == first.account.id
         with pytest.raises(Gone):
-            who_chooses(tx, first.token)
+            account_of_password_link(tx, first.token)
     clock.forward(days=7, seconds=1)
     with db.read() as tx, pytest.raises(Gone):
-        who_chooses(tx, second.token)
+        account_of_password_link(tx, second.token)
 
 
 def test_who_has_an_account_is_not_invited(db, newsroom, keys, mara):
@@ -95,8 +102,8 @@ def test_an_address_that_refuses_mail_is_owed_none_and_that_is_said(db, newsroom
 def test_a_new_password_by_mail_ends_every_session_and_link(db, newsroom, keys, mara):
     sessions = [log_in(db, ADDRESS, PASSWORD, "192.0.2.1") for _ in range(2)]
     link = make_login_link(db, newsroom.actor, ADDRESS)
-    ask_reset(db, keys, "MARA@example.org", "192.0.2.1")
-    ask_reset(db, keys, ADDRESS, "192.0.2.1")
+    request_password_reset(db, keys, "MARA@example.org", "192.0.2.1")
+    request_password_reset(db, keys, ADDRESS, "192.0.2.1")
     [(name, token), (_, other)] = mailed(newsroom, keys)
     assert name == "reset"
     session = choose_password(db, token, "another river of words")
@@ -109,7 +116,7 @@ def test_a_new_password_by_mail_ends_every_session_and_link(db, newsroom, keys, 
 
 
 def test_a_reset_holds_for_half_an_hour(db, newsroom, keys, mara, clock):
-    ask_reset(db, keys, ADDRESS, "192.0.2.1")
+    request_password_reset(db, keys, ADDRESS, "192.0.2.1")
     clock.forward(minutes=30, seconds=1)
     with pytest.raises(Gone):
         choose_password(db, mailed(newsroom, keys)[0][1], PASSWORD)
@@ -120,9 +127,9 @@ def test_an_address_that_is_asked_for_too_often_from_a_network_waits_known_or_no
     db, newsroom, keys, mara, address
 ):
     for number in range(3):
-        ask_reset(db, keys, address, f"192.0.2.{number}")
-    with pytest.raises(TooMany):
-        ask_reset(db, keys, address, "192.0.2.200")
+        request_password_reset(db, keys, address, f"192.0.2.{number}")
+    with pytest.raises(TooManyAttempts):
+        request_password_reset(db, keys, address, "192.0.2.200")
     assert len(mailed(newsroom, keys)) == (3 if address == ADDRESS else 0)
     with db.read() as tx:
         assert find_recipient(tx, RecipientKind.MAIL, "nobody@example.org") is None, (
@@ -134,15 +141,15 @@ def test_an_address_gets_five_resets_a_day_whoever_asks_and_as_many_in_a_browser
     db, newsroom, keys, mara, clock
 ):
     for number in range(7):
-        ask_reset(db, keys, ADDRESS, f"192.0.{number}.1")
+        request_password_reset(db, keys, ADDRESS, f"192.0.{number}.1")
         clock.forward(minutes=16)
     assert len(mailed(newsroom, keys)) == 5
     for _ in range(7):
-        ask_reset(db, keys, ADDRESS, "192.0.2.1", known_browser="b1")
+        request_password_reset(db, keys, ADDRESS, "192.0.2.1", known_browser="b1")
         clock.forward(minutes=16)
     assert len(mailed(newsroom, keys)) == 10
     clock.forward(days=1)
-    ask_reset(db, keys, ADDRESS, "192.0.2.1")
+    request_password_reset(db, keys, ADDRESS, "192.0.2.1")
     assert len(mailed(newsroom, keys)) == 11
 
 
@@ -158,7 +165,7 @@ def test_asking_for_a_reset_costs_the_same_statements_whoever_has_the_address(
     found = []
     for address in (ADDRESS, "nobody@example.org") * 2:
         kinds.clear()
-        ask_reset(db, keys, address, "192.0.2.1")
+        request_password_reset(db, keys, address, "192.0.2.1")
         found.append(
             Counter(kind for kind in kinds if kind in {"SELECT", "INSERT", "UPDATE", "DELETE"})
         )
@@ -198,7 +205,7 @@ def test_an_ended_account_is_let_in_by_nothing_until_it_is_opened_again(db, news
     links = {kind: make_login_link(db, newsroom.actor, ADDRESS, kind) for kind in LinkKind}
     entry = newsroom.post()
     end_account(db, newsroom.actor, mara.id)
-    ask_reset(db, keys, ADDRESS, "192.0.2.1")
+    request_password_reset(db, keys, ADDRESS, "192.0.2.1")
     assert (
         session_account(db, session) is None and log_in(db, ADDRESS, PASSWORD, "192.0.2.1") is None
     )

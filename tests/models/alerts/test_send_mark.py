@@ -15,7 +15,7 @@ from models.alerts.send_mark import mark_sends, note_sends
 from models.db import mark_file
 from models.db.database import Database, open_database
 from models.db.mark_file import MarkFile
-from models.db.site import found_site
+from models.db.site import ensure_site
 from models.text.actor import SYSTEM
 from tests.conftest import StandingClock
 
@@ -68,7 +68,7 @@ class Worker:
 
 @pytest.fixture
 def worker(sqlite_db: Database, clock: StandingClock):
-    found_site(sqlite_db, id_authority="", base_url=BASE_URL)
+    ensure_site(sqlite_db, id_authority="", base_url=BASE_URL)
     sqlite_db.engine.dispose()  # what is put in the place of a file must find nobody on it
     worker = Worker(Path(str(sqlite_db.engine.url.database)), clock)
     assert worker.start() == ""
@@ -310,7 +310,7 @@ class Node:
 
 @pytest.fixture
 def nodes(postgres_db: Database, clock: StandingClock, tmp_path: Path):
-    found_site(postgres_db, id_authority="", base_url=BASE_URL)
+    ensure_site(postgres_db, id_authority="", base_url=BASE_URL)
     url = postgres_db.engine.url.render_as_string(hide_password=False)
     nodes = []
     for name in ("a", "b"):

@@ -121,7 +121,7 @@ def test_a_process_that_was_refused_keeps_one_idle_connection_and_says_when_it_i
 def test_a_thread_waits_for_its_own_process_and_at_last_fails_as_if_the_database_were_away(
     limited_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.db.database.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("models.db.database.CONNECTION_WAIT_SECONDS", 0.01)
     node = open_database(limited_url, connections=3)
     taken = [node.engine.connect() for _ in range(3)]
     with pytest.raises(ConnectionsUsedUp, match="All 3 connections"):
@@ -134,7 +134,7 @@ def test_a_thread_waits_for_its_own_process_and_at_last_fails_as_if_the_database
 def test_where_nothing_comes_free_it_says_so(
     limited_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("models.db.database.WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("models.db.database.CONNECTION_WAIT_SECONDS", 0.01)
     others = [psycopg.connect(limited_url.replace("+psycopg", "")) for _ in range(LIMIT)]
     node = open_database(limited_url)
     with pytest.raises(ConnectionsUsedUp, match="takes no further connections"):

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from models.db.database import Database, open_database
-from models.db.site import found_site
+from models.db.site import ensure_site
 from models.tables.stories import Site
 
 WRITE = (
@@ -20,7 +20,7 @@ WRITE = (
 
 @pytest.fixture
 def founded(sqlite_db: Database) -> Site:
-    return found_site(sqlite_db, id_authority="", base_url="http://localhost")
+    return ensure_site(sqlite_db, id_authority="", base_url="http://localhost")
 
 
 def test_opening_it_again_takes_no_lock_from_those_who_have_it_open(

@@ -14,12 +14,12 @@ from sqlalchemy.exc import OperationalError
 
 from models.db.database import Database, open_database
 from models.db.database_file import DatabaseFileFault
-from models.db.site import current_seq, found_site
+from models.db.site import current_seq, ensure_site
 
 
 @pytest.fixture
 def site(sqlite_db: Database) -> Database:
-    found_site(sqlite_db, id_authority="", base_url="http://localhost")
+    ensure_site(sqlite_db, id_authority="", base_url="http://localhost")
     return sqlite_db
 
 

@@ -19,7 +19,7 @@ from models.db.heartbeats import (
     remove_heartbeat,
     workers,
 )
-from models.db.tallies import WORKER
+from models.db.tallies import WORKER_NAME
 from tests.conftest import Newsroom, StandingClock
 
 ELSEWHERE = "another.example:77"
@@ -55,7 +55,7 @@ def test_a_worker_that_died_is_seen_beside_one_that_runs(
     with newsroom.db.read() as tx:
         found = {worker.name: worker for worker in workers(tx)}
         assert any_worker_runs(tx)
-    assert (found[WORKER].runs, found[WORKER].lanes) == (True, frozenset(Lane))
+    assert (found[WORKER_NAME].runs, found[WORKER_NAME].lanes) == (True, frozenset(Lane))
     assert (found[ELSEWHERE].runs, found[ELSEWHERE].age) == (runs, age)
 
 
@@ -90,10 +90,10 @@ def test_a_worker_of_the_version_before_counts_while_nodes_are_upgraded(
 def test_a_dead_worker_is_forgotten_after_an_hour(newsroom: Newsroom, clock: StandingClock) -> None:
     add_worker(newsroom.db, clock, ELSEWHERE, age=FORGET_AFTER)
     record_heartbeat(newsroom.db, Lane)
-    assert names(newsroom.db) == {WORKER, ELSEWHERE}
+    assert names(newsroom.db) == {WORKER_NAME, ELSEWHERE}
     clock.forward(seconds=1)
     record_heartbeat(newsroom.db, Lane)
-    assert names(newsroom.db) == {WORKER}
+    assert names(newsroom.db) == {WORKER_NAME}
 
 
 def test_a_worker_that_starts_replaces_processes_of_its_machine_that_are_gone(
@@ -107,7 +107,7 @@ def test_a_worker_that_starts_replaces_processes_of_its_machine_that_are_gone(
     record_heartbeat(newsroom.db, Lane)
     assert gone in names(newsroom.db), "only a start looks"
     record_heartbeat(newsroom.db, Lane, starting=True)
-    expected = {WORKER} if newsroom.db.embedded else {WORKER, runs, alike, ELSEWHERE}
+    expected = {WORKER_NAME} if newsroom.db.embedded else {WORKER_NAME, runs, alike, ELSEWHERE}
     assert names(newsroom.db) == expected
 
 

@@ -17,10 +17,10 @@ from models.db import migrate as migrating
 from models.db.database import Database, open_database
 from models.db.migrate import Upgrade, migrate
 from models.db.schema_version import known_revisions, pending_migrations
-from models.db.site import found_site
+from models.db.site import ensure_site
 from models.tables.base import Base
 from models.text import search_index
-from models.text.search_index import TABLES
+from models.text.search_index import SEARCH_TABLES
 from tests.support.filled_tables import fill_every_table, rows_of
 
 SCRIPTS = ScriptDirectory.from_config(migrating._config())
@@ -29,7 +29,7 @@ REVISIONS = [step.revision for step in SCRIPTS.walk_revisions()][::-1]
 
 def _no_search(name: str | None, kind: str, _: object) -> bool:
     """The search's table is no model: SQLite and PostgreSQL have each their own kind."""
-    return kind != "table" or name not in TABLES
+    return kind != "table" or name not in SEARCH_TABLES
 
 
 def test_migrations_and_models_agree(db: Database) -> None:
@@ -63,7 +63,7 @@ def test_an_embedded_database_is_copied_before_it_is_migrated(tmp_path) -> None:
     url = f"sqlite:///{tmp_path / 'old.sqlite3'}"
     db = open_database(url)
     migrate(db)
-    found_site(db, id_authority="news.example.org", base_url="http://localhost")
+    ensure_site(db, id_authority="news.example.org", base_url="http://localhost")
     with db.engine.begin() as connection:
         # as if a migration had come after
         connection.exec_driver_sql("DELETE FROM alembic_version")
@@ -74,7 +74,7 @@ def test_an_embedded_database_is_copied_before_it_is_migrated(tmp_path) -> None:
         connection.exec_driver_sql("ALTER TABLE site RENAME TO kept")
     copied = migrate(db).copy
     assert copied is not None
-    found_site(db, id_authority="", base_url="http://localhost")
+    ensure_site(db, id_authority="", base_url="http://localhost")
     copy = open_database(f"sqlite:///{copied}")
     with copy.engine.connect() as connection:
         assert (
@@ -161,7 +161,7 @@ def test_nodes_go_on_while_the_search_is_filled_anew(
                 node.exec_driver_sql(f"LOCK TABLE {table} IN ROW EXCLUSIVE MODE")
         filled.append(connection)
 
-    monkeypatch.setattr(search_index, "fill", fill_while_nodes_work)
+    monkeypatch.setattr(search_index, "index_all_entries", fill_while_nodes_work)
     migrate(db)
     assert filled and pending_migrations(db) == []
     db.engine.dispose()

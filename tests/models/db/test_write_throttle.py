@@ -4,7 +4,7 @@ import pytest
 
 from models.db import write_throttle
 from models.db.database import Database
-from models.db.write_throttle import AFTER_SECONDS, WriteThrottle
+from models.db.write_throttle import MAX_WRITING_SECONDS, WriteThrottle
 
 
 class Watch:
@@ -37,7 +37,7 @@ def test_after_ten_milliseconds_of_writing_others_have_two_or_as_long_as_the_las
 ) -> None:
     watch = Watch()
     monkeypatch.setattr(write_throttle, "time", watch)
-    monkeypatch.setattr(write_throttle, "AFTER_SECONDS", AFTER_SECONDS)
+    monkeypatch.setattr(write_throttle, "MAX_WRITING_SECONDS", MAX_WRITING_SECONDS)
     one = WriteThrottle(sqlite_db, half=half)
     for took in writes:
         with one.writing():
@@ -48,7 +48,7 @@ def test_after_ten_milliseconds_of_writing_others_have_two_or_as_long_as_the_las
 def test_postgresql_needs_no_rest(postgres_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch()
     monkeypatch.setattr(write_throttle, "time", watch)
-    monkeypatch.setattr(write_throttle, "AFTER_SECONDS", AFTER_SECONDS)
+    monkeypatch.setattr(write_throttle, "MAX_WRITING_SECONDS", MAX_WRITING_SECONDS)
     with WriteThrottle(postgres_db, half=True).writing():
         watch.now += 1
     assert watch.rests == []

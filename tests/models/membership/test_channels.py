@@ -8,13 +8,13 @@ from sqlalchemy import select
 from models import Delivery, DeliveryState, Role
 from models.membership.channels import (
     edit_channel,
-    followed_by,
     get_channel,
-    last_words,
+    last_deliveries,
     list_channels,
     preferences_of,
-    send_test,
-    try_again,
+    retry_channel,
+    send_test_message,
+    subscriptions_by_recipient,
 )
 from models.recipients.audience import ChannelTarget, add_channel, add_subscriber, decrypt_target
 from models.text.errors import Conflict, Forbidden, Invalid, NotFound
@@ -35,12 +35,12 @@ def test_a_channel_is_renamed_led_elsewhere_tested_and_tried_again(db, newsroom,
             3,
         )
         wanted = preferences_of(tx, channel)
-    assert try_again(db, newsroom.actor, room.uid) == 0
-    send_test(db, newsroom.actor, room.uid, {"title": "T"})
+    assert retry_channel(db, newsroom.actor, room.uid) == 0
+    send_test_message(db, newsroom.actor, room.uid, {"title": "T"})
     with pytest.raises(Conflict):
-        send_test(db, newsroom.actor, room.uid, {"title": "T"})
+        send_test_message(db, newsroom.actor, room.uid, {"title": "T"})
     clock.forward(minutes=1)
-    assert try_again(db, newsroom.actor, room.uid) == 1
+    assert retry_channel(db, newsroom.actor, room.uid) == 1
     with db.begin() as tx:
         delivery = tx.scalars(select(Delivery)).one()
         assert (delivery.due_at, get_channel(tx, room.uid).next_at) == (clock.now, None)
@@ -57,8 +57,10 @@ def test_a_channel_is_renamed_led_elsewhere_tested_and_tried_again(db, newsroom,
             None,
             OTHER.url,
         )
-        assert last_words(tx, [channel.id])[channel.id].last_reply == "200 ok"
-        assert [one.stream for one in followed_by(tx, [channel.id])[channel.id]] == [None]
+        assert last_deliveries(tx, [channel.id])[channel.id].last_reply == "200 ok"
+        assert [one.stream for one in subscriptions_by_recipient(tx, [channel.id])[channel.id]] == [
+            None
+        ]
 
 
 def test_what_cannot_be_is_refused_before_anything_is_changed(db, newsroom, keys):
@@ -81,6 +83,6 @@ def test_what_cannot_be_is_refused_before_anything_is_changed(db, newsroom, keys
         edit_channel(db, newsroom.account(Role.EDITOR), keys, room.uid, "New", None, wanted)
     reader = add_subscriber(db, newsroom.actor, "ann@example.org")
     with pytest.raises(NotFound):
-        try_again(db, newsroom.actor, reader.uid)
+        retry_channel(db, newsroom.actor, reader.uid)
     with db.read() as tx:
         assert [channel.address for channel in list_channels(tx)] == ["Other", "Room"]

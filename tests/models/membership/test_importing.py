@@ -11,7 +11,7 @@ from models.membership.importing import Outcome, Row, import_subscribers
 from models.recipients.audience import add_subscriber, suppress, unsubscribe
 from models.tables.people import Role
 from models.text.errors import Forbidden, Invalid, NotFound
-from models.text.tokens import ALL
+from models.text.tokens import ALL_STREAMS
 
 
 @pytest.fixture
@@ -46,14 +46,14 @@ def everything(db) -> list[object]:
 def test_each_row_comes_to_what_it_should_and_again_changes_nothing(
     newsroom, db, load, monkeypatch
 ):
-    monkeypatch.setattr(importing, "CHUNK", 4)
+    monkeypatch.setattr(importing, "ROWS_PER_CHUNK", 4)
     refused = add_subscriber(db, newsroom.actor, "refused@example.org")
     left = add_subscriber(db, newsroom.actor, "left@example.org", stream="floods")
     add_subscriber(db, newsroom.actor, "had@example.org", stream="floods")
     asked = add_subscriber(db, newsroom.actor, "asked@example.org")
     newsroom.stream("drought")
     elsewhere = add_subscriber(db, newsroom.actor, "elsewhere@example.org", stream="drought")
-    unsubscribe(db, left.uid, ALL)
+    unsubscribe(db, left.uid, ALL_STREAMS)
     with db.begin() as tx:
         suppress(tx, refused.id, "550 5.1.1 no such user")
         tx.execute(
@@ -99,8 +99,8 @@ def test_each_row_comes_to_what_it_should_and_again_changes_nothing(
 
 
 def test_a_list_may_be_broken_off_and_run_again(newsroom, db, load, monkeypatch):
-    monkeypatch.setattr(importing, "CHUNK", 10)
-    monkeypatch.setattr(importing, "SLICE", 4)
+    monkeypatch.setattr(importing, "ROWS_PER_CHUNK", 10)
+    monkeypatch.setattr(importing, "FIRST_SLICE_ROWS", 4)
     read = itertools.count()
     rows = (Row(next(read), f"reader{n}@example.org") for n in range(1000))
     parts = import_subscribers(db, newsroom.actor, rows)

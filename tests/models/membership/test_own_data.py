@@ -7,12 +7,12 @@ from sqlalchemy import select
 
 from models import Alert, RecipientKind, RecipientState
 from models.membership.own_data import (
-    ask_to_move,
-    erase_me,
-    move,
-    owner,
+    confirm_move,
+    erase_own_data,
+    export_own_data,
+    request_move,
+    require_owner,
     send_fresh_link,
-    stored_about,
 )
 from models.recipients.audience import (
     ERASED,
@@ -22,7 +22,7 @@ from models.recipients.audience import (
     unsubscribe,
 )
 from models.text.errors import Invalid
-from models.text.tokens import ALL, leave_token
+from models.text.tokens import ALL_STREAMS, unsubscribe_token
 
 OLD, NEW = "hedda@post.example", "hedda@new.example"
 
@@ -36,10 +36,12 @@ def last_link(db):
 def test_one_sees_moves_and_erases_what_is_stored(db, newsroom, keys):
     hedda = add_subscriber(db, newsroom.actor, OLD)
     unsubscribe(db, hedda.uid, newsroom.stream().uid)
-    send_fresh_link(db, keys, leave_token(keys, hedda.uid, ALL), "203.0.113.7", "data")
+    send_fresh_link(
+        db, keys, unsubscribe_token(keys, hedda.uid, ALL_STREAMS), "203.0.113.7", "data"
+    )
     fresh = last_link(db)
     with db.read() as tx:
-        stored = json.loads(json.dumps(stored_about(tx, owner(tx, keys, fresh))))
+        stored = json.loads(json.dumps(export_own_data(tx, require_owner(tx, keys, fresh))))
     assert (
         stored["recipient"]["address"],
         stored["follows"][0]["but_not"],
@@ -49,16 +51,18 @@ def test_one_sees_moves_and_erases_what_is_stored(db, newsroom, keys):
         ["The floods"],
         "fresh-link",
     )
-    ask_to_move(db, keys, fresh, NEW, "203.0.113.7")
-    assert move(db, keys, last_link(db), "203.0.113.7").id == hedda.id
+    request_move(db, keys, fresh, NEW, "203.0.113.7")
+    assert confirm_move(db, keys, last_link(db), "203.0.113.7").id == hedda.id
     with db.read() as tx:
         moved = find_recipient(tx, RecipientKind.MAIL, NEW)
         assert (
             find_recipient(tx, RecipientKind.MAIL, OLD) is None
             and len(recipient_with_subscriptions(tx, moved.uid)[1]) == 1
         )
-    send_fresh_link(db, keys, leave_token(keys, moved.uid, ALL), "203.0.113.7", "data")
-    erase_me(db, keys, last_link(db))
+    send_fresh_link(
+        db, keys, unsubscribe_token(keys, moved.uid, ALL_STREAMS), "203.0.113.7", "data"
+    )
+    erase_own_data(db, keys, last_link(db))
     with db.read() as tx:
         gone = recipient_with_subscriptions(tx, moved.uid)[0]
     assert (gone.state, gone.reason, gone.consent) == (
@@ -70,6 +74,8 @@ def test_one_sees_moves_and_erases_what_is_stored(db, newsroom, keys):
 
 def test_nothing_moves_to_a_domain_that_is_not_taken(db, newsroom, keys):
     hedda = add_subscriber(db, newsroom.actor, OLD)
-    send_fresh_link(db, keys, leave_token(keys, hedda.uid, ALL), "203.0.113.7", "data")
+    send_fresh_link(
+        db, keys, unsubscribe_token(keys, hedda.uid, ALL_STREAMS), "203.0.113.7", "data"
+    )
     with pytest.raises(Invalid):
-        ask_to_move(db, keys, last_link(db), NEW, "203.0.113.7", blocked=["new.example"])
+        request_move(db, keys, last_link(db), NEW, "203.0.113.7", blocked=["new.example"])

@@ -31,7 +31,7 @@ from models.recipients.subscriber_lists import COLUMNS, as_csv, export
 from models.streams.streams import get_stream, set_stream_state
 from models.tables.base import new_uid
 from models.tables.ledger import Lane
-from models.text.email_address import hidden
+from models.text.email_address import hash_address
 from tests.conftest import Newsroom
 
 STORIES = ("floods", "drought")
@@ -107,7 +107,7 @@ def make(db: Database, subscribers: list[dict]) -> None:
                 uid=new_uid(16),
                 kind=RecipientKind.MAIL,
                 address=(
-                    hidden(address)
+                    hash_address(address)
                     if state is RecipientState.SUPPRESSED and given_["shared"]
                     else address
                 ),
@@ -213,7 +213,7 @@ def test_nobody_is_confirmed_who_is_not_so_in_the_list(db, newsroom):
 def test_a_row_that_says_no_counts_wherever_it_stands_in_the_list(
     db, newsroom, monkeypatch, words, state, chunk
 ):
-    monkeypatch.setattr(importing, "CHUNK", chunk)
+    monkeypatch.setattr(importing, "ROWS_PER_CHUNK", chunk)
     add_subscriber(db, newsroom.actor, "here@example.org")
     rows = [f"{name}@example.org,{word}\n" for word in words for name in ("ann", "here")]
     text = "email,status\n" + "".join(rows)

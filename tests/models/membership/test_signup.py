@@ -21,13 +21,13 @@ from models.db.database import ChangeWatch
 from models.db.rate_limit import network_of
 from models.membership.own_data import send_fresh_link
 from models.membership.signup import (
-    KEPT,
-    LIFE,
-    TRIES_OF_NETWORK,
+    CONFIRM_LINK_LIFE,
+    MAX_ATTEMPTS_PER_NETWORK,
+    UNANSWERED_LIFE,
     SignupRequest,
-    ask,
-    confirm,
-    forget_unanswered,
+    confirm_signup,
+    delete_unanswered_signups,
+    request_signup,
 )
 from models.membership.suppression import suppress_address
 from models.recipients.audience import (
@@ -37,9 +37,9 @@ from models.recipients.audience import (
     unsubscribe,
 )
 from models.streams.streams import StreamState, set_stream_state
-from models.text.email_address import mailbox
-from models.text.errors import BadLink, Conflict, Gone, Invalid, NotFound, TooMany
-from models.text.tokens import ALL, leave_token
+from models.text.email_address import mailbox_key
+from models.text.errors import BadLink, Conflict, Gone, Invalid, NotFound, TooManyAttempts
+from models.text.tokens import ALL_STREAMS, unsubscribe_token
 
 HEDDA = "hedda@post.example"
 
@@ -87,7 +87,7 @@ def stream(newsroom):
 def test_nothing_is_followed_before_the_owner_has_confirmed_and_the_proof_is_kept(
     db, keys, stream, clock
 ):
-    assert ask(db, keys, wish("Hedda@POST.example")) == HEDDA
+    assert request_signup(db, keys, wish("Hedda@POST.example")) == HEDDA
     [(name, values, address)] = notices(db)
     assert (name, values["language"], values["story"], address) == (
         "confirm",
@@ -98,7 +98,7 @@ def test_nothing_is_followed_before_the_owner_has_confirmed_and_the_proof_is_kep
     assert found(db).state is RecipientState.PENDING
     asked = clock.now
     clock.forward(minutes=5)
-    assert not confirm(db, keys, values["confirm"], "2001:db8:1:2:3::4").used
+    assert not confirm_signup(db, keys, values["confirm"], "2001:db8:1:2:3::4").used
     hedda = found(db)
     assert (hedda.state, hedda.confirmed_at, hedda.timezone) == (
         RecipientState.CONFIRMED,
@@ -130,24 +130,24 @@ def test_nothing_is_followed_before_the_owner_has_confirmed_and_the_proof_is_kep
 
 @one_database
 def test_a_link_that_was_used_changes_nothing_again_and_ends_with_leaving(db, keys, stream, clock):
-    ask(db, keys, wish())
+    request_signup(db, keys, wish())
     token = notices(db)[0][1]["confirm"]
-    confirm(db, keys, token, "")
+    confirm_signup(db, keys, token, "")
     with db.begin() as tx:
         tx.execute(update(Subscription).values(cadence=Cadence.AT_ONCE))
-    assert confirm(db, keys, token, "").used
+    assert confirm_signup(db, keys, token, "").used
     with db.read() as tx:
         assert tx.scalars(select(Subscription.cadence)).all() == [Cadence.AT_ONCE]
     clock.forward(minutes=1)
-    unsubscribe(db, found(db).uid, ALL)
+    unsubscribe(db, found(db).uid, ALL_STREAMS)
     with pytest.raises(Gone, match="left since"):
-        confirm(db, keys, token, "")
+        confirm_signup(db, keys, token, "")
     assert found(db).state is RecipientState.ENDED
 
 
 @one_database
 def test_an_old_a_cut_and_a_foreign_link_are_refused(db, keys, stream, clock):
-    ask(db, keys, wish())
+    request_signup(db, keys, wish())
     values = notices(db)[0][1]
     token = values["confirm"]
     for bad in (
@@ -161,10 +161,10 @@ def test_an_old_a_cut_and_a_foreign_link_are_refused(db, keys, stream, clock):
         "é",
     ):
         with pytest.raises(BadLink):
-            confirm(db, keys, bad, "")
-    clock.forward(seconds=LIFE.total_seconds())
+            confirm_signup(db, keys, bad, "")
+    clock.forward(seconds=CONFIRM_LINK_LIFE.total_seconds())
     with pytest.raises(Gone, match="three days"):
-        confirm(db, keys, token, "")
+        confirm_signup(db, keys, token, "")
     assert found(db).state is RecipientState.PENDING
 
 
@@ -174,8 +174,8 @@ def test_whoever_is_known_gets_settings_and_whoever_is_suppressed_nothing_but_th
 ):
     add_subscriber(db, newsroom.actor, HEDDA)
     suppress_address(db, newsroom.actor, "ann@post.example", "wrote to us")
-    assert ask(db, keys, wish()) == HEDDA
-    assert ask(db, keys, wish("ann@post.example")) == "ann@post.example"
+    assert request_signup(db, keys, wish()) == HEDDA
+    assert request_signup(db, keys, wish("ann@post.example")) == "ann@post.example"
     assert [(name, address) for name, _, address in notices(db)] == [
         ("preferences", HEDDA),
         ("confirm", "ann@post.example"),
@@ -185,8 +185,8 @@ def test_whoever_is_known_gets_settings_and_whoever_is_suppressed_nothing_but_th
         "the claim skips what it is owed"
     )
     with pytest.raises(Gone):
-        confirm(db, keys, notices(db)[1][1]["confirm"], "")
-    confirm(db, keys, notices(db)[0][1]["confirm"], "")
+        confirm_signup(db, keys, notices(db)[1][1]["confirm"], "")
+    confirm_signup(db, keys, notices(db)[0][1]["confirm"], "")
     with db.read() as tx:
         assert len(recipient_with_subscriptions(tx, found(db).uid)[1]) == 2
 
@@ -195,15 +195,15 @@ def test_an_address_is_asked_three_times_in_a_quarter_of_an_hour_and_five_times_
     db, keys, stream, clock
 ):
     for _ in range(3):
-        ask(db, keys, wish())
-    with pytest.raises(TooMany):
-        ask(db, keys, wish(client="198.51.100.1"))
+        request_signup(db, keys, wish())
+    with pytest.raises(TooManyAttempts):
+        request_signup(db, keys, wish(client="198.51.100.1"))
     for _ in range(4):
         clock.forward(minutes=16)
-        ask(db, keys, wish())
+        request_signup(db, keys, wish())
     assert len(notices(db)) == 5
     clock.forward(days=1)
-    ask(db, keys, wish())
+    request_signup(db, keys, wish())
     assert len(notices(db)) == 6
 
 
@@ -224,8 +224,8 @@ def test_a_mailbox_gets_five_mails_a_day_however_its_address_is_written(
 ):
     asked = 0
     for number in range(40):
-        with suppress(TooMany):
-            ask(db, keys, wish(SPELLINGS[spelling](number), client=f"198.51.{number}.1"))
+        with suppress(TooManyAttempts):
+            request_signup(db, keys, wish(SPELLINGS[spelling](number), client=f"198.51.{number}.1"))
             asked += 1
         clock.forward(minutes=6)
     assert 5 < asked <= 3 * 16
@@ -242,16 +242,18 @@ def test_a_mailbox_gets_five_mails_a_day_however_its_address_is_written(
     ],
 )
 def test_addresses_of_different_mailboxes_count_apart(one, other):
-    assert mailbox(one) != mailbox(other)
+    assert mailbox_key(one) != mailbox_key(other)
 
 
 @one_database
 def test_whoever_floods_a_mailbox_keeps_its_owner_from_nothing(db, keys, newsroom, stream, clock):
     add_subscriber(db, newsroom.actor, HEDDA)
     for _ in range(6):
-        ask(db, keys, wish())
+        request_signup(db, keys, wish())
         clock.forward(minutes=16)
-    send_fresh_link(db, keys, leave_token(keys, found(db).uid, ALL), "203.0.113.7", "data")
+    send_fresh_link(
+        db, keys, unsubscribe_token(keys, found(db).uid, ALL_STREAMS), "203.0.113.7", "data"
+    )
     assert [name for name, _, _ in notices(db)] == [*["preferences"] * 5, "fresh-link"]
 
 
@@ -263,33 +265,35 @@ def test_of_what_one_network_tries_in_a_minute_twenty_are_taken_and_the_rest_wri
     began, held, watch = time.perf_counter(), 0, None
     for number in range(tried):
         try:
-            ask(db, keys, wish(f"b{number}@post.example", client=f"203.0.113.{number % 256}"))
-        except TooMany:
+            request_signup(
+                db, keys, wish(f"b{number}@post.example", client=f"203.0.113.{number % 256}")
+            )
+        except TooManyAttempts:
             watch = watch or ChangeWatch(db)
             held += 1
         clock.forward(seconds=60 / tried)
     say(f"{tried:,} sign-ups from one network", f"{time.perf_counter() - began:.1f} s")
-    assert held == tried - TRIES_OF_NETWORK
+    assert held == tried - MAX_ATTEMPTS_PER_NETWORK
     assert watch is not None and not watch.changed(), "nobody waits for a flood"
     watch.close()
-    assert len(notices(db)) == TRIES_OF_NETWORK
-    assert ask(db, keys, wish(client="198.51.100.7")) == HEDDA, "and others are let in"
+    assert len(notices(db)) == MAX_ATTEMPTS_PER_NETWORK
+    assert request_signup(db, keys, wish(client="198.51.100.7")) == HEDDA, "and others are let in"
     clock.forward(minutes=15)
-    assert ask(db, keys, wish("late@post.example")) == "late@post.example", (
+    assert request_signup(db, keys, wish("late@post.example")) == "late@post.example", (
         "as is the network once the window is over"
     )
 
 
 @one_database
 def test_no_mail_of_a_story_that_ended_or_was_never_there(db, keys, newsroom, stream):
-    ask(db, keys, wish())
+    request_signup(db, keys, wish())
     set_stream_state(db, newsroom.actor, "strike", StreamState.ENDED)
     with pytest.raises(Conflict):
-        ask(db, keys, wish("ann@post.example"))
+        request_signup(db, keys, wish("ann@post.example"))
     with pytest.raises(Gone):
-        confirm(db, keys, notices(db)[0][1]["confirm"], "")
+        confirm_signup(db, keys, notices(db)[0][1]["confirm"], "")
     with pytest.raises(NotFound):
-        ask(db, keys, wish("ann@post.example", stream="drought"))
+        request_signup(db, keys, wish("ann@post.example", stream="drought"))
 
 
 @one_database
@@ -310,7 +314,7 @@ def test_no_mail_of_a_story_that_ended_or_was_never_there(db, keys, newsroom, st
 )
 def test_an_address_that_cannot_be_taken_is_refused_at_the_door(db, keys, stream, email):
     with pytest.raises(Invalid) as caught:
-        ask(db, keys, wish(email), blocked={"spam.example", "xn--bcher-kva.example"})
+        request_signup(db, keys, wish(email), blocked={"spam.example", "xn--bcher-kva.example"})
     assert caught.value.field == "e-mail"
     assert notices(db) == []
 
@@ -318,20 +322,20 @@ def test_an_address_that_cannot_be_taken_is_refused_at_the_door(db, keys, stream
 @one_database
 def test_an_international_address_is_one_however_it_is_written(db, keys, stream):
     assert (
-        ask(db, keys, wish("Hedda@BÜCHER.example"))
-        == ask(db, keys, wish("hedda@xn--bcher-kva.example"))
+        request_signup(db, keys, wish("Hedda@BÜCHER.example"))
+        == request_signup(db, keys, wish("hedda@xn--bcher-kva.example"))
         == "hedda@bücher.example"
     )
 
 
 def test_an_address_that_never_answered_is_forgotten(db, keys, stream, clock):
-    ask(db, keys, wish())
+    request_signup(db, keys, wish())
     with db.begin() as tx:
         tx.execute(update(Delivery).values(state="SENT"))
-    clock.forward(days=KEPT.days, minutes=-1)
-    assert forget_unanswered(db) == 0
+    clock.forward(days=UNANSWERED_LIFE.days, minutes=-1)
+    assert delete_unanswered_signups(db) == 0
     clock.now += timedelta(minutes=2)
-    assert (forget_unanswered(db), found(db)) == (1, None)
+    assert (delete_unanswered_signups(db), found(db)) == (1, None)
 
 
 def test_of_a_network_only_so_much_is_kept():
@@ -343,6 +347,6 @@ def test_of_a_network_only_so_much_is_kept():
 @one_database
 def test_many_names_of_one_mailbox_are_throttled_as_one(db, keys, stream):
     for n in range(3):
-        ask(db, keys, wish(f"hedda+{n}@post.example"))
-    with pytest.raises(TooMany):
-        ask(db, keys, wish("hedda+3@post.example"))
+        request_signup(db, keys, wish(f"hedda+{n}@post.example"))
+    with pytest.raises(TooManyAttempts):
+        request_signup(db, keys, wish("hedda+3@post.example"))

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from models import Alert, Delivery, Recipient, RecipientKind, RecipientState, Role, Subscription
 from models.alerts.alerts import create_notice
 from models.membership.importing import Row, import_subscribers
-from models.membership.suppression import erase_address, lift, suppress_address
+from models.membership.suppression import erase_address, lift_suppression, suppress_address
 from models.recipients.audience import (
     add_subscriber,
     find_recipient,
@@ -36,14 +36,14 @@ def test_a_suppressed_address_comes_back_by_nobody_but_its_owner_or_who_lifts_it
     assert imported(db, newsroom) == {"suppressed": 1}
     remove_recipient(db, newsroom.actor, RecipientKind.MAIL, ANN, "removed")
     assert found(db).state is RecipientState.SUPPRESSED
-    assert lift(db, newsroom.actor, found(db).uid).state is RecipientState.ENDED, (
+    assert lift_suppression(db, newsroom.actor, found(db).uid).state is RecipientState.ENDED, (
         "it never asked for anything"
     )
     with pytest.raises(Conflict):
-        lift(db, newsroom.actor, found(db).uid)
+        lift_suppression(db, newsroom.actor, found(db).uid)
     add_subscriber(db, newsroom.actor, ANN)
     suppress_address(db, newsroom.actor, ANN, "550 by a broken server")
-    assert lift(db, newsroom.actor, found(db).uid).state is RecipientState.CONFIRMED, (
+    assert lift_suppression(db, newsroom.actor, found(db).uid).state is RecipientState.CONFIRMED, (
         "its consent stands"
     )
 
@@ -82,7 +82,7 @@ def test_of_who_is_erased_and_suppressed_a_hash_stays(db, newsroom):
     with pytest.raises(Invalid):
         add_subscriber(db, newsroom.actor, ANN)
     assert imported(db, newsroom) == {"suppressed": 1}
-    lift(db, newsroom.actor, row.uid)
+    lift_suppression(db, newsroom.actor, row.uid)
     assert imported(db, newsroom) == {"added": 1}
 
 
@@ -90,7 +90,7 @@ def test_only_an_admin_may(db, newsroom):
     editor = newsroom.account(Role.EDITOR)
     for change in (
         lambda: suppress_address(db, editor, ANN, "x"),
-        lambda: lift(db, editor, "x"),
+        lambda: lift_suppression(db, editor, "x"),
         lambda: erase_address(db, editor, ANN),
     ):
         with pytest.raises(Forbidden):

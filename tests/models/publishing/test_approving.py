@@ -8,12 +8,12 @@ from datetime import timedelta
 import pytest
 
 from models import Entry, EntryState, Importance, Role
-from models.publishing.approving import approve, return_entry, take_back
+from models.publishing.approving import approve, return_entry, withdraw_submission
 from models.publishing.posting import Release, add_entry, post_draft, save_draft
 from models.publishing.publishing import publish_due
 from models.publishing.revising import undo
-from models.publishing.scheduling import reschedule, schedule
-from models.text.errors import AlreadyOut, Conflict, Forbidden, Invalid, StaleVersion
+from models.publishing.scheduling import reschedule, scheduled_entries
+from models.text.errors import AlreadyPublished, Conflict, Forbidden, Invalid, StaleVersion
 from models.text.texts import EntryText
 from tests.conftest import Newsroom
 
@@ -89,10 +89,10 @@ def test_who_submitted_an_entry_can_take_it_back_and_nobody_else(newsroom, db):
     author, editor = newsroom.account(Role.AUTHOR), newsroom.account(Role.EDITOR)
     entry = submit(newsroom, author)
     with pytest.raises(Forbidden):
-        take_back(db, editor, entry.uid, entry.version)
-    assert take_back(db, author, entry.uid, entry.version).state is EntryState.DRAFT
+        withdraw_submission(db, editor, entry.uid, entry.version)
+    assert withdraw_submission(db, author, entry.uid, entry.version).state is EntryState.DRAFT
     with pytest.raises(Conflict, match="is draft"):
-        take_back(db, author, entry.uid, newsroom.entry(entry.uid).version)
+        withdraw_submission(db, author, entry.uid, newsroom.entry(entry.uid).version)
 
 
 def test_a_breaking_entry_waits_for_another_editor_by_whatever_way_it_comes(newsroom, db, clock):
@@ -172,8 +172,10 @@ def test_the_schedule_shows_what_comes_next_first_and_a_time_can_be_changed(news
     }
     made = {name: newsroom.post(title=name, release=Release(at=at)) for name, at in hours.items()}
     with db.read() as tx:
-        assert [entry.title for entry in schedule(tx)] == ["soon", "late", "tomorrow"]
-        assert [entry.title for entry in schedule(tx, until=clock.now + timedelta(hours=24))] == [
+        assert [entry.title for entry in scheduled_entries(tx)] == ["soon", "late", "tomorrow"]
+        assert [
+            entry.title for entry in scheduled_entries(tx, until=clock.now + timedelta(hours=24))
+        ] == [
             "soon",
             "late",
         ]
@@ -181,7 +183,7 @@ def test_the_schedule_shows_what_comes_next_first_and_a_time_can_be_changed(news
         db, newsroom.actor, made["soon"].uid, made["soon"].version, clock.now + timedelta(hours=6)
     )
     with db.read() as tx:
-        assert [entry.title for entry in schedule(tx)] == ["late", "soon", "tomorrow"]
+        assert [entry.title for entry in scheduled_entries(tx)] == ["late", "soon", "tomorrow"]
     with pytest.raises(Invalid, match="Publish now"):
         reschedule(db, newsroom.actor, moved.uid, moved.version, clock.now)
     with pytest.raises(StaleVersion):
@@ -191,5 +193,5 @@ def test_the_schedule_shows_what_comes_next_first_and_a_time_can_be_changed(news
     for hours in (5, 1):
         clock.forward(hours=hours)
         assert publish_due(db) == 1
-    with pytest.raises(AlreadyOut):
+    with pytest.raises(AlreadyPublished):
         reschedule(db, newsroom.actor, moved.uid, moved.version, clock.now + timedelta(hours=1))

@@ -10,7 +10,7 @@ from models.db.database import Database
 from models.publishing.posting import Release, post_draft, save_draft
 from models.publishing.publishing import MAX_PUBLICATION_DELAY, publish_due, publish_now
 from models.publishing.revising import undo
-from models.publishing.scheduling import reschedule, schedule
+from models.publishing.scheduling import reschedule, scheduled_entries
 from models.streams.entries import list_entries
 from models.streams.streams import set_stream_state
 from models.text.actor import SYSTEM
@@ -84,7 +84,7 @@ def test_many_late_entries_are_told_in_one_notice_and_each_once(
     (told,) = notices(db)
     assert told == {"number": 25, "titles": [f"Entry {number:02}" for number in range(20)]}
     with db.read() as tx:
-        assert {entry.late for entry in schedule(tx)} == {True}
+        assert {entry.late for entry in scheduled_entries(tx)} == {True}
         assert len(list_entries(tx, EntryState.SCHEDULED)) == 25
 
 

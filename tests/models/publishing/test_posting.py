@@ -29,7 +29,7 @@ from models.streams.streams import (
     set_stream_state,
 )
 from models.text.errors import (
-    AlreadyOut,
+    AlreadyPublished,
     Conflict,
     Forbidden,
     Gone,
@@ -128,7 +128,7 @@ def test_undo_makes_a_scheduled_entry_a_draft_again(newsroom, db, clock):
 
 def test_undo_after_the_fact_says_so(newsroom, db):
     entry = newsroom.post()
-    with pytest.raises(AlreadyOut, match="already out"):
+    with pytest.raises(AlreadyPublished, match="already out"):
         undo(db, newsroom.actor, entry.uid, entry.version)
 
 

@@ -13,11 +13,11 @@ from sqlalchemy import select, text, update
 
 from models import Contributor, Entry, EntryState, Recipient, RevisionKind, SubscriptionExcept
 from models.db.database import Database
-from models.db.rate_limit import strike
+from models.db.rate_limit import count_attempt
 from models.publishing.posting import Release, post_draft, save_draft
 from models.publishing.revising import Change, apply_now, revise, undo
 from models.recipients.audience import add_subscriber, recipient_with_subscriptions, unsubscribe
-from models.text.errors import StaleVersion, TooMany
+from models.text.errors import StaleVersion, TooManyAttempts
 from models.text.texts import EntryText
 
 WAIT = timedelta(seconds=10)
@@ -112,9 +112,9 @@ def test_a_new_name_in_several_bylines_at_once_becomes_one_person(newsroom, db):
 
 def test_the_first_tries_of_a_window_may_come_at_once(db):
     for attempt in range(5):
-        all_at_once(lambda number, key=f"try {attempt}": strike(db, {key: 4}))
-        with pytest.raises(TooMany):
-            strike(db, {f"try {attempt}": 4})
+        all_at_once(lambda number, key=f"try {attempt}": count_attempt(db, {key: 4}))
+        with pytest.raises(TooManyAttempts):
+            count_attempt(db, {f"try {attempt}": 4})
 
 
 def test_a_story_that_several_begin_at_once_begins_once(newsroom):

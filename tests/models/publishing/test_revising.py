@@ -11,13 +11,13 @@ from models.publishing.revising import (
     Change,
     apply_due,
     apply_now,
+    list_revisions,
     restore,
     retract,
     revise,
-    revisions,
     undo,
 )
-from models.text.errors import AlreadyOut, Conflict, Forbidden, Invalid, StaleVersion
+from models.text.errors import AlreadyPublished, Conflict, Forbidden, Invalid, StaleVersion
 from models.text.texts import EntryText
 
 WAIT = timedelta(seconds=10)
@@ -82,7 +82,7 @@ def test_a_pending_correction_can_be_undone_and_then_never_was(newsroom, db, clo
     clock.forward(minutes=1)
     assert apply_due(db) == 0
     assert newsroom.entry(entry.uid).title == "Five metres"
-    with pytest.raises(AlreadyOut):
+    with pytest.raises(AlreadyPublished):
         undo(db, newsroom.actor, entry.uid, entry.version)
 
 
@@ -161,7 +161,7 @@ def test_a_restored_entry_is_back_as_it_was_and_alerts_nobody(newsroom, db):
     assert (back.guid, back.published_at, back.seq) == (entry.guid, entry.published_at, entry.seq)
     assert alerts(db) == 2
     with db.read() as tx:
-        kinds = [revision.kind for revision in revisions(tx, tx.get_one(Entry, entry.id))]
+        kinds = [revision.kind for revision in list_revisions(tx, tx.get_one(Entry, entry.id))]
     assert kinds == [RevisionKind.RESTORE, RevisionKind.RETRACTION, RevisionKind.PUBLISH]
 
 

@@ -22,7 +22,7 @@ from models.recipients.audience import (
 from models.recipients.forecast import forecast
 from models.streams.streams import get_stream
 from models.text.errors import Conflict, Forbidden, Invalid, NotFound
-from models.text.tokens import ALL, leave_token, read_leave_token
+from models.text.tokens import ALL_STREAMS, read_unsubscribe_token, unsubscribe_token
 
 HOOK = "jsons://hooks.example.org/T0PSECRET/path"
 
@@ -112,14 +112,14 @@ def test_leaving_a_story_leaves_it_however_it_came(db, newsroom, topic):
     ]
     assert recipient.state is RecipientState.CONFIRMED
     assert mails(db, topic) == 0, "the subscription to all stories goes on without this one"
-    unsubscribe(db, reader.uid, ALL)
+    unsubscribe(db, reader.uid, ALL_STREAMS)
     with db.read() as tx:
         assert recipient_with_subscriptions(tx, reader.uid)[0].state is RecipientState.ENDED
 
 
 def test_who_left_can_come_back_but_a_suppressed_address_cannot(db, newsroom, topic):
     reader = add_subscriber(db, newsroom.actor, "reader@example.org")
-    unsubscribe(db, reader.uid, ALL)
+    unsubscribe(db, reader.uid, ALL_STREAMS)
     add_subscriber(db, newsroom.actor, "reader@example.org")
     assert mails(db, topic) == 1
     with db.begin() as tx:
@@ -170,18 +170,18 @@ def test_only_admins_add_recipients(db, newsroom, keys):
 
 
 def test_a_leave_token_names_its_recipient_and_cannot_be_made_by_others(keys):
-    token = leave_token(keys, "r2cp", "str3am")
-    assert read_leave_token(keys, token) == ("r2cp", "str3am")
-    assert len(leave_token(keys, "x" * 16, "y" * 7)) <= 70
+    token = unsubscribe_token(keys, "r2cp", "str3am")
+    assert read_unsubscribe_token(keys, token) == ("r2cp", "str3am")
+    assert len(unsubscribe_token(keys, "x" * 16, "y" * 7)) <= 70
     for forged in (
         token[:-1],
         token + "x",
         token.replace("r2cp", "r3cp"),
-        token.replace("str3am", ALL),
+        token.replace("str3am", ALL_STREAMS),
     ):
-        assert read_leave_token(keys, forged) is None
+        assert read_unsubscribe_token(keys, forged) is None
     for forged in ("", "-", "--", "\ud800-a-b", "ü" * 50):
-        assert read_leave_token(keys, forged) is None
+        assert read_unsubscribe_token(keys, forged) is None
 
 
 def test_an_address_keeps_the_letters_that_make_its_domain(newsroom, db):

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from models import Cadence, Importance, Recipient, RecipientKind, Subscription
 from models.recipients.audience import AlertTopic, ChannelTarget, add_channel
 from models.recipients.forecast import channels_owed, forecast
-from models.streams.contributors import suggest
+from models.streams.contributors import suggest_contributors
 from models.streams.streams import get_stream
 
 MAIL, CHANNEL = RecipientKind.MAIL, RecipientKind.CHANNEL
@@ -54,10 +54,10 @@ def test_people_are_suggested_by_any_of_their_names_and_who_writes_here_first(ne
     newsroom.stream("drought")
     newsroom.post("drought", byline=("Jory Marsh", "Ines Valbrook", "Marten Oake"))
     with db.read() as tx:
-        found = suggest(tx, "Mar", "floods")
-        few = suggest(tx, "mar", "floods", limit=1)
-        nobody = suggest(tx, "%", "floods")
-        nowhere = suggest(tx, "mara", "\x00")
+        found = suggest_contributors(tx, "Mar", "floods")
+        few = suggest_contributors(tx, "mar", "floods", limit=1)
+        nobody = suggest_contributors(tx, "%", "floods")
+        nowhere = suggest_contributors(tx, "mara", "\x00")
     assert [(one.name, one.entries) for one in found] == [
         ("Mara Eskelund", 2),
         ("Marten Oake", 1),

@@ -5,84 +5,93 @@ import pytest
 from models import Role
 from models.publishing.posting import add_entry
 from models.streams.autosave import (
-    KEPT,
-    LONGEST,
-    MOST,
-    drop_kept,
-    forget_kept,
-    keep,
-    kept_form,
-    unfinished,
+    AUTOSAVE_LIFE,
+    MAX_AUTOSAVE_CHARS,
+    MAX_AUTOSAVES,
+    delete_autosave,
+    delete_expired_autosaves,
+    find_autosave,
+    list_autosaves,
+    store_autosave,
 )
-from models.text.errors import Conflict, Invalid, KeptElsewhere, KeyUsed
+from models.text.errors import AutosaveConflict, Conflict, Invalid, RequestKeyReused
 from models.text.texts import EntryText
 
 
 def test_the_last_words_of_a_window_are_kept(newsroom, db, clock):
-    at = keep(
+    at = store_autosave(
         db, newsroom.actor, "k1", {"title": ["Riv"], "tag": ["a", "b"]}, window="one", seen=None
     )
     clock.forward(seconds=5)
-    later = keep(
+    later = store_autosave(
         db, newsroom.actor, "k1", {"title": ["River"], "tag": ["a", "b"]}, window="one", seen=None
     )
     with db.read() as tx:
-        kept = kept_form(tx, newsroom.actor, "k1")
-        assert kept_form(tx, newsroom.account(Role.AUTHOR), "k1") is None, "it is nobody else's"
+        kept = find_autosave(tx, newsroom.actor, "k1")
+        assert find_autosave(tx, newsroom.account(Role.AUTHOR), "k1") is None, "it is nobody else's"
     assert later > at
     assert (kept.saved_at, kept.fields["title"], kept.fields["tag"]) == (
         later,
         ["River"],
         ["a", "b"],
     )
-    drop_kept(db, newsroom.actor, "k1")
+    delete_autosave(db, newsroom.actor, "k1")
     with db.read() as tx:
-        assert unfinished(tx, newsroom.actor) == []
+        assert list_autosaves(tx, newsroom.actor) == []
 
 
 def test_a_second_window_never_drops_what_the_first_has_kept(newsroom, db, clock):
-    keep(db, newsroom.actor, "k1", {"title": ["Mine"]}, window="one", seen=None)
+    store_autosave(db, newsroom.actor, "k1", {"title": ["Mine"]}, window="one", seen=None)
     clock.forward(seconds=5)
-    with pytest.raises(KeptElsewhere) as caught:
-        keep(db, newsroom.actor, "k1", {"title": ["Other"]}, window="two", seen=None)
+    with pytest.raises(AutosaveConflict) as caught:
+        store_autosave(db, newsroom.actor, "k1", {"title": ["Other"]}, window="two", seen=None)
     # the same text may be kept by both
-    keep(db, newsroom.actor, "k1", {"title": ["Mine"]}, window="two", seen=None)
+    store_autosave(db, newsroom.actor, "k1", {"title": ["Mine"]}, window="two", seen=None)
     # and who has seen it goes on
-    keep(db, newsroom.actor, "k1", {"title": ["Other"]}, window="one", seen=clock.now)
+    store_autosave(db, newsroom.actor, "k1", {"title": ["Other"]}, window="one", seen=clock.now)
     assert caught.value.saved_at < clock.now
 
 
 def test_a_list_tells_new_entries_from_changes(newsroom, db, clock):
     entry = newsroom.post()
-    keep(db, newsroom.actor, "k1", {"title": ["New"]}, window="one", seen=None)
+    store_autosave(db, newsroom.actor, "k1", {"title": ["New"]}, window="one", seen=None)
     clock.forward(seconds=1)
-    keep(db, newsroom.actor, entry.uid, {"body": ["No title"]}, window="one", seen=None)
+    store_autosave(db, newsroom.actor, entry.uid, {"body": ["No title"]}, window="one", seen=None)
     with db.read() as tx:
-        found = [(one.place, one.title, one.entry) for one in unfinished(tx, newsroom.actor)]
+        found = [(one.place, one.title, one.entry) for one in list_autosaves(tx, newsroom.actor)]
     assert found == [(entry.uid, "", entry.uid), ("k1", "New", None)]
 
 
 def test_what_was_sent_is_not_kept_again_by_a_slower_request(newsroom, db):
     add_entry(db, newsroom.actor, "floods", EntryText("Sent"), None, request_key="k1")
-    with pytest.raises(KeyUsed):
-        keep(db, newsroom.actor, "k1", {"title": ["Sen"]}, window="one", seen=None, key="k1")
+    with pytest.raises(RequestKeyReused):
+        store_autosave(
+            db, newsroom.actor, "k1", {"title": ["Sen"]}, window="one", seen=None, key="k1"
+        )
 
 
 def test_there_is_an_end_to_what_is_kept(newsroom, db, clock):
     with pytest.raises(Invalid):
-        keep(db, newsroom.actor, "k", {"body": ["x" * (LONGEST + 1)]}, window="one", seen=None)
-    for number in range(MOST):
-        keep(db, newsroom.actor, f"k{number}", {}, window="one", seen=None)
+        store_autosave(
+            db,
+            newsroom.actor,
+            "k",
+            {"body": ["x" * (MAX_AUTOSAVE_CHARS + 1)]},
+            window="one",
+            seen=None,
+        )
+    for number in range(MAX_AUTOSAVES):
+        store_autosave(db, newsroom.actor, f"k{number}", {}, window="one", seen=None)
     with pytest.raises(Conflict, match="drop some"):
-        keep(db, newsroom.actor, "k", {}, window="one", seen=None)
-    clock.forward(seconds=KEPT.total_seconds() + 1)
-    forget_kept(db)
+        store_autosave(db, newsroom.actor, "k", {}, window="one", seen=None)
+    clock.forward(seconds=AUTOSAVE_LIFE.total_seconds() + 1)
+    delete_expired_autosaves(db)
     with db.read() as tx:
-        assert unfinished(tx, newsroom.actor) == []
+        assert list_autosaves(tx, newsroom.actor) == []
 
 
 def test_a_sign_that_no_database_bears_is_left_out_of_what_is_kept(newsroom, db):
-    keep(db, newsroom.actor, "one", {"title": ["Ri\x00ver"]}, window="a", seen=None)
+    store_autosave(db, newsroom.actor, "one", {"title": ["Ri\x00ver"]}, window="a", seen=None)
     with db.read() as tx:
-        assert [one.title for one in unfinished(tx, newsroom.actor)] == ["River"]
-        assert kept_form(tx, newsroom.actor, "\x00") is None
+        assert [one.title for one in list_autosaves(tx, newsroom.actor)] == ["River"]
+        assert find_autosave(tx, newsroom.actor, "\x00") is None

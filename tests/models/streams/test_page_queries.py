@@ -13,7 +13,13 @@ from models.db.database import Database
 from models.publishing.posting import Release
 from models.publishing.revising import Change, apply_due, retract, revise, undo
 from models.streams.listings import page_of_contributor, page_of_tag
-from models.streams.page_queries import PAGE, board, front_page, page_of_entry, page_of_stream
+from models.streams.page_queries import (
+    ENTRIES_PER_PAGE,
+    board,
+    front_page,
+    page_of_entry,
+    page_of_stream,
+)
 from models.streams.streams import set_stream_state
 from models.text.errors import Gone, NotFound
 from models.text.texts import EntryText, PictureText
@@ -75,7 +81,7 @@ def test_the_number_of_queries_does_not_grow(newsroom: Newsroom) -> None:
 
 def test_a_page_is_cut_by_the_order_of_coming_out_and_shown_by_date(newsroom: Newsroom) -> None:
     imported = newsroom.post(title="Imported", release=Release(at=datetime(2020, 1, 1, tzinfo=UTC)))
-    for number in range(PAGE):
+    for number in range(ENTRIES_PER_PAGE):
         newsroom.post(title=str(number))
     newest = newsroom.post(
         title="Of last year", release=Release(at=datetime(2025, 1, 1, tzinfo=UTC))
@@ -84,13 +90,13 @@ def test_a_page_is_cut_by_the_order_of_coming_out_and_shown_by_date(newsroom: Ne
         first = page_of_stream(tx, "floods")
         assert [entry.title for entry in first.entries][-1] == "Of last year" and len(
             first.entries
-        ) == PAGE
+        ) == ENTRIES_PER_PAGE
         second = page_of_stream(tx, "floods", before=first.pages.older)
     assert [entry.title for entry in second.entries] == [
         "0",
         "Imported",
     ] and second.pages.older is None
-    assert first.stream.published == PAGE + 2
+    assert first.stream.published == ENTRIES_PER_PAGE + 2
     assert imported.uid != newest.uid
 
 

@@ -10,8 +10,13 @@ from models import Autosave, Picture, PictureFile, RevisionKind, Role
 from models.db.clock import now
 from models.publishing.posting import Release, post_draft, save_draft
 from models.publishing.purging import purge_pictures
-from models.publishing.revising import Change, apply_due, former_text, restore, retract, revise
-from models.streams.pictures import UNUSED, add_picture, get_file, remove_unused
+from models.publishing.revising import Change, apply_due, restore, retract, revise, text_of_revision
+from models.streams.pictures import (
+    UNUSED_PICTURE_LIFE,
+    add_picture,
+    delete_unused_pictures,
+    get_picture_file,
+)
 from models.streams.streams import StreamText, edit_stream, get_stream
 from models.text.errors import Conflict, Forbidden, Invalid, NotFound
 from models.text.texts import EntryText, PictureText
@@ -53,7 +58,7 @@ def test_the_same_picture_sent_twice_at_once_is_kept_once(newsroom: Newsroom) ->
 def test_a_size_of_one_picture_may_be_another_picture(newsroom: Newsroom) -> None:
     large = add_picture(newsroom.db, newsroom.actor, photo(960, 640, "PNG"))
     with newsroom.db.read() as tx:
-        small = get_file(tx, large.files[0].sha256, "png").data
+        small = get_picture_file(tx, large.files[0].sha256, "png").data
     assert add_picture(newsroom.db, newsroom.actor, small).sha256 == large.files[0].sha256
     assert len(kept(newsroom)) == 2
 
@@ -153,10 +158,10 @@ def test_a_picture_that_nothing_shows_is_removed_after_a_week(
     newsroom: Newsroom, clock: StandingClock
 ) -> None:
     newsroom.picture()
-    clock.forward(seconds=UNUSED.total_seconds())
-    assert remove_unused(newsroom.db) == 0
+    clock.forward(seconds=UNUSED_PICTURE_LIFE.total_seconds())
+    assert delete_unused_pictures(newsroom.db) == 0
     clock.forward(seconds=1)
-    assert remove_unused(newsroom.db) == 1
+    assert delete_unused_pictures(newsroom.db) == 1
     assert kept(newsroom) == []
     with newsroom.db.read() as tx:
         assert tx.scalar(select(func.count()).select_from(PictureFile)) == 0
@@ -189,7 +194,7 @@ def test_one_that_anything_may_still_show_stays(newsroom: Newsroom, clock: Stand
         )
     for _ in range(3):
         clock.forward(days=8)
-        assert remove_unused(newsroom.db) == 0
+        assert delete_unused_pictures(newsroom.db) == 0
     assert kept(newsroom) == names
 
 
@@ -210,7 +215,7 @@ def test_one_that_is_sent_or_used_again_gets_its_week_anew(
         Release(),
     )
     clock.forward(days=6)
-    assert remove_unused(newsroom.db) == 0 and kept(newsroom) == [sent, used]
+    assert delete_unused_pictures(newsroom.db) == 0 and kept(newsroom) == [sent, used]
 
 
 def test_a_picture_that_is_used_while_it_is_judged_stays(
@@ -225,17 +230,17 @@ def test_a_picture_that_is_used_while_it_is_judged_stays(
         return False
 
     monkeypatch.setattr("models.streams.pictures._is_used", used_meanwhile)
-    assert remove_unused(newsroom.db) == 0
+    assert delete_unused_pictures(newsroom.db) == 0
     assert kept(newsroom) == [name]
 
 
 def test_a_file_is_found_by_its_whole_name_only(newsroom: Newsroom) -> None:
     name = newsroom.picture()
     with newsroom.db.read() as tx:
-        assert get_file(tx, name, "jpg").width == 480
+        assert get_picture_file(tx, name, "jpg").width == 480
         for sha256, extension in ((name, "png"), ("0" * 64, "jpg")):
             with pytest.raises(NotFound):
-                get_file(tx, sha256, extension)
+                get_picture_file(tx, sha256, extension)
 
 
 def test_all_pictures_that_a_retracted_entry_ever_showed_can_be_deleted_for_good(
@@ -271,6 +276,6 @@ def test_all_pictures_that_a_retracted_entry_ever_showed_can_be_deleted_for_good
     assert shown(newsroom, entry.uid) == () and found.version > before
     restore(newsroom.db, newsroom.actor, entry.uid, found.version, Change(RevisionKind.RESTORE))
     with newsroom.db.read() as tx:
-        assert former_text(tx, newsroom.entry(entry.uid), 1).pictures == (
+        assert text_of_revision(tx, newsroom.entry(entry.uid), 1).pictures == (
             PictureText(shared, "A wall"),
         )

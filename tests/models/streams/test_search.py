@@ -16,10 +16,10 @@ from models.db.database import Database
 from models.migrations import versions
 from models.publishing.posting import Release
 from models.publishing.revising import Change, retract, revise
-from models.streams.search import PAGE, search
+from models.streams.search import RESULTS_PER_PAGE, search
 from models.streams.streams import get_stream, set_stream_state
-from models.text.normalize import fold, terms
-from models.text.search_index import fill, write
+from models.text.normalize import normalized_words, parse_query
+from models.text.search_index import index_all_entries, write_words
 from models.text.texts import EntryText, PictureText
 from tests.conftest import Newsroom
 
@@ -119,7 +119,7 @@ def test_letters_are_found_by_plain_ones_and_words_within_scripts_without_spaces
     ],
 )
 def test_letters_are_folded_as_unaccent_folds_them(letters, plain):
-    assert fold(letters) == [plain]
+    assert normalized_words(letters) == [plain]
 
 
 def test_an_entry_is_found_by_the_numbers_of_its_lists(newsroom):
@@ -156,7 +156,7 @@ def test_whatever_an_entry_says_can_be_looked_for(newsroom):
         one for one in HOSTILE if one not in {"\x00", "\ud800", "\u202e"} and len(one) < 300
     ):
         entry = newsroom.post(title=f"Ends with {typed}", body=typed * 20)
-        words = " ".join(fold(entry.title))
+        words = " ".join(normalized_words(entry.title))
         assert found(newsroom, f'"{words}"')[:1] == [entry.title]
 
 
@@ -206,7 +206,7 @@ def test_an_entry_is_found_by_what_it_says_now(newsroom):
 
 
 def test_pages_follow_each_other_without_a_gap(newsroom):
-    for number in range(2 * PAGE + 1):
+    for number in range(2 * RESULTS_PER_PAGE + 1):
         newsroom.post(title=f"River {number}")
     pages, before = [], None
     with newsroom.db.read() as tx:
@@ -214,22 +214,26 @@ def test_pages_follow_each_other_without_a_gap(newsroom):
             page = search(tx, "river", before=before)
             pages.append([entry.title for entry in page.entries])
             before = page.older
-    assert before is None and [len(page) for page in pages] == [PAGE, PAGE, 1]
+    assert before is None and [len(page) for page in pages] == [
+        RESULTS_PER_PAGE,
+        RESULTS_PER_PAGE,
+        1,
+    ]
     assert [title for page in pages for title in page] == [
-        f"River {number}" for number in range(2 * PAGE, -1, -1)
+        f"River {number}" for number in range(2 * RESULTS_PER_PAGE, -1, -1)
     ]
 
 
 @given(st.text(alphabet=st.characters(max_codepoint=127), max_size=60))
 def test_the_short_way_for_plain_letters_finds_what_the_long_one_does(typed):
-    assert [*fold(typed), "e"] == fold(f"{typed} é")
+    assert [*normalized_words(typed), "e"] == normalized_words(f"{typed} é")
 
 
 def test_a_query_is_cut_and_its_last_word_begun():
-    assert terms('"a b" river ri')[0].words == ("a", "b")
-    assert [term.begun for term in terms('"a b" river ri')] == [False, False, True]
-    assert not terms('river "ri')[-1].begun and not terms("a")[0].begun
-    assert len(terms("word " * 100)) == 12
+    assert parse_query('"a b" river ri')[0].words == ("a", "b")
+    assert [term.begun for term in parse_query('"a b" river ri')] == [False, False, True]
+    assert not parse_query('river "ri')[-1].begun and not parse_query("a")[0].begun
+    assert len(parse_query("word " * 100)) == 12
 
 
 def test_a_page_asks_the_index_and_reads_no_table_through(newsroom: Newsroom, db: Database):
@@ -253,7 +257,9 @@ def test_a_page_asks_the_index_and_reads_no_table_through(newsroom: Newsroom, db
             )
         )
         ids = tx.scalars(text(f"SELECT id FROM entry WHERE id <> {entry.id}")).all()
-        write(tx.connection(), [(id_, [f"hay{n}" for n in range(id_ % 40, 60)]) for id_ in ids])
+        write_words(
+            tx.connection(), [(id_, [f"hay{n}" for n in range(id_ % 40, 60)]) for id_ in ids]
+        )
     if not db.embedded:
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE"))
@@ -295,7 +301,7 @@ def test_entries_from_before_the_search_are_found_after_the_migration_by_all_the
         connection.exec_driver_sql("DELETE FROM entry_search")
     assert len(before) == len(ENTRIES) + 1 and found(newsroom, "river") == []
     with db.engine.begin() as connection:
-        fill(connection)
+        index_all_entries(connection)
         assert connection.exec_driver_sql(query).all() == before
     assert found(newsroom, "river") == ["Ελλάς ПОТОП", "River rising"]
     assert found(newsroom, "low mill") == ["Six metres"]

@@ -4,7 +4,7 @@ import pytest
 
 from models import FeedText
 from models.db.database import Database
-from models.streams.streams import StreamText, edit_stream, find_stream, get_stream, language_of
+from models.streams.streams import StreamText, edit_stream, find_stream, get_stream, stream_language
 from models.text.errors import Conflict, Invalid, NotFound
 from tests.conftest import Newsroom
 
@@ -69,6 +69,6 @@ def test_what_can_be_no_address_is_no_story_whichever_the_database(
     slug: str, newsroom: Newsroom, db: Database
 ) -> None:
     with db.read() as tx:
-        assert (find_stream(tx, slug), language_of(tx, slug)) == (None, None)
+        assert (find_stream(tx, slug), stream_language(tx, slug)) == (None, None)
         with pytest.raises(NotFound):
             get_stream(tx, slug, public=True)

@@ -10,9 +10,9 @@ from sqlalchemy import select
 from models import Cadence, Importance, SubscriptionTag
 from models.recipients.audience import ChannelTarget, add_channel
 from models.recipients.preferences import Follow
-from models.streams.contributors import resolve
+from models.streams.contributors import resolve_contributors
 from models.text.errors import Invalid
-from models.text.texts import EntryText, is_words, slugify, tag_slug
+from models.text.texts import EntryText, is_slug_text, slugify, tag_slug
 
 # Devanagari words that differ in their marks only (UAX #31: Mn and Mc are in XID_Continue).
 MARKED = ("\u0915\u0940", "\u0915\u093e", "\u0915\u0947")
@@ -46,7 +46,7 @@ def test_tags_that_differ_are_all_kept_and_told_apart(newsroom, labels):
     entry = newsroom.entry(newsroom.post(tags=labels).uid)
     assert tuple(tag.label for tag in entry.tags) == labels
     assert len({tag.slug for tag in entry.tags}) == len(labels)
-    assert all(is_words(tag.slug) for tag in entry.tags)
+    assert all(is_slug_text(tag.slug) for tag in entry.tags)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_slug_is_made_of_words_and_stays_as_it_is(label):
     slug = tag_slug(label)
     assert tag_slug(slug) == slug
     assert slugify(slugify(label)) == slugify(label)
-    assert (is_words(slug) and all(slug.split("-"))) or not slug
+    assert (is_slug_text(slug) and all(slug.split("-"))) or not slug
     if any(char.isalnum() for char in unicodedata.normalize("NFC", label)):
         # fillers
         assume(
@@ -138,4 +138,4 @@ def test_names_and_tags_have_one_normal_form(db, newsroom):
         first.byline[0].name = decomposed
         tx.merge(first.byline[0])
     with db.begin() as tx:
-        assert [person.id for person in resolve(tx, [name])] == [first.byline[0].id]
+        assert [person.id for person in resolve_contributors(tx, [name])] == [first.byline[0].id]

@@ -11,7 +11,7 @@ from PIL import Image, ImageChops, ImageFile, PngImagePlugin
 from models.tables.media import MAX_PICTURE_BYTES
 from models.text import image_processing
 from models.text.errors import Invalid
-from models.text.image_processing import draw
+from models.text.image_processing import render_sizes
 from tests.support.picture_files import bomb, photo
 
 
@@ -36,7 +36,7 @@ def is_red(image: Image.Image, x: int, y: int) -> bool:
     ],
 )
 def test_a_picture_comes_in_at_most_three_sizes_and_never_larger_than_it_was(size, sizes):
-    drawn = draw(photo(*size))
+    drawn = render_sizes(photo(*size))
     assert [(one.width, one.height) for one in drawn] == sizes
     assert [opened(one.data).size for one in drawn] == sizes
 
@@ -47,7 +47,7 @@ def test_a_picture_comes_in_at_most_three_sizes_and_never_larger_than_it_was(siz
 def test_a_camera_held_sideways_makes_an_upright_picture(turn, corner):
     exif = Image.Exif()
     exif[0x0112] = turn
-    (drawn,) = draw(photo(exif=exif))
+    (drawn,) = render_sizes(photo(exif=exif))
     assert (drawn.width, drawn.height) == ((480, 320) if turn < 5 else (320, 480))
     image = opened(drawn.data)
     assert is_red(image, *corner)
@@ -71,7 +71,7 @@ def test_nothing_of_where_when_and_by_what_it_was_taken_is_kept():
         photo(form="GIF", comment=b"SECRET"),
     ):
         assert b"SECRET" in sent
-        for drawn in draw(sent):
+        for drawn in render_sizes(sent):
             assert b"SECRET" not in drawn.data
             assert not opened(drawn.data).getexif()
             assert (
@@ -91,7 +91,7 @@ def test_nothing_of_where_when_and_by_what_it_was_taken_is_kept():
     ],
 )
 def test_each_kind_that_is_taken_becomes_one_that_everybody_reads(form, type_):
-    (drawn,) = draw(photo(form=form))
+    (drawn,) = render_sizes(photo(form=form))
     assert drawn.media_type == type_ == opened(drawn.data).get_format_mimetype()
     assert is_red(opened(drawn.data), 40, 40) and not is_red(opened(drawn.data), 440, 280)
 
@@ -100,7 +100,7 @@ def test_a_photo_that_came_without_losses_becomes_a_jpeg():
     noise = Image.frombytes("RGB", (200, 200), random.Random(1).randbytes(120_000))
     out = BytesIO()
     noise.save(out, "PNG")
-    assert draw(out.getvalue())[0].media_type == "image/jpeg"
+    assert render_sizes(out.getvalue())[0].media_type == "image/jpeg"
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "P", "LA"])
@@ -109,7 +109,7 @@ def test_what_shines_through_goes_on_doing_so(mode):
     image.paste((255, 0, 0, 255), (0, 0, 32, 32))
     out = BytesIO()
     image.convert(mode).save(out, "PNG")
-    (drawn,) = draw(out.getvalue())
+    (drawn,) = render_sizes(out.getvalue())
     assert [opened(drawn.data).convert("RGBA").getpixel(at)[3] for at in ((5, 5), (60, 60))] == [
         255,
         0,
@@ -125,7 +125,7 @@ def test_each_way_to_write_colours_is_read(mode):
     )
     out = BytesIO()
     image.save(out, "JPEG" if mode == "CMYK" else "PNG")
-    (drawn,) = draw(out.getvalue())
+    (drawn,) = render_sizes(out.getvalue())
     assert opened(drawn.data).convert("RGB").getpixel((4, 4)) == (255, 255, 255)
     assert opened(drawn.data).mode != "RGBA", "an opaque picture needs no transparency"
 
@@ -139,7 +139,7 @@ def animation(form: str, *colours: str, size: tuple[int, int] = (64, 40)) -> byt
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG", "AVIF"])
 def test_an_animation_goes_on_moving(form):
-    drawn = draw(animation(form, "red", "blue", "red", size=(1000, 40)))
+    drawn = render_sizes(animation(form, "red", "blue", "red", size=(1000, 40)))
     assert [(one.media_type, one.width) for one in drawn] == [
         ("image/webp", 1000),
         ("image/webp", 480),
@@ -161,7 +161,7 @@ def test_an_animation_goes_on_moving(form):
 def test_an_animation_of_too_many_pixels_in_all_is_refused(size, frames):
     colours = ("red", "blue") * (frames // 2) + ("red",) * (frames % 2)
     with pytest.raises(Invalid, match="300 frames at most"):
-        draw(animation("GIF", *colours, size=size))
+        render_sizes(animation("GIF", *colours, size=size))
 
 
 def progressive(scans: int) -> bytes:
@@ -178,10 +178,10 @@ def progressive(scans: int) -> bytes:
 
 
 def test_a_picture_that_costs_more_than_it_shows_is_refused_before_it_is_decoded(monkeypatch):
-    assert draw(progressive(20))
+    assert render_sizes(progressive(20))
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(Invalid, match="more than 100 scans"):
-        draw(progressive(3_000))
+        render_sizes(progressive(3_000))
 
 
 @pytest.mark.parametrize("lost", [2, 3, 40])
@@ -192,8 +192,8 @@ def test_a_jpeg_whose_last_bytes_were_lost_is_taken(lost, more):
     noise = Image.frombytes("RGB", (320, 200), random.Random(1).randbytes(192_000))
     out = BytesIO()
     noise.save(out, "JPEG", **more)
-    (whole,), (drawn,) = draw(out.getvalue()), draw(out.getvalue()[:-lost])
-    top = (0, 0, 320, 200 - image_processing.MAX_LOST_ROWS)
+    (whole,), (drawn,) = render_sizes(out.getvalue()), render_sizes(out.getvalue()[:-lost])
+    top = (0, 0, 320, 200 - image_processing.MAX_LOST_PIXEL_ROWS)
     differ = ImageChops.difference(opened(whole.data).crop(top), opened(drawn.data).crop(top))
     assert (drawn.width, drawn.height) == (320, 200) and differ.getbbox() is None
 
@@ -220,7 +220,7 @@ def png16(transparent: tuple[int, int, int]) -> bytes:
 
 @pytest.mark.parametrize("colour", [(1, 2, 3), (0xFFFF, 0xFFFF, 0xFFFF), (0x1234, 0, 0xABCD)])
 def test_the_transparent_colour_of_a_deep_png_stays_transparent(colour):
-    (drawn,) = draw(png16(colour))
+    (drawn,) = render_sizes(png16(colour))
     assert [opened(drawn.data).convert("RGBA").getpixel(at)[3] for at in ((5, 5), (25, 5))] == [
         0,
         255,
@@ -231,7 +231,7 @@ def test_the_transparent_colour_of_a_deep_png_stays_transparent(colour):
 def test_a_bomb_is_refused_by_what_it_says_before_it_is_decoded(size, monkeypatch):
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(Invalid, match="at most 25 megapixels"):
-        draw(bomb(*size))
+        render_sizes(bomb(*size))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_a_bomb_is_refused_by_what_it_says_before_it_is_decoded(size, monkeypatc
 )
 def test_what_is_no_picture_of_these_kinds_is_refused_with_their_names(sent):
     with pytest.raises(Invalid, match="send a JPEG, PNG, WebP, GIF or AVIF file; this is none"):
-        draw(sent)
+        render_sizes(sent)
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "AVIF"])
@@ -257,19 +257,19 @@ def test_a_file_that_was_cut_off_is_refused(form):
     whole = photo(form=form)
     for length in (len(whole) // 2, len(whole) - len(whole) // 8):
         with pytest.raises(Invalid, match=r"damaged|this is none"):
-            draw(whole[:length])
+            render_sizes(whole[:length])
 
 
 def test_a_page_behind_a_picture_is_dropped():
-    (drawn,) = draw(photo(form="GIF") + b"<script>alert(1)</script>")
+    (drawn,) = render_sizes(photo(form="GIF") + b"<script>alert(1)</script>")
     assert b"<script" not in drawn.data
 
 
 def test_too_large_a_file_is_not_looked_at():
     with pytest.raises(Invalid, match=r"12\.0 MB, 12 are taken"):
-        draw(bytes(MAX_PICTURE_BYTES + 1))
+        render_sizes(bytes(MAX_PICTURE_BYTES + 1))
 
 
 def test_the_same_bytes_come_to_the_same_names():
     sent = photo(2000, 1000)
-    assert [one.sha256 for one in draw(sent)] == [one.sha256 for one in draw(sent)]
+    assert [one.sha256 for one in render_sizes(sent)] == [one.sha256 for one in render_sizes(sent)]

@@ -17,7 +17,7 @@ from models.text import markdown_parser
 from models.text.errors import Invalid
 from models.text.markdown import to_html
 from models.text.markdown_parser import MAX_LINK_CHARACTERS, MAX_NESTING, MAX_TABLE_COLUMNS
-from models.text.texts import BODY, EntryText
+from models.text.texts import MAX_BODY_CHARS, EntryText
 from tests.conftest import Newsroom
 from tests.support.hostile_texts import SHAPES, STAIRS
 
@@ -59,7 +59,7 @@ def test_the_longest_text_is_rendered_or_refused_for_a_bounded_cost(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(markdown_parser, "MAX_STEPS", 5_000)  # a tenth, to be quick
-    text = {**SHAPES, **STAIRS}[name](BODY)[:BODY].strip()
+    text = {**SHAPES, **STAIRS}[name](MAX_BODY_CHARS)[:MAX_BODY_CHARS].strip()
     calls = 0
 
     def call(frame: FrameType, kind: str, arg: Any) -> None:
@@ -74,15 +74,15 @@ def test_the_longest_text_is_rendered_or_refused_for_a_bounded_cost(
         html = ""
     finally:
         sys.setprofile(None)
-    assert calls < 150 * 5_000 + 50 * BODY
-    assert len(html) < 20 * BODY
+    assert calls < 150 * 5_000 + 50 * MAX_BODY_CHARS
+    assert len(html) < 20 * MAX_BODY_CHARS
 
 
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("[" * BODY, "fewer lines, links and other marks"),
-        ("a\n\n" * (BODY // 3), "fewer lines"),
+        ("[" * MAX_BODY_CHARS, "fewer lines, links and other marks"),
+        ("a\n\n" * (MAX_BODY_CHARS // 3), "fewer lines"),
         ("> " * (MAX_NESTING + 1) + "a", "less deep"),
         ("- " * (MAX_NESTING // 2 + 1) + "a", "at most 6 lists"),
         (
@@ -119,7 +119,7 @@ def test_a_long_text_of_a_usual_kind_is_taken() -> None:
         "The **river** rose, [the agency](https://example.org/a_b) said.\nPeople *left*: it's"
         ' "well-known".\n\n- papers\n\n'
     )
-    assert to_html(part * (BODY // len(part)))
+    assert to_html(part * (MAX_BODY_CHARS // len(part)))
 
 
 def test_nothing_is_rendered_within_a_transaction(

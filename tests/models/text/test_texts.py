@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from models.text.errors import Invalid
 from models.text.markdown import to_html, to_text
 from models.text.shortening import one_line
-from models.text.texts import BODY, TITLE, EntryText, PictureText, block, slugify
+from models.text.texts import (
+    MAX_BODY_CHARS,
+    MAX_TITLE_CHARS,
+    EntryText,
+    PictureText,
+    block,
+    slugify,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +33,7 @@ from models.text.texts import BODY, TITLE, EntryText, PictureText, block, slugif
         (EntryText("half \ud83d"), "title", "U+D83D"),
         (EntryText("not a character \ufffe"), "title", "U+FFFE"),
         (EntryText("t", dek="d" * 1001), "dek", "shorten"),
-        (EntryText("t", body="b" * (BODY + 1)), "body", "shorten"),
+        (EntryText("t", body="b" * (MAX_BODY_CHARS + 1)), "body", "shorten"),
         (EntryText("t", body="b\x1b[31m"), "body", "U+001B"),
         (EntryText("t", byline=("a" * 101,)), "byline", "shorten"),
         (EntryText("t", byline=tuple(f"Name {n}" for n in range(21))), "byline", "at most 20"),
@@ -152,7 +159,7 @@ def test_a_name_or_tag_given_twice_counts_once() -> None:
     assert text.tags == ("Flood", "Déjà vu")
 
 
-@given(st.text(max_size=TITLE))
+@given(st.text(max_size=MAX_TITLE_CHARS))
 def test_what_is_taken_can_be_carried_by_any_feed(value: str) -> None:
     try:
         title = EntryText(value).cleaned().title

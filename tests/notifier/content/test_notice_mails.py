@@ -5,7 +5,7 @@ import re
 from sqlalchemy import update
 
 from models.accounts.invitations import invite
-from models.membership.signup import SignupRequest, ask, confirm
+from models.membership.signup import SignupRequest, confirm_signup, request_signup
 from models.membership.suppression import suppress_address
 from models.recipients.audience import find_recipient, list_recipients
 from models.tables.ledger import Recipient, RecipientKind, RecipientState
@@ -23,7 +23,7 @@ def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms
     newsroom.stream("deich", title="Der Deich hält", language="de")
     suppress_address(newsroom.db, SYSTEM, "ann@example.org", "asked by telephone")
     for address in ("hedda@bücher.example", "ann@example.org"):
-        ask(
+        request_signup(
             newsroom.db,
             office.keys,
             SignupRequest(
@@ -44,7 +44,7 @@ def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms
         "skipped",
         "suppressed",
     )
-    confirm(newsroom.db, office.keys, links[0][0], "")
+    confirm_signup(newsroom.db, office.keys, links[0][0], "")
     with newsroom.db.read() as tx:
         hedda = find_recipient(tx, RecipientKind.MAIL, "hedda@bücher.example")
     assert hedda is not None and hedda.state is RecipientState.CONFIRMED

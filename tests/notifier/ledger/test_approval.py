@@ -8,7 +8,7 @@ from sqlalchemy import select
 from models import Alert, EntryState, Importance, RevisionKind, Role
 from models.alerts.alert_control import resume_alert, retry_alert, stop_alert
 from models.alerts.send_hold import waiting, watch
-from models.db.approval_rules import alerts_lately
+from models.db.approval_rules import alerts_in_last_hour
 from models.publishing.revising import Change, revise
 from models.streams.review_queue import waiting_alerts
 from models.text.actor import SYSTEM
@@ -68,7 +68,7 @@ def test_the_limit_is_a_storys_own_and_counts_what_was_let_out(
     newsroom.post("budget", title="Quiet", release=None)
     with newsroom.db.read() as tx:
         assert [one.title for one in waiting_alerts(tx)] == ["c"]
-        assert [alerts_lately(tx, id_) for id_ in (1, 2)] == [2, 1]
+        assert [alerts_in_last_hour(tx, id_) for id_ in (1, 2)] == [2, 1]
     clock.forward(minutes=61)
     newsroom.post(title="d")
     assert len(on_desk(newsroom)) == 1

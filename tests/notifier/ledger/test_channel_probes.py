@@ -6,7 +6,7 @@ from pytest_httpserver import HTTPServer
 
 from models import DeliveryState, Role
 from models.alerts.alerts import create_notice
-from models.membership.channels import send_test
+from models.membership.channels import send_test_message
 from models.recipients.audience import get_or_create_recipient, list_recipients, remove_recipient
 from models.tables.ledger import RecipientKind
 from models.text.actor import SYSTEM
@@ -165,7 +165,7 @@ def test_a_test_that_gets_through_heals_a_sick_channel_and_one_that_fails_makes_
     def tested() -> None:
         with office.db.read() as tx:
             values = trial(tx, Sender.of(office.settings))
-        send_test(office.db, newsroom.actor, office.recipient("room").uid, values)
+        send_test_message(office.db, newsroom.actor, office.recipient("room").uid, values)
         office.send()
 
     httpserver.expect_request("/hook").respond_with_data("gone", status=410)

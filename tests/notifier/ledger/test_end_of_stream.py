@@ -8,7 +8,7 @@ from models import Cadence, Delivery, Importance, Recipient, StreamState
 from models.recipients.preferences import Follow, Preferences, Rhythm, set_preferences
 from models.streams.streams import get_stream, set_stream_state
 from models.text.actor import SYSTEM
-from models.text.tokens import read_leave_token
+from models.text.tokens import read_unsubscribe_token
 from tests.conftest import Newsroom, StandingClock
 from tests.notifier.conftest import Inbox
 from tests.support.office import Office, lines, one_database
@@ -97,5 +97,5 @@ def test_each_last_word_leaves_its_own_story(
     left = {}
     for mail, address in zip(inbox.mails, inbox.addresses, strict=True):
         token = str(mail["List-Unsubscribe"]).partition("/u/")[2].partition(">")[0]
-        left[address] = (read_leave_token(office.keys, token) or ("", ""))[1]
+        left[address] = (read_unsubscribe_token(office.keys, token) or ("", ""))[1]
     assert left["a@example.org"] == left["b@example.org"] == newsroom.stream("floods").uid

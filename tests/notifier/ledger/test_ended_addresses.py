@@ -21,7 +21,7 @@ from models import (
 )
 from models.alerts.alerts import tell_operators
 from models.alerts.send_hold import pause_sending, resume_sending, watch
-from models.db.tallies import tally
+from models.db.tallies import add_to_tallies
 from models.tables.stories import Site
 from models.text.actor import SYSTEM
 from notifier.ledger import ended_addresses
@@ -67,7 +67,7 @@ def sent_before(office: Office, entry: Entry, number: int) -> None:
     with office.db.begin() as tx:
         revision = select(Revision.id).where(Revision.entry_id == entry.id)
         alert_id = tx.scalars(select(Alert.id).where(Alert.revision_id.in_(revision))).one()
-        tally(tx, {(alert_id, Lane.BULK, DeliveryState.SENT): number})
+        add_to_tallies(tx, {(alert_id, Lane.BULK, DeliveryState.SENT): number})
 
 
 @one_database

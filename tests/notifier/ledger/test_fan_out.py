@@ -18,7 +18,7 @@ from models import (
     Subscription,
 )
 from models.db.database import Database
-from models.db.tallies import tally
+from models.db.tallies import add_to_tallies
 from models.publishing.posting import Release, add_entry
 from models.text.actor import SYSTEM
 from models.text.texts import EntryText
@@ -173,7 +173,7 @@ def test_a_retraction_is_owed_to_those_told_and_ends_what_waits(
             )
             tx.execute(told.values(state=state))
             if state not in (DeliveryState.CLAIMED, DeliveryState.QUEUED):
-                tally(tx, {(1, Lane.BULK, state): 1})
+                add_to_tallies(tx, {(1, Lane.BULK, state): 1})
     office.retract(entry)
     assert newsroom.entry(entry.uid).state is EntryState.RETRACTED
     assert office.expand() == 3

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from models import Role, SkipReason
 from models.alerts.alerts import tell_operators
 from models.db.database import Database
-from models.membership.channels import TEST
+from models.membership.channels import TEST_NOTICE
 from notifier.ledger.pause import say_whether_mail_is_set_up
 from notifier.reports.delivery_report import NOTICE_TITLES, alert_sums, why_waiting
 from notifier.reports.reach import reach
@@ -135,7 +135,7 @@ def test_every_notice_has_a_title_for_people() -> None:
         for folder in files("notifier").joinpath("templates/mail/notice").iterdir()
         if folder.is_dir()
     ]
-    assert set(NOTICE_TITLES) == {folder.name for folder in folders} | {TEST}
+    assert set(NOTICE_TITLES) == {folder.name for folder in folders} | {TEST_NOTICE}
     assert all(title[0].isupper() and "-" not in title for title in NOTICE_TITLES.values())
 
 

@@ -26,8 +26,8 @@ from models.publishing.posting import Release
 from models.publishing.revising import Change, retract
 from models.recipients.audience import unsubscribe
 from models.text.actor import SYSTEM
-from models.text.texts import BODY
-from models.text.tokens import ALL
+from models.text.texts import MAX_BODY_CHARS
+from models.text.tokens import ALL_STREAMS
 from notifier.ledger.lease import release_expired
 from notifier.reports.delivery_report import alert_sums
 from tests.conftest import Newsroom, StandingClock
@@ -85,7 +85,7 @@ def test_a_full_disk_is_said_once_stores_no_half_and_heals(
         live.post()
         assert eventually(lambda: "database or disk is full" in caplog.text)
         with pytest.raises(OperationalError, match="full"):
-            live.post(title="Too much", body="x" * (BODY - 1))
+            live.post(title="Too much", body="x" * (MAX_BODY_CHARS - 1))
         threading.Event().wait(3)  # some ticks
         said = [record for record in caplog.records if record.levelno >= logging.WARNING]
         disk.full = False
@@ -222,7 +222,7 @@ def test_leaving_stopping_and_retracting_in_mid_drain_tell_nobody_who_should_not
         """Runs while the mail of that index waits for its answer."""
         if index == 1_000:
             for uid in uids:
-                unsubscribe(live.db, uid, ALL)
+                unsubscribe(live.db, uid, ALL_STREAMS)
             still_in_hand.update(addresses(live.db, 1, DeliveryState.CLAIMED))
         if index == 2_000:
             stop_alert(live.db, SYSTEM, 1)

@@ -14,7 +14,7 @@ from models import Delivery, DeliveryState, Importance, Lane, Pause, RecipientSt
 from models.membership.suppression import erase_address
 from models.recipients.audience import ERASED, recipient_with_subscriptions, unsubscribe
 from models.text.actor import SYSTEM
-from models.text.tokens import read_leave_token
+from models.text.tokens import read_unsubscribe_token
 from notifier.content import mail_groups
 from notifier.ledger.claim import claim
 from notifier.ledger.lease import Lease, release_expired
@@ -56,7 +56,7 @@ def test_a_post_is_a_mail_with_a_token_that_works(
     ]
     link = re.fullmatch(rf"<{re.escape(BASE_URL)}/u/(.+)>", mail["List-Unsubscribe"])
     assert link is not None
-    token = read_leave_token(office.keys, link[1])
+    token = read_unsubscribe_token(office.keys, link[1])
     assert token == (office.recipient("reader@example.org").uid, entry.stream.uid)
     text, html = (part.get_content() for part in mail.iter_parts())
     for body in (text, html):

@@ -12,7 +12,7 @@ from models import Role
 from models.accounts.accounts import add_account
 from models.accounts.staff import find_account
 from models.tables.ledger import Alert
-from models.text.tokens import unsealed
+from models.text.tokens import decrypt_token
 from tests.conftest import Newsroom
 from tests.web.conftest import BASE_URL, Person
 from web.middleware.browsers import browser_name
@@ -36,7 +36,7 @@ def mail(change_settings: Callable[..., None]) -> None:
 def mailed_link(newsroom: Newsroom, keys: Keys) -> str:
     with newsroom.db.read() as tx:
         notice = tx.query(Alert).one().notice or {}
-    return f"/login/password/{unsealed(keys, notice['values']['sealed'])}"
+    return f"/login/password/{decrypt_token(keys, notice['values']['sealed'])}"
 
 
 def enter(person: Person, password: str = PASSWORD) -> int:

@@ -9,7 +9,7 @@ from config.keys import Keys
 from models import EntryState
 from models.publishing.posting import save_draft
 from models.recipients.audience import ChannelTarget, add_channel, add_subscriber
-from models.streams.autosave import LONGEST
+from models.streams.autosave import MAX_AUTOSAVE_CHARS
 from models.text.texts import EntryText
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import Person, both_databases, titles
@@ -157,7 +157,11 @@ def test_an_unfinished_text_can_be_dropped(editor: Person) -> None:
 
 def test_what_is_too_long_is_not_kept_and_says_so(editor: Person) -> None:
     answer = type_into(
-        editor, editor.get("/desk/post"), stream="floods", title="T", body="x" * (LONGEST + 1)
+        editor,
+        editor.get("/desk/post"),
+        stream="floods",
+        title="T",
+        body="x" * (MAX_AUTOSAVE_CHARS + 1),
     )
     assert "Not saved" in words(answer)
 

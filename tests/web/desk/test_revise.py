@@ -14,8 +14,8 @@ from models import (
     RevisionState,
     SkipReason,
 )
-from models.db.tallies import tally
-from models.publishing.revising import apply_due, revisions
+from models.db.tallies import add_to_tallies
+from models.publishing.revising import apply_due, list_revisions
 from models.recipients.audience import add_subscriber
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import Person, both_databases
@@ -26,7 +26,7 @@ pytestmark = both_databases
 def kinds(newsroom: Newsroom, uid: str) -> list[tuple[RevisionKind, RevisionState]]:
     entry = newsroom.entry(uid)
     with newsroom.db.read() as tx:
-        return [(revision.kind, revision.state) for revision in revisions(tx, entry)]
+        return [(revision.kind, revision.state) for revision in list_revisions(tx, entry)]
 
 
 def alerts(newsroom: Newsroom) -> int:
@@ -197,7 +197,7 @@ def test_the_desk_tells_who_got_it(newsroom: Newsroom, editor: Person, author: P
                 )
             )  # fmt: skip
         ends = {(alert.id, Lane.BULK, state): 1 for state, *_ in outcomes}
-        tally(tx, {(alert.id, Lane.BULK, DeliveryState.QUEUED): 3, **ends})
+        add_to_tallies(tx, {(alert.id, Lane.BULK, DeliveryState.QUEUED): 3, **ends})
     page = editor.get(f"/desk/entries/{entry.uid}").text
     assert (
         "reader1@example.org" in page

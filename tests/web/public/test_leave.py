@@ -6,7 +6,7 @@ from sqlalchemy import select
 from config.keys import Keys
 from models import Alert, RecipientState
 from models.recipients.audience import add_subscriber, recipient_with_subscriptions
-from models.text.tokens import ALL, leave_token
+from models.text.tokens import ALL_STREAMS, unsubscribe_token
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import BASE_URL, Person
 
@@ -24,7 +24,7 @@ def state(newsroom: Newsroom, uid: str) -> RecipientState:
 def test_looking_changes_nothing_and_shows_no_whole_address(
     newsroom: Newsroom, keys: Keys, uid: str, reader: Person
 ) -> None:
-    page = reader.get(f"/u/{leave_token(keys, uid, ALL)}")
+    page = reader.get(f"/u/{unsubscribe_token(keys, uid, ALL_STREAMS)}")
     assert page.status_code == 200
     assert "h•••@post.example" in page.text and "hedda" not in page.text
     assert state(newsroom, uid) is RecipientState.CONFIRMED
@@ -33,7 +33,7 @@ def test_looking_changes_nothing_and_shows_no_whole_address(
 def test_a_mail_program_leaves_in_one_click_and_may_do_it_again(
     newsroom: Newsroom, keys: Keys, uid: str, reader: Person, rings: list[None]
 ) -> None:
-    path = f"/u/{leave_token(keys, uid, ALL)}"
+    path = f"/u/{unsubscribe_token(keys, uid, ALL_STREAMS)}"
     for _ in range(2):
         answer = reader.client.post(path, data={"List-Unsubscribe": "One-Click"}, base_url=BASE_URL)
         assert answer.status_code == 200, "RFC 8058 forbids a redirect"
@@ -48,7 +48,7 @@ def test_the_token_counts_wherever_the_button_stood(
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "https://webmail.example"}
     assert (
         reader.client.post(
-            f"/u/{leave_token(keys, uid, ALL)}", base_url=BASE_URL, headers=headers
+            f"/u/{unsubscribe_token(keys, uid, ALL_STREAMS)}", base_url=BASE_URL, headers=headers
         ).status_code
         == 200
     )
@@ -60,7 +60,7 @@ def test_leaving_a_story_lets_a_subscription_to_all_go_on_without_it(
 ) -> None:
     floods = newsroom.stream()
     add_subscriber(newsroom.db, newsroom.actor, "hedda@post.example")
-    page = reader.get(f"/u/{leave_token(keys, uid, floods.uid)}")
+    page = reader.get(f"/u/{unsubscribe_token(keys, uid, floods.uid)}")
     assert "Leave this story</button>" in page.text and "Leave everything</button>" in page.text
     done = reader.post(page.request.path, {"List-Unsubscribe": "One-Click"})
     assert "You have left" in done.text and "All stories, but not this one" in done.text
@@ -74,7 +74,7 @@ def test_who_shares_a_mailbox_leaves_for_nobody_else_before_a_mail_has_asked(
 ) -> None:
     with newsroom.db.begin() as tx:
         recipient_with_subscriptions(tx, uid)[0].shared = True
-    path = f"/u/{leave_token(keys, uid, ALL)}"
+    path = f"/u/{unsubscribe_token(keys, uid, ALL_STREAMS)}"
     assert "A mail is on its way" in reader.client.post(path, base_url=BASE_URL).text
     assert state(newsroom, uid) is RecipientState.CONFIRMED
     settings = f"/p/{path.removeprefix('/u/')}"
@@ -92,7 +92,7 @@ def test_one_story_is_left_and_the_other_stays(
 ) -> None:
     stream = newsroom.stream("strike")
     add_subscriber(newsroom.db, newsroom.actor, "hedda@post.example", stream="strike")
-    page = reader.get(f"/u/{leave_token(keys, uid, stream.uid)}")
+    page = reader.get(f"/u/{unsubscribe_token(keys, uid, stream.uid)}")
     assert "Leave this story?" in page.text and "The strike" in page.text
     done = reader.send(page)
     assert (
@@ -115,7 +115,7 @@ def test_one_story_is_left_and_the_other_stays(
 def test_a_forged_token_is_not_found(
     forged: str, newsroom: Newsroom, keys: Keys, uid: str, reader: Person
 ) -> None:
-    signature = leave_token(keys, uid, ALL).split("-", 2)[2]
+    signature = unsubscribe_token(keys, uid, ALL_STREAMS).split("-", 2)[2]
     path = "/u/" + forged.format(uid=uid, signature=signature)
     assert (
         reader.get(path).status_code

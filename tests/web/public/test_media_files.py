@@ -1,6 +1,6 @@
 """Pictures as they are served."""
 
-from models.streams.pictures import get_file
+from models.streams.pictures import get_picture_file
 from tests.conftest import Newsroom
 from tests.support.picture_files import photo
 from tests.web.conftest import Person
@@ -11,7 +11,7 @@ def test_a_picture_is_served_for_good_with_its_type_and_without_a_cookie(
 ) -> None:
     name = newsroom.picture()
     with newsroom.db.read() as tx:
-        data = get_file(tx, name, "jpg").data
+        data = get_picture_file(tx, name, "jpg").data
     for person in (reader, editor):
         answer = person.get(f"/media/{name}.jpg")
         assert (answer.status_code, answer.data) == (200, data)

@@ -27,7 +27,7 @@ from models.recipients.audience import (
     unsubscribe,
 )
 from models.streams.streams import set_stream_state
-from models.text.tokens import leave_token
+from models.text.tokens import unsubscribe_token
 from tests.conftest import Newsroom, StandingClock
 from tests.web.conftest import Person
 
@@ -43,7 +43,7 @@ def uid(newsroom: Newsroom) -> str:
 
 @pytest.fixture
 def path(newsroom: Newsroom, keys: Keys, uid: str) -> str:
-    return f"/p/{leave_token(keys, uid, newsroom.stream().uid)}"
+    return f"/p/{unsubscribe_token(keys, uid, newsroom.stream().uid)}"
 
 
 def found(newsroom: Newsroom, address: str = HEDDA) -> tuple[Recipient, list[Subscription]] | None:

@@ -54,7 +54,7 @@ def test_robots_may_read_pages_and_feeds_and_nothing_behind_a_login_or_a_link_of
 def test_the_sitemap_names_what_is_public_in_parts_that_keep_their_borders(
     newsroom: Newsroom, reader: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sitemap, "PART", 10)
+    monkeypatch.setattr(sitemap, "SEQS_PER_PART", 10)
     newsroom.stream("secret")
     hidden = newsroom.post("secret")
     set_stream_state(newsroom.db, newsroom.actor, "secret", StreamState.HIDDEN)

@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import event
 
 from models import StreamState
-from models.streams.search import PAGE
+from models.streams.search import RESULTS_PER_PAGE
 from models.streams.streams import set_stream_state
-from models.text.normalize import terms
+from models.text.normalize import parse_query
 from tests.conftest import Newsroom
 from tests.web.conftest import Person
 from web.public.highlight import marked, snippet
@@ -112,11 +112,11 @@ def test_one_story_alone_is_searched_and_a_hidden_one_not_at_all(
 def test_older_ones_come_on_the_next_page(
     newsroom: Newsroom, reader: Person, author: Person
 ) -> None:
-    for number in range(PAGE + 1):
+    for number in range(RESULTS_PER_PAGE + 1):
         newsroom.post(title=f"River {number}")
     newsroom.post(title="River draft", release=None)
     page = read(reader, {"q": "river"})
-    assert len(page.cssselect("article")) == PAGE
+    assert len(page.cssselect("article")) == RESULTS_PER_PAGE
     [link] = page.cssselect("a[rel=next]")
     assert [
         title.text_content()
@@ -133,14 +133,14 @@ def test_the_number_of_queries_does_not_grow_with_what_is_found(
     newsroom: Newsroom, reader: Person
 ) -> None:
     statements: list[str] = []
-    for number in range(PAGE):
+    for number in range(RESULTS_PER_PAGE):
         newsroom.post(title=f"River {number}", byline=("Ann B",), tags=("Water",))
 
     def note(*of: object) -> None:
         statements.append(str(of[2]))
 
     event.listen(newsroom.db.engine, "before_cursor_execute", note)
-    assert len(read(reader, {"q": "river"}).cssselect("article")) == PAGE
+    assert len(read(reader, {"q": "river"}).cssselect("article")) == RESULTS_PER_PAGE
     event.remove(newsroom.db.engine, "before_cursor_execute", note)
     assert len(statements) <= 8, statements
 
@@ -149,16 +149,18 @@ def test_a_snippet_is_cut_around_the_first_word_and_marks_only_words(newsroom: N
     entry = newsroom.post(
         title="T", body="word " * 200 + "Needle and <b>thread</b> " + "word " * 200
     )
-    pieces = snippet(entry, terms("needle"))
+    pieces = snippet(entry, parse_query("needle"))
     text = "".join(piece for piece, _ in pieces)
     assert (
         text.startswith("… ") and text.endswith(" …") and "Needle and" in text and len(text) < 260
     )
     assert [piece for piece, hit in pieces if hit] == ["Needle"]
-    assert marked("Café, cafés and decaf", terms("cafe")) == [
+    assert marked("Café, cafés and decaf", parse_query("cafe")) == [
         ("Café", True),
         (", ", False),
         ("cafés", True),
         (" and decaf", False),
     ]
-    assert "".join(piece for piece, _ in snippet(entry, terms("elsewhere"))).startswith("word word")
+    assert "".join(piece for piece, _ in snippet(entry, parse_query("elsewhere"))).startswith(
+        "word word"
+    )
