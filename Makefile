@@ -56,7 +56,8 @@ format: .venv/test.done ## Put the code into its form
 strings: .venv/test.done ## Bring the translations under config/translations in step with what pages say
 	$(BIN)/pybabel -q extract -F pyproject.toml -k mark -k Gone:3 -k Conflict:1 -k Forbidden:1 -k Invalid:2 -k abort:2 \
 		--no-location --omit-header --sort-output -o .strings.pot .
-	$(BIN)/pybabel -q update -D messages -i .strings.pot -d config/translations --omit-header --ignore-pot-creation-date --width 120
+	$(BIN)/pybabel -q update -D messages -i .strings.pot -d config/translations --omit-header \
+		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 120
 	@rm .strings.pot
 
 .PHONY: size

@@ -193,7 +193,7 @@ def test_what_changed_is_shown(steps, key):
         assert steps["changes"].shown[closed].title == "Bridge closed"
         assert steps["changes"].shown[corrected].title == "Five metres"
         assert "It was five." in steps["changes"].shown[corrected].text
-        assert steps["withdrawal"].shown[withdrawn].title == "Withdrawn"
+        assert steps["withdrawal"].shown[withdrawn].title == "Retracted"
         assert "It did not." in steps["withdrawal"].shown[withdrawn].text
 
 

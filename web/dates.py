@@ -20,7 +20,7 @@ from markupsafe import Markup
 from config.settings import zone
 from models.tables.stories import Entry
 from models.text.times import iso_time
-from notifier.message.words import words
+from models.text.translations import zone_abbreviation
 from web.language import page_language
 
 
@@ -147,9 +147,8 @@ def zone_label(moment: datetime, timezone: str) -> str:
     """Kyiv (EET); the abbreviation is the one in force at that moment, left out where it only
     repeats the name.
     """
-    abbreviation = f"{local(moment, timezone):%Z}"
     city = place(timezone)
-    abbreviation = dict(words(page_language()).zones).get(abbreviation, abbreviation)
+    abbreviation = zone_abbreviation(moment, timezone, page_language())
     return (
         city if abbreviation == city or not abbreviation.isalpha() else f"{city} ({abbreviation})"
     )

@@ -13,7 +13,6 @@ from config.settings import Settings
 from feeds.document.bounded_cache import BoundedCache
 from feeds.document.entry_content import beginning, for_readers
 from feeds.document.feed_document import FeedEntry, Image, Note, Tag, Thumbnail
-from feeds.document.labels import words
 from feeds.document.scope import person
 from models import (
     Entry,
@@ -26,6 +25,7 @@ from models import (
     Stream,
 )
 from models.streams.entries import entries_query
+from models.text.translations import catalog
 
 # Of the memory set for feeds, counted in characters of HTML.  Without this memory a post to all
 # documents of a stream and the site takes 5.7 times as long as feedgen's two, not 2.6 times.
@@ -102,11 +102,11 @@ class EntryReader:
     def _fetch(self, tx: Session, ids: Sequence[int]) -> Iterator[tuple[int, FeedEntry]]:
         notes_by_entry = _notes(tx, ids)
         for entry in tx.scalars(entries_query().where(Entry.id.in_(ids))):
-            labels = words(entry.stream.language)
+            gettext = catalog(entry.stream.language).gettext
             notes = []
             for kind, text in notes_by_entry[entry.id].items():
                 correction = kind is RevisionKind.CORRECTION
-                notes.append(Note(labels.correction if correction else labels.update, text))
+                notes.append(Note(gettext("Correction") if correction else gettext("Update"), text))
             dek, html = self._text(entry)
             made = self._make(
                 entry,

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from models.text.translations import catalog
+
 
 class Format(StrEnum):
     """The three formats; the value is the short name that settings and links use."""
@@ -162,6 +164,13 @@ class FeedDocument:
     valid_until: datetime | None = field(default=None, compare=False)
     # the counter of the stream, or of the site, when it was read
     seq: int = field(default=0, compare=False)
+
+    @property
+    def browser_hint(self) -> str:
+        """For people who open the feed in a browser."""
+        return catalog(self.language).gettext(
+            "This is a feed. To follow it, copy its address into a feed reader."
+        )
 
     def self_url(self, fmt: Format) -> str:
         """The one canonical address of this feed in that format, without a query."""

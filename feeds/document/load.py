@@ -14,12 +14,12 @@ from feeds.document.archives import Archives, archive_at
 from feeds.document.entry_reader import ENTRY_COLUMNS, EntryReader, EntryRow
 from feeds.document.feed_address import Archive, FeedTopic, Flavour, Scope
 from feeds.document.feed_document import FeedDocument, FeedEntry, Source, Tombstone
-from feeds.document.labels import words
 from feeds.document.scope import FeedScope, find_scope, members
 from models import Entry, EntryState, FeedDeparture, Revision, RevisionKind, RevisionState, Stream
 from models.db.clock import now as database_now
 from models.db.database import Database
 from models.text.errors import NotFound
+from models.text.translations import catalog
 
 MAX_ENTRIES = 50  # of a document
 MAX_NOTICED = 100
@@ -181,9 +181,9 @@ class FeedLoader:
         stubs = []
         for tombstone in recent.values():
             blank = blanks[tombstone.id]
-            labels = words(blank.language)
-            dek = tombstone.comment or labels.withdrawn_without_note
-            stub = replace(blank, title=labels.withdrawn, dek=dek, updated=tombstone.when)
+            gettext = catalog(blank.language).gettext
+            dek = tombstone.comment or gettext("This update was retracted.")
+            stub = replace(blank, title=gettext("Retracted"), dek=dek, updated=tombstone.when)
             stubs.append(stub)
         return stubs
 

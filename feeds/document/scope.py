@@ -12,11 +12,11 @@ from sqlalchemy.orm import Session
 from config.settings import Settings
 from feeds.document.feed_address import FeedTopic, Flavour, Scope
 from feeds.document.feed_document import Person
-from feeds.document.labels import words
 from models import Contributor, Entry, Site, Stream, StreamState
 from models.streams import feed_departures
 from models.streams.listings import entry_credits, entry_has_tag, public_contributor, tag_label
 from models.streams.streams import get_stream
+from models.text.translations import catalog
 
 # Seconds for which a copy stays fresh.  Readers wait for the longest hint that they find, so RSS's
 # ttl comes from the same number.  An ended stream may lose an entry or be opened again, so it is
@@ -180,10 +180,13 @@ def _site(settings: Settings) -> Person:
 
 
 def _title(title: str, topic: FeedTopic, language: str) -> str:
-    labels = words(language)
-    if topic.flavour is Flavour.KEY:
-        return f"{title} – {labels.key}"
-    return f"{title} – {labels.new}" if topic.flavour is Flavour.NEW else title
+    gettext = catalog(language).gettext
+    labels = {
+        Flavour.KEY: gettext("Key and breaking updates"),
+        Flavour.NEW: gettext("New updates only"),
+    }
+    label = labels.get(topic.flavour)
+    return f"{title} – {label}" if label else title
 
 
 def _site_guid(site: Site, name: str) -> str:

@@ -8,7 +8,6 @@ from typing import Any
 
 from feeds.document.entry_content import content_html, link_of, title_of
 from feeds.document.feed_document import FeedDocument, FeedEntry, Format, Image, Person, Source
-from feeds.document.labels import words
 
 VERSION = "https://jsonfeed.org/version/1.1"
 
@@ -50,7 +49,7 @@ def _head(document: FeedDocument) -> dict[str, Any]:
             "home_page_url": document.page_url,
             "feed_url": document.self_url(Format.JSON),
             "description": document.dek,
-            "user_comment": words(document.language).about,
+            "user_comment": document.browser_hint,
             "next_url": document.previous_url(Format.JSON),
             "icon": document.icon_url(512),
             "favicon": document.icon_url(64),

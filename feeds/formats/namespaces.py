@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from lxml.etree import Comment, SubElement, _Element
 
 from feeds.document.feed_document import FeedDocument, Format, Image
-from feeds.document.labels import words
 
 ATOM = "http://www.w3.org/2005/Atom"
 CONTENT = "http://purl.org/rss/1.0/modules/content/"
@@ -58,7 +57,7 @@ def links(document: FeedDocument, fmt: Format) -> Iterator[dict[str, str]]:
 
 def add_comment(root: _Element, document: FeedDocument) -> None:
     """What a person who opens the address in a browser should know."""
-    root.addprevious(Comment(f" {words(document.language).about} "))
+    root.addprevious(Comment(f" {document.browser_hint} "))
 
 
 def add_history(head: _Element, document: FeedDocument) -> None:

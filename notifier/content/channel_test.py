@@ -12,7 +12,7 @@ from models.tables.stories import CLOSED
 from notifier.content.entry import EntryContent
 from notifier.content.render import Sender, render_chat
 from notifier.message.channel_message import ChannelMessage, cut
-from notifier.message.words import words
+from notifier.message.phrases import Phrases
 
 LONGEST = 2_000  # characters of the text that are kept with the alert
 
@@ -46,12 +46,15 @@ def trial(tx: Session, sender: Sender) -> dict[str, Any]:
 
 
 def _sample(sender: Sender) -> ChannelMessage:
+    phrases = Phrases(sender.language)
     return ChannelMessage(
         event="test",
         uid="",
         guid="",
-        title=words(sender.language).sample_title.format(site=sender.name),
-        dek=words(sender.language).sample_dek,
+        title=phrases.gettext("The first update on %(site)s", site=sender.name),
+        dek=phrases.gettext(
+            "This is what an update looks like here: a title and a one-sentence summary."
+        ),
         url=f"{sender.base_url}/",
         stream_title=sender.name,
         stream_url=f"{sender.base_url}/",

@@ -26,7 +26,8 @@ from notifier.message.channel_message import (
     one_line,
 )
 from notifier.message.mail_templates import Templates, templates_in
-from notifier.message.words import MessageWords, markup_words, words
+from notifier.message.phrases import ENDED, Phrases
+from notifier.message.template_words import TemplateWords
 from notifier.transport.mime import MARK, TOKEN, MailBatch, secret_mark
 
 LONGEST_BODY = 40_000
@@ -83,25 +84,25 @@ def render_mail(
     token goes.
 
     ``follows_all``: the recipients follow all streams, which the foot says and Leave ends.
-    ``language`` is theirs, empty: the story's; what is said around the story is said in it.
+    ``language`` is theirs, empty: the story's; everything around the story is in it.
     """
     language = closest_language(language or story.language)
-    said = words(language)
+    phrases = Phrases(language)
     url = sender.base_url + story.path
     short = len(story.body_html) <= LONGEST_BODY
     values = {
         "story": story,
-        "label": said.label(story.kind, story.importance),
+        "label": phrases.label(story.kind, story.importance),
         "follows_all": follows_all,
         "leaves_all": follows_all,
         "url": url,
         "stream_url": sender.base_url + story.stream_path,
-        "byline": said.byline(story.byline),
-        "when": said.time(story.published_at, story.timezone) if story.published_at else "",
-        "changed": _changed(story, said),
+        "byline": phrases.byline(story.byline),
+        "when": phrases.time(story.published_at, story.timezone) if story.published_at else "",
+        "changed": _changed(story, phrases),
         "body_html": with_absolute_links(story.body_html, url) if short else "",
         "body_text": to_text(story.body, url) if short else "",
-        "preheader": cut(one_line(story.note or _summary(story, said)), PREHEADER),
+        "preheader": cut(one_line(story.note or _summary(story, phrases)), PREHEADER),
         "direction": direction(story.language),
     }
     return replace(
@@ -128,7 +129,7 @@ def render_ending(ending: Ending, sender: Sender, *, language: str) -> MailBatch
         "follows_all": False,
         "leaves_all": False,
         "stream_url": sender.base_url + story.stream_path,
-        "preheader": words(language).ended_text,
+        "preheader": Phrases(language).gettext(ENDED),
         "direction": direction(story.language),
     }
     return replace(
@@ -149,15 +150,15 @@ def render_digest(
     ``leaves_all``: what the token ends is all stories, else the one that the digest is of.
     """
     language = closest_language(language)
-    said = words(language)
-    groups = _groups(digest, sender, said)
+    phrases = Phrases(language)
+    groups = _groups(digest, sender, phrases)
     one = digest.stories[0] if len(groups) == 1 else None
     values = {
         "groups": groups,
         "count": len(digest.stories),
         "about": one.stream_title if one else sender.name,
         "prefix": one.subject_prefix if one else "",
-        "window": (said.day if digest.by_day else said.time)(digest.until, digest.timezone),
+        "window": (phrases.day if digest.by_day else phrases.time)(digest.until, digest.timezone),
         "leaves_all": leaves_all,
         "preheader": cut(one_line(" · ".join(story.title for story in digest.stories)), PREHEADER),
     }
@@ -176,17 +177,17 @@ def render_chat(
     channel's, empty: the story's.
     """
     language = closest_language(language or story.language)
-    said = words(language)
+    phrases = Phrases(language)
     message = ChannelMessage(
         event=_EVENTS[story.kind.value],
         uid=uid,
         guid=story.guid,
         title=story.title,
-        label=said.label(story.kind, story.importance),
+        label=phrases.label(story.kind, story.importance),
         language=language,
         dek="" if story.retracted else story.dek,
         byline=", ".join(story.byline),
-        by=said.byline(story.byline),
+        by=phrases.byline(story.byline),
         body_text="" if story.retracted else to_text(story.body, sender.base_url + story.path),
         note=story.note,
         url=sender.base_url + story.path,
@@ -200,7 +201,7 @@ def render_chat(
     )
     shown = {field.name: getattr(message, field.name) for field in fields(message)} | {
         "sender": _site(sender),
-        "words": said,
+        "words": TemplateWords(language),
     }
     headline, text, credit = (
         sender.templates.render(f"chat/{name}.txt", shown)
@@ -229,12 +230,14 @@ def notice_to_channel(
 ) -> ChannelMessage:
     """The same for a channel, which alone gets tests."""
     if notice.name == TEST_NOTICE:
-        said = words(language or sender.language)
+        phrases = Phrases(language or sender.language)
         values = {
             **notice.values,
             "tags": tuple(notice.values["tags"]),
-            "label": said.test,
-            "note": said.test_note,
+            "label": phrases.gettext("Test"),
+            "note": phrases.gettext(
+                "This is a test message from the newsroom. Nothing new was published."
+            ),
         }
         return ChannelMessage(event="test", uid=uid, **values)
     mail = render_notice(notice, sender)
@@ -251,7 +254,7 @@ def _site(sender: Sender) -> dict[str, str]:
     return {"name": sender.name, "base_url": sender.base_url, "imprint": sender.imprint}
 
 
-def _groups(digest: DigestContent, sender: Sender, said: MessageWords) -> list[dict[str, Any]]:
+def _groups(digest: DigestContent, sender: Sender, phrases: Phrases) -> list[dict[str, Any]]:
     """The stories of each stream together, in the order in which they first come."""
     found: dict[str, dict[str, Any]] = {}
     for story in digest.stories:
@@ -263,13 +266,13 @@ def _groups(digest: DigestContent, sender: Sender, said: MessageWords) -> list[d
             "entries": [],
         }
         found.setdefault(story.stream_uid, group)["entries"].append(
-            _line(story, digest, sender, said)
+            _line(story, digest, sender, phrases)
         )
     return list(found.values())
 
 
 def _line(
-    story: EntryContent, digest: DigestContent, sender: Sender, said: MessageWords
+    story: EntryContent, digest: DigestContent, sender: Sender, phrases: Phrases
 ) -> dict[str, str]:
     changed_at = (
         story.updated_at if story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION) else None
@@ -280,9 +283,9 @@ def _line(
         "url": sender.base_url + story.path,
         "dek": story.dek or cut(one_line(to_text(story.body)), LINE),
         "note": story.note,
-        "label": said.label(story.kind, story.importance),
-        "byline": said.byline(story.byline),
-        "at": said.time(moment, digest.timezone) if moment else "",
+        "label": phrases.label(story.kind, story.importance),
+        "byline": phrases.byline(story.byline),
+        "at": phrases.time(moment, digest.timezone) if moment else "",
     }
 
 
@@ -302,29 +305,25 @@ def _mail(
         "change_url": change_url,
         **values,
     }
-    plain = {**shared, "words": words(language)}
+    plain = {**shared, "words": TemplateWords(language)}
     render = sender.templates.render
     subject = one_line(render(f"{folder}/subject.txt", plain))
     text = render(f"{folder}/body.txt", {**plain, "subject": subject}, holding=leave_url)
-    values_of_html = {**shared, "words": markup_words(language), "subject": subject}
+    values_of_html = {**shared, "words": TemplateWords(language, html=True), "subject": subject}
     html = render(f"{folder}/body.html", values_of_html, holding=leave_url, finish=_inliner.inline)
     return MailBatch(subject=subject, text=_with_token(text), html=_with_token(html))
 
 
-def _changed(story: EntryContent, said: MessageWords) -> str:
-    """When a changed entry was changed, in words."""
-    phrase = {RevisionKind.UPDATE: said.updated, RevisionKind.CORRECTION: said.corrected}.get(
-        story.kind
-    )
-    return (
-        phrase.format(when=said.time(story.updated_at, story.timezone))
-        if phrase and story.updated_at
-        else ""
-    )
+def _changed(story: EntryContent, phrases: Phrases) -> str:
+    if not story.updated_at:
+        return ""
+    return phrases.changed(story.kind, phrases.time(story.updated_at, story.timezone))
 
 
-def _summary(story: EntryContent, said: MessageWords) -> str:
-    return f"{said.withdrawn}." if story.retracted else story.dek or to_text(story.body)
+def _summary(story: EntryContent, phrases: Phrases) -> str:
+    if story.retracted:
+        return phrases.gettext("Retracted") + "."
+    return story.dek or to_text(story.body)
 
 
 def _with_token(text: str) -> str:

@@ -4,19 +4,20 @@ from config.languages import closest_language
 from notifier.content.entry import DigestContent, Ending
 from notifier.content.render import Sender
 from notifier.message.channel_message import ChannelMessage, MessageLine
-from notifier.message.words import words
+from notifier.message.phrases import ENDED, Phrases
 
 
 def ending_to_channel(ending: Ending, sender: Sender, uid: str, language: str) -> ChannelMessage:
     """The message that tells a channel that a story has ended, in its own language."""
-    story, said = ending.story, words(language)
+    story = ending.story
+    phrases = Phrases(language)
     return ChannelMessage(
         event="ending",
         uid=uid,
         guid=story.guid,
-        title=said.ended.format(story=said.quoted.format(text=story.stream_title)),
+        title=phrases.gettext("“%(story)s” has ended", story=story.stream_title),
         language=closest_language(language),
-        body_text=said.ended_text,
+        body_text=phrases.gettext(ENDED),
         url=sender.base_url + story.stream_path,
         stream_title=story.stream_title,
         stream_url=sender.base_url + story.stream_path,
@@ -30,18 +31,19 @@ def digest_to_channel(
     together.
     """
     language, stories = closest_language(language), digest.stories
-    said, first = words(language), stories[0]
+    phrases = Phrases(language)
+    first = stories[0]
     one = all(story.stream_uid == first.stream_uid for story in stories)
     about, url = (
         (first.stream_title, sender.base_url + first.stream_path)
         if one
         else (sender.name, sender.base_url + "/")
     )
-    window = (said.day if digest.by_day else said.time)(digest.until, digest.timezone)
+    window = (phrases.day if digest.by_day else phrases.time)(digest.until, digest.timezone)
     order = list(dict.fromkeys(story.stream_uid for story in stories))
     lines = []
     for story in sorted(stories, key=lambda story: order.index(story.stream_uid)):
-        label = said.label(story.kind, story.importance)
+        label = phrases.label(story.kind, story.importance)
         lines.append(
             MessageLine(
                 f"{label}: {story.title}" if label else story.title, sender.base_url + story.path
@@ -51,7 +53,7 @@ def digest_to_channel(
         event="digest",
         uid=uid,
         guid="",
-        title=said.digest.format(about=about, count=said.count(len(lines)), window=window),
+        title=f"{about}: {phrases.count(len(lines))}, {window}",
         language=language,
         url=url,
         stream_title=about,

@@ -9,7 +9,7 @@ from typing import Literal
 from models.text.bare_addresses import addresses_in
 from models.text.shortening import cut as cut
 from models.text.shortening import one_line as one_line
-from notifier.message.words import words
+from notifier.message.phrases import Phrases
 
 Event = Literal[
     "publish", "update", "correction", "retraction", "notice", "test", "digest", "ending"
@@ -103,14 +103,12 @@ def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
     last = messages[-1]
     one_story = len({message.stream_url for message in messages}) == 1
     story, url = (last.stream_title, last.stream_url) if one_story else ("", "")
-    said, count = words(last.language), len(messages)
+    count = Phrases(last.language).count(len(messages))
     return ChannelMessage(
         event=last.event,
         uid=uid,
         guid=last.guid,
-        title=said.updates_of.format(count=count, story=story)
-        if story
-        else said.updates.format(count=count),
+        title=f"{count}: {story}" if story else count,
         language=last.language,
         url=url,
         stream_title=story,

@@ -1,8 +1,6 @@
-"""Templates: those that are shipped, and the operator's own in DATA_DIR/templates, which win while
-they work.
+"""Mail and chat templates: an operator's own in DATA_DIR/templates, else the shipped ones.
 
-A template of the operator's that breaks costs nobody a mail: the shipped one is taken in its place,
-and that is said once.
+Where an operator's template fails, the shipped one replaces it and the fault is logged once.
 """
 
 import logging
@@ -12,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import (
-    BaseLoader,
     Environment,
+    FileSystemLoader,
     StrictUndefined,
     TemplateError,
-    TemplateNotFound,
     TemplateSyntaxError,
+    pass_context,
     select_autoescape,
 )
-from jinja2.loaders import split_template_path
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from models.text.translations import catalog
 
 log = logging.getLogger(__name__)
 
@@ -29,22 +29,21 @@ SHIPPED = Path(__file__).parents[1] / "templates"
 
 
 class BrokenTemplate(TemplateError):
-    """What it makes lacks something that must be there."""
+    """A template's text lacks a required link."""
 
 
 class Templates:
-    """``own``: the operator's folder, which need not be there. ``report`` gets each fault in it
-    once, as a sentence.
-    """
+    """``own``: the operator's folder, if any. ``report`` gets each fault in it once, as a sentence."""
 
     def __init__(
         self, own: Path | None = None, report: Callable[[str], object] | None = None
     ) -> None:
-        self._own, self._report = own, report or _log
-        self._shipped = _environment(_Loader(SHIPPED))
+        self._own = own
+        self._report = report or _log
         self._reported: set[str] = set()
-        self._asked: set[str] = set()
-        self._mixed = _environment(_Loader(own, SHIPPED, asked=self._asked)) if own else None
+        self._shipped = _environment(FileSystemLoader(SHIPPED))
+        self._loader = _OwnFirst(own) if own else None
+        self._mixed = _environment(self._loader) if self._loader else None
 
     def render(
         self,
@@ -54,28 +53,27 @@ class Templates:
         holding: str = "",
         finish: Callable[[str], str] = str,
     ) -> str:
-        """What a template makes of ``values``.
+        """Render a template; a text without ``holding`` counts as broken.
 
-        Text without ``holding`` counts as broken. ``finish`` is part of it: what it raises is the
-        template's fault.
+        ``finish`` is applied to the text; an error that it raises is the template's fault.
         """
         if self._mixed is not None:
             try:
                 return finish(_render(self._mixed, name, values, holding))
             except Exception as exc:  # an operator's template may raise anything
-                self._say(name, exc)
+                self._report_once(name, exc)
         return finish(_render(self._shipped, name, values, holding))
 
     def unused(self) -> list[str]:
-        """The operator's files that nothing has asked for so far."""
-        if self._own is None or not self._own.is_dir():
+        """The operator's files that no template has used so far."""
+        if self._own is None or self._loader is None or not self._own.is_dir():
             return []
         files = (
             str(path.relative_to(self._own)) for path in self._own.rglob("*") if path.is_file()
         )
-        return sorted(name for name in files if name not in self._asked)
+        return sorted(set(files) - self._loader.requested)
 
-    def _say(self, name: str, exc: Exception) -> None:
+    def _report_once(self, name: str, exc: Exception) -> None:
         where = _where(exc, self._own) if self._own else ""
         fault = f"{where or f'templates/{name}'}: {exc or type(exc).__name__}"
         if fault not in self._reported:
@@ -85,49 +83,39 @@ class Templates:
 
 @cache
 def templates_in(own: Path) -> Templates:
-    """The one for that folder, so that it compiles each template once."""
+    """Templates of a folder, each compiled once a process."""
     return Templates(own)
 
 
-class _Loader(BaseLoader):
-    """Like `FileSystemLoader`, but sees a file, too, that comes before the one that it had found."""
+class _OwnFirst(FileSystemLoader):
+    """Unlike a ChoiceLoader, notices an own template that is added after the shipped one was used."""
 
-    def __init__(self, *folders: Path, asked: set[str] | None = None) -> None:
-        self._folders, self._asked = folders, set() if asked is None else asked
+    def __init__(self, own: Path) -> None:
+        super().__init__([own, SHIPPED])
+        self.requested: set[str] = set()
+        self._own = own
 
     def get_source(
-        self,
-        environment: Environment,  # noqa: ARG002
-        template: str,
+        self, environment: Environment, template: str
     ) -> tuple[str, str, Callable[[], bool]]:
-        path = self._find(template)
-        self._asked.add(template)
-        if path is None:
-            raise TemplateNotFound(template)
-        changed = path.stat().st_mtime_ns
+        self.requested.add(template)
+        own = self._own / template
         try:
-            source = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as exc:
-            raise TemplateSyntaxError(f"cannot be read: {exc}", 1, template, str(path)) from exc
-        return (
-            source,
-            str(path),
-            lambda: self._find(template) == path and path.stat().st_mtime_ns == changed,
-        )
-
-    def _find(self, template: str) -> Path | None:
-        parts = split_template_path(template)  # refuses ``..``
-        return next(
-            (path for folder in self._folders if (path := folder.joinpath(*parts)).is_file()), None
-        )
+            source, file, unchanged = super().get_source(environment, template)
+        except (PermissionError, UnicodeDecodeError) as exc:
+            raise TemplateSyntaxError(f"cannot be read: {exc}", 1, template, str(own)) from exc
+        if not Path(file).is_relative_to(SHIPPED):
+            return source, file, unchanged
+        return source, file, lambda: unchanged() and not own.is_file()
 
 
 def _log(fault: str) -> None:
     log.warning("%s; the shipped template is used in its place", fault)
 
 
-def _environment(loader: BaseLoader) -> Environment:
+def _environment(loader: FileSystemLoader) -> Environment:
     env = ImmutableSandboxedEnvironment(
+        extensions=["jinja2.ext.i18n"],
         loader=loader,
         autoescape=select_autoescape(["html"]),
         undefined=StrictUndefined,
@@ -135,11 +123,22 @@ def _environment(loader: BaseLoader) -> Environment:
         lstrip_blocks=True,
     )
     env.filters["paragraphs"] = _paragraphs
+    env.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     return env
 
 
+@pass_context
+def _gettext(context: Context, text: str) -> str:
+    return catalog(context["language"]).gettext(text)
+
+
+@pass_context
+def _ngettext(context: Context, singular: str, plural: str, number: int) -> str:
+    return catalog(context["language"]).ngettext(singular, plural, number)
+
+
 def _paragraphs(text: str) -> list[list[str]]:
-    """The paragraphs of plain text, each as its lines."""
+    """Plain text as paragraphs of lines."""
     blocks = text.strip().split("\n\n")
     return [
         [line for line in block.split("\n") if line.strip()] for block in blocks if block.strip()
@@ -154,7 +153,7 @@ def _render(env: Environment, name: str, values: Mapping[str, Any], holding: str
 
 
 def _where(exc: Exception, own: Path) -> str:
-    """The operator's file and line that an error comes from; empty where none is to blame."""
+    """The operator's file and line that raised an error; empty if it was none of theirs."""
     if isinstance(exc, TemplateSyntaxError) and exc.filename:
         places = [(exc.filename, exc.lineno)]
     else:
@@ -162,5 +161,8 @@ def _where(exc: Exception, own: Path) -> str:
         while trace is not None:
             places.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
             trace = trace.tb_next
-    found = [(Path(name), line) for name, line in places if Path(name).is_relative_to(own)]
-    return f"templates/{found[-1][0].relative_to(own)}, line {found[-1][1]}" if found else ""
+    own_places = [(Path(name), line) for name, line in places if Path(name).is_relative_to(own)]
+    if not own_places:
+        return ""
+    path, line = own_places[-1]
+    return f"templates/{path.relative_to(own)}, line {line}"

@@ -275,7 +275,7 @@ def test_key_entries_have_a_feed_of_their_own(load, newsroom):
         newsroom.post(title=title, importance=importance)
     document = load("floods", flavour=Flavour.KEY)
     assert (document.title, document.folder_url) == (
-        "The floods – key entries",
+        "The floods – Key and breaking updates",
         f"{SITE}/streams/floods/key/",
     )
     assert (titles(document), document.id != load("floods").id, document.complete) == (
@@ -431,11 +431,11 @@ def test_a_retracted_entry_leaves_and_no_date_of_the_feed_goes_back(load, newsro
     apply_now(newsroom.db, newsroom.actor, entry.uid, newsroom.entry(entry.uid).version)
     document = load("floods")
     assert (titles(document), document.updated, document.changed) == (
-        ["Withdrawn", "Older"],
+        ["Retracted", "Older"],
         retracted,
         retracted,
     )
-    assert (titles(load()), load().updated) == (["Withdrawn", "Older"], retracted)
+    assert (titles(load()), load().updated) == (["Retracted", "Older"], retracted)
     change(entry, RevisionKind.RESTORE)
     document = load("floods")
     assert (titles(document), document.tombstones) == (["Wrong", "Older"], ())
@@ -466,7 +466,7 @@ def test_a_withdrawn_entry_stands_as_one_for_a_week_and_as_a_tombstone_for_a_mon
     (stub,) = document.entries
     assert (stub.id, stub.title, stub.dek, stub.published, stub.updated) == (
         entry.guid,
-        "Withdrawn",
+        "Retracted",
         "We were misled.",
         START,
         when,

@@ -122,7 +122,7 @@ RULES: list[tuple[str, str | Callable[[Element], object], Callable[[Element], ob
             "an entry that came back is newer than its deletion, or still the word that it is gone"
             " (RFC 6721, 3)"
         ),
-        "a:entry[a:id=//at:deleted-entry/@ref][not(a:title='Withdrawn')]",
+        "a:entry[a:id=//at:deleted-entry/@ref][not(a:title='Retracted')]",
         change("at:deleted-entry", ref="tag:news.example,2026:e1"),
     ),
     (

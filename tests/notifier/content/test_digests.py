@@ -151,7 +151,7 @@ def test_who_was_told_by_a_digest_is_told_of_the_withdrawal(
     audience.clock.forward(minutes=1)
     office.retract(entry)
     audience.at("2026-03-15T07:02")
-    assert [mail["Subject"] for mail in inbox.mails[1:]] == ["Withdrawn: River rising"]
+    assert [mail["Subject"] for mail in inbox.mails[1:]] == ["Retracted: River rising"]
     assert inbox.addresses[1:] == [READER]
     assert audience.at("2026-03-15T08:00") == []
 

@@ -70,7 +70,7 @@ def story(**given: object) -> EntryContent:
             "Breaking: Dyke gives way",
         ),
         ({"kind": RevisionKind.CORRECTION}, False, "Dyke gives way"),
-        ({"kind": RevisionKind.RETRACTION}, True, "Withdrawn: Dyke gives way"),
+        ({"kind": RevisionKind.RETRACTION}, True, "Retracted: Dyke gives way"),
     ],
 )
 def test_the_subject_says_what_kind_of_news_it_is(
@@ -116,10 +116,10 @@ def test_a_retraction_repeats_nothing_but_the_title() -> None:
     for text in (mail.text, mail.html):
         assert "Leave the Flats" not in text
         assert "thirty" not in text
-        assert "have withdrawn it since" in text
+        assert "have retracted this update" in text
     assert (message.event, message.label, message.dek, message.body_text) == (
         "retraction",
-        "Withdrawn",
+        "Retracted",
         "",
         "",
     )
@@ -128,7 +128,7 @@ def test_a_retraction_repeats_nothing_but_the_title() -> None:
 def test_a_very_long_body_is_read_on_the_page() -> None:
     mail = render_mail(story(body="x" * LONGEST_BODY), SENDER, follows_all=False)
     assert "xxx" not in mail.html + mail.text
-    assert "Read on" in mail.html
+    assert "Read more" in mail.html
 
 
 def test_an_editors_text_cannot_carry_a_readers_token_away() -> None:

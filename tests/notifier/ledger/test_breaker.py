@@ -120,7 +120,7 @@ def test_any_run_of_refusals_ends_as_a_failing_channel_that_operators_hear_of(
         "queued",
         "queued",
     ]
-    assert [mail["Subject"] for mail in inbox.mails] == ["The channel “room” is failing"]
+    assert [mail["Subject"] for mail in inbox.mails] == ["“room” is failing"]
     text = inbox.mails[0].get_body(("plain",)).get_content()
     assert str(status) in text
     assert ("new.example.org" in text) is (status < 400)
@@ -163,7 +163,7 @@ def test_a_channel_that_fails_for_a_day_by_what_may_pass_is_failing_and_loses_no
         office.run()
         if clock.now >= began + 3 * FAILURE_PATIENCE:
             assert shown_as_failing(office.db) == ALL
-    assert [mail["Subject"] for mail in inbox.mails] == ["The channel “room” is failing"]
+    assert [mail["Subject"] for mail in inbox.mails] == ["“room” is failing"]
     assert [row[:2] for row in office.ledger() if row[0] == "room"] == [("room", "queued")]
     if fault is None:
         return
@@ -175,9 +175,7 @@ def test_a_channel_that_fails_for_a_day_by_what_may_pass_is_failing_and_loses_no
     assert [row[:2] for row in office.ledger() if row[0] == "room"] == [("room", "sent")]
     assert shown_as_failing(office.db) == NONE
     assert office.recipient("room").failing_since is None
-    assert [mail["Subject"] for mail in inbox.mails][1:] == [
-        "The channel “room” takes messages again"
-    ]
+    assert [mail["Subject"] for mail in inbox.mails][1:] == ["“room” is working again"]
 
 
 @one_database

@@ -52,7 +52,7 @@ def test_a_sick_channel_lets_messages_wait_and_heals_by_the_next_one_that_gets_t
         MAX_REFUSALS + 1,
         ["failed", "failed", "queued", "queued", "queued"],
     )
-    assert [mail["Subject"] for mail in inbox.mails] == ["The channel “room” is failing"]
+    assert [mail["Subject"] for mail in inbox.mails] == ["“room” is failing"]
     assert "404 no such hook" in inbox.mails[0].get_body(("plain",)).get_content()
     assert inbox.mails[0]["List-Unsubscribe"] is None
     httpserver.clear()
@@ -62,9 +62,7 @@ def test_a_sick_channel_lets_messages_wait_and_heals_by_the_next_one_that_gets_t
     clock.forward(minutes=2)
     office.send()
     assert states(office) == ["failed", "failed", "sent", "sent", "sent"]
-    assert [mail["Subject"] for mail in inbox.mails[1:]] == [
-        "The channel “room” takes messages again"
-    ]
+    assert [mail["Subject"] for mail in inbox.mails[1:]] == ["“room” is working again"]
     room = office.recipient("room")
     assert (room.sick_since, room.refusals, room.reason) == (None, 0, "")
 
@@ -110,7 +108,7 @@ def test_an_operator_is_told_notices_and_nothing_else_and_is_no_subscriber(
         )
     newsroom.post()
     office.run()
-    assert [mail["Subject"] for mail in inbox.mails] == ["The channel “<b>&” takes messages again"]
+    assert [mail["Subject"] for mail in inbox.mails] == ["“<b>&” is working again"]
     assert "&lt;b&gt;" in inbox.mails[0].get_body(("html",)).get_content()
     with office.db.read() as tx:
         assert list_recipients(tx, RecipientKind.MAIL) == []
@@ -154,7 +152,7 @@ def test_a_notice_reaches_a_channel(
     [(request, _)] = httpserver.log
     assert (request.json["event"], request.json["title"]) == (
         "notice",
-        "The channel “other” takes messages again",
+        "“other” is working again",
     )
 
 

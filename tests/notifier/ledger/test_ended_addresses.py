@@ -247,7 +247,7 @@ def test_who_left_while_their_mail_was_refused_is_not_subscribed_again(
     ]
 
 
-HELD_NOTICE = "Nothing is sent until you have checked the mail server"
+HELD_NOTICE = "Sending is on hold until you check the mail server"
 
 
 def hold_by_refusals(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:

@@ -77,7 +77,7 @@ ENDS: dict[str, tuple[str, list[str]]] = {
 
 
 def withdrawn(inbox: Inbox) -> list[str]:
-    return sorted(mail["To"] for mail in inbox.mails if mail["Subject"].startswith("Withdrawn"))
+    return sorted(mail["To"] for mail in inbox.mails if mail["Subject"].startswith("Retracted"))
 
 
 @pytest.mark.parametrize("fate", FATES)

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,12 @@ import pytest
 from models import Importance
 from models.recipients.audience import add_subscriber
 from models.text.actor import SYSTEM
+from models.text.translations import catalog
 from notifier.content.render import Sender, render_chat, render_mail
 from notifier.content.template_samples import FULL, STORIES, sample_mails, template_faults
 from notifier.message.channel_message import folded
 from notifier.message.mail_templates import SHIPPED, Templates
-from notifier.message.words import MessageWords, words
+from notifier.message.template_words import _PHRASES, TemplateWords
 from notifier.services import SERVICES
 from tests.conftest import Newsroom
 from tests.notifier.conftest import Inbox
@@ -29,19 +29,18 @@ ENGLISH = re.compile(
 )
 
 
-def placeholders(text: str) -> list[str]:
-    return sorted(re.findall(r"{\w+}", text))
-
-
-def test_all_words_are_there_in_english_and_german() -> None:
-    english, german = words("en-GB"), words("DE-at")
-    for field in fields(MessageWords):
-        here, there = getattr(english, field.name), getattr(german, field.name)
-        if isinstance(here, str):
-            assert placeholders(here) == placeholders(there), field.name
-            assert here != there or not re.search(r"\w", re.sub(r"{\w+}", "", here)), field.name
-    assert len(english.months) == len(german.months) == 12
-    assert words("uk") == english
+def test_the_named_phrases_of_operators_templates_are_those_of_the_shipped_ones() -> None:
+    for text in _PHRASES.values():
+        assert catalog("de").gettext(text) != text, text
+    english, german = TemplateWords("uk"), TemplateWords("DE-at")
+    assert english.read_on == "Read more" and german.read_on == "Weiterlesen"
+    assert german.because_all.format(site="%") == (
+        "Sie erhalten diese E-Mail, weil Sie allen Themen bei % folgen."
+    )
+    html = TemplateWords("en", html=True)
+    assert html.because_all.format(site="<b>").endswith("on &lt;b&gt;.")
+    with pytest.raises(AttributeError):
+        _ = english.nothing
 
 
 def test_nothing_english_is_left_in_a_german_mail() -> None:

@@ -142,7 +142,7 @@ def test_updates_corrections_and_retractions_have_their_words(
         ("publish", "", "Dyke gives way", ""),
         ("update", "Update", "Dyke leaks", "Water comes through."),
         ("correction", "Correction", "Dyke holds", "It never broke."),
-        ("retraction", "Withdrawn", "Dyke holds", "There was no such report."),
+        ("retraction", "Retracted", "Dyke holds", "There was no such report."),
     ]
 
 

@@ -143,7 +143,7 @@ def test_a_retraction_is_told_to_those_told_and_to_nobody_else(
     office.retract(entry, "There was no such report.")
     office.run()
     [mail] = inbox.mails
-    assert (mail["To"], mail["Subject"]) == ("told@example.org", "Withdrawn: Dyke gives way")
+    assert (mail["To"], mail["Subject"]) == ("told@example.org", "Retracted: Dyke gives way")
     assert "There was no such report." in mail.as_string()
     assert "Leave at once" not in mail.as_string()
     assert lines(office.ledger()) == [
