@@ -141,7 +141,7 @@ def documents(make_document: MakeDocument, make_entry: MakeEntry) -> dict[str, F
             current_folder_url=newest,
         ),
         "withdrawn": make_document(
-            make_entry("e9", title="Withdrawn", dek="Wrong place"), tombstones=gone
+            make_entry("e9", title="Retracted", dek="Wrong place"), tombstones=gone
         ),
         "full": make_document(
             pictured,
