@@ -1,6 +1,4 @@
-"""`storywire alert`, `storywire pause` and `storywire resume`: seeing what is told, and steering
-it.
-"""
+"""`storywire alert`, `storywire pause` and `storywire resume`."""
 
 from typing import Any
 
@@ -13,45 +11,52 @@ from models.alerts.alert_control import find_alert, resume_alert, retry_alert, s
 from models.alerts.send_hold import Waiting, pause_sending, resume_sending, waiting
 from notifier.reports.delivery_report import alert_sums, why_waiting
 
+DEFAULT_ROWS = 50
+_COLUMNS = {
+    "id": "id",
+    "kind": "kind",
+    "title": "title",
+    "owed": "recipients",
+    "sent": "sent",
+    "failed": "failed",
+    "unknown": "unconfirmed",
+    "skipped": "skipped",
+    "created_at": "created",
+}
+
 
 @click.group(cls=LazyGroup)
 def alert() -> None:
-    """What was told, and what became of it. An alert is named by its id, or by its entry's uid: the
-    entry's latest.
+    """Show, stop and retry alerts.
+
+    NAME is the id of an alert, or the uid of an entry, for its latest alert.
     """
 
 
 alert.add_command(
     LazyCommand(
-        "show",
-        "cli.alert_progress:show_alert",
-        "Show an alert: how far it is by service, how fast, what went wrong in the remote's words,"
-        " why it waits.",
+        "show", "cli.alert_progress:show_alert", "Show the progress of an alert and its problems."
     )
 )
 
 
-_COLUMNS = ("id", "kind", "title", "owed", "sent", "failed", "unknown", "skipped", "created_at")
-
-
 @alert.command("list")
-@list_options(50)
+@list_options(DEFAULT_ROWS)
 def list_alerts(options: ListOptions) -> None:
-    """List alerts, newest first: how many are owed, sent, failed, unknown, skipped."""
+    """List alerts with their delivery totals, newest first."""
     db = open_context().db
 
     def read(last: dict[str, Any] | None, size: int) -> list[dict[str, Any]]:
         with db.read() as tx:
             return alert_sums(tx, size, before=last["id"] if last else None)
 
-    rows = walk(read, options)
     print_list(
-        rows,
+        walk(read, options),
         options,
         value=dict,
         cells=_cells,
-        header=(*_COLUMNS, ""),
-        empty="Nothing was alerted yet.",
+        header=(*_COLUMNS.values(), ""),
+        empty="No alerts yet.",
     )
     with db.read() as tx:
         reasons = why_waiting(tx)
@@ -59,23 +64,19 @@ def list_alerts(options: ListOptions) -> None:
         click.echo(reason, err=True)
 
 
-def _cells(one: dict[str, Any]) -> tuple[object, ...]:
-    return (*(one[name] for name in _COLUMNS), _standing(one))
+def _cells(sums: dict[str, Any]) -> tuple[object, ...]:
+    return (*(sums[name] for name in _COLUMNS), _state(sums))
 
 
-def _standing(one: dict[str, object]) -> str:
-    return (
-        "stopped"
-        if one["stopped_at"]
-        else "waits"
-        if one["waits_for"]
-        else "held"
-        if one["held_at"]
-        else ""
-    )
+def _state(sums: dict[str, Any]) -> str:
+    if sums["stopped_at"]:
+        return "stopped"
+    if sums["waits_for"]:
+        return "waiting for approval"
+    return "on hold" if sums["held_at"] else ""
 
 
-def _find(context: CommandContext, name: str) -> int:
+def _find_id(context: CommandContext, name: str) -> int:
     with context.db.read() as tx:
         return find_alert(tx, name).id
 
@@ -84,102 +85,97 @@ def _find(context: CommandContext, name: str) -> int:
 @click.argument("name")
 @json_option
 def stop(name: str, as_json: bool) -> None:
-    """Send nothing more of an alert, on no node; what is on its way at this moment cannot be called
-    back.
+    """Stop an alert on all nodes. Messages that are being sent right now cannot be recalled.
 
     Example: storywire alert stop 42
     """
     context = open_context()
-    found = stop_alert(context.db, context.actor, _find(context, name))
-    show(
-        {"id": found.id, "stopped_at": found.stopped_at},
-        f"Alert {found.id} is stopped.",
-        as_json=as_json,
-    )
+    alert = stop_alert(context.db, context.actor, _find_id(context, name))
+    value = {"id": alert.id, "stopped_at": alert.stopped_at}
+    show(value, f"Stopped alert {alert.id}.", as_json=as_json)
 
 
 @alert.command("resume")
 @click.argument("name")
 @json_option
 def resume_one(name: str, as_json: bool) -> None:
-    """Go on with an alert that was stopped or held."""
+    """Resume an alert that was stopped or is on hold."""
     context = open_context()
-    id_ = _find(context, name)
-    again = resume_alert(context.db, context.actor, id_)
-    show(
-        {"id": id_, "owed_again": again},
-        f"Alert {id_} goes on; owed again: {again:,}.",
-        as_json=as_json,
-    )
+    alert_id = _find_id(context, name)
+    requeued = resume_alert(context.db, context.actor, alert_id)
+    text = f"Resumed alert {alert_id}; {_queued_again(requeued)}."
+    show({"id": alert_id, "owed_again": requeued}, text, as_json=as_json)
 
 
 @alert.command("retry")
 @click.argument("name")
 @click.option(
-    "--unknown",
-    is_flag=True,
-    help="Also retry deliveries with unknown outcome; some people may get it twice.",
+    "--unknown", is_flag=True, help="Include unconfirmed deliveries. Some may arrive twice."
 )
 @json_option
 def retry(name: str, unknown: bool, as_json: bool) -> None:
-    """Send an alert to those who missed it: those for whom it failed."""
+    """Retry the failed deliveries of an alert."""
     context = open_context()
-    id_ = _find(context, name)
-    again = retry_alert(context.db, context.actor, id_, unknown=unknown)
-    show(
-        {"id": id_, "owed_again": again},
-        f"Alert {id_} is owed again to {again:,}.",
-        as_json=as_json,
-    )
+    alert_id = _find_id(context, name)
+    requeued = retry_alert(context.db, context.actor, alert_id, unknown=unknown)
+    text = f"Retrying alert {alert_id}; {_queued_again(requeued)}."
+    show({"id": alert_id, "owed_again": requeued}, text, as_json=as_json)
+
+
+def _queued_again(number: int) -> str:
+    noun = "delivery" if number == 1 else "deliveries"
+    return f"{number:,} {noun} queued again"
 
 
 @click.command()
 @json_option
 def pause(as_json: bool) -> None:
-    """Pause all sending on all nodes until `storywire resume`.  Posting goes on, and alerts wait."""
+    """Pause all sending on all nodes.
+
+    Publishing continues, and alerts stay queued until `storywire resume`.
+    """
     context = open_context()
     pause_sending(context.db, context.actor)
     show(
         {"paused": True},
-        "Nothing is sent any more. `storywire resume` lets it go on.",
+        "Sending is paused. Run `storywire resume` to continue.",
         as_json=as_json,
     )
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Do not ask whether what waits shall go out.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 @json_option
 def resume(yes: bool, as_json: bool) -> None:
-    """Let alerts go out again after a pause or a hold, and say how many wait.
+    """Resume sending after a pause or a hold.
 
-    Sending is held where the database may be a copy or was brought back (BASE_URL, the machine or
-    the database is another one than before), where no worker ran for over an hour while alerts
-    waited, and for single alerts that would come more than 6 hours late. Those that nobody wants
-    any more can be stopped first: `storywire alert stop`.
+    Prints how many messages are queued, and asks before it continues. Sending is put on hold when
+    the database may be a copy or was restored (another BASE_URL, machine or database than before),
+    when no worker ran for over an hour while alerts were queued, and for single alerts that would
+    be more than 6 hours late. Stop outdated alerts first with `storywire alert stop`.
     """
     context = open_context()
     with context.db.read() as tx:
-        reasons, found = why_waiting(tx), waiting(tx)
-    said = _said(found)
-    if found.mails or found.channels or found.finding:
-        confirm("\n".join([*reasons, said, "Let it go out?"]), yes=yes)
+        reasons = why_waiting(tx)
+        queued = waiting(tx)
+    summary = _summary(queued)
+    if queued.mails or queued.channels or queued.finding:
+        confirm("\n".join([*reasons, summary, "Resume sending?"]), yes=yes)
     resume_sending(context.db, context.actor)
     value = {
         "reasons": reasons,
-        "mails": found.mails,
-        "channels": found.channels,
-        "finding": found.finding,
+        "mails": queued.mails,
+        "channels": queued.channels,
+        "finding": queued.finding,
     }
-    show(value, f"Sending goes on. {said}", as_json=as_json)
+    show(value, f"Sending resumed. {summary}", as_json=as_json)
 
 
-def _said(found: Waiting) -> str:
-    verb = "waits" if found.mails + found.channels == 1 else "wait"
-    parts = [f"{count(found.mails, 'mail')} and {count(found.channels, 'other message')} {verb}"]
-    parts += [f"the oldest since {found.oldest:%Y-%m-%d %H:%M} UTC"] if found.oldest else []
-    parts += (
-        [f"recipients of {count(found.finding, 'alert')} are still to be found"]
-        if found.finding
-        else []
-    )
+def _summary(queued: Waiting) -> str:
+    messages = f"{count(queued.mails, 'e-mail')} and {count(queued.channels, 'other message')}"
+    parts = [f"Queued: {messages}"]
+    if queued.oldest:
+        parts.append(f"the oldest since {queued.oldest:%Y-%m-%d %H:%M} UTC")
+    if queued.finding:
+        parts.append(f"and {count(queued.finding, 'alert')} whose recipients are being looked up")
     return ", ".join(parts) + "."

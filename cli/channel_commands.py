@@ -12,7 +12,7 @@ from notifier.transport.channel_sender import check_url
 
 @click.group()
 def channel() -> None:
-    """Chat rooms, phones and programs that are alerted."""
+    """Manage chat rooms, phones and webhooks that get alerts."""
 
 
 @channel.command("add")
@@ -20,9 +20,9 @@ def channel() -> None:
 @click.option(
     "--url",
     required=True,
-    help="An Apprise URL or a web address, as in docs/channels.md; - reads it from standard input.",
+    help="Apprise URL or web address (docs/channels.md); - reads it from standard input.",
 )
-@click.option("--stream", metavar="SLUG", help="The story that it follows; all if left out.")
+@click.option("--stream", metavar="SLUG", help="Story to follow. Default: all.")
 @click.option(
     "--tag",
     "tags",
@@ -30,7 +30,7 @@ def channel() -> None:
     metavar="T",
     help="Only entries with one of these tags. Repeatable.",
 )
-@click.option("--language", help="Of labels such as Correction; the site's if left out.")
+@click.option("--language", help="Language of labels and links. Default: the site's.")
 @json_option
 def add_one(
     name: str,
@@ -40,8 +40,9 @@ def add_one(
     language: str | None,
     as_json: bool,
 ) -> None:
-    """Alert a channel and call it NAME. Its URL is a secret: it is stored encrypted and never shown
-    again.
+    """Add a channel called NAME.
+
+    Its URL is a secret: it is stored encrypted and never shown again.
 
     Example: echo "$HOOK" | storywire channel add newsroom --url -
     """
@@ -51,36 +52,35 @@ def add_one(
         checked = check_url(url, context.settings.allow_private_hosts)
     except ValueError as exc:
         raise click.ClickException(str(exc)) from exc
-    target = ChannelTarget(url, checked.service, checked.masked)
-    language = language or context.settings.site_language
-    found = add_channel(
+    channel = add_channel(
         context.db,
         context.actor,
         context.keys,
         name,
-        target,
+        ChannelTarget(url, checked.service, checked.masked),
         stream=stream,
         tags=tags,
-        language=language,
+        language=language or context.settings.site_language,
     )
-    secret = signing_secret(context.keys, found.uid)
+    secret = signing_secret(context.keys, channel.uid)
     text = (
-        f"{found.address} is alerted by {found.service}: {found.masked_url}\nSigning secret, for"
+        f"Added {channel.address} ({channel.service}): {channel.masked_url}\nSigning secret for"
         f" JSON webhooks: {secret}"
     )
-    show({**recipient_json(found), "signing_secret": secret}, text, as_json=as_json)
+    show({**recipient_json(channel), "signing_secret": secret}, text, as_json=as_json)
 
 
 @channel.command("list")
 @list_options(1000)
 def list_channels(options: ListOptions) -> None:
-    """List all channels, their URLs masked."""
-    show_recipients(RecipientKind.CHANNEL, options, "No channels yet: `storywire channel add`.")
+    """List all channels, with masked URLs."""
+    empty = "No channels yet. Run `storywire channel add`."
+    show_recipients(RecipientKind.CHANNEL, options, empty)
 
 
 @channel.command("remove")
 @click.argument("name")
 @json_option
 def remove_channel(name: str, as_json: bool) -> None:
-    """Alert the channel NAME no more."""
+    """Remove the channel NAME, so that it gets no more alerts."""
     remove(RecipientKind.CHANNEL, name, as_json)

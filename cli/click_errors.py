@@ -1,4 +1,4 @@
-"""Errors that commands expect, as one sentence and an exit code."""
+"""Conversion of expected errors to one sentence and an exit code."""
 
 import os
 
@@ -19,15 +19,17 @@ class _Unavailable(click.ClickException):
 
 
 def as_click_error(error: Exception) -> click.ClickException | None:
-    """What to print for an error, and the exit code; None for an error that nobody expects."""
+    """Convert an expected error to its message and exit code; None for an unexpected one."""
     if isinstance(error, ServiceError):
         return click.ClickException(str(error))
     if isinstance(error, BadSettings | CannotStart):
         return _CannotStart(str(error))
     if isinstance(error, UnicodeEncodeError):
-        return click.ClickException("What was given is not UTF-8 text.")
+        return click.ClickException("The arguments are not valid UTF-8.")
     if isinstance(error, IntegrityError):
-        return click.ClickException("Somebody else made the same at the same moment. Run it again.")
+        return click.ClickException(
+            "Another process changed this at the same time. Run the command again."
+        )
     if isinstance(error, DBAPIError):
         first_line = str(error.orig).partition("\n")[0]
         return _Unavailable(f"The database cannot be used: {first_line}")

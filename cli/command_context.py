@@ -1,6 +1,4 @@
-"""What every command needs: the site's settings, keys and database, and a way to show what came of
-it.
-"""
+"""Settings, keys and database for a command, and helpers for its input and output."""
 
 import json
 import sys
@@ -27,25 +25,24 @@ from models.tables.media import MAX_PICTURE_BYTES
 from models.text.actor import Actor
 from models.text.texts import MAX_BODY_CHARS
 
-_MOST_BYTES = 4 * MAX_BODY_CHARS  # of UTF-8
+_MAX_TEXT_BYTES = 4 * MAX_BODY_CHARS  # a UTF-8 character has at most four bytes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
 class CommandContext:
-    """A site as commands reach it; made for one command."""
+    """A site as one command uses it; keys and database are opened when first needed."""
 
     settings: Settings
 
     @cached_property
     def keys(self) -> Keys:
-        """The site's keys."""
         return load_keys(self.settings)
 
     @cached_property
     def db(self) -> Database:
-        """The site's database, migrated; BadSettings where it is not."""
+        """The site's migrated database.  Raises BadSettings if it is missing or out of date."""
         if self.settings.lacks_database:
             raise BadSettings(
                 f"There is no site in {self.settings.data_dir.absolute()} yet. Run `storywire init`"
@@ -58,53 +55,52 @@ class CommandContext:
         if pending := pending_migrations(db):
             if pending == known_revisions():
                 raise BadSettings("The database has no tables yet. Run `storywire init`.")
-            raise BadSettings("The database is of an older version. Run `storywire init`.")
+            raise BadSettings("The database needs an upgrade. Run `storywire init`.")
         if not site_exists(db):
-            raise BadSettings("The database was left half made. Run `storywire init`.")
+            raise BadSettings("The database is incomplete. Run `storywire init`.")
         check_key(db, self.keys)
         return db
 
     @cached_property
     def actor(self) -> Actor:
-        """Who makes the changes of commands."""
+        """The account that commands make their changes with."""
         return Actor.of(command_line_account(self.db))
 
     def page(self, path: str) -> str:
-        """The absolute address of a page."""
+        """Make the absolute URL of a page."""
         return f"{self.settings.base_url}{path}"
 
 
 def open_context() -> CommandContext:
-    """The site that environment and storywire.toml name."""
+    """Open the site that the environment and storywire.toml name."""
     return CommandContext(load_settings())
 
 
 def json_option(command: F) -> F:
     """Give a command `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(
-        command
-    )
+    option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+    return option(command)
 
 
 def yes_option(command: F) -> F:
     """Give a command `--yes`."""
-    return click.option("--yes", is_flag=True, help="Do not ask.")(command)
+    return click.option("--yes", is_flag=True, help="Don't ask for confirmation.")(command)
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask before something that cannot be undone; without a terminal, ``yes`` must have been given."""
+    """Ask before an irreversible change, unless ``yes``; without a terminal ``yes`` is required."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise click.ClickException(
-            f"{question}\nThere is no terminal to ask on. Add --yes to go on."
+            f"{question}\nThere is no terminal to ask on. Add --yes to confirm."
         )
     click.confirm(question, abort=True, err=True)
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
-    """A number with its noun: 1 mail, 2 mails."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+def count(number: int, noun: str) -> str:
+    """Write a number with its noun: 1 e-mail, 2 e-mails."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def show(value: Any, text: str, *, as_json: bool) -> None:
@@ -113,7 +109,7 @@ def show(value: Any, text: str, *, as_json: bool) -> None:
 
 
 def plain(value: object) -> str:
-    """A value as JSON has it; raises TypeError."""
+    """Convert a value that the json module does not know; raises TypeError."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds")
     if isinstance(value, Enum):
@@ -122,24 +118,31 @@ def plain(value: object) -> str:
 
 
 def table(rows: Sequence[tuple[object, ...]], *, empty: str) -> str:
-    """Rows as aligned columns, or ``empty`` where there is none."""
+    """Align rows in columns; without rows return ``empty``."""
     cells = [[" ".join(_cell(cell).split()) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    )
+    lines = []
+    for row in cells:
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        lines.append("  ".join(padded).rstrip())
     return "\n".join(lines) or empty
 
 
+def paragraphs(*parts: str) -> str:
+    """Join the parts that are not empty by blank lines."""
+    return "\n\n".join(filter(None, parts))
+
+
 def _cell(cell: object) -> str:
+    if cell is None:
+        return "-"
     if isinstance(cell, datetime):
         return cell.strftime("%Y-%m-%d %H:%M UTC")
-    return str(cell.value if isinstance(cell, Enum) else cell if cell is not None else "-")
+    return str(cell.value if isinstance(cell, Enum) else cell)
 
 
 def read_picture(path: str) -> bytes:
-    """The bytes of a file; of one that is too large as many as show that."""
+    """Read a file; of one that is too large, just enough for the size check to fail."""
     try:
         with Path(path).open("rb") as file:
             return file.read(MAX_PICTURE_BYTES + 1)
@@ -148,12 +151,12 @@ def read_picture(path: str) -> bytes:
 
 
 def read_text(path: str) -> str:
-    """The text of a file, or of standard input for `-`; a clear error where it is not UTF-8."""
+    """Read UTF-8 text from a file, or from standard input for `-`."""
     try:
         with nullcontext(sys.stdin.buffer) if path == "-" else Path(path).open("rb") as file:
-            raw = file.read(_MOST_BYTES + 1)
-        if len(raw) > _MOST_BYTES:
-            raise click.ClickException(f"{path} is longer than any text that is taken.")
+            raw = file.read(_MAX_TEXT_BYTES + 1)
+        if len(raw) > _MAX_TEXT_BYTES:
+            raise click.ClickException(f"{path} is longer than the maximum length of a text.")
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise click.ClickException(

@@ -1,10 +1,9 @@
-"""What ends a command with one sentence instead of a traceback."""
+"""The error that ends a process with one sentence and a code that prevents a restart."""
 
 
 class CannotStart(Exception):
-    """The process cannot work here and trying again would not help; the message is one sentence
-    that says what to do.
+    """The process cannot work here, and a restart would not help; the message says what to do.
 
-    A command that meets it exits with ``os.EX_CONFIG`` (78, as in sysexits.h), which the supervisor
-    does not answer with a restart.
+    The command exits with ``os.EX_CONFIG`` (78, as in sysexits.h), which the supervisor does not
+    answer with a restart.
     """

@@ -1,6 +1,4 @@
-"""`storywire demo`: a site with a running story and a mail catcher, to look at without setting
-anything up.
-"""
+"""`storywire demo`: a site with a story and a test inbox, to try out without setup."""
 
 import socket
 import sys
@@ -29,27 +27,23 @@ from models.streams.streams import StreamText, add_stream
 from models.text.actor import Actor
 from models.text.texts import EntryText, PictureText
 
-ADMIN, READER, SENDER = (
-    "admin@example.org",
-    "reader@example.org",
-    "Tarrow Valley Courier <courier@example.org>",
-)
+ADMIN = "admin@example.org"
+READER = "reader@example.org"
+SITE_NAME = "Tarrow Valley Courier"
+SENDER = f"{SITE_NAME} <courier@example.org>"
 CATCHER_HOST = "127.0.0.1"
 
 
 @click.command()
 def demo() -> None:
-    """Start a site with a demo story, a reader and a local mail catcher; everything is kept under
-    DATA_DIR.
+    """Start a demo site with a story, a reader and a local test inbox.
 
-    Started again it goes on with what is there. Mail goes the real way, but no further than the
-    catcher.
+    Everything is kept in DATA_DIR, and the next start continues with it. E-mails are really sent,
+    but only to the test inbox on this machine.
     """
     with listen(CATCHER_HOST, 0) as mail:
         mail_url = f"smtp://{CATCHER_HOST}:{mail.getsockname()[1]}"
-        settings = load_settings(
-            mail_url=mail_url, site_name="Tarrow Valley Courier", mail_from=SENDER
-        )
+        settings = load_settings(mail_url=mail_url, site_name=SITE_NAME, mail_from=SENDER)
         with listen(settings.host, settings.port) as web:
             raise SystemExit(_run(settings, mail, web))
 
@@ -68,23 +62,18 @@ def _run(settings: Settings, mail: socket.socket, web: socket.socket) -> int:
 
 
 def load_story(db: Database, actor: Actor) -> None:
-    """The demo's stream with its entries, once; nobody is alerted of them."""
+    """Add the demo's story and entries, unless they exist. No one is alerted."""
     folder = files("cli").joinpath("demo_story")
     story = tomllib.loads(folder.joinpath("story.toml").read_text("utf-8"))
-    text = StreamText(story["title"], story["dek"], story["overview"], tuple(story["contributors"]))
-    stream = add_stream(db, actor, story["slug"], text)
-    began = datetime.now(UTC).replace(second=0, microsecond=0)
+    contributors = tuple(story["contributors"])
+    overview = StreamText(story["title"], story["dek"], story["overview"], contributors)
+    stream = add_stream(db, actor, story["slug"], overview)
+    started_at = datetime.now(UTC).replace(second=0, microsecond=0)
     for number, item in enumerate(story["entry"]):
-        release = Release(alerts=False, at=began - timedelta(minutes=item["minutes"]))
-        pictures = tuple(_picture(db, actor, folder, shown) for shown in item.get("picture", []))
-        add_entry(
-            db,
-            actor,
-            stream.slug,
-            replace(_text(item), pictures=pictures),
-            release,
-            request_key=f"demo-{number}",
-        )
+        release = Release(alerts=False, at=started_at - timedelta(minutes=item["minutes"]))
+        pictures = [_picture(db, actor, folder, picture) for picture in item.get("picture", [])]
+        text = replace(_text(item), pictures=tuple(pictures))
+        add_entry(db, actor, stream.slug, text, release, request_key=f"demo-{number}")
 
 
 def _text(item: Mapping[str, Any]) -> EntryText:
@@ -100,25 +89,26 @@ def _text(item: Mapping[str, Any]) -> EntryText:
 
 
 def _picture(
-    db: Database, actor: Actor, folder: Traversable, shown: Mapping[str, str]
+    db: Database, actor: Actor, folder: Traversable, item: Mapping[str, str]
 ) -> PictureText:
-    kept = add_picture(db, actor, folder.joinpath(shown["file"]).read_bytes())
-    return PictureText(kept.sha256, shown["alt"], shown["credit"])
+    picture = add_picture(db, actor, folder.joinpath(item["file"]).read_bytes())
+    return PictureText(picture.sha256, item["alt"], item["credit"])
 
 
 def _welcome(settings: Settings, token: str) -> str:
-    base, story = settings.base_url, f"{settings.base_url}/streams/tarrow-rises"
+    base = settings.base_url
+    story = f"{base}/streams/tarrow-rises"
     return f"""
-Storywire runs at {base}  (Ctrl+C ends it)
+Storywire runs at {base}  (press Ctrl+C to stop)
 
   Story     {story}
   Feeds     {story}/atom.xml
             {story}/rss.xml
             {story}/feed.json
   Log in    {base}/login/{token}
-            once, within 15 minutes; another: {sys.argv[0]} account login-link {ADMIN}
+            works once, for 15 minutes. New link: {sys.argv[0]} account login-link {ADMIN}
   Desk      {base}/desk/
-  Mail      {base}/desk/caught/  every mail to {READER} and others ends there
+  E-mail    {base}/desk/caught/  all e-mail this demo sends is collected here
 
-Everything is kept in {settings.data_dir.absolute()}
+Data is kept in {settings.data_dir.absolute()}
 """

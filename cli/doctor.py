@@ -1,7 +1,8 @@
-"""`storywire doctor`: every setting, and whether the site can do its work."""
+"""`storywire doctor`: all settings, and checks that the site works."""
 
 import os
 import re
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -24,7 +25,7 @@ from cli.command_context import json_option, show, table
 from cli.lazy import LazyCommand, LazyGroup
 from config.settings import BadSettings, load_settings
 
-# By the key that each has in --json; a key may have several checks.
+# Keys are those of --json; several checks may share one.
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("settings", check_settings),
     ("data_dir", check_data_dir),
@@ -45,18 +46,18 @@ CHECKS: tuple[tuple[str, Check], ...] = (
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, as_json: bool) -> None:
-    """Print every setting, and check whether the site can do its work.
+    """Print all settings and check that the site works.
 
-    Tries the database, the mail server and the rest as the service does, and says what to do about
-    each fault. It sends nothing and changes nothing. Exits 1 where there is a fault, 78 where a
-    setting cannot be used.
+    Checks the database, the mail server and the rest in the same way as the site uses them, and
+    says how to fix each fault. Sends and changes nothing. Exits 1 if there is a fault, 78 if a
+    setting is invalid.
     """
     if ctx.invoked_subcommand:
         return
     try:
         settings = load_settings()
     except BadSettings as exc:
-        advice = "Correct it in the environment or in storywire.toml."
+        advice = "Change it in the environment or in storywire.toml."
         results = [("settings", [fault(problem, advice) for problem in exc.problems])]
         show({"settings": {}, **_as_json(results)}, _as_text(results), as_json=as_json)
         raise click.exceptions.Exit(os.EX_CONFIG) from None
@@ -67,12 +68,10 @@ def doctor(ctx: click.Context, as_json: bool) -> None:
         checkup.close()
     fields = type(settings).model_fields
     values = {name.upper(): _printable(getattr(settings, name)) for name in fields}
-    rows: list[tuple[object, ...]] = [
-        (f"STORYWIRE_{name}", value) for name, value in values.items()
-    ]
+    rows = [(f"STORYWIRE_{name}", value) for name, value in values.items()]
     report = {"settings": values, **_as_json(results)}
     show(report, f"{table(rows, empty='')}\n\n{_as_text(results)}", as_json=as_json)
-    if any(result.status is Status.FAULT for _, found in results for result in found):
+    if _has_fault(results):
         raise click.exceptions.Exit(1)
 
 
@@ -87,41 +86,38 @@ doctor.add_command(
 Results = list[tuple[str, list[CheckResult]]]
 
 
+def _has_fault(results: Results) -> bool:
+    return any(problem.status is Status.FAULT for _, problems in results for problem in problems)
+
+
 def _run(check: Check, checkup: Checkup) -> list[CheckResult]:
     try:
         return list(check(checkup))
-    except DBAPIError as exc:  # it went away since the check of the database
+    except DBAPIError as exc:  # the database went away after its check
         reason = str(exc.orig).partition("\n")[0]
         return [fault(f"The database cannot be used: {reason}.", "Run `storywire doctor` again.")]
 
 
 def _as_json(results: Results) -> dict[str, Any]:
-    """``checks``: by key, null or all problems as one text; ``findings``: a row for each problem."""
-    checks: dict[str, str | None] = {key: None for key, _ in results}
+    """Make ``checks``, with null or all problems as one text, and ``findings``, one per problem."""
+    checks: dict[str, str | None] = dict.fromkeys(key for key, _ in results)
     findings = []
-    for key, found in results:
-        for result in found:
+    for key, problems in results:
+        for result in problems:
             checks[key] = " ".join(filter(None, (checks[key], result.problem)))
-            findings.append(
-                {
-                    "check": key,
-                    "status": result.status,
-                    "problem": result.problem,
-                    "advice": result.advice,
-                }
-            )
+            findings.append({"check": key, **asdict(result)})
     return {"checks": checks, "findings": findings}
 
 
 def _as_text(results: Results) -> str:
-    by_key: dict[str, list[CheckResult]] = {}
-    for key, found in results:
-        by_key.setdefault(key, []).extend(found)
+    problems_by_key: dict[str, list[CheckResult]] = {}
+    for key, problems in results:
+        problems_by_key.setdefault(key, []).extend(problems)
     lines = []
-    for key, found in by_key.items():
-        if not found:
+    for key, problems in problems_by_key.items():
+        if not problems:
             lines.append(f"{'ok':<8} {key}")
-        for result in found:
+        for result in problems:
             lines.append(f"{result.status.value:<8} {key}: {result.problem}")
             lines.append(f"{'':<8} {'':<{len(key)}}  {result.advice}")
     return "\n".join(lines)

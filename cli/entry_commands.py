@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
@@ -11,8 +12,10 @@ from cli.command_context import (
     CommandContext,
     F,
     confirm,
+    count,
     json_option,
     open_context,
+    paragraphs,
     read_picture,
     read_text,
     show,
@@ -38,51 +41,51 @@ _KINDS = click.Choice(["silent", "update", "correction"])
 
 @click.group()
 def entry() -> None:
-    """Dated items of a story."""
+    """Post, edit and retract entries of a story."""
 
 
 def _text_options(command: F) -> F:
-    """The options that say what an entry says; each is None or empty where it was not given."""
+    """Give a command the options of an entry's text; those not given are None or empty."""
     options: list[Callable[[Any], Any]] = [
-        click.option("--title", help="What happened."),
-        click.option("--dek", help="One sentence more."),
+        click.option("--title", help="Headline."),
+        click.option("--dek", help="One-sentence summary."),
         click.option(
             "--by",
             "byline",
             multiple=True,
             metavar="NAME",
-            help="Slug or exact name; made if new. Repeatable, in order.",
+            help="Contributor slug or exact name; created if new. Repeatable, in order.",
         ),
         click.option(
-            "--body-file", metavar="F", help="The text, in Markdown; - reads standard input."
+            "--body-file", metavar="F", help="Markdown file with the text; - reads standard input."
         ),
-        click.option("--link", metavar="URL", help="A page elsewhere that this is about."),
-        click.option("--tag", "tags", multiple=True, metavar="T", help="Repeatable."),
+        click.option("--link", metavar="URL", help="Link to the source or full article."),
+        click.option("--tag", "tags", multiple=True, metavar="T", help="Tag. Repeatable."),
         click.option(
             "--picture",
             "files",
             multiple=True,
             metavar="F",
-            help="A JPEG, PNG, WebP, GIF or AVIF file. Repeatable, in order.",
+            help="JPEG, PNG, WebP, GIF or AVIF file. Repeatable, in order.",
         ),
         click.option(
             "--picture-alt",
             "alts",
             multiple=True,
             metavar="TEXT",
-            help="What it shows; one for each picture.",
+            help="Alt text; one for each picture.",
         ),
         click.option(
             "--picture-credit",
             "credits_",
             multiple=True,
             metavar="TEXT",
-            help="Who made it; one for each picture, or none.",
+            help="Photographer or agency; one for each picture, or none.",
         ),
         click.option(
             "--importance",
             type=click.Choice([grade.value for grade in Importance]),
-            help="normal if left out.",
+            help="Default: normal.",
         ),
     ]
     for option in reversed(options):
@@ -90,44 +93,53 @@ def _text_options(command: F) -> F:
     return command
 
 
-def _edited(context: CommandContext, text: EntryText, given: dict[str, Any]) -> EntryText:
-    """``text`` with what was given in its place; pictures take the place of all that were there."""
-    files, alts, credits_ = (given.pop(name) for name in ("files", "alts", "credits_"))
-    if len(alts) != len(files) or len(credits_) not in {0, len(files)}:
-        raise click.UsageError(
-            "Give one --picture-alt for each --picture, and as many --picture-credit or none."
-        )
-    changes = {name: value for name, value in given.items() if value not in (None, ())}
+def _edited(context: CommandContext, text: EntryText, options: dict[str, Any]) -> EntryText:
+    """Apply the options of `_text_options` to ``text``; new pictures replace all earlier ones."""
+    files, alts, credits_ = (options.pop(name) for name in ("files", "alts", "credits_"))
+    changes = {name: value for name, value in options.items() if value not in (None, ())}
     if "body_file" in changes:
         changes["body"] = read_text(changes.pop("body_file"))
     if "importance" in changes:
         changes["importance"] = Importance(changes["importance"])
+    if len(alts) != len(files) or len(credits_) not in {0, len(files)}:
+        raise click.UsageError(
+            "Give one --picture-alt for each --picture, and one --picture-credit each or none."
+        )
     if files:
-        kept = [add_picture(context.db, context.actor, read_picture(path)).sha256 for path in files]
-        changes["pictures"] = tuple(map(PictureText, kept, alts, credits_ or [""] * len(files)))
+        changes["pictures"] = _pictures(context, files, alts, credits_ or [""] * len(files))
     return replace(text, **changes)
 
 
-def _entry(context: CommandContext, found: Entry) -> dict[str, object]:
+def _pictures(
+    context: CommandContext, files: Sequence[str], alts: Sequence[str], credits_: Sequence[str]
+) -> tuple[PictureText, ...]:
+    pictures = []
+    for path, alt, credit in zip(files, alts, credits_, strict=True):
+        picture = add_picture(context.db, context.actor, read_picture(path))
+        pictures.append(PictureText(picture.sha256, alt, credit))
+    return tuple(pictures)
+
+
+def _entry_json(context: CommandContext, entry: Entry) -> dict[str, object]:
     return {
-        "uid": found.uid,
-        "stream": found.stream.slug,
-        "state": found.state,
-        "late": found.late,
-        "title": found.title,
-        "dek": found.dek,
-        "byline": [person.name for person in found.byline],
-        "tags": [tag.label for tag in found.tags],
-        "pictures": [context.page(shown.picture.largest.path) for shown in found.pictures],
-        "importance": found.importance,
-        "publish_at": found.publish_at,
-        "published_at": found.published_at,
-        "updated_at": found.updated_at,
-        "pinned_at": found.pinned_at,
-        "remark": found.remark,
-        "version": found.version,
-        "guid": found.guid,
-        "url": context.page(f"/streams/{found.stream.slug}/entries/{found.uid}"),
+        "uid": entry.uid,
+        "stream": entry.stream.slug,
+        "state": entry.state,
+        "late": entry.late,
+        "title": entry.title,
+        "dek": entry.dek,
+        "byline": [person.name for person in entry.byline],
+        "tags": [tag.label for tag in entry.tags],
+        "pictures": [context.page(item.picture.largest.path) for item in entry.pictures],
+        "importance": entry.importance,
+        "publish_at": entry.publish_at,
+        "published_at": entry.published_at,
+        "updated_at": entry.updated_at,
+        "pinned_at": entry.pinned_at,
+        "remark": entry.remark,
+        "version": entry.version,
+        "guid": entry.guid,
+        "url": context.page(f"/streams/{entry.stream.slug}/entries/{entry.uid}"),
     }
 
 
@@ -138,13 +150,13 @@ def _entry(context: CommandContext, found: Entry) -> dict[str, object]:
     "--at",
     metavar="TIME",
     help=(
-        "ISO 8601; without offset, in the story's zone. In the future: goes out then. In the past:"
-        " bears that date."
+        "ISO 8601; without offset, in the story's time zone. A future time schedules the entry; a"
+        " past time backdates it."
     ),
 )
-@click.option("--no-alert", is_flag=True, help="Tell nobody.")
-@click.option("--draft", is_flag=True, help="Keep it on the desk.")
-@click.option("--request-key", help="The same key posts once, however often the command runs.")
+@click.option("--no-alert", is_flag=True, help="Don't alert anyone.")
+@click.option("--draft", is_flag=True, help="Save as a draft.")
+@click.option("--request-key", help="Idempotency key: the same key posts only once.")
 @json_option
 def add(
     slug: str,
@@ -153,9 +165,9 @@ def add(
     draft: bool,
     request_key: str | None,
     as_json: bool,
-    **given: Any,
+    **options: Any,
 ) -> None:
-    """Post an entry to the story SLUG at once, and print its uid.
+    """Post an entry to the story SLUG, and print its uid.
 
     Example: storywire entry add tarrow-rises --title "Trams turn back" --by "Tomas Reev" --tag
     trams
@@ -163,15 +175,20 @@ def add(
     context = open_context()
     with context.db.read() as tx:
         stream = get_stream(tx, slug)
-    moment = parse_time("at", at, stream.timezone) if at else None
-    plan = Release(alerts=not no_alert, at=moment)
-    text, release = _edited(context, EntryText(), given), None if draft else plan
-    found = add_entry(
-        context.db, context.actor, slug, text, release, plan=plan, request_key=request_key
+    publish_at = parse_time("at", at, stream.timezone) if at else None
+    plan = Release(alerts=not no_alert, at=publish_at)
+    entry = add_entry(
+        context.db,
+        context.actor,
+        slug,
+        _edited(context, EntryText(), options),
+        None if draft else plan,
+        plan=plan,
+        request_key=request_key,
     )
-    show(_entry(context, found), found.uid, as_json=as_json)
-    if found.state is EntryState.SUBMITTED:
-        click.echo("It is breaking, and waits until a second editor approves it.", err=True)
+    show(_entry_json(context, entry), entry.uid, as_json=as_json)
+    if entry.state is EntryState.SUBMITTED:
+        click.echo("Breaking entries need a second editor's approval.", err=True)
 
 
 @entry.command("edit")
@@ -182,76 +199,66 @@ def add(
     type=_KINDS,
     default="silent",
     show_default=True,
-    help="update and correction alert followers.",
+    help="Updates and corrections alert followers.",
 )
-@click.option("--note", default="", help="What readers are told about the change.")
+@click.option("--note", default="", help="Note for readers about the change.")
 @json_option
-def edit(uid: str, kind: str, note: str, as_json: bool, **given: Any) -> None:
-    """Change an entry: only what is given, and nobody is alerted unless --kind says so."""
+def edit(uid: str, kind: str, note: str, as_json: bool, **options: Any) -> None:
+    """Edit an entry. Only the given options change, and only --kind alerts anyone."""
     context = open_context()
-    with context.db.read() as tx:
-        now = get_entry(tx, uid)
-    text = _edited(context, EntryText.of(now), given)
-    if now.state in UNPUBLISHED_STATES:
-        save_draft(context.db, context.actor, uid, now.version, text)
+    entry = _get(context, uid)
+    text = _edited(context, EntryText.of(entry), options)
+    if entry.state in UNPUBLISHED_STATES:
+        save_draft(context.db, context.actor, uid, entry.version, text)
     else:
-        revise(context.db, context.actor, uid, now.version, text, Change(RevisionKind(kind), note))
-    _say(context, uid, as_json)
+        change = Change(RevisionKind(kind), note)
+        revise(context.db, context.actor, uid, entry.version, text, change)
+    _show_state(context, uid, as_json)
 
 
 @entry.command("publish")
 @click.argument("uid")
-@click.option("--no-alert", is_flag=True, help="Tell nobody.")
+@click.option("--no-alert", is_flag=True, help="Don't alert anyone.")
 @json_option
 def publish(uid: str, no_alert: bool, as_json: bool) -> None:
-    """Publish a draft, a submitted or a scheduled entry now."""
+    """Publish a draft, submitted or scheduled entry now."""
     context = open_context()
-    with context.db.read() as tx:
-        now = get_entry(tx, uid)
-    post_draft(
-        context.db,
-        context.actor,
-        uid,
-        now.version,
-        EntryText.of(now),
-        Release(alerts=now.alerts and not no_alert),
-    )
-    _say(context, uid, as_json)
+    entry = _get(context, uid)
+    release = Release(alerts=entry.alerts and not no_alert)
+    text = EntryText.of(entry)
+    post_draft(context.db, context.actor, uid, entry.version, text, release)
+    _show_state(context, uid, as_json)
 
 
 @entry.command("approve")
 @click.argument("uid")
 @json_option
 def approve_(uid: str, as_json: bool) -> None:
-    """Let a submitted entry out as its author asked: at its time, or now."""
+    """Approve a submitted entry. It is published now, or at the time its author chose."""
     context = open_context()
-    with context.db.read() as tx:
-        now = get_entry(tx, uid)
-    approve(context.db, context.actor, uid, now.version)
-    _say(context, uid, as_json)
+    approve(context.db, context.actor, uid, _get(context, uid).version)
+    _show_state(context, uid, as_json)
 
 
 @entry.command("return")
 @click.argument("uid")
-@click.option("--remark", required=True, help="What is missing; its author reads it.")
+@click.option("--remark", required=True, help="Note for the author.")
 @json_option
 def return_(uid: str, remark: str, as_json: bool) -> None:
-    """Return a submitted entry to its author, as a draft."""
+    """Send a submitted entry back to its author as a draft."""
     context = open_context()
-    with context.db.read() as tx:
-        now = get_entry(tx, uid)
-    return_entry(context.db, context.actor, uid, now.version, remark)
-    _say(context, uid, as_json)
+    return_entry(context.db, context.actor, uid, _get(context, uid).version, remark)
+    _show_state(context, uid, as_json)
 
 
 @entry.command("pin")
 @click.argument("uid")
 @json_option
 def pin_(uid: str, as_json: bool) -> None:
-    """Let an entry stand on top of its story's page; three of a story at most."""
+    """Pin an entry to the top of its story. A story can have three pinned entries."""
     context = open_context()
     pin_entry(context.db, context.actor, uid)
-    _say(context, uid, as_json)
+    _show_state(context, uid, as_json)
 
 
 @entry.command("unpin")
@@ -261,40 +268,40 @@ def unpin_(uid: str, as_json: bool) -> None:
     """Unpin an entry."""
     context = open_context()
     unpin_entry(context.db, context.actor, uid)
-    _say(context, uid, as_json)
+    _show_state(context, uid, as_json)
 
 
 @entry.command("retract")
 @click.argument("uid")
-@click.option("--note", default="", help="Why; readers and those who were alerted are told.")
+@click.option("--note", default="", help="Reason, shown to readers and sent to those alerted.")
 @yes_option
 @json_option
 def retract_(uid: str, note: str, yes: bool, as_json: bool) -> None:
-    """Take a published entry off every page, and tell those who were alerted of it. Asks first on a
-    terminal.
+    """Remove a published entry from the site, and tell everyone who was alerted.
+
+    Asks for confirmation on a terminal.
     """
     context = open_context()
-    with context.db.read() as tx:
-        now = get_entry(tx, uid)
-    # Scripts retract without --yes, and what is retracted can be restored.
+    entry = _get(context, uid)
+    # Scripts may omit --yes because a retracted entry can be restored.
     confirm(
-        f"Retract {now.title!r:.100}, and tell those who were alerted of it?",
+        f"Retract {entry.title!r:.100}, and tell everyone who was alerted?",
         yes=yes or not sys.stdin.isatty(),
     )
-    retract(context.db, context.actor, uid, now.version, Change(RevisionKind.RETRACTION, note))
-    _say(context, uid, as_json)
+    change = Change(RevisionKind.RETRACTION, note)
+    retract(context.db, context.actor, uid, entry.version, change)
+    _show_state(context, uid, as_json)
 
 
 @entry.command("restore")
 @click.argument("uid")
 @json_option
 def restore_(uid: str, as_json: bool) -> None:
-    """Bring a retracted entry back.  Nobody is alerted."""
+    """Restore a retracted entry. No one is alerted."""
     context = open_context()
-    with context.db.read() as tx:
-        now = get_entry(tx, uid)
-    restore(context.db, context.actor, uid, now.version, Change(RevisionKind.RESTORE))
-    _say(context, uid, as_json)
+    version = _get(context, uid).version
+    restore(context.db, context.actor, uid, version, Change(RevisionKind.RESTORE))
+    _show_state(context, uid, as_json)
 
 
 @entry.command("delete-pictures")
@@ -302,15 +309,14 @@ def restore_(uid: str, as_json: bool) -> None:
 @yes_option
 @json_option
 def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
-    """Delete the pictures of a retracted entry for good, from all its earlier texts, too.
+    """Permanently delete the pictures of a retracted entry and of its earlier versions.
 
-    Pictures that another entry or story shows stay. Caches in front of the service keep what they
-    have: purge them, too.
+    Pictures that another entry or story uses are kept. Purge caches in front of the site as well.
     """
-    confirm(f"Delete all pictures of entry {uid} for good?", yes=yes)
+    confirm(f"Permanently delete all pictures of entry {uid}?", yes=yes)
     context = open_context()
     deleted = purge_pictures(context.db, context.actor, uid)
-    show({"deleted": deleted}, f"Pictures deleted: {len(deleted)}.", as_json=as_json)
+    show({"deleted": deleted}, f"Deleted {count(len(deleted), 'picture')}.", as_json=as_json)
 
 
 @entry.command("list")
@@ -320,94 +326,99 @@ def delete_pictures(uid: str, yes: bool, as_json: bool) -> None:
     "states",
     multiple=True,
     type=click.Choice([state.value for state in EntryState]),
-    help="Repeatable.",
+    help="Only entries in this state. Repeatable.",
 )
 @list_options(50)
 def list_(slug: str | None, states: tuple[str, ...], options: ListOptions) -> None:
-    """List entries, of the story SLUG or of all, those last changed first."""
+    """List entries of the story SLUG, or of all stories, recently changed first."""
     context = open_context()
     with context.db.read() as tx:
         stream_id = get_stream(tx, slug).id if slug else None
         ids = entry_ids(tx, *map(EntryState, states), stream_id=stream_id)
-    rows = _entries(context, ids, options.page)
     print_list(
-        rows, options, value=lambda found: _entry(context, found), cells=_cells, empty="No entries."
+        _entries(context, ids, options.page),
+        options,
+        value=partial(_entry_json, context),
+        cells=_cells,
+        empty="No entries.",
     )
 
 
-def _entries(context: CommandContext, ids: Sequence[int], page: int) -> Iterator[Entry]:
-    for first in range(0, len(ids), page):
+def _entries(context: CommandContext, ids: Sequence[int], page_rows: int) -> Iterator[Entry]:
+    for start in range(0, len(ids), page_rows):
         with context.db.read() as tx:
-            found = entries_by_id(tx, ids[first : first + page])
-        yield from found
+            entries = entries_by_id(tx, ids[start : start + page_rows])
+        yield from entries
 
 
-def _cells(found: Entry) -> tuple[object, ...]:
-    return (
-        found.uid,
-        found.state,
-        found.published_at or found.publish_at,
-        found.stream.slug,
-        found.title,
-    )
+def _cells(entry: Entry) -> tuple[object, ...]:
+    time = entry.published_at or entry.publish_at
+    return entry.uid, entry.state, time, entry.stream.slug, entry.title
 
 
 @entry.command("show")
 @click.argument("uid")
 @json_option
 def show_(uid: str, as_json: bool) -> None:
-    """Show an entry with its text, its contributors and what was changed.
+    """Show an entry with its text, contributors and history.
 
     Example: storywire entry show kz7w2mq
     """
     context = open_context()
     with context.db.read() as tx:
-        found = get_entry(tx, uid)
-        history = list_revisions(tx, found)
+        entry = get_entry(tx, uid)
+        history = list_revisions(tx, entry)
     value = {
-        **_entry(context, found),
-        "link": found.link,
-        "body": found.body,
-        "contributors": [contributor_json(context, person) for person in found.byline],
-        "pictures": [_picture(context, shown) for shown in found.pictures],
-        "revisions": [_revision(revision) for revision in history],
+        **_entry_json(context, entry),
+        "link": entry.link,
+        "body": entry.body,
+        "contributors": [contributor_json(context, person) for person in entry.byline],
+        "pictures": [_picture_json(context, picture) for picture in entry.pictures],
+        "revisions": list(map(_revision_json, history)),
     }
-    names = (
-        "url",
-        "state",
-        "stream",
-        "published_at",
-        "updated_at",
-        "importance",
-        "link",
-        "guid",
-        "version",
+    details = {
+        **{name: value[name] for name in _DETAILS},
+        "by": ", ".join(person.name for person in entry.byline),
+        "tags": ", ".join(tag.label for tag in entry.tags),
+    }
+    changes = [(item.no, item.kind, item.state, item.applied_at, item.note) for item in history]
+    text = paragraphs(
+        entry.title,
+        entry.dek,
+        table([row for row in details.items() if row[1]], empty=""),
+        entry.body,
+        table(changes, empty=""),
     )
-    rows = [(name, value[name]) for name in names if value[name]]
-    rows += [("by", ", ".join(person.name for person in found.byline))] if found.byline else []
-    rows += [("tags", ", ".join(tag.label for tag in found.tags))] if found.tags else []
-    changes = [
-        (revision.no, revision.kind, revision.state, revision.applied_at, revision.note)
-        for revision in history
-    ]
-    parts = [found.title, found.dek, table(rows, empty=""), found.body, table(changes, empty="")]
-    show(value, "\n\n".join(part for part in parts if part), as_json=as_json)
+    show(value, text, as_json=as_json)
 
 
-def _picture(context: CommandContext, shown: EntryPicture) -> dict[str, object]:
-    return {
-        "url": context.page(shown.picture.largest.path),
-        "alt": shown.alt,
-        "credit": shown.credit,
-    }
+_DETAILS = (
+    "url",
+    "state",
+    "stream",
+    "published_at",
+    "updated_at",
+    "importance",
+    "link",
+    "guid",
+    "version",
+)
 
 
-def _revision(revision: Revision) -> dict[str, object]:
+def _picture_json(context: CommandContext, item: EntryPicture) -> dict[str, object]:
+    return {"url": context.page(item.picture.largest.path), "alt": item.alt, "credit": item.credit}
+
+
+def _revision_json(revision: Revision) -> dict[str, object]:
     names = ("no", "kind", "state", "note", "alerts", "created_at", "applied_at")
     return {name: getattr(revision, name) for name in names}
 
 
-def _say(context: CommandContext, uid: str, as_json: bool) -> None:
+def _get(context: CommandContext, uid: str) -> Entry:
     with context.db.read() as tx:
-        found = get_entry(tx, uid)
-    show(_entry(context, found), f"{found.uid} is {found.state.value}.", as_json=as_json)
+        return get_entry(tx, uid)
+
+
+def _show_state(context: CommandContext, uid: str, as_json: bool) -> None:
+    entry = _get(context, uid)
+    show(_entry_json(context, entry), f"{entry.uid} is {entry.state.value}.", as_json=as_json)

@@ -1,6 +1,4 @@
-"""`storywire subscriber import`: a list from a file, with a bar of progress and a report of the
-rows that were not taken.
-"""
+"""`storywire subscriber import`: a CSV file, with a progress bar and a report of rejected rows."""
 
 import csv
 import io
@@ -27,25 +25,27 @@ from models.recipients.list_rows import read_row
 
 @click.command("import")
 @click.argument("file", metavar="FILE.csv")
-@click.option("--stream", metavar="SLUG", help="The story that they follow; all if left out.")
+@click.option("--stream", metavar="SLUG", help="Story to follow. Default: all.")
 @click.option(
     "--language",
-    help="Language of the mails where a column `language` gives none; default: the site's.",
+    help="Language of the e-mails for rows without a `language`. Default: the site's.",
 )
 @click.option(
     "--consent",
     default="",
     metavar="TEXT",
-    help="What proves it, kept with each, where a column `consent` says nothing else.",
+    help="Proof of consent for rows without a `consent`, stored with each subscriber.",
 )
 @click.option(
-    "--confirmed", is_flag=True, help="You know that the owners of the addresses want this."
+    "--confirmed",
+    is_flag=True,
+    help="Confirm that these people have agreed to receive e-mail. Required.",
 )
-@click.option("--dry-run", is_flag=True, help="Change nothing; only say what would be.")
+@click.option("--dry-run", is_flag=True, help="Show what would happen without changing anything.")
 @click.option(
     "--report",
     metavar="PATH",
-    help="Where rows go that were not taken, with the reason.  [default: FILE.csv.report.csv]",
+    help="File for rejected rows, with reasons.  [default: FILE.csv.report.csv]",
 )
 @json_option
 def import_list(
@@ -58,92 +58,99 @@ def import_list(
     report: str | None,
     as_json: bool,
 ) -> None:
-    """Subscribe a list of addresses: a CSV file whose first line names a column `email`; - reads
-    standard input.
+    """Import subscribers from a CSV file with a column `email`, or from standard input for -.
 
     Reads exports of Ghost, listmonk, Mailchimp, Buttondown and Storywire. People who are
-    unsubscribed, blocked or not confirmed in the list, or who left or refused mail here, are not
-    subscribed. The list may be as long as you like, and the service goes on meanwhile. Importing it
-    again changes nothing, so an import that was interrupted is simply run again. Exits 1 if a row
-    is not valid; the others are imported.
+    unsubscribed, blocked or unconfirmed in the list, or who unsubscribed or bounced here, are not
+    subscribed. The list may have any length, and the site stays online. Importing it again changes
+    nothing, so an interrupted import can simply be repeated. Exits 1 if a row is invalid; the
+    other rows are imported.
 
     Example: storywire subscriber import readers.csv --stream tarrow-rises --confirmed
     """
     if not confirmed:
         raise click.UsageError(
-            "Add --confirmed if the owners of the addresses have agreed; nobody is subscribed"
-            " without."
+            "Add --confirmed if these people have agreed to receive e-mail. It is required."
         )
     context = open_context()
-    actor = context.actor
-    # What a power loss takes of an import comes back when it is run again, so no row waits for the
+    # A power loss costs at most rows that the next import brings back, so no row waits for the
     # disk.
     db = open_database(context.settings.resolved_database_url, synchronous="NORMAL")
     click.get_current_context().call_on_close(db.engine.dispose)
     path = Path(report or f"{'subscribers.csv' if file == '-' else file}.report.csv")
     if path.resolve() == Path(file).resolve():
         raise click.UsageError(
-            "The report would take the place of the list. Name another file with --report."
+            "The report would overwrite the input file. Choose another with --report."
         )
     counts: Counter[Outcome] = Counter()
-    with _opened(file) as source, _bar(_size(file)) as advance, _report(path) as write:
-        options: dict[str, Any] = {
-            "stream": stream,
-            "language": language or context.settings.site_language,
-            "consent": consent,
-            "dry_run": dry_run,
-        }
-        for part in import_subscribers(db, actor, _rows(source), **options):
+    with _open(file) as source, _progress_bar(_size(file)) as advance, _report(path) as write:
+        imported = import_subscribers(
+            db,
+            context.actor,
+            _rows(source),
+            stream=stream,
+            language=language or context.settings.site_language,
+            consent=consent,
+            dry_run=dry_run,
+        )
+        for part in imported:
             counts += part.counts
             write(part.remarks)
             advance(source, counts.total())
-    value: dict[str, Any] = {outcome.value: counts[outcome] for outcome in Outcome}
-    value |= {"dry_run": dry_run, "report": str(path) if path.exists() else None}
-    show(value, _said(value), as_json=as_json)
+    report_path = str(path) if path.exists() else None
+    totals = {outcome.value: counts[outcome] for outcome in Outcome}
+    show(
+        {**totals, "dry_run": dry_run, "report": report_path},
+        _summary(counts, dry_run, report_path),
+        as_json=as_json,
+    )
     if counts[Outcome.INVALID]:
         raise click.exceptions.Exit(1)
 
 
-def _said(value: dict[str, Any]) -> str:
-    parts = [
-        f"{value[outcome.value]:,} {words}"
-        for outcome, words in _WORDS.items()
-        if value[outcome.value] or outcome is Outcome.ADDED
-    ]
-    said = f"{', '.join(parts)}.{' Nothing was changed: this was a dry run.' if value['dry_run'] else ''}"
-    return f"{said}\nRows that were not taken: {value['report']}" if value["report"] else said
+def _summary(counts: Counter[Outcome], dry_run: bool, report_path: str | None) -> str:
+    parts = []
+    for outcome, description in _DESCRIPTIONS.items():
+        if counts[outcome] or outcome is Outcome.ADDED:
+            parts.append(f"{counts[outcome]:,} {description}")
+    text = ", ".join(parts) + "."
+    if dry_run:
+        text += " Nothing was changed: this was a dry run."
+    if report_path:
+        text += f"\nRejected rows: {report_path}"
+    return text
 
 
-_WORDS = {
+_DESCRIPTIONS = {
     Outcome.ADDED: "added",
-    Outcome.ALREADY: "already there",
-    Outcome.DUPLICATE: "twice in the file",
-    Outcome.INVALID: "not valid",
-    Outcome.SUPPRESSED: "refused mail before",
-    Outcome.LEFT: "left before",
-    Outcome.KEPT_OUT: "unsubscribed or blocked in the list, and kept out here",
-    Outcome.UNCONFIRMED: "not confirmed in the list, and not here",
+    Outcome.ALREADY: "already subscribed",
+    Outcome.DUPLICATE: "duplicates in the file",
+    Outcome.INVALID: "invalid",
+    Outcome.SUPPRESSED: "blocked here",
+    Outcome.LEFT: "unsubscribed here",
+    Outcome.KEPT_OUT: "unsubscribed or blocked in the list, and recorded as such",
+    Outcome.UNCONFIRMED: "unconfirmed in the list, so not subscribed",
     Outcome.CONFIRMED_HERE: "unsubscribed or blocked in the list, but confirmed here",
 }
 
 
-def _opened(file: str) -> Any:
+def _open(file: str) -> Any:
     try:
         return nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb")
     except OSError as exc:
         raise click.ClickException(f"{file} cannot be read: {exc.strerror}.") from exc
 
 
-# put behind the file: a quotation mark that is never closed takes it, as it took the rows before
+# Appended to the file: it becomes part of the last cell if a quotation mark is never closed.
 _END = "\x03"
-# Excel's first line where the separator is no comma
+# Excel's first line if the separator is not a comma
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _DELIMITERS = ",;\t|"
 
 
 def _encoding(head: bytes) -> str:
-    """UTF-8, or UTF-16 as spreadsheets write it: by its byte order mark, or by the NUL beside each
-    ASCII letter.
+    """Detect UTF-16, as spreadsheets write it, by a byte order mark or by NULs beside ASCII letters;
+    else UTF-8.
     """
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
@@ -153,9 +160,7 @@ def _encoding(head: bytes) -> str:
 
 
 def _rows(source: BinaryIO) -> Iterator[Row]:
-    """The rows below the header, one at a time. Columns that are not known may hold anything, in
-    any encoding.
-    """
+    """Yield the rows below the header; unknown columns may hold anything, in any encoding."""
     buffered = io.BufferedReader(cast(io.RawIOBase, source))
     text = io.TextIOWrapper(buffered, _encoding(buffered.peek(2)), errors="replace", newline="")
     header, lines = text.readline(10_000), 1
@@ -168,8 +173,7 @@ def _rows(source: BinaryIO) -> Iterator[Row]:
         columns = Columns.of(next(csv.reader([header], delimiter=delimiter), []))
         if columns.address is None:
             raise click.ClickException(
-                "The first line must name the columns, one of them `email` or `Email Address`. This"
-                " file has no such line."
+                "The first line must name the columns, one of them `email` or `Email Address`."
             )
         for cells in reader:
             if cells == [_END]:
@@ -191,21 +195,18 @@ def _rows(source: BinaryIO) -> Iterator[Row]:
 
 @contextmanager
 def _report(path: Path) -> Iterator[Callable[[list[RejectedRow]], None]]:
-    """Writes remarks to ``path``, which only its owner may read; a report without any remark is not
-    kept.
+    """Give a function that writes remarks to a file which only its owner can read.
+
+    A report without remarks is deleted.
     """
     try:
         path.unlink(missing_ok=True)
-        file = os.fdopen(
-            os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600),
-            "w",
-            encoding="utf-8",
-            newline="",
-        )
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as exc:
         raise click.ClickException(
-            f"{path} cannot be written: {exc.strerror}. Name another with --report."
+            f"{path} cannot be written: {exc.strerror}. Choose another with --report."
         ) from exc
+    file = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
     written = 0
 
     def write(remarks: list[RejectedRow]) -> None:
@@ -229,8 +230,8 @@ def _size(file: str) -> int | None:
 
 
 @contextmanager
-def _bar(size: int | None) -> Iterator[Callable[[BinaryIO, int], None]]:
-    """A bar on a terminal, by the bytes that are read; nothing elsewhere."""
+def _progress_bar(size: int | None) -> Iterator[Callable[[BinaryIO, int], None]]:
+    """Show a progress bar by bytes read, on terminals only."""
     columns = (
         TextColumn("{task.fields[rows]:,} rows"),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""`storywire init`: setting a site up."""
+"""`storywire init`: setting up a site and upgrading its database."""
 
 import click
 
@@ -13,11 +13,10 @@ from models.db.site_key import check_key, remember_key
 
 
 def prepare(settings: Settings, *, new_key: bool = False) -> tuple[Database, Upgrade]:
-    """A database with its tables up to date and the site founded; a new site gets a key.
+    """Create or upgrade the site's database; a new site gets a key.
 
-    Where the database was upgraded, standard error says where the copy from before is.  Raises
-    BadSettings where the data or the key of a site is missing.  ``new_key``: take whatever key is
-    there, or make one.
+    After an upgrade, standard error names the copy of the old database.  Raises BadSettings if an
+    existing site's data or key is missing.  ``new_key`` accepts another key, or creates one.
     """
     refuse_lost_site(settings)
     make_data_dir(settings)
@@ -44,16 +43,14 @@ def _set_up(settings: Settings, db: Database, *, new_key: bool) -> Upgrade:
 
 
 @click.command()
-@click.option(
-    "--new-key", is_flag=True, help="Go on with another key than before: the old one is lost."
-)
+@click.option("--new-key", is_flag=True, help="Use a new key because the old one is lost.")
 @json_option
 def init(new_key: bool, as_json: bool) -> None:
-    """Set a site up, or bring its database up to date.
+    """Set up a site, or upgrade its database.
 
-    Makes DATA_DIR with the site's secret and the SQLite database, or the tables of the PostgreSQL
-    database that DATABASE_URL names. Safe to run again: nothing is lost. Before an upgrade SQLite
-    is copied; the output names the copy.
+    Creates DATA_DIR with the site's secret and the SQLite database, or the tables in the
+    PostgreSQL database that DATABASE_URL names. Safe to run again. A SQLite database is copied
+    before an upgrade; the output names the copy.
     """
     settings = load_settings()
     db, upgrade = prepare(settings, new_key=new_key)
@@ -65,6 +62,6 @@ def init(new_key: bool, as_json: bool) -> None:
             "migrated": upgrade.revisions,
             "copy": upgrade.copy and str(upgrade.copy),
         },
-        f"Database ready: {url}. Next: storywire account add EMAIL --role admin",
+        f"Database ready: {url}. Next, run: storywire account add EMAIL --role admin",
         as_json=as_json,
     )

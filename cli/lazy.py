@@ -1,6 +1,4 @@
-"""Commands that are imported when they are run: importing all of them takes longer than most of
-them do.
-"""
+"""Commands that are imported when they are run: importing all takes longer than running most."""
 
 from importlib import import_module
 from typing import cast
@@ -9,8 +7,7 @@ import click
 
 
 class LazyCommand(click.Command):
-    """Entry for a command in its group's help; ``target`` is where the command is, as in
-    `cli.entry_commands:entry`.
+    """Placeholder in a group's help for the command at ``target``, e.g. `cli.entry_commands:entry`.
 
     ``summary`` is the first sentence of the command's own help.
     """
@@ -20,18 +17,16 @@ class LazyCommand(click.Command):
         self._target = target
 
     def load(self) -> click.Command:
-        """The command itself."""
         module, _, attribute = self._target.partition(":")
         return cast(click.Command, getattr(import_module(module), attribute))
 
 
 class LazyGroup(click.Group):
-    """A group that loads a `LazyCommand` when it is called, or when its arguments are completed."""
+    """Group that loads a `LazyCommand` when it is called, or when its arguments are completed."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command that ``args`` begin with, loaded."""
         name, command, rest = super().resolve_command(ctx, args)
         if isinstance(command, LazyCommand):
             command = command.load()

@@ -1,4 +1,4 @@
-"""Lists of commands: of any length, as a table, as one JSON array or as a JSON object a line."""
+"""Output of lists: of any length, as a table, one JSON array or one JSON object per line."""
 
 import functools
 import json
@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from textwrap import indent
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
-from cli.command_context import F, plain, table
+from cli.command_context import F, json_option, plain, table
 
-PAGE = 1_000  # rows that are read, and aligned, together
+PAGE_ROWS = 1_000  # rows that are read, and aligned, together
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class ListOptions:
-    """How much of a list is wanted, and in which form."""
+    """The options that every list has."""
 
     limit: int
     everything: bool
@@ -27,51 +27,42 @@ class ListOptions:
 
     @property
     def page(self) -> int:
-        """Rows to read at a time: one more than is shown, which tells whether there are more."""
-        return PAGE if self.everything else min(self.limit + 1, PAGE)
+        """Rows to read at a time: one more than shown, to find out whether there are more."""
+        return PAGE_ROWS if self.everything else min(self.limit + 1, PAGE_ROWS)
 
 
 def list_options(limit: int) -> Callable[[F], F]:
-    """Give a command --limit, --all, --json and --ndjson; it is called with ``options``."""
+    """Give a command --limit, --all, --json and --ndjson; it gets them as ``options``."""
 
     def decorate(command: F) -> F:
         @functools.wraps(command)
         def call(
             *args: Any, limit: int, everything: bool, as_json: bool, as_ndjson: bool, **kwargs: Any
         ) -> Any:
-            return command(
-                *args, options=ListOptions(limit, everything, as_json, as_ndjson), **kwargs
-            )
+            options = ListOptions(limit, everything, as_json, as_ndjson)
+            return command(*args, options=options, **kwargs)
 
-        given: Any = call
-        for option in (
-            click.option(
-                "--ndjson",
-                "as_ndjson",
-                is_flag=True,
-                help="Print a JSON object a line, for programs that read long lists.",
-            ),
-            click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs."),
-            click.option(
-                "--all", "everything", is_flag=True, help="The whole list, however long it is."
-            ),
-            click.option(
-                "--limit",
-                type=click.IntRange(1),
-                default=limit,
-                show_default=True,
-                help="At most so many.",
-            ),
-        ):
-            given = option(given)
-        wrapped: F = given
-        return wrapped
+        ndjson_option = click.option(
+            "--ndjson",
+            "as_ndjson",
+            is_flag=True,
+            help="Print one JSON object per line, for programs that read long lists.",
+        )
+        all_option = click.option("--all", "everything", is_flag=True, help="Print the whole list.")
+        limit_option = click.option(
+            "--limit",
+            type=click.IntRange(1),
+            default=limit,
+            show_default=True,
+            help="Maximum number of rows.",
+        )
+        return cast(F, limit_option(all_option(json_option(ndjson_option(call)))))
 
     return decorate
 
 
 def walk(read: Callable[[T | None, int], Sequence[T]], options: ListOptions) -> Iterator[T]:
-    """All rows of ``read``, which gets the last row so far (None at first) and how many to read."""
+    """Yield all rows page by page; ``read`` gets the last row so far, or None, and a page size."""
     last: T | None = None
     while True:
         rows = read(last, options.page)
@@ -90,39 +81,34 @@ def print_list(
     header: tuple[object, ...] = (),
     empty: str,
 ) -> None:
-    """Print rows while they are read; on standard error say that there are more than are shown."""
-    rest = iter(rows)
-    shown = rest if options.everything else islice(rest, options.limit)
+    """Print rows while they are read; standard error says if there are more than the limit."""
+    all_rows = iter(rows)
+    printed = all_rows if options.everything else islice(all_rows, options.limit)
     if options.as_ndjson:
-        for row in shown:
+        for row in printed:
             click.echo(json.dumps(value(row), ensure_ascii=False, default=plain))
     elif options.as_json:
-        _print_array(map(value, shown))
+        _print_array(map(value, printed))
     else:
-        _print_table(map(cells, shown), header, empty)
-    if not options.everything and next(rest, None) is not None:
-        click.echo(
-            f"Only {options.limit:,} are listed, and there are more. --all lists all of them.",
-            err=True,
-        )
+        _print_table(map(cells, printed), header, empty)
+    if not options.everything and next(all_rows, None) is not None:
+        click.echo(f"Only the first {options.limit:,} are shown. Use --all for all.", err=True)
 
 
 def _print_array(values: Iterable[object]) -> None:
-    """One array, as `json.dumps` with an indent would write it."""
-    began = False
+    """Print one array as `json.dumps` with an indent would, without holding all of it."""
+    separator = "[\n"
     for value in values:
-        click.echo(",\n" if began else "[\n", nl=False)
-        click.echo(
-            indent(json.dumps(value, ensure_ascii=False, indent=2, default=plain), "  "), nl=False
-        )
-        began = True
-    click.echo("\n]" if began else "[]")
+        item = json.dumps(value, ensure_ascii=False, indent=2, default=plain)
+        click.echo(separator + indent(item, "  "), nl=False)
+        separator = ",\n"
+    click.echo("[]" if separator == "[\n" else "\n]")
 
 
 def _print_table(
     rows: Iterator[tuple[object, ...]], header: tuple[object, ...], empty: str
 ) -> None:
-    page = list(islice(rows, PAGE))
+    page = list(islice(rows, PAGE_ROWS))
     click.echo(table([header, *page] if header and page else page, empty=empty))
-    while page := list(islice(rows, PAGE)):
+    while page := list(islice(rows, PAGE_ROWS)):
         click.echo(table(page, empty=""))

@@ -8,8 +8,8 @@ import click
 from cli.lazy import LazyCommand, LazyGroup
 
 
-class _OneSentence(LazyGroup):
-    """A group whose expected errors end in one sentence and an exit code, never in a traceback."""
+class _MainGroup(LazyGroup):
+    """Group that turns expected errors into one sentence and an exit code, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -17,74 +17,54 @@ class _OneSentence(LazyGroup):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except Exception as exc:
-            # Imported here: to know the errors of the database, SQLAlchemy must be imported.
-            failure: click.ClickException | None = import_module("cli.click_errors").as_click_error(
-                exc
-            )
+            # Imported only now because it imports SQLAlchemy for the database's errors.
+            convert = import_module("cli.click_errors").as_click_error
+            failure: click.ClickException | None = convert(exc)
             if failure is None:
                 raise
             raise failure from exc
 
 
 @click.group(
-    cls=_OneSentence,
+    cls=_MainGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="storywire", prog_name="storywire")
 def main() -> None:
-    """Story streams: post once; pages, feeds and alerts follow.
+    """Publish story streams as pages, feeds and alerts.
 
-    To look at it, run `storywire demo`. To set up a site of your own, run `storywire init`, make an
-    account with `storywire account add`, and start it with `storywire serve`. Settings are
-    environment variables or lines of storywire.toml; `storywire doctor` prints them all and checks
-    whether the site can do its work.
+    To try it out, run `storywire demo`. To set up your own site, run `storywire init`, create an
+    account with `storywire account add`, and start the site with `storywire serve`. Settings are
+    environment variables or lines of storywire.toml; `storywire doctor` prints all of them and
+    checks that the site works.
     """
     for output in (sys.stdout, sys.stderr):
         if hasattr(output, "reconfigure"):
-            # a terminal that knows fewer characters must not end a command
+            # A character that the terminal's encoding lacks must not end a command.
             output.reconfigure(errors="backslashreplace")
 
 
 COMMANDS = (
-    ("account", "cli.people_commands", "People who log in to the desk."),
-    ("alert", "cli.alert_commands", "What was told, and what became of it."),
-    ("channel", "cli.channel_commands", "Chat rooms, phones and programs that are alerted."),
-    ("contributor", "cli.people_commands", "People credited in bylines and on streams."),
-    (
-        "demo",
-        "cli.demo",
-        (
-            "Start a site with a demo story, a reader and a local mail catcher; everything is kept"
-            " under DATA_DIR."
-        ),
-    ),
-    ("doctor", "cli.doctor", "Print every setting, and check whether the site can do its work."),
-    ("entry", "cli.entry_commands", "Dated items of a story."),
-    ("init", "cli.init_command", "Set a site up, or bring its database up to date."),
-    ("pause", "cli.alert_commands", "Pause all sending on all nodes until `storywire resume`."),
-    (
-        "resume",
-        "cli.alert_commands",
-        "Let alerts go out again after a pause or a hold, and say how many wait.",
-    ),
-    (
-        "serve",
-        "cli.process.serve",
-        "Run the site until Ctrl+C or SIGTERM: the web server and the worker that sends alerts.",
-    ),
-    ("stream", "cli.stream_commands", "Running stories."),
-    ("subscriber", "cli.subscriber_commands", "E-mail addresses that are alerted."),
-    (
-        "worker",
-        "cli.process.worker",
-        "Send alerts until Ctrl+C or SIGTERM, then settle what is in flight and end.",
-    ),
+    ("account", "cli.people_commands", "Manage the people who log in to the desk."),
+    ("alert", "cli.alert_commands", "Show, stop and retry alerts."),
+    ("channel", "cli.channel_commands", "Manage chat rooms, phones and webhooks that get alerts."),
+    ("contributor", "cli.people_commands", "Manage the people credited in bylines and stories."),
+    ("demo", "cli.demo", "Start a demo site with a story, a reader and a local test inbox."),
+    ("doctor", "cli.doctor", "Print all settings and check that the site works."),
+    ("entry", "cli.entry_commands", "Post, edit and retract entries of a story."),
+    ("init", "cli.init_command", "Set up a site, or upgrade its database."),
+    ("pause", "cli.alert_commands", "Pause all sending on all nodes."),
+    ("resume", "cli.alert_commands", "Resume sending after a pause or a hold."),
+    ("serve", "cli.process.serve", "Run the site: the web server and the worker."),
+    ("stream", "cli.stream_commands", "Manage stories."),
+    ("subscriber", "cli.subscriber_commands", "Manage e-mail subscribers."),
+    ("worker", "cli.process.worker", "Run a worker, which sends alerts."),
 )
 for name, module, summary in COMMANDS:
     main.add_command(LazyCommand(name, f"{module}:{name}", summary))
 main.add_command(
     LazyCommand(
-        "web", "cli.process.serve:web", "The web process alone, as `serve` starts it.", hidden=True
+        "web", "cli.process.serve:web", "Run only the web process, for `serve`.", hidden=True
     )
 )
 

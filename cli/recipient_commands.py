@@ -1,4 +1,4 @@
-"""What `storywire channel` and `storywire subscriber` do alike."""
+"""Code that `storywire channel` and `storywire subscriber` share."""
 
 from collections.abc import Sequence
 
@@ -8,47 +8,46 @@ from models import Recipient, RecipientKind
 from models.recipients.audience import list_recipients, remove_recipient
 
 
-def recipient_json(found: Recipient) -> dict[str, object]:
+def recipient_json(recipient: Recipient) -> dict[str, object]:
     """A recipient as --json prints it; the URL of a channel is masked."""
-    shown: dict[str, object] = {
-        "state": found.state,
-        "reason": found.reason,
-        "confirmed_at": found.confirmed_at,
+    state = {
+        "state": recipient.state,
+        "reason": recipient.reason,
+        "confirmed_at": recipient.confirmed_at,
     }
-    if found.kind is RecipientKind.MAIL:
-        return {"id": found.id, "email": found.address, **shown}
-    failing = {
-        "failing": found.failing,
-        "failing_since": found.failing_since,
-        "sick_since": found.sick_since,
-    }
+    if recipient.kind is RecipientKind.MAIL:
+        return {"id": recipient.id, "email": recipient.address, **state}
     return {
-        "name": found.address,
-        "service": found.service,
-        "url": found.masked_url,
-        **failing,
-        **shown,
+        "name": recipient.address,
+        "service": recipient.service,
+        "url": recipient.masked_url,
+        "failing": recipient.failing,
+        "failing_since": recipient.failing_since,
+        "sick_since": recipient.sick_since,
+        **state,
     }
 
 
-def show_recipients(kind: RecipientKind, options: ListOptions, empty: str, after: int = 0) -> None:
-    """Print recipients of a kind, those after the id ``after``."""
+def show_recipients(
+    kind: RecipientKind, options: ListOptions, empty: str, after_id: int = 0
+) -> None:
+    """Print the recipients of a kind with ids above ``after_id``."""
     db = open_context().db
 
     def read(last: Recipient | None, size: int) -> Sequence[Recipient]:
         with db.read() as tx:
-            return list_recipients(tx, kind, limit=size, after=last.id if last else after)
+            return list_recipients(tx, kind, limit=size, after=last.id if last else after_id)
 
     print_list(walk(read, options), options, value=recipient_json, cells=_cells, empty=empty)
 
 
-def _cells(found: Recipient) -> tuple[object, ...]:
-    state = "failing" if found.failing else found.state
-    return found.address, state, found.service, found.masked_url, found.reason
+def _cells(recipient: Recipient) -> tuple[object, ...]:
+    state = "failing" if recipient.failing else recipient.state
+    return recipient.address, state, recipient.service, recipient.masked_url, recipient.reason
 
 
 def remove(kind: RecipientKind, address: str, as_json: bool) -> None:
-    """End a recipient, and say so."""
+    """Remove a recipient and print a confirmation."""
     context = open_context()
-    found = remove_recipient(context.db, context.actor, kind, address, "removed")
-    show(recipient_json(found), f"{found.address} gets no more alerts.", as_json=as_json)
+    recipient = remove_recipient(context.db, context.actor, kind, address, "removed")
+    show(recipient_json(recipient), f"Removed {recipient.address}.", as_json=as_json)

@@ -12,6 +12,7 @@ from cli.command_context import (
     confirm,
     json_option,
     open_context,
+    paragraphs,
     read_picture,
     read_text,
     show,
@@ -33,76 +34,74 @@ from models.streams.streams import (
 
 @click.group()
 def stream() -> None:
-    """Running stories."""
+    """Manage stories."""
 
 
-def _stream(context: CommandContext, found: Stream) -> dict[str, object]:
+def _stream_json(context: CommandContext, stream: Stream) -> dict[str, object]:
     return {
-        "slug": found.slug,
-        "title": found.title,
-        "dek": found.dek,
-        "state": found.state,
-        "language": found.language,
-        "timezone": found.timezone,
-        "feed_text": found.feed_text,
-        "picture_alt": found.picture_alt,
-        "subject_prefix": found.subject_prefix or "",
-        "mail_intro": found.mail_intro or "",
-        "mail_footer": found.mail_footer or "",
-        "color": found.color or "",
-        "last_entry_at": found.last_entry_at,
-        "guid": found.guid,
-        "url": context.page(f"/streams/{found.slug}"),
+        "slug": stream.slug,
+        "title": stream.title,
+        "dek": stream.dek,
+        "state": stream.state,
+        "language": stream.language,
+        "timezone": stream.timezone,
+        "feed_text": stream.feed_text,
+        "picture_alt": stream.picture_alt,
+        "subject_prefix": stream.subject_prefix or "",
+        "mail_intro": stream.mail_intro or "",
+        "mail_footer": stream.mail_footer or "",
+        "color": stream.color or "",
+        "last_entry_at": stream.last_entry_at,
+        "guid": stream.guid,
+        "url": context.page(f"/streams/{stream.slug}"),
     }
 
 
 def _text_options(command: F) -> F:
-    """Give a command the options of a story's text, in the order of its help; what is not given is
-    None or empty.
-    """
+    """Give a command the options of a story's text; those not given are None or empty."""
     options = [
-        click.option("--dek", help="One sentence under the title."),
+        click.option("--dek", help="One-sentence summary."),
         click.option(
             "--overview-file",
             metavar="F",
-            help="Some paragraphs of Markdown; - reads standard input.",
+            help="Markdown file with the overview; - reads standard input.",
         ),
         click.option(
             "--contributor",
             "contributors",
             multiple=True,
             metavar="NAME",
-            help="Slug or exact name; made if new. Repeatable.",
+            help="Contributor slug or exact name; created if new. Repeatable.",
         ),
-        click.option("--language", help="As in BCP 47; en if never given."),
-        click.option("--timezone", help="As in Europe/Kyiv; the site's if never given."),
+        click.option("--language", help="BCP 47 tag. Default: en."),
+        click.option("--timezone", help="E.g. Europe/Kyiv. Default: the site's."),
         click.option(
             "--feed-text",
             type=click.Choice([text.value for text in FeedText]),
-            help="What feeds carry of an entry; full at first.",
+            help="Full text or summary in feeds. Default: full.",
         ),
         click.option(
             "--picture",
             "file",
             metavar="F",
-            help="A JPEG, PNG, WebP, GIF or AVIF file that stands on top; '' for none.",
+            help="JPEG, PNG, WebP, GIF or AVIF file for the top of the page; '' for none.",
         ),
-        click.option("--picture-alt", metavar="TEXT", help="What that picture shows."),
+        click.option("--picture-alt", metavar="TEXT", help="Alt text of the picture."),
         click.option(
             "--subject-prefix",
             metavar="TEXT",
-            help="Before the subject of its mails, as in [Floods]; '' for none.",
+            help="Prefix for e-mail subjects, e.g. [Floods]; '' for none.",
         ),
         click.option(
-            "--mail-intro", metavar="TEXT", help="Plain text on top of its mails; '' for none."
+            "--mail-intro", metavar="TEXT", help="Plain text at the top of e-mails; '' for none."
         ),
         click.option(
             "--color",
             metavar="#RRGGBB",
-            help="Of what is live or breaking on its pages; '' for the site's.",
+            help="Accent colour for live and breaking; '' for the site's.",
         ),
         click.option(
-            "--mail-footer", metavar="TEXT", help="Plain text at the end of its mails; '' for none."
+            "--mail-footer", metavar="TEXT", help="Plain text at the end of e-mails; '' for none."
         ),
     ]
     for option in reversed(options):
@@ -110,78 +109,79 @@ def _text_options(command: F) -> F:
     return command
 
 
-def _edited(context: CommandContext, text: StreamText, given: Mapping[str, Any]) -> StreamText:
-    """``text`` with what the options say."""
-    values = {name: value for name, value in given.items() if value not in (None, ())}
-    if "overview_file" in values:
-        values["overview"] = read_text(values.pop("overview_file"))
-    if "feed_text" in values:
-        values["feed_text"] = FeedText(values["feed_text"])
-    if "file" in values:
-        path = values.pop("file")
-        values["picture"] = (
-            add_picture(context.db, context.actor, read_picture(path)).sha256 if path else ""
-        )
-    return replace(text, **values)
+def _edited(context: CommandContext, text: StreamText, options: Mapping[str, Any]) -> StreamText:
+    """Apply the options of `_text_options` to ``text``."""
+    changes = {name: value for name, value in options.items() if value not in (None, ())}
+    if "overview_file" in changes:
+        changes["overview"] = read_text(changes.pop("overview_file"))
+    if "feed_text" in changes:
+        changes["feed_text"] = FeedText(changes["feed_text"])
+    if "file" in changes:
+        path = changes.pop("file")
+        changes["picture"] = ""
+        if path:
+            picture = add_picture(context.db, context.actor, read_picture(path))
+            changes["picture"] = picture.sha256
+    return replace(text, **changes)
 
 
 @stream.command("add")
 @click.argument("slug")
-@click.option("--title", required=True, help="The story's title.")
+@click.option("--title", required=True, help="Title of the story.")
 @_text_options
 @json_option
-def add(slug: str, as_json: bool, **given: Any) -> None:
-    """Start a story under /streams/SLUG.  If there is one of that slug already, nothing changes.
+def add(slug: str, as_json: bool, **options: Any) -> None:
+    """Create a story at /streams/SLUG. If it already exists, nothing changes.
 
     Example: storywire stream add tarrow-rises --title "The Tarrow rises" --contributor "Jory Pell"
     """
     context = open_context()
-    text = _edited(context, StreamText("", timezone=context.settings.site_timezone), given)
-    found = add_stream(context.db, context.actor, slug, text)
-    show(_stream(context, found), context.page(f"/streams/{found.slug}"), as_json=as_json)
+    text = _edited(context, StreamText("", timezone=context.settings.site_timezone), options)
+    stream = add_stream(context.db, context.actor, slug, text)
+    value = _stream_json(context, stream)
+    show(value, context.page(f"/streams/{stream.slug}"), as_json=as_json)
 
 
 @stream.command("edit")
 @click.argument("slug")
-@click.option("--title", help="The story's title.")
+@click.option("--title", help="Title of the story.")
 @click.option(
     "--slug",
     "move_to",
     metavar="SLUG",
-    help="Another address; the present one leads there for good.",
+    help="New slug; the old one redirects permanently.",
 )
 @_text_options
 @json_option
-def edit(slug: str, move_to: str | None, as_json: bool, **given: Any) -> None:
-    """Change the story SLUG: only what is given; contributors replace those before.
+def edit(slug: str, move_to: str | None, as_json: bool, **options: Any) -> None:
+    """Edit the story SLUG. Only the given options change; contributors are replaced.
 
     Example: storywire stream edit tarrow-rises --feed-text summary
     """
     context = open_context()
-    with context.db.read() as tx:
-        text = StreamText.of(get_stream(tx, slug))
-    found = edit_stream(
+    text = StreamText.of(_get(context, slug))
+    stream = edit_stream(
         context.db,
         context.actor,
         slug,
-        _edited(context, text, given),
+        _edited(context, text, options),
         former=text.fingerprint,
         move_to=move_to,
     )
-    show(_stream(context, found), f"{found.slug} is changed.", as_json=as_json)
+    show(_stream_json(context, stream), f"Saved {stream.slug}.", as_json=as_json)
 
 
 @stream.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List all stories, the one with the latest entry first."""
+    """List all stories, those with recent entries first."""
     context = open_context()
     with context.db.read() as tx:
-        found = list_streams(tx)
-    rows = [(one.slug, one.state, one.last_entry_at, one.title) for one in found]
+        streams = list_streams(tx)
+    rows = [(stream.slug, stream.state, stream.last_entry_at, stream.title) for stream in streams]
     show(
-        [_stream(context, one) for one in found],
-        table(rows, empty="No stories yet: `storywire stream add`."),
+        [_stream_json(context, stream) for stream in streams],
+        table(rows, empty="No stories yet. Run `storywire stream add`."),
         as_json=as_json,
     )
 
@@ -190,34 +190,31 @@ def list_(as_json: bool) -> None:
 @click.argument("slug")
 @json_option
 def show_(slug: str, as_json: bool) -> None:
-    """Show the story SLUG with its overview and its contributors.
+    """Show the story SLUG with its overview and contributors.
 
     Example: storywire stream show tarrow-rises
     """
     context = open_context()
-    with context.db.read() as tx:
-        found = get_stream(tx, slug)
-    people = found.contributors
+    stream = _get(context, slug)
+    people = stream.contributors
     value = {
-        **_stream(context, found),
-        "overview": found.overview,
+        **_stream_json(context, stream),
+        "overview": stream.overview,
         "contributors": [contributor_json(context, person) for person in people],
-        "entries": found.published,
+        "entries": stream.published,
     }
-    names = (
-        "url",
-        "state",
-        "language",
-        "timezone",
-        "feed_text",
-        "last_entry_at",
-        "entries",
-        "guid",
+    details = {name: value[name] for name in _DETAILS}
+    details["by"] = ", ".join(person.name for person in people)
+    text = paragraphs(
+        stream.title,
+        stream.dek,
+        table([row for row in details.items() if row[1]], empty=""),
+        stream.overview,
     )
-    rows = [(name, value[name]) for name in names if value[name]]
-    rows += [("by", ", ".join(person.name for person in people))] if people else []
-    parts = [found.title, found.dek, table(rows, empty=""), found.overview]
-    show(value, "\n\n".join(part for part in parts if part), as_json=as_json)
+    show(value, text, as_json=as_json)
+
+
+_DETAILS = ("url", "state", "language", "timezone", "feed_text", "last_entry_at", "entries", "guid")
 
 
 @stream.command("state")
@@ -226,14 +223,19 @@ def show_(slug: str, as_json: bool) -> None:
 @yes_option
 @json_option
 def state(slug: str, state: str, yes: bool, as_json: bool) -> None:
-    """Hide, open (live), end or delete the story SLUG.  Asks before it deletes."""
+    """Hide, reopen (live), end or delete the story SLUG. Asks for confirmation before deleting."""
     context = open_context()
     if StreamState(state) is StreamState.DELETED:
-        with context.db.read() as tx:
-            title = get_stream(tx, slug).title
         confirm(
-            f"Delete the story {title!r:.100}? Its pages and feeds will say that it is gone.",
+            f"Delete the story {_get(context, slug).title!r:.100}? Its pages and feeds will say"
+            " that it was removed.",
             yes=yes,
         )
-    found = set_stream_state(context.db, context.actor, slug, StreamState(state))
-    show(_stream(context, found), f"{found.slug} is {found.state.value}.", as_json=as_json)
+    stream = set_stream_state(context.db, context.actor, slug, StreamState(state))
+    text = f"{stream.slug} is {stream.state.value}."
+    show(_stream_json(context, stream), text, as_json=as_json)
+
+
+def _get(context: CommandContext, slug: str) -> Stream:
+    with context.db.read() as tx:
+        return get_stream(tx, slug)

@@ -13,18 +13,20 @@ from models.recipients.audience import add_subscriber
 
 @click.group()
 def subscriber() -> None:
-    """E-mail addresses that are alerted."""
+    """Manage e-mail subscribers."""
 
 
 @subscriber.command("add")
 @click.argument("email")
-@click.option("--stream", metavar="SLUG", help="The story that it follows; all if left out.")
-@click.option("--language", help="Language of the mails; default: the site's.")
+@click.option("--stream", metavar="SLUG", help="Story to follow. Default: all.")
+@click.option("--language", help="Language of the e-mails. Default: the site's.")
 @click.option(
-    "--confirmed", is_flag=True, help="You know that the owner of the address wants this."
+    "--confirmed",
+    is_flag=True,
+    help="Confirm that the person has agreed to receive e-mail. Required.",
 )
 @json_option
-def add_two(
+def add(
     email: str, stream: str | None, language: str | None, confirmed: bool, as_json: bool
 ) -> None:
     """Subscribe EMAIL.
@@ -33,17 +35,18 @@ def add_two(
     """
     if not confirmed:
         raise click.UsageError(
-            "Add --confirmed if the owner of the address has agreed; nobody is subscribed without."
+            "Add --confirmed if the person has agreed to receive e-mail. It is required."
         )
     context = open_context()
-    found = add_subscriber(
+    recipient = add_subscriber(
         context.db,
         context.actor,
         email,
         stream=stream,
         language=language or context.settings.site_language,
     )
-    show(recipient_json(found), f"{found.address} is {found.state.value}.", as_json=as_json)
+    text = f"{recipient.address} is {recipient.state.value}."
+    show(recipient_json(recipient), text, as_json=as_json)
 
 
 @subscriber.command("list")
@@ -52,21 +55,20 @@ def add_two(
     type=click.IntRange(0),
     default=0,
     metavar="ID",
-    help="Go on after the one with that id, as --json tells it.",
+    help="Start after this id, as printed by --json.",
 )
 @list_options(1000)
 def list_subscribers(after: int, options: ListOptions) -> None:
-    """List subscribers, the first that came first."""
-    show_recipients(
-        RecipientKind.MAIL, options, "No subscribers yet: `storywire subscriber add`.", after
-    )
+    """List subscribers, oldest first."""
+    empty = "No subscribers yet. Run `storywire subscriber add`."
+    show_recipients(RecipientKind.MAIL, options, empty, after)
 
 
 @subscriber.command("remove")
 @click.argument("email")
 @json_option
 def remove_subscriber(email: str, as_json: bool) -> None:
-    """Mail EMAIL no more."""
+    """Unsubscribe EMAIL from everything."""
     remove(RecipientKind.MAIL, email, as_json)
 
 

@@ -1,17 +1,22 @@
-"""`storywire subscriber show`, `suppress`, `unsuppress`, `erase` and `export`: single subscribers,
-and all as a file.
-"""
+"""`storywire subscriber show`, `suppress`, `unsuppress`, `erase` and `export`."""
 
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
 
 import click
 
-from cli.command_context import confirm, json_option, open_context, show, table, yes_option
+from cli.command_context import (
+    CommandContext,
+    confirm,
+    json_option,
+    open_context,
+    show,
+    table,
+    yes_option,
+)
 from models import Recipient, RecipientKind, RecipientState
 from models.membership.suppression import erase_address, lift_suppression, suppress_address
 from models.recipients.audience import find_recipient, recipient_with_subscriptions
@@ -27,74 +32,62 @@ from models.text.errors import NotFound
     type=click.IntRange(1),
     default=20,
     show_default=True,
-    help="Of what was sent, at most so much.",
+    help="Maximum number of deliveries shown.",
 )
 @json_option
 def show_one(email: str, limit: int, as_json: bool) -> None:
-    """Show what is known of EMAIL: what it follows, its consent, and what it was sent and when."""
+    """Show what EMAIL follows, its consent record, and what was sent to it."""
     with open_context().db.read() as tx:
-        found = find_recipient(tx, RecipientKind.MAIL, normal_address(email))
-        if found is None:
+        recipient = find_recipient(tx, RecipientKind.MAIL, normal_address(email))
+        if recipient is None:
             raise NotFound("subscriber", email)
-        _, follows = recipient_with_subscriptions(tx, found.uid)
-        sent = told(tx, found.id, limit=limit + 1)
-    more, sent = len(sent) > limit, sent[:limit]
-    value: dict[str, Any] = {
-        **_subscriber(found),
-        "language": found.language,
-        "timezone": found.timezone,
-        "consent": found.consent,
-        "follows": [one.stream.slug if one.stream else "*" for one in follows],
-        "sent": [_told(one) for one in sent],
+        _, subscriptions = recipient_with_subscriptions(tx, recipient.uid)
+        deliveries = told(tx, recipient.id, limit=limit + 1)
+    has_more = len(deliveries) > limit
+    deliveries = deliveries[:limit]
+    follows = [item.stream.slug if item.stream else "*" for item in subscriptions]
+    details = {
+        **_subscriber_json(recipient),
+        "language": recipient.language,
+        "timezone": recipient.timezone,
+        "consent": recipient.consent,
     }
-    lines = [
-        (name, value[name] if name != "follows" else ", ".join(value["follows"]) or "nothing")
-        for name in value
-        if name != "sent"
-    ]
-    rows = [(one.created_at, one.state, _what(one), one.reason or one.last_reply) for one in sent]
-    show(
-        value,
-        f"{table(lines, empty='')}\n{table(rows, empty='Nothing was sent yet.')}",
-        as_json=as_json,
-    )
-    if more:
+    value = {**details, "follows": follows, "sent": list(map(_delivery_json, deliveries))}
+    lines = [*details.items(), ("follows", ", ".join(follows) or "nothing")]
+    log = table(list(map(_cells, deliveries)), empty="Nothing sent yet.")
+    show(value, f"{table(lines, empty='')}\n{log}", as_json=as_json)
+    if has_more:
         click.echo(
-            f"Only the last {limit:,} of what was sent are shown, and there are more: --limit.",
-            err=True,
+            f"Only the last {limit:,} deliveries are shown. Use --limit to see more.", err=True
         )
 
 
 @click.command("suppress")
 @click.argument("email")
-@click.option("--reason", required=True, help="Why, for those who look later.")
+@click.option("--reason", required=True, help="Reason, for the record.")
 @json_option
 def suppress(email: str, reason: str, as_json: bool) -> None:
-    """Never mail EMAIL again, known or not; no import and no sign-up by others brings it back.
+    """Block EMAIL, subscribed or not. Imports and new sign-ups don't unblock it.
 
     Example: storywire subscriber suppress ann@example.org --reason "asked by telephone"
     """
     context = open_context()
-    found = suppress_address(context.db, context.actor, email, reason)
-    show(_subscriber(found), f"{found.address} is never mailed again.", as_json=as_json)
+    recipient = suppress_address(context.db, context.actor, email, reason)
+    show(_subscriber_json(recipient), f"Blocked {recipient.address}.", as_json=as_json)
 
 
 @click.command("unsuppress")
 @click.argument("email")
 @json_option
 def unsuppress(email: str, as_json: bool) -> None:
-    """Let EMAIL be mailed again; it is told what it had confirmed, else nothing."""
+    """Unblock EMAIL, and restore any subscription that it had confirmed."""
     context = open_context()
-    with context.db.read() as tx:
-        known = find_recipient(tx, RecipientKind.MAIL, normal_address(email))
+    known = _find(context, email)
     if known is None:
         raise NotFound("subscriber", email)
-    found = lift_suppression(context.db, context.actor, known.uid)
-    show(
-        _subscriber(found),
-        f"{email} is no longer suppressed, and is now {found.state.value}.",
-        as_json=as_json,
-    )
+    recipient = lift_suppression(context.db, context.actor, known.uid)
+    text = f"Unblocked {email}, which is now {recipient.state.value}."
+    show(_subscriber_json(recipient), text, as_json=as_json)
 
 
 @click.command("erase")
@@ -102,38 +95,42 @@ def unsuppress(email: str, as_json: bool) -> None:
 @yes_option
 @json_option
 def erase(email: str, yes: bool, as_json: bool) -> None:
-    """Forget EMAIL: only numbers of what was sent are left, and of a suppressed address a hash, so
-    that it stays so.
+    """Permanently delete EMAIL with its subscriptions and consent record.
+
+    Delivery totals are kept, and a hash of a blocked address, so that it stays blocked.
     """
     context = open_context()
-    with context.db.read() as tx:
-        known = find_recipient(tx, RecipientKind.MAIL, normal_address(email))
+    known = _find(context, email)
     if known is not None:
-        confirm(f"Forget {known.address} for good?", yes=yes)
+        confirm(f"Permanently delete {known.address}?", yes=yes)
     erase_address(context.db, context.actor, email)
-    show({"erased": True}, "Nothing is known of this address any more.", as_json=as_json)
+    show({"erased": True}, "Deleted.", as_json=as_json)
+
+
+def _find(context: CommandContext, email: str) -> Recipient | None:
+    with context.db.read() as tx:
+        return find_recipient(tx, RecipientKind.MAIL, normal_address(email))
 
 
 @click.command("export")
 @click.argument("file", metavar="FILE.csv")
-@click.option("--stream", metavar="SLUG", help="Only those who follow this story by its own name.")
+@click.option("--stream", metavar="SLUG", help="Only people who follow this story specifically.")
 @click.option(
     "--state",
     "states",
     type=click.Choice([state.value for state in RecipientState]),
     multiple=True,
     default=("confirmed",),
-    help="Repeatable; confirmed if none is named.",
+    help="Repeatable. Default: confirmed.",
 )
 @yes_option
 @json_option
 def export_list(
     file: str, stream: str | None, states: tuple[str, ...], yes: bool, as_json: bool
 ) -> None:
-    """Write subscribers to a CSV file that only you may read, with the proof of their consent; -
-    writes to standard output.
+    """Export subscribers with proof of their consent to a CSV file, or to standard output for -.
 
-    It may be as long as you like, and the service goes on meanwhile.
+    Only you can read the file. The list may have any length, and the site stays online.
 
     Example: storywire subscriber export readers.csv --stream tarrow-rises
     """
@@ -141,38 +138,36 @@ def export_list(
     parts = as_csv(export(context.db, stream, states=[RecipientState(state) for state in states]))
     if file != "-" and Path(file).exists():
         confirm(f"Overwrite {file}?", yes=yes)
-    first = next(parts)  # what cannot be read is said before the file is made
-    with _opened(file) as out:
-        out.writelines(chain([first], parts))
-    if file != "-":
-        show({"written": file}, f"Written: {file}", as_json=as_json)
-
-
-def _opened(file: str) -> AbstractContextManager[TextIO]:
+    first_part = next(parts)  # fails on an unknown story before the file is created
+    content = chain([first_part], parts)
     if file == "-":
-        return nullcontext(sys.stdout)
+        sys.stdout.writelines(content)
+        return
+    _write_private(file, content)
+    show({"written": file}, f"Exported to {file}.", as_json=as_json)
+
+
+def _write_private(file: str, content: Iterable[str]) -> None:
+    """Replace a file by one that only its owner can read."""
     try:
         Path(file).unlink(missing_ok=True)
-        return os.fdopen(
-            os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600),
-            "w",
-            encoding="utf-8",
-            newline="",
-        )
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as exc:
         raise click.ClickException(f"{file} cannot be written: {exc.strerror}.") from exc
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
+        out.writelines(content)
 
 
-def _subscriber(found: Recipient) -> dict[str, object]:
+def _subscriber_json(recipient: Recipient) -> dict[str, object]:
     return {
-        "email": found.address,
-        "state": found.state,
-        "reason": found.reason,
-        "confirmed_at": found.confirmed_at,
+        "email": recipient.address,
+        "state": recipient.state,
+        "reason": recipient.reason,
+        "confirmed_at": recipient.confirmed_at,
     }
 
 
-def _told(one: DeliveryRecord) -> dict[str, object]:
+def _delivery_json(delivery: DeliveryRecord) -> dict[str, object]:
     names = (
         "uid",
         "title",
@@ -184,8 +179,15 @@ def _told(one: DeliveryRecord) -> dict[str, object]:
         "created_at",
         "settled_at",
     )
-    return {"what": _what(one), **{name: getattr(one, name) for name in names}}
+    return {"what": _subject(delivery), **{name: getattr(delivery, name) for name in names}}
 
 
-def _what(one: DeliveryRecord) -> str:
-    return f"{one.revision.value}: {one.title}" if one.revision else one.notice or one.kind.value
+def _cells(delivery: DeliveryRecord) -> tuple[object, ...]:
+    outcome = delivery.reason or delivery.last_reply
+    return delivery.created_at, delivery.state, _subject(delivery), outcome
+
+
+def _subject(delivery: DeliveryRecord) -> str:
+    if delivery.revision:
+        return f"{delivery.revision.value}: {delivery.title}"
+    return delivery.notice or delivery.kind.value

@@ -279,8 +279,8 @@ def test_a_second_service_on_the_same_data_ends_with_one_sentence(story, tmp_pat
     worker = story.site.children()["worker"].pid
     assert (
         ended.sentence
-        == f"Another worker (process {worker}) already uses {story.site.folder / 'data'}; "
-        "stop it, or choose another folder with STORYWIRE_DATA_DIR."
+        == f"Another worker (process {worker}) is already using {story.site.folder / 'data'}. "
+        "Stop it, or choose another folder with STORYWIRE_DATA_DIR."
     )
     assert story.site.get("/readyz").status_code == 200
 

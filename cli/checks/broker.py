@@ -7,11 +7,11 @@ from config.logging import silence_pika
 
 
 def check_broker(checkup: Checkup) -> Iterator[CheckResult]:
-    """The broker, if one is set, takes a connection of ours."""
+    """Check that the broker, if one is set, accepts a connection."""
     url = checkup.settings.broker_url
     if not url:
         return
-    # Not imported for the many sites without a broker: it takes as long as all other checks.
+    # Most sites have no broker, and the import takes as long as all other checks together.
     from pika.exceptions import (  # type: ignore[import-untyped]  # noqa: PLC0415
         AMQPError,
         ConnectionClosedByBroker,
@@ -26,11 +26,11 @@ def check_broker(checkup: Checkup) -> Iterator[CheckResult]:
         try_broker(url)
     except (ProbableAuthenticationError, ConnectionClosedByBroker) as exc:
         yield fault(
-            f"The broker refuses us: {reason(exc)}.",
-            "Check user, password and virtual host in STORYWIRE_BROKER_URL.",
+            f"The broker rejects the log-in: {reason(exc)}.",
+            "Check the user, password and virtual host in STORYWIRE_BROKER_URL.",
         )
     except (AMQPError, OSError) as exc:
         yield fault(
-            f"The broker does not answer: {reason(exc)}. Alerts go out about a second later.",
-            "Start RabbitMQ, or correct STORYWIRE_BROKER_URL. Without one leave it empty.",
+            f"The broker does not answer: {reason(exc)}. Alerts are sent about a second later.",
+            "Start RabbitMQ, or correct STORYWIRE_BROKER_URL. Leave it empty if you have no broker.",
         )

@@ -1,4 +1,4 @@
-"""What checks share: the site that they look at, and how they say what they found."""
+"""The site that is checked, and the results of checks."""
 
 import enum
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from models.db.site import site_exists
 
 
 class Status(enum.Enum):
-    """How bad a result is; a FAULT makes the exit code of `storywire doctor` 1."""
+    """Severity of a result; a FAULT makes `storywire doctor` exit with 1."""
 
     OK = "ok"
     WARNING = "warning"
@@ -23,7 +23,7 @@ class Status(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One thing that is wrong: ``problem`` and ``advice`` are sentences, without secrets."""
+    """One problem; ``problem`` and ``advice`` are sentences without secrets."""
 
     status: Status
     problem: str
@@ -31,24 +31,24 @@ class CheckResult:
 
 
 def fault(problem: str, advice: str) -> CheckResult:
-    """Readers, editors or operators lose something by it."""
+    """Make a result for a problem that affects readers, editors or operators."""
     return CheckResult(Status.FAULT, problem, advice)
 
 
 def warning(problem: str, advice: str) -> CheckResult:
-    """Works, but is probably not meant."""
+    """Make a result for something that works, but is probably not intended."""
     return CheckResult(Status.WARNING, problem, advice)
 
 
 @dataclass(frozen=True)
 class Checkup:
-    """A site that is checked; made for one run."""
+    """A site during one run of all checks."""
 
     settings: Settings
 
     @cached_property
     def unusable_database(self) -> CheckResult | None:
-        """Why the database cannot be used; None where it can."""
+        """The problem that prevents using the database, if any."""
         if self.settings.lacks_database:
             return fault(
                 f"There is no database in {self.settings.data_dir.absolute()} yet.",
@@ -59,26 +59,24 @@ class Checkup:
             if not pending and site_exists(self._opened):
                 return None
         except BadSettings as exc:
-            return fault(str(exc), "Run the Storywire version that this database belongs to.")
+            return fault(str(exc), "Use the Storywire version that this database belongs to.")
         except DBAPIError as exc:
             reason = str(exc.orig).partition("\n")[0]
-            advice = "Check STORYWIRE_DATABASE_URL and that the database server runs."
+            advice = "Check STORYWIRE_DATABASE_URL, and that the database server is running."
             if self._opened.embedded:
-                advice = (
-                    "Bring the file back from a backup, or from the copy made before an upgrade."
-                )
+                advice = "Restore the file from a backup, or from the copy made before an upgrade."
             return fault(f"The database cannot be used: {reason}.", advice)
         if not pending:
-            state = "was not set up to the end"
+            state = "is incomplete"
         elif pending == known_revisions():
             state = "has no tables yet"
         else:
-            state = "is of an older version"
+            state = "needs an upgrade"
         return fault(f"The database {state}.", "Run `storywire init`.")
 
     @cached_property
     def db(self) -> Database | None:
-        """The database; None where it cannot be used, which the check ``database`` reports."""
+        """The database, or None if it cannot be used, which the check ``database`` reports."""
         return None if self.unusable_database else self._opened
 
     @cached_property
@@ -86,7 +84,6 @@ class Checkup:
         return open_database(self.settings.resolved_database_url)
 
     def close(self) -> None:
-        """Close the connections."""
         if "_opened" in self.__dict__:
             self._opened.engine.dispose()
 

@@ -1,4 +1,4 @@
-"""Checks of the database itself."""
+"""Check of the database."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from models.db.upgrade_copies import find_lost_rows
 
 
 def check_database(checkup: Checkup) -> Iterator[CheckResult]:
-    """It is there, answers, has the tables of this version, and lost nothing in an upgrade."""
+    """Check the database's tables, key and file, and that no upgrade lost rows."""
     if checkup.unusable_database:
         yield checkup.unusable_database
     if checkup.db is not None:
@@ -21,7 +21,7 @@ def check_database(checkup: Checkup) -> Iterator[CheckResult]:
     if checkup.db is not None and (lost := find_lost_rows(checkup.db)):
         yield fault(
             lost.sentence,
-            "Go back to it as docs/upgrading.md says. If nothing is missing, move the copy"
+            "Restore it as docs/upgrading.md explains. If nothing is missing, move the copy"
             " elsewhere.",
         )
 
@@ -30,11 +30,11 @@ def _check_key(settings: Settings, db: Database) -> Iterator[CheckResult]:
     try:
         check_key(db, load_keys(settings))
     except BadSettings as exc:
-        yield fault(str(exc), "Until then `storywire serve` does not start.")
+        yield fault(str(exc), "`storywire serve` does not start until this is fixed.")
 
 
 def _check_file(db: Database) -> Iterator[CheckResult]:
-    """Have SQLite read the whole structure of its file."""
+    """Let SQLite verify the structure of its whole file."""
     if db.file is None:
         return
     try:
@@ -42,5 +42,5 @@ def _check_file(db: Database) -> Iterator[CheckResult]:
     except DatabaseFileFault as exc:
         yield fault(
             str(exc),
-            "Restore it from a backup (docs/upgrading.md says how a copy is put in its place).",
+            "Restore it from a backup (docs/upgrading.md explains how).",
         )

@@ -1,4 +1,4 @@
-"""Checks of the machine: folders, disk, port, and settings that do not fit each other."""
+"""Checks of the machine and its proxy: folders, disk, port, and settings that contradict."""
 
 import errno
 import http.client
@@ -13,38 +13,40 @@ from cli.command_errors import CannotStart
 from cli.process.listener import listen
 
 _MB = 1_000_000
-FULL_BYTES, NEARLY_FULL_BYTES = 100 * _MB, 500 * _MB
+FULL_BYTES = 100 * _MB
+NEARLY_FULL_BYTES = 500 * _MB
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 def check_settings(checkup: Checkup) -> Iterator[CheckResult]:
-    """Settings fit each other."""
+    """Check that the settings of a public site fit together."""
     settings = checkup.settings
     host = urlsplit(settings.base_url).hostname
     if settings.only_here:
         return
     if not settings.proxies:
         yield warning(
-            f"Readers reach the site at {settings.base_url}, but STORYWIRE_PROXIES is 0: all of"
-            " them count as one address, and no proxy buffers slow requests.",
-            "Run it behind a reverse proxy such as nginx and set STORYWIRE_PROXIES=1.",
+            f"Readers reach the site at {settings.base_url}, but STORYWIRE_PROXIES is 0: if there is"
+            " a proxy, rate limits see all readers as one address; if there is none, nothing"
+            " buffers slow requests.",
+            "Run the site behind a reverse proxy, e.g. nginx, and set STORYWIRE_PROXIES=1.",
         )
     if settings.mail_from.rstrip(">").endswith("@localhost"):
         yield warning(
-            "STORYWIRE_MAIL_FROM is an address at localhost, which other mail servers refuse.",
-            f"Set it, like: News <news@{host}>.",
+            "STORYWIRE_MAIL_FROM is an address at localhost, which other mail servers reject.",
+            f"Set it, e.g. to News <news@{host}>.",
         )
 
 
 def check_data_dir(checkup: Checkup) -> Iterator[CheckResult]:
-    """The folder of keys, lock files and the SQLite database can be written."""
+    """Check that DATA_DIR can be written."""
     folder = checkup.settings.data_dir
     if not folder.is_dir():
         if checkup.settings.embedded and checkup.settings.lacks_database and not folder.exists():
-            return  # the check of the database says what to do
+            return  # the database check says what to do
         yield fault(
             f"STORYWIRE_DATA_DIR: {folder.absolute()} is not a folder.",
-            "Make it, owned by the user that runs Storywire.",
+            "Create it, owned by the user that runs Storywire.",
         )
         return
     try:
@@ -53,30 +55,30 @@ def check_data_dir(checkup: Checkup) -> Iterator[CheckResult]:
     except OSError as exc:
         yield fault(
             f"STORYWIRE_DATA_DIR: {folder.absolute()} cannot be written: {exc.strerror}.",
-            "Give it to the user that runs Storywire, or choose another folder.",
+            "Make it writable for the user that runs Storywire, or choose another folder.",
         )
 
 
 def check_disk(checkup: Checkup) -> Iterator[CheckResult]:
-    """The disk of the data folder has room."""
+    """Check that the disk of DATA_DIR has free space."""
     folder = checkup.settings.data_dir
     if folder.is_dir():
         yield from judge_disk(shutil.disk_usage(folder).free, folder)
 
 
 def judge_disk(free_bytes: int, folder: Path) -> Iterator[CheckResult]:
-    """What so much free space means for a site whose data is in ``folder``."""
+    """Judge the free space of the disk that holds ``folder``."""
     if free_bytes >= NEARLY_FULL_BYTES:
         return
     status = fault if free_bytes < FULL_BYTES else warning
     yield status(
         f"The disk of {folder.absolute()} has {free_bytes // _MB} MB left.",
-        "Free some space: a full disk stops posting and sending.",
+        "Free some space: a full disk stops publishing and sending.",
     )
 
 
 def check_web(checkup: Checkup) -> Iterator[CheckResult]:
-    """The address to listen on is free, or our web server answers there."""
+    """Check that the listening address is free, or that Storywire answers there."""
     settings = checkup.settings
     try:
         listen(settings.host, settings.port).close()
@@ -88,30 +90,29 @@ def check_web(checkup: Checkup) -> Iterator[CheckResult]:
 
 
 def check_proxies(checkup: Checkup) -> Iterator[CheckResult]:
-    """The proxies remove X_Forwarded_For, by which a client could choose the address that counts
-    for it.
-    """
+    """Check that the proxies remove X_Forwarded_For, which lets clients forge their address."""
     settings = checkup.settings
-    # The web server refuses a value that is no address, so the second answer tells whether it came
-    # through.
+    # The web server answers 400 to a value that is not an address, which shows that the header
+    # was passed on.
     if (
         settings.proxies
         and _status(settings.base_url, {}) == 200
         and _status(settings.base_url, {"X_Forwarded_For": "unknown"}) == 400
     ):
         yield warning(
-            "The proxy in front passes the header X_Forwarded_For on, by which clients can choose"
-            " the address that limits and proofs of consent name.",
-            "Let it remove headers whose names have an underscore (docs/operating.md has a line for"
-            " each proxy).",
+            "The proxy passes on the header X_Forwarded_For, so clients can forge the address used"
+            " for rate limits and proof of consent.",
+            "Configure it to remove headers with an underscore in their name (docs/operating.md has"
+            " a line for each proxy).",
         )
 
 
 def _status(base_url: str, headers: dict[str, str]) -> int | None:
-    """What `/healthz` answers by way of the proxies; None where this machine cannot reach it."""
+    """Get the status of `/healthz` through the proxies; None if it cannot be reached."""
     url = urlsplit(base_url)
-    make = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
-    connection = make(url.hostname or "", url.port, timeout=5)
+    is_tls = url.scheme == "https"
+    connect = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
+    connection = connect(url.hostname or "", url.port, timeout=5)
     try:
         connection.request("GET", "/healthz", headers=headers)
         return connection.getresponse().status

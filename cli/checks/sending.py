@@ -1,4 +1,4 @@
-"""Checks of what is sent: workers, and what holds messages back."""
+"""Checks of sending: workers, and reasons why messages are queued."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,89 +14,103 @@ from models.db.heartbeats import any_worker_runs, workers
 from notifier.reports.gauges import OLDEST_DUE, gauges
 
 _START_A_WORKER = "Start `storywire serve`, or `storywire worker` on one of the nodes."
-_SHOWN_CHANNELS = 5
+_MAX_CHANNELS = 5
 _LATE_SECONDS = 300.0
 
 
 def check_workers(checkup: Checkup) -> Iterator[CheckResult]:
-    """Some worker runs for each lane, and none died without an end."""
+    """Check that a worker runs for each lane, and that none died."""
     if checkup.db is None:
         return
     with checkup.db.read() as tx:
-        found, any_runs = workers(tx), any_worker_runs(tx)
-    if checkup.db.embedded:  # the lock is let go when its holder dies, so it knows at once
-        any_runs = is_worker_running(checkup.settings.data_dir)
-    if not any_runs:
-        yield fault("No worker runs, so no alerts are sent.", _START_A_WORKER)
+        known_workers = workers(tx)
+        is_running = any_worker_runs(tx)
+    if checkup.db.embedded:  # the kernel releases the lock of a dead worker at once
+        is_running = is_worker_running(checkup.settings.data_dir)
+    if not is_running:
+        yield fault("No worker is running, so no alerts are sent.", _START_A_WORKER)
         return
-    for worker in found:
+    for worker in known_workers:
         if not worker.runs:
             yield fault(
-                f"Worker {worker.name} has given no sign of life for {_duration(worker.age)}.",
-                "Look at the log of that node and start its worker again.",
+                f"Worker {worker.name} has not reported for {_duration(worker.age)}.",
+                "Check the log of that node and restart its worker.",
             )
-    lanes = frozenset[Lane]().union(*(worker.lanes for worker in found if worker.runs))
-    if found and Lane.FAST not in lanes:
+    if known_workers:
+        sends_mail = bool(checkup.settings.mail_url.get_secret_value())
+        running = [worker.lanes for worker in known_workers if worker.runs]
+        yield from _check_lanes(frozenset[Lane]().union(*running), sends_mail)
+
+
+def _check_lanes(lanes: frozenset[Lane], sends_mail: bool) -> Iterator[CheckResult]:
+    if Lane.FAST not in lanes:
         yield fault("No worker sends to channels.", "Start a worker without --lane bulk.")
-    if found and Lane.BULK not in lanes and checkup.settings.mail_url.get_secret_value():
+    if Lane.BULK not in lanes and sends_mail:
         yield fault(
-            "No worker sends mail.",
+            "No worker sends e-mail.",
             "Set STORYWIRE_MAIL_URL on a node with a worker, and restart that worker.",
         )
 
 
 def check_sending(checkup: Checkup) -> Iterator[CheckResult]:
-    """Nothing waits for a person or for a mail server that is away."""
+    """Check that nothing is paused, on hold or late."""
     if checkup.db is None:
         return
     with checkup.db.read() as tx:
         site = tx.scalars(select(Site)).one()
-        late = select(func.count()).select_from(Alert)
-        held = tx.scalar(late.where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None))) or 0
-        overdue = tx.scalar(select(func.count()).select_from(Entry).where(Entry.late)) or 0
-        waits = tx.scalars(
+        pauses = tx.scalars(
             select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "")
         ).all()
     if site.sending_paused:
-        yield fault("All sending is paused.", "Run `storywire resume` to go on.")
+        yield fault("All sending is paused.", "Run `storywire resume` to continue.")
     if site.held_reason is not None:
         yield fault(
-            f"All sending is held: {site.held_reason}",
-            "Run `storywire resume`, which shows what waits and asks before it goes on.",
+            f"All sending is on hold: {site.held_reason}",
+            "Run `storywire resume`, which shows what is queued and asks before it continues.",
         )
-    if held:
-        yield fault(
-            f"Alerts are held because they would come hours late: {held}.",
-            "See `storywire alert list`; then `storywire alert resume` or `storywire alert stop`.",
-        )
-    if overdue:
-        yield fault(
-            "Entries are held because the service was not running when they should have gone out:"
-            f" {overdue}.",
-            "See `storywire entry list --state scheduled`; then `storywire entry publish`, or"
-            " choose another time on the desk.",
-        )
-    for reason in waits:
-        yield fault(reason, "Mail is tried again by itself; see the check `mail`.")
-    if not (site.sending_paused or site.held_reason is not None or waits):
-        yield from _overdue(checkup.db)
+    yield from _check_late(checkup.db)
+    for reason in pauses:
+        yield fault(reason, "E-mail is retried automatically; see the check `mail`.")
+    if not (site.sending_paused or site.held_reason is not None or pauses):
+        yield from _check_overdue(checkup.db)
 
 
-def _overdue(db: Database) -> Iterator[CheckResult]:
-    """Messages that are late although nothing holds them."""
+def _check_late(db: Database) -> Iterator[CheckResult]:
+    """Check for alerts and entries that wait for a person because they are late."""
+    with db.read() as tx:
+        late = select(func.count()).select_from(Alert)
+        alerts = tx.scalar(late.where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None)))
+        entries = tx.scalar(select(func.count()).select_from(Entry).where(Entry.late))
+    if alerts:
+        yield fault(
+            f"Alerts are on hold because they would be hours late: {alerts}.",
+            "See `storywire alert list`, then run `storywire alert resume` or `storywire alert"
+            " stop`.",
+        )
+    if entries:
+        yield fault(
+            "Entries were not published because the site was not running at their scheduled time:"
+            f" {entries}.",
+            "See `storywire entry list --state scheduled`, then run `storywire entry publish`, or"
+            " reschedule them on the desk.",
+        )
+
+
+def _check_overdue(db: Database) -> Iterator[CheckResult]:
+    """Check for messages that are late for no known reason."""
     with db.read() as tx:
         ages = next(gauge.values for gauge in gauges(tx) if gauge.name == OLDEST_DUE)
-    for (_, service), seconds in ages.items():
-        if seconds > _LATE_SECONDS:
+    for (_, service), age_seconds in ages.items():
+        if age_seconds > _LATE_SECONDS:
+            age = _duration(timedelta(seconds=age_seconds))
             yield fault(
-                f"Messages by {service} wait: the oldest for"
-                f" {_duration(timedelta(seconds=seconds))}.",
-                "Check that enough workers run, and look at their log.",
+                f"Messages for {service} have been queued for {age}.",
+                "Check that enough workers are running, and their logs.",
             )
 
 
 def check_channels(checkup: Checkup) -> Iterator[CheckResult]:
-    """No channel is failing."""
+    """Check that no channel is failing."""
     if checkup.db is None:
         return
     with checkup.db.read() as tx:
@@ -105,14 +119,14 @@ def check_channels(checkup: Checkup) -> Iterator[CheckResult]:
             .where(Recipient.failing)
             .order_by(Recipient.sick_since)
         ).all()
-    for name, reason in failing[:_SHOWN_CHANNELS]:
+    for name, reason in failing[:_MAX_CHANNELS]:
         yield fault(
             f"The channel {name} is failing: {reason}",
-            "Correct its address on the desk under Channels, and press Try again.",
+            "Correct its address on the desk under Channels, then choose Try again.",
         )
-    if len(failing) > _SHOWN_CHANNELS:
-        more = len(failing) - _SHOWN_CHANNELS
-        yield fault(f"More channels are failing: {more}.", "See `storywire channel list`.")
+    more = len(failing) - _MAX_CHANNELS
+    if more > 0:
+        yield fault(f"{more} more channels are failing.", "See `storywire channel list`.")
 
 
 def _duration(age: timedelta) -> str:

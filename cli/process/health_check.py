@@ -1,4 +1,4 @@
-"""The supervisor's question to a web process, whether it still answers."""
+"""Health checks of the web process by the supervisor."""
 
 import http.client
 import threading
@@ -8,22 +8,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class HealthCheck:
-    """How to ask a process: GET ``path`` every ``interval`` seconds; its answer within ``timeout``
-    seconds is an answer, whatever its status. After ``failures`` times without one in a row the
-    process counts as frozen; ``start_seconds`` it may take to start.
+    """Interval and limits, in seconds, of GET requests to ``path``.
+
+    Any status counts as an answer.  The process counts as frozen after ``failures`` requests in a
+    row without an answer.
     """
 
     path: str = "/healthz"
     interval: float = 10.0
     timeout: float = 10.0
     failures: int = 3
-    start_seconds: float = 120.0
+    start_seconds: float = 120.0  # limit for the first answer
 
 
 class HealthWatch:
-    """Asks the process behind an address in a thread of its own, and calls ``frozen`` once if it no
-    longer answers.
-    """
+    """Thread that checks a process and calls ``frozen`` once if it no longer answers."""
 
     def __init__(
         self, check: HealthCheck, address: tuple[str, int], frozen: Callable[[], None]
@@ -35,15 +34,14 @@ class HealthWatch:
         threading.Thread(target=self._run, name="health", daemon=True).start()
 
     def end(self) -> None:
-        """Ask no more: the process has ended, or shall end."""
+        """Stop checking, because the process has ended or is about to."""
         self._end.set()
 
     def _run(self) -> None:
-        silences = 0
-        # a starting process answers the first question once it is there
+        failures = 0
         timeout = self._check.start_seconds
-        while silences < self._check.failures:
-            silences = 0 if self._answers(timeout) else silences + 1
+        while failures < self._check.failures:
+            failures = 0 if self._answers(timeout) else failures + 1
             timeout = self._check.timeout
             if self._end.wait(self._check.interval):
                 return

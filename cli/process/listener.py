@@ -1,7 +1,7 @@
-"""The listening socket of a server process, made by its supervisor.
+"""The listening socket of a server process, opened by its supervisor.
 
-So a port in use is known before anything starts, and while a web process that died is replaced,
-callers wait in the socket's queue instead of being refused.
+A port that is in use is thus detected before anything starts, and while a dead web process is
+replaced, connections wait in the socket's backlog instead of being refused.
 """
 
 import errno
@@ -10,20 +10,20 @@ import socket
 
 from cli.command_errors import CannotStart
 
-# the descriptor's number, for the child; the underscore keeps it out of the settings
+# Descriptor number for the child process; the underscore keeps it out of the settings.
 VARIABLE = "_STORYWIRE_LISTENER"
 BACKLOG = 1024
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A TCP socket that listens on ``host`` and ``port`` (0: any free one).  Raises CannotStart."""
+    """Listen on a TCP port (0: any free one).  Raises CannotStart."""
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ][0]
-        both = host == "::" and socket.has_dualstack_ipv6()
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         return socket.create_server(
-            (host, port), family=family, backlog=BACKLOG, dualstack_ipv6=both
+            (host, port),
+            family=addresses[0][0],
+            backlog=BACKLOG,
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
@@ -38,9 +38,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def inherited() -> socket.socket | None:
-    """The socket that a supervisor handed to this process, once; None for a process started by
-    hand.
-    """
+    """Take over the supervisor's socket; None if there is none, or on a second call."""
     number = os.environ.pop(VARIABLE, None)
     if number is None:
         return None

@@ -1,6 +1,4 @@
-"""The demo's mail server: takes every message on loopback and keeps it in a folder, so that sending
-goes the real way.
-"""
+"""The demo's mail server on loopback, which stores every message in the test inbox."""
 
 import asyncio
 import socket
@@ -13,7 +11,7 @@ from cli.process.listener import inherited, listen
 from cli.process.parent_watch import on_stop
 from web.dev_mailbox import store
 
-SIZE_LIMIT = 10 * 1024 * 1024  # bytes
+MAX_MESSAGE_BYTES = 10 * 1024 * 1024
 
 
 class _Catcher:
@@ -21,7 +19,7 @@ class _Catcher:
         self._folder = folder
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        """Answer 250 only when the message is on the disk: the sender forgets it then."""
+        """Answer 250 only after the message is on disk, because the sender then forgets it."""
         assert isinstance(envelope.content, bytes)
         try:
             name = await asyncio.to_thread(
@@ -33,10 +31,11 @@ class _Catcher:
 
 
 def run_catcher(folder: Path, host: str, port: int) -> None:
-    """Catch mail into ``folder`` until SIGTERM or SIGINT; the socket is the supervisor's, else one
-    of its own. Raises CannotStart.
+    """Store e-mail in ``folder`` until SIGTERM or SIGINT.  Raises CannotStart.
+
+    Uses the supervisor's socket if there is one.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # where it is, the desk shows its page
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # the desk links to it if it exists
     asyncio.run(_serve(folder, inherited() or listen(host, port)))
 
 
@@ -48,7 +47,7 @@ async def _serve(folder: Path, listener: socket.socket) -> None:
     server = await loop.create_server(
         lambda: SMTP(
             catcher,
-            data_size_limit=SIZE_LIMIT,
+            data_size_limit=MAX_MESSAGE_BYTES,
             enable_SMTPUTF8=True,
             hostname="localhost",
             ident="Storywire mail catcher",

@@ -1,48 +1,42 @@
-"""How a child process is told to end: by a signal, or by the death of its supervisor, even by
-SIGKILL.
-"""
+"""Stop requests to a child process: a signal, or the death of its supervisor, even by SIGKILL."""
 
 import os
 import signal
 import threading
 from collections.abc import Callable
 
-# number of the pipe's read end, for the child; the underscore keeps it out of the settings
-VARIABLE = "_STORYWIRE_LIFELINE"
-GRACE_SECONDS = 3  # what an orphan gets to finish what it holds
-_STOP = {signal.SIGTERM, signal.SIGINT}
+# Descriptor number of the pipe's read end; the underscore keeps it out of the settings.
+VARIABLE = "_STORYWIRE_PARENT_PIPE"
+GRACE_SECONDS = 3  # for an orphan to finish its work
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 def on_stop(act: Callable[[], object]) -> None:
-    """Call ``act`` once, in a thread of its own, on SIGTERM, SIGINT or the supervisor's death; an
-    orphan is killed 3 s later.
+    """Call ``act`` once, in its own thread, on SIGTERM, SIGINT or the supervisor's death.
 
-    Called while the main thread is the only one: it blocks the signals for all that follow. A
-    handler instead would run in the middle of whatever the main thread does, where ``Event.set``
-    can wait for a lock that its own thread holds, and it would run again at each signal, of which a
-    service manager sends one to every process and the supervisor a second.
+    An orphan is killed `GRACE_SECONDS` later.  Call this before starting threads: it blocks the
+    signals for all of them.  A signal handler would interrupt the main thread, where ``Event.set``
+    can deadlock on a lock that the same thread holds, and it would run twice: a service manager
+    signals every process, and then the supervisor does, too.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
-    threading.Thread(target=_wait_for_a_signal, args=(act,), name="stop", daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOP_SIGNALS)
+    threading.Thread(target=_wait_for_signal, args=(act,), name="stop", daemon=True).start()
     number = os.environ.pop(VARIABLE, None)
     if number is not None:
         os.set_inheritable(int(number), False)
         threading.Thread(
-            target=_wait_for_the_end_of_the_parent,
-            args=(int(number),),
-            name="lifeline",
-            daemon=True,
+            target=_wait_for_parent_death, args=(int(number),), name="parent watch", daemon=True
         ).start()
 
 
-def _wait_for_a_signal(act: Callable[[], object]) -> None:
-    signal.sigwait(_STOP)
+def _wait_for_signal(act: Callable[[], object]) -> None:
+    signal.sigwait(_STOP_SIGNALS)
     act()
 
 
-def _wait_for_the_end_of_the_parent(pipe: int) -> None:
-    # Nothing is ever written: this returns when the other end's only holder is gone.
+def _wait_for_parent_death(pipe: int) -> None:
+    # The parent never writes: this returns when the kernel closes its end.
     os.read(pipe, 1)
-    # SIGALRM without a handler: the kernel ends a process that hangs in its drain.
+    # Without a handler, SIGALRM kills a process that hangs while draining.
     signal.alarm(GRACE_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)

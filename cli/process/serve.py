@@ -24,30 +24,32 @@ APPLICATION = "web.wsgi:app"
 
 
 @click.command()
-@click.option("--host", help="Address to listen on, instead of STORYWIRE_HOST.")
+@click.option("--host", help="Address to listen on. Default: STORYWIRE_HOST.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), help="Port to listen on, instead of STORYWIRE_PORT."
+    "--port", type=click.IntRange(1, 65535), help="Port to listen on. Default: STORYWIRE_PORT."
 )
 @click.option(
     "--web-only",
     is_flag=True,
-    help="Start no worker, on a node beside others that run `storywire worker`.",
+    help="Start no worker, because other nodes run `storywire worker`.",
 )
 def serve(host: str | None, port: int | None, web_only: bool) -> None:
-    """Run the site until Ctrl+C or SIGTERM: the web server and the worker that sends alerts.
+    """Run the site: the web server and the worker.
 
-    Both drain before they end, and end when this process dies. On SQLite the database is copied and
-    brought up to date first; on PostgreSQL run `storywire init` for that, once for all nodes.
+    Stops on Ctrl+C or SIGTERM, after running requests and deliveries are finished. With SQLite, the
+    database is upgraded first, after a copy is made; with PostgreSQL, run `storywire init` once for
+    all nodes.
     """
+    options = {"host": host, "port": port}
     settings = load_settings(
-        **{name: value for name, value in (("host", host), ("port", port)) if value is not None}
+        **{name: value for name, value in options.items() if value is not None}
     )
     with listen(settings.host, settings.port) as listener:
         if settings.embedded and not web_only:
             refuse_lost_site(settings)
             refuse_accidental_site(settings)
-            # An old worker must not work on tables that change under it; one that has lost its
-            # supervisor ends within the wait.
+            # An old worker must not run while its tables are upgraded; one whose supervisor died
+            # ends within the wait.
             with worker_lock(settings.data_dir, wait=GRACE_SECONDS + 1):
                 prepare(settings)[0].engine.dispose()
         else:
@@ -57,34 +59,34 @@ def serve(host: str | None, port: int | None, web_only: bool) -> None:
 
 
 def start_report(settings: Settings, *, web_only: bool) -> str:
-    """What runs where, and what is not set that most sites need."""
+    """Report where the site runs, and which settings most sites need are not set."""
     url = make_url(settings.resolved_database_url).render_as_string(hide_password=True)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}"
     if settings.base_url != address:
         address += f", for readers {settings.base_url}"
-    worker = "on other nodes, by `storywire worker`" if web_only else "in this service"
+    worker = "on other nodes (`storywire worker`)" if web_only else "in this service"
     lines = {
         "Address": address,
         "Data": str(settings.data_dir.absolute()),
         "Database": url,
         "Worker": worker,
-        "Not set": ", ".join(_not_set(settings)) or "nothing that most sites need",
+        "Not set": ", ".join(_not_set(settings)) or "nothing important",
     }
     report = "\n".join(f"  {name:<10}{value}" for name, value in lines.items())
-    return f"Storywire {version('storywire')} starts\n{report}"
+    return f"Starting Storywire {version('storywire')}\n{report}"
 
 
 def _not_set(settings: Settings) -> list[str]:
     missing = []
     if not settings.mail_url.get_secret_value():
-        missing.append("STORYWIRE_MAIL_URL (no mail is sent)")
+        missing.append("STORYWIRE_MAIL_URL (no e-mail is sent)")
     if settings.mail_from == type(settings).model_fields["mail_from"].default:
-        missing.append("STORYWIRE_MAIL_FROM (the sender of mails)")
+        missing.append("STORYWIRE_MAIL_FROM (sender of e-mails)")
     if settings.only_here:
-        missing.append("STORYWIRE_BASE_URL (links lead to this machine)")
+        missing.append("STORYWIRE_BASE_URL (links only work on this machine)")
     if not settings.metrics_token.get_secret_value():
-        missing.append("STORYWIRE_METRICS_TOKEN (/metrics answers this machine alone)")
+        missing.append("STORYWIRE_METRICS_TOKEN (/metrics is only available on this machine)")
     return missing
 
 
@@ -95,9 +97,7 @@ def start(
     *,
     web_only: bool = False,
 ) -> int:
-    """Supervise the site's processes and ``extra`` ones until they are asked to stop; returns the
-    exit code.
-    """
+    """Supervise the site's processes and ``extra`` ones until asked to stop; return the exit code."""
     set_up_logging(settings, "serve")
     environment = settings.environment()
     children = [
@@ -111,7 +111,7 @@ def start(
 
 @click.command(hidden=True)
 def web() -> None:
-    """The web process alone, as `serve` starts it."""
+    """Run only the web process, for `serve`."""
     settings = load_settings()
     set_up_logging(settings, "web")
     web_server.run(settings, APPLICATION)

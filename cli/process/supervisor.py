@@ -1,6 +1,4 @@
-"""The parent of the service's processes: starts them, restarts one that dies or freezes, drains all
-when asked to stop.
-"""
+"""Supervisor: starts the site's processes, restarts those that die or freeze, and drains them."""
 
 import logging
 import os
@@ -19,58 +17,58 @@ from cli.process import listener, parent_watch
 from cli.process.health_check import HealthCheck, HealthWatch
 
 DRAIN_SECONDS = 30.0
-_LONGEST_WAIT = 30.0  # seconds before a restart, however often a child has died
-_STEADY_AFTER = 60.0  # seconds of life after which a child's earlier deaths no longer count
-_STOP = {signal.SIGTERM, signal.SIGINT}
+_MAX_RESTART_DELAY_SECONDS = 30.0
+_STABLE_SECONDS = 60.0  # uptime after which a child's earlier deaths no longer count
+_STOP_SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
 @dataclass(frozen=True)
 class ChildSpec:
-    """A process to keep running; ``env`` is added to this process's environment, ``listener`` is
-    handed over open.
+    """A process to keep running.
+
+    It inherits the environment with ``env`` added, and ``listener`` as an open socket.
     """
 
     name: str
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     listener: socket.socket | None = None
-    # asked through the listener: a process that no longer answers is killed, and starts again
+    # sent to the listener; a process that fails it is killed and restarted
     health: HealthCheck | None = None
-    # others need it to drain: it is asked to stop only when they have ended
+    # stopped only after the others, because they need it to drain
     stop_last: bool = False
 
 
 def supervise(
     children: Sequence[ChildSpec], *, log: logging.Logger, drain_seconds: float = DRAIN_SECONDS
 ) -> int:
-    """Run ``children`` until SIGTERM or SIGINT, drain them and return the exit code of the service;
-    main thread only.
+    """Run ``children`` until SIGTERM or SIGINT, drain them and return the exit code.
 
-    0 after a clean drain, 1 if a child had to be killed: after ``drain_seconds``, or at once on
-    SIGINT while draining. A child that exits with ``os.EX_CONFIG`` has said on standard error why
-    it cannot start: the rest is drained and 78 returned.
+    Main thread only.  Returns 0 after a clean drain, 1 if a child had to be killed: after
+    ``drain_seconds``, or immediately on SIGINT while draining.  If a child exits with
+    ``os.EX_CONFIG``, having printed why it cannot start, the others are drained and 78 is returned.
     """
     return _Supervisor(children, log, drain_seconds).run()
 
 
 def python_module(name: str, *arguments: str) -> list[str]:
-    """The command that runs a module of ours; the current folder is kept off its path, where
-    ``config`` or ``web`` could be anyone's.
+    """Make the command that runs a module of Storywire.
+
+    Leaves the current folder out of the path, because it may hold another ``config`` or ``web``.
     """
     return [sys.executable, "-P", "-m", name, *arguments]
 
 
 def restart_delay(deaths: int) -> float:
-    """Seconds to wait after ``deaths`` deaths in a row, 1 or more: 1, 2, 4 ... 30."""
-    return float(min(2.0 ** min(deaths - 1, 10), _LONGEST_WAIT))
+    """Seconds to wait after ``deaths`` (1 or more) in a row: 1, 2, 4 ... 30."""
+    return float(min(2.0 ** min(deaths - 1, 10), _MAX_RESTART_DELAY_SECONDS))
 
 
 def local_address(listening: socket.socket) -> tuple[str, int]:
-    """Where this machine reaches a listening socket; one that listens on all addresses is reached
-    by loopback.
-    """
+    """Address of a listening socket for this machine: loopback if it listens on all addresses."""
     host, port = listening.getsockname()[:2]
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104  looked up, not listened on
+    loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  looked up, not listened on
+    return loopback.get(host, host), port
 
 
 class _Child:
@@ -87,9 +85,7 @@ class _Child:
         return self.process is not None and self.process.poll() is None
 
     def start(self, pipe: int, log: logging.Logger) -> None:
-        """Start it in a session of its own, so that Ctrl+C in a terminal reaches the supervisor
-        alone and drains once.
-        """
+        """Start the process in its own session, so that Ctrl+C only reaches the supervisor."""
         env = {**os.environ, **self.spec.env, parent_watch.VARIABLE: str(pipe)}
         descriptors = [pipe]
         if self.spec.listener is not None:
@@ -114,13 +110,13 @@ class _Child:
     def _kill_frozen(
         self, process: subprocess.Popen[bytes], health: HealthCheck, log: logging.Logger
     ) -> None:
-        """Not SIGTERM: a process that no longer answers would not drain either."""
         log.error(
-            "%s did not answer %s %d times running; it is killed",
+            "%s did not answer %s %d times in a row; it is killed",
             self.spec.name,
             health.path,
             health.failures,
         )
+        # Not SIGTERM: a frozen process would not drain either.
         process.send_signal(signal.SIGKILL)
 
     def stop_watching(self) -> None:
@@ -129,17 +125,19 @@ class _Child:
 
     def send(self, number: signal.Signals) -> None:
         if self.process is not None:
-            self.process.send_signal(number)  # nothing, if it has ended already
+            self.process.send_signal(number)  # does nothing if the process has ended
 
     def record_exit(self) -> tuple[int, float]:
-        """Take note of its death: the exit code (a signal's number, negative, if one ended it) and
-        seconds until the restart.
+        """Record the end of the process.
+
+        Returns its exit code (negative: the signal that ended it) and seconds until the restart.
         """
         assert self.process is not None
         self.stop_watching()
-        code, self.process = self.process.returncode, None
+        code = self.process.returncode
+        self.process = None
         now = time.monotonic()
-        self.deaths = 1 if now - self.started_at >= _STEADY_AFTER else self.deaths + 1
+        self.deaths = 1 if now - self.started_at >= _STABLE_SECONDS else self.deaths + 1
         self.restart_at = now + restart_delay(self.deaths)
         return code, restart_delay(self.deaths)
 
@@ -152,30 +150,30 @@ class _Supervisor:
         self._log = log
         self._drain_seconds = drain_seconds
         self._signals: SimpleQueue[int] = SimpleQueue()
-        # Children hold the read end; the write end closes with this process, whatever ends it.
+        # Children hold the read end; the kernel closes the write end when this process ends.
         self._pipe, self._write_end = os.pipe()
 
     def run(self) -> int:
-        with _caught({*_STOP, signal.SIGCHLD}, self._signals):
+        with _queue_signals({*_STOP_SIGNALS, signal.SIGCHLD}, self._signals):
             try:
-                refusal = self._keep_running()
-                return self._drain() or refusal
+                code = self._keep_running()
+                return self._drain() or code
             finally:
                 self._kill()
                 os.close(self._pipe)
                 os.close(self._write_end)
 
     def _keep_running(self) -> int:
-        """Returns 0 when asked to stop, ``os.EX_CONFIG`` when a child cannot start."""
+        """Return 0 when asked to stop, ``os.EX_CONFIG`` when a child cannot start."""
         received: int | None = None
-        while received not in _STOP:
+        while received not in _STOP_SIGNALS:
             for child in self._children:
                 if child.process is not None and not child.alive:
                     code, delay = child.record_exit()
                     if code == os.EX_CONFIG:
                         return code
                     self._log.error(
-                        "%s ended with %d; it starts again in %.0f s", child.spec.name, code, delay
+                        "%s ended with %d; it restarts in %.0f s", child.spec.name, code, delay
                     )
                 if child.process is None and child.restart_at <= time.monotonic():
                     child.start(self._pipe, self._log)
@@ -188,7 +186,7 @@ class _Supervisor:
         for child in self._children:
             child.stop_watching()
             if child.spec.listener is not None:
-                # A new caller is refused now instead of waiting for nobody.
+                # Refuse new connections now instead of letting them wait in vain.
                 child.spec.listener.close()
         for last in (False, True):
             group = [child for child in self._children if child.spec.stop_last == last]
@@ -197,10 +195,8 @@ class _Supervisor:
             while any(child.alive for child in group):
                 received = self._next_signal(deadline - time.monotonic())
                 if received in {None, signal.SIGINT}:
-                    self._log.error(
-                        "killed before they had ended: %s",
-                        ", ".join(c.spec.name for c in self._children if c.alive),
-                    )
+                    alive = [child.spec.name for child in self._children if child.alive]
+                    self._log.error("killed while draining: %s", ", ".join(alive))
                     return 1
         return 0
 
@@ -212,27 +208,26 @@ class _Supervisor:
                 child.process.wait()
 
     def _next_signal(self, seconds: float | None) -> int | None:
-        """The next signal caught, None after ``seconds``; SIGCHLD says only that some child may
-        have ended.
-        """
+        """Wait for the next signal; None after ``seconds``."""
+        timeout = None if seconds is None else max(seconds, 0.0)
         try:
-            return self._signals.get(timeout=None if seconds is None else max(seconds, 0.0))
+            return self._signals.get(timeout=timeout)
         except Empty:
             return None
 
 
 @contextmanager
-def _caught(numbers: set[signal.Signals], into: SimpleQueue[int]) -> Iterator[None]:
-    before = {
-        number: signal.signal(number, lambda received, _frame: into.put(received))
-        for number in numbers
-    }
-    # Whoever started this process may have blocked them, and children inherit that: none would ever
-    # end when asked to.
+def _queue_signals(numbers: set[signal.Signals], queue: SimpleQueue[int]) -> Iterator[None]:
+    def handle(number: int, _frame: object) -> None:
+        queue.put(number)
+
+    earlier_handlers = {number: signal.signal(number, handle) for number in numbers}
+    # The parent process may have blocked these signals.  Children would inherit that, and never end
+    # when asked to.
     mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in before.items():
+        for number, handler in earlier_handlers.items():
             signal.signal(number, handler)

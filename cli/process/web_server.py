@@ -1,4 +1,4 @@
-"""The web process: granian around a WSGI application, all of it in this one process."""
+"""The web process: Granian serving a WSGI application, without worker processes."""
 
 import atexit
 import importlib
@@ -21,44 +21,41 @@ from config.settings import Settings
 
 Application = Callable[..., Iterable[bytes]]
 
-# Open connections, idle ones included.  Above any proxy's pool, and below the 1,024 descriptors
-# that a process commonly may open.
-_CONNECTIONS = 512
-# Threads beside the application's own, which begin where needed: most wait for a client's body to
-# arrive or for their turn
-# (`web.middleware.overload` says how many may), the others answer from memory.
-_WAITING = 416
-# Bytes of a request's head, or of a body on its way: half a head from each connection must fit in
-# memory.
+# Open connections, idle ones included: more than any proxy's pool, and fewer than the usual limit
+# of 1,024 descriptors per process.
+_MAX_CONNECTIONS = 512
+# Threads beside the application's own, started when needed.  Most of them wait for a request's body
+# or for their turn (`web.middleware.overload` limits how many); others answer from memory.
+_WAITING_THREADS = 416
+# For a request's head, or a part of its body: one for each connection must fit in memory.
 _BUFFER_BYTES = 65_536
 
 
 class _OneProcess(MPServer):
     """Granian whose worker is this process, on a socket that is already open.
 
-    Granian proper is a main process that starts workers and restarts them. The supervisor does that
-    already, and a second level of it is what survives as an orphan when the first is killed. A
-    free-threaded Granian runs its worker in a thread, but only on such a Python, and the embedded
-    server has no WSGI. So the worker's function is called here instead of in a child: it installs
-    handlers for SIGTERM and SIGINT, serves, and returns when what is in flight has been answered.
+    Granian normally starts and restarts worker processes.  The supervisor does that already, and
+    a second level would leave orphans when the first is killed.  Granian's worker threads need a
+    free-threaded Python, and its embedded server has no WSGI.  So the worker's function is called
+    directly: it installs handlers for SIGTERM and SIGINT, serves, and returns when all running
+    requests have been answered.
     """
 
     listener: socket.socket
 
     def _serve(self, spawn_target: Any, target_loader: Any) -> None:
-        # only here, after Granian has warned of threads that would compete for cores: these wait
-        self.blocking_threads += _WAITING
+        # Granian has checked the number before, and would warn of this many: most of them only wait.
+        self.blocking_threads += _WAITING_THREADS
         self._ssp = self._sso = None
         self._shd = SocketHolder(self.listener.detach(), False, BACKLOG)  # type: ignore[assignment, call-arg]
         self._spawn_worker(0, spawn_target, target_loader).inner.run()
 
 
 def run(settings: Settings, target: str) -> None:
-    """Serve the WSGI application ``module:name`` until SIGTERM or SIGINT, then answer what is in
-    flight and return. Main thread only.
+    """Serve the WSGI application ``module:name`` until SIGTERM or SIGINT, then drain and return.
 
-    The socket is the supervisor's, else one of its own. Raises CannotStart, and whatever importing
-    the application raises.
+    Main thread only.  Uses the supervisor's socket if there is one.  Raises CannotStart, and any
+    error from importing the application.
     """
     server = _OneProcess(
         target,
@@ -69,10 +66,10 @@ def run(settings: Settings, target: str) -> None:
         websockets=False,
         blocking_threads=settings.web_threads,
         backlog=BACKLOG,
-        backpressure=_CONNECTIONS,
+        backpressure=_MAX_CONNECTIONS,
         http1_settings=HTTP1Settings(max_buffer_size=_BUFFER_BYTES),
         log_level=LogLevels.warning,
-        # the handlers are ours already
+        # logging is already set up
         log_dictconfig={"incremental": True, "handlers": {}, "loggers": {}},
     )
     on_stop(_drain)
@@ -81,11 +78,10 @@ def run(settings: Settings, target: str) -> None:
 
 
 def end_process() -> NoReturn:
-    """End this process with code 0 after `run`, exit handlers included, without taking the
-    interpreter down first.
+    """Exit with code 0 after `run`: run exit handlers, but do not shut the interpreter down.
 
-    Granian's threads end a moment after it has returned, and one that asks a dying interpreter for
-    its lock aborts the process.
+    Granian's threads end a moment after it has returned, and one that asks an interpreter in
+    shutdown for its lock aborts the process.
     """
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -94,9 +90,7 @@ def end_process() -> NoReturn:
 
 
 def _drain() -> None:
-    """Call Granian's handler, and only once: it waits forever for room in a queue when signals come
-    several at a time.
-    """
+    """Call Granian's handler, only once: several calls at a time block forever on its queue."""
     handler = signal.getsignal(signal.SIGTERM)
     if not callable(handler):
         os._exit(0)  # The application is still being imported: nothing is in flight.
@@ -104,11 +98,10 @@ def _drain() -> None:
 
 
 def _load(target: str) -> Application:
-    """Import the application by name alone: Granian's own loader would put the current folder first
-    on the path.
+    """Import the application, then delete the settings from the environment.
 
-    Then forget the settings' variables, because Granian copies the environment into every request's
-    and theirs are secrets.
+    Granian's own loader would put the current folder first on the path, and Granian copies the
+    environment, which holds secrets, into that of every request.
     """
     module, _, name = target.partition(":")
     application: Application = getattr(importlib.import_module(module), name)

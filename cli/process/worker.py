@@ -24,24 +24,23 @@ from notifier.worker.engine import run_worker
     multiple=True,
     type=click.Choice([lane.value for lane in Lane]),
     help=(
-        "Work on this lane only: urgent (chat, push, notices) or bulk (mail). May be given again;"
-        " default: all."
+        "Only this lane: urgent (chat, push, notices) or bulk (e-mail). Repeatable. Default: all."
     ),
 )
 def worker(lanes: tuple[str, ...]) -> None:
-    """Send alerts until Ctrl+C or SIGTERM, then settle what is in flight and end.
+    """Run a worker, which sends alerts.
 
-    `storywire serve` starts one by itself. On SQLite there can be only one; on PostgreSQL any
-    number, on any node.
+    Stops on Ctrl+C or SIGTERM, after messages in flight are finished. `storywire serve` already
+    includes one worker. With SQLite there can be only one; with PostgreSQL any number, on any node.
     """
     context = open_context()
     settings = context.settings
     set_up_logging(settings, "worker")
-    context.db.engine.dispose()  # opened to refuse a database that waits for its migrations
+    context.db.engine.dispose()  # opened only to refuse one that needs an upgrade
     keys = context.keys
     stop = threading.Event()
     on_stop(stop.set)
-    # a node on PostgreSQL can do without, but a restored database may go unnoticed then
+    # A node on PostgreSQL can do without, but may not notice then that its database was restored.
     with suppress(BadSettings):
         make_data_dir(settings)
     with (
@@ -49,8 +48,8 @@ def worker(lanes: tuple[str, ...]) -> None:
         if settings.embedded
         else nullcontext()
     ):
-        # A power loss may repeat the last messages, never lose one, so the worker need not wait for
-        # the disk at each commit.
+        # A power loss may repeat the last messages but never lose one, so the worker need not wait
+        # for the disk at each commit.
         db = open_database(
             settings.resolved_database_url,
             synchronous="NORMAL",

@@ -1,6 +1,4 @@
-"""One worker per SQLite database: a lock on a file in DATA_DIR, which the kernel drops when its
-holder dies.
-"""
+"""Lock file for the only worker of a SQLite database; the kernel releases it if its holder dies."""
 
 import fcntl
 import os
@@ -17,11 +15,9 @@ _POLL_SECONDS = 0.05
 
 @contextmanager
 def worker_lock(data_dir: Path, *, wait: float = 0.0) -> Iterator[None]:
-    """Hold the lock of ``data_dir``; raises CannotStart if another process still has it after
-    ``wait`` seconds.
+    """Hold the lock of ``data_dir``; CannotStart if another process has it for ``wait`` seconds.
 
-    The file stays behind, with the last holder's process id: only the lock counts, so a crash
-    leaves nothing to clean up.
+    The file with the last holder's process id is never deleted: only the lock counts.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -62,7 +58,7 @@ def _take(file: int, data_dir: Path, deadline: float) -> None:
             if time.monotonic() >= deadline:
                 holder = os.pread(file, 20, 0).decode("ascii", "replace").strip() or "unknown"
                 raise CannotStart(
-                    f"Another worker (process {holder}) already uses {data_dir}; stop it, or choose"
+                    f"Another worker (process {holder}) is already using {data_dir}. Stop it, or choose"
                     " another folder with STORYWIRE_DATA_DIR."
                 ) from exc
             time.sleep(_POLL_SECONDS)

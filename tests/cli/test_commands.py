@@ -359,17 +359,18 @@ def test_every_command_and_option_explains_itself(path, command):
 
 def test_a_person_stops_pauses_and_lets_go(story):
     uid = story("entry", "add", "floods", "--title", "A").output.strip()
-    assert story("alert", "stop", uid).output == "Alert 1 is stopped.\n"
+    assert story("alert", "stop", uid).output == "Stopped alert 1.\n"
     assert story("alert", "list").output.rstrip().endswith("stopped")
     assert "Resume it first" in story("alert", "retry", "1", code=1).stderr
     assert json.loads(story("alert", "resume", "1", "--json").output) == {"id": 1, "owed_again": 0}
-    assert story("alert", "retry", uid).output == "Alert 1 is owed again to 0.\n"
+    assert story("alert", "retry", uid).output == "Retrying alert 1; 0 deliveries queued again.\n"
     assert "There is no alert 'nonesuch'" in story("alert", "stop", "nonesuch", code=1).stderr
     story("pause")
     assert story("alert", "list").stderr == "Sending is paused for the whole site.\n"
     asked = story("resume", input="n\n", code=1).stderr
     assert (
-        "0 mails and 0 other messages wait, recipients of 1 alert are still to be found." in asked
+        "Queued: 0 e-mails and 0 other messages, and 1 alert whose recipients are being looked up."
+        in asked
     )
     assert "Add --yes" in asked
     story("resume", "--yes")

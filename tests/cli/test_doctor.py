@@ -68,7 +68,7 @@ def test_the_report_has_a_stable_form_and_names_every_setting(story):
     assert list(report) == ["settings", "checks", "findings"]
     assert list(report["checks"]) == list(dict(CHECKS))
     assert report["settings"]["SITE_NAME"] == "Storywire"
-    assert report["checks"]["mail"] == "STORYWIRE_MAIL_URL is not set, so mail waits."
+    assert report["checks"]["mail"] == "STORYWIRE_MAIL_URL is not set, so e-mails stay queued."
     for found in report["findings"]:
         assert list(found) == ["check", "status", "problem", "advice"]
         assert found["advice"].endswith((".", "?")), found
@@ -77,7 +77,7 @@ def test_the_report_has_a_stable_form_and_names_every_setting(story):
 def test_for_people_each_check_is_a_line_and_each_problem_has_its_advice(story):
     lines = story("doctor", code=1).output.splitlines()
     assert "ok       database" in lines
-    at = lines.index("fault    mail: STORYWIRE_MAIL_URL is not set, so mail waits.")
+    at = lines.index("fault    mail: STORYWIRE_MAIL_URL is not set, so e-mails stay queued.")
     assert lines[at + 1].strip() == "Set it to your mail server."
 
 
@@ -91,7 +91,7 @@ def test_without_a_database_it_says_how_to_make_one(tmp_path, story, monkeypatch
 
 def test_no_worker_is_a_fault(story):
     ((status, problem, advice),) = findings(story, "workers")
-    assert (status, problem) == ("fault", "No worker runs, so no alerts are sent.")
+    assert (status, problem) == ("fault", "No worker is running, so no alerts are sent.")
     assert "storywire serve" in advice
 
 
@@ -105,8 +105,8 @@ def test_a_dead_worker_and_a_lane_without_worker_are_found(story, ledger, monkey
         tx.add(WorkerHeartbeat(**dead, started_at=long_ago, beat_at=long_ago))
     problems = [problem for _, problem, _ in findings(story, "workers")]
     assert problems == [
-        "Worker node2.example:7 has given no sign of life for 3 minutes.",
-        "No worker sends mail.",
+        "Worker node2.example:7 has not reported for 3 minutes.",
+        "No worker sends e-mail.",
     ]
 
 
@@ -117,7 +117,7 @@ def test_a_dead_worker_and_a_lane_without_worker_are_found(story, ledger, monkey
         (
             update(models.Site).values(held_reason="A copy."),
             "sending",
-            "held: A copy.",
+            "on hold: A copy.",
             "storywire resume",
         ),
         (
@@ -152,8 +152,8 @@ def test_messages_that_are_late_though_nothing_holds_them_are_found(story, ledge
     with ledger.begin() as tx:
         tx.execute(update(Delivery).values(due_at=now(tx) - timedelta(minutes=10)))
     ((status, problem, advice),) = findings(story, "sending")
-    assert (status, problem) == ("fault", "Messages by webhook wait: the oldest for 10 minutes.")
-    assert "workers run" in advice
+    assert (status, problem) == ("fault", "Messages for webhook have been queued for 10 minutes.")
+    assert "workers are running" in advice
 
 
 def test_a_mail_server_that_is_away_is_found(story, ledger):
@@ -207,11 +207,18 @@ NEEDS_LOGIN = {"auth_required": True, "auth_require_tls": False, "authenticator"
     [
         ("smtp", "", {}, {}, None, None),
         ("smtp", "ann:right@", NEEDS_LOGIN, {}, None, None),
-        ("smtp", "ann:wrong@", NEEDS_LOGIN, {}, "refuses us: 535", "Check user and password"),
+        (
+            "smtp",
+            "ann:wrong@",
+            NEEDS_LOGIN,
+            {},
+            "rejects the session: 535",
+            "Check user and password",
+        ),
         ("smtp", "", NEEDS_LOGIN, {}, "530", "Put user and password into"),
         ("smtp", "ann:right@", {}, {}, "AUTH extension not supported", "smtp+starttls://"),
         ("smtp+starttls", "", {}, {}, "STARTTLS extension not supported", "smtps://"),
-        ("smtp", "", {"tls": True, "require_starttls": True}, {}, "530", "Write smtp+starttls://"),
+        ("smtp", "", {"tls": True, "require_starttls": True}, {}, "530", "Use smtp+starttls://"),
         ("smtp+starttls", "", {"tls": True, "require_starttls": True}, {}, None, None),
         (
             "smtp+starttls",
@@ -292,10 +299,12 @@ def test_a_broker_that_runs_is_well_unless_it_refuses_the_password(monkeypatch, 
     assert found_by(check_broker) == []
     monkeypatch.setenv("STORYWIRE_BROKER_URL", f"amqp://nobody:hunter2@{address}")
     ((status, problem, advice),) = found_by(check_broker)
-    assert (status, "refuses us" in problem, "hunter2" in problem) == ("fault", True, False), (
-        problem
-    )
-    assert "Check user, password" in advice
+    assert (status, "rejects the log-in" in problem, "hunter2" in problem) == (
+        "fault",
+        True,
+        False,
+    ), problem
+    assert "Check the user, password" in advice
     assert "pika" not in capfd.readouterr().err
 
 
@@ -410,7 +419,7 @@ def test_an_empty_postgresql_database_is_not_called_old(story, postgres_site_url
     assert "No entries" in story("entry", "list").output
     with psycopg.connect(postgres_site_url, autocommit=True) as admin:
         admin.execute("UPDATE alembic_version SET version_num = '0001'")
-    assert "is of an older version" in findings(story, "database")[0][1]
+    assert "needs an upgrade" in findings(story, "database")[0][1]
 
 
 def test_a_worker_that_was_killed_is_missed_at_once(tmp_path, monkeypatch):
@@ -421,4 +430,6 @@ def test_a_worker_that_was_killed_is_missed_at_once(tmp_path, monkeypatch):
     eventually(lambda: found_by(check_workers) == [], what="the worker's start")
     worker.kill()
     worker.wait()
-    assert [one[1] for one in found_by(check_workers)] == ["No worker runs, so no alerts are sent."]
+    assert [one[1] for one in found_by(check_workers)] == [
+        "No worker is running, so no alerts are sent."
+    ]

@@ -35,7 +35,9 @@ def test_a_file_is_imported_and_what_was_not_taken_is_reported(site, tmp_path):
         "report": "readers.csv.report.csv",
     }
     assert imported(site, "readers.csv", "--dry-run", code=1) == told | {"dry_run": True}
-    assert site("subscriber", "list").output == "No subscribers yet: `storywire subscriber add`.\n"
+    assert (
+        site("subscriber", "list").output == "No subscribers yet. Run `storywire subscriber add`.\n"
+    )
     assert imported(site, "readers.csv", code=1) == told
     report = tmp_path / "readers.csv.report.csv"
     rows = list(csv.reader(report.read_text("utf-8").splitlines()))

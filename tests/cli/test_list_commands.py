@@ -45,7 +45,7 @@ def test_no_address_is_a_formula_in_a_spreadsheet_and_comes_back_as_it_was(story
 def test_one_subscriber_is_shown_suppressed_let_go_and_forgotten(story):
     story("subscriber", "add", "ann@example.org", "--confirmed", "--stream", "floods")
     assert told(story, "show", "Ann@example.org")["follows"] == ["floods"]
-    assert "Nothing was sent yet" in story("subscriber", "show", "ann@example.org").output
+    assert "Nothing sent yet" in story("subscriber", "show", "ann@example.org").output
     assert (
         told(story, "suppress", "ann@example.org", "--reason", "asked us")["state"] == "suppressed"
     )

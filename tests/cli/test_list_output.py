@@ -20,11 +20,11 @@ def fill(story, number=5):
 
 @pytest.mark.parametrize("page", [2, 1000])
 def test_a_list_says_when_it_is_cut_and_can_be_read_whole(story, monkeypatch, page):
-    monkeypatch.setattr(list_output, "PAGE", page)
+    monkeypatch.setattr(list_output, "PAGE_ROWS", page)
     fill(story)
     for noun in ("subscriber", "channel", "entry", "alert"):
         cut = story(noun, "list", "--limit", "3")
-        assert "Only 3 are listed, and there are more. --all lists all of them." in cut.stderr, noun
+        assert "Only the first 3 are shown. Use --all for all." in cut.stderr, noun
         whole = story(noun, "list", "--all")
         assert "Only" not in whole.stderr
         assert len(whole.stdout.splitlines()) == 5 + (noun == "alert"), noun
@@ -114,7 +114,7 @@ def test_what_cannot_be_undone_needs_a_yes_where_nobody_can_be_asked(story, tmp_
         ("subscriber", "erase", "ann@example.org"),
         ("subscriber", "export", "out.csv", "--state", "ended"),
     ):
-        assert "Add --yes to go on" in story(*command, code=1).stderr
+        assert "Add --yes to confirm" in story(*command, code=1).stderr
     assert (tmp_path / "out.csv").read_bytes() == kept
     assert story("subscriber", "show", "ann@example.org", "--json").stdout
     story("subscriber", "export", "out.csv", "--state", "ended", "--yes")

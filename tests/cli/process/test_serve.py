@@ -97,7 +97,7 @@ def test_a_second_serve_on_the_same_data_ends_with_one_sentence(storywire, envir
         second = storywire("serve")
         _, said = second.communicate(timeout=PATIENCE)
     assert second.returncode == os.EX_CONFIG
-    assert said.startswith(f"Error: Another worker (process {os.getpid()}) already uses ")
+    assert said.startswith(f"Error: Another worker (process {os.getpid()}) is already using ")
     assert said.count("\n") == 1
 
 

@@ -120,7 +120,7 @@ def test_a_second_ctrl_c_kills_at_once(start_service, held_call):
     assert service.hear() == ENDED
     code, said = service.result()
     assert code == 1
-    assert said.startswith("killed before they had ended: web, ")
+    assert said.startswith("killed while draining: web, ")
 
 
 @pytest.mark.processes
@@ -130,7 +130,7 @@ def test_a_drain_has_an_end(start_service, held_call):
     held_call(service)
     service.send(signal.SIGTERM)
     assert service.hear_until(ENDED)[-1] == ENDED
-    assert service.result() == (1, "killed before they had ended: web, catcher\n")
+    assert service.result() == (1, "killed while draining: web, catcher\n")
 
 
 @pytest.mark.processes
@@ -163,7 +163,7 @@ def test_a_killed_web_process_is_replaced_and_callers_wait_meanwhile(start_servi
     os.kill(first, signal.SIGKILL)
     assert service.get()["pid"] != first
     service.send(signal.SIGTERM)
-    assert service.result() == (0, "web ended with -9; it starts again in 1 s\n")
+    assert service.result() == (0, "web ended with -9; it restarts in 1 s\n")
 
 
 @pytest.mark.processes
@@ -188,8 +188,8 @@ def test_a_frozen_web_process_is_replaced_on_the_same_port_and_callers_wait_mean
     code, said = service.result()
     assert code == 0
     assert said.startswith(
-        "web did not answer /healthz 3 times running; it is killed\nweb ended with -9; it starts"
-        " again in 1 s\n"
+        "web did not answer /healthz 3 times in a row; it is killed\nweb ended with -9; it restarts"
+        " in 1 s\n"
     )
 
 
@@ -210,7 +210,7 @@ def test_a_child_that_cannot_start_ends_the_service_with_its_sentence(start_serv
         code, said = service.result()
     assert code == os.EX_CONFIG
     assert said.startswith(
-        f"Error: Another worker (process {os.getpid()}) already uses {tmp_path}; "
+        f"Error: Another worker (process {os.getpid()}) is already using {tmp_path}. "
     )
     assert said.count("\n") == 1
     assert service.hear_until(ENDED)[-1] == ENDED
