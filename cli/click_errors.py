@@ -25,7 +25,7 @@ def as_click_error(error: Exception) -> click.ClickException | None:
     if isinstance(error, BadSettings | CannotStart):
         return _CannotStart(str(error))
     if isinstance(error, UnicodeEncodeError):
-        return click.ClickException("The arguments are not valid UTF-8.")
+        return click.ClickException("The arguments are not UTF-8 text.")
     if isinstance(error, IntegrityError):
         return click.ClickException(
             "Another process changed this at the same time. Run the command again."

@@ -36,7 +36,7 @@ CATCHER_HOST = "127.0.0.1"
 
 @click.command()
 def demo() -> None:
-    """Start a demo site with a story, a reader and a local test inbox.
+    """Start a demo site with a sample story and a test inbox.
 
     Everything is kept in DATA_DIR, and the next start continues with it. E-mails are really sent,
     but only to the test inbox on this machine.

@@ -49,7 +49,7 @@ COMMANDS = (
     ("alert", "cli.alert_commands", "Show, stop and retry alerts."),
     ("channel", "cli.channel_commands", "Manage chat rooms, phones and webhooks that get alerts."),
     ("contributor", "cli.people_commands", "Manage the people credited in bylines and stories."),
-    ("demo", "cli.demo", "Start a demo site with a story, a reader and a local test inbox."),
+    ("demo", "cli.demo", "Start a demo site with a sample story and a test inbox."),
     ("doctor", "cli.doctor", "Print all settings and check that the site works."),
     ("entry", "cli.entry_commands", "Post, edit and retract entries of a story."),
     ("init", "cli.init_command", "Set up a site, or upgrade its database."),
