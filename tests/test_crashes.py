@@ -16,9 +16,9 @@ from sqlalchemy import func, select, update
 
 from cli.process.parent_watch import GRACE_SECONDS
 from models import Delivery, DeliveryState
-from tests.conftest import Newsroom
-from tests.support.delivery_audit import reckon
+from tests.support.delivery_audit import audit_deliveries
 from tests.support.mail_sink import MailSink, mail_sink
+from tests.support.newsroom import Newsroom
 from tests.support.running_site import Editor, Site, eventually, gone
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -53,7 +53,7 @@ def check(
 ) -> None:
     """Wait for the end of the sending, reckon and print; the tallies must say what the ledger says."""
     eventually(lambda: all_settled(site, number), within=MINUTES, what="the end")
-    found = reckon(site.db, sink.arrived)
+    found = audit_deliveries(site.db, sink.arrived)
     say(what, found)
     assert (found.owed, found.sent, found.lost) == (number, number, [])
     assert found.doubled <= most_doubled

@@ -20,10 +20,12 @@ from sqlalchemy.exc import DBAPIError
 
 from models import Alert, Delivery, Recipient
 from models.db.database import Database, open_database
-from tests.conftest import Newsroom, missing, postgres_server
 from tests.support.broker import Broker, OwnBroker, broker_server
-from tests.support.delivery_audit import UNFINISHED, Reckoning, reckon
+from tests.support.delivery_audit import UNFINISHED, DeliveryAudit, audit_deliveries
 from tests.support.mail_sink import MailSink, mail_sink
+from tests.support.newsroom import Newsroom
+from tests.support.postgres import postgres_server
+from tests.support.requirements import skip_without
 from tests.support.running_site import Editor, Site, eventually
 from tests.support.tcp_proxy import Mode, Proxy, proxy
 
@@ -95,10 +97,10 @@ class Story:
         eventually(lambda: len(self.cluster.sink.arrived) > known, what="the first mail")
         return posted - began, time.monotonic() - posted
 
-    def wait_until_sent(self) -> Reckoning:
+    def wait_until_sent(self) -> DeliveryAudit:
         """The end of the sending."""
         eventually(self._is_settled, within=MINUTES, what="the end")
-        found = reckon(self.cluster.db, self.cluster.sink.arrived)
+        found = audit_deliveries(self.cluster.db, self.cluster.sink.arrived)
         assert (found.sent, found.lost) == (found.owed, [])
         return found
 
@@ -202,7 +204,7 @@ def test_a_broker_that_is_stopped_for_a_minute_and_started_again_is_rung_again(
 ) -> None:
     server = cluster.broker_server
     if not isinstance(server, OwnBroker):
-        missing("a RabbitMQ that may be stopped")
+        skip_without("a RabbitMQ that may be stopped")
     story.seconds_until_told()
     usual_posting, usual_telling = map(
         max, zip(*(story.seconds_until_told() for _ in range(4)), strict=True)

@@ -24,7 +24,9 @@ from werkzeug.serving import BaseWSGIServer, make_server
 from config.keys import Keys
 from config.settings import load_settings
 from models.db.database import Database
-from tests.conftest import Newsroom, StandingClock, missing
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.requirements import skip_without
 from tests.support.running_site import eventually, free_port
 from web import create_app
 
@@ -124,7 +126,9 @@ class Nginx:
         self.ports[name], self.ports[f"http://{name}"] = tls, plain
 
     def start(self) -> None:
-        nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or missing("nginx")
+        nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") or skip_without(
+            "nginx"
+        )
         main = self.folder / "nginx.conf"
         main.write_text(
             MAIN.format(folder=self.folder, user="user root;" if os.geteuid() == 0 else "")

@@ -18,8 +18,8 @@ from models.accounts.accounts import command_line_account
 from models.publishing.posting import Release, add_entry
 from models.text.actor import Actor
 from models.text.texts import EntryText
-from tests.conftest import missing
 from tests.support.feed_readers import FeedParser, Key, Newsboat, Proxy, Reader, Rss2Email, Shown
+from tests.support.requirements import skip_without
 from tests.support.running_site import Site, eventually, mail_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.xdist_group("readers")]
@@ -146,7 +146,7 @@ def story(tmp_path_factory):
 @pytest.fixture(params=READERS)
 def steps(request, story):
     if request.param not in story.steps:
-        missing(request.param)
+        skip_without(request.param)
     return story.steps[request.param]
 
 
@@ -201,7 +201,7 @@ def test_who_asks_between_two_entries_of_one_second_gets_the_second_too(story):
     """libcurl drops a whole answer whose Last-Modified is no later than the date of the one that it
     has.
     """
-    newsboat = story.readers.get("newsboat") or missing("newsboat")
+    newsboat = story.readers.get("newsboat") or skip_without("newsboat")
     for number in range(20):  # a busy machine may need some tries
         with story.two_around(f"Before {number}", f"After {number}") as seconds:
             newsboat.fetch_one("atom.xml")

@@ -21,7 +21,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from tests.notifier.conftest import certificate  # noqa: F401  a fixture
 
 PATIENCE = 20.0  # seconds that anything may take on a busy machine
 ENDED = "(all processes have ended)"

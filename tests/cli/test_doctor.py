@@ -34,9 +34,9 @@ from models.db.clock import now
 from models.db.database import open_database
 from models.db.heartbeats import SILENT_AFTER, record_heartbeat
 from notifier.ledger.fan_out import expand_all
-from tests.conftest import missing
-from tests.notifier.conftest import Inbox
 from tests.support.broker import URL, Broker
+from tests.support.inbox import Inbox
+from tests.support.requirements import skip_without
 from tests.support.running_site import Site, eventually, free_port
 
 
@@ -293,7 +293,7 @@ def test_a_broker_that_is_away_or_refuses_us_is_found(monkeypatch):
 def test_a_broker_that_runs_is_well_unless_it_refuses_the_password(monkeypatch, capfd):
     broker = Broker(URL.hostname or "", URL.port or 5672, f"{URL.username}:{URL.password}")
     if not broker.answers():
-        missing("RabbitMQ")
+        skip_without("RabbitMQ")
     address = "{}:{}".format(*broker.address)
     monkeypatch.setenv("STORYWIRE_BROKER_URL", f"amqp://{broker.login}@{address}")
     assert found_by(check_broker) == []

@@ -20,7 +20,8 @@ from config.settings import load_settings
 from models import RevisionKind
 from models.db.database import open_database
 from models.publishing.revising import Change, retract
-from tests.conftest import Newsroom, StandingClock
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
 from web import create_app
 
 RSS = "/streams/floods/rss.xml"

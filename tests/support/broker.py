@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.conftest import missing
+from tests.support.requirements import skip_without
 from tests.support.running_site import eventually, free_port
 
 PROGRAM = shutil.which(
@@ -93,7 +93,7 @@ def broker_server() -> Iterator[Broker]:
     if PROGRAM is None:
         found = Broker(URL.hostname or "", URL.port or 5672, f"{URL.username}:{URL.password}")
         if not found.answers():
-            missing("RabbitMQ")
+            skip_without("RabbitMQ")
         yield found
         return
     with tempfile.TemporaryDirectory(

@@ -1,13 +1,11 @@
 """A browser at a running demo, for those tests that need one."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
-from tests.conftest import missing
 from tests.support.running_site import Site
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -18,27 +16,6 @@ ARGUMENTS = [
 UNDO_SECONDS = 3
 expect.set_options(timeout=20_000)  # milliseconds, for a busy machine
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The demo: a story, a reader whose mail is caught, a worker."""
-    site = Site(tmp_path_factory.mktemp("site"), undo_seconds=str(UNDO_SECONDS))
-    site.environment["STORYWIRE_BASE_URL"] = site.base_url
-    try:
-        yield site.start("demo")
-    finally:
-        site.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        missing("Chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
 
 
 class Visitor:
@@ -80,17 +57,3 @@ class Visitor:
 
 
 OpenWindow = Callable[..., Visitor]
-
-
-@pytest.fixture
-def open_window(browser: Browser, site: Site) -> Iterator[OpenWindow]:
-    opened: list[Visitor] = []
-
-    def window(**options: object) -> Visitor:
-        opened.append(Visitor(browser, site, **options))  # type: ignore[arg-type]
-        return opened[-1]
-
-    yield window
-    for visitor in opened:
-        visitor.context.close()
-        assert not visitor.complaints

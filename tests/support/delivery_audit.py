@@ -13,7 +13,7 @@ UNFINISHED = {DeliveryState.QUEUED, DeliveryState.CLAIMED}
 
 
 @dataclass(frozen=True)
-class Reckoning:
+class DeliveryAudit:
     """How many were owed and in which state they are; addresses that are lost; how many copies came
     beyond the first.
 
@@ -43,9 +43,9 @@ class Reckoning:
         )
 
 
-def reckon(
+def audit_deliveries(
     db: Database, arrived: Iterable[tuple[str, str]], *, resting: Iterable[DeliveryState] = ()
-) -> Reckoning:
+) -> DeliveryAudit:
     """``arrived``: address (or a channel's name) and delivery of each message, as its Message-ID or
     header names it.
 
@@ -68,4 +68,4 @@ def reckon(
         for row, state in rows.items()
         if state in bad or (state is DeliveryState.SENT and row not in copies)
     ]
-    return Reckoning(len(rows), Counter(rows.values()), lost, copies.total() - len(copies))
+    return DeliveryAudit(len(rows), Counter(rows.values()), lost, copies.total() - len(copies))

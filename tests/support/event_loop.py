@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def looping() -> Iterator[asyncio.AbstractEventLoop]:
+def event_loop_thread() -> Iterator[asyncio.AbstractEventLoop]:
     """A loop that runs in a thread; what still runs in it at the end is cancelled."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from tests.support.event_loop import looping
+from tests.support.event_loop import event_loop_thread
 
 _MESSAGE_ID = re.compile(rb"(?im)^Message-ID: <([^@>]+)@")
 CUT_WITHIN_DATA, SILENT = "cut within data", "silent"
@@ -130,7 +130,7 @@ class MailSink:
 @contextmanager
 def mail_sink() -> Iterator[MailSink]:
     """A sink that runs."""
-    with looping() as loop:
+    with event_loop_thread() as loop:
         sink = MailSink(loop)
         server = asyncio.run_coroutine_threadsafe(sink.serve(), loop).result(10)
         try:

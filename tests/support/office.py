@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 
-import pytest
 from sqlalchemy import select
 
 from config.keys import Keys
@@ -23,9 +22,6 @@ from notifier.ledger.digest_run import make_digests
 from notifier.ledger.fan_out import expand_all
 from notifier.worker.chat_lane import ChatLane
 from notifier.worker.mail_lane import MailLane
-
-one_database = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
-"""For tests of what no database does differently: they need no second run on PostgreSQL."""
 
 MAIL_FROM = "Courier <news@courier.example>"
 BASE_URL = "https://news.example.org"

@@ -71,7 +71,7 @@ def _lives(process: psutil.Process) -> bool:
 
 
 @dataclass(frozen=True)
-class Ended:
+class FinishedProcess:
     """What a process left."""
 
     code: int
@@ -111,7 +111,7 @@ class Site:
         self.process: subprocess.Popen[str] | None = None
         self.log = folder / "service.log"
 
-    def run(self, *arguments: str) -> Ended:
+    def run(self, *arguments: str) -> FinishedProcess:
         """A command in a process of its own, whatever it comes to."""
         argv = [self.command, *arguments]
         done = subprocess.run(
@@ -123,7 +123,7 @@ class Site:
             timeout=PATIENCE,
             check=False,
         )
-        return Ended(done.returncode, done.stdout, done.stderr)
+        return FinishedProcess(done.returncode, done.stdout, done.stderr)
 
     def do(self, *arguments: str) -> str:
         """A command in this process, which saves it the start; it must succeed. What it printed."""
@@ -264,7 +264,7 @@ class Received:
         return email.message_from_bytes(self.content, policy=email.policy.default)  # type: ignore[return-value]
 
 
-class _Taker:
+class _MailHandler:
     """The talking side of a mail server; apart from it, since aiosmtpd looks at each attribute of a
     handler at each connection.
     """
@@ -283,7 +283,9 @@ class MailServer(Controller):
     """Takes every mail."""
 
     def __init__(self) -> None:
-        super().__init__(_Taker(self), hostname="127.0.0.1", port=0, server_hostname="mail.example")
+        super().__init__(
+            _MailHandler(self), hostname="127.0.0.1", port=0, server_hostname="mail.example"
+        )
         self.received: list[Received] = []
 
     def _trigger_server(self) -> None:

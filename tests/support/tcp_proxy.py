@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum
 
-from tests.support.event_loop import looping
+from tests.support.event_loop import event_loop_thread
 
 Upstream = tuple[str, int] | str  # host and port, or the path of a socket
 
@@ -92,7 +92,7 @@ class Proxy:
 @contextmanager
 def proxy(upstream: Upstream) -> Iterator[Proxy]:
     """A wire to ``upstream`` that lets everything through until it is told otherwise."""
-    with looping() as loop:
+    with event_loop_thread() as loop:
         wire = Proxy(upstream, loop)
         server = asyncio.run_coroutine_threadsafe(wire.serve(), loop).result(10)
         try:

@@ -5,8 +5,9 @@ fail the test by itself.)
 import pytest
 
 from models import EntryState
-from tests.conftest import Newsroom
-from tests.web.conftest import BASE_URL, HERE, Person, both_databases, titles
+from tests.support.databases import both_databases
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, SAME_ORIGIN, Person, titles
 
 pytestmark = both_databases
 
@@ -140,7 +141,7 @@ def test_a_body_that_is_no_form_is_a_clear_error(body: bytes, editor: Person) ->
             data=body,
             content_type="application/x-www-form-urlencoded",
             base_url=BASE_URL,
-            headers=HERE,
+            headers=SAME_ORIGIN,
         )
         assert answer.status_code in {303, 400, 404, 410, 413, 422}, path
 
@@ -162,7 +163,7 @@ def test_broken_characters_of_a_multipart_form_are_refused_or_cleaned(
         data=parts,
         content_type="multipart/form-data; boundary=x",
         base_url=BASE_URL,
-        headers=HERE,
+        headers=SAME_ORIGIN,
     )
     assert answer.status_code in {303, 422}
     for title in titles(newsroom):
@@ -174,7 +175,11 @@ def test_broken_characters_of_a_multipart_form_are_refused_or_cleaned(
 )
 def test_a_form_of_many_megabytes_is_too_much(kind: str, editor: Person) -> None:
     answer = editor.client.post(
-        "/desk/post", data=b"a" * 5_000_000, content_type=kind, base_url=BASE_URL, headers=HERE
+        "/desk/post",
+        data=b"a" * 5_000_000,
+        content_type=kind,
+        base_url=BASE_URL,
+        headers=SAME_ORIGIN,
     )
     assert answer.status_code in {400, 413}
     assert "<h1" in answer.text, "a page, not a bare error"
@@ -183,7 +188,7 @@ def test_a_form_of_many_megabytes_is_too_much(kind: str, editor: Person) -> None
 def test_a_form_of_too_many_fields_is_not_even_read(reader: Person) -> None:
     assert (
         reader.client.post(
-            "/login", data={str(n): "" for n in range(300)}, base_url=BASE_URL, headers=HERE
+            "/login", data={str(n): "" for n in range(300)}, base_url=BASE_URL, headers=SAME_ORIGIN
         ).status_code
         == 413
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
-from tests.web.conftest import Person
+from tests.support.web_person import Person
 from web.dev_mailbox import store
 
 HTML = (

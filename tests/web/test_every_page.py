@@ -21,8 +21,8 @@ from models.accounts.accounts import add_account
 from models.publishing.posting import Release, add_entry
 from models.text.actor import Actor
 from models.text.texts import EntryText
-from tests.conftest import Newsroom
 from tests.support.browsing import OpenWindow, Visitor
+from tests.support.newsroom import Newsroom
 from tests.support.running_site import Site, eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.timeout(600)]

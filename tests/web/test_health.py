@@ -14,8 +14,8 @@ from models import Lane, Site, WorkerHeartbeat
 from models.db.clock import now
 from models.db.database import Database
 from models.db.heartbeats import SILENT_AFTER, record_heartbeat
-from tests.conftest import Newsroom
-from tests.web.conftest import Person
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import Person
 
 health = import_module("web.health")  # the package's attribute of that name is the blueprint
 

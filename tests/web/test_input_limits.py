@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from tests.web.conftest import BASE_URL, HERE, Person
+from tests.support.web_person import BASE_URL, SAME_ORIGIN, Person
 from web.security import MAX_PUBLIC_BYTES, MAX_STRANGER_BYTES, MOST_BYTES
 
 SMALL_PAGE = 24_000  # of a page with no more than a form
@@ -46,7 +46,7 @@ def test_no_form_of_a_stranger_is_answered_with_much_more_than_it_sent(
                 path,
                 data=body,
                 base_url=BASE_URL,
-                headers=HERE,
+                headers=SAME_ORIGIN,
                 content_type="application/x-www-form-urlencoded",
             )
             assert answer.status_code != 500

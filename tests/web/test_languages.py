@@ -16,8 +16,8 @@ from models.recipients.preferences import Follow, Preferences, set_preferences
 from models.tables.ledger import Recipient
 from models.tables.stories import Importance
 from models.text.tokens import ALL_STREAMS, unsubscribe_token
-from tests.conftest import Newsroom
-from tests.web.conftest import Person
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import Person
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "web" / "templates").glob("*.html"))

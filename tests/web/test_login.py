@@ -11,8 +11,9 @@ from models import Role
 from models.accounts import accounts
 from models.accounts.accounts import add_account, make_login_link
 from models.db.database import Database
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import BASE_URL, HERE, Person, titles
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, SAME_ORIGIN, Person, titles
 from web import create_app
 
 ADDRESS, PASSWORD = "mara@example.org", "correct horse battery"
@@ -236,7 +237,9 @@ def test_a_form_without_its_token_changes_nothing_where_no_browser_vouches_for_i
     sent = editor.client.post("/desk/post", data=fields, base_url=BASE_URL)
     assert sent.status_code == 400 and "Forged" not in sent.text
     assert (
-        editor.client.post("/desk/post", data=fields, base_url=BASE_URL, headers=HERE).status_code
+        editor.client.post(
+            "/desk/post", data=fields, base_url=BASE_URL, headers=SAME_ORIGIN
+        ).status_code
         == 400
     )
     assert not titles(newsroom)

@@ -21,15 +21,15 @@ from models.db.database import open_database
 from models.db.heartbeats import record_heartbeat
 from models.db.tallies import WORKER_NAME, add_to_tallies, condense_tallies
 from notifier.ledger.fan_out import expand_all
-from tests.web.conftest import begin_anew
+from tests.support.web_app import restart_app
 
-HERE = "http://127.0.0.1:8000"
+SAME_ORIGIN = "http://127.0.0.1:8000"
 
 
 @pytest.fixture
 def scrape(reader, change_settings):
     """A function that asks /metrics; families by name, as Prometheus's own parser reads them."""
-    change_settings(base_url=HERE)
+    change_settings(base_url=SAME_ORIGIN)
 
     def ask():
         answer = reader.get("/metrics")
@@ -158,7 +158,7 @@ def test_a_database_that_is_away_is_a_number_and_no_failed_scrape(app, scrape, c
     assert value(scrape()["storywire_database_up"]) == 1
     parts = app.extensions["storywire"]
     away = open_database("sqlite:////nowhere/at/all.sqlite3")
-    begin_anew(app, replace(parts, db=away), clock)
+    restart_app(app, replace(parts, db=away), clock)
     found = scrape()
     assert value(found["storywire_database_up"]) == 0
     assert "storywire_deliveries" not in found
@@ -169,7 +169,7 @@ def test_a_broker_that_is_away_shows_where_one_is_set(scrape, change_settings):
     assert "storywire_broker_up" not in scrape()
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"amqp://guest:guest@127.0.0.1:{listener.getsockname()[1]}"
-        change_settings(base_url=HERE, broker_url=url)
+        change_settings(base_url=SAME_ORIGIN, broker_url=url)
         assert value(scrape()["storywire_broker_up"]) == 1
     assert value(scrape()["storywire_broker_up"]) == 0
 
@@ -183,7 +183,7 @@ def test_the_documentation_lists_what_is_exported_and_nothing_else(
 ):
     record_heartbeat(newsroom.db, Lane)
     pause_sending(newsroom.db, newsroom.actor)
-    change_settings(base_url=HERE, broker_url="amqp://guest:guest@127.0.0.1:9")
+    change_settings(base_url=SAME_ORIGIN, broker_url="amqp://guest:guest@127.0.0.1:9")
     with newsroom.db.begin() as tx:
         tx.execute(update(models.Site).values(heartbeat_at=now(tx)))
     exported = {
@@ -213,7 +213,7 @@ def test_the_documentation_lists_what_is_exported_and_nothing_else(
 def test_metrics_are_for_this_machine_or_for_who_knows_the_token(
     reader, change_settings, token, headers, status
 ):
-    change_settings(metrics_token=SecretStr(token), base_url=HERE)
+    change_settings(metrics_token=SecretStr(token), base_url=SAME_ORIGIN)
     answer = reader.get("/metrics", headers=headers)
     assert answer.status_code == status
     assert (status == 200) or "STORYWIRE_METRICS_TOKEN" in answer.text
@@ -223,6 +223,6 @@ def test_metrics_are_not_for_callers_from_elsewhere(reader, change_settings):
     assert reader.get("/metrics").status_code == 404, (
         "a public site has a proxy, perhaps one that does not say so"
     )
-    change_settings(base_url=HERE)
+    change_settings(base_url=SAME_ORIGIN)
     assert reader.get("/metrics", environ_base={"REMOTE_ADDR": "198.51.100.7"}).status_code == 404
     assert reader.get("/metrics", environ_base={"REMOTE_ADDR": "::1"}).status_code == 200

@@ -13,8 +13,9 @@ from models import Account, Lane, Role
 from models.db.clock import now
 from models.db.database import Database, open_database
 from models.db.heartbeats import record_heartbeat
-from tests.conftest import Newsroom
-from tests.web.conftest import BASE_URL, Person, both_databases
+from tests.support.databases import both_databases
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, Person
 from web.context import AppContext
 
 PATHS = [

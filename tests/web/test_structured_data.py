@@ -14,8 +14,9 @@ from models import Importance, RevisionKind, StreamState
 from models.publishing.revising import Change, retract, revise
 from models.streams.streams import StreamText, edit_stream, set_stream_state
 from models.text.texts import EntryText, PictureText
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import BASE_URL, Person
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, Person
 from web.structured_data import data_block, open_graph_locale
 
 STREAM = f"{BASE_URL}/streams/floods"

@@ -10,7 +10,7 @@ from models import RevisionKind, StreamState
 from models.db.database import Database
 from models.publishing.revising import Change, retract
 from models.streams.streams import set_stream_state
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 
 
 def live(db: Database, slug: str = "floods") -> Rendered:

@@ -25,7 +25,8 @@ from feeds.cache.response_cache import (
     ResponseCache,
 )
 from models.db.database import Database, open_database
-from tests.conftest import Newsroom, StandingClock
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
 
 PATIENCE = 10.0  # seconds that a thread may take on a busy machine
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)

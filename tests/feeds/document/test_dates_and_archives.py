@@ -26,7 +26,8 @@ from models.streams.entries import entries_query
 from models.streams.streams import StreamText, edit_stream, get_stream, set_stream_state
 from models.text.errors import Gone, NotFound, ServiceError
 from models.text.texts import EntryText
-from tests.conftest import Newsroom, StandingClock
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
 
 SITE = "https://news.example.org"
 WINDOW = 2

@@ -172,3 +172,14 @@ def test_the_grammar_sees_what_is_wrong(written, spoil):
     broken = deepcopy(written["full"])
     spoil(broken)
     assert not GRAMMAR.validate(broken)
+
+
+def test_feeds_of_stored_entries_keep_every_rule(stored_documents):
+    for topic, document in stored_documents.items():
+        feed = etree.fromstring(render(document, Format.ATOM))
+        broken = [
+            rule
+            for rule, check, _ in RULES
+            if (check(feed) if callable(check) else find(feed, check))
+        ]
+        assert broken == [], topic

@@ -217,3 +217,10 @@ def test_every_feed_keeps_the_rule(written, faults, spoil):
     broken = deepcopy(written["full"])
     spoil(broken)
     assert faults(broken)
+
+
+def test_feeds_of_stored_entries_keep_every_rule(stored_documents):
+    for topic, document in stored_documents.items():
+        feed = json.loads(render(document, Format.JSON))
+        broken = [rule for rule, check, _ in RULES if check(feed)]
+        assert broken == [], topic

@@ -242,3 +242,14 @@ def test_every_feed_keeps_the_rule(written, faults, spoil):
     broken = deepcopy(written["full"])
     spoil(broken)
     assert found(broken)
+
+
+def test_feeds_of_stored_entries_keep_every_rule(stored_documents):
+    for topic, document in stored_documents.items():
+        feed = etree.fromstring(render(document, Format.RSS))
+        broken = [
+            rule
+            for rule, check, _ in RULES
+            if (check(feed) if callable(check) else find(feed, check))
+        ]
+        assert broken == [], topic

@@ -28,7 +28,7 @@ from models.tables.people import Account, LinkKind, LoginLink
 from models.text.actor import Actor
 from models.text.errors import Conflict, Forbidden, Gone, Invalid, TooManyAttempts
 from models.text.tokens import decrypt_token
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 
 PASSWORD = "a river of words"
 ADDRESS = "mara@example.org"

@@ -17,7 +17,7 @@ from models.db.database import Database, open_database
 from models.db.mark_file import MarkFile
 from models.db.site import ensure_site
 from models.text.actor import SYSTEM
-from tests.conftest import StandingClock
+from tests.support.clock import StandingClock
 
 BASE_URL = "https://news.example.org"
 PUT_BACK = "would be sent again"

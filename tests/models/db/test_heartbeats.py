@@ -20,7 +20,8 @@ from models.db.heartbeats import (
     workers,
 )
 from models.db.tallies import WORKER_NAME
-from tests.conftest import Newsroom, StandingClock
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
 
 ELSEWHERE = "another.example:77"
 

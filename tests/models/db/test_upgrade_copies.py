@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from models.db.database import Database
 from models.db.upgrade_copies import find_lost_rows
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 
 
 def _readers(db: Database) -> Newsroom:

@@ -32,7 +32,7 @@ from models.streams.streams import get_stream, set_stream_state
 from models.tables.base import new_uid
 from models.tables.ledger import Lane
 from models.text.email_address import hash_address
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 
 STORIES = ("floods", "drought")
 MOMENTS = st.datetimes(datetime(2020, 1, 1), datetime(2026, 3, 1)).map(

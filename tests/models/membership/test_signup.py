@@ -43,7 +43,7 @@ from models.text.tokens import ALL_STREAMS, unsubscribe_token
 
 HEDDA = "hedda@post.example"
 
-one_database = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+sqlite_only = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 """For what no database does differently."""
 
 
@@ -128,7 +128,7 @@ def test_nothing_is_followed_before_the_owner_has_confirmed_and_the_proof_is_kep
     }
 
 
-@one_database
+@sqlite_only
 def test_a_link_that_was_used_changes_nothing_again_and_ends_with_leaving(db, keys, stream, clock):
     request_signup(db, keys, wish())
     token = notices(db)[0][1]["confirm"]
@@ -145,7 +145,7 @@ def test_a_link_that_was_used_changes_nothing_again_and_ends_with_leaving(db, ke
     assert found(db).state is RecipientState.ENDED
 
 
-@one_database
+@sqlite_only
 def test_an_old_a_cut_and_a_foreign_link_are_refused(db, keys, stream, clock):
     request_signup(db, keys, wish())
     values = notices(db)[0][1]
@@ -168,7 +168,7 @@ def test_an_old_a_cut_and_a_foreign_link_are_refused(db, keys, stream, clock):
     assert found(db).state is RecipientState.PENDING
 
 
-@one_database
+@sqlite_only
 def test_whoever_is_known_gets_settings_and_whoever_is_suppressed_nothing_but_the_answer_is_one(
     db, keys, newsroom, stream
 ):
@@ -217,7 +217,7 @@ SPELLINGS = {
 }
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_a_mailbox_gets_five_mails_a_day_however_its_address_is_written(
     db, keys, stream, clock, spelling
@@ -245,7 +245,7 @@ def test_addresses_of_different_mailboxes_count_apart(one, other):
     assert mailbox_key(one) != mailbox_key(other)
 
 
-@one_database
+@sqlite_only
 def test_whoever_floods_a_mailbox_keeps_its_owner_from_nothing(db, keys, newsroom, stream, clock):
     add_subscriber(db, newsroom.actor, HEDDA)
     for _ in range(6):
@@ -257,7 +257,7 @@ def test_whoever_floods_a_mailbox_keeps_its_owner_from_nothing(db, keys, newsroo
     assert [name for name, _, _ in notices(db)] == [*["preferences"] * 5, "fresh-link"]
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize("tried", [300, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_of_what_one_network_tries_in_a_minute_twenty_are_taken_and_the_rest_writes_nothing(
     db, keys, stream, clock, say, tried
@@ -284,7 +284,7 @@ def test_of_what_one_network_tries_in_a_minute_twenty_are_taken_and_the_rest_wri
     )
 
 
-@one_database
+@sqlite_only
 def test_no_mail_of_a_story_that_ended_or_was_never_there(db, keys, newsroom, stream):
     request_signup(db, keys, wish())
     set_stream_state(db, newsroom.actor, "strike", StreamState.ENDED)
@@ -296,7 +296,7 @@ def test_no_mail_of_a_story_that_ended_or_was_never_there(db, keys, newsroom, st
         request_signup(db, keys, wish("ann@post.example", stream="drought"))
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize(
     "email",
     [
@@ -319,7 +319,7 @@ def test_an_address_that_cannot_be_taken_is_refused_at_the_door(db, keys, stream
     assert notices(db) == []
 
 
-@one_database
+@sqlite_only
 def test_an_international_address_is_one_however_it_is_written(db, keys, stream):
     assert (
         request_signup(db, keys, wish("Hedda@BÜCHER.example"))
@@ -344,7 +344,7 @@ def test_of_a_network_only_so_much_is_kept():
     assert network_of("a proxy") == ""
 
 
-@one_database
+@sqlite_only
 def test_many_names_of_one_mailbox_are_throttled_as_one(db, keys, stream):
     for n in range(3):
         request_signup(db, keys, wish(f"hedda+{n}@post.example"))

@@ -15,7 +15,7 @@ from models.publishing.revising import undo
 from models.publishing.scheduling import reschedule, scheduled_entries
 from models.text.errors import AlreadyPublished, Conflict, Forbidden, Invalid, StaleVersion
 from models.text.texts import EntryText
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 
 BREAKING = EntryText("Dyke breaks", importance=Importance.BREAKING)
 

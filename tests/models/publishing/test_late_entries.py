@@ -15,7 +15,8 @@ from models.streams.entries import list_entries
 from models.streams.streams import set_stream_state
 from models.text.actor import SYSTEM
 from models.text.texts import EntryText
-from tests.conftest import Newsroom, StandingClock
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
 
 SECOND = timedelta(seconds=1)
 

@@ -13,7 +13,7 @@ from models.text.errors import Invalid, NotFound
 
 MORNING = datetime(2026, 11, 22, 7, tzinfo=UTC)
 
-one_database = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
+sqlite_only = pytest.mark.parametrize("db", ["sqlite"], indirect=True)
 """For what no database does differently."""
 
 
@@ -63,7 +63,7 @@ def test_a_digest_begins_where_the_mails_at_once_end(db, newsroom, reader, clock
     assert subscriptions(db)[0].next_digest_at is None
 
 
-@one_database
+@sqlite_only
 def test_a_digest_that_is_due_stays_due_whatever_is_chosen_meanwhile(db, reader, clock):
     prefer(db, reader, Follow(stream_id=stream_id(db), rhythm=CHOICES["daily"]))
     clock.now = MORNING + timedelta(minutes=1)
@@ -76,7 +76,7 @@ def test_a_digest_that_is_due_stays_due_whatever_is_chosen_meanwhile(db, reader,
     assert subscriptions(db)[0].next_digest_at == MORNING
 
 
-@one_database
+@sqlite_only
 def test_another_zone_moves_the_digest(db, reader):
     daily = Follow(stream_id=stream_id(db), rhythm=CHOICES["daily"])
     prefer(db, reader, daily)
@@ -84,7 +84,7 @@ def test_another_zone_moves_the_digest(db, reader):
     assert subscriptions(db)[0].next_digest_at == datetime(2026, 11, 22, 13, tzinfo=UTC)
 
 
-@one_database
+@sqlite_only
 def test_who_wants_nothing_has_left_and_who_comes_back_gets_nothing_old(
     db, newsroom, reader, clock
 ):
@@ -107,7 +107,7 @@ def test_who_wants_nothing_has_left_and_who_comes_back_gets_nothing_old(
     )
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize(
     ("field", "follow", "more"),
     [
@@ -130,7 +130,7 @@ def test_what_cannot_be_is_refused_and_changes_nothing(db, reader, field, follow
     assert subscriptions(db)[0].cadence is Cadence.AT_ONCE
 
 
-@one_database
+@sqlite_only
 def test_nobody_has_no_preferences(db, newsroom):
     with pytest.raises(NotFound):
         set_preferences(db, "nobody", Preferences(follows=(), language="en", timezone="UTC"))

@@ -9,8 +9,9 @@ from models.db.database import Database
 from models.streams.page_queries import board
 from models.streams.streams import StreamText, add_stream, set_stream_state
 from models.text.actor import SYSTEM
-from tests.conftest import Newsroom, StandingClock
-from tests.models.streams.test_page_queries import counted
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.queries import recorded_statements
 
 
 def pages(db: Database, limit: int, title: str = "") -> list[list[str]]:
@@ -50,7 +51,7 @@ def test_a_page_costs_the_same_number_of_statements_however_many_stories_there_a
         for number in range(more):
             add_stream(db, SYSTEM, f"story-{more}-{number}", StreamText(f"Story {number}"))
             newsroom.post(f"story-{more}-{number}")
-        with db.read() as tx, counted(db) as statements:
+        with db.read() as tx, recorded_statements(db) as statements:
             found = board(tx, limit=20)
         numbers.append(len(statements))
     assert numbers[0] == numbers[1] <= 6

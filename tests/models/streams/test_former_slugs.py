@@ -6,7 +6,7 @@ from models import Stream
 from models.streams.streams import StreamText, edit_stream, get_stream, set_stream_state
 from models.tables.stories import StreamState
 from models.text.errors import Invalid, MovedPermanently, NotFound
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 
 
 def move(newsroom: Newsroom, slug: str, to: str) -> Stream:

@@ -1,15 +1,12 @@
 """What pages show."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from models import RevisionKind, StreamState
-from models.db.database import Database
 from models.publishing.posting import Release
 from models.publishing.revising import Change, apply_due, retract, revise, undo
 from models.streams.listings import page_of_contributor, page_of_tag
@@ -23,22 +20,9 @@ from models.streams.page_queries import (
 from models.streams.streams import set_stream_state
 from models.text.errors import Gone, NotFound
 from models.text.texts import EntryText, PictureText
-from tests.conftest import Newsroom, StandingClock
-
-
-@contextmanager
-def counted(db: Database) -> Iterator[list[str]]:
-    """The statements that are executed inside."""
-    found: list[str] = []
-
-    def note(connection: object, cursor: object, statement: str, *rest: object) -> None:
-        found.append(statement)
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(db.engine, "before_cursor_execute", note)
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.queries import recorded_statements
 
 
 def test_the_number_of_queries_does_not_grow(newsroom: Newsroom) -> None:
@@ -72,7 +56,7 @@ def test_the_number_of_queries_does_not_grow(newsroom: Newsroom) -> None:
             )
         numbers.append({})
         for name, page in pages.items():
-            with newsroom.db.read() as tx, counted(newsroom.db) as statements:
+            with newsroom.db.read() as tx, recorded_statements(newsroom.db) as statements:
                 page(tx, entry.uid)
             numbers[-1][name] = len(statements)
     assert numbers[0] == numbers[1]

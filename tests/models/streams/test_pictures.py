@@ -20,7 +20,8 @@ from models.streams.pictures import (
 from models.streams.streams import StreamText, edit_stream, get_stream
 from models.text.errors import Conflict, Forbidden, Invalid, NotFound
 from models.text.texts import EntryText, PictureText
-from tests.conftest import Newsroom, StandingClock
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
 from tests.support.picture_files import photo
 
 

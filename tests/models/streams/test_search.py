@@ -21,7 +21,7 @@ from models.streams.streams import get_stream, set_stream_state
 from models.text.normalize import normalized_words, parse_query
 from models.text.search_index import index_all_entries, write_words
 from models.text.texts import EntryText, PictureText
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 
 
 def found(newsroom: Newsroom, typed: str, **where) -> list[str]:

@@ -6,7 +6,7 @@ from models import FeedText
 from models.db.database import Database
 from models.streams.streams import StreamText, edit_stream, find_stream, get_stream, stream_language
 from models.text.errors import Conflict, Invalid, NotFound
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 
 
 def stored(db: Database, slug: str = "floods") -> tuple[StreamText, int]:

@@ -18,8 +18,8 @@ from models.text.errors import Invalid
 from models.text.markdown import to_html
 from models.text.markdown_parser import MAX_LINK_CHARACTERS, MAX_NESTING, MAX_TABLE_COLUMNS
 from models.text.texts import MAX_BODY_CHARS, EntryText
-from tests.conftest import Newsroom
 from tests.support.hostile_texts import SHAPES, STAIRS
+from tests.support.newsroom import Newsroom
 
 
 def steps(work: Callable[[], Any]) -> int | None:

@@ -13,9 +13,11 @@ from models.text.errors import Conflict
 from models.text.texts import EntryText
 from notifier.content.alert_preview import NOT_YET, Preview, preview, preview_text
 from notifier.content.render import Sender
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
-from tests.support.office import Office, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 TEXT = EntryText(
     "River rising",
@@ -65,7 +67,7 @@ def came(office: Office, inbox: Inbox, httpserver: HTTPServer) -> dict[str, Prev
     return dict(zip(NAMES, found, strict=True))
 
 
-@one_database
+@sqlite_only
 def test_a_preview_is_what_is_sent_then(
     newsroom: Newsroom,
     office: Office,
@@ -127,7 +129,7 @@ def test_a_preview_is_what_is_sent_then(
     assert came(office, inbox, httpserver) == typed
 
 
-@one_database
+@sqlite_only
 def test_a_new_text_can_be_seen_as_anybody_would_get_it_and_a_silent_change_by_nobody(
     newsroom: Newsroom, office: Office
 ) -> None:

@@ -24,63 +24,12 @@ from notifier.ledger import digest_run
 from notifier.ledger.digest_run import make_digests, make_slice
 from notifier.ledger.fan_out import expand_all
 from notifier.reports.delivery_report import alert_sums
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
-from tests.support.office import Office, one_database
-
-DAILY = Rhythm(cadence=Cadence.DAILY)
-HOURLY = Rhythm(cadence=Cadence.HOURLY)
-READER = "reader@example.org"
-
-
-class Audience:
-    """Readers of digests, and what they find in their mails."""
-
-    def __init__(self, office: Office, inbox: Inbox, clock: StandingClock) -> None:
-        self.office, self.inbox, self.clock = office, inbox, clock
-
-    def reads(
-        self,
-        address: str = READER,
-        *follows: Follow,
-        rhythm: Rhythm = DAILY,
-        timezone: str = "UTC",
-        **wishes: object,
-    ) -> None:
-        """Let a reader follow like that; without ``follows`` the floods in that rhythm."""
-        db = self.office.db
-        self.office.subscribe(address)
-        with db.read() as tx:
-            floods = get_stream(tx, "floods").id
-        follows = follows or (Follow(stream_id=floods, rhythm=rhythm),)
-        recipient = self.office.recipient(address)
-        set_preferences(
-            db,
-            recipient.uid,
-            Preferences(follows=follows, language="en", timezone=timezone, **wishes),
-        )  # type: ignore[arg-type]
-
-    def at(self, moment: str) -> list[str]:
-        """Let it be that moment, and the worker run; the titles of entries in each mail that came,
-        in the order of the mail.
-        """
-        self.clock.now = datetime.fromisoformat(moment).replace(tzinfo=UTC)
-        before = len(self.inbox.mails)
-        self.office.run()
-        return [
-            found
-            for mail in self.inbox.mails[before:]
-            for found in [self.told(mail.get_body(("plain",)).get_content())]
-        ]  # type: ignore[union-attr]
-
-    @staticmethod
-    def told(text: str) -> str:
-        """The titles, and what stands above them that are changes."""
-        lines = [line.rpartition("UTC · ")[2] for line in text.replace("\r", "").split("\n")]
-        return ", ".join(line for line in lines if line in (*TITLES, "CORRECTION", "UPDATE"))
-
-
-TITLES = ("River rising", "Dyke breaks", "River falls", "Trams stand", "River rising fast")
+from tests.support.audience import DAILY, HOURLY, READER, Audience
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 
 @pytest.fixture
@@ -122,7 +71,7 @@ def test_who_wants_what_matters_at_once_is_told_the_rest_in_a_digest(
     assert audience.at("2026-03-15T08:00") == ["River rising"]
 
 
-@one_database
+@sqlite_only
 def test_a_retracted_entry_is_gone_and_a_corrected_one_is_told_as_it_stands(
     newsroom: Newsroom, audience: Audience, office: Office
 ) -> None:
@@ -140,7 +89,7 @@ def test_a_retracted_entry_is_gone_and_a_corrected_one_is_told_as_it_stands(
     assert audience.at("2026-03-16T08:00") == ["CORRECTION, River falls"]
 
 
-@one_database
+@sqlite_only
 def test_who_was_told_by_a_digest_is_told_of_the_withdrawal(
     newsroom: Newsroom, audience: Audience, office: Office, inbox: Inbox
 ) -> None:
@@ -156,7 +105,7 @@ def test_who_was_told_by_a_digest_is_told_of_the_withdrawal(
     assert audience.at("2026-03-15T08:00") == []
 
 
-@one_database
+@sqlite_only
 def test_several_subscriptions_make_one_digest_and_tell_an_entry_once(
     newsroom: Newsroom, audience: Audience, office: Office
 ) -> None:
@@ -177,7 +126,7 @@ def test_several_subscriptions_make_one_digest_and_tell_an_entry_once(
     )
 
 
-@one_database
+@sqlite_only
 def test_what_a_failed_digest_should_have_told_stands_in_the_next(
     newsroom: Newsroom, audience: Audience, inbox: Inbox
 ) -> None:
@@ -191,7 +140,7 @@ def test_what_a_failed_digest_should_have_told_stands_in_the_next(
     assert audience.at("2026-03-16T08:00") == ["River falls, River rising"]
 
 
-@one_database
+@sqlite_only
 def test_a_digest_that_waits_is_told_in_the_next(
     newsroom: Newsroom, audience: Audience, office: Office
 ) -> None:
@@ -204,7 +153,7 @@ def test_a_digest_that_waits_is_told_in_the_next(
     assert office.ledger() == [(READER, "skipped", "superseded")] * 2 + [(READER, "sent")]
 
 
-@one_database
+@sqlite_only
 def test_what_comes_in_a_pause_is_not_told_after_it(newsroom: Newsroom, audience: Audience) -> None:
     audience.reads(paused_until=datetime(2026, 3, 16, tzinfo=UTC))
     newsroom.post(title="River rising")
@@ -213,7 +162,7 @@ def test_what_comes_in_a_pause_is_not_told_after_it(newsroom: Newsroom, audience
     assert audience.at("2026-03-16T08:00") == ["River falls"]
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize(
     ("zone", "days"),
     [
@@ -238,7 +187,7 @@ def test_one_comes_each_day_on_which_the_clocks_change_too(
         assert found == [[], [], ["River rising"], []]
 
 
-@one_database
+@sqlite_only
 def test_a_channel_may_have_digests_too(
     newsroom: Newsroom, audience: Audience, httpserver: HTTPServer, hook: str
 ) -> None:
@@ -285,7 +234,7 @@ def owed(db: Database) -> tuple[int, int, int]:
     return len(alerts), len(rows), len(due)
 
 
-@one_database
+@sqlite_only
 def test_a_run_that_was_cut_off_goes_on(
     newsroom: Newsroom, audience: Audience, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -327,7 +276,7 @@ def test_two_nodes_make_one_digest_for_each(
     assert len(audience.inbox.addresses) == 60 == len(set(audience.inbox.addresses))
 
 
-@one_database
+@sqlite_only
 def test_a_digest_waits_for_the_undo_time_of_a_withdrawal(
     newsroom: Newsroom, audience: Audience, office: Office
 ) -> None:
@@ -340,7 +289,7 @@ def test_a_digest_waits_for_the_undo_time_of_a_withdrawal(
     assert audience.at("2026-03-15T08:00:06") == ["River rising"]
 
 
-@one_database
+@sqlite_only
 def test_a_preview_shows_the_digest_that_comes_and_the_ledger_names_it(
     newsroom: Newsroom, audience: Audience, office: Office
 ) -> None:
@@ -364,7 +313,7 @@ def test_a_preview_shows_the_digest_that_comes_and_the_ledger_names_it(
     )
 
 
-@one_database
+@sqlite_only
 def test_a_digest_waits_until_all_are_found_who_are_told_at_once(
     newsroom: Newsroom, audience: Audience
 ) -> None:

@@ -15,8 +15,10 @@ from notifier.content.merging import FOLD_ABOVE, Begun, _owed, begin
 from notifier.ledger.claim import Message, claim
 from notifier.ledger.lease import give_back, release_all
 from notifier.services import SERVICES
-from tests.conftest import Newsroom, StandingClock
-from tests.support.office import Office, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 
 @pytest.fixture
@@ -59,7 +61,7 @@ def test_more_than_five_are_told_in_one_message(
     assert "News 0" in bodies(httpserver)[0]
 
 
-@one_database
+@sqlite_only
 def test_five_are_told_one_by_one(
     newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer, clock: StandingClock
 ) -> None:
@@ -71,7 +73,7 @@ def test_five_are_told_one_by_one(
         assert sent(office) == [None] * expected
 
 
-@one_database
+@sqlite_only
 def test_what_is_too_much_for_one_message_goes_into_the_next(
     newsroom: Newsroom,
     office: Office,
@@ -89,7 +91,7 @@ def test_what_is_too_much_for_one_message_goes_into_the_next(
     assert len(sent(office)) == 14
 
 
-@one_database
+@sqlite_only
 def test_what_was_superseded_or_retracted_is_left_out_first(
     newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer
 ) -> None:
@@ -115,7 +117,7 @@ def test_what_was_superseded_or_retracted_is_left_out_first(
     assert body.startswith("8 updates: The floods\n")
 
 
-@one_database
+@sqlite_only
 def test_programs_are_told_each_by_itself(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
 ) -> None:
@@ -126,7 +128,7 @@ def test_programs_are_told_each_by_itself(
     assert len(httpserver.log) == 8
 
 
-@one_database
+@sqlite_only
 def test_a_folded_message_that_fails_is_tried_again_as_one_with_what_came_since(
     newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer, clock: StandingClock
 ) -> None:
@@ -165,7 +167,7 @@ def test_a_crash_leaves_all_that_one_message_told_unknown(
     assert {state for _, state in office.ledger()} == {"unknown"}
 
 
-@one_database
+@sqlite_only
 def test_where_doubles_are_dropped_the_same_are_told_together_once_more(
     newsroom: Newsroom,
     office: Office,

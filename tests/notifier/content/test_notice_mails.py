@@ -11,12 +11,13 @@ from models.recipients.audience import find_recipient, list_recipients
 from models.tables.ledger import Recipient, RecipientKind, RecipientState
 from models.tables.people import Role
 from models.text.actor import SYSTEM
-from tests.conftest import Newsroom
-from tests.notifier.conftest import Inbox
-from tests.support.office import BASE_URL, Office, one_database
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import BASE_URL, Office
 
 
-@one_database
+@sqlite_only
 def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -50,7 +51,7 @@ def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms
     assert hedda is not None and hedda.state is RecipientState.CONFIRMED
 
 
-@one_database
+@sqlite_only
 def test_mail_to_a_mailbox_that_several_people_read_promises_no_one_click(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -69,7 +70,7 @@ def test_mail_to_a_mailbox_that_several_people_read_promises_no_one_click(
     assert promised == {"desk@example.org": None, "ann@example.org": "List-Unsubscribe=One-Click"}
 
 
-@one_database
+@sqlite_only
 def test_an_invitation_to_the_desk_brings_its_link_and_no_subscription(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:

@@ -1,7 +1,6 @@
 """A story as a mail and as a channel's message."""
 
 import re
-from datetime import UTC, datetime
 from email.header import decode_header, make_header
 from email.parser import BytesParser
 from email.policy import compat32
@@ -12,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Importance, RevisionKind
-from models.text.markdown import to_html
-from notifier.content.entry import EntryContent
 from notifier.content.render import LONGEST_BODY, Sender, render_chat, render_mail
 from notifier.message.channel_message import WORD_JOINER, one_line
 from notifier.transport.mime import MARK, MailJob, render, secret_mark, wire_address
+from tests.support.entry_content import story
 
 SENDER = Sender(
     name="Courier",
@@ -24,32 +22,6 @@ SENDER = Sender(
     imprint="4 Quay Street",
     mail_from="Courier <news@courier.example>",
 )
-
-
-def story(**given: object) -> EntryContent:
-    values: dict[str, object] = {
-        "kind": RevisionKind.PUBLISH,
-        "note": "",
-        "uid": "7kq2m",
-        "guid": "urn:uuid:1",
-        "title": "Dyke gives way",
-        "dek": "Leave the Flats",
-        "body": "About **thirty** metres, see [the map](https://maps.example/a?b=1&c=2).",
-        "byline": ("Ann B", "Ced D"),
-        "link": "",
-        "importance": Importance.NORMAL,
-        "tags": ("Dykes",),
-        "published_at": datetime(2026, 3, 14, 7, 42, tzinfo=UTC),
-        "updated_at": None,
-        "stream_uid": "s7",
-        "stream_slug": "tarrow",
-        "stream_title": "The Tarrow rises",
-        "language": "en",
-        "timezone": "Europe/Kyiv",
-        **given,
-    }
-    values.setdefault("body_html", to_html(str(values["body"])))
-    return EntryContent(**values)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

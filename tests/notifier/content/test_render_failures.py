@@ -31,9 +31,11 @@ from notifier.reports.alert_overview import overview
 from notifier.services import SERVICES
 from notifier.worker import chat_lane
 from notifier.worker.render_limit import RenderLimit
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
-from tests.support.office import Office, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 FAULTS = {
     "error": ZeroDivisionError("bad"),
@@ -80,7 +82,7 @@ def with_limit(office: Office, clock: StandingClock) -> None:
         lane._limit = RenderLimit(0.2, monotonic=lambda: (clock.now - began).total_seconds())
 
 
-@one_database
+@sqlite_only
 def test_what_cannot_be_rendered_fails_alone_after_some_tries_and_operators_hear_of_it_once(
     newsroom: Newsroom,
     office: Office,
@@ -118,7 +120,7 @@ def test_what_cannot_be_rendered_fails_alone_after_some_tries_and_operators_hear
     assert (room.failing, room.failing_since, room.refusals) == (False, None, 0)
 
 
-@one_database
+@sqlite_only
 def test_a_fault_of_one_services_format_fails_that_message_alone(
     newsroom: Newsroom,
     office: Office,
@@ -157,7 +159,7 @@ def test_a_fault_of_one_services_format_fails_that_message_alone(
     assert office.deliveries()[1].last_reply == "Rendering for Gotify failed: KeyError"
 
 
-@one_database
+@sqlite_only
 def test_a_notice_that_cannot_be_rendered_brings_about_no_other(
     newsroom: Newsroom, office: Office, clock: StandingClock
 ) -> None:
@@ -180,7 +182,7 @@ def test_a_notice_that_cannot_be_rendered_brings_about_no_other(
     assert "cannot be decrypted" in str(second.last_reply)
 
 
-@one_database
+@sqlite_only
 def test_nothing_is_rendered_while_the_database_is_locked(
     newsroom: Newsroom,
     office: Office,

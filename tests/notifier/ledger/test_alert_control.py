@@ -33,9 +33,11 @@ from notifier.ledger import pause
 from notifier.ledger.claim import claim
 from notifier.ledger.lease import release_all
 from notifier.reports.delivery_report import why_waiting
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
-from tests.support.office import BASE_URL, Office, lines, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import BASE_URL, Office, lines
 
 FOUR = [f"reader{n}@example.org" for n in range(4)]
 
@@ -69,7 +71,7 @@ def test_a_stop_acts_in_the_middle_of_a_claim_and_can_be_taken_back(
     assert resume_alert(office.db, SYSTEM, alert.id) == 0
 
 
-@one_database
+@sqlite_only
 def test_a_pause_acts_in_the_middle_of_a_claim_in_chat_too(
     newsroom: Newsroom,
     office: Office,
@@ -116,7 +118,7 @@ def test_who_missed_an_alert_is_sent_it_again_and_nobody_else(
     assert [state for _, state, *_ in office.ledger()] == ["sent", "sent", "skipped", "sent"]
 
 
-@one_database
+@sqlite_only
 def test_what_may_have_arrived_is_sent_again_only_where_that_is_asked_for(
     newsroom: Newsroom,
     office: Office,
@@ -145,7 +147,7 @@ def test_what_may_have_arrived_is_sent_again_only_where_that_is_asked_for(
     assert office.ledger() == [("room", "sent")]
 
 
-@one_database
+@sqlite_only
 def test_an_alert_that_is_stopped_or_not_true_any_more_is_not_retried(
     newsroom: Newsroom, office: Office
 ) -> None:
@@ -192,13 +194,13 @@ def test_a_copy_is_held_where_it_runs_first_and_a_restart_is_not(
     assert len(inbox.mails) == 4
 
 
-@one_database
+@sqlite_only
 def test_addresses_of_the_machine_itself_are_one_place(office: Office) -> None:
     assert watch(office.db, "http://127.0.0.1:8000", starting=True) is None
     assert watch(office.db, "http://localhost:8001", starting=True) is None
 
 
-@one_database
+@sqlite_only
 def test_a_copied_sqlite_file_is_held(office: Office, tmp_path: Path, clock: StandingClock) -> None:
     watch(office.db, BASE_URL, starting=True)
     with closing(office.db.engine.raw_connection()) as connection:
@@ -208,7 +210,7 @@ def test_a_copied_sqlite_file_is_held(office: Office, tmp_path: Path, clock: Sta
     copy.engine.dispose()
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize("when", ["before", "in the middle"])
 def test_a_copy_that_is_put_back_in_the_same_file_sends_nothing_again(
     office: Office,
@@ -272,7 +274,7 @@ def test_after_a_long_silence_what_is_owed_from_before_is_held(
         assert len(inbox.mails) == 8
 
 
-@one_database
+@sqlite_only
 def test_a_silence_in_which_nothing_was_owed_holds_nothing(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
@@ -302,7 +304,7 @@ def test_an_alert_that_would_come_hours_late_waits_for_a_person_and_lets_others_
     assert len(inbox.mails) == 8
 
 
-@one_database
+@sqlite_only
 def test_a_held_alert_can_be_stopped(office: Office, alert: Alert, clock: StandingClock) -> None:
     clock.forward(hours=7)
     office.send()
@@ -312,7 +314,7 @@ def test_a_held_alert_can_be_stopped(office: Office, alert: Alert, clock: Standi
     assert resume_alert(office.db, SYSTEM, alert.id) == 4
 
 
-@one_database
+@sqlite_only
 def test_an_alert_of_which_some_went_out_in_time_is_never_held(
     office: Office, inbox: Inbox, alert: Alert, clock: StandingClock
 ) -> None:
@@ -323,7 +325,7 @@ def test_an_alert_of_which_some_went_out_in_time_is_never_held(
     assert {state for _, state in office.ledger()} == {"sent"}
 
 
-@one_database
+@sqlite_only
 def test_what_was_brought_back_is_held_with_its_reason(office: Office, alert: Alert) -> None:
     with office.db.begin() as tx:
         hold(tx, "Brought back from a copy.")

@@ -16,8 +16,9 @@ from models.text.errors import Conflict, Forbidden
 from models.text.texts import EntryText
 from notifier.ledger.fan_out import expand_all
 from notifier.reports.delivery_report import alert_sums, why_waiting
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
+from tests.support.clock import StandingClock
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
 from tests.support.office import BASE_URL, Office, lines
 
 READERS = ["ann@example.org", "ben@example.org"]

@@ -6,11 +6,13 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from models import Delivery, DeliveryState
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
-from tests.support.office import Office, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
-pytestmark = one_database
+pytestmark = sqlite_only
 
 
 def lines(caplog: pytest.LogCaptureFixture, name: str) -> list[logging.LogRecord]:

@@ -19,10 +19,12 @@ from notifier.message.send_errors import Refused, RenderError, SendError, Sent, 
 from notifier.reports.delivery_report import why_waiting
 from notifier.reports.gauges import gauges
 from notifier.reports.last_day import channels
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import BareServer, Inbox
-from tests.notifier.transport.test_channel_outcomes import closed_port
-from tests.support.office import Office, one_database
+from tests.support.bare_server import BareServer, closed_port
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 REFUSED, AWAY, BROKE, OURS = (
@@ -101,7 +103,7 @@ ALL, NONE = {"channel": True, "board": True, "alerts": True, "metrics": True}, {
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 410, 413, 422, 451])
-@one_database
+@sqlite_only
 def test_any_run_of_refusals_ends_as_a_failing_channel_that_operators_hear_of(
     newsroom: Newsroom, office: Office, inbox: Inbox, httpserver: HTTPServer, hook: str, status: int
 ) -> None:
@@ -178,7 +180,7 @@ def test_a_channel_that_fails_for_a_day_by_what_may_pass_is_failing_and_loses_no
     assert [mail["Subject"] for mail in inbox.mails][1:] == ["“room” is working again"]
 
 
-@one_database
+@sqlite_only
 def test_a_channel_that_was_removed_is_failing_nowhere(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
 ) -> None:
@@ -192,7 +194,7 @@ def test_a_channel_that_was_removed_is_failing_nowhere(
     assert shown_as_failing(office.db) == NONE
 
 
-@one_database
+@sqlite_only
 def test_a_webhook_that_breaks_off_is_tried_until_it_is_too_old_as_its_page_promises(
     newsroom: Newsroom,
     office: Office,
@@ -216,7 +218,7 @@ def test_a_webhook_that_breaks_off_is_tried_until_it_is_too_old_as_its_page_prom
     assert [one.state.value for one in office.deliveries()] == ["unknown"]
 
 
-@one_database
+@sqlite_only
 def test_a_channel_whose_url_cannot_be_decrypted_says_so(
     newsroom: Newsroom, office: Office, inbox: Inbox, hook: str
 ) -> None:

@@ -14,9 +14,11 @@ from notifier.content.channel_test import trial
 from notifier.content.render import Sender
 from notifier.ledger.breaker import FIRST_REST, MAX_REFUSALS
 from notifier.reports.delivery_report import why_waiting
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
-from tests.support.office import Office, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 
 def posted(newsroom: Newsroom, office: Office, *titles: str) -> None:
@@ -67,7 +69,7 @@ def test_a_sick_channel_lets_messages_wait_and_heals_by_the_next_one_that_gets_t
     assert (room.sick_since, room.refusals, room.reason) == (None, 0, "")
 
 
-@one_database
+@sqlite_only
 def test_what_waits_for_a_sick_channel_fails_at_last_with_its_words(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, clock: StandingClock
 ) -> None:
@@ -82,7 +84,7 @@ def test_what_waits_for_a_sick_channel_fails_at_last_with_its_words(
     assert len(httpserver.log) < 14
 
 
-@one_database
+@sqlite_only
 def test_a_channel_that_is_added_anew_is_well(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
 ) -> None:
@@ -97,7 +99,7 @@ def test_a_channel_that_is_added_anew_is_well(
     assert states(office) == ["failed", "failed", "queued", "sent"]
 
 
-@one_database
+@sqlite_only
 def test_an_operator_is_told_notices_and_nothing_else_and_is_no_subscriber(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -118,7 +120,7 @@ def test_an_operator_is_told_notices_and_nothing_else_and_is_no_subscriber(
     assert len(inbox.mails) == 2
 
 
-@one_database
+@sqlite_only
 def test_a_notice_waits_for_a_mail_server_that_is_away_and_causes_no_other(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
@@ -140,7 +142,7 @@ def test_a_notice_waits_for_a_mail_server_that_is_away_and_causes_no_other(
     ]
 
 
-@one_database
+@sqlite_only
 def test_a_notice_reaches_a_channel(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
 ) -> None:
@@ -156,7 +158,7 @@ def test_a_notice_reaches_a_channel(
     )
 
 
-@one_database
+@sqlite_only
 def test_a_test_that_gets_through_heals_a_sick_channel_and_one_that_fails_makes_none_sick(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
 ) -> None:

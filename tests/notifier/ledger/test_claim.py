@@ -24,8 +24,10 @@ from models.text.actor import SYSTEM
 from notifier.ledger import pause
 from notifier.ledger.claim import Claim, claim
 from notifier.ledger.lease import LEASE, Lease, give_back, release_all, release_expired
-from tests.conftest import Newsroom, StandingClock
-from tests.support.office import Office, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 
 def claimed(office: Office, limit: int = 100, lane: Lane = Lane.BULK) -> list[str]:
@@ -75,7 +77,7 @@ def test_the_most_urgent_comes_first_then_the_longest_due(
     assert found.messages[1].alert_id < found.messages[2].alert_id
 
 
-@one_database
+@sqlite_only
 def test_what_is_not_due_yet_is_left(owed: Office, clock: StandingClock) -> None:
     with owed.db.begin() as tx:
         tx.execute(update(Delivery).values(due_at=clock.now + timedelta(seconds=1)))
@@ -106,7 +108,7 @@ def test_who_left_one_subscription_but_keeps_another_still_gets_it(
     assert claimed(office) == ["a@example.org"]
 
 
-@one_database
+@sqlite_only
 def test_who_left_the_story_but_follows_all_others_gets_nothing_of_it_that_still_waits(
     newsroom: Newsroom, office: Office
 ) -> None:
@@ -117,7 +119,7 @@ def test_who_left_the_story_but_follows_all_others_gets_nothing_of_it_that_still
     assert claimed(office) == ["b@example.org"]
 
 
-@one_database
+@sqlite_only
 def test_nothing_is_claimed_while_all_sending_is_paused(owed: Office) -> None:
     with owed.db.begin() as tx:
         tx.execute(update(Site).values(sending_paused=True))
@@ -127,7 +129,7 @@ def test_nothing_is_claimed_while_all_sending_is_paused(owed: Office) -> None:
     assert len(claimed(owed)) == 3
 
 
-@one_database
+@sqlite_only
 def test_a_stopped_alert_sends_nothing_more_and_says_so(owed: Office, clock: StandingClock) -> None:
     with owed.db.begin() as tx:
         tx.execute(update(Alert).values(stopped_at=clock.now))
@@ -136,7 +138,7 @@ def test_a_stopped_alert_sends_nothing_more_and_says_so(owed: Office, clock: Sta
     assert owed.deliveries()[0].last_reply == "The alert was stopped."
 
 
-@one_database
+@sqlite_only
 def test_a_hidden_story_is_not_told(owed: Office, newsroom: Newsroom) -> None:
     set_stream_state(newsroom.db, SYSTEM, "floods", StreamState.HIDDEN)
     assert claimed(owed) == []
@@ -266,7 +268,7 @@ def test_a_mail_server_that_is_away_is_probed_with_one_row_and_ever_more_rarely(
     assert len(claimed(owed)) == 3
 
 
-@one_database
+@sqlite_only
 def test_the_reason_why_mail_waits_is_kept_where_people_see_it(owed: Office) -> None:
     pause.say_whether_mail_is_set_up(owed.db, is_set=False)
     assert claimed(owed) == []
@@ -278,7 +280,7 @@ def test_the_reason_why_mail_waits_is_kept_where_people_see_it(owed: Office) -> 
     assert len(claimed(owed)) == 3
 
 
-@one_database
+@sqlite_only
 def test_the_last_rows_are_shared(newsroom: Newsroom, office: Office) -> None:
     newsroom.subscribe_many(100)
     newsroom.post()
@@ -313,7 +315,7 @@ def test_workers_that_claim_at_once_share_the_rows(newsroom: Newsroom, office: O
     assert sorted(found) == sorted(f"reader{n}@example.org" for n in range(60))
 
 
-@one_database
+@sqlite_only
 def test_a_claim_costs_the_same_few_statements_however_many_rows(
     newsroom: Newsroom, office: Office
 ) -> None:
@@ -336,7 +338,7 @@ def test_a_claim_costs_the_same_few_statements_however_many_rows(
     assert statements(3) == statements(30)
 
 
-@one_database
+@sqlite_only
 def test_a_lease_of_an_unknown_claim_is_not_held(office: Office) -> None:
     seconds = [0.0]
     lease = Lease(office.db, "nobody's", monotonic=lambda: seconds[0])

@@ -9,9 +9,11 @@ from models.recipients.preferences import Follow, Preferences, Rhythm, set_prefe
 from models.streams.streams import get_stream, set_stream_state
 from models.text.actor import SYSTEM
 from models.text.tokens import read_unsubscribe_token
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
-from tests.support.office import Office, lines, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office, lines
 
 
 def turn(newsroom: Newsroom, *states: StreamState) -> None:
@@ -53,7 +55,7 @@ def test_when_a_story_ends_its_followers_get_one_last_mail(
     )
 
 
-@one_database
+@sqlite_only
 def test_a_story_that_goes_on_has_no_last_word(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -70,7 +72,7 @@ def test_a_story_that_goes_on_has_no_last_word(
     assert office.run() == 0
 
 
-@one_database
+@sqlite_only
 def test_each_last_word_leaves_its_own_story(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:

@@ -28,10 +28,12 @@ from notifier.ledger import ended_addresses
 from notifier.ledger.claim import Message, may_claim
 from notifier.ledger.pause import MAIL, Brake
 from notifier.worker import installation_refusals
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
 from tests.support.mail_sink import MailSink
-from tests.support.office import BASE_URL, Office, one_database
+from tests.support.newsroom import Newsroom
+from tests.support.office import BASE_URL, Office
 
 NOBODY = "550 5.1.1 <{}>: Recipient address rejected: User unknown"
 REFUSALS_OF_US = [
@@ -70,7 +72,7 @@ def sent_before(office: Office, entry: Entry, number: int) -> None:
         add_to_tallies(tx, {(alert_id, Lane.BULK, DeliveryState.SENT): number})
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize("reply", REFUSALS_OF_US)
 def test_a_refusal_of_us_on_any_line_leaves_the_reader_subscribed_and_is_tried_again(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, reply: str
@@ -86,7 +88,7 @@ def test_a_refusal_of_us_on_any_line_leaves_the_reader_subscribed_and_is_tried_a
     assert inbox.addresses == ["ann@example.com"]
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize("domain", ["example.com", "reader{}.example"])
 def test_forty_readers_whose_own_policy_refuses_hold_up_nobody(
     newsroom: Newsroom,
@@ -127,7 +129,7 @@ def test_a_server_that_relays_for_nobody_pauses_mail_until_it_does(
     assert sorted(inbox.addresses) == readers
 
 
-@one_database
+@sqlite_only
 def test_many_refused_readers_of_many_domains_and_nobody_taken_pause_mail_before_all_are_tried(
     newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,7 +142,7 @@ def test_many_refused_readers_of_many_domains_and_nobody_taken_pause_mail_before
     assert len(inbox.replies["rcpt"]) == 20
 
 
-@one_database
+@sqlite_only
 def test_readers_who_are_refused_again_and_again_pause_nobody_s_mail(
     newsroom: Newsroom, new_office: Callable[..., Office], sink: MailSink, clock: StandingClock
 ) -> None:
@@ -200,7 +202,7 @@ def test_a_server_that_breaks_down_in_the_middle_of_a_long_alert_ends_nobody(
     sent_before(office, entry, -100_000)
 
 
-@one_database
+@sqlite_only
 def test_addresses_that_are_gone_here_and_there_in_a_long_alert_end(
     newsroom: Newsroom,
     new_office: Callable[..., Office],
@@ -288,7 +290,7 @@ def test_a_refusal_of_that_notice_ends_no_operator_s_address(
         ).all()
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize("why", ["paused by a person", "a copy"])
 def test_that_notice_waits_where_nothing_at_all_may_go_out(
     newsroom: Newsroom, office: Office, inbox: Inbox, why: str
@@ -311,7 +313,7 @@ def test_that_notice_waits_where_nothing_at_all_may_go_out(
     assert HELD_NOTICE in [mail["Subject"] for mail in inbox.mails]
 
 
-@one_database
+@sqlite_only
 def test_a_worker_is_woken_for_that_notice_alone(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -325,7 +327,7 @@ def test_a_worker_is_woken_for_that_notice_alone(
         assert not [lane for lane in Lane if may_claim(tx, lane)]
 
 
-@one_database
+@sqlite_only
 def test_a_pause_in_the_middle_of_a_claim_stops_that_notice_and_the_hold_does_not(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -336,7 +338,7 @@ def test_a_pause_in_the_middle_of_a_claim_stops_that_notice_and_the_hold_does_no
     assert brake.pulled()
 
 
-@one_database
+@sqlite_only
 def test_what_the_server_says_again_after_an_operator_looked_is_believed(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -358,7 +360,7 @@ ENDED = {
 }
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize("case", ENDED)
 def test_addresses_that_are_gone_end_without_a_question(
     newsroom: Newsroom, new_office: Callable[..., Office], sink: MailSink, case: str
@@ -373,7 +375,7 @@ def test_addresses_that_are_gone_end_without_a_question(
     assert held(office) is None
 
 
-@one_database
+@sqlite_only
 def test_addresses_that_end_by_different_words_are_no_sign_of_a_wrong_server(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:

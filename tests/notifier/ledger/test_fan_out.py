@@ -24,8 +24,10 @@ from models.text.actor import SYSTEM
 from models.text.texts import EntryText
 from notifier.ledger import fan_out as expanding
 from notifier.ledger.fan_out import expand_slice
-from tests.conftest import Newsroom, StandingClock
-from tests.support.office import Office, lines, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office, lines
 
 
 def test_each_follower_of_the_stream_or_of_all_is_owed_once(
@@ -84,7 +86,7 @@ def test_who_came_after_the_alert_is_not_owed_it(
     assert office.ledger() == [("early@example.org", "queued")]
 
 
-@one_database
+@sqlite_only
 def test_silent_edits_and_entries_without_alert_owe_nobody(
     newsroom: Newsroom, office: Office
 ) -> None:
@@ -98,7 +100,7 @@ def test_silent_edits_and_entries_without_alert_owe_nobody(
         assert len(tx.scalars(select(Alert)).all()) == 1
 
 
-@one_database
+@sqlite_only
 def test_a_stopped_alert_expands_nothing(
     newsroom: Newsroom, office: Office, clock: StandingClock
 ) -> None:

@@ -7,9 +7,11 @@ from sqlalchemy import update
 
 from models import DeliveryState, Importance, Recipient, SkipReason
 from models.db.database import Database
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
-from tests.support.office import Office, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 
 def wishing(db: Database, address: str, **wishes: object) -> None:
@@ -45,7 +47,7 @@ def test_what_comes_in_quiet_hours_goes_out_at_their_end(
     assert inbox.addresses == ["reads@example.org", "sleeps@example.org"]
 
 
-@one_database
+@sqlite_only
 def test_breaking_news_pass_quiet_hours_but_not_a_pause(
     newsroom: Newsroom, evening: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
@@ -57,7 +59,7 @@ def test_breaking_news_pass_quiet_hours_but_not_a_pause(
     assert evening.ledger()[-1] == ("away@example.org", "skipped", SkipReason.QUIET.value)
 
 
-@one_database
+@sqlite_only
 def test_a_night_makes_nobody_late(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
@@ -80,7 +82,7 @@ def test_a_night_makes_nobody_late(
     assert inbox.addresses == ["sleeps@example.org"]
 
 
-@one_database
+@sqlite_only
 def test_quiet_hours_that_begin_while_a_message_waits_hold_it_back(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:

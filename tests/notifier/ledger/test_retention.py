@@ -10,9 +10,11 @@ from models.alerts.alerts import create_notice
 from notifier.ledger import retention
 from notifier.ledger.retention import finish_ended, fold_old
 from notifier.reports.delivery_report import alert_sums
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
-from tests.support.office import Office, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 KEEP = timedelta(days=180)
 
@@ -26,7 +28,7 @@ def finished(office: Office) -> list[bool]:
         ]
 
 
-@one_database
+@sqlite_only
 def test_an_alert_is_finished_when_nothing_of_it_is_owed_any_more(
     newsroom: Newsroom, office: Office
 ) -> None:
@@ -80,7 +82,7 @@ def test_an_old_alert_keeps_its_sums_alone_and_never_expands_again(
     assert inbox.mails[-1]["Subject"] == "Correction: River falling"
 
 
-@one_database
+@sqlite_only
 def test_what_is_owed_again_is_not_folded(
     newsroom: Newsroom, office: Office, clock: StandingClock
 ) -> None:
@@ -97,7 +99,7 @@ def test_what_is_owed_again_is_not_folded(
     assert fold_old(office.db, KEEP) == 1
 
 
-@one_database
+@sqlite_only
 def test_alerts_without_number_are_finished_some_at_a_time(
     newsroom: Newsroom, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +123,7 @@ def test_alerts_without_number_are_finished_some_at_a_time(
     assert max(sizes) == 2
 
 
-@one_database
+@sqlite_only
 def test_of_an_old_notice_no_word_is_kept(office: Office, clock: StandingClock) -> None:
     office.subscribe("one@example.org")
     with office.db.begin() as tx:

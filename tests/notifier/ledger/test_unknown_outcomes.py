@@ -11,8 +11,10 @@ from models.text.actor import SYSTEM
 from notifier.ledger.claim import claim
 from notifier.ledger.lease import release_all, release_expired
 from notifier.worker import mail_lane
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import DROP, BareServer, Inbox
+from tests.support.bare_server import BareServer
+from tests.support.clock import StandingClock
+from tests.support.inbox import DROP, Inbox
+from tests.support.newsroom import Newsroom
 from tests.support.office import Office
 
 READERS = ["ann@example.org", "bob@example.org", "cem@example.org"]

@@ -17,10 +17,11 @@ from notifier.message.channel_message import folded
 from notifier.message.mail_templates import SHIPPED, Templates
 from notifier.message.template_words import _PHRASES, TemplateWords
 from notifier.services import SERVICES
-from tests.conftest import Newsroom
-from tests.notifier.conftest import Inbox
-from tests.notifier.content.test_render import story
-from tests.support.office import Office, one_database, settings
+from tests.support.databases import sqlite_only
+from tests.support.entry_content import story
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office, settings
 
 BODY = "mail/entry/body.txt"
 ENGLISH = re.compile(
@@ -182,7 +183,7 @@ def test_an_operators_chat_text_is_escaped_and_cut_like_any_other(tmp_path: Path
     assert "|Dyke gives way>*\n&lt;!channel&gt; Courier: Leave the Flats\n" in found
 
 
-@one_database
+@sqlite_only
 def test_two_readers_of_an_alert_get_it_in_their_languages_at_one_render_each(
     newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,8 +8,9 @@ from models.text.actor import SYSTEM
 from models.text.errors import NotFound
 from notifier.reports.alert_overview import overview
 from notifier.reports.estimate import Estimate, ProgressSample, estimate
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
+from tests.support.clock import StandingClock
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
 from tests.support.office import Office
 
 

@@ -13,9 +13,10 @@ from models.membership.channels import TEST_NOTICE
 from notifier.ledger.pause import say_whether_mail_is_set_up
 from notifier.reports.delivery_report import NOTICE_TITLES, alert_sums, why_waiting
 from notifier.reports.reach import reach
-from tests.conftest import Newsroom
-from tests.notifier.conftest import Inbox
-from tests.support.office import Office, one_database
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 
 def test_sums_and_lines_say_what_became_of_each_message(
@@ -85,7 +86,7 @@ def test_mails_that_failed_are_shown_in_the_remotes_words(
     assert (got.missed, got.mail["queued"]) == (1, 1)
 
 
-@one_database
+@sqlite_only
 def test_the_reason_why_nothing_goes_out_is_said(newsroom: Newsroom, office: Office) -> None:
     with newsroom.db.read() as tx:
         assert why_waiting(tx) == []

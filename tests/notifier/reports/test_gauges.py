@@ -10,8 +10,9 @@ from models.text.actor import SYSTEM
 from notifier.ledger.pause import server_away
 from notifier.reports.alert_overview import overview
 from notifier.reports.gauges import gauges
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
+from tests.support.clock import StandingClock
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
 from tests.support.office import Office
 
 

@@ -6,12 +6,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
@@ -29,50 +27,17 @@ from notifier.message.send_errors import Refused, Sent
 from notifier.services import SERVICES, slack, webhook
 from notifier.transport import outbound_http
 from notifier.transport.channel_sender import send
+from tests.support.chat_services import MESSAGE, LocalHostAdapter
 
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7"
-MESSAGE = ChannelMessage(
-    event="correction",
-    uid="d-7f3a",
-    guid="tag:news.example.org,2026:entry/1",
-    label="Correction",
-    title="River «Тиса» rises & falls",
-    dek="Third crest passed at noon.",
-    byline="Anna Li and Bo Chen",
-    body_text="Full text.",
-    note="The level was 4.2 m, not 42 m.",
-    url="https://news.example.org/streams/storm/entries/1",
-    stream_title="Storm over the coast",
-    stream_url="https://news.example.org/streams/storm",
-    published_at=datetime(2026, 3, 14, 8, 0, tzinfo=UTC),
-    updated_at=datetime(2026, 3, 14, 11, 30, tzinfo=timezone(timedelta(hours=2))),
-    importance="breaking",
-    tags=("storm", "coast"),
-)
 PINGS = "@everyone @here @channel <!channel> <!here|x> <@U123> <!subteam^S1> &lt;!channel&gt;"
-
-
-class Elsewhere(outbound_http.Adapter):
-    """Stands for a service's real host: its requests arrive at the local server, otherwise
-    unchanged.
-    """
-
-    def __init__(self, base: str) -> None:
-        super().__init__()
-        self.base = base
-
-    def send(
-        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
-    ) -> requests.Response:
-        request.url = self.base + (request.path_url if request.path_url != "/" else "/")
-        return super().send(request, *args, **kwargs)
 
 
 @pytest.fixture
 def real_hosts(httpserver: HTTPServer, allow: Callable[..., None]) -> Iterator[None]:
     allow(f"{httpserver.host}:{httpserver.port}")
     for host in ("https://hooks.slack.com", "https://ntfy.sh"):
-        outbound_http.session().mount(host, Elsewhere(httpserver.url_for("")))
+        outbound_http.session().mount(host, LocalHostAdapter(httpserver.url_for("")))
     yield
     outbound_http.close_session()
 

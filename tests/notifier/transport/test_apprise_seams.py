@@ -38,7 +38,7 @@ from notifier.transport import outbound_http
 from notifier.transport.apprise_setup import ASSET, with_apprise
 from notifier.transport.mailer import StoryMail
 from notifier.transport.smtp import MailConnection
-from tests.notifier.conftest import Certificate
+from tests.support.certificate import Certificate
 
 
 class Recorder(Webhook):

@@ -22,9 +22,9 @@ from notifier.message.send_errors import (
 from notifier.services import SERVICES
 from notifier.transport import outbound_http
 from notifier.transport.channel_sender import send
-from tests.notifier.conftest import BareServer, Certificate
-from tests.notifier.services.test_service_contract import CASES, everywhere  # noqa: F401  the fixture
-from tests.notifier.services.test_services import MESSAGE, Elsewhere
+from tests.support.bare_server import BareServer, closed_port
+from tests.support.certificate import Certificate
+from tests.support.chat_services import CASES, MESSAGE, LocalHostAdapter
 
 URLS = {name: case.url for name, case in CASES.items()} | {
     "webhook": "jsons://hooks.example.org/hook"
@@ -77,7 +77,7 @@ def test_every_service_is_in_the_table() -> None:
 
 
 @each
-def test_each_status_has_one_meaning_for_every_service(everywhere: HTTPServer, name: str) -> None:  # noqa: F811
+def test_each_status_has_one_meaning_for_every_service(everywhere: HTTPServer, name: str) -> None:
     statuses = iter(range(300, 600) if name == "webhook" else TELLING)
     told: list[int] = []
 
@@ -97,7 +97,7 @@ def test_each_status_has_one_meaning_for_every_service(everywhere: HTTPServer, n
 @each
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed_and_names_the_new_host_alone(
-    everywhere: HTTPServer,  # noqa: F811
+    everywhere: HTTPServer,
     name: str,
     status: int,
 ) -> None:
@@ -131,12 +131,6 @@ def test_a_redirect_to_nowhere_is_a_refusal_all_the_same(
     allow(f"127.0.0.1:{server.port}")
     with pytest.raises(Refused, match="redirects are not followed"):
         send(f"json://127.0.0.1:{server.port}/hook", MESSAGE)
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def reset(connection: socket.socket) -> None:
@@ -208,7 +202,7 @@ def test_each_fault_of_a_connection_has_one_meaning_for_every_service(
 
 
 def _sent_to(base: str, name: str) -> SendError:
-    outbound_http.session().mount("https://", Elsewhere(base))
+    outbound_http.session().mount("https://", LocalHostAdapter(base))
     try:
         return outcome(name, timeout=0.5)
     finally:
@@ -265,7 +259,7 @@ def _sent_to(base: str, name: str) -> SendError:
     ],
 )
 def test_a_busy_service_is_left_alone_as_long_as_it_asks_in_its_own_way_but_an_hour_at_most(
-    everywhere: HTTPServer,  # noqa: F811
+    everywhere: HTTPServer,
     name: str,
     headers: dict[str, str],
     body: str,

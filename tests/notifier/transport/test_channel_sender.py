@@ -13,7 +13,7 @@ from notifier.message.channel_message import ChannelMessage
 from notifier.message.send_errors import Refused, SendError, Sent, Unavailable, Unknown
 from notifier.transport import channel_sender, outbound_http
 from notifier.transport.channel_sender import check_url, mask, send
-from tests.notifier.conftest import BareServer
+from tests.support.bare_server import BareServer
 
 SLACK = "https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7"
 TEAMS = "https://prod-01.westus.logic.azure.com:443/workflows/643e69f83c/triggers/manual/paths/invoke?api-version=2016-06-01&sp=%2Frun&sv=1.0"

@@ -15,11 +15,9 @@ from config.keys import Keys
 from models import DeliveryState, Pause
 from notifier.ledger.pause import MAIL
 from notifier.transport.connection_limit import GROW_SECONDS, ConnectionLimit
-from tests.conftest import Newsroom
-from tests.notifier.worker.test_engine import eventually, live, states, working
-from tests.support.office import one_database
-
-__all__ = ["live"]
+from tests.support.databases import sqlite_only
+from tests.support.newsroom import Newsroom
+from tests.support.running_worker import eventually, states, working
 
 READERS = 200
 TAKEN = 2
@@ -94,7 +92,7 @@ def full(request: pytest.FixtureRequest) -> Iterator[Full]:
     server.stop()
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize(
     "full",
     ["421", *(pytest.param(other, marks=pytest.mark.slow) for other in ("ehlo", "mail", "drop"))],

@@ -20,7 +20,9 @@ from notifier.message.send_errors import Refused, SendError, Sent, Unavailable, 
 from notifier.transport import smtp
 from notifier.transport.mailer import Mailer
 from notifier.transport.mime import MARK, BadJob, MailBatch, MailJob, render, wire_address
-from tests.notifier.conftest import DROP, BareServer, Certificate, Inbox
+from tests.support.bare_server import BareServer
+from tests.support.certificate import Certificate
+from tests.support.inbox import DROP, Inbox
 
 FROM = "Storywire <news@example.org>"
 

@@ -14,7 +14,8 @@ from werkzeug import Request, Response
 
 from notifier.message.send_errors import MAX_RETRY_AFTER_SECONDS
 from notifier.transport import outbound_http
-from tests.notifier.conftest import BareServer, Certificate, receive
+from tests.support.bare_server import BareServer, receive
+from tests.support.certificate import Certificate
 
 Start = Callable[[Callable[[socket.socket], None]], BareServer]
 

@@ -18,8 +18,10 @@ from models.recipients.audience import signing_secret
 from notifier.services import SERVICES
 from notifier.services.webhook import signature
 from notifier.worker.chat_lane import ChatLane
-from tests.conftest import Newsroom, StandingClock
-from tests.support.office import Office, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
 
 def posted(httpserver: HTTPServer) -> list[dict[str, object]]:
@@ -121,7 +123,7 @@ def test_what_is_left_when_a_pass_ends_goes_back_while_a_slow_one_still_waits(
     assert [one.attempts for one in office.deliveries()] == [1, 0]
 
 
-@one_database
+@sqlite_only
 def test_updates_corrections_and_retractions_have_their_words(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
 ) -> None:
@@ -195,7 +197,7 @@ def test_messages_to_one_target_keep_its_pace_without_anybody_sleeping(
         assert len(httpserver.log) == sent
 
 
-@one_database
+@sqlite_only
 def test_a_target_that_refuses_fails_with_its_words(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
 ) -> None:
@@ -208,7 +210,7 @@ def test_a_target_that_refuses_fails_with_its_words(
     assert len(httpserver.log) == 1
 
 
-@one_database
+@sqlite_only
 def test_a_service_that_this_node_does_not_know_waits_for_one_that_does_and_says_so(
     newsroom: Newsroom, office: Office, hook: str
 ) -> None:
@@ -248,7 +250,7 @@ def test_the_attempt_is_committed_before_the_request_leaves(
     assert seen["/hook"] == [(DeliveryState.CLAIMED, None), began]
 
 
-@one_database
+@sqlite_only
 def test_a_changed_secret_leaves_the_message_waiting_with_the_reason(
     newsroom: Newsroom, office: Office, hook: str
 ) -> None:
@@ -264,7 +266,7 @@ def test_a_changed_secret_leaves_the_message_waiting_with_the_reason(
     assert "SECRET_KEY" in (delivery.last_reply or "")
 
 
-@one_database
+@sqlite_only
 def test_a_stopping_worker_leaves_the_rest_queued(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
 ) -> None:

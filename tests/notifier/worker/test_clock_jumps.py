@@ -21,9 +21,10 @@ from notifier.ledger.fan_out import expand_all
 from notifier.ledger.lease import LEASE, release_expired
 from notifier.ledger.pause import server_away
 from notifier.worker.ticker import Ticker
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import Inbox
-from tests.notifier.content.test_digests import Audience
+from tests.support.audience import Audience
+from tests.support.clock import StandingClock
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
 from tests.support.office import BASE_URL, Office
 
 AHEAD, BACK = timedelta(hours=2), -timedelta(hours=2)

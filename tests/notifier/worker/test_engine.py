@@ -5,9 +5,7 @@ import os
 import socket
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 
 import psycopg
@@ -20,77 +18,22 @@ from models import Delivery, DeliveryState, Lane, Pause, Revision
 from models.db.database import Database, open_database
 from models.db.heartbeats import workers
 from models.publishing.posting import Release
-from models.recipients.audience import ChannelTarget, add_channel, add_subscriber
+from models.recipients.audience import ChannelTarget, add_channel
 from models.text.actor import SYSTEM
 from notifier.ledger.pause import MAIL, NO_MAIL_URL
 from notifier.transport import channel_sender
 from notifier.transport.smtp import MailConnection
 from notifier.worker import ticker
-from notifier.worker.engine import run_worker
 from notifier.worker.wakeup import BULK, EXPAND, BrokerWakeup, make_doorbell
-from tests.conftest import Newsroom, missing
-from tests.notifier.conftest import BareServer, Inbox
-from tests.support.office import one_database, settings
+from tests.support.bare_server import BareServer
+from tests.support.databases import sqlite_only
+from tests.support.inbox import Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import settings
+from tests.support.requirements import skip_without
+from tests.support.running_worker import PATIENCE, eventually, states, subscribe, working
 
-PATIENCE = 30.0
 AMQP_URL = os.environ.get("STORYWIRE_TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672")
-
-
-def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> bool:
-    """Whether ``condition`` comes true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        threading.Event().wait(0.01)
-    return True
-
-
-@pytest.fixture
-def live(db: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Newsroom]:
-    """A newsroom whose clock runs."""
-    monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
-    real = open_database(db.engine.url.render_as_string(hide_password=False))
-    room = Newsroom(real)
-    room.stream()
-    yield room
-    real.engine.dispose()
-
-
-@contextmanager
-def working(
-    db: Database, keys: Keys, *, lanes: frozenset[Lane] = frozenset(Lane), **given: object
-) -> Iterator[threading.Event]:
-    """A worker with its own connections; drained at the end, or when the event is set."""
-    own = open_database(db.engine.url.render_as_string(hide_password=False), synchronous="NORMAL")
-    stop, failures = threading.Event(), []
-
-    def run() -> None:
-        try:
-            run_worker(settings(**given), keys, own, stop, lanes)
-        except BaseException as exc:
-            failures.append(exc)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield stop
-    finally:
-        stop.set()
-        thread.join(PATIENCE)
-        own.engine.dispose()
-    assert not thread.is_alive()
-    assert failures == []
-
-
-def subscribe(room: Newsroom, *addresses: str) -> None:
-    for address in addresses:
-        add_subscriber(room.db, SYSTEM, address, stream="floods")
-
-
-def states(room: Newsroom) -> Counter[DeliveryState]:
-    with room.db.read() as tx:
-        return Counter(tx.scalars(select(Delivery.state)))
 
 
 def test_what_is_posted_reaches_mail_and_channels_and_is_in_the_ledger(
@@ -120,7 +63,7 @@ def test_a_worker_has_a_heartbeat_while_it_runs(live: Newsroom, keys: Keys, inbo
     assert lanes_worked_on() == []
 
 
-@one_database
+@sqlite_only
 def test_targets_that_never_answer_hold_up_nobody_else(
     live: Newsroom,
     keys: Keys,
@@ -184,7 +127,7 @@ def test_a_stopping_worker_settles_what_is_in_flight_and_gives_the_rest_back(
     assert len(set(inbox.addresses)) == len(inbox.addresses) == 120
 
 
-@one_database
+@sqlite_only
 def test_without_a_mail_server_mail_waits_and_says_why(
     live: Newsroom, keys: Keys, httpserver: HTTPServer, hook: str
 ) -> None:
@@ -201,7 +144,7 @@ def test_without_a_mail_server_mail_waits_and_says_why(
         assert waiting.attempts == 0
 
 
-@one_database
+@sqlite_only
 def test_a_worker_of_one_lane_leaves_the_other(
     live: Newsroom, keys: Keys, inbox: Inbox, httpserver: HTTPServer, hook: str
 ) -> None:
@@ -306,7 +249,7 @@ def test_rabbitmq_wakes_a_worker_that_would_look_much_later(
             2,
         ).close()
     except OSError:
-        missing("RabbitMQ")
+        skip_without("RabbitMQ")
     monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
     monkeypatch.setattr(ticker, "LEAST", 1000.0)
     monkeypatch.setattr(ticker, "MOST", 1000.0)

@@ -30,11 +30,13 @@ from models.text.texts import MAX_BODY_CHARS
 from models.text.tokens import ALL_STREAMS
 from notifier.ledger.lease import release_expired
 from notifier.reports.delivery_report import alert_sums
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.worker.test_engine import eventually, states, working
-from tests.support.delivery_audit import reckon
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.delivery_audit import audit_deliveries
 from tests.support.mail_sink import MailSink, mail_sink
-from tests.support.office import Office, counted, one_database, tallied
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office, counted, tallied
+from tests.support.running_worker import eventually, states, working
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -70,7 +72,7 @@ def disk() -> Iterator[Disk]:
     event.remove(Pool, "checkout", disk.limit)
 
 
-@one_database
+@sqlite_only
 def test_a_full_disk_is_said_once_stores_no_half_and_heals(
     live: Newsroom,
     keys: Keys,
@@ -93,7 +95,7 @@ def test_a_full_disk_is_said_once_stores_no_half_and_heals(
             live
         )
         live.post(title="The disk has room again", release=Release(alerts=False))
-    found = reckon(live.db, sink.arrived)
+    found = audit_deliveries(live.db, sink.arrived)
     say(f"a full disk for 3 s, {len(said)} lines of log", found)
     with live.db.read() as tx:
         assert [entry.title for entry in tx.scalars(select(Entry))] == [
@@ -132,7 +134,7 @@ def test_a_clock_that_steps_back_an_hour_loses_and_doubles_nobody(
     clock.forward(hours=1)
     release_expired(office.db)
     office.send()  # ... and what was owed before, when its moment comes again
-    found = reckon(office.db, sink.arrived)
+    found = audit_deliveries(office.db, sink.arrived)
     say("the clock steps back an hour", found)
     assert (found.sent, found.lost, found.doubled) == (1_000, [], 0)
     assert tallied(office.db) == counted(office.db)
@@ -188,7 +190,9 @@ def test_a_lease_that_runs_out_in_mid_send_doubles_a_mail_or_a_webhook_once_and_
     heard = Counter(
         {"/": "phones", "/program": "program"}[request.path] for request, _ in httpserver.log
     )
-    found = reckon(newsroom.db, [*came, *((name, uids[name]) for name in heard.elements())])
+    found = audit_deliveries(
+        newsroom.db, [*came, *((name, uids[name]) for name in heard.elements())]
+    )
     say("a lease runs out while a mail, a webhook and a push message are sent", found)
     assert heard == {"phones": 1, "program": 2}
     assert [row for row in slow.ledger() if row[1] != "sent"] == [("phones", "unknown")]
@@ -238,7 +242,7 @@ def test_leaving_stopping_and_retracting_in_mid_drain_tell_nobody_who_should_not
         told_when_stopped = len(sink.arrived)
         resume_alert(live.db, SYSTEM, 1)
         assert eventually(lambda: at_rest(live, 2), MINUTES)
-    found = reckon(live.db, sink.arrived)
+    found = audit_deliveries(live.db, sink.arrived)
     told, withdrawn = (
         addresses(live.db, 1, DeliveryState.SENT),
         addresses(live.db, 2, DeliveryState.SENT),
@@ -256,7 +260,7 @@ def test_leaving_stopping_and_retracting_in_mid_drain_tell_nobody_who_should_not
     assert tallied(live.db) == counted(live.db)
 
 
-@one_database
+@sqlite_only
 def test_an_older_copy_that_is_put_back_is_held_until_a_person_lets_it_go(
     live: Newsroom,
     keys: Keys,
@@ -289,7 +293,7 @@ def test_an_older_copy_that_is_put_back_is_held_until_a_person_lets_it_go(
         resume_sending(room.db, SYSTEM)
         assert eventually(lambda: states(room) == {DeliveryState.SENT: 600})
     assert caplog.text.count("held until `storywire resume`") == 1
-    found = reckon(room.db, sink.arrived)
+    found = audit_deliveries(room.db, sink.arrived)
     say(f"an older copy put back, from before {after_the_copy} of 300 were sent", found)
     assert (found.lost, found.doubled) == ([], after_the_copy)
     room.db.engine.dispose()

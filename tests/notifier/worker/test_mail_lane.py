@@ -23,10 +23,12 @@ from notifier.ledger.settle import LeaseLost, Settler
 from notifier.message.send_errors import Refused, SendError, Sent
 from notifier.transport.smtp import MailConnection
 from notifier.worker import mail_lane
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import DROP, Inbox
-from tests.notifier.worker.test_engine import eventually
-from tests.support.office import BASE_URL, Office, lines, one_database
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.inbox import DROP, Inbox
+from tests.support.newsroom import Newsroom
+from tests.support.office import BASE_URL, Office, lines
+from tests.support.running_worker import eventually
 
 
 def test_a_post_is_a_mail_with_a_token_that_works(
@@ -68,7 +70,7 @@ def test_a_post_is_a_mail_with_a_token_that_works(
         assert recipient_with_subscriptions(tx, token[0])[1] == []
 
 
-@one_database
+@sqlite_only
 def test_each_reader_gets_an_own_token_and_message_id(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -81,7 +83,7 @@ def test_each_reader_gets_an_own_token_and_message_id(
     assert len(inbox.sessions) == 1
 
 
-@one_database
+@sqlite_only
 def test_a_mail_says_why_one_gets_it(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
     office.subscribe("one@example.org")
     office.subscribe("all@example.org", stream=None)
@@ -92,7 +94,7 @@ def test_a_mail_says_why_one_gets_it(newsroom: Newsroom, office: Office, inbox: 
     assert "because you follow all stories of Courier" in said["all@example.org"]
 
 
-@one_database
+@sqlite_only
 def test_a_mail_tells_the_entry_as_it_stands_when_it_is_sent(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -175,7 +177,7 @@ def test_a_451_is_tried_again_later(
     assert inbox.mails[0]["Message-ID"] == f"<{waiting.uid}@courier.example>"
 
 
-@one_database
+@sqlite_only
 def test_a_message_that_cannot_be_sent_for_a_day_is_given_up_with_the_remotes_words(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
@@ -243,7 +245,7 @@ def test_while_the_mail_server_is_away_nothing_is_used_up_and_nothing_spins(
         assert tx.get(Pause, MAIL) is None
 
 
-@one_database
+@sqlite_only
 def test_a_server_that_drops_every_connection_pauses_mail(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -259,7 +261,7 @@ def test_a_server_that_drops_every_connection_pauses_mail(
     assert len(inbox.replies["mail"]) > 10  # five rows did not cost twenty connections
 
 
-@one_database
+@sqlite_only
 @pytest.mark.parametrize(
     ("stage", "reply", "state"),
     [
@@ -306,7 +308,7 @@ def test_three_refusals_running_because_of_us_pause_mail_until_one_gets_through(
     )
 
 
-@one_database
+@sqlite_only
 def test_a_breaking_mail_overtakes_a_claim_that_is_under_way(
     newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,7 +328,7 @@ def test_a_breaking_mail_overtakes_a_claim_that_is_under_way(
     assert {delivery.attempts for delivery in office.deliveries()} == {1}
 
 
-@one_database
+@sqlite_only
 def test_a_connection_lost_after_the_data_is_tried_again_with_the_same_message_id(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
@@ -363,7 +365,7 @@ def test_a_worker_whose_rows_another_has_taken_stops_at_once(
     assert states == [DeliveryState.SENT, *[DeliveryState.CLAIMED] * 3, DeliveryState.QUEUED]
 
 
-@one_database
+@sqlite_only
 def test_a_worker_that_lost_its_lease_sends_nothing_more(
     newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,7 +380,7 @@ def test_a_worker_that_lost_its_lease_sends_nothing_more(
     ] * 3
 
 
-@one_database
+@sqlite_only
 def test_a_worker_that_is_asked_to_stop_gives_the_rest_back(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
@@ -393,7 +395,7 @@ def test_a_worker_that_is_asked_to_stop_gives_the_rest_back(
     assert [delivery.attempts for delivery in office.deliveries()] == [1, 1, 0, 0, 0]
 
 
-@one_database
+@sqlite_only
 def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
     newsroom: Newsroom,
     office: Office,
@@ -418,7 +420,7 @@ def test_an_entry_that_cannot_be_rendered_does_not_hold_up_the_next(
     assert "cannot be rendered" in caplog.text
 
 
-@one_database
+@sqlite_only
 def test_a_mail_that_breaks_the_sender_does_not_hold_up_the_next(
     newsroom: Newsroom,
     office: Office,
@@ -499,7 +501,7 @@ def test_a_row_that_cannot_be_written_down_costs_those_that_are_settled_with_it_
     assert [row[1] for row in office.ledger()] == ["claimed", "sent", "claimed"]
 
 
-@one_database
+@sqlite_only
 def test_who_is_erased_while_a_mail_is_under_way_stays_erased(
     newsroom: Newsroom, office: Office
 ) -> None:

@@ -16,13 +16,16 @@ from models import DeliveryState, RecipientState
 from notifier.transport import channel_sender
 from notifier.transport.mailer import Mailer
 from notifier.worker import mail_lane
-from tests.conftest import Newsroom, StandingClock
-from tests.notifier.conftest import BareServer, Inbox
-from tests.support.delivery_audit import reckon
+from tests.support.bare_server import BareServer
+from tests.support.clock import StandingClock
+from tests.support.databases import sqlite_only
+from tests.support.delivery_audit import audit_deliveries
+from tests.support.inbox import Inbox
 from tests.support.mail_sink import CUT_WITHIN_DATA, SILENT, MailSink
-from tests.support.office import Office, one_database
+from tests.support.newsroom import Newsroom
+from tests.support.office import Office
 
-pytestmark = [pytest.mark.slow, one_database]
+pytestmark = [pytest.mark.slow, sqlite_only]
 
 Say = Callable[[str, object], None]
 
@@ -83,7 +86,7 @@ def test_each_fault_of_a_mail_server_touches_one_address_and_leaves_it_in_the_ri
     assert ended == {"5.1.1 at rcpt"}
     clock.forward(minutes=2)
     office.send()
-    reckoning = reckon(office.db, sink.arrived)
+    reckoning = audit_deliveries(office.db, sink.arrived)
     say("a mail server with nine faults", reckoning)
     assert (reckoning.sent, reckoning.lost, reckoning.doubled) == (98, [], 0)
 
@@ -113,7 +116,7 @@ def test_a_mail_server_that_refuses_connections_and_comes_back_is_sent_everythin
         (mail["To"], mail["Message-ID"][1:].partition("@")[0])
         for mail in [*before.mails, *after.mails]
     ]
-    reckoning = reckon(office.db, came)
+    reckoning = audit_deliveries(office.db, came)
     say("a mail server away for an hour", reckoning)
     assert (reckoning.sent, reckoning.lost, reckoning.doubled) == (100, [], 0)
     office.close()
@@ -192,6 +195,6 @@ def test_each_fault_of_a_webhook_touches_that_channel_alone(
         if answer.status_code == 200
     ]
     # the one that drips, until it is too old
-    reckoning = reckon(office.db, answered, resting=[DeliveryState.QUEUED])
+    reckoning = audit_deliveries(office.db, answered, resting=[DeliveryState.QUEUED])
     say("webhooks: drips, redirects to a private address, 429, 500 for an hour", reckoning)
     assert (reckoning.owed, reckoning.sent, reckoning.lost, reckoning.doubled) == (5, 3, [], 0)

@@ -13,8 +13,8 @@ from models.accounts.accounts import add_account
 from models.accounts.staff import find_account
 from models.tables.ledger import Alert
 from models.text.tokens import decrypt_token
-from tests.conftest import Newsroom
-from tests.web.conftest import BASE_URL, Person
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, Person
 from web.middleware.browsers import browser_name
 
 ADDRESS, PASSWORD = "mara@example.org", "correct horse battery"

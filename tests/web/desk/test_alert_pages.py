@@ -11,8 +11,8 @@ from models.db.database import Database
 from models.recipients.audience import add_subscriber
 from models.text.actor import SYSTEM
 from notifier.ledger.fan_out import expand_all
-from tests.conftest import Newsroom
-from tests.web.conftest import Person
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import Person
 from web.desk.alert_pages import left
 
 

@@ -11,8 +11,10 @@ from models.publishing.posting import save_draft
 from models.recipients.audience import ChannelTarget, add_channel, add_subscriber
 from models.streams.autosave import MAX_AUTOSAVE_CHARS
 from models.text.texts import EntryText
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import Person, both_databases, titles
+from tests.support.clock import StandingClock
+from tests.support.databases import both_databases
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import Person, titles
 
 pytestmark = both_databases
 

@@ -13,8 +13,8 @@ from notifier.content.entry import Notice
 from notifier.content.render import Sender, notice_to_channel
 from notifier.services import SERVICES
 from notifier.transport.service_catalogue import catalogue
-from tests.conftest import Newsroom
-from tests.web.conftest import Person
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import Person
 
 SECRET = "T00000000/B00000000/" + "s" * 24
 SLACK = f"https://hooks.slack.com/services/{SECRET}"

@@ -13,9 +13,10 @@ from models.publishing.posting import Release
 from models.publishing.publishing import publish_due
 from models.recipients.audience import add_subscriber
 from models.streams.streams import set_stream_state
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import BASE_URL, Person
-from tests.web.desk.test_subscribers import statements
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.queries import recorded_statements
+from tests.support.web_person import BASE_URL, Person
 
 
 def atom_ids(reader: Person, path: str) -> list[str]:
@@ -217,7 +218,7 @@ def test_the_first_page_asks_the_same_few_questions_however_much_there_is(
     newsroom.agree(most_alerts=2)
 
     def queries() -> int:
-        with statements(newsroom.db) as found:
+        with recorded_statements(newsroom.db) as found:
             assert editor.get("/desk").status_code == 200
         return len(found)
 

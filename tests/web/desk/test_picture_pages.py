@@ -15,9 +15,9 @@ from models.publishing.revising import Change, revise
 from models.streams.streams import get_stream
 from models.tables.media import MAX_PICTURE_BYTES
 from models.text.texts import EntryText, PictureText
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 from tests.support.picture_files import bomb, photo
-from tests.web.conftest import BASE_URL, HERE, Person, titles
+from tests.support.web_person import BASE_URL, SAME_ORIGIN, Person, titles
 
 BLUE, GREEN = photo(ground="blue"), photo(ground="green")
 
@@ -43,7 +43,11 @@ def post(person: Person, path: str, sent: dict[str, Any], **options: Any) -> Any
     boundary, body = encode_multipart(sent)
     content_type = f'multipart/form-data; boundary="{boundary}"'
     return person.client.post(
-        path, data=body, content_type=content_type, base_url=BASE_URL, **{"headers": HERE} | options
+        path,
+        data=body,
+        content_type=content_type,
+        base_url=BASE_URL,
+        **{"headers": SAME_ORIGIN} | options,
     )
 
 
@@ -306,7 +310,7 @@ def test_who_is_logged_out_or_on_another_site_sends_none(
     assert (
         post(reader, "/desk/pictures", {"csrf_token": token, "file": file(BLUE)}).status_code == 401
     )
-    elsewhere = HERE | {"Sec-Fetch-Site": "cross-site"}
+    elsewhere = SAME_ORIGIN | {"Sec-Fetch-Site": "cross-site"}
     answer = post(
         author, "/desk/pictures", {"csrf_token": token, "file": file(BLUE)}, headers=elsewhere
     )

@@ -12,8 +12,10 @@ from models.publishing.revising import Change, restore, retract, revise
 from models.recipients.audience import add_subscriber
 from models.streams.streams import get_stream, set_stream_state
 from models.text.texts import EntryText
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import Person, both_databases, titles
+from tests.support.clock import StandingClock
+from tests.support.databases import both_databases
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import Person, titles
 
 pytestmark = both_databases
 

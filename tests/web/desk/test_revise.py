@@ -17,8 +17,10 @@ from models import (
 from models.db.tallies import add_to_tallies
 from models.publishing.revising import apply_due, list_revisions
 from models.recipients.audience import add_subscriber
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import Person, both_databases
+from tests.support.clock import StandingClock
+from tests.support.databases import both_databases
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import Person
 
 pytestmark = both_databases
 

@@ -18,9 +18,9 @@ from models.publishing.revising import Change, retract
 from models.recipients.audience import ChannelTarget, add_channel
 from models.text.actor import Actor
 from models.text.texts import EntryText
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 from tests.support.picture_files import photo
-from tests.web.conftest import Person
+from tests.support.web_person import Person
 from web.desk import board
 from web.desk.guard import requires
 from web.dev_mailbox import store

@@ -1,9 +1,6 @@
 """Subscribers on the desk: a page at a time however many there are, and one of them from all sides."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from models import Delivery, DeliveryState, Recipient, RecipientKind, RecipientState
 from models.alerts.alerts import create_notice
@@ -12,8 +9,9 @@ from models.membership.importing import Row, import_subscribers
 from models.membership.suppression import erase_address, suppress_address
 from models.recipients.audience import add_subscriber, find_recipient
 from notifier.ledger.fan_out import expand_all
-from tests.conftest import Newsroom
-from tests.web.conftest import Person
+from tests.support.newsroom import Newsroom
+from tests.support.queries import recorded_statements
+from tests.support.web_person import Person
 
 PATHS = [
     "/desk/subscribers", "/desk/subscribers?after=99", "/desk/subscribers?state=confirmed", "/desk/subscribers?state=ended&after=99",
@@ -22,21 +20,6 @@ PATHS = [
 ]  # fmt: skip
 
 GROWING = ("SCAN recipient", "SCAN subscription", "SCAN delivery")
-
-
-@contextmanager
-def statements(db: Database) -> Iterator[list[tuple[str, object]]]:
-    """Those that are run meanwhile, with their values."""
-    found: list[tuple[str, object]] = []
-
-    def note(
-        _connection: object, _cursor: object, statement: str, values: object, *_rest: object
-    ) -> None:
-        found.append((statement, values))
-
-    event.listen(db.engine, "before_cursor_execute", note)
-    yield found
-    event.remove(db.engine, "before_cursor_execute", note)
 
 
 def plan(db: Database, statement: str, values: object) -> list[str]:
@@ -61,7 +44,7 @@ def test_each_page_of_the_list_is_found_by_a_key_in_the_same_few_queries(
     for number in (3, 120):
         newsroom.subscribe_many(number)
         for path in PATHS:
-            with statements(newsroom.db) as found:
+            with recorded_statements(newsroom.db) as found:
                 assert admin.get(path).status_code == 200
             counts.append((path, len(found)))
             about = [
@@ -97,7 +80,7 @@ def test_no_page_of_the_desk_reads_all_recipients_or_all_that_they_were_sent(
             f"/desk/subscribers/{uid}",
             "/desk/channels",
         ):
-            with statements(newsroom.db) as found:
+            with recorded_statements(newsroom.db) as found:
                 assert admin.get(path).status_code == 200
             counts.append(len(found))
             for statement, values in found:

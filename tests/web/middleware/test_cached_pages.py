@@ -17,8 +17,9 @@ from models import RevisionKind, StreamState
 from models.publishing.revising import Change, retract
 from models.streams.contributors import add_contributor
 from models.streams.streams import set_stream_state
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import BASE_URL, Person
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, Person
 from web.middleware.cache_layer import Count
 from web.private_response import answer
 

@@ -10,8 +10,9 @@ from lxml import etree
 from feeds.formats.namespaces import SYNDICATION
 from models import StreamState
 from models.streams.streams import set_stream_state
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import BASE_URL, Person
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, Person
 
 TYPES = {
     "atom.xml": "application/atom+xml",

@@ -11,8 +11,8 @@ from feeds.document.feed_address import FeedTopic, Flavour, Scope, parse_feed_pa
 from feeds.document.feed_document import Format
 from models import StreamState
 from models.streams.streams import set_stream_state
-from tests.conftest import Newsroom
-from tests.web.conftest import BASE_URL, Person
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, Person
 
 
 @pytest.mark.parametrize(

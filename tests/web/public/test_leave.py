@@ -7,8 +7,9 @@ from config.keys import Keys
 from models import Alert, RecipientState
 from models.recipients.audience import add_subscriber, recipient_with_subscriptions
 from models.text.tokens import ALL_STREAMS, unsubscribe_token
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import BASE_URL, Person
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, Person
 
 
 @pytest.fixture

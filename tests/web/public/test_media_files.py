@@ -1,9 +1,9 @@
 """Pictures as they are served."""
 
 from models.streams.pictures import get_picture_file
-from tests.conftest import Newsroom
+from tests.support.newsroom import Newsroom
 from tests.support.picture_files import photo
-from tests.web.conftest import Person
+from tests.support.web_person import Person
 
 
 def test_a_picture_is_served_for_good_with_its_type_and_without_a_cookie(

@@ -5,8 +5,8 @@ import random
 
 import lxml.html
 
-from tests.conftest import Newsroom
-from tests.web.conftest import Person
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import Person
 
 # which compress about as well as words do
 WORDS = [f"{number:x}" for number in range(0x10000, 0x10000 + 2_000)]

@@ -16,9 +16,10 @@ from models.publishing.revising import Change, apply_due, retract, revise
 from models.streams.contributors import add_contributor
 from models.streams.streams import StreamText, edit_stream, set_stream_state
 from models.text.texts import EntryText, PictureText
-from tests.conftest import Newsroom, StandingClock
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
 from tests.support.picture_files import photo
-from tests.web.conftest import BASE_URL, Person
+from tests.support.web_person import BASE_URL, Person
 
 PAGES = [
     "/",

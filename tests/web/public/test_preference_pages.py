@@ -28,8 +28,9 @@ from models.recipients.audience import (
 )
 from models.streams.streams import set_stream_state
 from models.text.tokens import unsubscribe_token
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import Person
+from tests.support.clock import StandingClock
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import Person
 
 HEDDA, NEW = "hedda@post.example", "hedda@new.example"
 

@@ -9,8 +9,8 @@ from models import RevisionKind, StreamState
 from models.publishing.revising import Change, retract
 from models.streams import sitemap
 from models.streams.streams import set_stream_state
-from tests.conftest import Newsroom
-from tests.web.conftest import BASE_URL, Person
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, Person
 
 URL, CHANGED = (
     "{http://www.sitemaps.org/schemas/sitemap/0.9}loc",

@@ -8,8 +8,8 @@ from models import StreamState
 from models.streams.search import RESULTS_PER_PAGE
 from models.streams.streams import set_stream_state
 from models.text.normalize import parse_query
-from tests.conftest import Newsroom
-from tests.web.conftest import Person
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import Person
 from web.public.highlight import marked, snippet
 
 

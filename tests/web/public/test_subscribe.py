@@ -5,8 +5,10 @@ from sqlalchemy import func, select
 
 from models import Alert, Recipient, RecipientState
 from models.recipients.audience import add_subscriber, recipient_with_subscriptions
-from tests.conftest import Newsroom, StandingClock
-from tests.web.conftest import BASE_URL, Person, both_databases
+from tests.support.clock import StandingClock
+from tests.support.databases import both_databases
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, Person
 
 pytestmark = both_databases
 

@@ -13,8 +13,8 @@ from config.keys import Keys
 from config.settings import load_settings
 from models.db.database import Database
 from models.streams.streams import StreamText, edit_stream
-from tests.conftest import Newsroom
-from tests.web.conftest import BASE_URL, SECRET, Person
+from tests.support.newsroom import Newsroom
+from tests.support.web_person import BASE_URL, SECRET, Person
 from web import create_app
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 90 30"><script>alert(1)</script></svg>'
