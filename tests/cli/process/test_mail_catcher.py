@@ -7,7 +7,7 @@ from email.message import EmailMessage
 import pytest
 
 from cli.process.listener import VARIABLE, listen
-from cli.process.mail_catcher import SIZE_LIMIT
+from cli.process.mail_catcher import MAX_MESSAGE_BYTES
 from web.dev_mailbox import caught, read_caught
 
 pytestmark = pytest.mark.processes
@@ -98,7 +98,7 @@ def test_too_much_is_refused_for_good_and_the_connection_stays(start_catcher):
     catcher = start_catcher()
     with catcher.connect() as smtp:
         with pytest.raises(smtplib.SMTPSenderRefused) as refused:
-            smtp.sendmail("a@example.org", ["b@example.org"], b"x" * (SIZE_LIMIT + 1))
+            smtp.sendmail("a@example.org", ["b@example.org"], b"x" * (MAX_MESSAGE_BYTES + 1))
         assert refused.value.smtp_code == 552
         smtp.send_message(mail())
     assert len(caught(catcher.folder)) == 1

@@ -87,7 +87,7 @@ def test_serve_sets_an_embedded_site_up_and_serves_it_and_drains(storywire, envi
     service.send_signal(signal.SIGTERM)
     said, _ = service.communicate(timeout=PATIENCE)
     assert service.returncode == 0
-    assert said.startswith("Storywire ")
+    assert said.startswith("Starting Storywire ")
     assert str(tmp_path / "var") in said
 
 
