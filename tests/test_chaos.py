@@ -452,9 +452,7 @@ def copy_database(source: Path, to: Path) -> None:
     subprocess.run([sys.executable, "-c", script, str(source), str(to)], check=True)
 
 
-def test_kills_on_sqlite_lose_double_and_tell_nobody_wrongly_and_a_restored_copy_sends_nothing(
-    tmp_path, say
-):
+def test_kills_on_sqlite_keep_the_delivery_promise_and_a_restored_copy_sends_nothing(tmp_path, say):
     with chaos_on(tmp_path, ["site"]) as chaos:
         [site] = chaos.nodes
         database, copy = site.folder / "data" / "storywire.sqlite3", tmp_path / "copy.sqlite3"
@@ -483,7 +481,7 @@ def test_kills_on_sqlite_lose_double_and_tell_nobody_wrongly_and_a_restored_copy
         assert len(chaos.sink.arrived) == before
 
 
-def test_kills_on_two_nodes_lose_double_and_tell_nobody_wrongly(tmp_path, say, postgres_site_url):
+def test_kills_on_two_nodes_keep_the_delivery_promise(tmp_path, say, postgres_site_url):
     settings = {
         "database_url": postgres_site_url,
         "secret_key": "what all nodes of a site must share",

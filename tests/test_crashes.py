@@ -60,7 +60,7 @@ def check(
     assert site.alerts()[0]["sent"] == number
 
 
-def test_a_worker_killed_at_ten_random_moments_loses_nobody(tmp_path, say):
+def test_a_worker_killed_at_ten_random_moments_loses_no_delivery(tmp_path, say):
     number, seed = 20_000, random.randrange(10_000)
     # the first: while recipients are still being found
     moments = [0, *sorted(random.Random(seed).sample(range(number - 500), 9))]

@@ -236,7 +236,7 @@ def test_a_broker_that_is_stopped_for_a_minute_and_started_again_is_rung_again(
 
 @pytest.mark.parametrize("story", [2_000], indirect=True)
 @pytest.mark.parametrize("fault", ["stopped", "silent"])
-def test_a_database_that_goes_away_in_mid_drain_and_comes_back_loses_nobody(
+def test_a_database_outage_while_mails_drain_loses_no_delivery(
     cluster: Cluster, story: Story, fault: str, say
 ) -> None:
     feed, second = f"/streams/{story.slug}/atom.xml", cluster.web[1]

@@ -279,7 +279,7 @@ def test_nginx_keeps_nothing_of_the_desk(
     assert behind.asked == {"/desk": 2, "/login": 2}
 
 
-def test_no_other_spelling_of_an_address_and_nobodys_cookie_spoils_what_nginx_keeps(
+def test_other_spellings_and_cookies_do_not_poison_the_nginx_cache(
     behind: Behind, get: Callable[..., requests.Response], sqlite_db: Database
 ) -> None:
     Newsroom(sqlite_db).stream()
@@ -326,7 +326,7 @@ def test_no_log_holds_the_token_of_a_link(nginx: Nginx, sqlite_db: Database) -> 
     assert '"GET /static/x.css HTTP/1.1"' in logged
 
 
-def test_two_sites_stand_on_one_machine_over_tls(nginx: Nginx, sqlite_db: Database) -> None:
+def test_two_sites_run_on_one_machine_over_tls(nginx: Nginx, sqlite_db: Database) -> None:
     Newsroom(sqlite_db)
     assert nginx.get("/").status_code == 200
     assert nginx.get("/", "other.example.net").status_code == 502

@@ -169,7 +169,7 @@ def test_an_entry_comes_with_title_link_date_and_author(steps, story, key):
         assert "A record" in shown.text
 
 
-def test_who_has_it_already_gets_304(steps):
+def test_a_reader_with_a_current_copy_gets_304(steps):
     # newsboat keeps the validators of its second answer, not of its first.
     assert (steps["second"].news, steps["third"].news) == ([], [])
     assert steps["third"].statuses == [304, 304]
@@ -197,7 +197,7 @@ def test_what_changed_is_shown(steps, key):
         assert "It did not." in steps["withdrawal"].shown[withdrawn].text
 
 
-def test_who_asks_between_two_entries_of_one_second_gets_the_second_too(story):
+def test_a_reader_that_polls_between_two_entries_of_one_second_gets_both(story):
     """libcurl drops a whole answer whose Last-Modified is no later than the date of the one that it
     has.
     """

@@ -237,7 +237,7 @@ def test_a_reader_that_has_it_already_gets_304(story, name):
     )
 
 
-def test_a_retracted_entry_is_gone_and_those_told_hear_of_it(story):
+def test_a_retracted_entry_is_gone_and_its_recipients_are_notified(story):
     uid = story.post("Dyke holds")
     eventually(lambda: story.site.alerts()[0]["sent"] == 3, what="the sending")
     story.site.do("entry", "retract", uid, "--note", "It did not.")
@@ -262,7 +262,7 @@ def test_a_retracted_entry_is_gone_and_those_told_hear_of_it(story):
     assert [one["note"] for one in told] == ["It did not."]
 
 
-def test_a_silent_edit_shows_and_alerts_nobody(story):
+def test_a_silent_edit_shows_and_sends_no_alert(story):
     uid = story.post("Bridge closd")
     eventually(lambda: story.site.alerts()[0]["sent"] == 3, what="the sending")
     before = len(story.site.alerts())
@@ -311,7 +311,7 @@ def read_until_refused(site, answers):
 
 
 @pytest.mark.slow
-def test_a_busy_service_that_is_told_to_end_answers_what_it_was_asked(tmp_path):
+def test_a_stopping_service_answers_its_open_requests(tmp_path):
     site, answers = Site(tmp_path), []
     try:
         site.start("demo")
@@ -327,7 +327,7 @@ def test_a_busy_service_that_is_told_to_end_answers_what_it_was_asked(tmp_path):
 
 
 @pytest.mark.slow
-def test_callers_who_leave_while_the_service_ends_do_not_make_it_abort(tmp_path):
+def test_clients_that_disconnect_during_shutdown_do_not_abort_it(tmp_path):
     site = Site(tmp_path)
     try:
         site.start("demo")

@@ -25,7 +25,7 @@ def test_init_may_run_again(site):
     assert json.loads(site("init", "--json").output)["migrated"] == []
 
 
-def test_a_command_before_init_says_what_to_do(tmp_path, monkeypatch):
+def test_a_command_before_init_explains_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["entry", "list"])
     assert result.exit_code == 78
@@ -33,7 +33,7 @@ def test_a_command_before_init_says_what_to_do(tmp_path, monkeypatch):
     assert not (tmp_path / "var").exists()
 
 
-def test_a_site_that_was_left_half_made_says_what_to_do(site, tmp_path):
+def test_a_half_initialized_site_explains_what_to_do(site, tmp_path):
     db = open_database(f"sqlite:///{tmp_path}/var/storywire.sqlite3")
     with db.engine.begin() as connection:
         connection.exec_driver_sql("DELETE FROM site")
@@ -178,7 +178,7 @@ def test_a_channel_url_is_never_shown_again(story):
     )
 
 
-def test_who_is_removed_is_told_nothing_more_and_may_be_added_again(story):
+def test_a_removed_subscriber_gets_no_more_mail_and_can_be_added_again(story):
     story("subscriber", "add", "reader@example.org", "--confirmed")
     story("subscriber", "remove", "Reader@example.org")
     assert json.loads(story("subscriber", "list", "--json").output)[0]["state"] == "ended"
@@ -258,7 +258,7 @@ def test_a_file_that_is_not_utf8_is_refused(story, tmp_path):
     )
 
 
-def test_nobody_is_subscribed_without_consent(story):
+def test_subscribing_requires_consent(story):
     assert "--confirmed" in story("subscriber", "add", "reader@example.org", code=2).stderr
 
 
@@ -326,7 +326,7 @@ def test_a_file_that_is_no_database_is_one_sentence(story, tmp_path):
     assert "file is not a database" in story("doctor", code=1).output
 
 
-def test_a_database_of_a_newer_version_is_left_alone(story, tmp_path):
+def test_a_database_of_a_newer_version_is_not_changed(story, tmp_path):
     with closing(
         sqlite3.connect(tmp_path / "var" / "storywire.sqlite3", isolation_level=None)
     ) as db:

@@ -81,7 +81,7 @@ def test_for_people_each_check_is_a_line_and_each_problem_has_its_advice(story):
     assert lines[at + 1].strip() == "Set it to your mail server."
 
 
-def test_without_a_database_it_says_how_to_make_one(tmp_path, story, monkeypatch):
+def test_without_a_database_doctor_explains_how_to_create_one(tmp_path, story, monkeypatch):
     monkeypatch.setenv("STORYWIRE_DATA_DIR", str(tmp_path / "elsewhere"))
     ((status, problem, advice),) = findings(story, "database")
     assert (status, "There is no database in" in problem) == ("fault", True)
@@ -256,9 +256,7 @@ def test_the_mail_server_is_tried_as_the_worker_would(
 
 
 @pytest.mark.parametrize("scheme", ["smtp+starttls", "smtps"])
-def test_a_certificate_that_nobody_vouches_for_is_found(
-    monkeypatch, certificate, plain_server, scheme
-):
+def test_doctor_finds_an_untrusted_certificate(monkeypatch, certificate, plain_server, scheme):
     options = {"tls_context": certificate.server}
     if scheme == "smtps":
         options = {"ssl_context": certificate.server}
@@ -393,7 +391,7 @@ def test_a_warning_alone_is_no_fault(story, ledger, monkeypatch, plain_server):
     assert [status for status, _, _ in found] == ["warning", "warning"]
 
 
-def test_bad_settings_are_told_in_the_same_form(story, monkeypatch):
+def test_invalid_settings_are_reported_in_the_same_format(story, monkeypatch):
     monkeypatch.setenv("STORYWIRE_MAIL_FROM", "news")
     monkeypatch.setenv("STORYWIRE_BROKER_URL", "rabbit")
     problems = [problem for _, problem, _ in findings(story, "settings", code=os.EX_CONFIG)]

@@ -64,11 +64,11 @@ def test_a_clean_list_from_standard_input_leaves_no_report(site):
         ),
     ],
 )
-def test_a_file_that_is_no_list_says_why(site, text, said):
+def test_a_file_that_is_not_a_list_is_refused_with_a_reason(site, text, said):
     assert said in site("subscriber", "import", "-", "--confirmed", input=text, code=1).stderr
 
 
-def test_what_is_not_utf8_says_so_line_by_line_and_proof_is_kept(site, tmp_path):
+def test_lines_that_are_not_utf8_are_reported_and_consent_proof_is_stored(site, tmp_path):
     lines = (
         b"\xef\xbb\xbfemail,consent\nj\xf6rg@example.org,x\nann@example.org,Form\0"
         b" 7\nb\0ob@example.org,\neve@example.org,\n"
@@ -202,7 +202,7 @@ def test_a_million_equal_rows_are_one_address_and_take_no_memory(site, tmp_path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 40_000
 
 
-def test_nobody_is_subscribed_without_the_word_that_they_want_it(site):
+def test_import_requires_the_confirmed_option(site):
     assert "--confirmed" in site("subscriber", "import", "-", input="email\n", code=2).stderr
 
 

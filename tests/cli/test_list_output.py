@@ -19,7 +19,7 @@ def fill(story, number=5):
 
 
 @pytest.mark.parametrize("page", [2, 1000])
-def test_a_list_says_when_it_is_cut_and_can_be_read_whole(story, monkeypatch, page):
+def test_a_truncated_list_says_so_and_can_be_read_in_full(story, monkeypatch, page):
     monkeypatch.setattr(list_output, "PAGE_ROWS", page)
     fill(story)
     for noun in ("subscriber", "channel", "entry", "alert"):
@@ -105,7 +105,7 @@ def test_an_entry_and_a_story_are_shown_with_their_text(story, tmp_path):
         assert "There is no" in story(noun, "show", "nonesuch", code=1).stderr
 
 
-def test_what_cannot_be_undone_needs_a_yes_where_nobody_can_be_asked(story, tmp_path):
+def test_irreversible_commands_need_yes_when_not_interactive(story, tmp_path):
     story("subscriber", "add", "ann@example.org", "--confirmed")
     story("subscriber", "export", "out.csv")
     kept = (tmp_path / "out.csv").read_bytes()

@@ -156,7 +156,7 @@ def test_a_good_setting_is_taken(monkeypatch, name, value):
     assert getattr(load_settings(), name.lower())
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path, monkeypatch):
+def test_all_invalid_settings_are_reported_at_once(tmp_path, monkeypatch):
     (tmp_path / "storywire.toml").write_text("colour = 1\nweb_threads = 'many'\nmail_from = 3\n")
     for name, value in (
         ("PORT", "eighty"),

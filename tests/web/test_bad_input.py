@@ -30,7 +30,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("field", dict.fromkeys(field for field, _ in REFUSED))
-def test_a_value_that_cannot_be_taken_is_refused_with_the_text_kept(
+def test_an_invalid_value_is_refused_and_the_typed_text_stays(
     field: str, newsroom: Newsroom, editor: Person
 ) -> None:
     for value in (value for name, value in REFUSED if name == field):
@@ -229,12 +229,12 @@ def test_the_list_of_entries_takes_known_states_only(state: str, editor: Person)
 @pytest.mark.parametrize(
     "email", ["", "\x00", "a" * 100_000, "a@b\r\nX: y", "ä@ö.example", "' OR 1=1 --"]
 )
-def test_nobody_logs_in_by_a_strange_address(email: str, reader: Person) -> None:
+def test_a_malformed_address_cannot_log_in(email: str, reader: Person) -> None:
     answer = reader.send(reader.get("/login"), email=email, password="\x00" + "p" * 2000)
     assert answer.status_code == 422
 
 
-def test_a_method_that_an_address_does_not_take_is_said_to_be_none(reader: Person) -> None:
+def test_an_unsupported_method_gets_405(reader: Person) -> None:
     answer = reader.client.put("/streams/floods", base_url=BASE_URL)
     assert answer.status_code == 405 and "GET" in answer.headers["Allow"]
 
@@ -292,6 +292,6 @@ def test_a_nul_in_any_query_or_path_is_a_clear_error(path: str, admin: Person) -
         "2026-03-14T08:00",
     ],
 )
-def test_whatever_a_form_says_was_seen_it_is_shown(seen: str, editor: Person) -> None:
+def test_any_seen_value_shows_the_form_again(seen: str, editor: Person) -> None:
     assert editor.write(do="preview", seen=seen).status_code == 200
     assert editor.write(title="", seen=seen).status_code == 422

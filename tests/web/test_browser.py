@@ -199,7 +199,7 @@ def test_what_is_posted_while_a_picture_is_under_way_waits_for_it(open_window: O
 
 
 @pytest.mark.slow
-def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_asks(
+def test_an_open_page_announces_new_entries_and_shows_them_on_request(
     open_window: OpenWindow, site: Site
 ) -> None:
     page: Page = open_window(viewport=PHONE).page
@@ -237,7 +237,7 @@ def test_an_open_page_says_what_is_new_moves_nothing_and_shows_it_to_whoever_ask
 
 
 @pytest.mark.slow
-def test_an_open_page_asks_less_while_nobody_answers_or_looks_and_not_at_all_once_it_is_over(
+def test_an_open_page_polls_less_when_hidden_or_failing_and_stops_at_the_end(
     open_window: OpenWindow, site: Site
 ) -> None:
     reader = open_window()

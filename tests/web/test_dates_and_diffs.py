@@ -56,7 +56,7 @@ def test_texts_that_would_take_seconds_to_compare_are_not_compared() -> None:
     ]
 
 
-def test_all_that_a_revision_changed_is_said() -> None:
+def test_every_change_of_a_revision_is_shown() -> None:
     former = {
         "title": "T",
         "dek": "",

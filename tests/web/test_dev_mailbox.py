@@ -57,7 +57,7 @@ def test_only_whole_mails_are_listed(tmp_path, keep):
     assert [mail.id for mail in caught(tmp_path)] == [name]
 
 
-def test_nobody_else_on_the_machine_reads_caught_mail(tmp_path, keep):
+def test_caught_mail_is_readable_only_by_its_owner(tmp_path, keep):
     keep(b"\r\nhttps://news.example.org/login/secret")
     assert [oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()] == ["0o600"]
 

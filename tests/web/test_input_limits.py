@@ -58,7 +58,7 @@ def test_outside_the_desk_little_is_taken(path: str, reader: Person) -> None:
     assert reader.post(path, {"email": "x" * MAX_PUBLIC_BYTES}).status_code == 413
 
 
-def test_the_desk_takes_much_from_those_who_have_logged_in(
+def test_logged_in_accounts_can_send_large_forms(
     reader: Person, editor: Person, app: Flask
 ) -> None:
     text = {"title": "River", "body": "ü" * 90_000}

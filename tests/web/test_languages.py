@@ -32,7 +32,7 @@ def messages(path: Path) -> dict[tuple[object, str | None], Message]:
         }
 
 
-def test_all_that_is_marked_is_in_the_german_catalog_and_all_there_is_said(
+def test_the_german_catalogue_is_complete_and_has_no_unused_messages(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(ROOT)
@@ -78,7 +78,7 @@ def test_every_word_of_a_page_is_marked(path: Path) -> None:
     )
 
 
-def test_a_story_is_told_in_its_language_and_the_index_in_the_sites(
+def test_a_stream_uses_its_language_and_the_index_the_sites(
     newsroom: Newsroom, reader: Person, change_settings: Callable[..., None]
 ) -> None:
     newsroom.stream(

@@ -44,7 +44,9 @@ def test_an_address_and_its_password_open_the_desk_until_log_out(
     assert stolen.status_code == 303, "the session ended on the server, too"
 
 
-def test_a_wrong_password_says_no_more_than_an_unknown_address(mara: None, reader: Person) -> None:
+def test_a_wrong_password_and_an_unknown_address_get_the_same_answer(
+    mara: None, reader: Person
+) -> None:
     wrong, unknown = enter(reader, password="guess"), enter(reader, email="nobody@example.org")
     assert wrong.status_code == unknown.status_code == 422
     assert wrong.text.replace(ADDRESS, "") == unknown.text.replace("nobody@example.org", "")
@@ -63,7 +65,7 @@ def test_after_ten_guesses_even_the_right_password_has_to_wait(
     assert enter(reader).status_code == 303
 
 
-def test_the_guesses_of_others_keep_nobody_out_of_a_browser_that_was_used_before(
+def test_password_guesses_by_others_do_not_lock_out_a_known_browser(
     mara: None, app: Flask, db: Database, reader: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = enter(reader)
@@ -94,13 +96,13 @@ def test_the_guesses_of_others_keep_nobody_out_of_a_browser_that_was_used_before
         "",
     ],
 )
-def test_nobody_is_led_to_another_site(path: str, mara: None, reader: Person) -> None:
+def test_log_in_never_redirects_to_another_site(path: str, mara: None, reader: Person) -> None:
     page = reader.get("/login", query_string={"next": path})
     assert reader.form(page)[1]["next"] == "/desk"
     assert enter(reader, next=path).location == "/desk"
 
 
-def test_a_session_that_ends_while_it_begins_is_told_so(
+def test_a_session_that_ends_during_log_in_is_reported(
     mara: None, reader: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(import_module("web.login"), "log_in", lambda *_, **__: "ended meanwhile")
@@ -193,7 +195,7 @@ def test_a_log_in_ends_by_age(mara: None, reader: Person, clock: StandingClock) 
     assert reader.get("/desk").status_code == 303
 
 
-def test_who_was_logged_out_while_writing_gets_the_text_back(
+def test_text_written_before_a_log_out_is_restored_after_log_in(
     mara: None, reader: Person, newsroom: Newsroom, clock: StandingClock
 ) -> None:
     enter(reader)

@@ -210,7 +210,7 @@ def test_the_documentation_lists_what_is_exported_and_nothing_else(
         ("s3cret", {"Authorization": "Bearer s3cret", "X-Forwarded-For": "203.0.113.9"}, 200),
     ],
 )
-def test_metrics_are_for_this_machine_or_for_who_knows_the_token(
+def test_metrics_are_open_to_this_machine_or_with_the_token(
     reader, change_settings, token, headers, status
 ):
     change_settings(metrics_token=SecretStr(token), base_url=SAME_ORIGIN)

@@ -102,7 +102,7 @@ def test_every_form_outside_the_desk_is_known_to_need_no_token(app: Flask) -> No
     assert open_to_all == {"/u/<token:token>"} | logging_in | of_links | signing_up
 
 
-def test_the_style_is_kept_for_a_year_under_an_address_that_changes_with_it(reader: Person) -> None:
+def test_the_stylesheet_is_cached_for_a_year_under_a_versioned_address(reader: Person) -> None:
     address = re.search(r"/static/storywire\.css\?v=[0-9a-f]{12}", reader.get("/").text)
     assert address is not None
     with reader.get(address[0]) as answer:
@@ -112,7 +112,7 @@ def test_the_style_is_kept_for_a_year_under_an_address_that_changes_with_it(read
         )
 
 
-def test_health_is_said_without_a_database_and_readiness_not(app: Flask, reader: Person) -> None:
+def test_healthz_works_without_a_database_and_readyz_does_not(app: Flask, reader: Person) -> None:
     record_heartbeat(app.extensions["storywire"].db, Lane)
     assert (reader.get("/healthz").status_code, reader.get("/readyz").status_code) == (200, 200)
     service: AppContext = app.extensions["storywire"]
@@ -120,7 +120,7 @@ def test_health_is_said_without_a_database_and_readiness_not(app: Flask, reader:
     assert (reader.get("/healthz").status_code, reader.get("/readyz").status_code) == (200, 503)
 
 
-def test_a_database_that_is_away_is_said_and_not_shown(
+def test_an_unavailable_database_is_reported_without_details(
     app: Flask, reader: Person, newsroom: Newsroom
 ) -> None:
     with newsroom.db.begin() as tx:
@@ -150,7 +150,7 @@ def test_a_bug_is_an_apology_and_no_traceback(
 
 
 @both_databases
-def test_two_requests_that_meet_are_a_conflict_with_the_text_kept(
+def test_concurrent_edits_are_a_conflict_and_the_typed_text_stays(
     newsroom: Newsroom, editor: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def met(*_: object, **__: object) -> None:

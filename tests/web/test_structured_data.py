@@ -132,7 +132,7 @@ def test_a_story_is_a_live_blog_with_its_updates(
     )
 
 
-def test_an_entry_says_what_was_corrected_and_which_story_it_belongs_to(
+def test_an_entry_has_its_correction_and_its_stream(
     newsroom: Newsroom, reader: Person, clock: StandingClock
 ) -> None:
     entry = newsroom.post(title="Forty pumps run")

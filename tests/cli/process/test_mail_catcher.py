@@ -55,7 +55,7 @@ def mail(subject="River rising"):
     return message
 
 
-def test_a_message_is_on_the_disk_when_the_sender_hears_250(start_catcher):
+def test_a_message_is_on_disk_when_the_sender_receives_250(start_catcher):
     catcher = start_catcher()
     with catcher.connect() as smtp:
         smtp.send_message(
@@ -70,7 +70,7 @@ def test_a_message_is_on_the_disk_when_the_sender_hears_250(start_catcher):
     assert "<b>rises</b>" in message.html
 
 
-def test_what_was_caught_before_a_crash_is_kept_and_more_can_come(start_catcher):
+def test_mail_caught_before_a_crash_survives_and_more_can_arrive(start_catcher):
     for subject in ("one", "two"):
         catcher = start_catcher()
         with catcher.connect() as smtp:

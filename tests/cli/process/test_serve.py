@@ -112,7 +112,7 @@ def test_a_worker_drains_on_sigterm(storywire, tmp_path):
     assert worker.wait(PATIENCE) == 0
 
 
-def test_a_worker_without_a_site_is_told_what_to_do(storywire):
+def test_a_worker_without_a_site_explains_what_to_do(storywire):
     worker = storywire("worker")
     _, said = worker.communicate(timeout=PATIENCE)
     assert worker.returncode == os.EX_CONFIG
@@ -139,7 +139,7 @@ def test_postgresql_that_waits_for_its_migrations_is_refused_naming_init(postgre
 
 
 @pytest.mark.slow
-def test_callers_who_never_finish_their_forms_keep_nobody_out(storywire, environment):
+def test_clients_that_never_finish_their_forms_do_not_block_others(storywire, environment):
     storywire("serve")
     assert get(environment, "/healthz")[0] == 200
     address = ("127.0.0.1", int(environment["STORYWIRE_PORT"]))

@@ -88,9 +88,7 @@ def test_ctrl_c_reaches_the_supervisor_alone_and_drains_once(start_service):
 
 
 @pytest.mark.processes
-def test_children_that_are_told_to_stop_many_times_drain_all_the_same(
-    start_service, held_call, gate
-):
+def test_children_that_receive_many_stop_signals_still_drain(start_service, held_call, gate):
     """As under a service manager that signals every process, while the supervisor signals its
     children too.
     """

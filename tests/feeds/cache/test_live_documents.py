@@ -21,7 +21,7 @@ def live(db: Database, slug: str = "floods") -> Rendered:
     return made
 
 
-def test_it_lists_what_stands_the_last_out_first_and_no_more_than_a_page(
+def test_it_lists_published_entries_newest_first_up_to_one_page(
     newsroom: Newsroom, db: Database
 ) -> None:
     posted = [newsroom.post(title=f"Entry {number}") for number in range(52)]
@@ -38,7 +38,7 @@ def test_it_lists_what_stands_the_last_out_first_and_no_more_than_a_page(
 @pytest.mark.parametrize(
     ("state", "ask", "max_age"), [("live", 15, 15), ("quiet", 60, 60), ("ended", 0, 60)]
 )
-def test_it_says_how_often_to_ask_and_caches_hear_the_same(
+def test_its_poll_interval_equals_its_cache_lifetime(
     state: str, ask: int, max_age: int, newsroom: Newsroom, db: Database
 ) -> None:
     set_stream_state(db, newsroom.actor, "floods", StreamState(state))

@@ -195,7 +195,7 @@ def test_many_readers_of_one_document_wait_for_one_that_makes_it(
     assert source.rendered == [A, B]
 
 
-def test_what_cannot_be_made_leaves_the_last_good_one_and_is_said_and_counted(
+def test_a_failed_render_keeps_the_last_good_response_and_is_logged_and_counted(
     source: Source,
 ) -> None:
     source.serves(A)
@@ -260,7 +260,7 @@ def test_time_alone_can_make_a_document_another(source: Source) -> None:
     assert source.serves(A) == "after"
 
 
-def test_the_date_is_left_out_while_its_second_runs_and_never_goes_back(source: Source) -> None:
+def test_last_modified_is_omitted_within_its_second_and_never_goes_back(source: Source) -> None:
     def date() -> str | None:
         found = source.cache.get_fresh(A) or source.cache.get(A)
         assert isinstance(found, CachedResponse)
@@ -283,7 +283,7 @@ def test_the_date_is_left_out_while_its_second_runs_and_never_goes_back(source: 
     assert source.rendered == [A, A]
 
 
-def test_memory_is_bounded_and_what_nobody_asked_for_the_longest_leaves(source: Source) -> None:
+def test_memory_is_bounded_and_the_least_recently_used_response_is_evicted(source: Source) -> None:
     size = 2_000 + OVERHEAD_BYTES
     cache = source.cache = source.another(max_bytes=8 * size)
     cache.watcher = Alive()

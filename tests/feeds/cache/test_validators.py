@@ -98,7 +98,7 @@ def test_a_date_matches_nothing_while_the_document_has_none():
         (NOON.astimezone(timezone(timedelta(hours=2))), NOON + timedelta(days=1), NOON),
     ],
 )
-def test_last_modified_is_left_out_while_its_second_runs(changed, now, expected):
+def test_last_modified_is_omitted_within_its_second(changed, now, expected):
     assert last_modified(changed, now) == expected
 
 

@@ -80,7 +80,7 @@ def titles(document):
     return [entry.title for entry in document.entries]
 
 
-def test_a_stream_says_who_and_where_it_is(load, newsroom):
+def test_a_stream_feed_has_authors_and_addresses(load, newsroom):
     stream = newsroom.stream(
         "ice", title="Ice", dek="It freezes.", contributors=("Jory", "Ines"), language="uk"
     )
@@ -100,7 +100,7 @@ def test_a_stream_says_who_and_where_it_is(load, newsroom):
     assert (document.updated, document.changed, document.entries) == (START, START, ())
 
 
-def test_an_entry_comes_with_all_that_it_says(load, newsroom):
+def test_an_entry_carries_all_its_fields(load, newsroom):
     entry = newsroom.post(
         title="Dyke gives way",
         dek="Leave the Flats.",
@@ -149,7 +149,7 @@ def test_only_what_is_out_is_in_the_feed(load, newsroom, clock):
     assert titles(load("floods")) == titles(load()) == ["Out"]
 
 
-def test_a_backdated_entry_stands_where_its_date_puts_it(load, newsroom, clock):
+def test_a_backdated_entry_is_ordered_by_its_date(load, newsroom, clock):
     newsroom.post(title="First")
     clock.forward(hours=1)
     newsroom.post(title="Second")
@@ -449,7 +449,7 @@ def test_a_retracted_entry_leaves_and_no_date_of_the_feed_goes_back(load, newsro
     )
 
 
-def test_a_withdrawn_entry_stands_as_one_for_a_week_and_as_a_tombstone_for_a_month(
+def test_a_withdrawn_entry_is_marked_for_a_week_and_a_tombstone_for_a_month(
     load, newsroom, clock, change
 ):
     entry = newsroom.post(

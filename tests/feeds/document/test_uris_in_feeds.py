@@ -210,6 +210,6 @@ def test_what_cannot_be_a_web_address_is_refused_with_a_sentence(typed):
         ("no heading", ""),
     ],
 )
-def test_headings_stand_below_the_title_that_readers_show(body, levels):
+def test_headings_are_below_the_level_of_the_entry_title(body, levels):
     html = for_readers(to_html(body), PAGE)
     assert "".join(re.findall(r"<h(\d)>", html)) == "".join(re.findall(r"</h(\d)>", html)) == levels

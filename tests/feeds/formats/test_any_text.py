@@ -205,7 +205,7 @@ def test_whatever_an_entry_holds_the_feed_stays_readable(make_document, make_ent
 @pytest.mark.parametrize(
     "bad", ["\x00", "\x08", "\x0b", "\x1f", "\x7f", "\x9f", "\ud800", "\udfff", "\ufffe", "\uffff"]
 )
-def test_a_character_that_xml_forbids_is_left_out(bad):
+def test_a_character_that_xml_forbids_is_dropped(bad):
     assert clean_text(f"a{bad}b") == "ab"
 
 
@@ -299,7 +299,7 @@ def test_no_byte_depends_on_the_present_moment(make_document, make_entry, fmt):
 
 
 @pytest.mark.parametrize("fmt", list(Format))
-def test_entries_that_were_kept_come_out_as_if_they_were_written_anew(
+def test_cached_entries_render_like_freshly_rendered_ones(
     make_document, make_entry, documents, fmt
 ):
     kept = Renderer()
@@ -313,7 +313,7 @@ def test_entries_that_were_kept_come_out_as_if_they_were_written_anew(
         assert kept(document, fmt) == Renderer(0)(document, fmt)
 
 
-def test_threads_may_share_what_is_kept(documents):
+def test_threads_can_share_the_entry_cache(documents):
     alone = [render(document, fmt) for document in documents.values() for fmt in Format]
     shared = Renderer(20_000)  # too little to keep all
     with ThreadPoolExecutor(4) as threads:

@@ -149,7 +149,7 @@ def test_a_label_of_none_leaves_a_category_of_rss_empty(feed, entry):
     assert b"<category/>" in feed.rss_str()
 
 
-def test_a_new_entry_stands_before_the_others(feed, entry):
+def test_a_new_entry_comes_first(feed, entry):
     """feeds.formats.xml_writer writes each entry by itself, and sets them in order."""
     first = feed.add_entry()
     assert feed.entry() == [first, entry]
@@ -191,7 +191,7 @@ def test_each_date_of_rss_sets_the_locale_of_all_threads(monkeypatch, feed, entr
     assert len(calls) == 2 * 3
 
 
-def test_a_date_of_rss_cannot_be_left_out_but_in_private(feed):
+def test_an_rss_date_can_be_omitted_only_by_a_private_attribute(feed):
     """RssWriter reaches into the generator: there is no other way to keep it from writing
     lastBuildDate.
     """

@@ -142,7 +142,7 @@ def test_a_json_item_has_its_links(make_document, make_entry):
     assert feed["items"][0]["external_url"] == "https://elsewhere.example/"
 
 
-def test_tags_and_importance_can_be_told_apart(make_document, make_entry, parsed):
+def test_tags_and_importance_are_distinguishable(make_document, make_entry, parsed):
     document = make_document(
         make_entry(
             tags=(Tag("key", "Key facts", "https://news.example/tags/key"),), importance="key"
@@ -207,7 +207,7 @@ def test_without_a_body_the_dek_is_the_content(make_document, make_entry, parsed
 
 
 @pytest.mark.parametrize("fmt", list(Format))
-def test_a_correction_stands_on_top_of_the_content(make_document, make_entry, parsed, fmt):
+def test_a_correction_is_at_the_top_of_the_content(make_document, make_entry, parsed, fmt):
     document = make_document(
         make_entry(content_html="<p>Fourteen run.</p>", notes=(Note("Correction", "Not <forty>."),))
     )
@@ -222,7 +222,7 @@ def test_a_correction_stands_on_top_of_the_content(make_document, make_entry, pa
 
 
 @pytest.mark.parametrize("fmt", XML)
-def test_an_entry_in_another_language_says_so(make_document, make_entry, fmt):
+def test_an_entry_in_another_language_is_marked(make_document, make_entry, fmt):
     body = render(
         make_document(
             make_entry("e1", language="pl"), make_entry("e2", language="uk"), language="pl"
@@ -238,7 +238,7 @@ def test_an_entry_in_another_language_says_so(make_document, make_entry, fmt):
         assert body.count("<dc:language>uk</dc:language>") == 1
 
 
-def test_a_json_item_in_another_language_says_so(make_document, make_entry):
+def test_a_json_item_in_another_language_is_marked(make_document, make_entry):
     feed = json.loads(
         render(
             make_document(
@@ -292,13 +292,13 @@ def test_an_entry_of_a_title_alone_is_valid_everywhere(make_document, make_entry
     [(0, 1, ("hourly", "3600")), (60, 1, ("hourly", "60")), (900, 15, ("hourly", "4")), (86_400, 1440, ("daily", "1")),
      (30 * 86_400, 43_200, ("monthly", "1")), (800 * 86_400, 1_152_000, ("yearly", "1"))],
 )  # fmt: skip
-def test_rss_says_how_long_a_copy_is_fresh(make_document, parsed, seconds, ttl, period):
+def test_rss_states_its_time_to_live(make_document, parsed, seconds, ttl, period):
     feed = parsed(make_document(max_age=seconds), Format.RSS).feed
     assert (feed.ttl, (feed.sy_updateperiod, feed.sy_updatefrequency)) == (str(ttl), period)
 
 
 @pytest.mark.parametrize("fmt", XML)
-def test_pictures_are_named_and_the_first_stands_in_the_text(documents, parsed, fmt):
+def test_pictures_are_listed_and_the_first_is_in_the_text(documents, parsed, fmt):
     entry = parsed(documents["full"], fmt).entries[0]
     assert entry.id == "tag:news.example,2026:e3"
     assert [(image["url"], image["filesize"], image["width"]) for image in entry.media_content] == [
@@ -366,7 +366,7 @@ def test_json_archives_are_chained(documents):
     assert ("next_url" in complete, complete["_storywire"]) == (False, {"complete": True})
 
 
-def test_withdrawals_are_told_in_atom_and_json(documents):
+def test_withdrawals_are_in_atom_and_json(documents):
     feed = etree.fromstring(render(documents["withdrawn"], Format.ATOM))
     at = "{http://purl.org/atompub/tombstones/1.0}"
     gone = [
@@ -382,7 +382,7 @@ def test_withdrawals_are_told_in_atom_and_json(documents):
     assert [(found["id"], found["when"], found.get("comment")) for found in withdrawn] == gone
 
 
-def test_an_entry_of_a_mixed_feed_says_where_it_comes_from(documents, parsed):
+def test_an_entry_of_a_mixed_feed_names_its_source(documents, parsed):
     atom, other = parsed(documents["full"], Format.ATOM).entries[:2]
     assert (atom.source.id, atom.source.title, atom.source.link) == (
         "tag:news.example,2026:flood",
@@ -406,7 +406,7 @@ def test_no_base_is_named_as_no_link_is_relative(make_document, fmt):
 
 
 @pytest.mark.parametrize("fmt", list(Format))
-def test_who_looks_at_the_bytes_reads_what_they_are(make_document, fmt):
+def test_a_feed_opened_as_text_explains_how_to_follow(make_document, fmt):
     assert (
         "To follow it, copy its address into a feed reader."
         in render(make_document(), fmt).decode()

@@ -193,7 +193,7 @@ def test_a_new_password_logs_out_everywhere(db, newsroom, editor):
 
 
 @pytest.mark.parametrize("change", [set_it, change_it, reset_it])
-def test_an_account_is_told_by_mail_of_a_new_password(db, newsroom, keys, editor, change):
+def test_a_new_password_is_announced_to_the_account_by_mail(db, newsroom, keys, editor, change):
     change(db, newsroom, keys, editor)
     with db.read() as tx:
         row = tx.execute(
@@ -215,7 +215,7 @@ def test_a_first_password_and_an_address_that_refuses_mail_bring_no_mail(
         assert [notice["name"] for notice in tx.scalars(select(Alert.notice))] == ["invitation"]
 
 
-def test_who_logs_in_fails_and_changes_accounts_is_logged_without_addresses(
+def test_log_ins_failures_and_account_changes_are_logged_without_addresses(
     db, newsroom, keys, editor, caplog, monkeypatch
 ):
     monkeypatch.setattr(accounts, "MAX_LOGIN_ATTEMPTS", 2)
@@ -262,7 +262,7 @@ def test_only_admins_make_accounts_and_links(db, newsroom, editor):
         make_login_link(db, newsroom.actor, "nobody@example.org")
 
 
-def test_passwords_are_kept_as_argon2id_at_the_cost_that_the_library_advises():
+def test_passwords_are_stored_as_argon2id_at_the_recommended_cost():
     shipped = argon2.PasswordHasher()
     assert SHIPPED.type is argon2.Type.ID
     assert (SHIPPED.time_cost, SHIPPED.memory_cost) == (shipped.time_cost, shipped.memory_cost)

@@ -48,7 +48,9 @@ def mailed(newsroom: Newsroom, keys) -> list[tuple[str, str]]:
     ]
 
 
-def test_who_is_invited_chooses_a_password_once_and_is_no_subscriber(db, newsroom, keys, clock):
+def test_an_invited_account_chooses_a_password_once_and_is_not_subscribed(
+    db, newsroom, keys, clock
+):
     invited = invite(db, keys, newsroom.actor, " Mara@Example.org", "Mara", Role.AUTHOR)
     assert mailed(newsroom, keys) == [("invitation", invited.token)]
     with db.read() as tx:
@@ -84,7 +86,7 @@ def test_an_invitation_ends_by_age_and_by_the_next_one(db, newsroom, keys, clock
         account_of_password_link(tx, second.token)
 
 
-def test_who_has_an_account_is_not_invited(db, newsroom, keys, mara):
+def test_an_existing_account_cannot_be_invited(db, newsroom, keys, mara):
     with pytest.raises(Invalid):
         invite(db, keys, newsroom.actor, ADDRESS, "Mara", Role.ADMIN)
     with pytest.raises(Forbidden):
@@ -92,7 +94,7 @@ def test_who_has_an_account_is_not_invited(db, newsroom, keys, mara):
     assert mailed(newsroom, keys) == []
 
 
-def test_an_address_that_refuses_mail_is_owed_none_and_that_is_said(db, newsroom, keys):
+def test_an_invitation_to_a_refused_address_is_not_sent_and_reported(db, newsroom, keys):
     suppress_address(db, newsroom.actor, ADDRESS, "asked")
     invited = invite(db, keys, newsroom.actor, ADDRESS, "Mara", Role.AUTHOR)
     assert not invited.mailed and mailed(newsroom, keys) == []

@@ -377,7 +377,7 @@ def test_a_restored_dump_is_held_by_whichever_node_comes_first(
 
 
 @postgresql
-def test_an_older_physical_copy_is_held_by_a_node_that_kept_its_mark(nodes: list[Node]) -> None:
+def test_an_older_physical_copy_is_held_by_a_node_with_its_send_mark(nodes: list[Node]) -> None:
     before = mark_of(nodes[0])
     nodes[0].send()
     as_it_was(nodes[0], before)

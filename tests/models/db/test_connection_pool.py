@@ -131,7 +131,7 @@ def test_a_thread_waits_for_its_own_process_and_at_last_fails_as_if_the_database
     node.engine.dispose()
 
 
-def test_where_nothing_comes_free_it_says_so(
+def test_exhausted_connections_are_reported(
     limited_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("models.db.database.CONNECTION_WAIT_SECONDS", 0.01)

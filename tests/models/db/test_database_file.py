@@ -133,7 +133,7 @@ def large(site: Database) -> Database:
     return site
 
 
-def test_a_file_that_is_whole_is_left_alone(large: Database) -> None:
+def test_an_intact_file_is_not_changed(large: Database) -> None:
     assert large.file is not None
     large.file.look_inside()
     large.file.look_inside(seconds=0.25)
@@ -167,7 +167,9 @@ def test_what_a_statement_finds_damaged_stops_all_that_follow(large: Database) -
     everything_is_refused(large)
 
 
-def test_a_look_has_an_end_and_says_nothing_of_what_it_did_not_see(large: Database) -> None:
+def test_an_integrity_check_is_bounded_and_claims_nothing_about_unchecked_pages(
+    large: Database,
+) -> None:
     assert large.file is not None
     large.file.look_inside(seconds=-1.0)
     with large.begin() as tx:

@@ -59,7 +59,7 @@ def test_it_serves_beside_the_condition_of_another(connection: Connection, name:
     assert f"INDEX {name} " in plan(connection, index, "state = 'published'") + " "
 
 
-def test_whatever_order_a_migration_left_is_mended(connection: Connection) -> None:
+def test_the_index_order_of_earlier_migrations_is_repaired(connection: Connection) -> None:
     raised = next(index for index in partial_indexes() if index.name == "ix_entry_raised")
     whole = connection.scalar(
         text("SELECT sql FROM sqlite_master WHERE name = 'ix_entry_stream_id_seq'")

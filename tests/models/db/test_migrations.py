@@ -225,7 +225,7 @@ def test_foreign_keys_are_on_again_after_an_upgrade(tmp_path: Path) -> None:
         ("UPDATE entry SET stream_id = 99 WHERE id = 1", "entry: 1 row refers to none"),
     ],
 )
-def test_an_upgrade_that_loses_rows_is_taken_back_and_says_so(
+def test_an_upgrade_that_loses_rows_is_rolled_back_and_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str, complaint: str
 ) -> None:
     db = _filled(tmp_path / "site.sqlite3", "0003")
@@ -249,7 +249,7 @@ def test_an_upgrade_that_loses_rows_is_taken_back_and_says_so(
     db.engine.dispose()
 
 
-def test_a_disk_without_room_for_the_copy_is_said_and_left_as_it_was(tmp_path: Path) -> None:
+def test_too_little_disk_space_for_the_copy_is_reported_and_nothing_changes(tmp_path: Path) -> None:
     path = tmp_path / "site.sqlite3"
     _filled(path, REVISIONS[-2]).engine.dispose()
     db = open_database(f"sqlite:///{path}")
@@ -301,7 +301,7 @@ def test_the_copy_from_before_leads_back(tmp_path: Path) -> None:
     back.engine.dispose()
 
 
-def test_ids_of_deleted_rows_are_given_to_nobody_again(sqlite_db: Database) -> None:
+def test_ids_of_deleted_rows_are_never_reused(sqlite_db: Database) -> None:
     with sqlite_db.engine.connect() as connection:
         made = {
             row[0]

@@ -21,7 +21,7 @@ def _readers(db: Database) -> Newsroom:
     return room
 
 
-def test_nothing_is_said_of_a_site_that_kept_everything(sqlite_db: Database) -> None:
+def test_a_site_that_lost_nothing_is_not_reported(sqlite_db: Database) -> None:
     room = _readers(sqlite_db)
     _backup(sqlite_db, "before-0004")
     room.post(title="River falling")
@@ -54,7 +54,7 @@ def test_lost_entries_and_subscriptions_are_found_in_the_copy_that_has_most(
     )
 
 
-def test_readers_who_were_erased_since_are_no_loss(sqlite_db: Database) -> None:
+def test_recipients_erased_since_do_not_count_as_lost(sqlite_db: Database) -> None:
     _readers(sqlite_db)
     _backup(sqlite_db, "before-0004")
     with sqlite_db.begin() as tx:

@@ -183,7 +183,7 @@ def states(db: Database) -> dict[str, RecipientState]:
         }
 
 
-def test_nobody_is_confirmed_who_is_not_so_in_the_list(db, newsroom):
+def test_only_subscribers_confirmed_in_the_list_are_confirmed(db, newsroom):
     text = "email,status\nann@example.org,enabled\nbob@example.org,disabled\neve@example.org,blocklisted\nida@example.org,unconfirmed\n"
     assert bring(db, text) == {"added": 1, "kept_out": 2, "unconfirmed": 1}
     wanted = {
@@ -210,7 +210,7 @@ def test_nobody_is_confirmed_who_is_not_so_in_the_list(db, newsroom):
         (["blocklisted", "disabled"], RecipientState.SUPPRESSED),
     ],
 )
-def test_a_row_that_says_no_counts_wherever_it_stands_in_the_list(
+def test_a_row_that_refuses_mail_counts_anywhere_in_the_list(
     db, newsroom, monkeypatch, words, state, chunk
 ):
     monkeypatch.setattr(importing, "ROWS_PER_CHUNK", chunk)
@@ -252,13 +252,13 @@ def test_a_row_of_whatever_cells_keeps_out_none_of_the_others(db, newsroom, cell
     assert "good@example.org" in exported(db).encode().decode()
 
 
-def test_a_dry_run_says_what_would_be_and_changes_nothing(db, newsroom):
+def test_a_dry_run_reports_the_outcome_and_changes_nothing(db, newsroom):
     text = "email,status\nbob@example.org,disabled\neve@example.org,blocklisted\n"
     assert bring(db, text, dry_run=True) == {"kept_out": 2}
     assert states(db) == {}
 
 
-def test_what_somebody_said_here_is_newer_than_a_list(db, newsroom):
+def test_a_choice_made_here_overrides_an_imported_list(db, newsroom):
     add_subscriber(db, newsroom.actor, "stays@example.org")
     add_subscriber(db, newsroom.actor, "left@example.org")
     remove_recipient(db, newsroom.actor, RecipientKind.MAIL, "left@example.org", "left")
@@ -276,7 +276,7 @@ def test_a_row_that_follows_a_story_that_is_not_here_is_refused(db, newsroom):
     assert states(db) == {}
 
 
-def test_who_left_a_story_is_brought_back_to_it_by_no_list(origin, db):
+def test_an_import_does_not_resubscribe_to_a_stream_that_was_left(origin, db):
     Newsroom(db).stream("floods")
     add_subscriber(origin, Newsroom(origin).actor, "ann@example.org", stream="floods")
     ann = add_subscriber(origin, Newsroom(origin).actor, "ann@example.org")
@@ -289,7 +289,7 @@ def test_who_left_a_story_is_brought_back_to_it_by_no_list(origin, db):
     assert bring(db, "email\nann@example.org\n", stream="floods") == {"left": 1}
 
 
-def test_who_left_a_story_out_of_all_is_brought_back_to_it_by_no_list(origin, db):
+def test_an_import_does_not_resubscribe_to_a_stream_excluded_from_all(origin, db):
     for site in (origin, db):
         room = Newsroom(site)
         if site is db:
@@ -323,7 +323,7 @@ def test_a_story_that_was_deleted_keeps_no_reader_out(origin, db):
     assert exported(db) == text
 
 
-def test_an_old_export_of_fewer_columns_still_says_what_is_followed(db, newsroom):
+def test_an_old_export_with_fewer_columns_restores_the_subscriptions(db, newsroom):
     header = "email,state,language,timezone,follows,confirmed_at,consent"
     assert bring(
         db,

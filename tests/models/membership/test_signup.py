@@ -84,9 +84,7 @@ def stream(newsroom):
     return newsroom.stream("strike", language="de", timezone="Europe/Berlin")
 
 
-def test_nothing_is_followed_before_the_owner_has_confirmed_and_the_proof_is_kept(
-    db, keys, stream, clock
-):
+def test_a_subscription_needs_confirmation_and_the_proof_is_stored(db, keys, stream, clock):
     assert request_signup(db, keys, wish("Hedda@POST.example")) == HEDDA
     [(name, values, address)] = notices(db)
     assert (name, values["language"], values["story"], address) == (
@@ -338,7 +336,7 @@ def test_an_address_that_never_answered_is_forgotten(db, keys, stream, clock):
     assert (delete_unanswered_signups(db), found(db)) == (1, None)
 
 
-def test_of_a_network_only_so_much_is_kept():
+def test_only_a_network_prefix_is_stored():
     assert network_of("::ffff:203.0.113.7") == "203.0.113.0/24"
     assert network_of("fe80::1%eth0") == "fe80::/64"
     assert network_of("a proxy") == ""

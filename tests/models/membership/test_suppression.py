@@ -28,7 +28,7 @@ def imported(db, newsroom):
     return {outcome.value: number for outcome, number in part.counts.items() if number}
 
 
-def test_a_suppressed_address_comes_back_by_nobody_but_its_owner_or_who_lifts_it(db, newsroom):
+def test_a_suppressed_address_returns_only_by_its_owner_or_by_lifting_the_suppression(db, newsroom):
     suppress_address(db, newsroom.actor, "Ann@Example.org", "wrote to us")
     assert (found(db).state, found(db).reason) == (RecipientState.SUPPRESSED, "wrote to us")
     with pytest.raises(Invalid, match="wrote to us"):
@@ -48,7 +48,7 @@ def test_a_suppressed_address_comes_back_by_nobody_but_its_owner_or_who_lifts_it
     )
 
 
-def test_who_is_erased_leaves_no_trace_but_numbers_and_may_come_back(db, newsroom):
+def test_erasing_a_recipient_keeps_only_counts_and_allows_a_new_sign_up(db, newsroom):
     assert imported(db, newsroom) == {"added": 1}
     ann = found(db)
     assert ann.consent["said"] == "Form 7"
@@ -73,7 +73,7 @@ def test_who_is_erased_leaves_no_trace_but_numbers_and_may_come_back(db, newsroo
     assert found(db).id != ann.id
 
 
-def test_of_who_is_erased_and_suppressed_a_hash_stays(db, newsroom):
+def test_a_hash_remains_of_an_erased_suppressed_address(db, newsroom):
     add_subscriber(db, newsroom.actor, ANN)
     suppress_address(db, newsroom.actor, ANN, f"550 5.1.1 <{ANN}> unknown")
     erase_address(db, newsroom.actor, ANN)

@@ -85,7 +85,7 @@ def test_a_returned_entry_is_its_authors_draft_with_a_remark_until_it_is_submitt
     assert (again.state, again.remark) == (EntryState.SUBMITTED, "")
 
 
-def test_who_submitted_an_entry_can_take_it_back_and_nobody_else(newsroom, db):
+def test_only_the_submitter_can_take_an_entry_back(newsroom, db):
     author, editor = newsroom.account(Role.AUTHOR), newsroom.account(Role.EDITOR)
     entry = submit(newsroom, author)
     with pytest.raises(Forbidden):
@@ -128,7 +128,7 @@ def test_an_entry_that_is_made_breaking_after_it_was_scheduled_waits_for_another
     ), "nobody else saw this text"
 
 
-def test_who_posts_anothers_draft_as_breaking_is_the_one_who_may_not_approve_it(newsroom, db):
+def test_the_editor_who_posts_anothers_draft_as_breaking_cannot_approve_it(newsroom, db):
     newsroom.agree(second_editor=True)
     editor = newsroom.account(Role.EDITOR)
     draft = submit(newsroom, editor, release=None)
@@ -139,7 +139,7 @@ def test_who_posts_anothers_draft_as_breaking_is_the_one_who_may_not_approve_it(
 
 
 @pytest.mark.parametrize("role", [Role.AUTHOR, Role.EDITOR])
-def test_who_changes_what_another_submitted_may_not_approve_it_as_breaking(newsroom, db, role):
+def test_the_editor_who_changes_a_submitted_entry_cannot_approve_it_as_breaking(newsroom, db, role):
     newsroom.agree(second_editor=True)
     other = newsroom.account(role)
     entry = submit(newsroom, other, EntryText("Harmless") if role is Role.AUTHOR else BREAKING)

@@ -71,7 +71,7 @@ def test_an_entry_goes_out_by_itself_only_within_the_limit(
         )
 
 
-def test_many_late_entries_are_told_in_one_notice_and_each_once(
+def test_many_late_entries_are_in_one_notice_each_once(
     newsroom: Newsroom, db: Database, clock: StandingClock
 ) -> None:
     newsroom.account(Role.ADMIN)

@@ -69,7 +69,7 @@ def test_a_post_is_public_at_once_and_owes_one_alert_to_each_lane(newsroom, db, 
     )
 
 
-def test_a_post_that_tells_nobody_owes_nothing(newsroom, db):
+def test_a_post_without_alert_creates_no_deliveries(newsroom, db):
     newsroom.post(release=Release(alerts=False))
     assert counted(db, Alert) == 0
 
@@ -126,7 +126,7 @@ def test_undo_makes_a_scheduled_entry_a_draft_again(newsroom, db, clock):
     assert counted(db, Alert) == 0
 
 
-def test_undo_after_the_fact_says_so(newsroom, db):
+def test_undo_after_publishing_is_refused_with_a_reason(newsroom, db):
     entry = newsroom.post()
     with pytest.raises(AlreadyPublished, match="already out"):
         undo(db, newsroom.actor, entry.uid, entry.version)
@@ -191,7 +191,7 @@ def test_a_draft_keeps_its_text_until_it_is_posted(newsroom, db):
     assert (posted.state, posted.title, posted.byline) == (EntryState.PUBLISHED, "Best words", [])
 
 
-def test_a_draft_remembers_when_and_to_whom_it_is_to_go_out(newsroom, db, clock):
+def test_a_draft_stores_its_publishing_time_and_alert_choice(newsroom, db, clock):
     at = clock.now + timedelta(hours=2)
     draft = add_entry(
         db, newsroom.actor, "floods", EntryText("Later"), None, plan=Release(alerts=False, at=at)
@@ -277,7 +277,7 @@ def test_streams_that_cannot_take_entries_say_why(newsroom, db):
                 way()
 
 
-def test_a_hidden_stream_is_not_there_for_the_public_and_alerts_nobody(newsroom, db):
+def test_a_hidden_stream_is_not_public_and_sends_no_alerts(newsroom, db):
     set_stream_state(db, newsroom.actor, "floods", StreamState.HIDDEN)
     newsroom.post()
     assert counted(db, Alert) == 0
@@ -299,7 +299,7 @@ def test_a_stream_goes_quiet_after_a_day_and_live_with_the_next_entry(newsroom, 
         assert get_stream(tx, "floods").state is StreamState.LIVE
 
 
-def test_ids_are_minted_once_and_kept(newsroom, db):
+def test_ids_are_minted_once_and_never_change(newsroom, db):
     entry = newsroom.post()
     with db.read() as tx:
         stream = get_stream(tx, "floods")

@@ -132,7 +132,7 @@ def test_a_story_that_several_begin_at_once_begins_once(newsroom):
         )
 
 
-def test_who_leaves_twice_at_once_has_left(newsroom, db):
+def test_two_concurrent_unsubscribes_both_succeed(newsroom, db):
     hedda, floods = add_subscriber(db, newsroom.actor, "hedda@post.example"), newsroom.stream()
     with ThreadPoolExecutor(1) as other:
         with db.begin() as tx:

@@ -32,7 +32,7 @@ def correction(note="It was six metres.", **more) -> Change:
     return Change(RevisionKind.CORRECTION, note, **more)
 
 
-def test_an_edit_is_silent_unless_the_editor_says_otherwise(newsroom, db, clock):
+def test_an_edit_is_silent_unless_the_editor_chooses_otherwise(newsroom, db, clock):
     entry = newsroom.post(title="Five metres")
     clock.forward(minutes=5)
     revise(
@@ -147,7 +147,7 @@ def test_the_undo_of_a_retraction_brings_the_entry_back(newsroom, db, clock):
     assert alerts(db) == 1
 
 
-def test_a_restored_entry_is_back_as_it_was_and_alerts_nobody(newsroom, db):
+def test_a_restored_entry_returns_unchanged_without_an_alert(newsroom, db):
     entry = newsroom.post(title="As it was", byline=("Ann",))
     retract(db, newsroom.actor, entry.uid, entry.version, Change(RevisionKind.RETRACTION))
     gone = newsroom.entry(entry.uid)

@@ -57,7 +57,7 @@ def test_the_same_address_is_subscribed_once_however_it_is_written(db, newsroom,
         assert len(recipient_with_subscriptions(tx, first.uid)[1]) == 1
 
 
-def test_one_recipient_is_owed_once_by_whatever_subscriptions(db, newsroom, topic):
+def test_overlapping_subscriptions_create_one_delivery(db, newsroom, topic):
     add_subscriber(db, newsroom.actor, "reader@example.org", stream="floods")
     add_subscriber(db, newsroom.actor, "reader@example.org")
     newsroom.stream("drought")
@@ -85,7 +85,7 @@ def test_importance_and_tags_choose(db, newsroom, keys, topic):
     assert grades == [0, 1, 1]
 
 
-def test_nobody_is_owed_what_was_out_before_they_came(db, newsroom, topic, clock):
+def test_new_subscribers_get_no_alerts_of_earlier_entries(db, newsroom, topic, clock):
     before = clock.now
     clock.forward(minutes=1)
     add_subscriber(db, newsroom.actor, "late@example.org")
@@ -117,7 +117,7 @@ def test_leaving_a_story_leaves_it_however_it_came(db, newsroom, topic):
         assert recipient_with_subscriptions(tx, reader.uid)[0].state is RecipientState.ENDED
 
 
-def test_who_left_can_come_back_but_a_suppressed_address_cannot(db, newsroom, topic):
+def test_an_unsubscribed_recipient_can_return_but_a_suppressed_address_cannot(db, newsroom, topic):
     reader = add_subscriber(db, newsroom.actor, "reader@example.org")
     unsubscribe(db, reader.uid, ALL_STREAMS)
     add_subscriber(db, newsroom.actor, "reader@example.org")
@@ -136,7 +136,7 @@ def test_a_channel_url_is_stored_sealed(db, newsroom, keys):
     assert len(signing_secret(keys, channel.uid)) == 64
 
 
-def test_a_removed_channel_is_owed_nothing(db, newsroom, keys, topic):
+def test_a_removed_channel_gets_no_deliveries(db, newsroom, keys, topic):
     hook(db, newsroom, keys)
     remove_recipient(db, newsroom.actor, RecipientKind.CHANNEL, "hook", "removed")
     with db.read() as tx:

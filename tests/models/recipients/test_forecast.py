@@ -20,7 +20,7 @@ def topic(newsroom, db):
         return AlertTopic(get_stream(tx, "floods").id, Importance.NORMAL, (), correction=False)
 
 
-def test_a_forecast_says_who_is_told_now_and_who_later(newsroom, db, keys, clock, topic):
+def test_a_forecast_counts_recipients_now_and_later(newsroom, db, keys, clock, topic):
     _, later, away = newsroom.subscribe_many(3)
     add_channel(
         db,
@@ -48,7 +48,7 @@ def test_a_forecast_says_who_is_told_now_and_who_later(newsroom, db, keys, clock
     assert [room.address for room in rooms] == ["Room"]
 
 
-def test_people_are_suggested_by_any_of_their_names_and_who_writes_here_first(newsroom, db):
+def test_contributors_are_suggested_by_any_name_with_those_of_the_stream_first(newsroom, db):
     newsroom.post(byline=("Marten Oake", "Mara Eskelund"))
     newsroom.post(byline=("Mara Eskelund",))
     newsroom.stream("drought")

@@ -91,7 +91,7 @@ def test_the_status_of_each_provider_is_obeyed(header, cells, state):
         (OURS, {"state": "confirmd"}),
     ],
 )
-def test_a_word_that_is_not_known_subscribes_nobody(header, cells):
+def test_an_unknown_status_word_subscribes_nobody(header, cells):
     with pytest.raises(Invalid, match="or remove the row"):
         wanted(header, **cells)
 

@@ -85,7 +85,7 @@ def test_another_zone_moves_the_digest(db, reader):
 
 
 @sqlite_only
-def test_who_wants_nothing_has_left_and_who_comes_back_gets_nothing_old(
+def test_empty_preferences_unsubscribe_and_returning_sends_no_old_alerts(
     db, newsroom, reader, clock
 ):
     assert prefer(db, reader).state is RecipientState.ENDED
@@ -131,6 +131,6 @@ def test_what_cannot_be_is_refused_and_changes_nothing(db, reader, field, follow
 
 
 @sqlite_only
-def test_nobody_has_no_preferences(db, newsroom):
+def test_an_unknown_recipient_has_no_preferences(db, newsroom):
     with pytest.raises(NotFound):
         set_preferences(db, "nobody", Preferences(follows=(), language="en", timezone="UTC"))

@@ -18,7 +18,7 @@ from models.text.errors import AutosaveConflict, Conflict, Invalid, RequestKeyRe
 from models.text.texts import EntryText
 
 
-def test_the_last_words_of_a_window_are_kept(newsroom, db, clock):
+def test_the_latest_text_of_a_window_is_saved(newsroom, db, clock):
     at = store_autosave(
         db, newsroom.actor, "k1", {"title": ["Riv"], "tag": ["a", "b"]}, window="one", seen=None
     )
@@ -40,7 +40,7 @@ def test_the_last_words_of_a_window_are_kept(newsroom, db, clock):
         assert list_autosaves(tx, newsroom.actor) == []
 
 
-def test_a_second_window_never_drops_what_the_first_has_kept(newsroom, db, clock):
+def test_a_second_window_never_overwrites_the_first_windows_autosave(newsroom, db, clock):
     store_autosave(db, newsroom.actor, "k1", {"title": ["Mine"]}, window="one", seen=None)
     clock.forward(seconds=5)
     with pytest.raises(AutosaveConflict) as caught:
@@ -62,7 +62,7 @@ def test_a_list_tells_new_entries_from_changes(newsroom, db, clock):
     assert found == [(entry.uid, "", entry.uid), ("k1", "New", None)]
 
 
-def test_what_was_sent_is_not_kept_again_by_a_slower_request(newsroom, db):
+def test_a_slow_autosave_after_posting_is_ignored(newsroom, db):
     add_entry(db, newsroom.actor, "floods", EntryText("Sent"), None, request_key="k1")
     with pytest.raises(RequestKeyReused):
         store_autosave(
@@ -70,7 +70,7 @@ def test_what_was_sent_is_not_kept_again_by_a_slower_request(newsroom, db):
         )
 
 
-def test_there_is_an_end_to_what_is_kept(newsroom, db, clock):
+def test_autosaves_are_limited_in_number_and_size(newsroom, db, clock):
     with pytest.raises(Invalid):
         store_autosave(
             db,
@@ -90,7 +90,7 @@ def test_there_is_an_end_to_what_is_kept(newsroom, db, clock):
         assert list_autosaves(tx, newsroom.actor) == []
 
 
-def test_a_sign_that_no_database_bears_is_left_out_of_what_is_kept(newsroom, db):
+def test_characters_that_databases_refuse_are_dropped_from_autosaves(newsroom, db):
     store_autosave(db, newsroom.actor, "one", {"title": ["Ri\x00ver"]}, window="a", seen=None)
     with db.read() as tx:
         assert [one.title for one in list_autosaves(tx, newsroom.actor)] == ["River"]

@@ -27,7 +27,7 @@ def pages(db: Database, limit: int, title: str = "") -> list[list[str]]:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 5, 11, 50])
-def test_each_story_stands_on_one_page_the_one_with_the_latest_entry_first(
+def test_each_stream_is_on_one_page_ordered_by_latest_entry(
     newsroom: Newsroom, db: Database, clock: StandingClock, limit: int
 ) -> None:
     for number in range(10):

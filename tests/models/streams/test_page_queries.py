@@ -128,7 +128,7 @@ def test_what_stories_have_of_a_tag_and_of_a_person_is_what_the_public_may_read(
                 page(tx, slug)
 
 
-def test_running_stories_lead_with_the_last_news_and_ended_ones_stand_apart(
+def test_live_streams_are_ordered_by_latest_entry_and_ended_ones_are_separate(
     newsroom: Newsroom, clock: StandingClock
 ) -> None:
     for slug in ("first", "second", "over", "hidden", "gone"):
@@ -161,7 +161,7 @@ def test_running_stories_lead_with_the_last_news_and_ended_ones_stand_apart(
     assert page.running[0].contributors == []
 
 
-def test_history_tells_what_readers_were_told(newsroom: Newsroom, clock: StandingClock) -> None:
+def test_history_lists_the_announced_changes(newsroom: Newsroom, clock: StandingClock) -> None:
     entry = newsroom.post(title="One")
     for title, change in (
         ("Two", Change()),

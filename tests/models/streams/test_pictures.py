@@ -34,7 +34,7 @@ def shown(newsroom: Newsroom, uid: str) -> tuple[PictureText, ...]:
     return EntryText.of(newsroom.entry(uid)).pictures
 
 
-def test_the_same_picture_sent_twice_is_kept_once(newsroom: Newsroom) -> None:
+def test_a_picture_uploaded_twice_is_stored_once(newsroom: Newsroom) -> None:
     sent = photo(2000, 1000)
     first, again = (add_picture(newsroom.db, newsroom.actor, sent) for _ in range(2))
     assert first.id == again.id and kept(newsroom) == [first.sha256]
@@ -47,7 +47,7 @@ def test_the_same_picture_sent_twice_is_kept_once(newsroom: Newsroom) -> None:
         assert tx.scalar(select(func.count()).select_from(PictureFile)) == 3
 
 
-def test_the_same_picture_sent_twice_at_once_is_kept_once(newsroom: Newsroom) -> None:
+def test_concurrent_uploads_of_one_picture_are_stored_once(newsroom: Newsroom) -> None:
     sent = photo()
     with ThreadPoolExecutor(4) as senders:
         found = list(

@@ -151,7 +151,7 @@ def test_signs_of_a_query_language_are_no_more_than_signs(newsroom):
         assert found(newsroom, typed) in ([], ["River rising"]), typed
 
 
-def test_whatever_an_entry_says_can_be_looked_for(newsroom):
+def test_every_text_of_an_entry_is_searchable(newsroom):
     for typed in (
         one for one in HOSTILE if one not in {"\x00", "\ud800", "\u202e"} and len(one) < 300
     ):
@@ -187,7 +187,7 @@ def test_readers_find_what_is_out_and_the_desk_finds_all(newsroom):
         assert found(newsroom, "river") == ["river published"]
 
 
-def test_an_entry_is_found_by_what_it_says_now(newsroom):
+def test_an_entry_is_found_by_its_current_text(newsroom):
     entry = newsroom.post(title="River rising", tags=("Harbour",), byline=("Ann B",))
     revise(
         newsroom.db,

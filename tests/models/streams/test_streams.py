@@ -15,7 +15,7 @@ def stored(db: Database, slug: str = "floods") -> tuple[StreamText, int]:
         return StreamText.of(stream), stream.seq
 
 
-def test_a_story_says_what_it_was_changed_to(newsroom: Newsroom) -> None:
+def test_an_edited_stream_has_the_new_values(newsroom: Newsroom) -> None:
     newsroom.stream("drought", contributors=("Ines Valbrook", "Jory Pell"))
     _, before = stored(newsroom.db, "drought")
     text = StreamText(

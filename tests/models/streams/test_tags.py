@@ -42,7 +42,7 @@ WITHOUT_WORDS = (
         ("O", "O\u2212"),
     ],
 )
-def test_tags_that_differ_are_all_kept_and_told_apart(newsroom, labels):
+def test_tags_that_differ_are_stored_with_distinct_slugs(newsroom, labels):
     entry = newsroom.entry(newsroom.post(tags=labels).uid)
     assert tuple(tag.label for tag in entry.tags) == labels
     assert len({tag.slug for tag in entry.tags}) == len(labels)

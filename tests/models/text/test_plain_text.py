@@ -54,7 +54,7 @@ PAGE = "https://news.example.org/streams/x/entries/abc"
         ("[x](javascript:alert(1)) [y](data:text/html,a)", "[x](javascript:alert(1)) [y](data:text/html,a)"),
     ],
 )  # fmt: skip
-def test_plain_text_says_what_the_page_says(body: str, text: str) -> None:
+def test_plain_text_matches_the_page(body: str, text: str) -> None:
     assert to_text(body, PAGE) == text
 
 

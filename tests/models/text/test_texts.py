@@ -137,7 +137,7 @@ def test_each_direction_that_is_begun_in_a_line_is_ended_in_it(value: str) -> No
 
 
 @given(st.text(alphabet="e\u0301\u0323aqıİßﬁ가\u1100\u1161\u11a8क\u093c", max_size=20))
-def test_texts_are_kept_in_one_normal_form(value: str) -> None:
+def test_texts_are_stored_in_one_normal_form(value: str) -> None:
     text = EntryText(f"t{value}", dek=value, body=value).cleaned()
     for kept in (text.title, text.dek, text.body):
         assert unicodedata.is_normalized("NFC", kept)
@@ -190,7 +190,7 @@ def test_raw_html_is_shown_and_not_run() -> None:
     assert "href" not in to_html("[x](javascript:alert(1)) [y](data:text/html,x)")
 
 
-def test_headings_of_a_text_stand_below_the_titles_of_the_page() -> None:
+def test_headings_of_a_text_are_below_the_page_titles() -> None:
     assert to_html("# One\n\n###### Six") == "<h4>One</h4>\n<h6>Six</h6>"
 
 

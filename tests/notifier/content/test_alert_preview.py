@@ -130,7 +130,7 @@ def test_a_preview_is_what_is_sent_then(
 
 
 @sqlite_only
-def test_a_new_text_can_be_seen_as_anybody_would_get_it_and_a_silent_change_by_nobody(
+def test_a_preview_shows_each_version_of_an_alert_and_none_for_a_silent_edit(
     newsroom: Newsroom, office: Office
 ) -> None:
     sender, nobody = Sender.of(office.settings), Recipient(kind=RecipientKind.MAIL, service="mail")

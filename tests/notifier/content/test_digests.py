@@ -60,7 +60,7 @@ def lines_of(office: Office) -> list[tuple[str, ...]]:
     return office.ledger()
 
 
-def test_who_wants_what_matters_at_once_is_told_the_rest_in_a_digest(
+def test_important_entries_come_at_once_and_the_rest_in_a_digest(
     newsroom: Newsroom, audience: Audience, inbox: Inbox
 ) -> None:
     audience.reads(rhythm=Rhythm(cadence=Cadence.DAILY, at_once_from=Importance.KEY))
@@ -72,7 +72,7 @@ def test_who_wants_what_matters_at_once_is_told_the_rest_in_a_digest(
 
 
 @sqlite_only
-def test_a_retracted_entry_is_gone_and_a_corrected_one_is_told_as_it_stands(
+def test_a_digest_omits_retracted_entries_and_shows_corrected_ones_as_they_are(
     newsroom: Newsroom, audience: Audience, office: Office
 ) -> None:
     audience.reads()
@@ -90,7 +90,7 @@ def test_a_retracted_entry_is_gone_and_a_corrected_one_is_told_as_it_stands(
 
 
 @sqlite_only
-def test_who_was_told_by_a_digest_is_told_of_the_withdrawal(
+def test_a_retraction_reaches_recipients_of_the_digest(
     newsroom: Newsroom, audience: Audience, office: Office, inbox: Inbox
 ) -> None:
     audience.reads(timezone="Europe/Berlin")
@@ -127,7 +127,7 @@ def test_several_subscriptions_make_one_digest_and_tell_an_entry_once(
 
 
 @sqlite_only
-def test_what_a_failed_digest_should_have_told_stands_in_the_next(
+def test_entries_of_a_failed_digest_are_in_the_next(
     newsroom: Newsroom, audience: Audience, inbox: Inbox
 ) -> None:
     audience.reads()
@@ -141,7 +141,7 @@ def test_what_a_failed_digest_should_have_told_stands_in_the_next(
 
 
 @sqlite_only
-def test_a_digest_that_waits_is_told_in_the_next(
+def test_a_waiting_digest_is_merged_into_the_next(
     newsroom: Newsroom, audience: Audience, office: Office
 ) -> None:
     audience.reads(rhythm=HOURLY, quiet_from=time(9), quiet_until=time(12))
@@ -154,7 +154,9 @@ def test_a_digest_that_waits_is_told_in_the_next(
 
 
 @sqlite_only
-def test_what_comes_in_a_pause_is_not_told_after_it(newsroom: Newsroom, audience: Audience) -> None:
+def test_entries_during_a_pause_are_not_sent_after_it(
+    newsroom: Newsroom, audience: Audience
+) -> None:
     audience.reads(paused_until=datetime(2026, 3, 16, tzinfo=UTC))
     newsroom.post(title="River rising")
     assert audience.at("2026-03-15T08:00") == []
@@ -314,7 +316,7 @@ def test_a_preview_shows_the_digest_that_comes_and_the_ledger_names_it(
 
 
 @sqlite_only
-def test_a_digest_waits_until_all_are_found_who_are_told_at_once(
+def test_a_digest_waits_for_the_fan_out_of_immediate_alerts(
     newsroom: Newsroom, audience: Audience
 ) -> None:
     audience.reads(rhythm=Rhythm(cadence=Cadence.DAILY, at_once_from=Importance.KEY))

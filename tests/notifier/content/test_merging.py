@@ -50,7 +50,7 @@ def sent(office: Office) -> list[int | None]:
     ]
 
 
-def test_more_than_five_are_told_in_one_message(
+def test_more_than_five_alerts_become_one_message(
     newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer
 ) -> None:
     posted(newsroom, office, FOLD_ABOVE + 1)
@@ -62,7 +62,7 @@ def test_more_than_five_are_told_in_one_message(
 
 
 @sqlite_only
-def test_five_are_told_one_by_one(
+def test_five_alerts_are_sent_one_by_one(
     newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer, clock: StandingClock
 ) -> None:
     posted(newsroom, office, FOLD_ABOVE)
@@ -92,7 +92,7 @@ def test_what_is_too_much_for_one_message_goes_into_the_next(
 
 
 @sqlite_only
-def test_what_was_superseded_or_retracted_is_left_out_first(
+def test_superseded_and_retracted_alerts_are_dropped_before_merging(
     newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer
 ) -> None:
     first = newsroom.post(title="Told before")
@@ -118,7 +118,7 @@ def test_what_was_superseded_or_retracted_is_left_out_first(
 
 
 @sqlite_only
-def test_programs_are_told_each_by_itself(
+def test_webhooks_for_programs_are_never_merged(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str
 ) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
@@ -157,7 +157,7 @@ def begun(office: Office) -> Begun:
     return started
 
 
-def test_a_crash_leaves_all_that_one_message_told_unknown(
+def test_a_crash_makes_every_delivery_of_a_merged_message_unknown(
     newsroom: Newsroom, office: Office, room: str
 ) -> None:
     posted(newsroom, office, 7)
@@ -168,7 +168,7 @@ def test_a_crash_leaves_all_that_one_message_told_unknown(
 
 
 @sqlite_only
-def test_where_doubles_are_dropped_the_same_are_told_together_once_more(
+def test_services_that_drop_duplicates_get_the_merged_message_again(
     newsroom: Newsroom,
     office: Office,
     room: str,
@@ -188,7 +188,7 @@ def test_where_doubles_are_dropped_the_same_are_told_together_once_more(
 
 
 @pytest.mark.parametrize("db", ["sqlite"], indirect=True)
-def test_looking_for_what_else_is_owed_costs_the_same_however_much_was_told(
+def test_finding_deliveries_to_merge_costs_the_same_with_any_history(
     newsroom: Newsroom, office: Office, room: str
 ) -> None:
     posted(newsroom, office, 1)
@@ -204,7 +204,7 @@ def test_looking_for_what_else_is_owed_costs_the_same_however_much_was_told(
     assert "ix_delivery_chat_owed" in plan
 
 
-def test_what_another_thread_has_given_back_meanwhile_is_not_told_as_ours(
+def test_deliveries_released_by_another_thread_are_not_merged(
     newsroom: Newsroom, office: Office, room: str, httpserver: HTTPServer
 ) -> None:
     posted(newsroom, office, 10)

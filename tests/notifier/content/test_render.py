@@ -45,7 +45,7 @@ SENDER = Sender(
         ({"kind": RevisionKind.RETRACTION}, True, "Retracted: Dyke gives way"),
     ],
 )
-def test_the_subject_says_what_kind_of_news_it_is(
+def test_the_subject_names_the_kind_of_revision(
     given: dict[str, object], told: bool, subject: str
 ) -> None:
     assert (
@@ -72,7 +72,7 @@ def test_the_text_part_is_as_good_as_the_html() -> None:
     assert "thirty metres, see the map (https://maps.example/a?b=1&c=2)." in mail.text
 
 
-def test_the_html_part_stands_alone() -> None:
+def test_the_html_part_is_self_contained() -> None:
     html = render_mail(story(), SENDER, follows_all=False).html
     assert '<h1 style="' in html
     assert "@media (prefers-color-scheme: dark)" in html
@@ -120,7 +120,7 @@ def test_an_editors_text_cannot_carry_a_readers_token_away() -> None:
     assert "{" + WORD_JOINER + "token}" in mail.text
 
 
-def test_no_editor_can_know_what_stands_for_a_token() -> None:
+def test_token_placeholders_cannot_be_guessed() -> None:
     assert secret_mark() != secret_mark()
     assert secret_mark().isalpha()
 
@@ -152,7 +152,7 @@ def test_any_text_becomes_a_mail_that_can_be_sent(title: str, body: str, name: s
 
 
 @pytest.mark.parametrize(("language", "word"), [("en", "Picture"), ("de", "Bild")])
-def test_a_mail_holds_no_picture_and_says_what_they_show_with_a_link(
+def test_a_mail_describes_and_links_pictures_without_embedding_them(
     language: str, word: str
 ) -> None:
     shown = 'A "gauge" <6 m> (Drawing: Hedda Voß)'
@@ -168,7 +168,7 @@ def test_a_mail_holds_no_picture_and_says_what_they_show_with_a_link(
     assert not list(root.iter("img", "picture", "source", "object"))
 
 
-def test_a_chat_message_says_what_pictures_show_and_a_retraction_does_not() -> None:
+def test_a_chat_message_describes_pictures_and_a_retraction_does_not() -> None:
     message = render_chat(story(pictures=("A gauge", "A wall")), SENDER, "d1", "de")
     assert message.summary == "Leave the Flats\n\nBild: A gauge\n\nBild: A wall"
     assert message.pictures == ("A gauge", "A wall")

@@ -83,7 +83,7 @@ def with_limit(office: Office, clock: StandingClock) -> None:
 
 
 @sqlite_only
-def test_what_cannot_be_rendered_fails_alone_after_some_tries_and_operators_hear_of_it_once(
+def test_an_alert_that_cannot_be_rendered_fails_alone_and_operators_get_one_notice(
     newsroom: Newsroom,
     office: Office,
     inbox: Inbox,

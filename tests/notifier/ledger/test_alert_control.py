@@ -100,7 +100,7 @@ def test_a_pause_acts_in_the_middle_of_a_claim_in_chat_too(
     assert (len(inbox.mails), len(httpserver.log)) == (8, 2)
 
 
-def test_who_missed_an_alert_is_sent_it_again_and_nobody_else(
+def test_a_retry_sends_an_alert_only_to_recipients_who_missed_it(
     office: Office, inbox: Inbox, alert: Alert, newsroom: Newsroom, clock: StandingClock
 ) -> None:
     inbox.replies["data"] = ["250 ok", "550 5.6.0 no", "550 5.6.0 no"]
@@ -251,7 +251,7 @@ def test_a_copy_that_is_put_back_in_the_same_file_sends_nothing_again(
 @pytest.mark.parametrize(
     ("silence", "held"), [(timedelta(minutes=59), False), (timedelta(minutes=61), True)]
 )
-def test_after_a_long_silence_what_is_owed_from_before_is_held(
+def test_pending_deliveries_are_held_after_a_long_silence(
     newsroom: Newsroom,
     office: Office,
     inbox: Inbox,
@@ -275,7 +275,7 @@ def test_after_a_long_silence_what_is_owed_from_before_is_held(
 
 
 @sqlite_only
-def test_a_silence_in_which_nothing_was_owed_holds_nothing(
+def test_a_silence_without_pending_deliveries_holds_nothing(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
     watch(office.db, BASE_URL)

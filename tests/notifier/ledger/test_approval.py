@@ -75,7 +75,7 @@ def test_the_limit_is_a_storys_own_and_counts_what_was_let_out(
     assert len(on_desk(newsroom)) == 1
 
 
-def test_a_dropped_alert_goes_to_nobody(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_dropped_alert_is_not_sent(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
     newsroom.agree(most_alerts=1)
     newsroom.post(title="First")
     newsroom.post(title="Second")
@@ -107,7 +107,7 @@ def test_a_change_of_what_is_breaking_waits_for_another_editor(
 
 @pytest.mark.parametrize("kind", [RevisionKind.SILENT, RevisionKind.UPDATE])
 @pytest.mark.parametrize("stage", ["unexpanded", "expanded", "stopped", "above the limit"])
-def test_an_alert_that_is_owed_still_does_not_tell_what_was_made_breaking_by_one_hand(
+def test_a_pending_alert_does_not_send_an_unapproved_change_to_breaking(
     stage: str, kind: RevisionKind, newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
     newsroom.agree(second_editor=True, most_alerts=1)
@@ -146,7 +146,7 @@ def test_an_alert_that_is_owed_still_does_not_tell_what_was_made_breaking_by_one
     assert all(one["queued"] == 0 for one in sums_of(newsroom))
 
 
-def test_what_was_told_to_all_waits_for_nobody(newsroom: Newsroom, office: Office) -> None:
+def test_an_alert_already_sent_to_all_needs_no_approval(newsroom: Newsroom, office: Office) -> None:
     newsroom.agree(second_editor=True)
     entry = newsroom.post(title="Harmless")
     office.run()
@@ -165,7 +165,7 @@ def test_what_was_told_to_all_waits_for_nobody(newsroom: Newsroom, office: Offic
     assert retry_alert(office.db, newsroom.account(Role.EDITOR), told["id"]) == 0
 
 
-def test_who_changed_it_last_does_not_let_its_alert_go_but_its_maker_does(
+def test_the_last_editor_cannot_release_an_alert_but_the_author_can(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
     entry = newsroom.post(importance=Importance.BREAKING)
@@ -221,7 +221,7 @@ def test_of_several_alerts_of_an_entry_that_waited_each_reader_gets_the_last_as_
     assert sum("superseded" in line for line in lines(office.ledger())) == 2
 
 
-def test_what_waits_of_a_withdrawn_entry_is_dropped_and_the_withdrawal_told_to_those_told(
+def test_waiting_alerts_of_a_retracted_entry_are_dropped_and_earlier_recipients_get_the_retraction(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
     newsroom.agree(most_alerts=1)

@@ -19,7 +19,7 @@ def lines(caplog: pytest.LogCaptureFixture, name: str) -> list[logging.LogRecord
     return [record for record in caplog.records if record.name == name]
 
 
-def test_each_attempt_is_logged_by_the_uid_of_its_delivery_and_never_by_whom_it_went_to(
+def test_each_attempt_is_logged_by_delivery_uid_without_the_address(
     newsroom: Newsroom,
     office: Office,
     inbox: Inbox,
@@ -55,7 +55,7 @@ def test_each_attempt_is_logged_by_the_uid_of_its_delivery_and_never_by_whom_it_
     assert "/hook" not in said
 
 
-def test_a_target_that_fails_is_said_once_and_once_when_it_is_back(
+def test_a_failing_target_is_logged_once_and_its_recovery_once(
     newsroom: Newsroom,
     office: Office,
     inbox: Inbox,

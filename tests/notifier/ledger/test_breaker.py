@@ -104,7 +104,7 @@ ALL, NONE = {"channel": True, "board": True, "alerts": True, "metrics": True}, {
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 403, 404, 410, 413, 422, 451])
 @sqlite_only
-def test_any_run_of_refusals_ends_as_a_failing_channel_that_operators_hear_of(
+def test_any_run_of_refusals_opens_the_breaker_and_notifies_operators(
     newsroom: Newsroom, office: Office, inbox: Inbox, httpserver: HTTPServer, hook: str, status: int
 ) -> None:
     newsroom.account(Role.ADMIN)
@@ -219,7 +219,7 @@ def test_a_webhook_that_breaks_off_is_tried_until_it_is_too_old_as_its_page_prom
 
 
 @sqlite_only
-def test_a_channel_whose_url_cannot_be_decrypted_says_so(
+def test_a_channel_url_that_cannot_be_decrypted_is_reported(
     newsroom: Newsroom, office: Office, inbox: Inbox, hook: str
 ) -> None:
     newsroom.account(Role.ADMIN)

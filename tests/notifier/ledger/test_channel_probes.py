@@ -100,7 +100,7 @@ def test_a_channel_that_is_added_anew_is_well(
 
 
 @sqlite_only
-def test_an_operator_is_told_notices_and_nothing_else_and_is_no_subscriber(
+def test_an_operator_gets_only_notices_and_is_not_subscribed(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
     with office.db.begin() as tx:

@@ -86,14 +86,14 @@ def test_what_is_not_due_yet_is_left(owed: Office, clock: StandingClock) -> None
     assert len(claimed(owed)) == 3
 
 
-def test_who_left_between_expand_and_claim_gets_nothing(owed: Office) -> None:
+def test_a_recipient_who_unsubscribes_before_the_claim_gets_nothing(owed: Office) -> None:
     owed.leave("b@example.org")
     assert claimed(owed) == ["a@example.org", "c@example.org"]
     assert owed.ledger()[1] == ("b@example.org", "skipped", "cancelled")
     assert owed.deliveries()[1].attempts == 0
 
 
-def test_who_left_one_subscription_but_keeps_another_still_gets_it(
+def test_a_recipient_with_another_subscription_still_gets_the_alert(
     newsroom: Newsroom, office: Office
 ) -> None:
     office.subscribe("a@example.org")
@@ -109,7 +109,7 @@ def test_who_left_one_subscription_but_keeps_another_still_gets_it(
 
 
 @sqlite_only
-def test_who_left_the_story_but_follows_all_others_gets_nothing_of_it_that_still_waits(
+def test_excluding_a_stream_skips_its_waiting_deliveries(
     newsroom: Newsroom, office: Office
 ) -> None:
     office.subscribe("a@example.org", "b@example.org", stream=None)
@@ -130,7 +130,9 @@ def test_nothing_is_claimed_while_all_sending_is_paused(owed: Office) -> None:
 
 
 @sqlite_only
-def test_a_stopped_alert_sends_nothing_more_and_says_so(owed: Office, clock: StandingClock) -> None:
+def test_a_stopped_alert_skips_its_deliveries_with_a_reason(
+    owed: Office, clock: StandingClock
+) -> None:
     with owed.db.begin() as tx:
         tx.execute(update(Alert).values(stopped_at=clock.now))
     assert claimed(owed) == []
@@ -139,7 +141,7 @@ def test_a_stopped_alert_sends_nothing_more_and_says_so(owed: Office, clock: Sta
 
 
 @sqlite_only
-def test_a_hidden_story_is_not_told(owed: Office, newsroom: Newsroom) -> None:
+def test_a_hidden_stream_sends_nothing(owed: Office, newsroom: Newsroom) -> None:
     set_stream_state(newsroom.db, SYSTEM, "floods", StreamState.HIDDEN)
     assert claimed(owed) == []
     assert {row[1:] for row in owed.ledger()} == {("skipped", "cancelled")}
@@ -269,7 +271,7 @@ def test_a_mail_server_that_is_away_is_probed_with_one_row_and_ever_more_rarely(
 
 
 @sqlite_only
-def test_the_reason_why_mail_waits_is_kept_where_people_see_it(owed: Office) -> None:
+def test_the_reason_why_mail_waits_is_stored_for_the_desk(owed: Office) -> None:
     pause.say_whether_mail_is_set_up(owed.db, is_set=False)
     assert claimed(owed) == []
     with owed.db.read() as tx:

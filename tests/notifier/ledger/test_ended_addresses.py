@@ -90,7 +90,7 @@ def test_a_refusal_of_us_on_any_line_leaves_the_reader_subscribed_and_is_tried_a
 
 @sqlite_only
 @pytest.mark.parametrize("domain", ["example.com", "reader{}.example"])
-def test_forty_readers_whose_own_policy_refuses_hold_up_nobody(
+def test_forty_recipients_with_refusing_policies_do_not_block_others(
     newsroom: Newsroom,
     new_office: Callable[..., Office],
     sink: MailSink,
@@ -108,7 +108,7 @@ def test_forty_readers_whose_own_policy_refuses_hold_up_nobody(
     assert all(confirmed(office, refused))
 
 
-def test_a_server_that_relays_for_nobody_pauses_mail_until_it_does(
+def test_a_server_that_refuses_to_relay_pauses_mail_until_it_accepts(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
     readers = [f"reader{n}@reader{n}.example" for n in range(5)]
@@ -130,7 +130,7 @@ def test_a_server_that_relays_for_nobody_pauses_mail_until_it_does(
 
 
 @sqlite_only
-def test_many_refused_readers_of_many_domains_and_nobody_taken_pause_mail_before_all_are_tried(
+def test_refusals_for_many_domains_without_success_pause_mail_early(
     newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(installation_refusals, "RUN_AT_RCPT", 10)
@@ -143,7 +143,7 @@ def test_many_refused_readers_of_many_domains_and_nobody_taken_pause_mail_before
 
 
 @sqlite_only
-def test_readers_who_are_refused_again_and_again_pause_nobody_s_mail(
+def test_repeatedly_refused_recipients_do_not_pause_mail(
     newsroom: Newsroom, new_office: Callable[..., Office], sink: MailSink, clock: StandingClock
 ) -> None:
     refused = [f"reader{n}@reader{n}.example" for n in range(5)]
@@ -160,7 +160,7 @@ def test_readers_who_are_refused_again_and_again_pause_nobody_s_mail(
     assert not paused(office)
 
 
-def test_a_server_that_knows_nobody_of_several_domains_ends_nobody_and_asks_the_operator(
+def test_unknown_user_replies_for_several_domains_end_no_address_and_hold_mail(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
     readers = [f"reader{n}@place{n % 3}.example" for n in range(6)]
@@ -178,7 +178,7 @@ def test_a_server_that_knows_nobody_of_several_domains_ends_nobody_and_asks_the_
     assert Counter(row.attempts for row in office.deliveries()) == {1: 6}
 
 
-def test_a_server_that_breaks_down_in_the_middle_of_a_long_alert_ends_nobody(
+def test_a_server_that_fails_in_the_middle_of_a_long_alert_ends_no_address(
     newsroom: Newsroom,
     new_office: Callable[..., Office],
     sink: MailSink,
@@ -224,7 +224,7 @@ def test_addresses_that_are_gone_here_and_there_in_a_long_alert_end(
     sent_before(office, entry, -1_000)
 
 
-def test_who_left_while_their_mail_was_refused_is_not_subscribed_again(
+def test_a_recipient_who_left_during_the_refusals_is_not_resubscribed(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
     readers = [f"reader{n}@place{n}.example" for n in range(3)]
@@ -264,7 +264,7 @@ def hold_by_refusals(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
     assert held(office) is not None
 
 
-def test_operators_are_told_of_such_a_hold_by_mail_once_and_by_nothing_else_meanwhile(
+def test_operators_get_one_mail_about_a_hold_for_refusals(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
     hold_by_refusals(newsroom, office, inbox)
@@ -339,7 +339,7 @@ def test_a_pause_in_the_middle_of_a_claim_stops_that_notice_and_the_hold_does_no
 
 
 @sqlite_only
-def test_what_the_server_says_again_after_an_operator_looked_is_believed(
+def test_refusals_repeated_after_an_operators_release_end_the_addresses(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
     readers = [f"reader{n}@place{n % 3}.example" for n in range(6)]

@@ -30,7 +30,7 @@ from tests.support.newsroom import Newsroom
 from tests.support.office import Office, lines
 
 
-def test_each_follower_of_the_stream_or_of_all_is_owed_once(
+def test_each_follower_of_the_stream_or_of_all_gets_one_delivery(
     newsroom: Newsroom, office: Office
 ) -> None:
     newsroom.stream("fires")
@@ -75,7 +75,7 @@ def test_a_large_audience_is_expanded_in_slices_each_with_its_cursor(
     assert len(office.deliveries()) == 11
 
 
-def test_who_came_after_the_alert_is_not_owed_it(
+def test_a_subscriber_who_joined_after_the_alert_gets_no_delivery(
     newsroom: Newsroom, office: Office, clock: StandingClock
 ) -> None:
     office.subscribe("early@example.org")
@@ -87,7 +87,7 @@ def test_who_came_after_the_alert_is_not_owed_it(
 
 
 @sqlite_only
-def test_silent_edits_and_entries_without_alert_owe_nobody(
+def test_silent_edits_and_entries_without_alert_create_no_deliveries(
     newsroom: Newsroom, office: Office
 ) -> None:
     office.subscribe("one@example.org")
@@ -114,7 +114,9 @@ def test_a_stopped_alert_expands_nothing(
     assert office.expand() == 1
 
 
-def test_tags_and_importance_choose_who_is_owed(newsroom: Newsroom, office: Office) -> None:
+def test_tag_and_importance_filters_choose_the_recipients(
+    newsroom: Newsroom, office: Office
+) -> None:
     office.subscribe("all@example.org", "key@example.org")
     with newsroom.db.begin() as tx:
         chosen = update(Subscription).where(
@@ -144,7 +146,9 @@ def test_a_correction_supersedes_what_still_waits(newsroom: Newsroom, office: Of
     ]
 
 
-def test_who_wants_no_corrections_keeps_the_first_alert(newsroom: Newsroom, office: Office) -> None:
+def test_opting_out_of_corrections_keeps_the_first_alert(
+    newsroom: Newsroom, office: Office
+) -> None:
     office.subscribe("one@example.org")
     with newsroom.db.begin() as tx:
         tx.execute(update(Subscription).values(corrections=False))
@@ -155,7 +159,7 @@ def test_who_wants_no_corrections_keeps_the_first_alert(newsroom: Newsroom, offi
     assert office.ledger() == [("one@example.org", "queued")]
 
 
-def test_a_retraction_is_owed_to_those_told_and_ends_what_waits(
+def test_a_retraction_goes_to_earlier_recipients_and_skips_waiting_deliveries(
     newsroom: Newsroom, office: Office
 ) -> None:
     states = [

@@ -60,7 +60,7 @@ def test_breaking_news_pass_quiet_hours_but_not_a_pause(
 
 
 @sqlite_only
-def test_a_night_makes_nobody_late(
+def test_quiet_hours_do_not_count_as_lateness(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
     """All sleep for longer than an alert may come late, and longer than most of what a message may

@@ -29,7 +29,7 @@ def finished(office: Office) -> list[bool]:
 
 
 @sqlite_only
-def test_an_alert_is_finished_when_nothing_of_it_is_owed_any_more(
+def test_an_alert_is_finished_when_no_delivery_is_pending(
     newsroom: Newsroom, office: Office
 ) -> None:
     office.subscribe("one@example.org")
@@ -83,7 +83,7 @@ def test_an_old_alert_keeps_its_sums_alone_and_never_expands_again(
 
 
 @sqlite_only
-def test_what_is_owed_again_is_not_folded(
+def test_an_alert_with_requeued_deliveries_is_not_compacted(
     newsroom: Newsroom, office: Office, clock: StandingClock
 ) -> None:
     office.subscribe("one@example.org")
@@ -124,7 +124,7 @@ def test_alerts_without_number_are_finished_some_at_a_time(
 
 
 @sqlite_only
-def test_of_an_old_notice_no_word_is_kept(office: Office, clock: StandingClock) -> None:
+def test_the_text_of_an_old_notice_is_deleted(office: Office, clock: StandingClock) -> None:
     office.subscribe("one@example.org")
     with office.db.begin() as tx:
         create_notice(

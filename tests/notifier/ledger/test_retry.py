@@ -89,7 +89,7 @@ def test_only_a_refused_address_is_suppressed() -> None:
     assert not after(Refused("554 5.6.0 no")).suppress
 
 
-def test_a_server_that_nobody_can_reach_costs_no_attempt() -> None:
+def test_an_unreachable_server_costs_no_attempt() -> None:
     away = Unavailable("connection refused", stage="connect")
     found = after(away, server_shared=True)
     assert (found.state, found.counted, found.server_away, found.wait) == (
@@ -103,13 +103,13 @@ def test_a_server_that_nobody_can_reach_costs_no_attempt() -> None:
     assert after(away, server_shared=True, age=24 * HOUR).state is FAILED
 
 
-def test_a_busy_target_is_left_alone_as_long_as_it_asks() -> None:
+def test_a_busy_target_is_retried_after_its_retry_after() -> None:
     assert after(Unavailable("429", retry_after=90)).hold_target == timedelta(seconds=90)
     assert after(Unavailable("429", retry_after=1e12)).hold_target == HOUR
     assert after(Unavailable("500")).hold_target == timedelta(0)
 
 
-def test_the_remotes_words_are_kept_and_cut() -> None:
+def test_the_remote_reply_is_stored_and_truncated() -> None:
     assert after(Sent("250 " + "x" * 900)).reply == ("250 " + "x" * 900)[:REPLY]
     assert after(Refused("550 no")).reply == "550 no"
 

@@ -84,7 +84,7 @@ def withdrawn(inbox: Inbox) -> list[str]:
 
 @pytest.mark.parametrize("fate", FATES)
 @pytest.mark.parametrize("end", ENDS)
-def test_who_may_have_got_a_mail_is_told_of_its_retraction_and_nobody_else(
+def test_a_retraction_goes_only_to_recipients_who_may_have_got_the_mail(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, end: str, fate: str
 ) -> None:
     office.subscribe(READERS[0])
@@ -105,7 +105,7 @@ def test_who_may_have_got_a_mail_is_told_of_its_retraction_and_nobody_else(
 
 @pytest.mark.parametrize("fate", ["queued", "superseded", "stopped"])
 @pytest.mark.parametrize("free", ["at the next start", "by another worker"])
-def test_of_a_claim_that_a_crash_ended_only_the_mail_on_its_way_counts_as_told(
+def test_after_a_crash_only_the_mail_in_flight_counts_as_delivered(
     newsroom: Newsroom,
     office: Office,
     inbox: Inbox,
@@ -162,7 +162,7 @@ def test_each_mail_is_noted_as_begun_before_it_leaves(
     assert begun == [[mail["Message-ID"].strip("<>").partition("@")[0]] for mail in inbox.mails]
 
 
-def test_an_unknown_mail_that_is_sent_again_and_skipped_still_counts_as_told(
+def test_an_unknown_mail_that_is_requeued_and_skipped_still_counts_as_delivered(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
     office.subscribe(READERS[0])
@@ -195,7 +195,7 @@ def test_an_unknown_end_that_comes_too_late_to_try_again_is_unknown(
     assert office.ledger() == [(READERS[0], "unknown")]
 
 
-def test_a_webhook_whose_first_attempt_a_crash_ended_counts_as_told_and_a_chat_that_waited_does_not(
+def test_after_a_crash_a_webhook_in_flight_counts_as_delivered_and_a_waiting_one_does_not(
     newsroom: Newsroom, office: Office
 ) -> None:
     office.channel("hook", "json://hooks.example.org/")
@@ -215,7 +215,7 @@ def answer(status: str) -> bytes:
 
 @pytest.mark.parametrize("fate", ["queued", "failed", "superseded"])
 @pytest.mark.parametrize("end", ["busy", "cut after the request"])
-def test_a_webhook_that_may_have_heard_of_an_entry_is_told_of_its_retraction(
+def test_a_webhook_that_may_have_got_an_entry_gets_its_retraction(
     newsroom: Newsroom,
     office: Office,
     clock: StandingClock,

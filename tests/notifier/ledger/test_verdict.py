@@ -51,7 +51,7 @@ def verdict(**given: object) -> SendNow | SkipDelivery | WaitUntil:
         ({"revision": RETRACTION, "earlier": [DeliveryState.SENT]}, SkipReason.CANCELLED),
     ],
 )
-def test_what_nobody_wants_any_more_is_skipped_with_its_reason(
+def test_an_unwanted_delivery_is_skipped_with_a_reason(
     given: dict[str, object], reason: SkipReason
 ) -> None:
     found = verdict(**given)
@@ -77,7 +77,7 @@ def test_what_nobody_wants_any_more_is_skipped_with_its_reason(
         ),
     ],
 )
-def test_what_is_wanted_is_sent_and_worded_by_what_was_told(
+def test_a_wanted_delivery_is_sent_as_new_or_as_a_change(
     given: dict[str, object], told: bool
 ) -> None:
     assert verdict(**given) == SendNow(told)

@@ -44,7 +44,7 @@ def test_the_named_phrases_of_operators_templates_are_those_of_the_shipped_ones(
         _ = english.nothing
 
 
-def test_nothing_english_is_left_in_a_german_mail() -> None:
+def test_a_german_mail_has_no_english_text() -> None:
     own = {word for one in STORIES for word in re.findall(r"\w+", f"{one}")}
     for name, mail in sample_mails(Sender.of(settings()), "de"):
         visible = re.sub(r"(?s)<style.*?</style>|<[^>]*>", " ", mail.html)
@@ -154,7 +154,7 @@ def test_a_sites_words_for_a_story_are_plain_text() -> None:
         assert FULL.mail_footer in part
 
 
-def test_a_channel_is_told_in_its_language(tmp_path: Path) -> None:
+def test_a_channel_message_uses_the_channels_language(tmp_path: Path) -> None:
     sender = Sender.of(settings(data_dir=tmp_path))
     told = [render_chat(one, sender, "d1", "de-CH") for one in (story(), *STORIES)]
     assert [one.label for one in told] == [

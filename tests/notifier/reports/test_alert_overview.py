@@ -29,11 +29,11 @@ from tests.support.office import Office
         ([(0, 100), (10, 100)], 100, Estimate(0, 0)),
     ],
 )
-def test_pace_and_time_left_are_judged_by_the_last_looks(looks, owed, expected):
+def test_pace_and_remaining_time_are_estimated_from_recent_samples(looks, owed, expected):
     assert estimate([ProgressSample(at, ended) for at, ended in looks], owed) == expected
 
 
-def test_an_alert_is_shown_by_service_with_the_words_of_those_who_refused(
+def test_an_alert_is_shown_by_service_with_the_texts_of_refusals(
     newsroom: Newsroom,
     office: Office,
     inbox: Inbox,

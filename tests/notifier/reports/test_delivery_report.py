@@ -87,7 +87,7 @@ def test_mails_that_failed_are_shown_in_the_remotes_words(
 
 
 @sqlite_only
-def test_the_reason_why_nothing_goes_out_is_said(newsroom: Newsroom, office: Office) -> None:
+def test_the_reason_why_nothing_is_sent_is_reported(newsroom: Newsroom, office: Office) -> None:
     with newsroom.db.read() as tx:
         assert why_waiting(tx) == []
     say_whether_mail_is_set_up(newsroom.db, is_set=False)

@@ -26,7 +26,7 @@ def measured(db: Database) -> dict[str, dict[str, float]]:
         }
 
 
-def test_monitoring_is_told_what_waits_for_how_long_and_why(
+def test_gauges_report_waiting_deliveries_their_age_and_the_reason(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, hook: str
 ) -> None:
     office.subscribe("gone@example.org", "good@example.org", "later@example.org")

@@ -140,7 +140,7 @@ def test_the_documents_give_each_service_an_example_and_its_pace() -> None:
 
 
 @each
-def test_a_correction_is_told_with_its_words_and_links(everywhere: HTTPServer, name: str) -> None:
+def test_a_correction_is_sent_with_its_note_and_links(everywhere: HTTPServer, name: str) -> None:
     request = told(everywhere, name, MESSAGE)
     case = CASES[name]
     words, links = shown(case, case.text(request))
@@ -157,7 +157,7 @@ def test_a_correction_is_told_with_its_words_and_links(everywhere: HTTPServer, n
 
 
 @each
-def test_editors_text_alerts_nobody_and_stays_readable(everywhere: HTTPServer, name: str) -> None:
+def test_editors_text_pings_nobody_and_stays_readable(everywhere: HTTPServer, name: str) -> None:
     evil = replace(
         MESSAGE, title=HOSTILE, dek=HOSTILE, note=HOSTILE, byline=HOSTILE, stream_title=HOSTILE
     )
@@ -248,7 +248,7 @@ def test_web_addresses_in_a_headline_stay_as_they_are_where_links_hold_any_text(
     assert all(title in text for text in said)
 
 
-def test_an_address_alerts_nobody_either() -> None:
+def test_a_url_pings_nobody() -> None:
     for word in ("all", "channel", "everyone", "here", "room", "**all**/"):
         assert (
             outside_addresses(f"https://example.org/@{word}", str)
@@ -295,7 +295,7 @@ def test_a_long_text_ends_with_a_whole_character(
 
 
 @each
-def test_many_messages_are_told_as_one(everywhere: HTTPServer, name: str) -> None:
+def test_many_messages_are_sent_as_one(everywhere: HTTPServer, name: str) -> None:
     many = [
         replace(MESSAGE, title=f"Crest *{n}*", url=f"https://news.example.org/e/{n}", label="")
         for n in range(300)
@@ -316,7 +316,7 @@ def test_many_messages_are_told_as_one(everywhere: HTTPServer, name: str) -> Non
 
 
 @each
-def test_a_busy_service_is_asked_once_and_left_alone_as_long_as_it_says(
+def test_a_busy_service_gets_one_request_until_its_retry_after(
     everywhere: HTTPServer, name: str
 ) -> None:
     everywhere.expect_request(re.compile(".*")).respond_with_json(
@@ -328,7 +328,7 @@ def test_a_busy_service_is_asked_once_and_left_alone_as_long_as_it_says(
     assert len(everywhere.log) == 1
 
 
-def test_discord_is_told_that_nobody_is_meant(everywhere: HTTPServer) -> None:
+def test_discord_requests_allow_no_mentions(everywhere: HTTPServer) -> None:
     request = told(everywhere, "discord", MESSAGE)
     payload = json.loads(request.get_data())
     assert (payload["allowed_mentions"], payload["flags"]) == ({"parse": []}, discord.NO_PREVIEWS)
@@ -363,7 +363,7 @@ def test_telegram_gets_html_without_a_preview(everywhere: HTTPServer, name: str,
     )
 
 
-def test_a_matrix_server_can_drop_a_double_and_nobody_is_mentioned(everywhere: HTTPServer) -> None:
+def test_a_matrix_server_can_drop_a_duplicate_and_mentions_nobody(everywhere: HTTPServer) -> None:
     request = told(everywhere, "matrix", replace(MESSAGE, dek="@room come <b>all</b>"))
     event = json.loads(request.get_data())
     assert (request.method, request.headers["Authorization"]) == ("PUT", "Bearer syt_abcdefgh")

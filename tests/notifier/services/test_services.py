@@ -218,7 +218,7 @@ def test_ntfys_priority_follows_the_importance(
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES.keys())
-def test_a_message_with_a_title_alone_can_be_said_everywhere(service: Any) -> None:
+def test_a_message_with_only_a_title_works_for_every_service(service: Any) -> None:
     title, body, _ = service.format(
         ChannelMessage(event="test", uid="u", guid="g", title="It works")
     )

@@ -258,7 +258,7 @@ def _sent_to(base: str, name: str) -> SendError:
         ("zulip", {"X-RateLimit-Reset": "1000000000"}, "", 0.0),  # Unix time, past
     ],
 )
-def test_a_busy_service_is_left_alone_as_long_as_it_asks_in_its_own_way_but_an_hour_at_most(
+def test_each_services_own_retry_after_is_honoured_up_to_an_hour(
     everywhere: HTTPServer,
     name: str,
     headers: dict[str, str],

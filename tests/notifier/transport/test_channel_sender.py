@@ -414,7 +414,7 @@ def test_a_stored_url_is_checked_again_when_it_is_used(
     assert httpserver.log == []
 
 
-def test_the_instance_is_clamped_whatever_its_url_says() -> None:
+def test_dangerous_url_parameters_are_overridden() -> None:
     url = "jsons://a.example/x?redirect=yes&verify=no&optional=yes&retry=10&wait=20&rto=99999&cto=99999&overflow=split&emojis=yes"
     plugin = channel_sender._plugin(channel_sender._read(url), 10.0)
     assert plugin.verify_certificate is True
@@ -436,9 +436,7 @@ def test_sending_logs_nothing_of_the_target(
     assert not [record for record in caplog.records if record.name == "apprise"]
 
 
-def test_an_answer_that_repeats_the_secret_is_kept_without_it(
-    httpserver: HTTPServer, hook: str
-) -> None:
+def test_a_stored_reply_has_the_secret_removed(httpserver: HTTPServer, hook: str) -> None:
     def answer(request: Request) -> Response:
         return Response(
             f"Cannot POST {request.path}?{request.query_string.decode()} of"

@@ -16,9 +16,7 @@ def test_the_act_comes_while_the_block_still_runs() -> None:
         assert late.passed
 
 
-def test_who_is_done_in_time_hears_nothing_and_an_earlier_deadline_is_not_held_up_by_a_later_one() -> (
-    None
-):
+def test_a_deadline_fires_only_when_exceeded_and_in_order() -> None:
     watch, acted, heard = DeadlineWatch(), threading.Event(), list[str]()
     with watch.deadline(PATIENCE, lambda: heard.append("the later one")) as later:
         with watch.deadline(0.02, lambda: heard.append("one that was done")) as done:

@@ -139,7 +139,7 @@ def test_a_mailbox_that_several_people_read_is_promised_no_one_click(
     )
 
 
-def test_a_notice_that_nobody_subscribed_to_has_no_list_headers(
+def test_a_personal_notice_has_no_list_headers(
     mailer: Mailer, inbox: Inbox, ledger: Ledger
 ) -> None:
     ledger.send(mailer, job(), list_id="", unsubscribe_url="", unsubscribe_mailto="", references=())
@@ -384,7 +384,7 @@ def test_any_reply_to_a_whole_message_that_is_no_refusal_may_mean_that_it_was_ta
     assert isinstance(sent, Sent)
 
 
-def test_a_kept_connection_that_died_meanwhile_costs_no_attempt(
+def test_a_kept_connection_that_died_costs_no_attempt(
     mailer: Mailer, inbox: Inbox, ledger: Ledger
 ) -> None:
     ledger.send(mailer, job("ann"))
@@ -518,7 +518,7 @@ def test_a_refused_log_in_is_ours_and_stops_the_batch(
     assert "wrong" not in outcome.reason
 
 
-def test_a_certificate_that_nobody_vouches_for_gets_no_mail(
+def test_a_server_with_an_untrusted_certificate_gets_no_mail(
     tls_inbox: tuple[str, Inbox], ledger: Ledger
 ) -> None:
     scheme, inbox = tls_inbox

@@ -51,7 +51,7 @@ def test_retry_after_is_read_as_seconds_or_as_a_date(header: str | None, seconds
     assert outbound_http.retry_after(header, now=100.0) == seconds
 
 
-def test_an_exchange_says_what_was_answered(httpserver: HTTPServer, url: str) -> None:
+def test_a_recorded_request_has_its_response(httpserver: HTTPServer, url: str) -> None:
     httpserver.expect_request("/hook").respond_with_data(
         "slow\n  down\x00", status=429, headers={"Retry-After": "30"}
     )
@@ -75,7 +75,7 @@ def test_a_redirect_is_an_answer_and_not_followed(httpserver: HTTPServer, url: s
     assert [answer.status for answer in seen.answers] == [302]
 
 
-def test_sessions_are_shared_but_cookies_are_not_kept(httpserver: HTTPServer, url: str) -> None:
+def test_sessions_are_shared_but_cookies_are_not_stored(httpserver: HTTPServer, url: str) -> None:
     httpserver.expect_request("/hook").respond_with_data(
         "ok", headers={"Set-Cookie": "who=channel-1"}
     )
@@ -114,7 +114,7 @@ def test_a_packed_answer_is_never_unpacked(httpserver: HTTPServer, url: str) -> 
 @pytest.mark.parametrize(
     "opening", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"]
 )
-def test_a_server_that_drips_is_left_when_the_time_is_over(
+def test_a_slowly_dripping_response_is_cut_at_the_deadline(
     opening: bytes, bare_server: Start, allow: Callable[..., None]
 ) -> None:
     stop = threading.Event()
@@ -209,7 +209,7 @@ def test_a_reused_connection_is_bounded_in_time_as_well(
     assert seen.request_left
 
 
-def test_a_tls_handshake_that_drips_is_left_when_the_time_is_over(
+def test_a_slowly_dripping_tls_handshake_is_cut_at_the_deadline(
     bare_server: Start, allow: Callable[..., None]
 ) -> None:
     stop = threading.Event()

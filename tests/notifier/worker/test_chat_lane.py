@@ -86,7 +86,7 @@ def test_what_a_slow_target_would_hold_up_is_sent_by_another_thread_but_for_what
 
 
 @pytest.mark.parametrize("reason", ["time", "stop"])
-def test_what_is_left_when_a_pass_ends_goes_back_while_a_slow_one_still_waits(
+def test_unsent_deliveries_are_released_while_a_slow_request_still_waits(
     newsroom: Newsroom,
     office: Office,
     httpserver: HTTPServer,
@@ -148,7 +148,7 @@ def test_updates_corrections_and_retractions_have_their_words(
     ]
 
 
-def test_a_busy_webhook_is_tried_again_when_it_says_and_is_left_alone_until_then(
+def test_a_busy_webhook_is_retried_after_its_retry_after(
     newsroom: Newsroom, office: Office, httpserver: HTTPServer, hook: str, clock: StandingClock
 ) -> None:
     httpserver.expect_oneshot_request("/hook").respond_with_data(
@@ -211,7 +211,7 @@ def test_a_target_that_refuses_fails_with_its_words(
 
 
 @sqlite_only
-def test_a_service_that_this_node_does_not_know_waits_for_one_that_does_and_says_so(
+def test_deliveries_of_an_unknown_service_wait_for_a_newer_node(
     newsroom: Newsroom, office: Office, hook: str
 ) -> None:
     office.channel("room", hook, "carrier-pigeon")

@@ -70,7 +70,7 @@ def addresses(inbox: Inbox, title: str) -> list[str]:
 
 
 @pytest.mark.parametrize("jump", [AHEAD, BACK])
-def test_who_follows_before_a_jump_is_told_what_comes_after_and_nobody_what_came_before_they_followed(
+def test_a_clock_jump_neither_loses_nor_adds_alerts_for_followers(
     newsroom: Newsroom, office: Office, inbox: Inbox, worker: Worker, jump: timedelta
 ) -> None:
     office.subscribe("early@example.org")
@@ -87,7 +87,7 @@ def test_who_follows_before_a_jump_is_told_what_comes_after_and_nobody_what_came
 
 
 @pytest.mark.parametrize("jump", [AHEAD, BACK])
-def test_an_alert_is_expanded_after_a_jump_by_who_followed_when_it_was_posted(
+def test_an_alert_expanded_after_a_clock_jump_goes_to_followers_at_posting_time(
     newsroom: Newsroom, office: Office, inbox: Inbox, worker: Worker, jump: timedelta
 ) -> None:
     office.subscribe("early@example.org")
@@ -98,7 +98,7 @@ def test_an_alert_is_expanded_after_a_jump_by_who_followed_when_it_was_posted(
     assert addresses(inbox, "Posted") == ["early@example.org"]
 
 
-def test_a_clock_that_went_ahead_and_was_put_back_forgets_nobody(
+def test_a_clock_set_ahead_and_back_loses_no_recipient(
     newsroom: Newsroom, office: Office, inbox: Inbox, worker: Worker
 ) -> None:
     worker.later(60, AHEAD)
@@ -112,7 +112,7 @@ def test_a_clock_that_went_ahead_and_was_put_back_forgets_nobody(
 
 
 @pytest.mark.parametrize("jump", [AHEAD, BACK])
-def test_a_claim_is_kept_by_a_worker_that_lives_and_freed_within_two_leases_of_one_that_died(
+def test_a_live_worker_keeps_its_claim_and_a_dead_ones_is_freed_within_two_leases(
     newsroom: Newsroom, office: Office, worker: Worker, jump: timedelta
 ) -> None:
     office.subscribe("one@example.org")

@@ -64,7 +64,7 @@ def test_a_worker_has_a_heartbeat_while_it_runs(live: Newsroom, keys: Keys, inbo
 
 
 @sqlite_only
-def test_targets_that_never_answer_hold_up_nobody_else(
+def test_targets_that_never_answer_do_not_block_others(
     live: Newsroom,
     keys: Keys,
     httpserver: HTTPServer,
@@ -128,7 +128,7 @@ def test_a_stopping_worker_settles_what_is_in_flight_and_gives_the_rest_back(
 
 
 @sqlite_only
-def test_without_a_mail_server_mail_waits_and_says_why(
+def test_without_a_mail_server_mail_waits_with_a_reason(
     live: Newsroom, keys: Keys, httpserver: HTTPServer, hook: str
 ) -> None:
     httpserver.expect_request("/hook").respond_with_data("ok")
@@ -232,7 +232,7 @@ def test_ringing_never_waits_for_a_broker_that_does_not_answer(
     ring.__self__.close()  # type: ignore[attr-defined]
 
 
-def test_without_a_broker_the_doorbell_is_silent() -> None:
+def test_without_a_broker_a_wakeup_opens_no_connection() -> None:
     make_doorbell(settings())()
 
 

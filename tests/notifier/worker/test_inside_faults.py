@@ -73,7 +73,7 @@ def disk() -> Iterator[Disk]:
 
 
 @sqlite_only
-def test_a_full_disk_is_said_once_stores_no_half_and_heals(
+def test_a_full_disk_is_logged_once_and_sending_recovers(
     live: Newsroom,
     keys: Keys,
     sink: MailSink,
@@ -108,7 +108,7 @@ def test_a_full_disk_is_said_once_stores_no_half_and_heals(
     assert tallied(live.db) == counted(live.db)
 
 
-def test_a_clock_that_steps_back_an_hour_loses_and_doubles_nobody(
+def test_a_clock_that_steps_back_an_hour_loses_and_doubles_nothing(
     newsroom: Newsroom,
     new_office: Callable[..., Office],
     sink: MailSink,
@@ -213,7 +213,7 @@ def at_rest(room: Newsroom, alerts: int) -> bool:
     return len(found) == alerts and not any(one["queued"] or not one["expanded"] for one in found)
 
 
-def test_leaving_stopping_and_retracting_in_mid_drain_tell_nobody_who_should_not_hear(
+def test_unsubscribing_stopping_and_retracting_take_effect_while_mails_drain(
     live: Newsroom, keys: Keys, sink: MailSink, say: Say
 ) -> None:
     readers = live.subscribe_many(20_000)

@@ -45,7 +45,7 @@ def test_an_outage_is_one_line(
     assert not record.getMessage().endswith(": ")
 
 
-def test_an_outage_that_shows_in_several_ways_is_said_once_and_its_end_once(
+def test_an_outage_with_several_errors_is_logged_once_and_its_end_once(
     troubles: LogOnce, caplog: pytest.LogCaptureFixture
 ) -> None:
     for error in OUTAGES * 2:

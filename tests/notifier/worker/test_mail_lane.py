@@ -84,7 +84,9 @@ def test_each_reader_gets_an_own_token_and_message_id(
 
 
 @sqlite_only
-def test_a_mail_says_why_one_gets_it(newsroom: Newsroom, office: Office, inbox: Inbox) -> None:
+def test_a_mail_states_why_the_recipient_gets_it(
+    newsroom: Newsroom, office: Office, inbox: Inbox
+) -> None:
     office.subscribe("one@example.org")
     office.subscribe("all@example.org", stream=None)
     newsroom.post()
@@ -95,7 +97,7 @@ def test_a_mail_says_why_one_gets_it(newsroom: Newsroom, office: Office, inbox: 
 
 
 @sqlite_only
-def test_a_mail_tells_the_entry_as_it_stands_when_it_is_sent(
+def test_a_mail_shows_the_entry_as_of_sending(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
     office.subscribe("one@example.org")
@@ -106,7 +108,7 @@ def test_a_mail_tells_the_entry_as_it_stands_when_it_is_sent(
     assert [mail["Subject"] for mail in inbox.mails] == ["River rising"]
 
 
-def test_a_correction_is_new_to_who_was_never_told_and_a_correction_to_the_rest(
+def test_a_corrected_entry_is_new_to_recipients_who_never_got_it(
     newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock
 ) -> None:
     office.subscribe("told@example.org", "waits@example.org")
@@ -130,7 +132,7 @@ def test_a_correction_is_new_to_who_was_never_told_and_a_correction_to_the_rest(
     assert "It never broke." not in said["Dyke holds"]
 
 
-def test_a_retraction_is_told_to_those_told_and_to_nobody_else(
+def test_a_retraction_goes_only_to_earlier_recipients(
     newsroom: Newsroom, office: Office, inbox: Inbox
 ) -> None:
     office.subscribe("told@example.org", "waits@example.org")
@@ -502,9 +504,7 @@ def test_a_row_that_cannot_be_written_down_costs_those_that_are_settled_with_it_
 
 
 @sqlite_only
-def test_who_is_erased_while_a_mail_is_under_way_stays_erased(
-    newsroom: Newsroom, office: Office
-) -> None:
+def test_a_recipient_erased_during_sending_stays_erased(newsroom: Newsroom, office: Office) -> None:
     office.subscribe("gone@example.org")
     newsroom.post()
     office.expand()

@@ -152,9 +152,7 @@ def test_one_sees_and_ends_ones_own_sessions(mara: None, app, reader: Person) ->
     assert other.get("/desk").status_code == 303 and reader.get("/desk").status_code == 200
 
 
-def test_a_password_is_changed_by_who_knows_the_present_one(
-    mara: None, app, reader: Person
-) -> None:  # type: ignore[no-untyped-def]
+def test_changing_a_password_requires_the_current_one(mara: None, app, reader: Person) -> None:  # type: ignore[no-untyped-def]
     other = Person(app.test_client())
     assert enter(reader) == enter(other) == 303
     form = reader.get("/desk/account")
@@ -176,7 +174,7 @@ def test_a_password_is_changed_by_who_knows_the_present_one(
     assert enter(other) == 422 and enter(other, "another horse battery") == 303
 
 
-def test_who_logs_in_by_link_sets_a_password_and_a_name(author: Person) -> None:
+def test_an_account_logged_in_by_link_sets_a_password_and_a_name(author: Person) -> None:
     page = author.get("/desk/account")
     assert "The present one" not in page.text
     assert author.send(page, "/desk/account/password", password=PASSWORD).status_code == 303

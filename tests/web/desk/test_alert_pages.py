@@ -82,5 +82,5 @@ def test_an_admin_pauses_all_sending_and_sees_what_waits_before_it_goes_on(
         (7300, "about 2 hours"),
     ],
 )
-def test_time_left_is_told_in_words(seconds: float, words: str) -> None:
+def test_remaining_time_is_written_in_words(seconds: float, words: str) -> None:
     assert left(seconds) == words

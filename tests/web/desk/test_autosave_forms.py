@@ -53,7 +53,7 @@ def test_what_was_typed_is_offered_again_and_goes_once_it_was_sent(
     assert "This was sent before" in words(late), "a request that was slower keeps nothing"
 
 
-def test_a_change_of_what_is_out_is_kept_beside_it(
+def test_a_change_to_a_published_entry_is_autosaved_beside_it(
     newsroom: Newsroom, editor: Person, reader: Person
 ) -> None:
     uid = newsroom.post(title="Rivr").uid
@@ -73,7 +73,7 @@ def test_a_change_of_what_is_out_is_kept_beside_it(
     assert (fields["title"], fields["kind"], fields["note"]) == ("River", "update", "Six metres")
 
 
-def test_what_was_kept_of_an_older_version_shows_both_texts(
+def test_an_autosave_of_an_older_version_shows_both_texts(
     newsroom: Newsroom, editor: Person
 ) -> None:
     uid = editor.uid(editor.write(do="draft", body="One."))
@@ -94,9 +94,7 @@ def test_what_was_kept_of_an_older_version_shows_both_texts(
     assert newsroom.entry(uid).title == "Mine"
 
 
-def test_two_windows_with_different_texts_are_told_of_each_other(
-    editor: Person, clock: StandingClock
-) -> None:
+def test_two_windows_with_different_texts_are_warned(editor: Person, clock: StandingClock) -> None:
     page = editor.get("/desk/post")
     type_into(editor, page, stream="floods", title="Mine", window="one")
     clock.forward(minutes=1)
@@ -157,7 +155,7 @@ def test_an_unfinished_text_can_be_dropped(editor: Person) -> None:
     assert "Drop" not in editor.get("/desk/post").text
 
 
-def test_what_is_too_long_is_not_kept_and_says_so(editor: Person) -> None:
+def test_a_text_too_long_to_autosave_is_reported(editor: Person) -> None:
     answer = type_into(
         editor,
         editor.get("/desk/post"),

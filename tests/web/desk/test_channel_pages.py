@@ -160,7 +160,7 @@ def test_a_refused_form_gives_back_what_is_no_secret(admin: Person) -> None:
     )
 
 
-def test_a_channel_is_told_what_its_page_says(
+def test_a_channel_gets_the_alerts_that_its_page_states(
     admin: Person, newsroom: Newsroom, keys: Keys
 ) -> None:
     newsroom.stream("drought")
@@ -247,7 +247,7 @@ def test_a_test_is_marked_as_one_and_its_end_is_shown(
     assert "did not get through: “404 no such hook”" in page and "refresh" not in page
 
 
-def test_a_sick_channel_says_why_and_is_tried_again(
+def test_a_failing_channel_shows_its_reason_and_can_be_retried(
     admin: Person, newsroom: Newsroom, keys: Keys
 ) -> None:
     room = add(newsroom, keys)

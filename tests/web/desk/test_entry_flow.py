@@ -61,7 +61,7 @@ def test_an_author_takes_back_what_was_submitted_and_writes_on(
     assert newsroom.entry(uid).state is EntryState.DRAFT
 
 
-def test_who_approves_is_asked_before_many_are_told(
+def test_approving_an_alert_to_many_asks_for_confirmation(
     newsroom: Newsroom, author: Person, editor: Person, clock: StandingClock
 ) -> None:
     add_subscriber(newsroom.db, newsroom.actor, "ann@example.org")
@@ -75,7 +75,7 @@ def test_who_approves_is_asked_before_many_are_told(
     assert newsroom.entry(uid).state is EntryState.SCHEDULED
 
 
-def test_the_form_says_beforehand_that_breaking_needs_a_second_editor_and_then_it_does(
+def test_the_form_announces_that_breaking_needs_a_second_editor(
     newsroom: Newsroom, editor: Person, log_in: Callable[[Role], Person]
 ) -> None:
     newsroom.agree(second_editor=True)
@@ -113,7 +113,7 @@ def test_an_alert_that_waits_is_let_go_or_dropped_from_the_first_page(
     assert "1 alert waits for you" in editor.get("/desk").text
 
 
-def test_the_schedule_changes_a_time_and_says_which_is_none(
+def test_the_schedule_changes_a_time_and_refuses_an_invalid_one(
     newsroom: Newsroom, editor: Person, clock: StandingClock
 ) -> None:
     newsroom.stream("kyiv", timezone="Europe/Kyiv")
@@ -135,7 +135,7 @@ def test_the_schedule_changes_a_time_and_says_which_is_none(
     assert "Noon readings" in editor.get("/desk").text, "today's schedule"
 
 
-def test_a_pinned_entry_stands_on_top_of_its_page_and_says_so(
+def test_a_pinned_entry_is_marked_at_the_top_of_its_page(
     newsroom: Newsroom, editor: Person, reader: Person
 ) -> None:
     old = newsroom.post(title="What to do now")

@@ -134,7 +134,7 @@ def test_without_script_a_picture_comes_with_the_form(editor: Person, newsroom: 
     assert [shown.alt for shown in pictures(newsroom, uid)] == ["A blue wall", "A green wall"]
 
 
-def test_a_picture_without_words_comes_back_with_the_question_and_is_kept(
+def test_a_picture_without_description_is_kept_and_the_form_asks_for_one(
     editor: Person, newsroom: Newsroom
 ) -> None:
     sent = fields(
@@ -211,7 +211,7 @@ def test_pictures_survive_a_log_out(editor: Person, newsroom: Newsroom) -> None:
     assert kept.xpath("//input[@name='kept.alt']/@value") == ["A blue wall\nA green wall\n"]
 
 
-def test_pictures_go_through_the_question_before_many_are_told(
+def test_pictures_survive_the_confirmation_of_a_large_alert(
     editor: Person, newsroom: Newsroom
 ) -> None:
     newsroom.subscribe_many(1)
@@ -303,7 +303,7 @@ def test_a_story_gets_a_picture_and_loses_it_again(editor: Person, newsroom: New
         assert get_stream(tx, "floods").picture is None
 
 
-def test_who_is_logged_out_or_on_another_site_sends_none(
+def test_pictures_from_logged_out_clients_or_other_sites_are_refused(
     reader: Person, author: Person, newsroom: Newsroom
 ) -> None:
     token = fields(author)["csrf_token"]
@@ -317,7 +317,7 @@ def test_who_is_logged_out_or_on_another_site_sends_none(
     assert answer.status_code == 403
 
 
-def test_pictures_are_kept_while_somebody_types_and_told_in_the_preview(
+def test_pictures_are_autosaved_and_described_in_the_preview(
     editor: Person, newsroom: Newsroom
 ) -> None:
     newsroom.subscribe_many(1)

@@ -163,7 +163,7 @@ def test_a_form_that_is_sent_again_to_another_story_is_no_double_tap(
     assert [newsroom.entry(uid).stream.slug for uid in (wrong, right)] == ["floods", "drought"]
 
 
-def test_a_stale_text_is_shown_beside_the_other_and_either_can_be_kept(
+def test_a_stale_text_is_shown_beside_the_current_one_and_either_can_be_saved(
     newsroom: Newsroom, editor: Person
 ) -> None:
     uid = editor.uid(editor.write(do="draft", body="One."))
@@ -231,7 +231,7 @@ def test_the_preview_shows_what_would_be_read_and_saves_nothing(
 @pytest.mark.parametrize(("importance", "followers", "above", "asked"), [
     ("breaking", 1, 1000, True), ("key", 1, 1000, False), ("normal", 3, 2, True), ("normal", 2, 2, False), ("breaking", 0, 1000, False),
 ])  # fmt: skip
-def test_who_would_alert_many_is_asked_first(
+def test_alerting_many_asks_for_confirmation(
     importance: str,
     followers: int,
     above: int,
@@ -260,7 +260,7 @@ def test_who_would_alert_many_is_asked_first(
     assert newsroom.entry(uid).body == "Kept"
 
 
-def test_nobody_is_alerted_where_nobody_was_chosen(newsroom: Newsroom, editor: Person) -> None:
+def test_no_alert_is_sent_when_none_was_chosen(newsroom: Newsroom, editor: Person) -> None:
     add_subscriber(newsroom.db, newsroom.actor, "reader@example.org")
     uid = editor.uid(editor.write(importance="breaking", alert="nobody"))
     assert newsroom.entry(uid).alerts is False
@@ -278,7 +278,9 @@ def test_the_time_is_the_story_s(newsroom: Newsroom, editor: Person) -> None:
     )
 
 
-def test_a_draft_keeps_its_time_and_who_is_told(newsroom: Newsroom, editor: Person) -> None:
+def test_a_draft_keeps_its_publishing_time_and_alert_choice(
+    newsroom: Newsroom, editor: Person
+) -> None:
     uid = editor.uid(editor.write(do="draft", at="2026-03-14T12:00", alert="nobody"))
     fields = editor.form(editor.get(f"/desk/entries/{uid}/edit"))[1]
     assert (fields["at"], fields["alert"]) == ("2026-03-14T12:00", "nobody")
@@ -331,7 +333,7 @@ def test_names_with_commas_survive_the_form(newsroom: Newsroom, editor: Person) 
     assert [person.name for person in newsroom.entry(uid).byline] == ["Pell, Jory", "Mara Eskelund"]
 
 
-def test_an_entry_that_no_worker_publishes_says_so(
+def test_a_scheduled_entry_without_a_worker_shows_a_warning(
     newsroom: Newsroom, editor: Person, clock: StandingClock
 ) -> None:
     answer = editor.write()
@@ -373,7 +375,7 @@ def test_a_newsroom_without_stories_is_led_to_its_first(
         {"mail_intro": "x" * 1001},
     ],
 )
-def test_a_story_that_cannot_begin_says_why_at_the_field(
+def test_a_stream_that_cannot_be_created_shows_errors_at_the_fields(
     changed: dict[str, str], editor: Person
 ) -> None:
     page = editor.get("/desk/streams/new")

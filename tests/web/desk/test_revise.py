@@ -38,7 +38,7 @@ def alerts(newsroom: Newsroom) -> int:
         ).scalar_one()
 
 
-def test_an_edit_is_silent_unless_the_editor_says_otherwise(
+def test_an_edit_is_silent_unless_the_editor_chooses_otherwise(
     newsroom: Newsroom, editor: Person
 ) -> None:
     uid = newsroom.post(title="Rivr rising").uid
@@ -178,7 +178,9 @@ def test_a_retraction_hides_at_once_and_is_undone_or_restored(
     assert newsroom.entry(uid).state is EntryState.PUBLISHED
 
 
-def test_the_desk_tells_who_got_it(newsroom: Newsroom, editor: Person, author: Person) -> None:
+def test_the_desk_shows_who_received_an_alert(
+    newsroom: Newsroom, editor: Person, author: Person
+) -> None:
     entry = newsroom.post()
     outcomes = [
         (DeliveryState.SENT, None, "250 ok"),

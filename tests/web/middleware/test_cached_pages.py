@@ -166,7 +166,7 @@ def test_while_the_database_is_away_pages_that_were_read_stay(
     assert (cold.status_code, cold.headers["Retry-After"], cold.mimetype) == (503, "5", "text/html")
 
 
-def test_what_is_gone_or_moved_is_told_by_the_application(
+def test_gone_and_moved_pages_are_answered_by_the_application(
     newsroom: Newsroom, reader: Person, app: Flask
 ) -> None:
     entry = newsroom.post()
@@ -188,9 +188,7 @@ def test_what_is_gone_or_moved_is_told_by_the_application(
     assert len(app.extensions["cache_layer"].cache) == 0
 
 
-def test_a_page_takes_no_form_and_a_file_says_that_it_can_only_be_read(
-    reader: Person, newsroom: Newsroom
-) -> None:
+def test_pages_and_files_refuse_other_methods(reader: Person, newsroom: Newsroom) -> None:
     assert reader.post("/streams/floods", {}).mimetype == "text/html"
     assert reader.post("/streams/floods", {}).status_code == 405
     assert reader.post("/streams/floods/live.json", {}).headers["Allow"] == "GET, HEAD, OPTIONS"

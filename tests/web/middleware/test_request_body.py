@@ -117,7 +117,7 @@ HALVES = {
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("half", HALVES)
 @pytest.mark.parametrize("connections", [1, 2, 20])
-def test_unfinished_bodies_hold_up_nobody_and_are_given_up(
+def test_unfinished_bodies_do_not_block_others_and_time_out(
     small: Small, method: str, half: str, connections: int
 ) -> None:
     slow = [
@@ -145,7 +145,7 @@ def test_a_body_that_trickles_in_is_given_up(small: Small) -> None:
     assert answer(sock)[0] == 408
 
 
-def test_who_is_still_being_answered_is_not_cut_for_the_unfinished_body_of_a_neighbour(
+def test_a_response_in_progress_is_not_cut_for_another_unfinished_body(
     small: Small,
 ) -> None:
     small.ask("/hold")
@@ -230,13 +230,13 @@ def test_one_address_holds_so_many_connections_and_no_more(small: Small, begun: 
     assert len(many) > MAX_PER_ADDRESS
 
 
-def test_more_than_the_server_accepts_from_one_address_keeps_nobody_out(small: Small) -> None:
+def test_too_many_connections_from_one_address_do_not_block_others(small: Small) -> None:
     for _ in range(web_server._CONNECTIONS + 20):
         small.send(b"GET / HTTP/1.1\r\nHost:")
     assert small.ask("/healthz")[0] == 200
 
 
-def test_there_are_threads_and_connections_left_beside_those_that_wait() -> None:
+def test_threads_and_connections_remain_free_beside_waiting_requests() -> None:
     assert web_server._WAITING > MAX_WAITING > MAX_READS
     assert web_server._CONNECTIONS > CROWDED > MAX_WAITING
 
@@ -271,7 +271,9 @@ FORWARDED = [
 
 
 @pytest.mark.parametrize(("value", "client"), FORWARDED)
-def test_the_client_is_whom_the_proxy_names(small: Small, value: str, client: str | None) -> None:
+def test_the_client_address_is_the_one_that_the_proxy_names(
+    small: Small, value: str, client: str | None
+) -> None:
     status, body = small.ask("/", f"X-Forwarded-For: {value}")
     assert status == (400 if client is None else 200)
     assert client is None or json.loads(body)["client"] == client

@@ -113,9 +113,7 @@ def test_every_feed_names_icon_generator_and_page_and_may_be_read_from_anywhere(
     assert "Access-Control-Allow-Origin" not in reader.get("/").headers
 
 
-def test_the_imprint_says_whose_the_feed_is(
-    tmp_path: Path, db: Database, newsroom: Newsroom
-) -> None:
+def test_feeds_have_the_imprint_as_rights(tmp_path: Path, db: Database, newsroom: Newsroom) -> None:
     settings = load_settings(
         data_dir=tmp_path, base_url=BASE_URL, site_imprint="The Courier & Co, 1 Quay Street"
     )

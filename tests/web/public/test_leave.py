@@ -70,7 +70,7 @@ def test_leaving_a_story_lets_a_subscription_to_all_go_on_without_it(
     assert state(newsroom, uid) is RecipientState.ENDED
 
 
-def test_who_shares_a_mailbox_leaves_for_nobody_else_before_a_mail_has_asked(
+def test_unsubscribing_another_address_of_a_shared_mailbox_needs_a_mail(
     newsroom: Newsroom, keys: Keys, uid: str, reader: Person
 ) -> None:
     with newsroom.db.begin() as tx:
@@ -88,7 +88,7 @@ def test_who_shares_a_mailbox_leaves_for_nobody_else_before_a_mail_has_asked(
     assert state(newsroom, uid) is RecipientState.ENDED
 
 
-def test_one_story_is_left_and_the_other_stays(
+def test_unsubscribing_from_one_stream_keeps_the_other(
     newsroom: Newsroom, keys: Keys, uid: str, reader: Person
 ) -> None:
     stream = newsroom.stream("strike")

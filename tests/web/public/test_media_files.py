@@ -24,14 +24,14 @@ def test_a_picture_is_served_for_good_with_its_type_and_without_a_cookie(
         assert answer.headers["ETag"] == f'"{name}"'
 
 
-def test_head_says_the_length_and_sends_nothing(newsroom: Newsroom, reader: Person) -> None:
+def test_head_has_the_length_and_no_body(newsroom: Newsroom, reader: Person) -> None:
     path = f"/media/{newsroom.picture()}.jpg"
     answer = reader.client.head(path, base_url="https://news.example.org")
     assert answer.status_code == 200 and answer.data == b""
     assert answer.content_length == len(reader.get(path).data)
 
 
-def test_who_has_it_gets_it_confirmed(newsroom: Newsroom, reader: Person) -> None:
+def test_a_cached_picture_gets_304(newsroom: Newsroom, reader: Person) -> None:
     path = f"/media/{newsroom.picture()}.jpg"
     tag = reader.get(path).headers["ETag"]
     answer = reader.get(path, headers={"If-None-Match": f'"other", W/{tag}'})

@@ -143,7 +143,7 @@ def test_a_retracted_entry_leaves_its_note_where_it_stood(
     assert "Weir Bridge" not in stream and "0 updates" in stream
 
 
-def test_a_correction_stands_under_its_entry_once_it_is_applied(
+def test_an_applied_correction_is_shown_under_its_entry(
     newsroom: Newsroom, reader: Person, clock: StandingClock
 ) -> None:
     entry = newsroom.post(title="Forty pumps are running")
@@ -168,7 +168,7 @@ def test_a_correction_stands_under_its_entry_once_it_is_applied(
     assert "<del>running</del> <ins>on their way</ins>" in reader.get("/streams/floods").text
 
 
-def test_pictures_stand_with_their_size_words_and_sizes_to_choose_from(
+def test_pictures_have_dimensions_descriptions_and_a_srcset(
     newsroom: Newsroom, reader: Person
 ) -> None:
     wide, small = newsroom.picture(photo(2000, 1000)), newsroom.picture(photo(form="PNG"))
@@ -235,7 +235,7 @@ def test_times_are_those_of_the_story(newsroom: Newsroom, reader: Person) -> Non
     )
 
 
-def test_every_entry_of_a_long_story_stands_on_one_of_its_pages(
+def test_every_entry_of_a_long_stream_is_on_one_of_its_pages(
     newsroom: Newsroom, reader: Person
 ) -> None:
     for number in range(103):

@@ -161,7 +161,7 @@ def test_what_cannot_be_is_refused_with_what_was_typed(
     assert following(newsroom)["floods"].cadence is Cadence.AT_ONCE
 
 
-def test_who_follows_many_stories_saves_them_all_and_loses_no_rhythm(
+def test_saving_preferences_of_many_streams_keeps_each_cadence(
     newsroom: Newsroom, reader: Person, path: str
 ) -> None:
     for number in range(40):
@@ -175,7 +175,7 @@ def test_who_follows_many_stories_saves_them_all_and_loses_no_rhythm(
     assert {slug: one.every_minutes for slug, one in following(newsroom).items()} == before
 
 
-def test_a_story_that_was_left_stays_left_wherever_it_stands(
+def test_an_unsubscribed_stream_stays_unsubscribed_on_any_page(
     newsroom: Newsroom, reader: Person, keys: Keys, uid: str, path: str
 ) -> None:
     add_subscriber(newsroom.db, newsroom.actor, HEDDA)
@@ -254,7 +254,7 @@ def test_one_moves_once_the_new_address_has_agreed(
         assert reader.get(old).status_code == 410, "links in mails to the former address end"
 
 
-def test_nobody_takes_over_an_address_that_follows_by_itself(
+def test_an_address_with_its_own_subscriptions_cannot_be_taken_over(
     newsroom: Newsroom, reader: Person, path: str
 ) -> None:
     add_subscriber(newsroom.db, newsroom.actor, NEW)
@@ -264,7 +264,7 @@ def test_nobody_takes_over_an_address_that_follows_by_itself(
     assert found(newsroom) is not None
 
 
-def test_who_is_erased_is_gone(newsroom: Newsroom, reader: Person, path: str) -> None:
+def test_an_erased_recipient_is_deleted(newsroom: Newsroom, reader: Person, path: str) -> None:
     link = fresh(newsroom, reader, path)
     assert reader.post(f"{link}/erase", {}).status_code == 409, "not by a slip"
     assert "You are erased" in reader.post(f"{link}/erase", {"sure": "yes"}).text

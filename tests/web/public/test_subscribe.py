@@ -127,14 +127,16 @@ def test_a_form_that_is_not_ours_is_refused(
         assert tx.scalar(select(func.count()).select_from(Recipient)) == 0
 
 
-def test_too_many_are_told_how_long_to_wait(newsroom: Newsroom, reader: Person) -> None:
+def test_too_many_sign_ups_are_refused_with_a_waiting_time(
+    newsroom: Newsroom, reader: Person
+) -> None:
     page = reader.get("/subscribe")
     answers = [reader.send(page, email="hedda@post.example") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
     assert int(answers[-1].headers["Retry-After"]) > 600 and "Wait 15 minutes" in answers[-1].text
 
 
-def test_a_link_that_is_cut_or_old_says_so(
+def test_a_truncated_or_expired_link_is_explained(
     newsroom: Newsroom, reader: Person, clock: StandingClock
 ) -> None:
     reader.send(reader.get("/subscribe"), email="hedda@post.example")
