@@ -26,7 +26,7 @@ def eventually(condition: Callable[[], object], seconds: float = PATIENCE) -> bo
     while not condition():
         if time.monotonic() > deadline:
             return False
-        threading.Event().wait(0.01)
+        time.sleep(0.01)
     return True
 
 

@@ -37,7 +37,7 @@ def until_it_waits(db: Database, doing: Future[object]) -> None:
             if tx.scalar(waiting):
                 return
         assert time.monotonic() < deadline
-        threading.Event().wait(0.01)
+        time.sleep(0.01)
 
 
 def while_the_entry_changes(db: Database, entry: Entry, act: Callable[[], object]) -> None:
@@ -147,3 +147,5 @@ def test_two_concurrent_unsubscribes_both_succeed(newsroom, db):
             doing = other.submit(unsubscribe, db, hedda.uid, floods.uid)
             until_it_waits(db, doing)
         doing.result(timeout=10)
+    with db.read() as tx:
+        assert tx.scalars(select(SubscriptionExcept.stream_id)).all() == [floods.id]

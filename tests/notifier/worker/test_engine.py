@@ -232,8 +232,13 @@ def test_ringing_never_waits_for_a_broker_that_does_not_answer(
     ring.__self__.close()  # type: ignore[attr-defined]
 
 
-def test_without_a_broker_a_wakeup_opens_no_connection() -> None:
+def test_without_a_broker_a_wakeup_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    connections: list[object] = []
+    monkeypatch.setattr(socket.socket, "connect", lambda self, address: connections.append(address))
+    threads = set(threading.enumerate())
     make_doorbell(settings())()
+    assert set(threading.enumerate()) <= threads
+    assert connections == []
 
 
 def test_rabbitmq_wakes_a_worker_that_would_look_much_later(

@@ -30,6 +30,7 @@ from models.text.texts import MAX_BODY_CHARS
 from models.text.tokens import ALL_STREAMS
 from notifier.ledger.lease import release_expired
 from notifier.reports.delivery_report import alert_sums
+from notifier.worker.ticker import Ticker
 from tests.support.clock import StandingClock
 from tests.support.databases import sqlite_only
 from tests.support.delivery_audit import audit_deliveries
@@ -72,12 +73,27 @@ def disk() -> Iterator[Disk]:
     event.remove(Pool, "checkout", disk.limit)
 
 
+@pytest.fixture
+def ticks(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One item for each tick that a worker has begun."""
+    begun: list[None] = []
+    tick = Ticker.tick
+
+    def counted_tick(self: Ticker) -> None:
+        begun.append(None)
+        tick(self)
+
+    monkeypatch.setattr(Ticker, "tick", counted_tick)
+    return begun
+
+
 @sqlite_only
 def test_a_full_disk_is_logged_once_and_sending_recovers(
     live: Newsroom,
     keys: Keys,
     sink: MailSink,
     disk: Disk,
+    ticks: list[None],
     caplog: pytest.LogCaptureFixture,
     say: Say,
 ) -> None:
@@ -88,7 +104,8 @@ def test_a_full_disk_is_logged_once_and_sending_recovers(
         assert eventually(lambda: "database or disk is full" in caplog.text)
         with pytest.raises(OperationalError, match="full"):
             live.post(title="Too much", body="x" * (MAX_BODY_CHARS - 1))
-        threading.Event().wait(3)  # some ticks
+        begun = len(ticks)
+        assert eventually(lambda: len(ticks) >= begun + 4)
         said = [record for record in caplog.records if record.levelno >= logging.WARNING]
         disk.full = False
         assert eventually(lambda: states(live) == {DeliveryState.SENT: 6_000}, MINUTES), states(
@@ -96,7 +113,7 @@ def test_a_full_disk_is_logged_once_and_sending_recovers(
         )
         live.post(title="The disk has room again", release=Release(alerts=False))
     found = audit_deliveries(live.db, sink.arrived)
-    say(f"a full disk for 3 s, {len(said)} lines of log", found)
+    say(f"a full disk for four ticks, {len(said)} lines of log", found)
     with live.db.read() as tx:
         assert [entry.title for entry in tx.scalars(select(Entry))] == [
             "River rising",
@@ -266,6 +283,7 @@ def test_an_older_copy_that_is_put_back_is_held_until_a_person_lets_it_go(
     keys: Keys,
     sink: MailSink,
     tmp_path: Path,
+    ticks: list[None],
     caplog: pytest.LogCaptureFixture,
     say: Say,
 ) -> None:
@@ -288,7 +306,8 @@ def test_an_older_copy_that_is_put_back_is_held_until_a_person_lets_it_go(
     with working(room.db, keys, mail_url=sink.url):
         assert eventually(lambda: "held until `storywire resume`" in caplog.text)
         room.post(title="Posted while it was held")
-        threading.Event().wait(2)  # two ticks
+        begun = len(ticks)
+        assert eventually(lambda: len(ticks) >= begun + 3)
         assert len(sink.arrived) == 300
         resume_sending(room.db, SYSTEM)
         assert eventually(lambda: states(room) == {DeliveryState.SENT: 600})
