@@ -119,9 +119,7 @@ def _nothing_stays_guarded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The shipped cost of a hash is measured by nobody here; `tests/models/accounts/test_accounts.py` looks
-    at it once.
-    """
+    """Cheap password hashes; `tests/models/accounts/test_accounts.py` checks the shipped cost."""
     monkeypatch.setattr(
         accounts, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     )
@@ -129,7 +127,9 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_courtesy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test's writers need no rest for others; `tests/models/db/test_write_throttle.py` looks at it."""
+    """A test's writers need no rest for others; `tests/models/db/test_write_throttle.py` looks at
+    it.
+    """
     monkeypatch.setattr(write_throttle, "MAX_WRITING_SECONDS", math.inf)
 
 

@@ -47,7 +47,9 @@ CHANNEL_THREADS = 8
 READERS = 40  # who follow from the beginning to the end
 RESTS_WITHIN = 240.0  # seconds after the last fault, on a busy machine
 OVERLAP = timedelta(seconds=2)
-"""Transactions that run at once bear times which do not tell which was first: the site's counter does."""
+"""Transactions that run at once bear times which do not tell which was first: the site's counter
+does.
+"""
 ENDED = (DeliveryState.SENT, DeliveryState.SKIPPED)
 
 

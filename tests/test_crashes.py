@@ -51,7 +51,7 @@ def check(
     *,
     most_doubled: int,
 ) -> None:
-    """Wait for the end of the sending, reckon and print; the tallies must say what the ledger says."""
+    """Wait until all is sent, and count; the tallies must agree with the ledger."""
     eventually(lambda: all_settled(site, number), within=MINUTES, what="the end")
     found = audit_deliveries(site.db, sink.arrived)
     say(what, found)

@@ -36,7 +36,9 @@ LINES = 20
 AWAY_SECONDS = 60.0
 """Longer than anybody waits for an answer, and than a lease lasts."""
 SOON = 2.5
-"""Seconds more than with a broker that is well: the ticker looks once a second.  Who waited for a broker would wait for five and more."""
+"""Seconds more than with a broker that is well: the ticker looks once a second.  Who waited for a
+broker would wait for five and more.
+"""
 MINUTES = 240.0  # that thousands of mails may take where other work has the processor, too
 
 
@@ -89,7 +91,7 @@ class Story:
         self.editor.post(f"Entry {self.posts}", "followers")
 
     def seconds_until_told(self) -> tuple[float, float]:
-        """Of a post: until the editor has an answer, and from then until the first mail is there."""
+        """Seconds from a post to the editor's answer, and from then to the first mail."""
         known, began = len(self.cluster.sink.arrived), time.monotonic()
         self.post()
         posted = time.monotonic()

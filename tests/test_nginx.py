@@ -206,7 +206,7 @@ def certificate(folder: Path, name: str) -> None:
 
 @pytest.fixture
 def nginx(behind: Behind, tmp_path: Path) -> Iterator[Nginx]:
-    """Two sites on one machine: one that the application serves, and one behind which nothing is."""
+    """Two sites on one machine: one served by the application, one without a backend."""
     (tmp_path / "nginx").mkdir()
     server = Nginx(tmp_path / "nginx")
     server.add("news.example.org", behind.port)

@@ -1,4 +1,4 @@
-"""The service from outside: one that runs, posted to by command, read as readers' programs read it."""
+"""A running service, posted to by command and read over HTTP."""
 
 import contextlib
 import hashlib
@@ -106,8 +106,23 @@ FORMATS = ["atom.xml", "rss.xml", "feed.json"]
 
 def test_an_entry_is_in_all_feeds_and_on_the_page_within_a_second(story):
     (story.site.folder / "body.md").write_text(BODY)
-    added = story.site.run("entry", "add", "floods", "--title", "Six metres", "--dek", "A record", "--by", "Ines Valbrook",
-                           "--by", "Jory Pell", "--tag", "River", "--body-file", "body.md")  # fmt: skip
+    added = story.site.run(
+        "entry",
+        "add",
+        "floods",
+        "--title",
+        "Six metres",
+        "--dek",
+        "A record",
+        "--by",
+        "Ines Valbrook",
+        "--by",
+        "Jory Pell",
+        "--tag",
+        "River",
+        "--body-file",
+        "body.md",
+    )
     uid = added.out.strip()
     found = {
         name: eventually(lambda name=name: story.feed(name).get("Six metres"), within=1, what=name)
@@ -351,8 +366,9 @@ def test_a_port_in_use_is_one_sentence(tmp_path):
     with socket.create_server(("127.0.0.1", site.port)):
         ended = site.run("demo")
     assert (ended.code, ended.sentence) == (
-        os.EX_CONFIG, f"Port {site.port} on 127.0.0.1 is in use; choose another with STORYWIRE_PORT.",
-    )  # fmt: skip
+        os.EX_CONFIG,
+        f"Port {site.port} on 127.0.0.1 is in use; choose another with STORYWIRE_PORT.",
+    )
     assert not (tmp_path / "data").exists()
 
 

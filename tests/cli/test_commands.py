@@ -44,8 +44,10 @@ def test_a_half_initialized_site_explains_what_to_do(site, tmp_path):
 
 
 def test_an_entry_is_posted_at_once_and_its_uid_printed(story):
-    uid = story("entry", "add", "floods", "--title", "River rising", "--dek", "Six metres", "--by", "Ann Vale", "--by", "New Name",
-                "--tag", "River", "--tag", "Levels", "--importance", "key", "--link", "https://example.org/").output.strip()  # fmt: skip
+    uid = story("entry", "add", "floods", "--title", "River rising", "--dek", "Six metres",
+                "--by", "Ann Vale", "--by", "New Name",
+                "--tag", "River", "--tag", "Levels", "--importance", "key", "--link",
+                "https://example.org/").output.strip()  # fmt: skip
     found = entries(story)[0]
     assert found["uid"] == uid
     assert (found["state"], found["byline"], found["tags"], found["importance"]) == (
@@ -213,8 +215,10 @@ def test_a_password_comes_from_standard_input_and_never_from_an_argument(story):
 
 
 @pytest.mark.parametrize(
-    "url", ["nonsense", "syslog://", "mailto://u:p@example.org", "json://192.168.1.1/x", "jsons://localhost/x", "jsons://a.org/, jsons://b.org/",
-            "jsons://example.org/?redirect=yes", "jsons://example.org/?verify=no", "jsons://2130706433/x", "file:///etc/passwd"]
+    "url", ["nonsense", "syslog://", "mailto://u:p@example.org", "json://192.168.1.1/x",
+            "jsons://localhost/x", "jsons://a.org/, jsons://b.org/",
+            "jsons://example.org/?redirect=yes", "jsons://example.org/?verify=no",
+            "jsons://2130706433/x", "file:///etc/passwd"]
 )  # fmt: skip
 def test_a_channel_url_that_must_not_be_is_refused_in_one_sentence(story, url):
     result = story("channel", "add", "hook", "--url", url, code=1)
@@ -397,7 +401,8 @@ def test_an_alert_is_shown_and_followed_to_its_end(story):
 def test_pictures_come_from_files_with_their_words(story, tmp_path):
     for name, ground in (("a.jpg", "blue"), ("b.jpg", "green")):
         (tmp_path / name).write_bytes(photo(ground=ground))
-    uid = story("entry", "add", "floods", "--title", "A", "--picture", "a.jpg", "--picture-alt", "A blue wall", "--picture",
+    uid = story("entry", "add", "floods", "--title", "A", "--picture", "a.jpg", "--picture-alt",
+                "A blue wall", "--picture",
                  "b.jpg", "--picture-alt", "A green wall",
                 "--picture-credit", "Ann", "--picture-credit", "").output.strip()  # fmt: skip
     both = entries(story)[0]["pictures"]

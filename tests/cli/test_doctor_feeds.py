@@ -128,7 +128,8 @@ def test_a_healthy_site_has_no_problems(proxy):
     ("path", "spoil", "problem"),
     [
         (RSS, answer_404, "Its status is 404 instead of 200."),
-        (RSS, set_header("Content-Type", "text/html"), "Its Content-Type is text/html instead of application/rss+xml."),
+        (RSS, set_header("Content-Type", "text/html"),
+         "Its Content-Type is text/html instead of application/rss+xml."),
         (RSS, drop_header("ETag"), "An unchanged feed is sent again instead of a 304"),
         (RSS, set_header("ETag", '"another"'), "An unchanged feed is sent again instead of a 304"),
         (RSS, cut_body, "It cannot be parsed: "),

@@ -21,7 +21,10 @@ def imported(site, *args, **options):
 
 
 def test_a_file_is_imported_and_what_was_not_taken_is_reported(site, tmp_path):
-    text = '\ufeffName;Email;Language\r\nAnn;ann@example.org;de\r\n"two\r\nlines";bob@example.org\r\n\r\nno;x@y\r\nEve;ANN@example.org\r\n'
+    text = (
+        "\ufeffName;Email;Language\r\nAnn;ann@example.org;de\r\n"
+        '"two\r\nlines";bob@example.org\r\n\r\nno;x@y\r\nEve;ANN@example.org\r\n'
+    )
     (tmp_path / "readers.csv").write_text(text, "utf-8")
     nothing = dict.fromkeys(
         ("already", "suppressed", "left", "kept_out", "unconfirmed", "confirmed_here"), 0

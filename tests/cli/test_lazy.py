@@ -38,7 +38,8 @@ from click.testing import CliRunner
 from cli.main import main
 for args in json.load(sys.stdin):
     result = CliRunner().invoke(main, args)
-    assert result.exit_code in (0, 1) and isinstance(result.exception, (SystemExit, type(None))), result.output
+    assert result.exit_code in (0, 1), result.output
+    assert isinstance(result.exception, (SystemExit, type(None))), result.output
     assert "Traceback" not in result.output
     print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """

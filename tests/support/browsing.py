@@ -10,7 +10,8 @@ from tests.support.running_site import Site
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update",
     "--disable-sync",
 ]  # fmt: skip
 UNDO_SECONDS = 3

@@ -55,7 +55,7 @@ class LocalHostAdapter(outbound_http.Adapter):
 
 @dataclass(frozen=True)
 class Case:
-    """A service as an operator adds it; ``marks`` is the markup in its text, as `Shown` reads it."""
+    """A service as an operator adds it; ``marks`` is the markup in its text."""
 
     url: str
     path: str
@@ -108,7 +108,8 @@ CASES = {
     ),
     "discord": Case(
         "https://discord.com/api/webhooks/123456789012345678/AbCdEfGh_ijkl-1234",
-        "/api/webhooks/123456789012345678/AbCdEfGh_ijkl-1234", field("content"), "markdown", 2_000, dialect.utf16,
+        "/api/webhooks/123456789012345678/AbCdEfGh_ijkl-1234", field("content"), "markdown",
+        2_000, dialect.utf16,
     ),
     "teams": Case(
         "https://prod-01.westus.logic.azure.com:443/workflows/643e69f83c8944/triggers/manual/paths/invoke"
@@ -122,7 +123,8 @@ CASES = {
     ),
     "matrix": Case(
         "matrixs://syt_abcdefgh@matrix.example.org/!room:example.org",
-        "/_matrix/client/v3/rooms/!room:example.org/send/m.room.message/d-7f3a", field("formatted_body"), "html", 40_000, dialect.utf8,
+        "/_matrix/client/v3/rooms/!room:example.org/send/m.room.message/d-7f3a",
+        field("formatted_body"), "html", 40_000, dialect.utf8,
     ),
     "mattermost": Case(
         "https://mattermost.example.org/hooks/yobjmukpaw3r3urc5h6i369yima",
@@ -133,21 +135,26 @@ CASES = {
         "/v1/spaces/AAAAk6lGXyM/messages", field("text"), "chat", 4_096,
     ),
     "gotify": Case(
-        "gotifys://push.example.org/AbCdEf123456789", "/message", field("message"), "plain", 4_000, title=field("title")
+        "gotifys://push.example.org/AbCdEf123456789", "/message", field("message"), "plain",
+        4_000, title=field("title")
     ),
     "rocketchat": Case(
-        "rockets://abc123def456/ghi789jkl012@chat.example.org", "/hooks/abc123def456/ghi789jkl012", field("text"), "markdown", 5_000
+        "rockets://abc123def456/ghi789jkl012@chat.example.org",
+        "/hooks/abc123def456/ghi789jkl012", field("text"), "markdown", 5_000
     ),
     "webex": Case(
-        f"https://webexapis.com/v1/webhooks/incoming/{HOOK}", f"/v1/webhooks/incoming/{HOOK}", field("markdown"), "markdown",
+        f"https://webexapis.com/v1/webhooks/incoming/{HOOK}", f"/v1/webhooks/incoming/{HOOK}",
+        field("markdown"), "markdown",
         7_439, dialect.utf8,
     ),
-    "zulip": Case(f"zulip://story@example/{KEY}/news", "/api/v1/messages", form("content"), "markdown", 10_000),
+    "zulip": Case(f"zulip://story@example/{KEY}/news", "/api/v1/messages", form("content"),
+                  "markdown", 10_000),
     "pushover": Case(
         "pover://uQiRzpo4DXghDmr9QzzfQu27cmVRsG@azGDORePK8gMaC0QOYAMyEEuzJnyUi",
         "/1/messages.json", form("message"), "plain", 1_024, title=form("title"),
     ),
-    "ntfy": Case("https://ntfy.sh/storm-alerts", "/", field("message"), "plain", 4_096, dialect.utf8, field("title")),
+    "ntfy": Case("https://ntfy.sh/storm-alerts", "/", field("message"), "plain", 4_096,
+                 dialect.utf8, field("title")),
 }  # fmt: skip
 
 

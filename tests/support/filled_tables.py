@@ -1,4 +1,4 @@
-"""Filling a database of any revision: rows in every table, made from the tables as they are found."""
+"""Rows for every table of a database of any schema revision."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 def reflect(connection: Connection) -> MetaData:
-    """The tables that are there, but for those of the search, which are no plain tables on SQLite."""
+    """All tables but those of the search, which are virtual tables on SQLite."""
     metadata = MetaData()
     metadata.reflect(connection, only=lambda name, _: name not in _LEFT_OUT)
     return metadata

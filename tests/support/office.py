@@ -28,7 +28,7 @@ BASE_URL = "https://news.example.org"
 
 
 def counted(db: Database) -> Counter[tuple[int, str, str]]:
-    """Alert, lane and state of every row of the ledger that came to an end, and each row as owed."""
+    """Alert, lane and state of every ended delivery, and each delivery once as queued."""
     with db.read() as tx:
         rows = tx.execute(select(Delivery.alert_id, Delivery.lane, Delivery.state)).all()
     ended = [(alert_id, lane.value, state.value) for alert_id, lane, state in rows]

@@ -200,7 +200,7 @@ class Site:
             return open_database(load_settings().resolved_database_url, synchronous="NORMAL")
 
     def alerts(self) -> list[dict[str, Any]]:
-        """What `alert list` shows, newest first; read here, since it is asked for again and again."""
+        """The rows of `alert list`, newest first, read without a process of its own."""
         with self.db.read() as tx:
             return alert_sums(tx, 50)
 
@@ -227,7 +227,8 @@ class Editor:
 
     def post(self, title: str, alert: str = "nobody") -> str:
         """The address that the form led to.  ``alert``: "followers" or "nobody"."""
-        form = {"csrf_token": self._token, "request_key": uuid.uuid4().hex, "version": "0", "stream": self._stream, "title": title,
+        form = {"csrf_token": self._token, "request_key": uuid.uuid4().hex, "version": "0",
+                "stream": self._stream, "title": title,
                 "importance": "normal", "alert": alert, "do": "post"}  # fmt: skip
         while True:
             try:

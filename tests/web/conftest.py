@@ -85,7 +85,7 @@ def app(
     rings: list[None],
     clock: StandingClock,
 ) -> Flask:
-    """Nobody watches its response cache, so each request for a document looks for changes itself."""
+    """No watcher runs on its response cache, so each request looks for changes itself."""
     restart_app(
         bare_app,
         AppContext(

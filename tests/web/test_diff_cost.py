@@ -1,4 +1,4 @@
-"""No two texts hold a thread: an entry's page compares its revisions each time that somebody looks."""
+"""Comparing two revisions takes bounded time, whatever their texts."""
 
 import time
 

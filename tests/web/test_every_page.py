@@ -34,12 +34,15 @@ BROKEN = """
 """
 # What takes the focus of the keyboard and does not show it.
 UNSEEN_FOCUS = """
-    () => [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")]
-        .filter(one => one.checkVisibility({visibilityProperty: true}) && !one.disabled && !one.closest("[aria-hidden]"))
+    () => [...document.querySelectorAll(
+            "a[href], button, input:not([type=hidden]), select, textarea, summary")]
+        .filter(one => one.checkVisibility({visibilityProperty: true}))
+        .filter(one => !one.disabled && !one.closest("[aria-hidden]"))
         .filter(one => {
             one.focus({focusVisible: true});
             const seen = [one, one.parentElement].map(shown => getComputedStyle(shown));
-            return !seen.some(style => style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
+            return !seen.some(style =>
+                style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
         }).map(one => one.outerHTML.slice(0, 120))
 """
 LONG = (
@@ -50,9 +53,12 @@ LOOKS = [("light", 1280), ("dark", 390)]
 ZOOMED = 640  # a window 1280 wide at 200 %
 # Programs ask for these, or they are parts of pages.
 NOT_PAGES = {
-    "static", "media.picture", "theme.stylesheet", "theme.logo", "public.following.all_feeds", "public.following.guessed",
-    "preferences.data", "health.alive", "health.ready", "metrics.show", "desk.caught.html", "desk.kept.mail", "desk.kept.people",
-    "desk.subscribers.download", "desk.pictures.show", "robots.where", "robots.index", "robots.of_stories", "robots.of_entries",
+    "static", "media.picture", "theme.stylesheet", "theme.logo", "public.following.all_feeds",
+    "public.following.guessed",
+    "preferences.data", "health.alive", "health.ready", "metrics.show", "desk.caught.html",
+    "desk.kept.mail", "desk.kept.people",
+    "desk.subscribers.download", "desk.pictures.show", "robots.where", "robots.index",
+    "robots.of_stories", "robots.of_entries",
     "icons.favicon", "icons.touch_icon", "icons.icon",
 }  # fmt: skip
 # their links are in mails to others; tests of their own open them
@@ -93,7 +99,8 @@ def roots(site: Site) -> Iterator[list[str]]:
         what="the mails",
     )
     yield [
-        f"/desk/entries/{found.uid}/edit", f"/desk/entries/{found.uid}", "/", "/desk", "/login", "/login/forgotten", "/subscribe",
+        f"/desk/entries/{found.uid}/edit", f"/desk/entries/{found.uid}", "/", "/desk", "/login",
+        "/login/forgotten", "/subscribe",
         "/desk/alerts/resume", f"/streams/tarrow-rises/entries/{gone}", "/nothing-here",
     ]  # fmt: skip
 

@@ -171,10 +171,13 @@ def test_a_shared_link_shows_title_dek_and_the_picture_of_the_entry_or_else_of_i
     picture = page.pop("og:image")
     assert picture.startswith(f"{BASE_URL}/media/")
     assert page == {
-        "og:type": "article", "og:site_name": "The Courier", "og:title": '"Six" & more', "og:description": "At Ferry Steps",
+        "og:type": "article", "og:site_name": "The Courier", "og:title": '"Six" & more',
+        "og:description": "At Ferry Steps",
         "og:url": f"{STREAM}/entries/{own.uid}", "og:locale": "en_US", "og:image:alt": "A bridge",
-        "og:image:width": page["og:image:width"], "og:image:height": page["og:image:height"], "twitter:card": "summary_large_image",
-        "article:published_time": "2026-03-14T08:00:00+00:00", "article:modified_time": "2026-03-14T08:00:00+00:00",
+        "og:image:width": page["og:image:width"], "og:image:height": page["og:image:height"],
+        "twitter:card": "summary_large_image",
+        "article:published_time": "2026-03-14T08:00:00+00:00",
+        "article:modified_time": "2026-03-14T08:00:00+00:00",
     }  # fmt: skip
     without = properties(reader.get(f"/streams/floods/entries/{bare.uid}").text)
     assert "og:image" not in without and without["twitter:card"] == "summary"

@@ -8,7 +8,7 @@ from tests.support.running_site import eventually
 
 
 def test_a_question_that_is_broken_off_at_the_start_is_no_freeze():
-    """A process that is killed while it starts is replaced at once; it must not be called frozen."""
+    """A process killed while it starts is replaced at once and not reported as frozen."""
     asked, frozen = [], threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as server:
 

@@ -13,7 +13,8 @@ def test_a_second_worker_is_refused_naming_the_first(tmp_path):
         pytest.raises(
             CannotStart,
             match=(
-                rf"^Another worker \(process {os.getpid()}\) is already using .*STORYWIRE_DATA_DIR\.$"
+                rf"^Another worker \(process {os.getpid()}\) is already"
+                r" using .*STORYWIRE_DATA_DIR\.$"
             ),
         ),
         worker_lock(tmp_path),

@@ -1,4 +1,6 @@
-"""Cached responses are loaded once for each change, right under threads, and served on when making fails."""
+"""Cached responses are loaded once for each change, right under threads, and served on when making
+fails.
+"""
 
 import threading
 import time
@@ -100,7 +102,8 @@ class Source:
             return text.encode()
 
         return Rendered(
-            render=render, fingerprint=text, content_type="text/plain", cache_control="max-age=60", changed=self.changed, seq=seq,
+            render=render, fingerprint=text, content_type="text/plain",
+            cache_control="max-age=60", changed=self.changed, seq=seq,
             stream=stream, valid_until=self.valid_until,
         )  # fmt: skip
 

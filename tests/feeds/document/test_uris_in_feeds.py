@@ -36,7 +36,8 @@ URI = re.compile(
 PIECES = [
     *"[]{}|^`\\\"<>% #?&:@/'().,;*_~-", "%zz", "%41",
     "https://", "HTTPS://", "http:", "//", "mailto:", "tel:", "javascript:", "x.example", "[::1]",
-    "münchen.example", "例え.jp", "℀", "ﬁ", "\u3002", ":80", ":0", ":99999", "نهر", "👩‍🚒", "a b", "\xa0", "\x85",
+    "münchen.example", "例え.jp", "℀", "ﬁ", "\u3002", ":80", ":0", ":99999", "نهر", "👩‍🚒",
+    "a b", "\xa0", "\x85",
     "]]>", "&amp;", "/a?b[]=1", "..",
 ]  # fmt: skip
 text = st.lists(st.sampled_from(PIECES) | st.text(max_size=4), max_size=8).map("".join)
@@ -191,8 +192,10 @@ def test_an_address_becomes_the_uri_that_it_means(typed, uri):
 
 @pytest.mark.parametrize(
     "typed",
-    ["example.org", "//example.org/", "https://", "https:///x", "https://[::1", "https://exa mple.org/", "https://x.example:0/",
-     "https://x.example:65536/", "https://℀.example/", "https://exa|mple.org/", "https://a..b/", "ftp://x.example/", "javascript:alert(1)",
+    ["example.org", "//example.org/", "https://", "https:///x", "https://[::1",
+     "https://exa mple.org/", "https://x.example:0/",
+     "https://x.example:65536/", "https://℀.example/", "https://exa|mple.org/", "https://a..b/",
+     "ftp://x.example/", "javascript:alert(1)",
      "https://x.example\\@y.example/", f"https://{'a' * 64}.example/"],
 )  # fmt: skip
 def test_what_cannot_be_a_web_address_is_refused_with_a_sentence(typed):

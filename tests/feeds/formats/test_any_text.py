@@ -266,10 +266,17 @@ from datetime import UTC, datetime
 from feeds.document.feed_document import FeedDocument, FeedEntry, Format, Person, Tag
 from feeds.cache.renderer import Renderer
 moment = datetime(2026, 3, 14, 12, tzinfo=UTC)
-entry = FeedEntry("urn:uuid:1", "https://x.example/1", "One", moment, moment, "en", "Dek", "<p>Body</p>", (Person("A"), Person("B")),
-                  (Tag("a", "A", "https://x.example/tags/a"), Tag("b", "B", "https://x.example/tags/b")), "breaking")
-document = FeedDocument("urn:uuid:0", "S", "https://x.example/s/", "https://x.example/s", "en", moment, Person("Site"), "D",
-                        contributors=(Person("A"),), entries=(entry,), hubs=("https://hub.example/",), changed=moment)
+entry = FeedEntry(
+    "urn:uuid:1", "https://x.example/1", "One", moment, moment, "en", "Dek", "<p>Body</p>",
+    (Person("A"), Person("B")),
+    (Tag("a", "A", "https://x.example/tags/a"), Tag("b", "B", "https://x.example/tags/b")),
+    "breaking",
+)
+document = FeedDocument(
+    "urn:uuid:0", "S", "https://x.example/s/", "https://x.example/s", "en", moment,
+    Person("Site"), "D", contributors=(Person("A"),), entries=(entry,),
+    hubs=("https://hub.example/",), changed=moment,
+)
 sys.stdout.buffer.write(b"".join(Renderer()(document, fmt) for fmt in Format))
 """
 

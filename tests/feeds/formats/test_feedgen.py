@@ -208,7 +208,7 @@ def test_pictures_have_no_words(entry):
 
 
 def test_a_picture_is_wrapped_in_a_group(feed, entry):
-    """feeds.formats.namespaces.add_media puts each into the entry, as they are no versions of one."""
+    """feeds.formats.namespaces.add_media puts each into the entry: they are different pictures."""
     entry.load_extension("media")
     entry.media.content(url="https://news.example/a.jpeg")
     assert etree.fromstring(feed.rss_str()).find("channel/item/{*}group") is not None

@@ -289,7 +289,8 @@ def test_an_entry_of_a_title_alone_is_valid_everywhere(make_document, make_entry
 
 @pytest.mark.parametrize(
     ("seconds", "ttl", "period"),
-    [(0, 1, ("hourly", "3600")), (60, 1, ("hourly", "60")), (900, 15, ("hourly", "4")), (86_400, 1440, ("daily", "1")),
+    [(0, 1, ("hourly", "3600")), (60, 1, ("hourly", "60")), (900, 15, ("hourly", "4")),
+     (86_400, 1440, ("daily", "1")),
      (30 * 86_400, 43_200, ("monthly", "1")), (800 * 86_400, 1_152_000, ("yearly", "1"))],
 )  # fmt: skip
 def test_rss_states_its_time_to_live(make_document, parsed, seconds, ttl, period):

@@ -1,4 +1,4 @@
-"""JSON Feed 1.1 by its specification, rule by rule.  Each rule is also shown to see what breaks it."""
+"""JSON Feed 1.1, rule by rule; each rule must also fail on a broken feed."""
 
 import json
 import re
@@ -15,9 +15,11 @@ from tests.support.broken_feeds import twice
 render = Renderer()
 
 Feed = dict[str, Any]
-FEED = {"version", "title", "home_page_url", "feed_url", "description", "user_comment", "next_url", "icon", "favicon", "authors",
+FEED = {"version", "title", "home_page_url", "feed_url", "description", "user_comment",
+        "next_url", "icon", "favicon", "authors",
         "language", "expired", "hubs", "items"}  # fmt: skip
-ITEM = {"id", "url", "external_url", "title", "content_html", "content_text", "summary", "image", "banner_image", "date_published",
+ITEM = {"id", "url", "external_url", "title", "content_html", "content_text", "summary", "image",
+        "banner_image", "date_published",
         "date_modified", "authors", "tags", "language", "attachments"}  # fmt: skip
 AUTHOR, ATTACHMENT = (
     {"name", "url", "avatar"},

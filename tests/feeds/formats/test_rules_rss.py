@@ -16,8 +16,10 @@ from tests.support.broken_feeds import Element, add, again, change, drop, find, 
 
 render = Renderer()
 
-CHANNEL = {"title", "link", "description", "language", "copyright", "managingEditor", "webMaster", "pubDate", "lastBuildDate", "category",
-           "generator", "docs", "cloud", "ttl", "image", "rating", "textInput", "skipHours", "skipDays", "item"}  # fmt: skip
+CHANNEL = {"title", "link", "description", "language", "copyright", "managingEditor", "webMaster",
+           "pubDate", "lastBuildDate", "category",
+           "generator", "docs", "cloud", "ttl", "image", "rating", "textInput", "skipHours",
+           "skipDays", "item"}  # fmt: skip
 ITEM = {
     "title",
     "link",

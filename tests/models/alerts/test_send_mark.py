@@ -324,7 +324,7 @@ def nodes(postgres_db: Database, clock: StandingClock, tmp_path: Path):
 
 
 def as_it_was(node: Node, mark: tuple[int, int, int]) -> None:
-    """What a physical copy of the cluster brings back: the row as a transaction of its own left it."""
+    """Put the row back as a physical copy of the cluster holds it."""
     with node.db.begin() as tx:
         values = {"number": mark[0], "timeline": mark[2]}
         tx.execute(

@@ -61,8 +61,10 @@ def test_each_row_comes_to_what_it_should_and_again_changes_nothing(
             .where(Recipient.id == asked.id)
             .values(state=RecipientState.PENDING, confirmed_at=None)
         )
-    emails = ["New@Example.org", "refused@example.org", "LEFT@example.org", "had@example.org", "asked@example.org", "", "a b@c",
-              "new@example.ORG", "elsewhere@example.org", ("en@example.org", "English"), ("de@example.org", "de")]  # fmt: skip
+    emails = ["New@Example.org", "refused@example.org", "LEFT@example.org", "had@example.org",
+              "asked@example.org", "", "a b@c",
+              "new@example.ORG", "elsewhere@example.org", ("en@example.org", "English"),
+              ("de@example.org", "de")]  # fmt: skip
     told = everything(db)
     counts, remarks = load(*emails, stream="floods", dry_run=True)
     assert everything(db) == told

@@ -184,7 +184,10 @@ def states(db: Database) -> dict[str, RecipientState]:
 
 
 def test_only_subscribers_confirmed_in_the_list_are_confirmed(db, newsroom):
-    text = "email,status\nann@example.org,enabled\nbob@example.org,disabled\neve@example.org,blocklisted\nida@example.org,unconfirmed\n"
+    text = (
+        "email,status\nann@example.org,enabled\nbob@example.org,disabled\n"
+        "eve@example.org,blocklisted\nida@example.org,unconfirmed\n"
+    )
     assert bring(db, text) == {"added": 1, "kept_out": 2, "unconfirmed": 1}
     wanted = {
         "ann": RecipientState.CONFIRMED,
@@ -224,8 +227,10 @@ def test_a_row_that_refuses_mail_counts_anywhere_in_the_list(
 
 
 HOSTILE = st.sampled_from(
-    ["\0", "a\0b", "[" * 9_000, '{"said": "\\ud800"}', "9" * 5000, "é" * 5000, "1e999", "0001-01-01", "9999-12-31T23:59:59Z",
-     "24:00", "22:00+23:59", "sha256:" + "f" * 400, "sha256:", '{"*": {"cadence": "interval", "minutes": Infinity}}',
+    ["\0", "a\0b", "[" * 9_000, '{"said": "\\ud800"}', "9" * 5000, "é" * 5000, "1e999",
+     "0001-01-01", "9999-12-31T23:59:59Z",
+     "24:00", "22:00+23:59", "sha256:" + "f" * 400, "sha256:",
+     '{"*": {"cadence": "interval", "minutes": Infinity}}',
      '{"*": {"time": 5, "tags": {"a": 1}}}', "../../etc/passwd", "* floods *", "=1+1"]
 )  # fmt: skip
 
@@ -263,7 +268,10 @@ def test_a_choice_made_here_overrides_an_imported_list(db, newsroom):
     add_subscriber(db, newsroom.actor, "left@example.org")
     remove_recipient(db, newsroom.actor, RecipientKind.MAIL, "left@example.org", "left")
     suppress_address(db, newsroom.actor, "never@example.org", "asked us")
-    text = "email,state,follows\nstays@example.org,ended,\nleft@example.org,confirmed,floods\nnever@example.org,confirmed,floods\n"
+    text = (
+        "email,state,follows\nstays@example.org,ended,\nleft@example.org,confirmed,floods\n"
+        "never@example.org,confirmed,floods\n"
+    )
     before = states(db)
     assert bring(db, text) == {"confirmed_here": 1, "left": 1, "suppressed": 1}
     assert states(db) == before

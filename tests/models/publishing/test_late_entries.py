@@ -1,4 +1,4 @@
-"""What was scheduled while no worker ran waits for an editor, like an alert that would come late."""
+"""Entries scheduled while no worker ran wait for an editor, as late alerts do."""
 
 from datetime import timedelta
 

@@ -101,7 +101,8 @@ NIGHT = {"quiet_from": time(22), "quiet_until": time(7), "timezone": KYIV}
         (NIGHT | {"now": utc(3, 28, 21)}, Later(utc(3, 29, 4))),
         (NIGHT | {"now": utc(3, 29, 0), "quiet_until": time(3, 30)}, Later(utc(3, 29, 1, 30))),
         (NIGHT | {"now": utc(10, 24, 20)}, Later(utc(10, 25, 5))),
-        (NIGHT | {"now": utc(10, 25, 1, 10), "quiet_until": time(3, 30)}, Later(utc(10, 25, 1, 30))),
+        (NIGHT | {"now": utc(10, 25, 1, 10), "quiet_until": time(3, 30)},
+         Later(utc(10, 25, 1, 30))),
     ],
 )  # fmt: skip
 def test_what_a_subscription_makes_of_an_alert(

@@ -12,7 +12,10 @@ CONFIRMED, PENDING, ENDED, SUPPRESSED = (
     RecipientState.ENDED,
     RecipientState.SUPPRESSED,
 )
-GHOST = "id,email,name,note,subscribed_to_emails,complimentary_plan,stripe_customer_id,created_at,deleted_at,labels,tiers"
+GHOST = (
+    "id,email,name,note,subscribed_to_emails,complimentary_plan,stripe_customer_id,created_at,"
+    "deleted_at,labels,tiers"
+)
 LISTMONK = "uuid,email,name,attributes,status,created_at,updated_at"
 MAILCHIMP = (
     "Email Address,First Name,Last Name,MEMBER_RATING,OPTIN_TIME,CONFIRM_TIME,LEID,EUID,NOTES,TAGS"

@@ -128,9 +128,12 @@ def test_an_entry_is_found_by_the_numbers_of_its_lists(newsroom):
 
 
 HOSTILE = [
-    "'", '"', '"""', "\\", "' OR 1=1 --", "'); DROP TABLE entry;--", "NOT", "a AND", "NEAR(a b, 2)", "words:river", "river*", "-river",
-    "^river", "(river", "river)", "a & | !b", "a <-> b", ":*", "%s", "%(x)s", ":wanted", "?", "\x00", "\ud800", "\u202e", "ﷺ" * 200,
-    "x" * 5000, '" ' * 300, "{river}", "+", "river AND NOT rising", "\u0301\u0301", "1e5 -7.2", "<b>", "¹²", "_", "a_b",
+    "'", '"', '"""', "\\", "' OR 1=1 --", "'); DROP TABLE entry;--", "NOT", "a AND",
+    "NEAR(a b, 2)", "words:river", "river*", "-river",
+    "^river", "(river", "river)", "a & | !b", "a <-> b", ":*", "%s", "%(x)s", ":wanted", "?",
+    "\x00", "\ud800", "\u202e", "ﷺ" * 200,
+    "x" * 5000, '" ' * 300, "{river}", "+", "river AND NOT rising", "\u0301\u0301", "1e5 -7.2",
+    "<b>", "¹²", "_", "a_b",
 ]  # fmt: skip
 
 

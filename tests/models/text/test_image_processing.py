@@ -199,7 +199,7 @@ def test_a_jpeg_whose_last_bytes_were_lost_is_taken(lost, more):
 
 
 def png16(transparent: tuple[int, int, int]) -> bytes:
-    """A PNG of 16 bits a channel, half of it of the colour that its tRNS chunk makes transparent."""
+    """A PNG of 16 bits a channel; half of it has the colour that tRNS makes transparent."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (

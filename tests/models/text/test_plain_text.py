@@ -25,7 +25,8 @@ PAGE = "https://news.example.org/streams/x/entries/abc"
         ("12. April: Der Deich bricht.", "12. April: Der Deich bricht."),
         ("3. April", "3. April"),
         ("3. Gas\n4. Papers\n5. School", "3. Gas\n4. Papers\n5. School"),
-        ("12. April: a\n\n14. April: b\n\n2026. Good.", "12. April: a\n\n14. April: b\n\n2026. Good."),
+        ("12. April: a\n\n14. April: b\n\n2026. Good.",
+         "12. April: a\n\n14. April: b\n\n2026. Good."),
         ("3. c\n2. b\n1. a", "3. c\n2. b\n1. a"),
         ("1. a\n1. b\n1. c", "1. a\n2. b\n3. c"),  # counting on is meant
         ("1. a\n2. b\n2. c\n3. d", "1. a\n2. b\n3. c\n4. d"),
@@ -41,17 +42,21 @@ PAGE = "https://news.example.org/streams/x/entries/abc"
         ("one\ntwo\\\nthree", "one two\nthree"),
         ("&lt;b&gt; \\*no\\* `a*b` <i>", "<b> *no* a*b <i>"),
         ("[map](/maps/1) [up](../entries/d) [here](#l) [cdn](//c.example/a) [q](?a)", (
-            "map (https://news.example.org/maps/1) up (https://news.example.org/streams/x/entries/d) "
+            "map (https://news.example.org/maps/1) "
+            "up (https://news.example.org/streams/x/entries/d) "
             f"here ({PAGE}#l) cdn (https://c.example/a) q ({PAGE}?a)"
         )),
-        ("[Call](tel:+49800123456) [+4930](tel:+4930) [text](sms:+49800)", "Call (+49800123456) +4930 text (+49800)"),
+        ("[Call](tel:+49800123456) [+4930](tel:+4930) [text](sms:+49800)",
+         "Call (+49800123456) +4930 text (+49800)"),
         (
             "[at](geo:52.5,13.4) [chat](xmpp:a@example.org) [mail](mailto:a@b.org)",
             "at (geo:52.5,13.4) chat (xmpp:a@example.org) mail (a@b.org)",
         ),
-        ("<a@b.org> <https://a.example/b> https://a.example/c", "a@b.org https://a.example/b https://a.example/c"),
+        ("<a@b.org> <https://a.example/b> https://a.example/c",
+         "a@b.org https://a.example/b https://a.example/c"),
         ("[*It* rose](https://a.example)", "It rose (https://a.example)"),
-        ("[x](javascript:alert(1)) [y](data:text/html,a)", "[x](javascript:alert(1)) [y](data:text/html,a)"),
+        ("[x](javascript:alert(1)) [y](data:text/html,a)",
+         "[x](javascript:alert(1)) [y](data:text/html,a)"),
     ],
 )  # fmt: skip
 def test_plain_text_matches_the_page(body: str, text: str) -> None:

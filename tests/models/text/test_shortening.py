@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from feeds.document.entry_content import SUMMARY, beginning
 from models.text.shortening import cluster_start, cut, one_line
 
-CLUSTERS = ["a", " ", "e\u0301\u0323", "👩\u200d👩\u200d👧\u200d👦", "🇺🇦", "👍🏽", "☀\ufe0f", "1\ufe0f\u20e3",
+CLUSTERS = ["a", " ", "e\u0301\u0323", "👩\u200d👩\u200d👧\u200d👦", "🇺🇦", "👍🏽", "☀\ufe0f",
+            "1\ufe0f\u20e3",
             "क\u094dष\u093f", "น\u0e49\u0e33",
-            "\u0644\u0627", "🏴\U000e0067\U000e0062\U000e007f", "\u1112\u1161\u11ab", "日", "-"]  # fmt: skip
+            "\u0644\u0627", "🏴\U000e0067\U000e0062\U000e007f", "\u1112\u1161\u11ab", "日",
+            "-"]  # fmt: skip
 
 
 @given(
@@ -40,7 +42,8 @@ def test_the_summary_of_a_feed_ends_with_a_whole_character(cluster: str) -> None
 
 
 @pytest.mark.parametrize("text", [
-    "می\u200cخواهم", "ක්\u200dෂ", "👩\u200d🚀 🏳\ufe0f\u200d🌈", "e\u0301", "\u200fשלום", "co\u00adop", "10\u202f000", "\u2067עברית\u2069",
+    "می\u200cخواهم", "ක්\u200dෂ", "👩\u200d🚀 🏳\ufe0f\u200d🌈", "e\u0301", "\u200fשלום",
+    "co\u00adop", "10\u202f000", "\u2067עברית\u2069",
 ])  # fmt: skip
 def test_joiners_and_marks_stay_in_one_line(text: str) -> None:
     assert one_line(text) == text

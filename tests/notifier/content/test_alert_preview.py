@@ -119,7 +119,8 @@ def test_a_preview_is_what_is_sent_then(
     with office.db.read() as tx:
         typed = {
             name: preview_text(
-                tx, text, office.recipient(name), Sender.of(office.settings), stream=entry.stream, entry=newsroom.entry(entry.uid),
+                tx, text, office.recipient(name), Sender.of(office.settings), stream=entry.stream,
+                entry=newsroom.entry(entry.uid),
                 kind=update, note="Since noon.",
             )
             for name in NAMES

@@ -34,7 +34,8 @@ def test_each_attempt_is_logged_by_delivery_uid_without_the_address(
     newsroom.post()
     inbox.replies["rcpt"] = ["550 5.1.1 <gone@example.org> no such user"]
     office.run()
-    found = {record.fields["delivery"]: (record.fields["service"], record.fields["state"], record.levelname)  # type: ignore[attr-defined]
+    found = {record.fields["delivery"]: (record.fields["service"], record.fields["state"],
+                                         record.levelname)  # type: ignore[attr-defined]
              for record in lines(caplog, "notifier.ledger.attempt_log")}  # fmt: skip
     expected = {DeliveryState.SENT: "DEBUG", DeliveryState.FAILED: "INFO"}
     services = ["webhook", "mail", "mail"]

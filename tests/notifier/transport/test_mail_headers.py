@@ -1,4 +1,4 @@
-"""Headers with names and titles, of any script and length, read back by both of Python's parsers."""
+"""Headers with texts of any script and length, read back by both of Python's parsers."""
 
 import email
 import re

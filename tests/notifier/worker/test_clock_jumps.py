@@ -47,7 +47,7 @@ class Worker:
         self.ticker.tick()
 
     def later(self, seconds: float, jump: timedelta = timedelta(0)) -> None:
-        """So much time passes, within which the wall clock jumps; then the worker does what is due."""
+        """Let time pass and the wall clock jump; then the worker does what is due."""
         self._monotonic += seconds
         self._clock.now += timedelta(seconds=seconds) + jump
         self.ticker.tick()
@@ -195,7 +195,7 @@ def test_quiet_hours_are_those_of_the_clock_as_it_stands(
     assert addresses(inbox, "At night") == ["one@example.org"]
 
 
-def test_a_withdrawal_and_a_post_that_may_be_undone_go_on_after_their_seconds_and_a_planned_one_keeps_its_hour(
+def test_undo_delays_survive_a_clock_jump_and_scheduled_entries_keep_their_hour(
     newsroom: Newsroom, office: Office, worker: Worker, clock: StandingClock
 ) -> None:
     out = newsroom.post()

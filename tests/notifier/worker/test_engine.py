@@ -1,4 +1,4 @@
-"""The worker as a whole: it hears of work, does it on time, drains, and outlives what it leans on."""
+"""The whole worker: wake-ups, punctuality, draining, and outages of its dependencies."""
 
 import logging
 import os

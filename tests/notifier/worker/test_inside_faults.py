@@ -157,7 +157,7 @@ def test_a_clock_that_steps_back_an_hour_loses_and_doubles_nothing(
     assert tallied(office.db) == counted(office.db)
 
 
-def test_a_lease_that_runs_out_in_mid_send_doubles_a_mail_or_a_webhook_once_and_a_chat_message_never(
+def test_an_expired_lease_doubles_a_mail_or_webhook_at_most_once_and_no_chat_message(
     newsroom: Newsroom,
     new_office: Callable[..., Office],
     sink: MailSink,

@@ -171,7 +171,8 @@ def test_each_fault_of_a_webhook_touches_that_channel_alone(
     newsroom.post()
     office.run()
     assert dict(row[:2] for row in office.ledger()) == {
-        "well": "sent", "moved": "failed", "busy": "queued", "broken": "queued", "dripping": "queued",
+        "well": "sent", "moved": "failed", "busy": "queued", "broken": "queued",
+        "dripping": "queued",
     }  # fmt: skip
     asked = {"busy": [clock.now], "broken": [clock.now]}
     while clock.now < began + timedelta(hours=2):

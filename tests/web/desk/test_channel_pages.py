@@ -167,8 +167,10 @@ def test_a_channel_gets_the_alerts_that_its_page_states(
     room = add(newsroom, keys)
     path = f"/desk/channels/{room.uid}"
     fields = admin.form(admin.get(path), path)[1] | {
-        "name": "Water room", "stream": "floods", "tags": "River Level, dykes", "importance": "key", "kind": "news",
-        "cadence": "daily", "at": "18:30", "first": "breaking", "quiet_from": "22:00", "quiet_until": "06:00", "timezone": "Europe/Kyiv",
+        "name": "Water room", "stream": "floods", "tags": "River Level, dykes",
+        "importance": "key", "kind": "news",
+        "cadence": "daily", "at": "18:30", "first": "breaking", "quiet_from": "22:00",
+        "quiet_until": "06:00", "timezone": "Europe/Kyiv",
     }  # fmt: skip
     assert admin.post(path, fields).status_code == 303
     with newsroom.db.read() as tx:
@@ -201,7 +203,8 @@ def test_a_channel_gets_the_alerts_that_its_page_states(
         if name not in {"csrf_token", "tags", "kind", "stream"}
     }
     for field, wrong in [
-        ("timezone", {"timezone": "Mars/Olympus"}), ("quiet hours", {"quiet_until": ""}), ("kinds", {"kind": ""}),
+        ("timezone", {"timezone": "Mars/Olympus"}), ("quiet hours", {"quiet_until": ""}),
+        ("kinds", {"kind": ""}),
         ("stream", {"stream": ""}),
         ("stream", {"stream": "nothing"}), ("name", {"name": ""}), ("at", {"at": "25:00"}),
         ("minutes", {"cadence": "interval", "minutes": "1"}),

@@ -229,7 +229,8 @@ def test_the_preview_shows_what_would_be_read_and_saves_nothing(
 
 
 @pytest.mark.parametrize(("importance", "followers", "above", "asked"), [
-    ("breaking", 1, 1000, True), ("key", 1, 1000, False), ("normal", 3, 2, True), ("normal", 2, 2, False), ("breaking", 0, 1000, False),
+    ("breaking", 1, 1000, True), ("key", 1, 1000, False), ("normal", 3, 2, True),
+    ("normal", 2, 2, False), ("breaking", 0, 1000, False),
 ])  # fmt: skip
 def test_alerting_many_asks_for_confirmation(
     importance: str,

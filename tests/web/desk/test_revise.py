@@ -196,8 +196,10 @@ def test_the_desk_shows_who_received_an_alert(
             moment = alert.created_at
             tx.add(
                 Delivery(
-                    uid=recipient.uid, alert_id=alert.id, recipient_id=recipient.id, lane=Lane.BULK, priority=1, state=state, reason=reason,
-                    attempts=1, created_at=moment, due_at=moment, settled_at=moment, last_reply=reply,
+                    uid=recipient.uid, alert_id=alert.id, recipient_id=recipient.id,
+                    lane=Lane.BULK, priority=1, state=state, reason=reason,
+                    attempts=1, created_at=moment, due_at=moment, settled_at=moment,
+                    last_reply=reply,
                 )
             )  # fmt: skip
         ends = {(alert.id, Lane.BULK, state): 1 for state, *_ in outcomes}

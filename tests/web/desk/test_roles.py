@@ -37,15 +37,20 @@ ACCOUNT = "/desk/accounts/<int(max=9223372036854775807):account_id>"
 # A route and the least role that it serves; of a button also which entry it is pressed on, and what
 # is sent.
 LOOK = [
-    ("/desk/", A), ("/desk/entries", A), ("/desk/post", A), ("/desk/entries/<uid:uid>", A), ("/desk/streams", A),
+    ("/desk/", A), ("/desk/entries", A), ("/desk/post", A), ("/desk/entries/<uid:uid>", A),
+    ("/desk/streams", A),
     ("/desk/people", A), ("/desk/kept/<uid:place>/mail", A), ("/desk/schedule", A),
-    ("/desk/entries/<uid:uid>/edit", E), ("/desk/entries/<uid:uid>/retract", E), ("/desk/streams/new", E),
-    ("/desk/streams/<slug:slug>/edit", E), ("/desk/alerts", E), (ALERT, E), ("/desk/alerts/resume", D),
+    ("/desk/entries/<uid:uid>/edit", E), ("/desk/entries/<uid:uid>/retract", E),
+    ("/desk/streams/new", E),
+    ("/desk/streams/<slug:slug>/edit", E), ("/desk/alerts", E), (ALERT, E),
+    ("/desk/alerts/resume", D),
     (PICTURE, A),
     ("/desk/channels", D), ("/desk/channels/new/<slug:name>", D), ("/desk/channels/<uid:uid>", D),
-    ("/desk/subscribers", D), ("/desk/subscribers/export", D), ("/desk/subscribers/suppressed", D), ("/desk/subscribers/<uid:uid>", D),
+    ("/desk/subscribers", D), ("/desk/subscribers/export", D),
+    ("/desk/subscribers/suppressed", D), ("/desk/subscribers/<uid:uid>", D),
     ("/desk/account", A), ("/desk/accounts", D), (ACCOUNT, D),
-    ("/desk/caught", D), ("/desk/caught/<token:mail_id>", D), ("/desk/caught/<token:mail_id>/html", D),
+    ("/desk/caught", D), ("/desk/caught/<token:mail_id>", D),
+    ("/desk/caught/<token:mail_id>/html", D),
 ]  # fmt: skip
 CHANGE = [
     ("/desk/pictures", A, "", {}),
@@ -216,7 +221,9 @@ BODIES: dict[str, Callable[[dict[str, str]], dict[str, str]]] = {
 
 
 REFUSED = {A: None, E: A, D: E}
-"""The next lower role: it sees most of what a form that is read too early gives away, so it alone sends other bodies than good ones."""
+"""The next lower role: it sees most of what a form that is read too early gives away, so it alone
+sends other bodies than good ones.
+"""
 
 
 @pytest.mark.parametrize("body", BODIES)

@@ -1,4 +1,4 @@
-"""Subscribers on the desk: a page at a time however many there are, and one of them from all sides."""
+"""Subscribers on the desk: pages of the list, and the page of one subscriber."""
 
 from sqlalchemy import select, update
 
@@ -14,8 +14,10 @@ from tests.support.queries import recorded_statements
 from tests.support.web_person import Person
 
 PATHS = [
-    "/desk/subscribers", "/desk/subscribers?after=99", "/desk/subscribers?state=confirmed", "/desk/subscribers?state=ended&after=99",
-    "/desk/subscribers?q=reader1", "/desk/subscribers?q=reader1&after=reader11@example.org", "/desk/subscribers?q=@example.org",
+    "/desk/subscribers", "/desk/subscribers?after=99", "/desk/subscribers?state=confirmed",
+    "/desk/subscribers?state=ended&after=99",
+    "/desk/subscribers?q=reader1", "/desk/subscribers?q=reader1&after=reader11@example.org",
+    "/desk/subscribers?q=@example.org",
     "/desk/subscribers?q=@example.org&after=99", "/desk/subscribers/suppressed?after=99",
 ]  # fmt: skip
 

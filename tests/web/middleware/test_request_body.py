@@ -189,7 +189,7 @@ def test_a_body_that_ends_early_never_reaches_the_application(small: Small) -> N
 @pytest.mark.parametrize("size", [1, 8_192, MAX_BYTES])
 def test_a_body_in_pieces_comes_whole(small: Small, size: int) -> None:
     sock = small.send(
-        f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n".encode()
+        b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
     )
     for _ in range(size // 4_096):
         sock.sendall(b"a" * 4_096)
@@ -250,8 +250,10 @@ def test_bodies_of_many_clients_leave_threads_to_others() -> None:
 
 
 HOSTS = [
-    ("HTTP/1.1", "Host: x", 200), ("HTTP/1.1", "Host: x\r\nHost: x", 400), ("HTTP/1.1", "Host: x\r\nHost: y", 400),
-    ("HTTP/1.1", "Host:", 400), ("HTTP/1.1", "A: b", 400), ("HTTP/1.0", "A: b", 200), ("HTTP/1.0", "Host: x\r\nHost: y", 400),
+    ("HTTP/1.1", "Host: x", 200), ("HTTP/1.1", "Host: x\r\nHost: x", 400),
+    ("HTTP/1.1", "Host: x\r\nHost: y", 400),
+    ("HTTP/1.1", "Host:", 400), ("HTTP/1.1", "A: b", 400), ("HTTP/1.0", "A: b", 200),
+    ("HTTP/1.0", "Host: x\r\nHost: y", 400),
 ]  # fmt: skip
 
 
@@ -264,9 +266,12 @@ def test_a_request_has_one_host(small: Small, version: str, fields: str, status:
 
 
 FORWARDED = [
-    ("198.51.100.7", "198.51.100.7"), ("1.1.1.1, 198.51.100.7", "198.51.100.7"), ("198.51.100.7:4711", "198.51.100.7"),
-    ("[2001:db8::1]:4711", "2001:db8::1"), ("2001:db8::1", "2001:db8::1"), ("x, 198.51.100.7", "198.51.100.7"), ("", "127.0.0.1"),
-    ("unknown", None), ("198.51.100.7, x", None), ("198.51.100.7,", None), ("::ffff:1.2.3.4.5", None),
+    ("198.51.100.7", "198.51.100.7"), ("1.1.1.1, 198.51.100.7", "198.51.100.7"),
+    ("198.51.100.7:4711", "198.51.100.7"),
+    ("[2001:db8::1]:4711", "2001:db8::1"), ("2001:db8::1", "2001:db8::1"),
+    ("x, 198.51.100.7", "198.51.100.7"), ("", "127.0.0.1"),
+    ("unknown", None), ("198.51.100.7, x", None), ("198.51.100.7,", None),
+    ("::ffff:1.2.3.4.5", None),
 ]  # fmt: skip
 
 

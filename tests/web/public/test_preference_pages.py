@@ -102,11 +102,14 @@ def test_all_is_chosen_without_a_script_and_comes_back_as_it_was_chosen(
 ) -> None:
     strike, floods = newsroom.stream("strike").uid, newsroom.stream().uid
     chosen = filled(reader.get(path)) | {
-        "follow": [strike, "all"], "left_out": [floods], "own": ["all"], "tags": "River Level, Évacuation", "least": "key", "kinds": "new",
-        "cadence": "weekly", "at": "18:30", "day": "4", "sooner": "breaking", "quiet_from": "22:00", "quiet_until": "06:30",
+        "follow": [strike, "all"], "left_out": [floods], "own": ["all"],
+        "tags": "River Level, Évacuation", "least": "key", "kinds": "new",
+        "cadence": "weekly", "at": "18:30", "day": "4", "sooner": "breaking",
+        "quiet_from": "22:00", "quiet_until": "06:30",
         "pause": "2027-01-02", "timezone": "Europe/Berlin", "language": "de", "tags-all": "",
         "least-all": "normal", "kinds-all": "corrections",
-        "cadence-all": "interval", "minutes-all": "45", "at-all": "", "day-all": "", "sooner-all": "",
+        "cadence-all": "interval", "minutes-all": "45", "at-all": "", "day-all": "",
+        "sooner-all": "",
     }  # fmt: skip
     assert "Gespeichert" in reader.post(path, chosen).text  # type: ignore[arg-type]
     follows = following(newsroom)
