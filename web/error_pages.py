@@ -32,15 +32,13 @@ _STATUS: dict[type[ServiceError], int] = {
     TooManyAttempts: 429,
 }
 _SENTENCES = {
-    400: mark("The browser sent something that cannot be read. Go back and try again."),
-    403: mark("This is not yours to do."),
-    404: mark("There is nothing at this address."),
-    405: mark("This address does not take that kind of request."),
-    413: mark("That is too much at once. Shorten the text and send it again."),
-    500: mark(
-        "Something went wrong here, not with you. It has been written down; try again in a moment."
-    ),
-    503: mark("The service cannot reach its data. Try again in a moment."),
+    400: mark("We couldn’t read that request. Go back and try again."),
+    403: mark("You don’t have permission to do this."),
+    404: mark("This page doesn’t exist."),
+    405: mark("This page can’t be used that way."),
+    413: mark("That’s too long. Shorten it and try again."),
+    500: mark("Something went wrong on our side. We’ve logged it. Please try again in a moment."),
+    503: mark("The site is temporarily unavailable. Try again in a moment."),
 }
 # Python's phrases for these two changed with RFC 9110.
 _TITLES = {413: mark("Content too large"), 422: mark("Unprocessable content")}
@@ -149,9 +147,7 @@ def _met_another(error: IntegrityError) -> ResponseReturnValue:
     if not _is_unique_violation(error):
         raise error
     current_app.logger.warning("two requests met: %s", str(error.orig).partition("\n")[0])
-    return _service_error(
-        Conflict("Somebody else made the same at the same moment. Look, and send it again.")
-    )
+    return _service_error(Conflict("Someone else just did the same. Reload and try again."))
 
 
 def _is_unique_violation(error: IntegrityError) -> bool:
@@ -174,5 +170,5 @@ def _not_storable(error: DataError) -> ResponseReturnValue:
     if request.method in {"GET", "HEAD"}:
         return error_page(404, gettext(_SENTENCES[404]))
     return _service_error(
-        Invalid("form", "a value in it cannot be stored. Go back, change it and send it again.")
+        Invalid("form", "a value can’t be stored. Go back, change it and try again.")
     )

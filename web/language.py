@@ -15,7 +15,7 @@ from markupsafe import Markup
 from config.languages import LANGUAGES, base_language, closest_language, mark
 from models.text.errors import Invalid, ServiceError
 from models.text.texts import direction
-from models.text.translations import catalog
+from models.text.translations import catalog, locale
 from web.context import service
 
 # What `models.text.errors` says, and the fields that its errors name.
@@ -53,6 +53,13 @@ def page_language() -> str:
         return "en"
     speak("en" if at_desk() else None)
     return str(g.page_language)
+
+
+@cache
+def language_names() -> dict[str, str]:
+    """Languages that have a translation, each by its own name."""
+    names = {code: locale(code).get_language_name() or code for code in LANGUAGES}
+    return {code: _begun(name) for code, name in names.items()}
 
 
 def written(language: str) -> Markup:

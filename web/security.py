@@ -130,7 +130,7 @@ def protect(app: Flask, settings: Settings) -> None:
             and request.blueprint != "leave"
             and sent_from_elsewhere()
         ):
-            abort(403, "This form was sent from another site. Open it here and send it again.")
+            abort(403, "This form was submitted from another site. Open it here and try again.")
         if (
             request.mimetype == "application/x-www-form-urlencoded"
             and request.get_data().count(b"&") >= MOST_FIELDS

@@ -111,7 +111,7 @@ def test_a_stream_uses_its_language_and_the_index_the_sites(
     assert "Noch keine Meldungen" in reader.get("/streams/crue").text, (
         "where the story's is not ours, the site's is spoken"
     )
-    assert "Unter dieser Adresse gibt es nichts." in reader.get("/nowhere").text
+    assert "Diese Seite gibt es nicht." in reader.get("/nowhere").text
     assert (
         "Hier gibt es nichts mit dem Namen &#39;nowhere&#39;."
         in reader.get("/streams/nowhere").text
@@ -139,10 +139,10 @@ def test_a_recipient_is_spoken_to_in_their_language_also_of_what_is_wrong(
     )
     token = unsubscribe_token(keys, uid, ALL_STREAMS)
     page = reader.get(f"/p/{token}")
-    assert "Was Sie erreicht und wann" in page.text and "Montag" in page.text
+    assert "Ihre E-Mail-Einstellungen" in page.text and "Montag" in page.text
     again = reader.send(page, f"/p/{token}", quiet_from="22:00", quiet_until="")
     assert "Ruhezeit: geben Sie beide Uhrzeiten an oder keine." in again.text
-    assert "erhält dann keine Mails von The Courier mehr." in reader.get(f"/u/{token}").text
+    assert "erhält keine E-Mails von The Courier mehr." in reader.get(f"/u/{token}").text
 
 
 def test_a_wrong_address_is_refused_in_the_language_of_the_story(

@@ -143,7 +143,7 @@ def test_a_bug_is_an_apology_and_no_traceback(
     answer = app.test_client().get("/", base_url=BASE_URL)
     assert answer.status_code == 500
     assert (
-        "Something went wrong here" in answer.text
+        "Something went wrong on our side" in answer.text
         and "secret" not in answer.text
         and "Traceback" not in answer.text
     )

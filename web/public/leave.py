@@ -62,7 +62,9 @@ def read_followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[
         if recipient.reason != ERASED:
             return recipient, subscriptions
     raise Gone(
-        "link", "", "Nothing is stored any more about this address, and no mail is sent to it."
+        "link",
+        "",
+        "We no longer store anything about this address, and we won’t send it any e-mail.",
     )
 
 

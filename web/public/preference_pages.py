@@ -33,7 +33,7 @@ from models.text.errors import Conflict, Forbidden, Gone, ServiceError
 from models.text.tokens import ALL_STREAMS
 from web.context import service
 from web.error_pages import on_form_error
-from web.language import speak
+from web.language import language_names, speak
 from web.private_response import private_response
 from web.public.leave import masked, reached, read_followed
 from web.public.preference_fields import Fields, fields_of, preferences_from, with_unseen
@@ -65,11 +65,11 @@ def save(token: str) -> ResponseReturnValue:
     _must_be_open(came, recipient)
     wanted = preferences_from(request.form, streams, recipient, present)
     if not wanted.follows:
-        raise Conflict("Choose a story, or leave everything below.")
+        raise Conflict("Choose at least one story. To stop all e-mail, unsubscribe below.")
     set_preferences(
         service().db, came.uid, with_unseen(wanted, former, {stream.id for stream in streams})
     )
-    return _page(token, saved=True)
+    return _page(token, saved=gettext("Your changes apply from the next e-mail."))
 
 
 @preferences.post("/<token:token>/leave")
@@ -81,7 +81,7 @@ def leave(token: str) -> ResponseReturnValue:
     leave_that(
         service().db, came.uid, came.scope if request.form.get("scope") == "story" else ALL_STREAMS
     )
-    return _page(token, saved=True)
+    return _page(token, saved=gettext("You’re unsubscribed."))
 
 
 @preferences.post("/<token:token>/fresh")
@@ -96,7 +96,7 @@ def fresh(token: str) -> ResponseReturnValue:
 def shared(token: str) -> ResponseReturnValue:
     """Say that several people read this mailbox, or that one does."""
     set_shared(service().db, service().keys, token, shared=bool(request.form.get("shared")))
-    return _page(token, saved=True)
+    return _page(token, saved=gettext("Your changes apply from the next e-mail."))
 
 
 @preferences.post("/<token:token>/address")
@@ -126,12 +126,12 @@ def erase(token: str) -> ResponseReturnValue:
     """Forget them, once they have ticked that they mean it."""
     on_form_error(lambda error: _page(token, error=error))
     if not request.form.get("sure"):
-        raise Conflict("Tick the box to be erased: it cannot be undone.")
+        raise Conflict("Tick the box to confirm. This can’t be undone.")
     with service().db.read() as tx:
         _state(tx, token)
     erase_own_data(service().db, service().keys, token)
     return _told(
-        gettext("You are erased"), gettext("Nothing is stored any more about you or your address.")
+        gettext("Your data has been deleted"), gettext("We no longer store anything about you.")
     )
 
 
@@ -150,10 +150,9 @@ def moved(token: str) -> ResponseReturnValue:
     """Move there."""
     speak(confirm_move(service().db, service().keys, token, request.remote_addr or "").language)
     return _told(
-        gettext("You have moved"),
+        gettext("Address changed"),
         gettext(
-            "From now on the mails come to this address. Links in those to the former one have"
-            " ended."
+            "E-mails will come to this address from now on. Links in older e-mails no longer work."
         ),
     )
 
@@ -169,12 +168,9 @@ def _state(tx: Session, token: str) -> tuple[LinkAccess, Recipient, list[Stream]
 
 def _must_be_open(came: LinkAccess, recipient: Recipient) -> None:
     if recipient.shared and not came.fresh:
-        raise Forbidden(
-            "Several people read this mailbox, so only a fresh link changes anything. Ask for one"
-            " on this page."
-        )
+        raise Forbidden("This is a shared mailbox. Request a new link below to make changes.")
     if recipient.state is not RecipientState.CONFIRMED:
-        raise Gone("link", "", "You have left. To come back, sign up again.")
+        raise Gone("link", "", "You’ve unsubscribed. You can subscribe again at any time.")
 
 
 def _page(
@@ -182,7 +178,7 @@ def _page(
     *,
     fields: MultiDict[str, str] | None = None,
     error: ServiceError | None = None,
-    saved: bool = False,
+    saved: str = "",
     sent_to: str | None = None,
 ) -> ResponseReturnValue:
     """``sent_to``: the other address that a link went to, or nothing where a fresh one went to
@@ -214,6 +210,7 @@ def _page(
         story=story,
         fields=shown,
         zones=_zones(),
+        languages=language_names(),
         asked=asked[:MOST_ASKED],
         error=error,
         saved=saved,

@@ -62,10 +62,12 @@ def test_leaving_a_story_lets_a_subscription_to_all_go_on_without_it(
     floods = newsroom.stream()
     add_subscriber(newsroom.db, newsroom.actor, "hedda@post.example")
     page = reader.get(f"/u/{unsubscribe_token(keys, uid, floods.uid)}")
-    assert "Leave this story</button>" in page.text and "Leave everything</button>" in page.text
+    assert (
+        "Unsubscribe</button>" in page.text and "Unsubscribe from everything</button>" in page.text
+    )
     done = reader.post(page.request.path, {"List-Unsubscribe": "One-Click"})
-    assert "You have left" in done.text and "All stories, but not this one" in done.text
-    assert "Leave this story" not in reader.get(page.request.path).text
+    assert "You’re unsubscribed" in done.text and "All stories except this one" in done.text
+    assert ">Unsubscribe</button>" not in reader.get(page.request.path).text
     assert reader.post(page.request.path, {"scope": "all"}).status_code == 200
     assert state(newsroom, uid) is RecipientState.ENDED
 
@@ -76,10 +78,10 @@ def test_unsubscribing_another_address_of_a_shared_mailbox_needs_a_mail(
     with newsroom.db.begin() as tx:
         recipient_with_subscriptions(tx, uid)[0].shared = True
     path = f"/u/{unsubscribe_token(keys, uid, ALL_STREAMS)}"
-    assert "A mail is on its way" in reader.client.post(path, base_url=BASE_URL).text
+    assert "Check your inbox" in reader.client.post(path, base_url=BASE_URL).text
     assert state(newsroom, uid) is RecipientState.CONFIRMED
     settings = f"/p/{path.removeprefix('/u/')}"
-    assert "fresh link" in reader.get(settings).text
+    assert "request a new link" in reader.get(settings).text
     assert reader.post(f"{settings}/leave", {}).status_code == 403
     with newsroom.db.read() as tx:
         notice = tx.scalars(select(Alert.notice)).one()
@@ -94,10 +96,12 @@ def test_unsubscribing_from_one_stream_keeps_the_other(
     stream = newsroom.stream("strike")
     add_subscriber(newsroom.db, newsroom.actor, "hedda@post.example", stream="strike")
     page = reader.get(f"/u/{unsubscribe_token(keys, uid, stream.uid)}")
-    assert "Leave this story?" in page.text and "The strike" in page.text
+    assert "Unsubscribe from this story?" in page.text and "The strike" in page.text
     done = reader.send(page)
     assert (
-        "You have left" in done.text and "The floods" in done.text and "The strike" not in done.text
+        "You’re unsubscribed" in done.text
+        and "The floods" in done.text
+        and "The strike" not in done.text
     )
     assert state(newsroom, uid) is RecipientState.CONFIRMED
 

@@ -139,7 +139,7 @@ def test_a_retracted_entry_leaves_its_note_where_it_stood(
     assert page.status_code == 410
     assert "It was open all morning." in page.text and "Weir Bridge" not in page.text
     stream = reader.get("/streams/floods").text
-    assert "Withdrawn at 08:00. It was open all morning." in text(stream)
+    assert "Retracted at 08:00. It was open all morning." in text(stream)
     assert "Weir Bridge" not in stream and "0 updates" in stream
 
 

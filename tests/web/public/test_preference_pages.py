@@ -249,7 +249,7 @@ def test_one_moves_once_the_new_address_has_agreed(
     assert NEW in reader.post(f"{link}/address", {"email": NEW}).text
     there = last_link(newsroom)
     assert "h•••@post.example" in reader.get(there).text and found(newsroom) is not None
-    assert "You have moved" in reader.post(there, {}).text
+    assert "Address changed" in reader.post(there, {}).text
     moved = found(newsroom, NEW)
     assert found(newsroom) is None and moved is not None and len(moved[1]) == 2
     assert moved[0].state is RecipientState.CONFIRMED and moved[0].domain == "new.example"
@@ -270,7 +270,7 @@ def test_an_address_with_its_own_subscriptions_cannot_be_taken_over(
 def test_an_erased_recipient_is_deleted(newsroom: Newsroom, reader: Person, path: str) -> None:
     link = fresh(newsroom, reader, path)
     assert reader.post(f"{link}/erase", {}).status_code == 409, "not by a slip"
-    assert "You are erased" in reader.post(f"{link}/erase", {"sure": "yes"}).text
+    assert "Your data has been deleted" in reader.post(f"{link}/erase", {"sure": "yes"}).text
     with newsroom.db.read() as tx:
         assert HEDDA not in str(
             [
@@ -280,7 +280,7 @@ def test_an_erased_recipient_is_deleted(newsroom: Newsroom, reader: Person, path
         )
     for old in (path, link, path.replace("/p/", "/u/")):
         answer = reader.get(old)
-        assert answer.status_code == 410 and "Nothing is stored" in answer.text
+        assert answer.status_code == 410 and "no longer store anything" in answer.text
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,7 @@ def test_a_page_of_the_search_is_for_no_robot_and_for_no_cache_to_keep(
         answer.headers["Cache-Control"] == "public, max-age=30"
         and "Set-Cookie" not in answer.headers
     )
-    assert (
-        "Nothing is found." in answer.text and "Nothing is found." not in reader.get("/search").text
-    )
+    assert "No results." in answer.text and "No results." not in reader.get("/search").text
 
 
 @pytest.mark.parametrize(

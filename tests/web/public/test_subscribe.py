@@ -43,7 +43,7 @@ def test_a_question_and_a_button_in_the_mail_make_a_subscriber(
     sent = reader.send(page, "/subscribe", email="Hedda@post.example")
     assert (
         sent.status_code == 200
-        and "Look into your inbox" in sent.text
+        and "Check your inbox" in sent.text
         and "hedda@post.example" in sent.text
     )
     assert (
@@ -56,8 +56,8 @@ def test_a_question_and_a_button_in_the_mail_make_a_subscriber(
             "a look changes nothing"
         )
     done = reader.send(question)
-    assert "You follow" in done.text and "Set-Cookie" not in done.headers
-    assert "You follow" in reader.send(question).text, "and pressing it again neither"
+    assert "You’re subscribed" in done.text and "Set-Cookie" not in done.headers
+    assert "You’re subscribed" in reader.send(question).text, "and pressing it again neither"
     with newsroom.db.read() as tx:
         [hedda] = tx.scalars(select(Recipient))
         [one] = recipient_with_subscriptions(tx, hedda.uid)[1]
@@ -84,7 +84,7 @@ def test_what_fills_in_the_hidden_field_is_answered_and_ignored(
     answer = reader.send(
         reader.get("/subscribe"), email="bot@post.example", website="https://spam.example"
     )
-    assert "Look into your inbox" in answer.text
+    assert "Check your inbox" in answer.text
     assert notices(newsroom) == []
 
 
