@@ -1,6 +1,7 @@
 """Settings, keys and database for a command, and helpers for its input and output."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -9,7 +10,7 @@ from datetime import datetime
 from enum import Enum
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 
@@ -139,6 +140,16 @@ def _cell(cell: object) -> str:
     if isinstance(cell, datetime):
         return cell.strftime("%Y-%m-%d %H:%M UTC")
     return str(cell.value if isinstance(cell, Enum) else cell)
+
+
+def create_private(path: Path) -> TextIO:
+    """Replace a file by an empty one that only its owner can read, and open it for writing."""
+    try:
+        path.unlink(missing_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as exc:
+        raise click.ClickException(f"{path} cannot be written: {exc.strerror}.") from exc
+    return os.fdopen(descriptor, "w", encoding="utf-8", newline="")
 
 
 def read_picture(path: str) -> bytes:

@@ -1,9 +1,9 @@
 """`storywire entry`."""
 
+import functools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import click
@@ -191,8 +191,25 @@ def add(
         click.echo("Breaking entries need a second editor's approval.", err=True)
 
 
-@entry.command("edit")
-@click.argument("uid")
+def _entry_command(name: str) -> Callable[[F], F]:
+    """Register a command for the entry UID, which prints the entry's state at the end."""
+
+    def register(change: F) -> F:
+        @functools.wraps(change)
+        def run(uid: str, as_json: bool, **options: Any) -> None:
+            context = open_context()
+            change(context, _get(context, uid), **options)
+            changed = _get(context, uid)
+            text = f"{changed.uid} is {changed.state.value}."
+            show(_entry_json(context, changed), text, as_json=as_json)
+
+        entry.command(name)(click.argument("uid")(json_option(run)))
+        return change
+
+    return register
+
+
+@_entry_command("edit")
 @_text_options
 @click.option(
     "--kind",
@@ -202,106 +219,72 @@ def add(
     help="Updates and corrections alert followers.",
 )
 @click.option("--note", default="", help="Note for readers about the change.")
-@json_option
-def edit(uid: str, kind: str, note: str, as_json: bool, **options: Any) -> None:
+def edit(context: CommandContext, entry: Entry, kind: str, note: str, **options: Any) -> None:
     """Edit an entry. Only the given options change, and only --kind alerts anyone."""
-    context = open_context()
-    entry = _get(context, uid)
     text = _edited(context, EntryText.of(entry), options)
     if entry.state in UNPUBLISHED_STATES:
-        save_draft(context.db, context.actor, uid, entry.version, text)
+        save_draft(context.db, context.actor, entry.uid, entry.version, text)
     else:
         change = Change(RevisionKind(kind), note)
-        revise(context.db, context.actor, uid, entry.version, text, change)
-    _show_state(context, uid, as_json)
+        revise(context.db, context.actor, entry.uid, entry.version, text, change)
 
 
-@entry.command("publish")
-@click.argument("uid")
+@_entry_command("publish")
 @click.option("--no-alert", is_flag=True, help="Don't alert anyone.")
-@json_option
-def publish(uid: str, no_alert: bool, as_json: bool) -> None:
+def publish(context: CommandContext, entry: Entry, no_alert: bool) -> None:
     """Publish a draft, submitted or scheduled entry now."""
-    context = open_context()
-    entry = _get(context, uid)
     release = Release(alerts=entry.alerts and not no_alert)
     text = EntryText.of(entry)
-    post_draft(context.db, context.actor, uid, entry.version, text, release)
-    _show_state(context, uid, as_json)
+    post_draft(context.db, context.actor, entry.uid, entry.version, text, release)
 
 
-@entry.command("approve")
-@click.argument("uid")
-@json_option
-def approve_(uid: str, as_json: bool) -> None:
+@_entry_command("approve")
+def approve_(context: CommandContext, entry: Entry) -> None:
     """Approve a submitted entry. It is published now, or at the time its author chose."""
-    context = open_context()
-    approve(context.db, context.actor, uid, _get(context, uid).version)
-    _show_state(context, uid, as_json)
+    approve(context.db, context.actor, entry.uid, entry.version)
 
 
-@entry.command("return")
-@click.argument("uid")
+@_entry_command("return")
 @click.option("--remark", required=True, help="Note for the author.")
-@json_option
-def return_(uid: str, remark: str, as_json: bool) -> None:
+def return_(context: CommandContext, entry: Entry, remark: str) -> None:
     """Send a submitted entry back to its author as a draft."""
-    context = open_context()
-    return_entry(context.db, context.actor, uid, _get(context, uid).version, remark)
-    _show_state(context, uid, as_json)
+    return_entry(context.db, context.actor, entry.uid, entry.version, remark)
 
 
-@entry.command("pin")
-@click.argument("uid")
-@json_option
-def pin_(uid: str, as_json: bool) -> None:
+@_entry_command("pin")
+def pin(context: CommandContext, entry: Entry) -> None:
     """Pin an entry to the top of its story. A story can have three pinned entries."""
-    context = open_context()
-    pin_entry(context.db, context.actor, uid)
-    _show_state(context, uid, as_json)
+    pin_entry(context.db, context.actor, entry.uid)
 
 
-@entry.command("unpin")
-@click.argument("uid")
-@json_option
-def unpin_(uid: str, as_json: bool) -> None:
+@_entry_command("unpin")
+def unpin(context: CommandContext, entry: Entry) -> None:
     """Unpin an entry."""
-    context = open_context()
-    unpin_entry(context.db, context.actor, uid)
-    _show_state(context, uid, as_json)
+    unpin_entry(context.db, context.actor, entry.uid)
 
 
-@entry.command("retract")
-@click.argument("uid")
+@_entry_command("retract")
 @click.option("--note", default="", help="Reason, shown to readers and sent to those alerted.")
 @yes_option
-@json_option
-def retract_(uid: str, note: str, yes: bool, as_json: bool) -> None:
+def retract_(context: CommandContext, entry: Entry, note: str, yes: bool) -> None:
     """Remove a published entry from the site, and tell everyone who was alerted.
 
     Asks for confirmation on a terminal.
     """
-    context = open_context()
-    entry = _get(context, uid)
     # Scripts may omit --yes because a retracted entry can be restored.
     confirm(
         f"Retract {entry.title!r:.100}, and tell everyone who was alerted?",
         yes=yes or not sys.stdin.isatty(),
     )
     change = Change(RevisionKind.RETRACTION, note)
-    retract(context.db, context.actor, uid, entry.version, change)
-    _show_state(context, uid, as_json)
+    retract(context.db, context.actor, entry.uid, entry.version, change)
 
 
-@entry.command("restore")
-@click.argument("uid")
-@json_option
-def restore_(uid: str, as_json: bool) -> None:
+@_entry_command("restore")
+def restore_(context: CommandContext, entry: Entry) -> None:
     """Restore a retracted entry. No one is alerted."""
-    context = open_context()
-    version = _get(context, uid).version
-    restore(context.db, context.actor, uid, version, Change(RevisionKind.RESTORE))
-    _show_state(context, uid, as_json)
+    change = Change(RevisionKind.RESTORE)
+    restore(context.db, context.actor, entry.uid, entry.version, change)
 
 
 @entry.command("delete-pictures")
@@ -338,7 +321,7 @@ def list_(slug: str | None, states: tuple[str, ...], options: ListOptions) -> No
     print_list(
         _entries(context, ids, options.page),
         options,
-        value=partial(_entry_json, context),
+        value=functools.partial(_entry_json, context),
         cells=_cells,
         empty="No entries.",
     )
@@ -417,8 +400,3 @@ def _revision_json(revision: Revision) -> dict[str, object]:
 def _get(context: CommandContext, uid: str) -> Entry:
     with context.db.read() as tx:
         return get_entry(tx, uid)
-
-
-def _show_state(context: CommandContext, uid: str, as_json: bool) -> None:
-    entry = _get(context, uid)
-    show(_entry_json(context, entry), f"{entry.uid} is {entry.state.value}.", as_json=as_json)

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import os
 import re
 import sys
 from collections import Counter
@@ -16,7 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from cli.command_context import json_option, open_context, show
+from cli.command_context import create_private, json_option, open_context, show
 from models.db.database import open_database
 from models.membership.importing import Outcome, RejectedRow, Row, import_subscribers
 from models.recipients.list_columns import Columns, as_cell
@@ -199,14 +198,7 @@ def _report(path: Path) -> Iterator[Callable[[list[RejectedRow]], None]]:
 
     A report without remarks is deleted.
     """
-    try:
-        path.unlink(missing_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as exc:
-        raise click.ClickException(
-            f"{path} cannot be written: {exc.strerror}. Choose another with --report."
-        ) from exc
-    file = os.fdopen(descriptor, "w", encoding="utf-8", newline="")
+    file = create_private(path)
     written = 0
 
     def write(remarks: list[RejectedRow]) -> None:

@@ -1,8 +1,6 @@
 """`storywire subscriber show`, `suppress`, `unsuppress`, `erase` and `export`."""
 
-import os
 import sys
-from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import click
 from cli.command_context import (
     CommandContext,
     confirm,
+    create_private,
     json_option,
     open_context,
     show,
@@ -143,19 +142,9 @@ def export_list(
     if file == "-":
         sys.stdout.writelines(content)
         return
-    _write_private(file, content)
-    show({"written": file}, f"Exported to {file}.", as_json=as_json)
-
-
-def _write_private(file: str, content: Iterable[str]) -> None:
-    """Replace a file by one that only its owner can read."""
-    try:
-        Path(file).unlink(missing_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as exc:
-        raise click.ClickException(f"{file} cannot be written: {exc.strerror}.") from exc
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as out:
+    with create_private(Path(file)) as out:
         out.writelines(content)
+    show({"written": file}, f"Exported to {file}.", as_json=as_json)
 
 
 def _subscriber_json(recipient: Recipient) -> dict[str, object]:

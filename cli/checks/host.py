@@ -112,23 +112,24 @@ def _status(base_url: str, headers: dict[str, str]) -> int | None:
     url = urlsplit(base_url)
     is_tls = url.scheme == "https"
     connect = http.client.HTTPSConnection if is_tls else http.client.HTTPConnection
-    connection = connect(url.hostname or "", url.port, timeout=5)
-    try:
-        connection.request("GET", "/healthz", headers=headers)
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
+    response = _health(connect(url.hostname or "", url.port, timeout=5), headers)
+    return response and response[0]
 
 
 def _is_storywire(host: str, port: int) -> bool:
     connection = http.client.HTTPConnection(_ANY_ADDRESS.get(host, host), port, timeout=5)
+    return _health(connection, {}) == (200, b"ok\n")
+
+
+def _health(
+    connection: http.client.HTTPConnection, headers: dict[str, str]
+) -> tuple[int, bytes] | None:
+    """Request `/healthz`; returns the status and the start of the body, or None without a response."""
     try:
-        connection.request("GET", "/healthz")
-        answer = connection.getresponse()
-        return answer.status == 200 and answer.read(10) == b"ok\n"
+        connection.request("GET", "/healthz", headers=headers)
+        response = connection.getresponse()
+        return response.status, response.read(10)
     except (OSError, http.client.HTTPException):
-        return False
+        return None
     finally:
         connection.close()
