@@ -145,6 +145,7 @@ _END = "\x03"
 # Excel's first line if the separator is not a comma
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _DELIMITERS = ",;\t|"
+_MAX_HEADER_CHARS = 10_000
 
 
 def _encoding(head: bytes) -> str:
@@ -162,10 +163,12 @@ def _rows(source: BinaryIO) -> Iterator[Row]:
     """Yield the rows below the header; unknown columns may hold anything, in any encoding."""
     buffered = io.BufferedReader(cast(io.RawIOBase, source))
     text = io.TextIOWrapper(buffered, _encoding(buffered.peek(2)), errors="replace", newline="")
-    header, lines = text.readline(10_000), 1
+    header = text.readline(_MAX_HEADER_CHARS)
+    lines_before = 1
     separator = _SEPARATOR_LINE.fullmatch(header)
     if separator:
-        header, lines = text.readline(10_000), 2
+        header = text.readline(_MAX_HEADER_CHARS)
+        lines_before = 2
     delimiter = separator[1] if separator else max(_DELIMITERS, key=header.count)
     reader = csv.reader(chain(text, [_END]), delimiter=delimiter)
     try:
@@ -178,13 +181,13 @@ def _rows(source: BinaryIO) -> Iterator[Row]:
             if cells == [_END]:
                 break
             if cells:
-                yield read_row(columns, reader.line_num + lines, cells)
+                yield read_row(columns, reader.line_num + lines_before, cells)
         else:
             raise csv.Error("the file ends within quotation marks")
     except csv.Error as exc:
         message = (
-            f"Line {reader.line_num + lines} cannot be read ({exc}): is a quotation mark never"
-            " closed? Correct it and run it again."
+            f"Line {reader.line_num + lines_before} cannot be read ({exc}). Is a quotation mark never"
+            " closed? Correct the file and run the command again."
         )
         raise click.ClickException(message) from exc
     finally:

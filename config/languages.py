@@ -1,7 +1,7 @@
-"""Languages of pages, mails, chat messages and feeds.
+"""Languages of pages, e-mails, chat messages and feeds.
 
-English is the language of the sources. Any other is one gettext catalogue,
-``translations/<language>/LC_MESSAGES/messages.po``; `make strings` updates them all.
+The source strings are English.  Every other language is one gettext catalogue,
+``translations/<language>/LC_MESSAGES/messages.po``; `make strings` updates all of them.
 """
 
 from pathlib import Path
@@ -11,16 +11,16 @@ LANGUAGES = ("en", *sorted(path.name for path in FOLDER.iterdir()))
 
 
 def base_language(tag: str) -> str:
-    """``de`` of ``de-AT``."""
+    """Get ``de`` from ``de-AT``."""
     return tag.partition("-")[0].lower()
 
 
 def closest_language(tag: str) -> str:
-    """The one of `LANGUAGES` for a language tag; English where there is none."""
+    """Get the translated language for a language tag, or else English."""
     base = base_language(tag)
     return base if base in LANGUAGES else "en"
 
 
 def mark(text: str) -> str:
-    """Mark ``text`` for extraction; it is translated where the language is known."""
+    """Mark ``text`` for extraction; it is translated later, when the language is known."""
     return text

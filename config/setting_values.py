@@ -153,7 +153,8 @@ def explain(error: Any, constraints: Sequence[object]) -> str:
 
     ``constraints`` are the field's, e.g. annotated_types.Ge.
     """
-    kind, context = error["type"], error.get("ctx", {})
+    kind = error["type"]
+    context = error.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
     if kind in {"greater_than_equal", "less_than_equal"} or kind.startswith("int"):
