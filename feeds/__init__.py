@@ -1,5 +1,4 @@
-"""Values into bytes: a stream as Atom 1.0, RSS 2.0 and JSON Feed 1.1, and the rules of HTTP for
-serving them.
+"""Feeds in Atom 1.0, RSS 2.0 and JSON Feed 1.1, and the cache that serves them.
 
-`load` reads the tables into a `document`; `render` writes it; `http` says what to answer.
+`document` reads the tables into values, `formats` writes these as bytes, `cache` keeps the bytes.
 """

@@ -1,6 +1,4 @@
-"""The web door: public pages, feeds, the desk. `create_app` composes it; `wsgi.py` holds the one
-that a server runs.
-"""
+"""The Flask application: public pages, feeds, the desk.  `wsgi.py` creates it for a server."""
 
 from collections.abc import Callable
 from functools import partial
@@ -39,8 +37,9 @@ from web.templating import set_up_templates
 
 
 def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[], None]) -> Flask:
-    """The application over these parts; ``ring`` is called after each change and must return at
-    once.
+    """The application over these parts.
+
+    ``ring`` is called after each change and must return at once.
     """
     app = Flask(__name__)
     cache = make_response_cache(settings, db, app.wsgi_app)
@@ -51,21 +50,26 @@ def create_app(settings: Settings, keys: Keys, db: Database, *, ring: Callable[[
 
     app.extensions["storywire"] = AppContext(settings, keys, db, ring_both, cache)
     app.secret_key = keys.derive("session")
-    # The router's own redirects are made from the Host header, which anybody can write.
+    # Redirects of the router use the Host header, which any client can set.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     reads = app.extensions["reads"] = Reads()
     app.wsgi_app = BodyInTime(  # type: ignore[method-assign]
         app.wsgi_app, threads=settings.web_threads, max_bytes=partial(max_bytes, app), reads=reads
     )
-    # one more than there are would let anybody write the address that the throttles count
+    # With a wrong number of proxies clients could set the address that rate limits count.
     if settings.proxies:
         app.wsgi_app = ForwardedFor(app.wsgi_app, settings.proxies)  # type: ignore[method-assign]
-    layer = app.extensions["cache_layer"] = CacheLayer(app.wsgi_app, cache)
-    overload = app.extensions["overload"] = OverloadLayer(layer)
-    front = FrontLayer(overload, always_sent(settings.base_url))
-    measured = app.extensions["request_metrics"] = RequestMetrics(front)
-    app.wsgi_app = app.extensions["memory"] = MemoryLayer(measured, cache)  # type: ignore[method-assign]
+    cache_layer = CacheLayer(app.wsgi_app, cache)
+    overload_layer = OverloadLayer(cache_layer)
+    front_layer = FrontLayer(overload_layer, always_sent(settings.base_url))
+    request_metrics = RequestMetrics(front_layer)
+    memory_layer = MemoryLayer(request_metrics, cache)
+    app.wsgi_app = memory_layer  # type: ignore[method-assign]
+    app.extensions["cache_layer"] = cache_layer
+    app.extensions["overload"] = overload_layer
+    app.extensions["request_metrics"] = request_metrics
+    app.extensions["memory"] = memory_layer
     note_routes(app)
     protect(app, settings)
     set_up_login(app)

@@ -1,6 +1,4 @@
-"""Mail caught by the demo's mail server: one file a message, stored by the catcher, shown on the
-desk.
-"""
+"""The test inbox: mail that the demo's mail server stores, one file a message, for the desk."""
 
 import os
 import re
@@ -19,14 +17,14 @@ from models.text.errors import NotFound
 
 _STAMP = "%Y%m%dT%H%M%S%f"
 _ID = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{8}")
-_HEADERS_WITHIN = 65_536  # bytes of a file that the list reads
+_MAX_HEADER_BYTES = 65_536  # of a file, which the list reads
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
 _FROM, _TO = "X-Envelope-From", "X-Envelope-To"
 
 
 @dataclass(frozen=True)
 class CaughtMail:
-    """One line of the list: what the envelope and the first headers say."""
+    """A mail in the list: its envelope and subject."""
 
     id: str
     caught_at: datetime
@@ -37,9 +35,7 @@ class CaughtMail:
 
 @dataclass(frozen=True)
 class CaughtMessage(CaughtMail):
-    """A whole message; ``headers`` in their order, decoded, without the two that hold the envelope;
-    no such part: None.
-    """
+    """A whole mail.  ``headers`` are decoded, in their order, without those of the envelope."""
 
     sender: str
     to: str
@@ -57,8 +53,9 @@ def store(
     *,
     now: datetime | None = None,
 ) -> str:
-    """Keep a message with its envelope and return its id; when it returns, a power loss no longer
-    loses it. Raises OSError.
+    """Write a message with its envelope to disk, safe from a power loss, and return its id.
+
+    Raises OSError.
     """
     name = f"{now or datetime.now(UTC):{_STAMP}}-{secrets.token_hex(4)}"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -76,22 +73,18 @@ def store(
 
 
 def caught(folder: Path, *, limit: int = 50, offset: int = 0) -> list[CaughtMail]:
-    """At most ``limit`` mails, newest first, after the ``offset`` newest; empty where none was ever
-    caught.
-    """
-    ids = sorted(
-        (path.stem for path in folder.glob("*.eml") if _ID.fullmatch(path.stem)), reverse=True
-    )
-    return [
-        CaughtMail(**_summary(mail_id, _open(folder, mail_id, _HEADERS_WITHIN)))
-        for mail_id in ids[offset : offset + limit]
-    ]
+    """At most ``limit`` mails after the ``offset`` newest, newest first."""
+    ids = [path.stem for path in folder.glob("*.eml") if _ID.fullmatch(path.stem)]
+    ids.sort(reverse=True)
+    mails = []
+    for mail_id in ids[offset : offset + limit]:
+        message = _open(folder, mail_id, _MAX_HEADER_BYTES)
+        mails.append(CaughtMail(**_summary(mail_id, message)))
+    return mails
 
 
 def read_caught(folder: Path, mail_id: str) -> CaughtMessage:
-    """The whole mail; raises NotFound, also for an id that could not be one of ours, such as a
-    path.
-    """
+    """The whole mail.  Raises NotFound, also for an id that is none of ours, such as a path."""
     message = _open(folder, mail_id)
     return CaughtMessage(
         **_summary(mail_id, message),
@@ -119,7 +112,7 @@ def _open(folder: Path, mail_id: str, size: int = -1) -> Message:
     parser = BytesParser()
     try:
         return parser.parsebytes(raw, headersonly=size > 0)
-    except RecursionError:  # parts in parts in parts
+    except RecursionError:  # deeply nested parts
         return parser.parsebytes(raw, headersonly=True)
 
 
@@ -134,15 +127,16 @@ def _summary(mail_id: str, message: Message) -> dict[str, Any]:
 
 
 def _header(message: Message, name: str) -> str:
-    return next(
-        (_decoded(value) for found, value in message.raw_items() if found.lower() == name.lower()),
-        "",
-    )
+    for field, value in message.raw_items():
+        if field.lower() == name.lower():
+            return _decoded(value)
+    return ""
 
 
 def _decoded(raw: object) -> str:
-    """A header as a person reads it: unfolded, encoded words (RFC 2047) and plain UTF-8 (RFC 6532)
-    decoded; a broken one as it came.
+    """A header unfolded, with encoded words (RFC 2047) and UTF-8 (RFC 6532) decoded.
+
+    A broken one is returned as it is.
     """
     text = _FOLD.sub("", str(raw)).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     try:
@@ -152,7 +146,7 @@ def _decoded(raw: object) -> str:
 
 
 def _encodable(text: str) -> str:
-    """``text`` without lone surrogates, which some charsets spell and no page can hold."""
+    """``text`` without lone surrogates, which some charsets allow and no page can contain."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -169,9 +163,7 @@ def _text(message: Message, kind: str) -> str | None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power loss: fsync of a file does not cover its folder's
-    entry.
-    """
+    """Write the folder to disk, too: fsync of a file does not include its name."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

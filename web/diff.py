@@ -1,4 +1,4 @@
-"""What changed between two texts, word by word, as HTML."""
+"""Changes between two texts, word by word, as HTML."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,34 +7,35 @@ from typing import Any
 
 from markupsafe import Markup
 
-_LONGEST = 30_000  # characters of both: comparing costs the square of the words
-# parts from which difflib passes over frequent ones; pairs that are compared below that
-_FEW, _MOST_PAIRS = 200, 200_000
+_MAX_CHARACTERS = 30_000  # of both texts: the cost grows with the square of the words
+_AUTOJUNK_PARTS = 200  # from so many parts on difflib ignores frequent ones
+_MAX_PAIRS = 200_000  # of parts that are compared below that
 _WORD = re.compile(r"\s+|\w+|[^\w\s]+")
 
 
 def words(former: str, present: str) -> Markup:
-    """``present`` with what is new in ins and what is gone in del."""
-    a, b = _WORD.findall(former), _WORD.findall(present)
-    out = Markup()
-    for tag, a1, a2, b1, b2 in _steps(a, b):
-        if tag == "equal":
-            out += "".join(b[b1:b2])
+    """``present`` with additions in ins and removals in del."""
+    former_words = _WORD.findall(former)
+    present_words = _WORD.findall(present)
+    html = Markup()
+    for tag, a1, a2, b1, b2 in _steps(former_words, present_words):
+        removed = "".join(former_words[a1:a2])
+        added = "".join(present_words[b1:b2])
+        if tag == "equal" or not (removed.strip() or added.strip()):
+            html += added
             continue
-        gone, new = "".join(a[a1:a2]), "".join(b[b1:b2])
-        if gone.strip():
-            out += Markup("<del>{}</del>").format(gone) + (" " if new.strip() else "")
-        out += Markup("<ins>{}</ins>").format(new) if new.strip() else new
-    return out
+        if removed.strip():
+            html += Markup("<del>{}</del>").format(removed)
+            html += " " if added.strip() else ""
+        html += Markup("<ins>{}</ins>").format(added) if added.strip() else added
+    return html
 
 
 def paragraphs(former: str, present: str) -> list[Markup]:
-    """The paragraphs that differ, each as by `words`; a sentence instead where the texts are too
-    long to compare.
-    """
+    """The paragraphs that differ, each as by `words`; a sentence if the texts are too long."""
     if former == present:
         return []
-    if len(former) + len(present) > _LONGEST:
+    if len(former) + len(present) > _MAX_CHARACTERS:
         return [Markup("The text changed; it is too long to be compared here.")]
     a, b = former.split("\n\n"), present.split("\n\n")
     changed = []
@@ -45,37 +46,37 @@ def paragraphs(former: str, present: str) -> list[Markup]:
 
 
 def _steps(a: Sequence[str], b: Sequence[str]) -> Iterable[tuple[str, int, int, int, int]]:
-    """How ``b`` came from ``a``, as difflib's opcodes; one replacement where finding out could take
-    seconds.
+    """The opcodes of difflib from ``a`` to ``b``; one replacement where that could take seconds.
 
-    Beside 200 parts and more difflib takes frequent ones for no sign of what belongs together,
-    which keeps it quick; beside fewer it does not, and a text that repeats one word a thousand
-    times would hold a thread for minutes.
+    From 200 parts on difflib ignores frequent ones, which keeps it fast.  With fewer it does not,
+    and a text that repeats a word a thousand times would occupy a thread for minutes.
     """
-    if len(b) < _FEW and len(a) * len(b) > _MOST_PAIRS:
+    if len(b) < _AUTOJUNK_PARTS and len(a) * len(b) > _MAX_PAIRS:
         return [("replace", 0, len(a), 0, len(b))]
     return SequenceMatcher(None, a, b).get_opcodes()
 
 
 def contents(former: Mapping[str, Any], present: Mapping[str, Any]) -> list[Markup]:
-    """What changed between two revisions, in the order in which a page shows it."""
-    changed = [
-        part
-        for name in ("title", "dek", "body")
-        for part in paragraphs(former[name], present[name])
-    ]
+    """The changes between two revisions, in the order in which a page shows them."""
+    changed = []
+    for name in ("title", "dek", "body"):
+        changed += paragraphs(former[name], present[name])
     for name in ("tags", "importance", "link"):
-        old, new = (
-            ", ".join(value) if isinstance(value, list) else value
-            for value in (former[name], present[name])
-        )
-        if old != new:
-            changed.append(Markup("{}: {}").format(name.capitalize(), words(old, new)))
-    old, new = (
-        " · ".join(one["alt"] for one in text.get("pictures", [])) for text in (former, present)
-    )
-    if old != new:
-        changed.append(Markup("Pictures: {}").format(words(old, new)))
+        if former[name] != present[name]:
+            difference = words(_one_line(former[name]), _one_line(present[name]))
+            changed.append(Markup("{}: {}").format(name.capitalize(), difference))
+    old_pictures = _picture_texts(former)
+    new_pictures = _picture_texts(present)
+    if old_pictures != new_pictures:
+        changed.append(Markup("Pictures: {}").format(words(old_pictures, new_pictures)))
     if former["byline"] != present["byline"]:
         changed.append(Markup("The byline changed."))
     return changed
+
+
+def _one_line(value: str | list[str]) -> str:
+    return ", ".join(value) if isinstance(value, list) else value
+
+
+def _picture_texts(text: Mapping[str, Any]) -> str:
+    return " · ".join(picture["alt"] for picture in text.get("pictures", []))

@@ -1,4 +1,4 @@
-"""Errors as pages: one handler per family, so that views need no `try`."""
+"""Error pages: one handler for each family of errors, so that views need no `try`."""
 
 import sqlite3
 import time
@@ -42,27 +42,33 @@ _SENTENCES = {
 }
 # Python's phrases for these two changed with RFC 9110.
 _TITLES = {413: mark("Content too large"), 422: mark("Unprocessable content")}
-_PHRASES = (
-    mark("Bad request"), mark("Forbidden"), mark("Not found"), mark("Method not allowed"), mark("Conflict"), mark("Gone"),
-    mark("Too many requests"), mark("Internal server error"), mark("Service unavailable"),
-)  # fmt: skip
+_PHRASES = (  # of HTTPStatus, listed for the translation
+    mark("Bad request"),
+    mark("Forbidden"),
+    mark("Not found"),
+    mark("Method not allowed"),
+    mark("Conflict"),
+    mark("Gone"),
+    mark("Too many requests"),
+    mark("Internal server error"),
+    mark("Service unavailable"),
+)
 
 
-class _OnceAMinute:
-    """So that a busy site whose database is away fills no disk."""
+class _LogOnceAMinute:
+    """Keeps a busy site from filling its disk during an outage of the database."""
 
     def __init__(self) -> None:
         self._next = 0.0
 
-    def may_be_said(self) -> bool:
+    def error(self, message: str, *values: object) -> None:
         now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + 60
-        return True
+        if now >= self._next:
+            self._next = now + 60
+            current_app.logger.error(message, *values)
 
 
-_said = _OnceAMinute()
+_outage_log = _LogOnceAMinute()
 
 Page = Callable[[ServiceError], ResponseReturnValue]
 
@@ -75,17 +81,16 @@ def on_form_error(page: Page) -> None:
 
 
 def add_error_pages(app: Flask) -> None:
-    """Register a handler for each family, for HTTP's own errors and for the unexpected."""
+    """Register a handler for each family, for HTTP's errors and for the database's."""
     for family in _STATUS:
         app.register_error_handler(family, _service_error)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(OperationalError, _database_away)
-    app.register_error_handler(IntegrityError, _met_another)
-    app.register_error_handler(DataError, _not_storable)
+    app.register_error_handler(OperationalError, _database_unavailable)
+    app.register_error_handler(IntegrityError, _unique_violation)
+    app.register_error_handler(DataError, _invalid_value)
 
 
 def error_page(status: int, sentence: str) -> Response:
-    """A page with that status and sentence."""
     title = gettext(_TITLES.get(status) or HTTPStatus(status).phrase.capitalize())
     response = make_response(
         render_template(
@@ -103,7 +108,7 @@ def _service_error(error: ServiceError) -> ResponseReturnValue:
     if page is not None and isinstance(error, (Invalid, Conflict)):
         try:
             return make_response(page(error), status)
-        except ServiceError as exc:  # what the page is about is not there
+        except ServiceError as exc:  # the subject of the page does not exist
             return _service_error(exc)
     response = error_page(status, said(error))
     if isinstance(error, TooManyAttempts):
@@ -115,34 +120,27 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     if 300 <= status < 400:
         return error
-    own = (
-        error.description
-        if error.description and error.description != type(error).description
-        else None
-    )
-    response = error_page(
-        status, gettext(own or _SENTENCES.get(status, HTTPStatus(status).description + "."))
-    )
+    sentence = _SENTENCES.get(status, HTTPStatus(status).description + ".")
+    if error.description and error.description != type(error).description:
+        sentence = error.description
+    response = error_page(status, gettext(sentence))
     for name, value in error.get_headers(request.environ):
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
     return response
 
 
-def _database_away(error: OperationalError) -> ResponseReturnValue:
-    if _said.may_be_said():
-        current_app.logger.error("the database did not answer: %s (said once a minute)", error.orig)
+def _database_unavailable(error: OperationalError) -> ResponseReturnValue:
+    _outage_log.error("the database did not answer: %s (said once a minute)", error.orig)
     response = error_page(503, gettext(_SENTENCES[503]))
     response.headers["Retry-After"] = "5"
     return response
 
 
-def _met_another(error: IntegrityError) -> ResponseReturnValue:
-    """Two requests that make the same thing met on PostgreSQL; the other won, and this one changed
-    nothing.
+def _unique_violation(error: IntegrityError) -> ResponseReturnValue:
+    """Two requests created the same row on PostgreSQL; this one lost and changed nothing.
 
-    Any other broken constraint is a fault of ours: it is logged with its trace, and answered with
-    500.
+    Any other violation is a bug: it is logged with its traceback and answered with 500.
     """
     if not _is_unique_violation(error):
         raise error
@@ -160,9 +158,10 @@ def _is_unique_violation(error: IntegrityError) -> bool:
     return getattr(error.orig, "sqlstate", None) == "23505"
 
 
-def _not_storable(error: DataError) -> ResponseReturnValue:
-    """A value that the database cannot hold, such as a number out of its range: nothing of that
-    name is there, or can be.
+def _invalid_value(error: DataError) -> ResponseReturnValue:
+    """A value that the database cannot store, such as a number out of range.
+
+    In a URL it means that nothing is there.
     """
     current_app.logger.warning(
         "a value was refused by the database: %s", str(error.orig).partition("\n")[0]

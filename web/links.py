@@ -1,4 +1,4 @@
-"""Absolute addresses: from BASE_URL, never from the request's Host."""
+"""Absolute URLs, made from BASE_URL and never from the request's Host."""
 
 from dataclasses import dataclass, replace
 
@@ -11,30 +11,24 @@ _NAMES = {Format.ATOM: "Atom", Format.RSS: "RSS", Format.JSON: "JSON"}
 
 @dataclass(frozen=True)
 class FeedLink:
-    """A feed in one format; ``name`` is the format's."""
-
-    name: str
+    name: str  # of the format
     url: str
     media_type: str
 
 
 def site_url(path: str) -> str:
-    """A path of this site, absolute."""
     return service().settings.base_url + path
 
 
 def contributor_url(slug: str) -> str:
-    """The page of somebody credited."""
     return page_url(FeedTopic(Scope.CONTRIBUTOR, slug))
 
 
 def stream_url(slug: str) -> str:
-    """A story; its feeds lie below."""
     return site_url(f"/streams/{slug}")
 
 
 def entry_url(slug: str, uid: str) -> str:
-    """An entry's permalink."""
     return f"{stream_url(slug)}/entries/{uid}"
 
 
@@ -44,13 +38,10 @@ def page_url(topic: FeedTopic) -> str:
 
 
 def feed_url(topic: FeedTopic, fmt: Format) -> str:
-    """The one address of a feed."""
     return site_url(topic.folder + fmt.file_name)
 
 
 def feeds_of(topic: FeedTopic, flavour: str = "") -> list[FeedLink]:
-    """A flavour of that feed in all formats, Atom first."""
-    flavoured = replace(topic, flavour=Flavour(flavour))
-    return [
-        FeedLink(name, feed_url(flavoured, fmt), fmt.media_type) for fmt, name in _NAMES.items()
-    ]
+    """The feed in that flavour and all formats, Atom first."""
+    topic = replace(topic, flavour=Flavour(flavour))
+    return [FeedLink(name, feed_url(topic, fmt), fmt.media_type) for fmt, name in _NAMES.items()]

@@ -25,23 +25,22 @@ _LOOPBACK = ("127.", "::1", "::ffff:127.")
 
 @metrics.get("/metrics")
 def show() -> ResponseReturnValue:
-    """What the ledger and this process say; who may ask is a setting."""
+    """Figures of the ledger and of this process, for clients that a setting allows."""
     token = service().settings.metrics_token.get_secret_value()
-    if token and not _bears(token):
-        return _refused(
-            401,
-            "Send the value of STORYWIRE_METRICS_TOKEN as `Authorization: Bearer ...`.",
-            {"WWW-Authenticate": "Bearer"},
+    if token and not _has_token(token):
+        refusal = _refusal(
+            401, "Send the value of STORYWIRE_METRICS_TOKEN as `Authorization: Bearer ...`."
         )
-    if not token and not _from_here():
-        return _refused(
+        refusal.headers["WWW-Authenticate"] = "Bearer"
+        return refusal
+    if not token and not _is_local():
+        return _refusal(
             404,
             "Set STORYWIRE_METRICS_TOKEN and send it; without one only a site whose BASE_URL is"
             " local shows them, to its own machine.",
-            {},
         )
     registry = CollectorRegistry()
-    registry.register(_Found(*_ledger()))
+    registry.register(_ServiceMetrics(_read_ledger()))
     registry.register(_BuildInfo())
     registry.register(current_app.extensions["request_metrics"].histogram)
     ProcessCollector(registry=registry)
@@ -52,77 +51,80 @@ def show() -> ResponseReturnValue:
     )
 
 
-def _ledger() -> tuple[list[Gauge], bool]:
-    """What the database says, and whether it does: a scrape must not fail while it is away."""
+def _read_ledger() -> list[Gauge] | None:
+    """None if the database does not answer: a scrape must not fail then."""
     try:
         with service().db.read() as tx:
-            return [*gauges(tx)], True
+            return list(gauges(tx))
     except SQLAlchemyError:
-        return [], False
+        return None
 
 
-def _bears(token: str) -> bool:
-    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and hmac.compare_digest(
-        given.strip().encode("utf-8", "replace"), token.encode()
-    )
+def _has_token(token: str) -> bool:
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    sent = credentials.strip().encode("utf-8", "replace")
+    return scheme.lower() == "bearer" and hmac.compare_digest(sent, token.encode())
 
 
-def _from_here() -> bool:
-    """A program on this machine itself, and no proxy on it that speaks for others: not all say that
-    they do.
+def _is_local() -> bool:
+    """Whether a program on this machine asks, and no proxy on it.
+
+    Not every proxy says that it is one, so the site must be only local, too.
     """
     if not service().settings.only_here:
         return False
-    return (request.remote_addr or "").startswith(_LOOPBACK) and not any(
-        name in request.headers for name in _FORWARDED
-    )
+    if any(name in request.headers for name in _FORWARDED):
+        return False
+    return (request.remote_addr or "").startswith(_LOOPBACK)
 
 
-def _refused(status: int, sentence: str, headers: dict[str, str]) -> Response:
-    headers |= {"Cache-Control": "no-store"}
+def _refusal(status: int, sentence: str) -> Response:
+    headers = {"Cache-Control": "no-store"}
     return Response(f"{sentence}\n", status, headers, content_type="text/plain; charset=utf-8")
 
 
-class _Found(Collector):
-    """What one scrape found."""
+class _ServiceMetrics(Collector):
+    """The figures of one scrape."""
 
-    def __init__(self, ledger: list[Gauge], database_up: bool) -> None:
-        self._ledger, self._database_up = ledger, database_up
+    def __init__(self, ledger: list[Gauge] | None) -> None:
+        self._ledger = ledger
 
     def collect(self) -> Iterator[Metric]:
-        for gauge in self._ledger:
+        for gauge in self._ledger or ():
             kind = CounterMetricFamily if gauge.counter else GaugeMetricFamily
             family = kind(gauge.name, gauge.about, labels=gauge.labels)
             for labels, value in gauge.values.items():
                 family.add_metric(labels, value)
             yield family
         up = "1 while the database answers this process"
-        yield GaugeMetricFamily("storywire_database_up", up, self._database_up)
-        if broker_url := service().settings.broker_url:
-            up = "1 while the broker takes connections of this process"
+        yield GaugeMetricFamily("storywire_database_up", up, self._ledger is not None)
+        broker_url = service().settings.broker_url
+        if broker_url:
+            up = "1 while the broker accepts connections of this process"
             yield GaugeMetricFamily("storywire_broker_up", up, broker_answers(broker_url))
         cache = service().response_cache
         yield GaugeMetricFamily(
-            "storywire_shelf_documents", "Finished documents that this process keeps", len(cache)
+            "storywire_shelf_documents", "Feeds and pages in the cache of this process", len(cache)
         )
-        yield GaugeMetricFamily("storywire_shelf_bytes", "Bytes that they take", cache.bytes)
+        yield GaugeMetricFamily(
+            "storywire_shelf_bytes", "Bytes of the cache of this process", cache.bytes
+        )
         memory: MemoryLayer = current_app.extensions["memory"]
         hits = CounterMetricFamily(
             "storywire_http_memory_hits",
-            "Answers sent from memory as they stand there",
+            "Responses sent from memory without any work",
             labels=["status"],
         )
         hits.add_metric(["2xx"], memory.sent.read())
         hits.add_metric(["3xx"], memory.not_modified.read())
         yield hits
         yield CounterMetricFamily(
-            "storywire_shelf_faults", "Documents that this process could not make", cache.failures
+            "storywire_shelf_faults", "Feeds and pages that could not be made", cache.failures
         )
 
 
 class _BuildInfo(Collector):
-    """Which version answers."""
+    """The version of this node."""
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily(

@@ -1,4 +1,4 @@
-"""Choosing a password by a link that came by mail, and asking for such a link."""
+"""Requests for a mailed link, and choosing a password by it."""
 
 from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -19,14 +19,13 @@ passwords = Blueprint("passwords", __name__)
 
 @passwords.get("/login/forgotten")
 def forgotten() -> ResponseReturnValue:
-    """Ask for the address."""
     return _ask()
 
 
 @passwords.post("/login/forgotten")
 def send() -> ResponseReturnValue:
-    """Mail a link to that address if an account has it; the answer is the same if none has."""
-    email = request.form.get("email", "")[: MAX_EMAIL + 1]  # the page gives it back
+    """Mail a link if an account has that address; the page is the same if none has."""
+    email = request.form.get("email", "")[: MAX_EMAIL + 1]  # the page shows it again
     on_form_error(lambda error: _ask(email, error))
     client = request.remote_addr or ""
     request_password_reset(
@@ -40,13 +39,13 @@ def send() -> ResponseReturnValue:
 
 @passwords.get("/login/password/<token:token>")
 def form(token: str) -> ResponseReturnValue:
-    """A page with a form: programs look at links in mails, and a look changes nothing."""
+    """A page with a form, because programs that open links in mails must not change anything."""
     return _choose(token)
 
 
 @passwords.post("/login/password/<token:token>")
 def choose(token: str) -> ResponseReturnValue:
-    """Take the password, and log in by it."""
+    """Set the password and log in."""
     on_form_error(lambda error: _choose(token, error))
     begin_session(
         choose_password(service().db, token, request.form.get("password", ""), this_browser())

@@ -1,6 +1,4 @@
-"""What was asked of the database a moment ago, for questions that a page asks again and again while
-somebody types.
-"""
+"""RecentAnswers answers of the database, for questions that a page repeats while somebody types."""
 
 import time
 from collections.abc import Callable, Hashable
@@ -8,27 +6,23 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-SECONDS = 15.0
-"""For so long an answer is good enough."""
-_MOST = 1_000
+RECENT_SECONDS = 15.0
+_MAX_ANSWERS = 1_000
 
 
-class Recent:
-    """Answers by their question. Threads share it; two that ask at once may both go to the
-    database.
-    """
+class RecentAnswers:
+    """Answers by question, for several threads; two at once may both ask the database."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[float, Any]] = {}
+        self._answers: dict[Hashable, tuple[float, Any]] = {}
 
     def get(self, question: Hashable, ask: Callable[[], T]) -> T:
-        """The answer, asked for where nobody did within the last seconds."""
-        found = self._known.get(question)
-        if found is not None and found[0] > time.monotonic():
-            answer: T = found[1]
-            return answer
-        if len(self._known) >= _MOST:
-            self._known.clear()
-        answer = ask()
-        self._known[question] = (time.monotonic() + SECONDS, answer)
-        return answer
+        """The answer, asked for unless it is known from the last `RECENT_SECONDS`."""
+        expires_at, answer = self._answers.get(question, (0.0, None))
+        if expires_at > time.monotonic():
+            return answer  # type: ignore[no-any-return]
+        if len(self._answers) >= _MAX_ANSWERS:
+            self._answers.clear()
+        fresh = ask()
+        self._answers[question] = (time.monotonic() + RECENT_SECONDS, fresh)
+        return fresh

@@ -1,4 +1,4 @@
-"""What templates may call beside their values."""
+"""Functions and filters of the templates."""
 
 from hashlib import sha256
 from importlib.metadata import version
@@ -22,18 +22,17 @@ from web.login import current_account, may_publish
 from web.public.theme import theme_url
 from web.url_converters import CONVERTERS
 
-_YEAR = 365 * 24 * 3600  # seconds
+_YEAR_SECONDS = 365 * 24 * 3600
 
 
 def set_up_templates(app: Flask, settings: Settings) -> None:
-    """Give the templates of ``app`` their functions, and its routes their converters."""
+    """Register functions and filters of templates, and converters of routes."""
     app.url_map.converters.update(CONVERTERS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR  # every link to one holds its digest
-    digests = {
-        path.name: sha256(path.read_bytes()).hexdigest()[:12]
-        for path in Path(str(app.static_folder)).iterdir()
-    }
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = _YEAR_SECONDS  # links have a digest
+    digests = {}
+    for path in Path(str(app.static_folder)).iterdir():
+        digests[path.name] = sha256(path.read_bytes()).hexdigest()[:12]
 
     def asset(name: str) -> str:
         return url_for("static", filename=name, v=digests[name])
@@ -72,25 +71,25 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
 
 
 def digest(text: str) -> str:
-    """A short name of a text, which changes with it."""
     return sha256(text.encode()).hexdigest()[:12]
 
 
 def link_host(url: str) -> str:
-    """Where a link leads, for people: its host."""
+    """The host of a link, for display."""
     return (urlsplit(url).hostname or url).removeprefix("www.")
 
 
 def entry_html(entry: Entry) -> Markup:
-    """The text of an entry, whose links start at its own page on whatever page it stands."""
-    return Markup(with_absolute_links(entry.body_html, entry_url(entry.stream.slug, entry.uid)))  # noqa: S704  sanitised
+    """The text of an entry for any page: links are relative to the entry's own page."""
+    url = entry_url(entry.stream.slug, entry.uid)
+    return Markup(with_absolute_links(entry.body_html, url))  # noqa: S704  sanitised
 
 
 def thousands(number: int) -> str:
-    """1,234, or what stands for the comma in the page's language."""
+    """1,234, with the separator of the page's language."""
     return f"{number:,}".replace(",", get_group_symbol(page_language()))
 
 
-def sentence(words: str) -> str:
-    """The words with a capital first letter, the others as they are."""
-    return words[:1].upper() + words[1:]
+def sentence(text: str) -> str:
+    """The text with a capital first letter; `str.capitalize` would change the others, too."""
+    return text[:1].upper() + text[1:]

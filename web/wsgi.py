@@ -1,6 +1,4 @@
-"""The application that a WSGI server runs: `web.wsgi:app`, composed from the settings of this
-process.
-"""
+"""The application that a WSGI server runs as `web.wsgi:app`, from the settings of this process."""
 
 import atexit
 import logging
@@ -16,7 +14,7 @@ from web import create_app
 from web.middleware.connections import MAX_PER_ADDRESS, ConnectionGuard
 
 _settings = load_settings()
-# deleted since `serve` looked: a new, empty one must not take its place
+# The file was deleted since `serve` checked: a new, empty one must not take its place.
 if _settings.lacks_database:
     raise BadSettings(
         f"There is no database in {_settings.data_dir.absolute()}. Bring it back from a backup."
@@ -35,7 +33,7 @@ _watcher = ChangeWatcher(
 )
 _watcher.start()
 atexit.register(_watcher.close)
-# A proxy's connections are those of all clients together.
+# The connections of a proxy are those of all clients.
 _guard = ConnectionGuard(
     _flask.extensions["reads"], max_per_address=None if _settings.proxies else MAX_PER_ADDRESS
 )

@@ -49,7 +49,7 @@ class FinishedResponse:
 
 
 NOT_FOUND = FinishedResponse(
-    "404 Not Found", "There is nothing at this address.", (("Cache-Control", "public, max-age=10"),)
+    "404 Not Found", "This document does not exist.", (("Cache-Control", "public, max-age=10"),)
 )
 
 
@@ -96,7 +96,7 @@ class CachedResponse:
     def __init__(
         self, path: str, rendered: Rendered, former: "CachedResponse | None", now: float
     ) -> None:
-        """Render the document, in the codings of its ``former`` version and never dated before it."""
+        """Render the document in the codings of its ``former`` version, never dated before it."""
         self._lock = threading.Lock()
         self.path = path
         self.fingerprint = rendered.fingerprint

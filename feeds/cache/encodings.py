@@ -1,4 +1,4 @@
-"""Content codings: which of them a reader takes, and the bytes in each (RFC 9110 section 12.5.3)."""
+"""Content codings: the best one that a reader accepts, and the bytes in each (RFC 9110, 12.5.3)."""
 
 import gzip
 from collections.abc import Callable, Mapping
@@ -7,11 +7,11 @@ from types import MappingProxyType
 import brotli  # type: ignore[import-untyped]
 
 IDENTITY = "identity"
-# fields that are remembered, and characters of one; browsers send some thirty
-_MOST, _LONGEST = 500, 200
+# Header fields whose choice is remembered; browsers send some thirty different ones.
+_MAX_REMEMBERED = 500
+_MAX_REMEMBERED_CHARACTERS = 200
 
-# What we have, best first.  Both give the same bytes on any day: gzip would note the present second
-# unless told another.
+# Best first.  Both give the same bytes on any day: without mtime gzip writes the present second.
 CODINGS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
     {
         "br": lambda body: bytes(brotli.compress(body, mode=brotli.MODE_TEXT, quality=5)),
@@ -30,38 +30,36 @@ DECODERS: Mapping[str, Callable[[bytes], bytes]] = MappingProxyType(
 _chosen: dict[str | None, str] = {None: IDENTITY}
 
 
-def choose(accepted: str | None) -> str:
-    """The best coding for a reader who sent that Accept-Encoding; plain bytes where none of ours is
-    taken, rather than nothing.
-    """
-    return _chosen.get(accepted) or _choose_first(accepted or "")
+def choose(accept_encoding: str | None) -> str:
+    """The best coding for that header field; the plain bytes if it accepts nothing of ours."""
+    return _chosen.get(accept_encoding) or _choose_first(accept_encoding or "")
 
 
-def _choose_first(accepted: str) -> str:
-    coding = _choose(accepted)
-    if len(_chosen) < _MOST and len(accepted) <= _LONGEST:
-        _chosen[accepted] = coding
+def _choose_first(accept_encoding: str) -> str:
+    coding = _choose(accept_encoding)
+    few = len(_chosen) < _MAX_REMEMBERED
+    if few and len(accept_encoding) <= _MAX_REMEMBERED_CHARACTERS:
+        _chosen[accept_encoding] = coding
     return coding
 
 
-def _choose(accepted: str) -> str:
-    weights = dict(map(_weight, accepted.lower().split(",")))
-    others = weights.get("*", 0.0)
-    # Plain bytes are always acceptable unless refused, but wanted least unless named.
-    found = {name: weights.get(name, others) for name in CODINGS if name != IDENTITY} | {
-        IDENTITY: weights.get(IDENTITY, 0.0)
-    }
-    best = max(found, key=lambda name: found[name])  # the first of several
-    return best if found[best] > 0 else IDENTITY
+def _choose(accept_encoding: str) -> str:
+    named = dict(map(_weight, accept_encoding.lower().split(",")))
+    others = named.get("*", 0.0)
+    weights = {coding: named.get(coding, others) for coding in CODINGS}
+    # Plain bytes are always acceptable unless refused, but preferred only if named.
+    weights[IDENTITY] = named.get(IDENTITY, 0.0)
+    best = max(weights, key=lambda coding: weights[coding])  # the first of several
+    return best if weights[best] > 0 else IDENTITY
 
 
 def _weight(element: str) -> tuple[str, float]:
-    """A coding and its q; one that cannot be read is not taken."""
+    """A coding and its q; 0 if that cannot be read."""
     name, _, parameter = element.partition(";")
-    key, _, value = parameter.partition("=")
     name = name.strip().removeprefix("x-")
     if not parameter.strip():
         return name, 1.0
+    key, _, value = parameter.partition("=")
     try:
         weight = float(value) if key.strip() == "q" else 0.0
     except ValueError:

@@ -1,4 +1,4 @@
-"""Validators, conditional requests and freshness, as functions on values (RFC 9110, RFC 9111)."""
+"""Validators, conditional requests and freshness as pure functions (RFC 9110, RFC 9111)."""
 
 import re
 from collections.abc import Sequence
@@ -13,52 +13,49 @@ from feeds.document.clean import clean_time
 # The opaque part of an entity-tag, which may hold commas (RFC 9110 section 8.8.3); W/ does not
 # matter to a weak comparison.
 _ENTITY_TAG = re.compile(r'("[!#-~\x80-\xff]*")')
-_LONGEST_DATE = 64  # characters
+_MAX_DATE_CHARACTERS = 64
 
 
 class Headers(Protocol):
-    """A mapping of request headers that finds names as RFC 9110 writes them: a dictionary, or
-    Werkzeug's.
-    """
+    """Request headers by the names of RFC 9110: a dictionary, or Werkzeug's."""
 
     def get(self, key: str, /) -> str | None: ...
 
 
 def etag(body: bytes) -> str:
-    """A strong validator of exactly these bytes, with its quotes."""
+    """A strong validator of these bytes, with its quotes."""
     return f'"{sha256(body).hexdigest()[:32]}"'
 
 
 def last_modified(changed: datetime, now: datetime) -> datetime | None:
     """The second of the last change, or None while that second still runs.
 
-    A second change within it would have the same date, and readers that compare dates, newsboat
-    among them, then throw the newer document away (RFC 9110 section 8.8.2.2 says why a date is a
-    weak validator). A date ahead of the clock is none.
+    A second change within it would have the same date, and readers that compare dates, such as
+    newsboat, then discard the newer document (RFC 9110 section 8.8.2.2: a date is a weak
+    validator).  A date ahead of the clock gives None, too.
     """
     second = clean_time(changed)
     return second if second < clean_time(now) else None
 
 
 def cache_control(max_age: int) -> str:
-    """Public, fresh for ``max_age`` seconds; old copies serve a minute while the cache asks, a day
-    while we are down.
+    """Public, fresh for ``max_age`` seconds.
+
+    Stale copies may be used for a minute while the cache revalidates, for a day during an outage.
     """
     return f"public, max-age={max_age}, stale-while-revalidate=60, stale-if-error=86400"
 
 
-def response_headers(tag: str, modified: datetime | None, freshness: str) -> dict[str, str]:
-    """What a 200 and its 304 have in common (RFC 9110 section 15.4.5); ``freshness`` is the
-    Cache-Control.
-    """
-    headers = {"ETag": tag, "Cache-Control": freshness}
+def response_headers(tag: str, modified: datetime | None, cache_control: str) -> dict[str, str]:
+    """The headers that a 200 and its 304 have in common (RFC 9110 section 15.4.5)."""
+    headers = {"ETag": tag, "Cache-Control": cache_control}
     if modified:
         headers["Last-Modified"] = format_datetime(modified, usegmt=True)
     return headers
 
 
 def conditional(request_headers: Headers, tag: str, modified: datetime | None) -> Literal[200, 304]:
-    """The status for a GET or HEAD of a document that exists in one encoding."""
+    """The status for a GET or HEAD of a document that has one encoding."""
     known = known_tag(
         request_headers.get("If-None-Match"),
         request_headers.get("If-Modified-Since"),
@@ -74,13 +71,12 @@ def known_tag(
     tags: Sequence[str],
     modified: datetime | None,
 ) -> str | None:
-    """Which of an existing document's tags the asking reader has, the preferred one first in
-    ``tags``: the 304's. None means 200.
+    """The first of the document's ``tags`` that the reader has, for a 304; None for a 200.
 
-    In the order of RFC 9110 section 13.2.2. A field that cannot be read counts as absent: it costs
-    a full answer, never an error.
+    Follows RFC 9110 section 13.2.2.  A field that cannot be read counts as absent: it costs a full
+    answer, never an error.
     """
-    # then the date must be ignored, whatever it says (section 13.1.3)
+    # The date must then be ignored (RFC 9110 section 13.1.3).
     if if_none_match is not None:
         return _first_match(if_none_match, tags)
     since = _date(if_modified_since or "")
@@ -91,18 +87,18 @@ def _first_match(field: str, tags: Sequence[str]) -> str | None:
     if field.strip() == "*":
         return tags[0]
     # Weak comparison (section 8.8.3.2): proxies that compress turn our tags into weak ones.
-    named = set(_ENTITY_TAG.findall(field))
-    return next((tag for tag in tags if tag in named), None)
+    reader_tags = set(_ENTITY_TAG.findall(field))
+    return next((tag for tag in tags if tag in reader_tags), None)
 
 
 def _date(field: str) -> datetime | None:
-    return _remembered(field) if len(field) <= _LONGEST_DATE else None
+    return _parse_date(field) if len(field) <= _MAX_DATE_CHARACTERS else None
 
 
 @lru_cache(256)
-def _remembered(field: str) -> datetime | None:
+def _parse_date(field: str) -> datetime | None:
     try:
-        found = parsedate_to_datetime(field)
+        date = parsedate_to_datetime(field)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)

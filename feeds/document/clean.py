@@ -1,7 +1,7 @@
-"""The last gate before the formats: nothing that passes here can make a document invalid.
+"""The last check before the formats: nothing that passes here can make a document invalid.
 
-The newsroom cleans what comes in; this cleans again, because feedgen finds a bad character only
-while it writes, and one entry would then take the whole feed down.
+The models clean what comes in.  This cleans again, because feedgen finds a bad character only while
+it writes, and one entry would then take the whole feed down.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
 
-# Outside XML's Char (XML 1.0 section 2.2), or among the control characters that it discourages;
+# Outside XML's Char (XML 1.0 section 2.2), or among the control characters that it discourages.
 # U+0085 ends a line.
 _FORBIDDEN = re.compile(
     "[^\t\n\r\u0020-\u007e\u0085\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
@@ -22,24 +22,27 @@ _FORBIDDEN = re.compile(
 
 
 def clean_text(text: str) -> str:
-    """``text`` without control characters, lone surrogates, U+FFFE and U+FFFF; tab and line ends
-    stay.
+    """``text`` without control characters, lone surrogates, U+FFFE and U+FFFF.
+
+    Tabs and line ends stay.
     """
     return _FORBIDDEN.sub("", text)
 
 
-def clean_time(moment: datetime) -> datetime:
-    """The moment in UTC, in whole seconds; a naive one raises ValueError, since any guess could
-    shift it by hours.
+def clean_time(time: datetime) -> datetime:
+    """``time`` in UTC and whole seconds.
+
+    Raises ValueError if it has no time zone, since a guess could shift it by hours.
     """
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment.isoformat()} has no time zone")
-    return moment.astimezone(UTC).replace(microsecond=0)
+    if time.tzinfo is None:
+        raise ValueError(f"{time.isoformat()} has no time zone")
+    return time.astimezone(UTC).replace(microsecond=0)
 
 
 def cleaned(value: T) -> T:
-    """A document, entry or person with each text and time in it cleaned, however deep it lies;
-    itself where it was clean.
+    """A document, entry or person with all texts and times in it cleaned.
+
+    Returns ``value`` itself if it was clean.
     """
     return _clean(value)  # type: ignore[no-any-return]
 
@@ -54,15 +57,14 @@ def _clean(value: Any) -> Any:
         parts = tuple(map(_clean, value))
         return value if all(map(is_, parts, value)) else parts
     changed = {}
-    for name in _names(cast(Hashable, kind)):
+    for name in _field_names(cast(Hashable, kind)):
         part = getattr(value, name)
         clean = _clean(part)
-        if clean is not part:  # two equal moments may be written differently
+        if clean is not part:  # equal times may be written differently
             changed[name] = clean
     return replace(value, **changed) if changed else value
 
 
 @cache
-def _names(kind: Hashable) -> tuple[str, ...]:
-    """The fields of a class of values; of any other class none."""
+def _field_names(kind: Hashable) -> tuple[str, ...]:
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()

@@ -1,4 +1,4 @@
-"""What a feed says, whatever its format: values only, no table and no bytes."""
+"""The content of a feed in any format, as values."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +8,7 @@ from models.text.translations import catalog
 
 
 class Format(StrEnum):
-    """The three formats; the value is the short name that settings and links use."""
+    """The value is the short name in settings and links."""
 
     ATOM = "atom"
     RSS = "rss"
@@ -16,27 +16,21 @@ class Format(StrEnum):
 
     @property
     def media_type(self) -> str:
-        """As autodiscovery links name it, without parameters."""
-        return {
-            "atom": "application/atom+xml",
-            "rss": "application/rss+xml",
-            "json": "application/feed+json",
-        }[self]
+        """Without parameters, as in autodiscovery links."""
+        return "application/feed+json" if self is Format.JSON else f"application/{self}+xml"
 
     @property
     def content_type(self) -> str:
-        """As the response's Content-Type."""
         return f"{self.media_type}; charset=utf-8"
 
     @property
     def file_name(self) -> str:
-        """Last part of the feed's address."""
-        return {"atom": "atom.xml", "rss": "rss.xml", "json": "feed.json"}[self]
+        return "feed.json" if self is Format.JSON else f"{self}.xml"
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone credited; never with an e-mail address, which feeds would hand to harvesters."""
+    """A credited person, never with an email address, which feeds would give to harvesters."""
 
     name: str
     url: str | None = None
@@ -51,9 +45,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A public note on a published entry: ``label`` says what it is ("Correction", "Update"),
-    ``text`` is plain.
-    """
+    """A public note on a published entry.  ``label`` is such as "Correction", ``text`` is plain."""
 
     label: str
     text: str
@@ -68,9 +60,7 @@ class Thumbnail:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture of an entry, at an absolute address; ``length`` in bytes, ``thumbnail`` its
-    smallest size.
-    """
+    """A picture of an entry, at an absolute URL.  ``length`` is in bytes."""
 
     url: str
     media_type: str
@@ -84,9 +74,7 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class FeedEntry:
-    """One entry. ``title`` and ``dek`` are plain text, ``content_html`` is sanitised HTML with
-    absolute links or empty.
-    """
+    """``title`` and ``dek`` are plain text, ``content_html`` is sanitised, with absolute links."""
 
     id: str
     url: str
@@ -103,13 +91,12 @@ class FeedEntry:
     notes: tuple[Note, ...] = ()
     images: tuple[Image, ...] = ()
     stream: str = ""  # id of the stream's own feed
-    # of the content, as plain text on one line; where pictures have no dek beside them
-    beginning: str = ""
+    beginning: str = ""  # of the text, plain on one line; if the entry has pictures and no dek
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A stream whose entries stand in a feed beside those of others (RFC 4287 section 4.2.11)."""
+    """The stream of an entry in a feed of several streams (RFC 4287 section 4.2.11)."""
 
     id: str
     title: str
@@ -117,7 +104,6 @@ class Source:
     updated: datetime
 
     def feed_url(self, fmt: Format) -> str:
-        """The address of the stream's own feed in that format."""
         return f"{self.url}/{fmt.file_name}"
 
 
@@ -132,9 +118,9 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class FeedDocument:
-    """One feed; ``entries`` stand in the order in which they are shown, newest first.
+    """One feed.  ``entries`` are in the order in which they are shown, newest first.
 
-    Two documents that are equal have the same bytes: what is not compared is told beside them.
+    Documents that are equal have the same bytes; other fields are not compared.
     """
 
     id: str
@@ -142,27 +128,26 @@ class FeedDocument:
     folder_url: str  # ends with a slash; the formats lie in it side by side
     page_url: str
     language: str
-    updated: datetime  # the latest of the entries' `updated`, never the present moment
+    updated: datetime  # when an entry was last added, changed or removed; never now
     site: Person
     dek: str = ""
-    rights: str = ""  # who publishes it, plain text
+    rights: str = ""  # the publisher, plain text
     logo_url: str = ""  # the picture of a stream
     contributors: tuple[Person, ...] = ()
     entries: tuple[FeedEntry, ...] = ()
-    # the streams that the entries come from, where they are several
-    sources: tuple[Source, ...] = ()
+    sources: tuple[Source, ...] = ()  # of a feed of several streams
     tombstones: tuple[Tombstone, ...] = ()
-    hubs: tuple[str, ...] = ()  # WebSub; named only while they answer
+    hubs: tuple[str, ...] = ()  # of WebSub; only while they answer
     max_age: int = 60  # seconds that a copy stays fresh
-    complete: bool = False  # nothing but these entries belongs to the feed (RFC 5005 section 2)
-    archive: bool = False  # an older part, which is not expected to change (RFC 5005 section 4)
-    previous_folder_url: str | None = None  # where the next older entries lie
-    current_folder_url: str | None = None  # of an archive: where the newest lie
-    # the latest change of any kind, silent ones too: Last-Modified
+    complete: bool = False  # the feed has no other entries (RFC 5005 section 2)
+    archive: bool = False  # an older part, not expected to change (RFC 5005 section 4)
+    previous_folder_url: str | None = None  # of the next older entries
+    current_folder_url: str | None = None  # of an archive: that of the newest entries
+    # Last-Modified: the latest change of any kind, silent ones too
     changed: datetime = field(compare=False, kw_only=True)
-    # when time alone makes it another
+    # when time alone changes the document
     valid_until: datetime | None = field(default=None, compare=False)
-    # the counter of the stream, or of the site, when it was read
+    # of the stream, or of the site, when the document was read
     seq: int = field(default=0, compare=False)
 
     @property
@@ -173,17 +158,17 @@ class FeedDocument:
         )
 
     def self_url(self, fmt: Format) -> str:
-        """The one canonical address of this feed in that format, without a query."""
+        """The canonical URL of this feed in that format."""
         return self.folder_url + fmt.file_name
 
     def icon_url(self, pixels: int) -> str:
-        """The site's icon, a square PNG of that size."""
+        """The site's square icon, a PNG."""
         return f"{self.site.url}icon-{pixels}.png"
 
     def previous_url(self, fmt: Format) -> str | None:
-        """The address of the archive before this document."""
+        """The URL of the archive before this document."""
         return self.previous_folder_url and self.previous_folder_url + fmt.file_name
 
     def current_url(self, fmt: Format) -> str | None:
-        """Of an archive: the address of the subscription document."""
+        """The URL of the subscription document that an archive belongs to."""
         return self.current_folder_url and self.current_folder_url + fmt.file_name

@@ -1,4 +1,4 @@
-"""What feedgen cannot write in Atom, added to its trees while it builds them."""
+"""Extensions of feedgen: the parts of Atom that it cannot write."""
 
 from lxml.etree import Element, SubElement, _Element
 
@@ -16,7 +16,7 @@ from feeds.formats.namespaces import (
 
 
 class AtomHead:
-    """An extension of feedgen's feed; ``document`` is set before feedgen writes."""
+    """Extends feedgen's feed.  ``document`` is set before feedgen writes."""
 
     document: FeedDocument
 
@@ -28,27 +28,24 @@ class AtomHead:
         for link in links(self.document, Format.ATOM):
             SubElement(feed, "link", link)
         add_history(feed, self.document)
-        for gone in self.document.tombstones:
+        for tombstone in self.document.tombstones:
+            when = tombstone.when.isoformat()
             deleted = SubElement(
-                feed, f"{{{TOMBSTONES}}}deleted-entry", ref=gone.id, when=gone.when.isoformat()
+                feed, f"{{{TOMBSTONES}}}deleted-entry", ref=tombstone.id, when=when
             )
-            if gone.comment:
-                SubElement(deleted, f"{{{TOMBSTONES}}}comment").text = gone.comment
+            if tombstone.comment:
+                SubElement(deleted, f"{{{TOMBSTONES}}}comment").text = tombstone.comment
         return feed
 
 
 class AtomEntry:
-    """An extension of feedgen's entry; ``entry`` and ``language``, the document's, are set before
-    feedgen writes.
-    """
+    """Extends feedgen's entry.  Its fields are set before feedgen writes."""
 
     entry: FeedEntry
-    language: str
+    language: str  # of the document
 
     def extend_atom(self, element: _Element) -> _Element:
-        """feedgen loses rel and type of each link, which makes every one an alternate: write them
-        again.
-        """
+        """Write the links again, since feedgen loses their rel and type."""
         for link in element.findall("link"):
             element.remove(link)
         SubElement(element, "link", href=self.entry.url, rel="alternate", type="text/html")
@@ -73,9 +70,7 @@ class AtomEntry:
 
 
 def atom_source(source: Source) -> _Element:
-    """Where an entry of a mixed feed comes from (RFC 4287 section 4.2.11); feedgen's own lacks id
-    and date.
-    """
+    """The stream of an entry (RFC 4287 section 4.2.11); feedgen's own source lacks id and date."""
     element = Element("source")
     SubElement(element, "id").text = source.id
     SubElement(element, "title").text = source.title

@@ -1,7 +1,6 @@
-"""What both XML formats take from elsewhere, written alike in each.
+"""Elements of other XML namespaces, which Atom and RSS share.
 
-feedgen's Atom elements have no namespace of lxml's (xmlns is a plain attribute), its RSS ones never
-had one.
+feedgen's own elements have no namespace for lxml: in Atom xmlns is a plain attribute.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +30,7 @@ PREFIXES = {
 
 
 def prefixes(document: FeedDocument, fmt: Format) -> dict[str, str]:
-    """Those in use: validators warn of others."""
+    """The prefixes in use; validators warn of unused ones."""
     used = {
         "media": any(entry.images for entry in document.entries),
         "fh": document.archive or document.complete,
@@ -44,24 +43,23 @@ def prefixes(document: FeedDocument, fmt: Format) -> dict[str, str]:
 
 
 def links(document: FeedDocument, fmt: Format) -> Iterator[dict[str, str]]:
-    """The head's links that feedgen leaves out of RSS: hubs, and the way through the archives (RFC
-    5005 section 4).
-    """
+    """The links of the head that feedgen leaves out: hubs and archives (RFC 5005 section 4)."""
     for hub in document.hubs:
         yield {"rel": "hub", "href": hub}
-    older, newest = document.previous_url(fmt), document.current_url(fmt)
+    older = document.previous_url(fmt)
+    newest = document.current_url(fmt)
     for rel, href in (("next", older), ("prev-archive", older), ("current", newest)):
         if href:
             yield {"rel": rel, "href": href, "type": fmt.media_type}
 
 
 def add_comment(root: _Element, document: FeedDocument) -> None:
-    """What a person who opens the address in a browser should know."""
+    """Explain the feed to a person who opens it in a browser."""
     root.addprevious(Comment(f" {document.browser_hint} "))
 
 
 def add_history(head: _Element, document: FeedDocument) -> None:
-    """Whether more belongs to the feed than this document shows (RFC 5005 sections 2 and 4)."""
+    """Mark an archive or a complete feed (RFC 5005 sections 2 and 4)."""
     if document.archive:
         SubElement(head, f"{{{HISTORY}}}archive")
     elif document.complete:
@@ -69,19 +67,18 @@ def add_history(head: _Element, document: FeedDocument) -> None:
 
 
 def add_media(entry: _Element, images: Iterable[Image]) -> None:
-    """Each picture with what it shows and who made it (Media RSS); feedgen's own extension knows
-    neither.
-    """
+    """Add pictures with description and credit (Media RSS), which feedgen's extension lacks."""
     for image in images:
         content = SubElement(
-            entry, f"{{{MEDIA}}}content", url=image.url, type=image.media_type, medium="image"
+            entry,
+            f"{{{MEDIA}}}content",
+            url=image.url,
+            type=image.media_type,
+            medium="image",
+            fileSize=str(image.length),
+            width=str(image.width),
+            height=str(image.height),
         )
-        for name, size in (
-            ("fileSize", image.length),
-            ("width", image.width),
-            ("height", image.height),
-        ):
-            content.set(name, str(size))
         if image.alt:
             SubElement(content, f"{{{MEDIA}}}description", type="plain").text = image.alt
         if image.credit:

@@ -1,4 +1,4 @@
-"""A list of feeds that readers import (OPML 2.0)."""
+"""OPML 2.0: a list of feeds that feed readers import."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,6 @@ CONTENT_TYPE = "text/x-opml; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A feed: its title and language, its address and that of its page, and since when it exists."""
-
     title: str
     language: str
     feed_url: str
@@ -25,8 +23,6 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """Feeds under a heading."""
-
     title: str
     outlines: Sequence[Outline]
 
@@ -34,19 +30,14 @@ class Folder:
 def opml(
     title: str, site_url: str, modified: datetime, outlines: Sequence[Outline | Folder]
 ) -> bytes:
-    """The document. Its outlines are of the type rss whatever the format, as the specification
-    knows no other.
-    """
+    """The document.  Its outlines have the type rss in any format, as OPML has no other."""
     root = etree.Element("opml", version="2.0")
-    head, body = etree.SubElement(root, "head"), etree.SubElement(root, "body")
-    said = {
-        "title": title,
-        "dateModified": format_datetime(clean_time(modified)),
-        "ownerName": title,
-        "ownerId": site_url,
-    }
-    for name, value in said.items():
-        etree.SubElement(head, name).text = clean_text(value)
+    head = etree.SubElement(root, "head")
+    etree.SubElement(head, "title").text = clean_text(title)
+    etree.SubElement(head, "dateModified").text = format_datetime(clean_time(modified))
+    etree.SubElement(head, "ownerName").text = clean_text(title)
+    etree.SubElement(head, "ownerId").text = clean_text(site_url)
+    body = etree.SubElement(root, "body")
     for outline in outlines:
         _add(body, outline)
     return etree.tostring(root, encoding="UTF-8", xml_declaration=True, pretty_print=True)
@@ -59,16 +50,15 @@ def _add(parent: etree._Element, outline: Outline | Folder) -> None:
         for part in outline.outlines:
             _add(folder, part)
         return
-    url, page = outline.feed_url, outline.page_url
-    found = etree.SubElement(
+    element = etree.SubElement(
         parent,
         "outline",
         type="rss",
         text=name,
         title=name,
-        xmlUrl=url,
-        htmlUrl=page,
+        xmlUrl=outline.feed_url,
+        htmlUrl=outline.page_url,
         language=outline.language,
     )
     if outline.created:
-        found.set("created", format_datetime(clean_time(outline.created)))
+        element.set("created", format_datetime(clean_time(outline.created)))

@@ -1,4 +1,4 @@
-"""What feedgen cannot write in RSS, added to its trees while it builds them."""
+"""Extensions of feedgen: the parts of RSS that it cannot write."""
 
 from email.utils import format_datetime
 
@@ -16,8 +16,8 @@ from feeds.formats.namespaces import (
     prefixes,
 )
 
-# Seconds; the longest of them is also said of longer ones.
-_PERIODS = {
+# The longest one also stands for longer periods.
+_PERIOD_SECONDS = {
     "hourly": 3_600,
     "daily": 86_400,
     "weekly": 7 * 86_400,
@@ -27,7 +27,7 @@ _PERIODS = {
 
 
 class RssHead:
-    """An extension of feedgen's feed; ``document`` is set before feedgen writes."""
+    """Extends feedgen's feed.  ``document`` is set before feedgen writes."""
 
     document: FeedDocument
 
@@ -50,17 +50,16 @@ class RssHead:
 
 
 class RssItem:
-    """An extension of feedgen's entry; ``entry``, the document's ``language`` and the ``site`` are
-    set before feedgen writes.
-    """
+    """Extends feedgen's entry.  Its fields are set before feedgen writes."""
 
     entry: FeedEntry
-    language: str
+    language: str  # of the document
     site: Person
 
     def extend_rss(self, item: _Element) -> _Element:
-        """Dates, bylines without e-mail (RSS's own author demands one), the entry's language, and
-        its pictures.
+        """Add dates, bylines, language and pictures.
+
+        The byline is Dublin Core's, because RSS's own author requires an email address.
         """
         SubElement(item, "pubDate").text = format_datetime(self.entry.published)
         SubElement(item, f"{{{ATOM}}}updated").text = self.entry.updated.isoformat()
@@ -73,16 +72,15 @@ class RssItem:
 
 
 def rss_source(source: Source) -> _Element:
-    """The channel that an item of a mixed feed comes from."""
+    """The stream of an item."""
     element = Element("source", url=source.feed_url(Format.RSS))
     element.text = source.title
     return element
 
 
 def update_period(max_age: int) -> tuple[str, int]:
-    """``max_age`` seconds as the syndication module says it: a period, and how often in it."""
-    name, seconds = next(
-        ((name, most) for name, most in _PERIODS.items() if max_age <= most),
-        ("yearly", _PERIODS["yearly"]),
-    )
-    return name, round(seconds / max(1, min(max_age, seconds)))
+    """``max_age`` seconds for the syndication module: a period, and how often in it."""
+    for period, seconds in _PERIOD_SECONDS.items():
+        if max_age <= seconds:
+            return period, round(seconds / max(1, max_age))
+    return "yearly", 1

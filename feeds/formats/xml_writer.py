@@ -1,8 +1,6 @@
-"""Atom 1.0 (RFC 4287) and RSS 2.0 by feedgen; what it gets wrong is told beside each remedy and
-pinned by a test.
+"""Atom 1.0 (RFC 4287) and RSS 2.0 by feedgen; each of its faults has a comment here and a test.
 
-feedgen writes the head and each entry by itself, so that an entry need not be written again with
-every other one.
+The head and each entry are written separately, so that unchanged entries need not be written again.
 """
 
 from collections.abc import Sequence
@@ -19,29 +17,30 @@ from feeds.formats.atom import AtomEntry, AtomHead, atom_source
 from feeds.formats.namespaces import PREFIXES
 from feeds.formats.rss import RssHead, RssItem, rss_source
 
-GENERATOR, VERSION = "Storywire", version("storywire")
-ICON_PIXELS = 144  # the widest that RSS allows
-# Not a page: a name that is the same on every site, so that one rule of a reader fits all.
+GENERATOR = "Storywire"
+VERSION = version("storywire")
+MAX_ICON_PIXELS = 144  # that RSS allows
+# Not a page but a name, equal on every site, so that one rule of a feed reader fits all sites.
 IMPORTANCE_SCHEME = "urn:x-storywire:importance"
 
 
 class AtomWriter:
-    """What it is given must be cleaned."""
+    """Its arguments must be cleaned."""
 
     end = b"  </entry>\n"
 
-    def entry(self, entry: FeedEntry, language: str, site: Person) -> bytes:  # noqa: ARG002  # Atom names the site in the head
-        """An entry of a document in ``language``, without its end."""
+    def entry(self, entry: FeedEntry, language: str, site: Person) -> bytes:  # noqa: ARG002
+        """An entry without its end, for a document in ``language``."""
         item = _item(entry, AtomEntry, language)
         item.published(entry.published)
         return _written(item.atom_entry(), "feed").removesuffix(self.end)
 
     def source(self, source: Source) -> bytes:
-        """What comes before the end of that stream's entries."""
+        """The source element, which precedes the end of each entry of that stream."""
         return _written(atom_source(source), "feed", "entry")
 
     def whole(self, document: FeedDocument, entries: Sequence[bytes]) -> bytes:
-        """The document of that head; ``entries`` are its own, each ended."""
+        """The document with its written entries, each with its end."""
         head, root, tail = (
             _feed(document, Format.ATOM, AtomHead).atom_str(pretty=True).rpartition(b"</feed>")
         )
@@ -49,32 +48,31 @@ class AtomWriter:
 
 
 class RssWriter:
-    """What it is given must be cleaned."""
+    """Its arguments must be cleaned."""
 
     end = b"    </item>\n"
 
     def entry(self, entry: FeedEntry, language: str, site: Person) -> bytes:
-        """An item of a document in ``language``, without its end."""
+        """An item without its end, for a document in ``language``."""
         item = _item(entry, RssItem, language)
         item.story.site = site
         return _written(item.rss_entry(), "rss", "channel").removesuffix(self.end)
 
     def source(self, source: Source) -> bytes:
-        """What comes before the end of that stream's items."""
+        """The source element, which precedes the end of each item of that stream."""
         return _written(rss_source(source), "rss", "channel", "item")
 
     def whole(self, document: FeedDocument, entries: Sequence[bytes]) -> bytes:
-        """The document of that head; ``entries`` are its own, each ended."""
+        """The document with its written entries, each with its end."""
         feed = _feed(document, Format.RSS, RssHead)
-        # feedgen writes dates of RSS under a locale that it sets for all threads, so the extensions
-        # write them instead.
+        # feedgen sets a locale for all threads when it writes dates of RSS, so the extensions write
+        # them instead.
         feed._FeedGenerator__rss_lastBuildDate = None
         head, root, tail = feed.rss_str(pretty=True).rpartition(b"  </channel>")
         return b"".join([head, *entries, root, tail])
 
 
 def _feed(document: FeedDocument, fmt: Format, extension: type) -> Any:
-    """The head for feedgen to write."""
     feed = FeedGenerator()
     feed.register_extension("story", extension)
     feed.story.document = document
@@ -86,13 +84,13 @@ def _feed(document: FeedDocument, fmt: Format, extension: type) -> Any:
     if document.rights:
         feed.rights(document.rights)
     feed.ttl(max(1, document.max_age // 60))  # minutes
-    # the author of entries without a byline (RFC 4287 section 4.1.2)
+    # The author of entries without a byline (RFC 4287 section 4.1.2).
     feed.author(_person(document.site))
     if document.contributors:
         feed.contributor([_person(person) for person in document.contributors])
     own = {"href": document.self_url(fmt), "rel": "self", "type": fmt.media_type}
     page = {"href": document.page_url, "rel": "alternate", "type": "text/html"}
-    icon = document.icon_url(ICON_PIXELS)
+    icon = document.icon_url(MAX_ICON_PIXELS)
     if fmt is Format.ATOM:
         feed.generator(GENERATOR, version=VERSION)
         feed.icon(icon)
@@ -100,27 +98,28 @@ def _feed(document: FeedDocument, fmt: Format, extension: type) -> Any:
         feed.link([page, own])  # some readers take the first link for the page
     else:
         feed.generator(f"{GENERATOR} {VERSION}")
-        # Title and link are the channel's (RSS 2.0, image).
-        feed.image(icon, document.title, document.page_url, str(ICON_PIXELS), str(ICON_PIXELS))
+        # RSS demands the channel's title and link for its image.
+        feed.image(
+            icon, document.title, document.page_url, str(MAX_ICON_PIXELS), str(MAX_ICON_PIXELS)
+        )
         feed.link([own, page])  # last: RSS's own link is whichever came last
     return feed
 
 
 def _item(entry: FeedEntry, extension: type, language: str) -> Any:
-    """The entry for feedgen to write."""
     item = Item()
     item.register_extension("story", extension)
-    item.story.entry, item.story.language = entry, language
+    item.story.entry = entry
+    item.story.language = language
     item.id(entry.id)
     item.title(title_of(entry))
     item.updated(entry.updated)
     item.link(href=entry.url)
-    for image in entry.images[:1]:  # RSS bears one
+    for image in entry.images[:1]:  # RSS allows one
         item.enclosure(image.url, str(image.length), image.media_type)
     if entry.authors:
         item.author([_person(person) for person in entry.authors])
-    # type='html' is the one that suits both: CDATA is no type of Atom's, none at all would show
-    # tags as text.
+    # type='html' suits both formats: Atom has no type CDATA, and without a type tags show as text.
     if summary := summary_html(entry):
         item.summary(summary, type="html")
     if content := content_html(entry):
@@ -133,7 +132,7 @@ def _item(entry: FeedEntry, extension: type, language: str) -> Any:
 
 
 def _written(element: _Element, *ancestors: str) -> bytes:
-    """The element as it stands, indented, in a document whose root declares all prefixes."""
+    """The element, indented as below these ancestors, without declarations of prefixes."""
     root = parent = Element(ancestors[0], nsmap=PREFIXES)
     for name in ancestors[1:]:
         parent = SubElement(parent, name)
@@ -144,11 +143,10 @@ def _written(element: _Element, *ancestors: str) -> bytes:
 
 
 def _person(person: Person) -> dict[str, str]:
-    # A new dictionary each time, since feedgen writes into the caller's.  Never an e-mail address.
+    # A new dictionary each time, since feedgen writes into it.
     return {"name": person.name, "uri": person.url} if person.url else {"name": person.name}
 
 
 def _category(tag: Tag) -> dict[str, str]:
-    # Several readers show the term of Atom, and RSS has nothing but the label; all tags are of one
-    # scheme.
+    # The term is the label, too: several readers show it, and RSS has nothing else.
     return {"term": tag.label, "scheme": tag.url.rpartition("/")[0] + "/", "label": tag.label}

@@ -66,7 +66,7 @@ app = FrontLayer(
 
 def main():
     ConnectionGuard(
-        reads, max_per_address=MAX_PER_ADDRESS, look_seconds=0.05, read_seconds=0.5
+        reads, max_per_address=MAX_PER_ADDRESS, check_seconds=0.05, read_seconds=0.5
     ).start()
     web_server.run(load_settings(), "tests.support.small_service:app")
     web_server.end_process()

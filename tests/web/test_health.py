@@ -29,7 +29,7 @@ def db(sqlite_db: Database) -> Database:
 @pytest.fixture
 def ready(newsroom: Newsroom, reader: Person, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str]:
     """What `/readyz` says, of a site whose worker runs; empty where all is well."""
-    monkeypatch.setattr(health, "LOOK_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(health, "FILE_CHECK_INTERVAL_SECONDS", 0.0)
     record_heartbeat(newsroom.db, Lane)
 
     def ask() -> str:
@@ -59,12 +59,12 @@ def test_before_a_worker_ran_it_is_not_ready(ready: Callable[[], str], newsroom:
     assert ready() == "503 No worker runs, so no alerts are sent."
 
 
-@pytest.mark.parametrize("free", [0, health.LEAST_FREE_BYTES - 1, health.LEAST_FREE_BYTES])
+@pytest.mark.parametrize("free", [0, health.MIN_FREE_BYTES - 1, health.MIN_FREE_BYTES])
 def test_a_full_disk_is_not_ready(
     ready: Callable[[], str], monkeypatch: pytest.MonkeyPatch, free: int
 ) -> None:
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=free, f_frsize=1))
-    assert ready() == ("503 The disk is full." if free < health.LEAST_FREE_BYTES else "")
+    assert ready() == ("503 The disk is full." if free < health.MIN_FREE_BYTES else "")
 
 
 def delete(db: Database) -> None:

@@ -4,7 +4,7 @@ import pytest
 from flask import Flask
 
 from tests.support.web_person import BASE_URL, SAME_ORIGIN, Person
-from web.security import MAX_PUBLIC_BYTES, MAX_STRANGER_BYTES, MOST_BYTES
+from web.security import MAX_FORM_BYTES, MAX_LOGGED_OUT_FORM_BYTES, MAX_PUBLIC_FORM_BYTES
 
 SMALL_PAGE = 24_000  # of a page with no more than a form
 
@@ -55,7 +55,7 @@ def test_no_form_of_a_stranger_is_answered_with_much_more_than_it_sent(
 
 @pytest.mark.parametrize("path", PUBLIC)
 def test_outside_the_desk_little_is_taken(path: str, reader: Person) -> None:
-    assert reader.post(path, {"email": "x" * MAX_PUBLIC_BYTES}).status_code == 413
+    assert reader.post(path, {"email": "x" * MAX_PUBLIC_FORM_BYTES}).status_code == 413
 
 
 def test_logged_in_accounts_can_send_large_forms(
@@ -63,9 +63,12 @@ def test_logged_in_accounts_can_send_large_forms(
 ) -> None:
     text = {"title": "River", "body": "ü" * 90_000}
     assert reader.post("/desk/post", text).status_code == 413
-    assert reader.post("/desk/post", {"body": "x" * (MAX_STRANGER_BYTES - 100)}).status_code == 401
+    assert (
+        reader.post("/desk/post", {"body": "x" * (MAX_LOGGED_OUT_FORM_BYTES - 100)}).status_code
+        == 401
+    )
     assert editor.write(body="ü" * 90_000).status_code == 303
-    assert editor.post("/desk/post", {"body": "x" * MOST_BYTES}).status_code == 413
+    assert editor.post("/desk/post", {"body": "x" * MAX_FORM_BYTES}).status_code == 413
 
 
 def test_a_cookie_that_no_log_in_has_signed_takes_no_more(reader: Person) -> None:
@@ -75,7 +78,7 @@ def test_a_cookie_that_no_log_in_has_signed_takes_no_more(reader: Person) -> Non
         domain="news.example.org",
         secure=True,
     )
-    assert reader.post("/desk/post", {"body": "x" * MAX_STRANGER_BYTES}).status_code == 413
+    assert reader.post("/desk/post", {"body": "x" * MAX_LOGGED_OUT_FORM_BYTES}).status_code == 413
 
 
 def test_a_long_text_with_quotation_marks_survives_the_end_of_a_log_in(editor: Person) -> None:

@@ -14,7 +14,7 @@ from models.text.actor import Actor
 from web.context import service
 from web.form_values import first_values
 from web.login import ask_to_log_in, current_actor, logged_in, send_again
-from web.security import sent_from_here
+from web.security import is_same_site
 
 View = Callable[..., ResponseReturnValue]
 Owns = Callable[[Entry, Actor], bool]
@@ -58,7 +58,7 @@ def guard() -> ResponseReturnValue | None:
     try:
         csrf.protect()
     except CSRFError:
-        if not sent_from_here():
+        if not is_same_site():
             raise
         fields = {
             name: value

@@ -47,7 +47,7 @@ def make_response_cache(
     app: "WSGIApplication",
     clock: Callable[[], float] = time.time,
 ) -> ResponseCache:
-    """The cache of a process: feeds, live documents, and the public pages as ``app`` answers them."""
+    """The cache of a process: feeds, live documents, and public pages as ``app`` answers them."""
     return ResponseCache(
         _loader_of_wsgi_path(
             always_sent(settings.base_url),

@@ -1,9 +1,9 @@
-"""The guard of the server's connections: ends those that hold what others need.
+"""The guard of the server's connections: ends those that keep others out.
 
-Granian times a request's head (30 seconds, idle connections included) and nothing else: neither a
-body that does not arrive, nor a client that does not read, nor how many connections one address
-holds. The sockets are this process's own, so a thread looks at them once a second, as the kernel
-describes them (TCP_INFO, Linux), and shuts down what goes too far.
+Granian limits the time for a request's head (30 seconds, idle connections included) and nothing
+else: neither a body that does not arrive, nor a client that does not read, nor the connections of
+one address.  The sockets belong to this process, so a thread reads their state from the kernel once
+a second (TCP_INFO, Linux), and shuts down those that exceed a limit.
 """
 
 import logging
@@ -17,6 +17,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import NamedTuple
 
 from web.middleware.proxies import client_key
 from web.middleware.request_body import Read, Reads
@@ -24,27 +26,37 @@ from web.middleware.request_body import Read, Reads
 log = logging.getLogger(__name__)
 
 MAX_PER_ADDRESS = 64
+# From so many connections on idle ones are ended, longest idle first.  It is below the number that
+# the server accepts.
 CROWDED = 448
-"""Connections from which on idle ones are ended, longest idle first: below the number that the server accepts."""
-MIN_READ_BYTES = 32_768  # that a client must take of an answer ...
-READ_SECONDS = 30.0  # ... in so many seconds, for as long as there is something to take
-_LOOK_SECONDS = 1.0
+MIN_READ_BYTES = 32_768  # that a client must read of a pending response ...
+READ_SECONDS = 30.0  # ... in so many seconds
+_CHECK_SECONDS = 1.0
+_CROWDED_CHECK_SECONDS = 0.2  # while there are too many connections
 _RETRY_SECONDS = 5.0  # until another connection is taken for that of an overdue body
-# between looks while one address has too many connections, or all together have
-_BUSY_SECONDS = 0.2
 
 _DESCRIPTORS = "/proc/self/fd"
 _ESTABLISHED, _CLOSE_WAIT, _LISTEN = 1, 8, 10  # linux/tcp_states.h
-# struct tcp_info of linux/tcp.h, which only ever grows at its end: state, unacked, the ages of the
-# last data sent and
-# received in milliseconds, bytes_acked, bytes_received, notsent_bytes, data_segs_out.
+# struct tcp_info of linux/tcp.h, which only ever grows at its end: the fields of _TcpInfo.
 _TCP_INFO = struct.Struct("=B23xI16xI4xI64xQQ8xI8xI")
+
+
+class _TcpInfo(NamedTuple):
+    state: int
+    unacked: int
+    last_sent_ms: int  # milliseconds since data was last sent
+    last_received_ms: int
+    bytes_acked: int
+    bytes_received: int
+    unsent_bytes: int
+    data_segments_sent: int
 
 
 @dataclass(frozen=True)
 class Connection:
-    """An accepted connection at one look. Ages are seconds since data last went that way, or since
-    the connection began.
+    """An accepted connection at one check.
+
+    Ages are seconds since data last went that way, or since the connection began.
     """
 
     key: str  # the kernel's name of the socket
@@ -55,22 +67,23 @@ class Connection:
     acked: int  # bytes that the client has confirmed
     received: int
     answered: bool  # anything was ever sent
-    pending: bool  # bytes wait to be taken by the client
+    pending: bool  # the client has not yet taken all bytes
 
     @property
     def idle(self) -> bool:
-        """True where for a second nothing went either way, and the client has nothing to wait for."""
-        waits = self.received and not (self.answered and self.sent_age <= self.received_age)
-        return not waits and min(self.sent_age, self.received_age) >= 1.0
+        """Whether for a second nothing was sent or received, and the client awaits no response."""
+        is_answered = self.answered and self.sent_age <= self.received_age
+        awaits_response = self.received and not is_answered
+        return not awaits_response and min(self.sent_age, self.received_age) >= 1.0
 
 
 class ConnectionGuard:
-    """Looks after all connections that this process accepts.
+    """Checks all connections that this process accepts.
 
-    It ends the input of a connection whose body is overdue, so that the thread that reads it goes
-    on and answers 408; cuts a client that takes less than `MIN_READ_BYTES` of an answer in
-    `READ_SECONDS`; lets an address have ``max_per_address`` connections (None: any number, as for a
-    proxy), idle ones being ended first; and keeps room while there are many.
+    - Ends the input of a connection whose body is overdue, so that its thread answers 408.
+    - Ends the connection of a client that reads less than `MIN_READ_BYTES` in `READ_SECONDS`.
+    - Allows an address ``max_per_address`` connections (None: any number, as for a proxy).
+    - Ends idle connections while there are more than `CROWDED`.
     """
 
     def __init__(
@@ -78,41 +91,39 @@ class ConnectionGuard:
         reads: Reads,
         *,
         max_per_address: int | None = MAX_PER_ADDRESS,
-        look_seconds: float = _LOOK_SECONDS,
+        check_seconds: float = _CHECK_SECONDS,
         read_seconds: float = READ_SECONDS,
     ) -> None:
         self._reads = reads
         self._max_per_address = max_per_address
-        self._look_seconds = look_seconds
+        self._check_seconds = check_seconds
         self._read_seconds = read_seconds
         self._ended_inputs: set[str] = set()
-        self._tried: dict[Read, float] = {}  # when an input was last ended for the sake of a body
-        # when a client had taken so much of what is being sent
-        self._progress: dict[str, tuple[float, int]] = {}
-        self._end = threading.Event()
+        self._tried: dict[Read, float] = {}  # when an input was last ended because of that body
+        self._progress: dict[str, tuple[float, int]] = {}  # when a client had taken so many bytes
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="connections", daemon=True)
 
     def start(self) -> None:
-        """Begin to look; nothing where the kernel does not tell about connections."""
+        """Begin to check; only Linux tells the state of connections."""
         if sys.platform == "linux":
             self._thread.start()
 
     def close(self) -> None:
-        """Stop looking."""
-        self._end.set()
+        self._closed.set()
 
     def _run(self) -> None:
-        pause = self._look_seconds
-        while not self._end.wait(pause):
+        pause = self._check_seconds
+        while not self._closed.wait(pause):
+            pause = self._check_seconds
             try:
-                pause = (
-                    min(self._look_seconds, _BUSY_SECONDS) if self._look() else self._look_seconds
-                )
-            except OSError:  # out of descriptors, for one
-                log.exception("connections could not be looked at")
+                if self._check():
+                    pause = min(pause, _CROWDED_CHECK_SECONDS)
+            except OSError:  # such as too many open files
+                log.exception("connections could not be checked")
 
-    def _look(self) -> bool:
-        """Look once; True where connections had to be ended to make room."""
+    def _check(self) -> bool:
+        """Check once; True if connections had to be ended to make room."""
         connections = list(_accepted())
         keys = {connection.key for connection in connections}
         self._ended_inputs &= keys
@@ -124,10 +135,10 @@ class ConnectionGuard:
     def _end_overdue(self, connections: list[Connection]) -> None:
         """End the input of the connections whose bodies are overdue.
 
-        The server does not say over which connection a request came. It came from the peer's
-        address, nothing was sent there since, and unless the body still trickles in, the last data
-        came when the reading began: the nearest by both is taken. Should that have been another,
-        the body is still being read after a while, and the next one is taken.
+        The server does not tell the connection of a request.  It is one of the peer's address,
+        nothing was sent to it since, and unless the body still trickles in, its last data came when
+        the reading began: the nearest by both is taken.  If that was another one, the body is still
+        being read after `_RETRY_SECONDS`, and the next one is taken.
         """
         now = time.monotonic()
         overdue = self._reads.overdue()
@@ -135,25 +146,24 @@ class ConnectionGuard:
         for read in overdue:
             if now - self._tried.get(read, 0.0) < _RETRY_SECONDS:
                 continue
-            peer, age = client_key(read.peer), now - read.began
-            waiting = [
-                connection
-                for connection in connections
-                if connection.address == peer
-                and connection.received
-                and connection.key not in self._ended_inputs
-            ]
-            if waiting:
-                nearest = min(
-                    waiting,
-                    key=lambda connection: (
-                        round(_distance(connection, age), 2),
-                        connection.received_age,
-                    ),
-                )
+            nearest = self._nearest(connections, client_key(read.peer), now - read.began)
+            if nearest:
                 self._tried[read] = now
                 self._ended_inputs.add(nearest.key)
                 _shut(nearest, socket.SHUT_RD)
+
+    def _nearest(
+        self, connections: Iterable[Connection], peer: str, age: float
+    ) -> Connection | None:
+        """The likeliest connection of a body from that peer, read for ``age`` seconds."""
+        candidates = []
+        for connection in connections:
+            if connection.address != peer or not connection.received:
+                continue
+            if connection.key not in self._ended_inputs:
+                distance = round(_distance(connection, age), 2)
+                candidates.append((distance, connection.received_age, connection))
+        return min(candidates, key=itemgetter(0, 1))[2] if candidates else None
 
     def _cut_slow_readers(self, connections: Iterable[Connection]) -> None:
         now = time.monotonic()
@@ -168,90 +178,80 @@ class ConnectionGuard:
                 _shut(connection, socket.SHUT_RDWR)
 
     def _make_room(self, connections: list[Connection]) -> bool:
-        by_address = defaultdict(list)
-        for connection in connections:
-            by_address[connection.address].append(connection)
-        surplus = []
-        if self._max_per_address is not None:
-            for held in by_address.values():
-                # Idle ones first: a browser opens another without a word.  Then those that have
-                # waited longest.
-                held.sort(key=lambda connection: (not connection.idle, -connection.received_age))
-                surplus += held[: max(0, len(held) - self._max_per_address)]
+        surplus = self._over_address_limit(connections)
         crowd = len(connections) - len(surplus) - CROWDED
         if crowd > 0:
-            ended = {connection.key for connection in surplus}
-            idle = [
-                connection
-                for connection in connections
-                if connection.idle and connection.key not in ended
-            ]
+            keys = {connection.key for connection in surplus}
+            idle = [each for each in connections if each.idle and each.key not in keys]
             idle.sort(key=lambda connection: -min(connection.sent_age, connection.received_age))
             surplus += idle[:crowd]
         for connection in surplus:
             _shut(connection, socket.SHUT_RDWR)
         return bool(surplus)
 
+    def _over_address_limit(self, connections: Iterable[Connection]) -> list[Connection]:
+        if self._max_per_address is None:
+            return []
+        by_address = defaultdict(list)
+        for connection in connections:
+            by_address[connection.address].append(connection)
+        surplus = []
+        for group in by_address.values():
+            # Idle ones first, because a browser reopens these silently; then the longest waiting.
+            group.sort(key=lambda connection: (not connection.idle, -connection.received_age))
+            surplus += group[: max(0, len(group) - self._max_per_address)]
+        return surplus
+
 
 def _distance(connection: Connection, age: float) -> float:
-    """How unlikely it is that a body that has been read for ``age`` seconds comes over that
-    connection, in seconds.
+    """How far the connection is from one whose body has been read for ``age`` seconds.
 
-    Granian sends 100 (Continue) when the reading begins, so what was sent then counts little
-    against it.
+    Granian sends 100 (Continue) when the reading begins, so data sent then adds little.
     """
     return abs(connection.received_age - age) + max(0.0, age - connection.sent_age)
 
 
 def _accepted() -> Iterator[Connection]:
     """The established connections on the ports that this process listens on."""
-    ports: set[int] = set()
-    found: list[tuple[int, Connection]] = []
+    listening_ports: set[int] = set()
+    connections: list[tuple[int, Connection]] = []
     for name in os.listdir(_DESCRIPTORS):  # noqa: PTH208
         key = _socket_key(int(name))
         if not key:
             continue
-        # no TCP socket, or one that has just ended
+        # Not every socket is TCP, and one may have just ended.
         with suppress(OSError, struct.error), _borrowed(int(name)) as sock:
-            state, unacked, sent, received, acked, received_bytes, unsent, segments = (
-                _TCP_INFO.unpack(
-                    sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-                )
-            )
+            data = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+            info = _TcpInfo(*_TCP_INFO.unpack(data))
             port = sock.getsockname()[1]
-            if state == _LISTEN:
-                ports.add(port)
-            elif state in {_ESTABLISHED, _CLOSE_WAIT}:
-                address = client_key(sock.getpeername()[0])
+            if info.state == _LISTEN:
+                listening_ports.add(port)
+            elif info.state in {_ESTABLISHED, _CLOSE_WAIT}:
                 connection = Connection(
                     key=key,
                     descriptor=int(name),
-                    address=address,
-                    sent_age=sent / 1000,
-                    received_age=received / 1000,
-                    acked=acked,
-                    received=received_bytes,
-                    answered=segments > 0,
-                    pending=bool(unsent or unacked),
+                    address=client_key(sock.getpeername()[0]),
+                    sent_age=info.last_sent_ms / 1000,
+                    received_age=info.last_received_ms / 1000,
+                    acked=info.bytes_acked,
+                    received=info.bytes_received,
+                    answered=info.data_segments_sent > 0,
+                    pending=bool(info.unsent_bytes or info.unacked),
                 )
-                found.append((port, connection))
-    return (connection for port, connection in found if port in ports)
+                connections.append((port, connection))
+    return (connection for port, connection in connections if port in listening_ports)
 
 
 def _shut(connection: Connection, how: int) -> None:
-    """Shut a connection down, if its descriptor is still its own; the server sees it end, and
-    closes it.
-    """
+    """Shut the connection down, if its descriptor is still its own; the server then closes it."""
     if _socket_key(connection.descriptor) == connection.key:
-        # it may have ended by itself
+        # It may have ended by itself.
         with suppress(OSError), _borrowed(connection.descriptor) as sock:
             sock.shutdown(how)
 
 
 def _socket_key(descriptor: int) -> str:
-    """The kernel's name of the socket at a descriptor, which no other bears meanwhile; empty where
-    there is none.
-    """
+    """The kernel's unique name of the socket at a descriptor; empty if there is none."""
     try:
         target = os.readlink(f"{_DESCRIPTORS}/{descriptor}")  # noqa: PTH115
     except OSError:
@@ -261,11 +261,10 @@ def _socket_key(descriptor: int) -> str:
 
 @contextmanager
 def _borrowed(descriptor: int) -> Iterator[socket.socket]:
-    """The server's descriptor as a socket for a moment.
+    """The server's descriptor as a socket, without duplicating it.
 
-    No duplicate of it: the server may close it at any time, the number may then be that of a
-    database file, and closing a duplicate of that would end the locks that this process has on the
-    file.
+    The server may close it at any time, and its number may then be that of a database file: closing
+    a duplicate would release the locks that this process has on that file.
     """
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
     try:

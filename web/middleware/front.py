@@ -1,4 +1,4 @@
-"""The outermost WSGI layer: what holds for every answer, whichever part of the service gives it."""
+"""The WSGI layer for rules of every response: one Host, and security headers."""
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -14,27 +14,21 @@ _ONLY_TEXT = [
     ("Content-Security-Policy", "default-src 'none'"),
     ("Referrer-Policy", "same-origin"),
 ]
-# RFC 9112 section 3.2 asks only later versions for one; granian writes the latter
+# Only later versions require a Host (RFC 9112 section 3.2); granian writes the second form.
 _WITHOUT_HOST = {"HTTP/1.0", "HTTP/1"}
 
 
 def always_sent(base_url: str) -> tuple[tuple[str, str], ...]:
-    """The header fields of every answer of a site: over HTTPS Strict-Transport-Security (RFC 6797
-    section 7.1).
-    """
-    return (
-        (("Strict-Transport-Security", "max-age=31536000"),)
-        if base_url.startswith("https:")
-        else ()
-    )
+    """The headers of every response: over HTTPS Strict-Transport-Security (RFC 6797, 7.1)."""
+    if base_url.startswith("https:"):
+        return (("Strict-Transport-Security", "max-age=31536000"),)
+    return ()
 
 
 class FrontLayer:
-    """Refuses requests without exactly one Host, and completes the header of every answer with the
-    fields ``always``.
+    """Refuses requests without exactly one Host, and adds the headers ``always``.
 
-    Pages and feeds bring the other security headers that suit them; an answer without any is plain
-    text, and says so to browsers.
+    Pages and feeds have their own security headers; a response without any is plain text.
     """
 
     def __init__(self, app: "WSGIApplication", always: tuple[tuple[str, str], ...] = ()) -> None:
@@ -47,12 +41,10 @@ class FrontLayer:
         def start(
             status: str, headers: list[tuple[str, str]], exc_info: Any = None, /
         ) -> Callable[[bytes], object]:
-            wanted = self._always if NO_SNIFFING in headers else (*_ONLY_TEXT, *self._always)
-            # A new list: that of a document in memory, which is complete, is used by every request
-            # for it.
-            return start_response(
-                status, [*headers, *(field for field in wanted if field not in headers)], exc_info
-            )
+            required = self._always if NO_SNIFFING in headers else (*_ONLY_TEXT, *self._always)
+            missing = [field for field in required if field not in headers]
+            # A new list, because all requests for a cached response share its list of headers.
+            return start_response(status, [*headers, *missing], exc_info)
 
         if not has_one_host(environ):
             return refuse_request(
@@ -62,6 +54,6 @@ class FrontLayer:
 
 
 def has_one_host(environ: "WSGIEnvironment") -> bool:
-    """Whether a request names one host; granian joins several by commas."""
+    """Whether a request has one Host; granian joins several by commas."""
     host = environ.get("HTTP_HOST")
     return "," not in host if host else environ["SERVER_PROTOCOL"] in _WITHOUT_HOST

@@ -1,6 +1,4 @@
-"""A bound on the requests that wait: each holds a thread of the server, and some threads stay free
-for what needs no waiting.
-"""
+"""A limit of concurrent requests, so that some of the server's threads stay free."""
 
 import threading
 from collections.abc import Iterable
@@ -11,20 +9,18 @@ from web.middleware.plain_refusal import refuse_request
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-MAX_WAITING = 384
-"""Requests that are being read or answered, or wait for their turn: fewer than the server has threads and connections, so that
-while a database hangs, documents in memory are still sent, and the supervisor, which asks `/healthz`, does not take the process
-for frozen.  A thread that waits takes some 50 kB."""
+# Requests that are being read, answered or queued: fewer than the server has threads and
+# connections.  So while a database hangs, cached responses are still sent, and the supervisor still
+# gets an answer of `/healthz`.  A waiting thread takes some 50 kB.
+MAX_REQUESTS = 384
 
 
 class OverloadLayer:
-    """Refuses a request with 503 while ``max_waiting`` others are on their way through ``app``;
-    never `/healthz`.
-    """
+    """Refuses a request with 503 while ``app`` has ``max_requests`` others; never `/healthz`."""
 
-    def __init__(self, app: "WSGIApplication", max_waiting: int = MAX_WAITING) -> None:
+    def __init__(self, app: "WSGIApplication", max_requests: int = MAX_REQUESTS) -> None:
         self._app = app
-        self._free = threading.BoundedSemaphore(max_waiting)
+        self._free = threading.BoundedSemaphore(max_requests)
 
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"

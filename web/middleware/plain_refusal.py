@@ -1,4 +1,4 @@
-"""Refusals by the WSGI layers in front of the application: a sentence without a page."""
+"""Refusals by the WSGI layers in front of the application, in plain text."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+# The key in a WSGI environment of the route that answered, for `web.middleware.request_metrics`.
 ROUTE = "storywire.route"
-"""Where a request keeps which route answered it, for `web.middleware.request_metrics`."""
 
 
 def refuse_request(
     environ: "WSGIEnvironment", start_response: "StartResponse", status: str, sentence: str
 ) -> Iterable[bytes]:
-    """Answer with ``status`` and end the connection, because nobody reads what else was sent on it."""
+    """Answer with ``status`` and end the connection, because the rest of the request is unread."""
     environ[ROUTE] = "refused"
     body = f"{sentence}\n".encode()
     headers = [

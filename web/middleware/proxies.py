@@ -1,6 +1,4 @@
-"""The client's address where proxies stand in front: what the outermost trusted one added to
-X-Forwarded-For.
-"""
+"""The client's address behind proxies, from X-Forwarded-For."""
 
 from collections.abc import Iterable
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -15,14 +13,13 @@ _PEER = "storywire.peer"
 
 
 class ForwardedFor:
-    """A WSGI layer that puts the client's address in REMOTE_ADDR, as ``proxies`` trusted proxies in
-    a row say it.
+    """A WSGI layer that sets REMOTE_ADDR to the client's address behind a number of proxies.
 
-    Each proxy appends the address of its own peer, so the client's is the last value but ``proxies
-    - 1``. A shorter header, or none, comes from inside and leaves the peer's address. A trusted
-    value that is no address is refused with 400: no proxy writes one. WSGI cannot tell
-    X_Forwarded_For from X-Forwarded-For (both are HTTP_X_FORWARDED_FOR, and of two the server keeps
-    one), so proxies have to remove the former: docs/operating.md says how.
+    Each trusted proxy appends the address of its own peer, so the client's is the last value but
+    ``proxies - 1``.  A shorter header, or none, comes from inside and leaves the peer's address.  A
+    trusted value that is no address is refused with 400: no proxy writes one.  WSGI cannot
+    distinguish X_Forwarded_For from X-Forwarded-For (both are HTTP_X_FORWARDED_FOR, and of two the
+    server keeps one), so proxies have to remove the former; docs/operating.md shows how.
     """
 
     def __init__(self, app: "WSGIApplication", proxies: int) -> None:
@@ -42,7 +39,8 @@ class ForwardedFor:
                     "400 Bad Request",
                     "X-Forwarded-For holds something that is no address.",
                 )
-            environ[_PEER], environ["REMOTE_ADDR"] = environ["REMOTE_ADDR"], trusted[0]
+            environ[_PEER] = environ["REMOTE_ADDR"]
+            environ["REMOTE_ADDR"] = trusted[0]
         return self._app(environ, start_response)
 
 
@@ -53,9 +51,7 @@ def peer_of(environ: "WSGIEnvironment") -> str:
 
 
 def client_key(address: str) -> str:
-    """What counts as one client: an IPv4 address, the /64 network of an IPv6 one, or ``address``
-    itself where it is neither.
-    """
+    """An IPv4 address, or the /64 network of an IPv6 address: what counts as one client."""
     try:
         ip = ip_address(address.partition("%")[0])
     except ValueError:
@@ -66,9 +62,7 @@ def client_key(address: str) -> str:
 
 
 def _address(value: str) -> str | None:
-    """The address in a value that may have a port, as some proxies write it: ``192.0.2.1:4711`` or
-    ``[2001:db8::1]:4711``.
-    """
+    """The address of a value, which may have a port: `192.0.2.1:4711`, `[2001:db8::1]:4711`."""
     value = value.strip()
     if value.startswith("["):
         value = value[1:].partition("]")[0]

@@ -1,6 +1,4 @@
-"""Request bodies: read whole before the application begins, within a size and a time, and never
-more at once than threads can bear.
-"""
+"""Request bodies: read before the application begins, with limits of size, time and number."""
 
 import threading
 import time
@@ -8,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from io import BytesIO
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from web.middleware.plain_refusal import refuse_request
@@ -18,26 +17,25 @@ if TYPE_CHECKING:
 
 BASE_SECONDS = 10.0
 SECONDS_PER_MEBIBYTE = 5.0  # the largest body needs 1.6 Mbit/s
+# Bodies being read at once, each in a thread: few of those that `web.middleware.overload` allows.
 MAX_READS = 24
-"""Bodies being read at once, each in a thread of the server: few of those that `web.middleware.overload` lets wait."""
 MAX_READS_PER_CLIENT = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Read:
-    """A body that is being read: for which client, over which peer's connection (a proxy's, where
-    there is one), and since when.
-    """
+    """A body that is being read."""
 
     client: str
-    peer: str
+    peer: str  # the other end of the connection: the client or a proxy
     began: float  # of time.monotonic()
-    ends: float
+    deadline: float
 
 
 class Reads:
-    """The bodies that are being read now. A server thread waits in each;
-    `web.middleware.connections` ends those whose time is over.
+    """The bodies that are being read, each by a waiting thread of the server.
+
+    `web.middleware.connections` ends those that are overdue.
     """
 
     def __init__(self) -> None:
@@ -46,9 +44,7 @@ class Reads:
         self._by_client: Counter[str] = Counter()
 
     def begin(self, client: str, peer: str, seconds: float) -> Read | None:
-        """Note a body that may take so many seconds; None where too many are being read, of this
-        client or of all.
-        """
+        """Register a body that may take so many seconds; None if there are too many already."""
         with self._lock:
             if len(self._reads) >= MAX_READS or self._by_client[client] >= MAX_READS_PER_CLIENT:
                 return None
@@ -59,7 +55,6 @@ class Reads:
             return read
 
     def end(self, read: Read) -> None:
-        """Forget a body that was read or given up."""
         with self._lock:
             self._reads.discard(read)
             self._by_client[read.client] -= 1
@@ -67,25 +62,22 @@ class Reads:
                 del self._by_client[read.client]
 
     def overdue(self) -> list[Read]:
-        """The bodies whose time is over, oldest first."""
+        """The bodies past their deadline, oldest first."""
         now = time.monotonic()
         with self._lock:
-            return sorted(
-                (read for read in self._reads if read.ends <= now), key=lambda read: read.began
-            )
+            overdue = [read for read in self._reads if read.deadline <= now]
+        return sorted(overdue, key=attrgetter("began"))
 
 
 class BodyInTime:
-    """A WSGI layer that reads a request's body first, and runs the application in ``threads``
-    threads at most.
+    """A WSGI layer that reads the body first, then runs the application in ``threads`` threads.
 
-    ``max_bytes`` says how much a request may send; the time allowed is ``base_seconds`` and
-    `SECONDS_PER_MEBIBYTE` of that. A body is read by the server's own thread, which nothing but the
-    end of the connection's input can wake: the guard of `web.middleware.connections` brings that
-    about for ``reads`` whose time is over, and the client gets 408. What came of a body that
-    stopped early is never handed on: half a form would be taken for a whole one. A body of unknown
-    length is refused with 411 (RFC 9112 section 6.3), because granian does not tell its end from a
-    broken connection's.
+    ``max_bytes`` gives the size that a request may have.  The time allowed is ``base_seconds`` and
+    `SECONDS_PER_MEBIBYTE` of that size.  The server's thread that reads a body wakes only when the
+    input of the connection ends: the guard of `web.middleware.connections` ends it for overdue
+    ``reads``, and the client gets 408.  A body that stopped early is never handed on, since half a
+    form would be taken for a whole one.  A body of unknown length is refused with 411 (RFC 9112
+    section 6.3), because granian does not distinguish its end from a broken connection.
     """
 
     def __init__(
@@ -98,7 +90,7 @@ class BodyInTime:
         base_seconds: float = BASE_SECONDS,
     ) -> None:
         self._app = app
-        self._working = threading.BoundedSemaphore(threads)
+        self._app_slots = threading.BoundedSemaphore(threads)
         self._max_bytes = max_bytes
         self._reads = reads
         self._base_seconds = base_seconds
@@ -106,19 +98,17 @@ class BodyInTime:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        # says that this process answers, however long others wait for their turn
+        # Answers at once, however many requests are waiting.
         if environ["PATH_INFO"] == "/healthz":
             return self._app(environ, start_response)
         refusal = self._read(environ)
         if refusal is not None:
             return refuse_request(environ, start_response, *refusal)
-        with self._working:
+        with self._app_slots:
             return self._app(environ, start_response)
 
     def _read(self, environ: "WSGIEnvironment") -> tuple[str, str] | None:
-        """Put the whole body in the server's place; else the status and sentence that refuse the
-        request.
-        """
+        """Replace the input by the whole body; else return the status and text of a refusal."""
         if "HTTP_TRANSFER_ENCODING" in environ:
             return "411 Length Required", "Send the request with a Content-Length."
         length = environ.get("CONTENT_LENGTH") or "0"
@@ -127,17 +117,13 @@ class BodyInTime:
             return None
         max_bytes = self._max_bytes(environ)
         if size > max_bytes:
-            return None  # refused by the application, which leaves it unread
-        peer = peer_of(environ)
+            return None  # the application refuses it without reading
         client = client_key(environ["REMOTE_ADDR"])
-        read = self._reads.begin(
-            client, peer, self._base_seconds + SECONDS_PER_MEBIBYTE * max_bytes / 2**20
-        )
+        seconds = self._base_seconds + SECONDS_PER_MEBIBYTE * max_bytes / 2**20
+        read = self._reads.begin(client, peer_of(environ), seconds)
         if read is None:
-            return (
-                "503 Service Unavailable",
-                "Too many forms are being sent. Try again in a moment.",
-            )
+            sentence = "Too many forms are being sent. Try again in a moment."
+            return "503 Service Unavailable", sentence
         try:
             body = environ["wsgi.input"].read(size)
         except OSError:
@@ -147,7 +133,5 @@ class BodyInTime:
         if len(body) == size:
             environ["wsgi.input"] = BytesIO(body)
             return None
-        return (
-            "408 Request Timeout",
-            "The request did not arrive whole, or took too long. Send it again.",
-        )
+        sentence = "The request was incomplete or took too long. Send it again."
+        return "408 Request Timeout", sentence

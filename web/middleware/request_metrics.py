@@ -1,6 +1,4 @@
-"""Counts and durations of requests. `MemoryLayer` of `cache_layer` counts its own answers, which
-never come here.
-"""
+"""Counts and durations of requests, except those that `cache_layer.MemoryLayer` answers."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -14,18 +12,18 @@ from web.middleware.plain_refusal import ROUTE
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, which nobody asks
+disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each, unused
 
-_METHODS = {"GET", "HEAD", "POST", "OPTIONS"}  # others are counted as one: anybody can invent them
+_METHODS = {"GET", "HEAD", "POST", "OPTIONS"}  # clients can invent others, so they count as one
 _BUCKETS_SECONDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class RequestMetrics:
     """WSGI middleware that measures each request by method, route and class of status.
 
-    A route is the pattern of a view, such as /streams/<slug:slug>; ``cached`` for a document that
-    the response cache had to look at or make, ``unmatched`` where no view is, ``refused`` before
-    any is looked for. So the number of series is bounded.
+    A route is the pattern of a view, such as /streams/<slug:slug>; ``cached`` if the response cache
+    answered, ``unmatched`` without a view, ``refused`` before the search for one.  So the number
+    of series is limited.
     """
 
     def __init__(self, app: "WSGIApplication") -> None:
@@ -42,8 +40,8 @@ class RequestMetrics:
     def __call__(
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
-        """Answer and measure; an application that raises has answered 5xx."""
-        began, status = time.perf_counter(), "5xx"
+        began = time.perf_counter()
+        status = "5xx"  # unless the application answers
 
         def start(line: str, *rest: Any) -> Any:
             nonlocal status
@@ -54,11 +52,9 @@ class RequestMetrics:
             return self.app(environ, start)
         finally:
             method = environ["REQUEST_METHOD"]
-            key = (
-                method if method in _METHODS else "other",
-                environ.get(ROUTE, "cached"),
-                status,
-            )
+            if method not in _METHODS:
+                method = "other"
+            key = (method, environ.get(ROUTE, "cached"), status)
             observe = self._series.get(key)
             if observe is None:
                 observe = self._series[key] = self.histogram.labels(*key).observe
@@ -66,7 +62,7 @@ class RequestMetrics:
 
 
 def note_routes(app: Flask) -> None:
-    """Let each request of ``app`` say which route answered it."""
+    """Note in each request of ``app`` which route answered it."""
 
     @app.after_request
     def note(response: Response) -> Response:

@@ -5,7 +5,7 @@ import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feeds.document.entry_content import SUMMARY, beginning
+from feeds.document.entry_content import MAX_BEGINNING_CHARACTERS, beginning
 from models.text.shortening import cluster_start, cut, one_line
 
 CLUSTERS = ["a", " ", "e\u0301\u0323", "👩\u200d👩\u200d👧\u200d👦", "🇺🇦", "👍🏽", "☀\ufe0f",
@@ -38,7 +38,9 @@ def test_any_text_is_cut_within_its_limit(text: str, limit: int) -> None:
 @pytest.mark.parametrize("cluster", [one for one in CLUSTERS if len(one) > 1])
 def test_the_summary_of_a_feed_ends_with_a_whole_character(cluster: str) -> None:
     summary = beginning(cluster * 400).removesuffix(" …")
-    assert len(summary) <= SUMMARY and summary == cluster * (len(summary) // len(cluster))
+    assert len(summary) <= MAX_BEGINNING_CHARACTERS and summary == cluster * (
+        len(summary) // len(cluster)
+    )
 
 
 @pytest.mark.parametrize("text", [

@@ -23,7 +23,7 @@ from cli.process import listener, web_server
 from tests.support.running_site import eventually
 from tests.support.small_service import BIG, MAX_BYTES, MAX_PER_ADDRESS
 from web.middleware.connections import CROWDED
-from web.middleware.overload import MAX_WAITING
+from web.middleware.overload import MAX_REQUESTS
 from web.middleware.proxies import client_key
 from web.middleware.request_body import MAX_READS, MAX_READS_PER_CLIENT, Reads
 
@@ -165,7 +165,7 @@ def test_requests_that_wait_for_an_application_that_hangs_leave_a_thread_to_the_
     small: Small,
 ) -> None:
     small.ask("/hold")
-    number = MAX_WAITING + 20
+    number = MAX_REQUESTS + 20
     waiting = [
         small.send(b"GET /held HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         for _ in range(number)
@@ -176,14 +176,14 @@ def test_requests_that_wait_for_an_application_that_hangs_leave_a_thread_to_the_
     )
     assert small.ask("/")[0] == 503
     assert small.ask("/healthz?release")[0] == 200
-    assert Counter(answer(sock)[0] for sock in waiting) == {200: MAX_WAITING, 503: 20}
+    assert Counter(answer(sock)[0] for sock in waiting) == {200: MAX_REQUESTS, 503: 20}
 
 
 def test_a_body_that_ends_early_never_reaches_the_application(small: Small) -> None:
     sock = small.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nleave=no")
     sock.shutdown(socket.SHUT_WR)
     status, said = answer(sock)
-    assert status == 408 and b"did not arrive whole" in said
+    assert status == 408 and b"was incomplete" in said
 
 
 @pytest.mark.parametrize("size", [1, 8_192, MAX_BYTES])
@@ -237,8 +237,8 @@ def test_too_many_connections_from_one_address_do_not_block_others(small: Small)
 
 
 def test_threads_and_connections_remain_free_beside_waiting_requests() -> None:
-    assert web_server._WAITING > MAX_WAITING > MAX_READS
-    assert web_server._CONNECTIONS > CROWDED > MAX_WAITING
+    assert web_server._WAITING > MAX_REQUESTS > MAX_READS
+    assert web_server._CONNECTIONS > CROWDED > MAX_REQUESTS
 
 
 def test_bodies_of_many_clients_leave_threads_to_others() -> None:
