@@ -31,8 +31,9 @@ def run(size: Size = TENTH) -> None:
     ratios(
         f"alerts: mails to a server that takes all at once ({about})", mailing.speed(size.readers)
     )
-    if found := mailing.nodes(size.readers // 4):
-        ratios(f"alerts: nodes on PostgreSQL ({size.readers // 4:,} readers)", found)
+    node_rows = mailing.nodes(size.readers // 4)
+    if node_rows:
+        ratios(f"alerts: nodes on PostgreSQL ({size.readers // 4:,} readers)", node_rows)
     ratios(
         f"alerts: webhooks over TLS to one host ({size.hooks:,}, in turn, median of"
         f" {webhooks.ROUNDS})",

@@ -1,6 +1,4 @@
-"""The audience: what filters cost an alert that finds its recipients, and what digests cost beside
-plain mails.
-"""
+"""The audience: the cost of filters in a fan-out, and of digests beside plain mails."""
 
 import time
 from collections.abc import Iterator
@@ -13,15 +11,16 @@ from sqlalchemy import insert, literal, select, update
 
 from benchmarks import mail_servers, mailing
 from benchmarks.process import core, started
-from benchmarks.site import Site, site
+from benchmarks.site import Site, temporary_site
 from benchmarks.table import Row, ratios
 from models import Cadence, Importance, Lane, Recipient, Subscription, SubscriptionTag
 from models.db.clock import now
 from models.db.site import current_seq
-from models.recipients.preferences import MORNING
+from models.recipients.digest_times import MORNING
 from notifier.ledger.fan_out import expand_all
 
-ROUNDS, ENTRIES = 3, 20
+ROUNDS = 3
+ENTRIES = 20  # of a digest
 
 
 @dataclass(frozen=True)
@@ -54,24 +53,22 @@ def run_full() -> None:
 
 
 def _finding(number: int) -> list[Row]:
-    """Without a filter, and with tags, importance, kinds, cadences and quiet hours mixed; each
-    finds among as many.
-    """
-    with site() as plain, site() as mixed:
-        for found in (plain, mixed):
-            found.add_readers(number)
+    """A fan-out without filters, and one with all kinds of them, for equally many recipients."""
+    with temporary_site() as plain, temporary_site() as mixed:
+        for site in (plain, mixed):
+            site.add_readers(number)
         _mix(mixed)
         rates: dict[str, list[float]] = {"plain": [], "mixed": []}
-        made: list[int] = []
+        matches: list[int] = []
         for _ in range(ROUNDS if number <= USUAL.recipients else 1):
-            for name, found in (("plain", plain), ("mixed", mixed)):
-                found.post("River rising")
+            for name, site in (("plain", plain), ("mixed", mixed)):
+                site.post("River rising")
                 began = time.perf_counter()
-                owed = expand_all(found.db, go_on=lambda: True, ring=_nobody)
+                number_of_deliveries = expand_all(site.db, go_on=lambda: True, ring=_nobody)
                 rates[name].append(number / (time.perf_counter() - began))
                 if name == "mixed":
-                    made.append(owed)
-    share = round(100 * median(made) / number)
+                    matches.append(number_of_deliveries)
+    share = round(100 * median(matches) / number)
     return [
         Row(
             f"mixed filters, which {share} % pass",
@@ -85,14 +82,14 @@ def _finding(number: int) -> list[Row]:
 
 
 def _nobody(lane: Lane) -> None:
-    """No worker runs that would be rung."""
+    """Wake nobody: no worker runs."""
 
 
-def _mix(found: Site) -> None:
-    """Of ten: two want a tag that the entry has, one a tag that it has not, one key entries, one
-    reads digests, one sleeps at night.
+def _mix(site: Site) -> None:
+    """Of ten readers two want a tag of the entry, one another tag, one key entries, one digests,
+    one no corrections, and one has quiet hours.
     """
-    with found.db.begin() as tx:
+    with site.db.begin() as tx:
         tenth = Subscription.recipient_id % 10
         for remainder, tag in ((0, "river-level"), (1, "the-flats"), (2, "trams")):
             chosen = select(Subscription.id, literal(tag)).where(tenth == remainder)
@@ -113,17 +110,17 @@ def _mix(found: Site) -> None:
 
 
 def _digests(readers: int) -> list[Row]:
-    """From the moment when they are due to the last settled row, beside as many mails of one entry."""
+    """The time from the due time to the last settled row, beside as many mails of one entry."""
     with (
         mail_servers.fast() as port,
-        _site(port, readers) as found,
-        mailing.working(found, cores=core(0)),
+        _site(port, readers) as site,
+        mailing.working(site, cores=core(0)),
     ):
-        mailing.whole(found, readers)  # warms up
+        mailing.whole(site, readers)  # warms up
         plain, digests = [], []
         for _ in range(ROUNDS):
-            plain.append(mailing.whole(found, readers))
-            digests.append(_digest(found, readers))
+            plain.append(mailing.whole(site, readers))
+            digests.append(_digest(site, readers))
     rate = Row("digests", digests, plain, "messages/s", "mails of one entry", least=0.3)
     return [
         rate,
@@ -140,13 +137,13 @@ def _digests(readers: int) -> list[Row]:
 
 @contextmanager
 def _site(port: int, readers: int) -> Iterator[Site]:
-    with site(
+    with temporary_site(
         mail_url=f"smtp://127.0.0.1:{port}",
         mail_connections=mailing.CONNECTIONS,
         log_level="WARNING",
-    ) as found:
-        found.add_readers(readers)
-        with found.db.begin() as tx:
+    ) as site:
+        site.add_readers(readers)
+        with site.db.begin() as tx:
             tx.execute(
                 update(Recipient)
                 .where(Recipient.id % 2 == 0)
@@ -154,12 +151,12 @@ def _site(port: int, readers: int) -> Iterator[Site]:
             )
             chosen = select(Subscription.id, literal("river-level")).where(Subscription.id % 4 == 0)
             tx.execute(insert(SubscriptionTag).from_select(["subscription_id", "slug"], chosen))
-        yield found
+        yield site
 
 
-def _digest(found: Site, readers: int) -> float:
-    """Digests a second; all read mails of single entries again afterwards."""
-    with found.db.begin() as tx:
+def _digest(site: Site, readers: int) -> float:
+    """Digests a second; afterwards all subscriptions are set back to single mails."""
+    with site.db.begin() as tx:
         never = now(tx) + timedelta(days=300)
         wanted = {
             "cadence": Cadence.DAILY,
@@ -169,23 +166,23 @@ def _digest(found: Site, readers: int) -> float:
         }
         tx.execute(update(Subscription).values(wanted))
     for number in range(ENTRIES):
-        found.post(f"Entry {number}")
-    mailing.wait_until(found, owed=0, sent=0)
+        site.post(f"Entry {number}")
+    mailing.wait_until(site, owed=0, sent=0)
     began = time.perf_counter()
-    with found.db.begin() as tx:
+    with site.db.begin() as tx:
         tx.execute(update(Subscription).values(next_digest_at=now(tx)))
-    mailing.wait_until(found, owed=readers, sent=readers)
+    mailing.wait_until(site, owed=readers, sent=readers)
     seconds = time.perf_counter() - began
-    with found.db.begin() as tx:
+    with site.db.begin() as tx:
         tx.execute(update(Subscription).values(cadence=Cadence.AT_ONCE, next_digest_at=None))
     return readers / seconds
 
 
 def _peak(readers: int) -> float:
     with ExitStack() as stack:
-        found = stack.enter_context(_site(stack.enter_context(mail_servers.fast()), readers))
+        site = stack.enter_context(_site(stack.enter_context(mail_servers.fast()), readers))
         pid = stack.enter_context(
-            started("cli.main", "worker", environment=found.settings.environment())
+            started("cli.main", "worker", environment=site.settings.environment())
         )
-        _digest(found, readers)
+        _digest(site, readers)
         return mailing.peak_mebibytes(pid)

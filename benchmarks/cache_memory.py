@@ -31,9 +31,9 @@ def main(data_dir: str, streams: str) -> None:
     before = psutil.Process().memory_info().rss
     for number in range(int(streams)):
         for fmt in Format:
-            kept = cache.get(f"/streams/m{number}/{fmt.file_name}")
-            assert isinstance(kept, CachedResponse), kept
-            cache.encode(kept, "gzip")
+            response = cache.get(f"/streams/m{number}/{fmt.file_name}")
+            assert isinstance(response, CachedResponse), response
+            cache.encode(response, "gzip")
     print(json.dumps([psutil.Process().memory_info().rss - before, len(cache), cache.bytes]))
 
 

@@ -7,7 +7,7 @@ from random import choices
 
 from benchmarks import feed_rendering, publishing, serving
 from benchmarks.publishing import WORDS
-from benchmarks.site import site
+from benchmarks.site import temporary_site
 from benchmarks.table import Row, ratios
 
 ENTRIES = 42  # 40 kB of Atom
@@ -15,10 +15,10 @@ ENTRIES = 42  # 40 kB of Atom
 
 def run() -> None:
     """Print the table; four minutes."""
-    with site() as found:
+    with temporary_site() as site:
         for number in range(ENTRIES):
-            found.post(f"Entry {number}", " ".join(choices(WORDS, k=12)))
-        served = serving.rows(found)
+            site.post(f"Entry {number}", " ".join(choices(WORDS, k=12)))
+        served = serving.rows(site)
     changed = publishing.rows()
     written = [
         Row(

@@ -17,7 +17,10 @@ CONNECTIONS = 16
 def load(port: int, seconds: float, status: str, request: bytes) -> float:
     """Requests a second that were answered."""
     length = _length(port, status, request)
-    selector, buffer, missing, answered = selectors.DefaultSelector(), bytearray(1 << 20), {}, 0
+    selector = selectors.DefaultSelector()
+    buffer = bytearray(1 << 20)
+    missing: dict[socket.socket, int] = {}  # bytes of the answer that have not arrived
+    answered = 0
     for _ in range(CONNECTIONS):
         connection = socket.create_connection(("127.0.0.1", port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -27,15 +30,16 @@ def load(port: int, seconds: float, status: str, request: bytes) -> float:
     began = time.perf_counter()
     while (now := time.perf_counter()) < began + seconds:
         for key, _ in selector.select(1):
-            connection = key.fileobj
-            got = connection.recv_into(buffer)
-            if not 0 < got <= missing[connection]:
+            ready = key.fileobj
+            assert isinstance(ready, socket.socket)
+            got = ready.recv_into(buffer)
+            if not 0 < got <= missing[ready]:
                 raise SystemExit("an answer broke off or was longer than the first")
-            missing[connection] -= got
-            if not missing[connection]:
+            missing[ready] -= got
+            if not missing[ready]:
                 answered += 1
-                missing[connection] = length
-                connection.send(request)
+                missing[ready] = length
+                ready.send(request)
     for connection in missing:
         connection.close()
     return answered / (now - began)

@@ -37,9 +37,9 @@ class Sink(asyncio.Protocol):
             self._answer(head)
 
     def _answer(self, head: bytes) -> None:
-        said = b"ok"
+        body = b"ok"
         if head.startswith(b"GET"):
-            said = b"%d %d" % (len(self.taken), len(set(self.taken)))
+            body = b"%d %d" % (len(self.taken), len(set(self.taken)))
             self.taken.clear()
         elif head.startswith(b"POST /silent"):
             return
@@ -47,7 +47,7 @@ class Sink(asyncio.Protocol):
             self.taken.append(delivery[1])
         self.transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s"
-            % (len(said), said)
+            % (len(body), body)
         )
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 
 from benchmarks import mail_servers, postgres, rabbitmq
 from benchmarks.process import core, started
-from benchmarks.site import Site, site
+from benchmarks.site import Site, temporary_site
 from benchmarks.table import Row
 from models import Alert
 from notifier.content.entry import load_story
@@ -30,12 +30,12 @@ DELAY_MS = 5
 
 
 @contextmanager
-def working(found: Site, nodes: int = 1, cores: set[int] | None = None) -> Iterator[None]:
+def working(site: Site, nodes: int = 1, cores: set[int] | None = None) -> Iterator[None]:
     """``storywire worker`` as it is shipped, so many times."""
     with ExitStack() as stack:
         for _ in range(nodes):
             stack.enter_context(
-                started("cli.main", "worker", cores=cores, environment=found.settings.environment())
+                started("cli.main", "worker", cores=cores, environment=site.settings.environment())
             )
         yield
 
@@ -52,19 +52,19 @@ def speed(readers: int) -> list[Row]:
                 _site(port, readers, **stack.enter_context(postgres.database()))
             )
         mail, ready = _rendered(sites["SQLite"], readers)  # before the clock starts to run
-        found: dict[str, list[float]] = {name: [] for name in (*sites, RAW, STOCK)}
+        rates: dict[str, list[float]] = {name: [] for name in (*sites, RAW, STOCK)}
         for _ in range(ROUNDS):  # in turn, so that what else the machine does falls on all
-            found[RAW].append(_timed(lambda: _raw(port, ready)))
-            for name, one in sites.items():
-                found[name].append(whole(one, readers))
-            found[STOCK].append(_timed(lambda: _stock(port, mail)))
+            rates[RAW].append(_timed(lambda: _raw(port, ready)))
+            for name, site in sites.items():
+                rates[name].append(whole(site, readers))
+            rates[STOCK].append(_timed(lambda: _stock(port, mail)))
     unit = "messages/s"
-    least = {"SQLite": 0.3}
-    rows = [
-        Row(f"whole way, {name}", found[name], found[RAW], unit, RAW, least=least.get(name, 0.15))
-        for name in sites
-    ]
-    return [*rows, Row("whole way, SQLite", found["SQLite"], found[STOCK], unit, STOCK, least=60)]
+    rows = []
+    for name in sites:
+        least = 0.3 if name == "SQLite" else 0.15
+        rows.append(Row(f"whole way, {name}", rates[name], rates[RAW], unit, RAW, least=least))
+    rows.append(Row("whole way, SQLite", rates["SQLite"], rates[STOCK], unit, STOCK, least=60))
+    return rows
 
 
 def nodes(readers: int) -> list[Row]:
@@ -74,16 +74,16 @@ def nodes(readers: int) -> list[Row]:
     broker = rabbitmq.settings()
     with (
         mail_servers.limited(delay_ms=DELAY_MS) as port,
-        postgres.database() as given,
-        _bare_site(port, readers, **given, **broker) as found,
+        postgres.database() as database_settings,
+        _bare_site(port, readers, **database_settings, **broker) as site,
     ):
         rates: dict[int, list[float]] = {1: [], 2: []}
         for number in (1, 2, 1, 2):
-            with working(found, number):
+            with working(site, number):
                 # two that start beside each other take twice as long to start
-                whole(found, readers)
+                whole(site, readers)
                 mail_servers.must_have(port, readers)
-                rates[number].append(whole(found, readers))
+                rates[number].append(whole(site, readers))
             mail_servers.must_have(port, readers)
     with_broker = ", RabbitMQ" if broker else ""
     return [
@@ -99,16 +99,16 @@ def nodes(readers: int) -> list[Row]:
 
 
 def memory(few: int, many: int, seconds: float) -> list[Row]:
-    """The most memory that a worker took while it found all recipients of an entry, and mailed for
+    """The most memory that a worker took while it site all recipients of an entry, and mailed for
     a while.
     """
     took = []
     for readers in (few, many):
-        with mail_servers.fast() as port, _bare_site(port, readers) as found:
-            environment = found.settings.environment()
+        with mail_servers.fast() as port, _bare_site(port, readers) as site:
+            environment = site.settings.environment()
             with started("cli.main", "worker", environment=environment) as pid:
-                found.post("To all of them")
-                wait_until(found, owed=readers, sent=min(readers, 10_000))
+                site.post("To all of them")
+                wait_until(site, owed=readers, sent=min(readers, 10_000))
                 time.sleep(seconds)
                 took.append(peak_mebibytes(pid))
     return [
@@ -124,45 +124,45 @@ def memory(few: int, many: int, seconds: float) -> list[Row]:
 
 
 @contextmanager
-def _site(port: int, readers: int, **given: str) -> Iterator[Site]:
+def _site(port: int, readers: int, **settings: str) -> Iterator[Site]:
     """A site with readers and a worker, warmed up."""
-    with _bare_site(port, readers, **given) as found, working(found, cores=core(0)):
-        whole(found, readers)
-        yield found
+    with _bare_site(port, readers, **settings) as site, working(site, cores=core(0)):
+        whole(site, readers)
+        yield site
 
 
 @contextmanager
-def _bare_site(port: int, readers: int, **given: str) -> Iterator[Site]:
-    with site(
+def _bare_site(port: int, readers: int, **settings: str) -> Iterator[Site]:
+    with temporary_site(
         mail_url=f"smtp://127.0.0.1:{port}",
         mail_connections=CONNECTIONS,
         log_level="WARNING",
-        **given,
-    ) as found:
-        found.add_readers(readers)
-        yield found
+        **settings,
+    ) as site:
+        site.add_readers(readers)
+        yield site
 
 
-def whole(found: Site, readers: int) -> float:
+def whole(site: Site, readers: int) -> float:
     """Messages a second from the call that posts an entry to the last row that is settled."""
     began = time.perf_counter()
-    found.post("River rising")
-    wait_until(found, owed=readers, sent=readers)
+    site.post("River rising")
+    wait_until(site, owed=readers, sent=readers)
     return readers / (time.perf_counter() - began)
 
 
-def wait_until(found: Site, *, owed: int, sent: int) -> None:
+def wait_until(site: Site, *, owed: int, sent: int) -> None:
     """Until the latest alert has come so far; looks twenty times a second, which the tallies make
     cheap.
     """
     deadline = time.monotonic() + 60 + owed / 200
     while time.monotonic() < deadline:
-        with found.db.read() as tx:
-            told = alert_sums(tx, 1)[0]
-        if told["expanded"] and told["owed"] == owed and told["sent"] >= sent:
+        with site.db.read() as tx:
+            sums = alert_sums(tx, 1)[0]
+        if sums["expanded"] and sums["owed"] == owed and sums["sent"] >= sent:
             return
         time.sleep(0.05)
-    raise SystemExit(f"the worker did not come to an end in time: {told}")
+    raise SystemExit(f"the worker did not come to an end in time: {sums}")
 
 
 def _timed(send: Callable[[], int]) -> float:
@@ -171,12 +171,12 @@ def _timed(send: Callable[[], int]) -> float:
     return sent / (time.perf_counter() - began)
 
 
-def _rendered(found: Site, readers: int) -> tuple[MailBatch, list[tuple[str, bytes]]]:
+def _rendered(site: Site, readers: int) -> tuple[MailBatch, list[tuple[str, bytes]]]:
     """The same mail for the other ways: its parts, and one for each reader as bytes."""
-    with found.db.read() as tx:
+    with site.db.read() as tx:
         story = load_story(tx, tx.scalar(select(func.max(Alert.id))) or 0)
-    mail = render_mail(story, Sender.of(found.settings), follows_all=False)
-    form = render(mail, found.settings.mail_from)
+    mail = render_mail(story, Sender.of(site.settings), follows_all=False)
+    form = render(mail, site.settings.mail_from)
     jobs = [MailJob(f"m{i}", f"reader{i}@example.org", "t" * 60) for i in range(readers)]
     return mail, [(job.address, form.fill(job, job.address)) for job in jobs]
 
@@ -201,16 +201,19 @@ def _stock(port: int, mail: MailBatch) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for number in range(STOCK_READERS):
-            told = Apprise()
-            told.add(
-                f"mailto://127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure&from=storywire@localhost.test&to=reader{number}@example.org"
+            notifier = Apprise()
+            notifier.add(
+                f"mailto://127.0.0.1:{port}?smtp=127.0.0.1&mode=insecure"
+                f"&from=storywire@localhost.test&to=reader{number}@example.org"
             )
-            if not told.notify(body=mail.html, title=mail.subject, body_format=NotifyFormat.HTML):
+            if not notifier.notify(
+                body=mail.html, title=mail.subject, body_format=NotifyFormat.HTML
+            ):
                 raise SystemExit("stock Apprise could not send")
     return STOCK_READERS
 
 
 def peak_mebibytes(pid: int) -> float:
     """Linux keeps it; elsewhere it cannot be known from outside."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("ascii"))
-    return int(found[1]) / 1024 if found else 0.0
+    match = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("ascii"))
+    return int(match[1]) / 1024 if match else 0.0

@@ -12,7 +12,7 @@ import requests
 from benchmarks import mail_servers
 from benchmarks.mailing import CONNECTIONS, wait_until
 from benchmarks.process import free_port, output, started
-from benchmarks.site import BODY, STREAM, Site, site
+from benchmarks.site import BODY, STREAM, Site, temporary_site
 from benchmarks.table import Row
 from models.accounts.accounts import add_account, make_login_link
 from models.streams.streams import StreamText, add_stream
@@ -29,11 +29,11 @@ PATH = f"/streams/{STREAM}/atom.xml"
 class Editor:
     """Posts by the form of the desk, over one connection that is kept."""
 
-    def __init__(self, found: Site) -> None:
-        self._base = found.settings.base_url
+    def __init__(self, site: Site) -> None:
+        self._base = site.settings.base_url
         self._session = requests.Session()
-        add_account(found.db, found.actor, "editor@example.org", "Editor", Role.EDITOR)
-        link = f"{self._base}/login/{make_login_link(found.db, found.actor, 'editor@example.org')}"
+        add_account(site.db, site.actor, "editor@example.org", "Editor", Role.EDITOR)
+        link = f"{self._base}/login/{make_login_link(site.db, site.actor, 'editor@example.org')}"
         self._session.post(
             link, data={"csrf_token": self._token(link)}, timeout=30
         ).raise_for_status()
@@ -43,8 +43,8 @@ class Editor:
     def _token(self, url: str) -> str:
         page = self._session.get(url, timeout=30)
         page.raise_for_status()
-        found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
-        return found[1] if found else ""
+        match = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
+        return match[1] if match else ""
 
     def post(self, stream: str) -> float:
         """Milliseconds from the form to the answer that it is out; who posts was asked already
@@ -104,19 +104,19 @@ def draining(readers: int) -> list[Row]:
     """Posting and reading at a fixed rate, while nothing goes on and while mails drain."""
     with (
         mail_servers.limited(rate=CAP) as port,
-        _serving(readers=readers, mail_url=f"smtp://127.0.0.1:{port}") as found,
+        _serving(readers=readers, mail_url=f"smtp://127.0.0.1:{port}") as site,
     ):
-        editor = Editor(found)
-        web = int(found.settings.port)
+        editor = Editor(site)
+        web = int(site.settings.port)
         peak = float(output("benchmarks.http_load", str(web), "2", "200", PATH))
         seconds = readers / CAP * 0.8
-        idle_posts, idle_p99 = _load(editor, found, peak * SHARE, min(seconds, 10))
+        idle_posts, idle_p99 = _load(editor, site, peak * SHARE, min(seconds, 10))
         mail_servers.must_have(port, readers)
-        uid = found.post("To all of them").uid
-        posts, p99 = _load(editor, found, peak * SHARE, seconds)
-        if _sent(found, uid) == readers:
+        uid = site.post("To all of them").uid
+        posts, p99 = _load(editor, site, peak * SHARE, seconds)
+        if _sent(site, uid) == readers:
             raise SystemExit("the mails were out before the measurement ended")
-        _wait_for(found, uid, readers)
+        _wait_for(site, uid, readers)
         mail_servers.must_have(port, readers)
     return [
         Row(
@@ -138,7 +138,7 @@ def draining(readers: int) -> list[Row]:
     ]
 
 
-def _load(editor: Editor, found: Site, rate: float, seconds: float) -> tuple[list[float], float]:
+def _load(editor: Editor, site: Site, rate: float, seconds: float) -> tuple[list[float], float]:
     """The times of posts, ten a second, and the 99th percentile of readers meanwhile; ends where a
     reader got an error.
     """
@@ -146,7 +146,7 @@ def _load(editor: Editor, found: Site, rate: float, seconds: float) -> tuple[lis
         readers = pool.submit(
             output,
             "benchmarks.steady_load",
-            str(found.settings.port),
+            str(site.settings.port),
             f"{rate:.0f}",
             f"{seconds:.1f}",
             PATH,
@@ -161,37 +161,38 @@ def _load(editor: Editor, found: Site, rate: float, seconds: float) -> tuple[lis
     return posts, p99
 
 
-def _sent(found: Site, uid: str) -> int:
-    with found.db.read() as tx:
-        return next(int(one["sent"]) for one in alert_sums(tx, 100_000) if one["entry_uid"] == uid)
+def _sent(site: Site, uid: str) -> int:
+    with site.db.read() as tx:
+        alerts = alert_sums(tx, 100_000)
+    return next(int(alert["sent"]) for alert in alerts if alert["entry_uid"] == uid)
 
 
-def _wait_for(found: Site, uid: str, readers: int) -> None:
+def _wait_for(site: Site, uid: str, readers: int) -> None:
     deadline = time.monotonic() + 60 + readers / 200
-    while _sent(found, uid) < readers:
+    while _sent(site, uid) < readers:
         if time.monotonic() > deadline:
             raise SystemExit("the mails did not all go out in time")
         time.sleep(0.5)
 
 
 @contextmanager
-def _serving(*options: str, readers: int, **given: str) -> Iterator[Site]:
+def _serving(*options: str, readers: int, **settings: str) -> Iterator[Site]:
     """A site as `storywire serve` runs it."""
     port = free_port()
-    given = {
+    settings = {
         "port": str(port),
         "base_url": f"http://127.0.0.1:{port}",
         "undo_seconds": "0",
         "log_level": "WARNING",
-        **given,
+        **settings,
     }
-    with site(mail_connections=CONNECTIONS, **given) as found:
-        found.add_readers(readers)
-        found.post("The first")
-        add_stream(found.db, found.actor, ASIDE, StreamText("Aside"))
+    with temporary_site(mail_connections=CONNECTIONS, **settings) as site:
+        site.add_readers(readers)
+        site.post("The first")
+        add_stream(site.db, site.actor, ASIDE, StreamText("Aside"))
         with started(
-            "cli.main", "serve", *options, port=port, environment=found.settings.environment()
+            "cli.main", "serve", *options, port=port, environment=site.settings.environment()
         ):
             if "--web-only" not in options:
-                wait_until(found, owed=readers, sent=readers)
-            yield found
+                wait_until(site, owed=readers, sent=readers)
+            yield site

@@ -7,7 +7,7 @@ import os
 from datetime import datetime
 from pathlib import Path
 
-from feedgen.feed import FeedGenerator
+from feedgen.feed import FeedGenerator  # type: ignore[import-untyped]
 from flask import Flask, Response, request
 
 _folder = Path(os.environ["BENCH_FOLDER"])
@@ -36,12 +36,12 @@ def ready(slug: str) -> Response:  # noqa: ARG001  the route has it
 @app.get("/feedgen/atom.xml")
 def built() -> Response:
     """The feed, built for each request, without conditional requests, as in tutorials."""
-    made = FeedGenerator()
-    made.id(_document["feed_url"])
-    made.title(_document["title"])
-    made.link(href=_document["home_page_url"])
+    feed = FeedGenerator()
+    feed.id(_document["feed_url"])
+    feed.title(_document["title"])
+    feed.link(href=_document["home_page_url"])
     for item in _document["items"]:
-        entry = made.add_entry(order="append")
+        entry = feed.add_entry(order="append")
         entry.id(item["id"])
         entry.title(item["title"])
         entry.link(href=item["url"])
@@ -49,4 +49,4 @@ def built() -> Response:
         entry.content(item["content_html"], type="html")
         entry.published(datetime.fromisoformat(item["date_published"]))
         entry.updated(datetime.fromisoformat(item["date_published"]))
-    return Response(made.atom_str(), content_type=_TYPE)
+    return Response(feed.atom_str(), content_type=_TYPE)

@@ -24,8 +24,8 @@ def there() -> bool:
 def synchronous_commit() -> str:
     """What a commit waits for, as the server is set up."""
     with psycopg.connect(URL) as admin:
-        [found] = admin.execute("SHOW synchronous_commit").fetchone() or ("",)
-    return str(found)
+        [value] = admin.execute("SHOW synchronous_commit").fetchone() or ("",)
+    return str(value)
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def database() -> Iterator[dict[str, str]]:
     """Settings for an empty database, which is dropped at the end."""
     name = f"storywire_bench_{uuid.uuid4().hex[:8]}"
     with psycopg.connect(URL, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+        admin.execute(f"CREATE DATABASE {name}")
     try:
         base, _, query = URL.partition("?")
         yield {
@@ -42,4 +42,4 @@ def database() -> Iterator[dict[str, str]]:
         }
     finally:
         with psycopg.connect(URL, autocommit=True) as admin:
-            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+            admin.execute(f"DROP DATABASE {name} WITH (FORCE)")

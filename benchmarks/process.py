@@ -24,8 +24,8 @@ def forget_settings() -> None:
 
 def free_port() -> int:
     """A port of loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
         return port
 
 
@@ -51,12 +51,12 @@ def started(
 
     ``path`` holds more to import.
     """
-    given = {
+    variables = {
         **os.environ,
         **(environment or {}),
         "PYTHONPATH": os.pathsep.join(map(str, [CHECKOUT, *path])),
     }
-    process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=given)
+    process = subprocess.Popen([sys.executable, "-m", module, *arguments], env=variables)
     try:
         if cores:
             os.sched_setaffinity(process.pid, cores)
@@ -72,9 +72,9 @@ def output(
     module: str, *arguments: str, cores: set[int] | None = None, path: Sequence[Path] = ()
 ) -> str:
     """What ``python -m module`` prints; ``path`` holds more to import."""
-    given = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [CHECKOUT, *path]))}
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [CHECKOUT, *path]))}
     with subprocess.Popen(
-        [sys.executable, "-m", module, *arguments], env=given, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", module, *arguments], env=variables, stdout=subprocess.PIPE, text=True
     ) as process:
         if cores:
             os.sched_setaffinity(process.pid, cores)

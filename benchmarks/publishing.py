@@ -1,6 +1,4 @@
-"""What a change costs until readers have it: all documents on the cache, a long stream, two
-processes, and memory.
-"""
+"""The cost of a change until readers have it, in all documents and processes; and memory."""
 
 import json
 import time
@@ -12,13 +10,14 @@ from functools import partial
 from random import choices
 from statistics import median
 from time import process_time
+from typing import cast
 
 import requests
-from sqlalchemy import insert, select, update
+from sqlalchemy import Table, insert, select, update
 
 from benchmarks.feed_rendering import feedgen_alone
 from benchmarks.process import core, free_port, output, started
-from benchmarks.site import STREAM, Site, site
+from benchmarks.site import STREAM, Site, temporary_site
 from benchmarks.table import Row
 from config.keys import Keys
 from feeds.cache.cached_feeds import CachedFeeds
@@ -34,15 +33,18 @@ from models import Site as SiteRow
 from models.streams.streams import StreamText, add_stream
 from web import create_app
 
-POSTS, FEW, MANY = 15, 100, 100_000
-STREAMS, EACH = 1_000, 20
+POSTS = 15
+FEW = 100  # entries of a short stream
+MANY = 100_000
+STREAMS = 1_000
+ENTRIES_PER_STREAM = 20
 FILES = [fmt.file_name for fmt in Format]
 _SENTENCE = (
     "At {} metres the **river** passed the mark and went on rising, said the town's own watch."
 )
+# 3 kB as HTML.
 BODY = "\n\n".join(map(_SENTENCE.format, range(36)))
-"""3 kB once it is HTML."""
-# which compress about as well as words do
+# Compresses about as well as words do.
 WORDS = [f"{number:x}" for number in range(0x10000, 0x10000 + 2_000)]
 
 
@@ -64,43 +66,46 @@ class _Watched:
 
 def rows() -> list[Row]:
     """A minute."""
-    with site() as found:
+    with temporary_site() as site:
         return [
-            _all_documents(found),
-            _long_stream(found),
-            _long_page(found),
-            _two_processes(found),
-            _memory(found),
+            _all_documents(site),
+            _long_stream(site),
+            _long_page(site),
+            _two_processes(site),
+            _memory(site),
         ]
 
 
-def _response_cache(found: Site) -> ResponseCache:
-    maker, changes = CachedFeeds(found.db, found.settings), partial(read_changes, found.db)
-    cache = ResponseCache(maker, changes, max_bytes=64_000_000, threads=2, outages=_Quiet())
+def _response_cache(site: Site) -> ResponseCache:
+    cache = ResponseCache(
+        CachedFeeds(site.db, site.settings),
+        partial(read_changes, site.db),
+        max_bytes=64_000_000,
+        threads=2,
+        outages=_Quiet(),
+    )
     cache.watcher = _Watched()
     return cache
 
 
-def _all_documents(found: Site) -> Row:
+def _all_documents(site: Site) -> Row:
     """From a commit until each document that readers ask for has its new bytes, uncompressed;
     beside feedgen's two documents.
     """
     for number in range(50):
-        found.post(f"Entry {number}", BODY)
-    cache, paths = (
-        _response_cache(found),
-        [f"{folder}/{name}" for folder in ("", f"/streams/{STREAM}") for name in FILES],
-    )
-    loader = FeedLoader(found.db, found.settings)
+        site.post(f"Entry {number}", BODY)
+    cache = _response_cache(site)
+    paths = [f"{folder}/{name}" for folder in ("", f"/streams/{STREAM}") for name in FILES]
+    loader = FeedLoader(site.db, site.settings)
     document = loader.load(FeedTopic(Scope.STREAM, STREAM))
     ours, peer = _turns(
         lambda: _renew(cache, paths),
         lambda: feedgen_alone(document),
-        lambda number: found.post(f"Post {number}", BODY),
+        lambda number: site.post(f"Post {number}", BODY),
     )
-    texts = [_kept(cache, path).body() for path in paths]
+    texts = [_load(cache, path).body() for path in paths]
     for coding in ("gzip", "br"):
-        took = _seconds(lambda coding=coding: [CODINGS[coding](text) for text in texts])
+        took = _seconds(partial(_encode_all, coding, texts))
         print(
             f"beside it: {coding} of all {len(texts)}, once, where a reader asked for it:"
             f" {took * 1000:.0f} ms",
@@ -116,20 +121,19 @@ def _all_documents(found: Site) -> Row:
     )
 
 
-def _long_stream(found: Site) -> Row:
-    caches, took = {}, {}
+def _long_stream(site: Site) -> Row:
+    caches: dict[int, ResponseCache] = {}
+    took: dict[int, list[float]] = {}
     for number in (FEW, MANY):
-        add_stream(found.db, found.actor, f"s{number}", StreamText(f"With {number}"))
-        found.post("The first", BODY, f"s{number}")
-        _fill(found, {f"s{number}": number})
-        caches[number] = _response_cache(found)
+        add_stream(site.db, site.actor, f"s{number}", StreamText(f"With {number}"))
+        site.post("The first", BODY, f"s{number}")
+        _fill(site, {f"s{number}": number})
+        caches[number] = _response_cache(site)
     for turn in range(POSTS):
         for number, cache in caches.items():
-            found.post(f"Post {turn}", BODY, f"s{number}")
+            site.post(f"Post {turn}", BODY, f"s{number}")
             paths = [f"/streams/s{number}/{name}" for name in FILES]
-            took.setdefault(number, []).append(
-                _seconds(lambda cache=cache, paths=paths: _renew(cache, paths)) * 1000
-            )
+            took.setdefault(number, []).append(_seconds(partial(_renew, cache, paths)) * 1000)
     return Row(
         f"the same for a stream of {MANY:,} entries",
         took[MANY][2:],
@@ -140,18 +144,19 @@ def _long_stream(found: Site) -> Row:
     )
 
 
-def _long_page(found: Site) -> Row:
+def _long_page(site: Site) -> Row:
     """The page of a story, made anew: in the streams that `_long_stream` filled."""
     app = create_app(
-        found.settings, Keys("of a benchmark, which signs nothing"), found.db, ring=lambda: None
+        site.settings, Keys("of a benchmark, which signs nothing"), site.db, ring=lambda: None
     )
-    cache, took = app.extensions["storywire"].response_cache, dict[int, list[float]]()
+    cache = app.extensions["storywire"].response_cache
+    took: dict[int, list[float]] = {}
     cache.watcher = _Watched()
     for turn in range(POSTS):
         for number in (FEW, MANY):
-            found.post(f"Shown {turn}", BODY, f"s{number}")
+            site.post(f"Shown {turn}", BODY, f"s{number}")
             took.setdefault(number, []).append(
-                _seconds(lambda path=f"/streams/s{number}": _renew(cache, [path])) * 1000
+                _seconds(partial(_renew, cache, [f"/streams/s{number}"])) * 1000
             )
     return Row(
         f"the page of a stream of {MANY:,} entries",
@@ -163,16 +168,20 @@ def _long_page(found: Site) -> Row:
     )
 
 
+def _encode_all(coding: str, texts: list[bytes]) -> list[bytes]:
+    return [CODINGS[coding](text) for text in texts]
+
+
 def _renew(cache: ResponseCache, paths: list[str]) -> None:
     cache.check_for_changes()
     for path in paths:
-        _kept(cache, path)
+        _load(cache, path)
 
 
-def _kept(cache: ResponseCache, path: str) -> CachedResponse:
-    kept = cache.get_fresh(path) or cache.get(path)
-    assert isinstance(kept, CachedResponse), f"{path}: {kept}"
-    return kept
+def _load(cache: ResponseCache, path: str) -> CachedResponse:
+    response = cache.get_fresh(path) or cache.get(path)
+    assert isinstance(response, CachedResponse), f"{path}: {response}"
+    return response
 
 
 def _turns(
@@ -192,23 +201,26 @@ def _seconds(job: Callable[[], object]) -> float:
     return process_time() - start
 
 
-def _fill(found: Site, numbers: dict[str, int]) -> None:
+def _fill(site: Site, numbers: dict[str, int]) -> None:
     """Entries as the one that is there, in one transaction: one post each would take longer than
     all benchmarks.
     """
-    table, revisions = Entry.__table__, Revision.__table__
-    with found.db.begin() as tx:
+    entry_table = cast(Table, Entry.__table__)
+    revision_table = cast(Table, Revision.__table__)
+    with site.db.begin() as tx:
         seq = tx.scalar(select(SiteRow.seq)) or 0
         like = dict(
             tx.execute(
-                select(table).where(Entry.seq.is_not(None)).order_by(Entry.id.desc()).limit(1)
+                select(entry_table).where(Entry.seq.is_not(None)).order_by(Entry.id.desc()).limit(1)
             )
             .mappings()
             .one()
         )
         published = dict(
             tx.execute(
-                select(revisions).where(revisions.c.entry_id == like.pop("id"), revisions.c.no == 1)
+                select(revision_table).where(
+                    revision_table.c.entry_id == like.pop("id"), revision_table.c.no == 1
+                )
             )
             .mappings()
             .one()
@@ -216,11 +228,11 @@ def _fill(found: Site, numbers: dict[str, int]) -> None:
         published.pop("id")
         for slug, number in numbers.items():
             stream = tx.scalar(select(Stream.id).where(Stream.slug == slug))
-            made = []
+            entries = []
             for place in range(number):
-                moment = like["published_at"] - timedelta(seconds=number - place)
-                moments = dict.fromkeys(
-                    ("published_at", "updated_at", "created_at", "changed_at"), moment
+                time_of_entry = like["published_at"] - timedelta(seconds=number - place)
+                times = dict.fromkeys(
+                    ("published_at", "updated_at", "created_at", "changed_at"), time_of_entry
                 )
                 uid, html = uuid.uuid4().hex, f"<p>{' '.join(choices(WORDS, k=500))}</p>"
                 own = {
@@ -230,9 +242,9 @@ def _fill(found: Site, numbers: dict[str, int]) -> None:
                     "seq": seq + place + 1,
                     "body_html": html,
                 }
-                made.append({**like, **moments, **own})
+                entries.append({**like, **times, **own})
             seq += number
-            tx.execute(insert(table), made)
+            tx.execute(insert(entry_table), entries)
             ids = tx.execute(
                 select(Entry.id, Entry.published_at)
                 .where(Entry.stream_id == stream)
@@ -241,7 +253,7 @@ def _fill(found: Site, numbers: dict[str, int]) -> None:
             )
             dates = ("created_at", "apply_at", "applied_at")
             tx.execute(
-                insert(revisions),
+                insert(revision_table),
                 [{**published, "entry_id": id_, **dict.fromkeys(dates, at)} for id_, at in ids],
             )
             tx.execute(
@@ -254,13 +266,13 @@ def _fill(found: Site, numbers: dict[str, int]) -> None:
         tx.execute(update(SiteRow).values(seq=seq))
 
 
-def _two_processes(found: Site) -> Row:
+def _two_processes(site: Site) -> Row:
     """From the commit until a reader of either process gets the post; the slower one."""
     took = []
     with ExitStack() as stack:
         ports = [free_port(), free_port()]
         for port in ports:
-            variables = {**found.settings.environment(), "STORYWIRE_PORT": str(port)}
+            variables = {**site.settings.environment(), "STORYWIRE_PORT": str(port)}
             stack.enter_context(
                 started(
                     "benchmarks.web_process",
@@ -275,7 +287,7 @@ def _two_processes(found: Site) -> Row:
             session.get(f"http://127.0.0.1:{port}/streams/{STREAM}/atom.xml", timeout=10)
         for number in range(POSTS):
             title = f"Seen {number}"
-            found.post(title, BODY)
+            site.post(title, BODY)
             began = time.perf_counter()
             for port, session in sessions.items():
                 while (
@@ -301,17 +313,17 @@ def _two_processes(found: Site) -> Row:
     )
 
 
-def _memory(found: Site) -> Row:
+def _memory(site: Site) -> Row:
     slugs = [f"m{number}" for number in range(STREAMS)]
     for slug in slugs:
-        add_stream(found.db, found.actor, slug, StreamText(slug))
-    _fill(found, dict.fromkeys(slugs, EACH))
-    grown, kept, size = json.loads(
-        output("benchmarks.cache_memory", str(found.settings.data_dir), str(STREAMS))
+        add_stream(site.db, site.actor, slug, StreamText(slug))
+    _fill(site, dict.fromkeys(slugs, ENTRIES_PER_STREAM))
+    grown, documents, size = json.loads(
+        output("benchmarks.cache_memory", str(site.settings.data_dir), str(STREAMS))
     )
     print(
-        f"beside it: {kept:,} of {STREAMS * 3:,} documents, {size / 1e6:.0f} MB by the cache's own"
-        " count",
+        f"beside it: {documents:,} of {STREAMS * 3:,} documents, {size / 1e6:.0f} MB by the"
+        " cache's own count",
         flush=True,
     )
     return Row(

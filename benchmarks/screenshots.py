@@ -1,6 +1,4 @@
-"""Pictures of the pages for the README, of a demo of their own: ``python -m
-benchmarks.screenshots``.
-"""
+"""Screenshots of a demo for the README: ``python -m benchmarks.screenshots``."""
 
 import os
 import subprocess
@@ -20,11 +18,11 @@ from cli.demo import ADMIN
 from cli.process.supervisor import python_module
 
 CHROMIUM = os.environ.get("STORYWIRE_TEST_CHROMIUM", "/usr/bin/chromium")
-# what pictures show; the browser is told where it really is
+# The address in pictures; the browser resolves it to this machine.
 BASE_URL = "http://courier.example.org"
 STORY = f"{BASE_URL}/streams/tarrow-rises"
 READERS = ("anna@example.org", "boris@example.org", "chen@example.org")
-LARGEST = 250_000  # bytes of a picture: they are kept in the repository
+MAX_PICTURE_BYTES = 250_000  # because the repository contains them
 ENTRY = {
     "title": "Trams turn back at Corn Exchange",
     "dek": "Lines 2 and 5 end there until the evening; buses go on from the market.",
@@ -54,7 +52,7 @@ def main() -> None:
         page.get_by_role("button", name="Log in").click()
         for reader in READERS:
             _output(environment, "subscriber", "add", reader, "--confirmed")
-        _posted(page)
+        _post(page)
         _keep(page, "desk")
         browser.close()
 
@@ -67,9 +65,8 @@ def _page(
     *,
     script: bool = True,
 ) -> Page:
-    size = {"width": width, "height": height}
     return browser.new_page(
-        viewport=size,
+        viewport={"width": width, "height": height},
         color_scheme=scheme,
         locale="en-GB",
         timezone_id="UTC",
@@ -77,8 +74,8 @@ def _page(
     )
 
 
-def _posted(page: Page) -> None:
-    """An entry that was posted, with what became of its alert."""
+def _post(page: Page) -> None:
+    """Post an entry and wait until its alert is sent."""
     page.goto(f"{BASE_URL}/desk/post?stream=tarrow-rises")
     for name, text in ENTRY.items():
         page.locator(f"[name={name}]").fill(text)
@@ -96,13 +93,13 @@ def _keep(page: Page, name: str) -> None:
     path = CHECKOUT / "docs" / f"{name}.png"
     page.screenshot(path=path)
     print(f"{path.relative_to(CHECKOUT)}: {path.stat().st_size:,} bytes")
-    if path.stat().st_size > LARGEST:
+    if path.stat().st_size > MAX_PICTURE_BYTES:
         raise SystemExit("that is too large")
 
 
 @contextmanager
 def _demo() -> Iterator[tuple[int, dict[str, str]]]:
-    """A demo that runs: its port, and the environment for its commands."""
+    """A running demo: its port, and the environment for its commands."""
     with tempfile.TemporaryDirectory(prefix="storywire-pictures-") as folder:
         port = free_port()
         own = {

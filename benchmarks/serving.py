@@ -23,7 +23,8 @@ from benchmarks.process import CHECKOUT, PATIENCE, core, free_port, output, star
 from benchmarks.site import STREAM, Site
 from benchmarks.table import Row
 
-ROUNDS, SECONDS = 7, 1
+ROUNDS = 7
+SECONDS = 1
 PATH, FEEDGEN_PATH = f"/streams/{STREAM}/atom.xml", "/feedgen/atom.xml"
 LIVE_PATH, LIVE = f"/streams/{STREAM}/live.json", "live document: 304, new connection each"
 PEERS = Path("build") / "bench"
@@ -33,8 +34,10 @@ _CONF = """
 worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; {user}
 events {{ worker_connections 256; }}
 http {{
-    access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; default_type application/atom+xml;
-    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4;
+    access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000;
+    default_type application/atom+xml;
+    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2;
+    fastcgi_temp_path {folder}/t3; uwsgi_temp_path {folder}/t4;
     scgi_temp_path {folder}/t5; open_file_cache max=10;
     server {{
         listen 127.0.0.1:{port}; gzip_static on; root {folder};
@@ -61,10 +64,10 @@ class Server(NamedTuple):
     tag: str
 
     def seconds(self) -> float:
-        """Of the processor that it took so far."""
+        """Processor time so far."""
         process = psutil.Process(self.pid)
         times = [each.cpu_times() for each in (process, *process.children())]
-        return sum(time.user + time.system for time in times)
+        return float(sum(time.user + time.system for time in times))
 
 
 class Rate(NamedTuple):
@@ -102,10 +105,10 @@ FEEDGEN, DJANGO = "feedgen in a Flask view", "Django's feed, conditional"
 Rates = Mapping[tuple[str, str], Sequence[Rate]]
 
 
-def rows(found: Site) -> list[Row]:
+def rows(site: Site) -> list[Row]:
     """A row for each kind of request and peer; a minute and a half."""
     with ExitStack() as stack:
-        rates = _measure(_start(stack, found))
+        rates = _measure(_start(stack, site))
     return [
         *_rows(rates, BARE, lambda load: None if CLOSE in load.fields else 0.85),
         *_rows(rates, FLASK, lambda load: None if CLOSE in load.fields else 3.3),
@@ -140,10 +143,10 @@ def _live_rows(rates: Rates) -> Iterator[Row]:
         yield Row(LIVE, ours, theirs, "requests a second", NGINX, least=0.85)
 
 
-def _start(stack: ExitStack, found: Site) -> dict[str, Server]:
+def _start(stack: ExitStack, site: Site) -> dict[str, Server]:
     """Start all, by name."""
-    servers = {OURS: _served(stack, "web.wsgi:app", found.settings.environment())}
-    folder, tag = _keep_answers(found, servers[OURS].port)
+    servers = {OURS: _served(stack, "web.wsgi:app", site.settings.environment())}
+    folder, tag = _keep_answers(site, servers[OURS].port)
     variables = {"BENCH_FOLDER": str(folder), "BENCH_ETAG": tag}
     targets = {BARE: "benchmarks.bare:app", FLASK: "benchmarks.plain_flask:app"}
     if _django() and _WRK:  # its answers differ in length, which the other client cannot count
@@ -156,16 +159,21 @@ def _start(stack: ExitStack, found: Site) -> dict[str, Server]:
 
 def _served(stack: ExitStack, target: str, variables: Mapping[str, str]) -> Server:
     port = free_port()
-    given = {**variables, "STORYWIRE_PORT": str(port), "STORYWIRE_WEB_THREADS": "1"}
+    environment = {**variables, "STORYWIRE_PORT": str(port), "STORYWIRE_WEB_THREADS": "1"}
     started_ = started(
-        "benchmarks.web_process", target, port=port, cores=core(0), environment=given, path=[PEERS]
+        "benchmarks.web_process",
+        target,
+        port=port,
+        cores=core(0),
+        environment=environment,
+        path=[PEERS],
     )
     return Server(port, stack.enter_context(started_), _get(port).headers.get("ETag", ""))
 
 
-def _keep_answers(found: Site, port: int) -> tuple[Path, str]:
+def _keep_answers(site: Site, port: int) -> tuple[Path, str]:
     """What the shipped application serves, for the others to serve; and its tag."""
-    folder: Path = found.settings.data_dir
+    folder: Path = site.settings.data_dir
     _get(port)
     time.sleep(1.1)  # then it has its Last-Modified
     plain, zipped = _get(port), _get(port, **{"Accept-Encoding": "gzip"})
@@ -312,7 +320,7 @@ def _wrk(port: int, path: str, fields: Sequence[str]) -> float:
         f"http://127.0.0.1:{port}{path}",
     ]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    found = re.search(r"(\d+) requests in", printed)
-    if "Non-2xx" in printed or not found:
+    match = re.search(r"(\d+) requests in", printed)
+    if "Non-2xx" in printed or not match:
         raise SystemExit(f"port {port} failed under load: {printed}")
-    return float(found[1])
+    return float(match[1])

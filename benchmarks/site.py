@@ -21,17 +21,20 @@ from models.text.texts import EntryText
 
 STREAM = "x"
 BODY = """
-About thirty metres of the earth dyke behind the mill have slid into the river, the fire service says. Nobody was on it.
-Sirens have been sounding in the Flats since; wardens go from door to door, beginning at the river end.
+About thirty metres of the earth dyke behind the mill have slid into the river, the fire service
+says. Nobody was on it. Sirens have been sounding in the Flats since; wardens go from door to door,
+beginning at the river end.
 
-Take papers, medicine and warm clothes, and go on foot towards Corn Exchange: **the underpass at Dyer Street is already
-closed.** People who cannot walk should call the [town's help line](https://help.example.org/).
+Take papers, medicine and warm clothes, and go on foot towards Corn Exchange: **the underpass at
+Dyer Street is already closed.** People who cannot walk should call the
+[town's help line](https://help.example.org/).
 
 - Grammar school, Corn Exchange: 600 beds, open
 - Tram depot, halls 1 and 2: open from noon
 - Town hall: advice and a phone to call home
 
-> We have jumpers for a regiment. What we lack is somebody who fetches the old ladies from Quay Street.
+> We have jumpers for a regiment. What we lack is somebody who fetches the old ladies from Quay
+> Street.
 """
 CHUNK = 10_000
 
@@ -65,13 +68,14 @@ class Site:
         than the benchmark.
         """
         with self.db.begin() as tx:
-            stream, moment = get_stream(tx, STREAM), now(tx)
+            stream = get_stream(tx, STREAM)
+            time = now(tx)
             shared = {
                 "kind": RecipientKind.MAIL,
                 "lane": Lane.BULK,
                 "state": RecipientState.CONFIRMED,
-                "confirmed_at": moment,
-                "created_at": moment,
+                "confirmed_at": time,
+                "created_at": time,
             }
             for first in range(0, number, CHUNK):
                 numbers = range(first, min(first + CHUNK, number))
@@ -82,7 +86,7 @@ class Site:
                         for i in numbers
                     ],
                 )
-            followers = select(Recipient.id, literal(stream.id), literal(moment, UtcDateTime()))
+            followers = select(Recipient.id, literal(stream.id), literal(time, UtcDateTime()))
             tx.execute(
                 insert(Subscription).from_select(
                     ["recipient_id", "stream_id", "created_at"], followers
@@ -94,7 +98,7 @@ class Site:
 
 
 @contextmanager
-def site(**settings: object) -> Iterator[Site]:
+def temporary_site(**settings: object) -> Iterator[Site]:
     """An empty site, on SQLite unless the settings say otherwise."""
     with tempfile.TemporaryDirectory(prefix="storywire-bench-") as folder:
         loaded = load_settings(data_dir=Path(folder), **settings)

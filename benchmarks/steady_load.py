@@ -1,8 +1,7 @@
-"""Readers who come at a fixed rate: ``python -m benchmarks.steady_load PORT RATE SECONDS PATH``
-prints p99 in ms and the errors.
+"""Readers at a fixed rate: ``python -m benchmarks.steady_load PORT RATE SECONDS PATH``.
 
-The time of a request counts from the moment when it should have left, so a server that stalls is
-not asked less.
+Prints p99 in ms and the number of errors.  The time of a request counts from when it was due, so
+requests delayed by a slow server count in full.
 """
 
 import heapq
@@ -17,41 +16,51 @@ CONNECTIONS = 16
 
 def load(port: int, rate: float, seconds: float, path: str) -> tuple[float, int]:
     """The 99th percentile in milliseconds, and how many requests failed."""
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n".encode()
-    selector, idle, took, errors = selectors.DefaultSelector(), deque(), [], 0
+    head = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "User-Agent: bench", "Accept: */*"]
+    request = "\r\n".join([*head, "", ""]).encode()
+    selector = selectors.DefaultSelector()
+    idle: deque[socket.socket] = deque()
+    took: list[float] = []
+    errors = 0
     for _ in range(CONNECTIONS):
         connection = socket.create_connection(("127.0.0.1", port), timeout=10)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         selector.register(connection, selectors.EVENT_READ)
         idle.append(connection)
-    began, number, asked_at, got = time.perf_counter(), 0, {}, {}
+    began = time.perf_counter()
+    number = 0
+    asked_at: dict[socket.socket, float] = {}
+    answers: dict[socket.socket, bytes] = {}
     while len(took) + errors < rate * seconds:
         due = began + number / rate
         while idle and number < rate * seconds and time.perf_counter() >= due:
             connection = idle.popleft()
-            asked_at[connection], got[connection] = due, b""
+            asked_at[connection] = due
+            answers[connection] = b""
             connection.sendall(request)
             number += 1
             due = began + number / rate
         wait = 1.0 if not idle or number >= rate * seconds else max(0.0, due - time.perf_counter())
         for key, _ in selector.select(wait):
-            connection = key.fileobj
-            got[connection] += connection.recv(1 << 20)
-            if not got[connection]:
+            ready = key.fileobj
+            assert isinstance(ready, socket.socket)
+            answers[ready] += ready.recv(1 << 20)
+            if not answers[ready]:
                 raise SystemExit("the server hung up")
-            if (whole := _whole(got[connection])) is not None:
-                took.append((time.perf_counter() - asked_at[connection]) * 1000)
-                errors += not whole
-                idle.append(connection)
+            succeeded = _succeeded(answers[ready])
+            if succeeded is not None:
+                took.append((time.perf_counter() - asked_at[ready]) * 1000)
+                errors += not succeeded
+                idle.append(ready)
         if time.perf_counter() > began + seconds + 30:
             raise SystemExit("the server does not keep up")
     return heapq.nlargest(max(1, len(took) // 100), took)[-1], errors
 
 
-def _whole(answer: bytes) -> bool | None:
-    """Whether it is a 200; None while something of it is missing."""
-    head, found, body = answer.partition(b"\r\n\r\n")
-    if not found:
+def _succeeded(answer: bytes) -> bool | None:
+    """Whether the answer is a 200; None while it is incomplete."""
+    head, end_of_head, body = answer.partition(b"\r\n\r\n")
+    if not end_of_head:
         return None
     length = next(
         int(line.split(b":")[1])

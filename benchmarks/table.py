@@ -8,9 +8,7 @@ UNSTEADY = 0.3
 
 
 class Row(NamedTuple):
-    """One comparison, measured several times in turn; ``least`` or ``most`` is what the ratio has
-    to keep.
-    """
+    """A comparison, measured several times in turn.  ``least`` or ``most`` bounds the ratio."""
 
     name: str
     ours: Sequence[float]
@@ -22,14 +20,12 @@ class Row(NamedTuple):
 
     @property
     def ratio(self) -> float:
-        """The median of the turns' ratios: what else the machine does falls on both sides of a
-        turn.
-        """
+        """The median of the turns' ratios: other load on the machine slows both sides of a turn."""
         return median(own / other for own, other in zip(self.ours, self.peer, strict=True))
 
     @property
-    def kept(self) -> str:
-        """What the ratio has to be, and whether it is."""
+    def bound(self) -> str:
+        """The bound of the ratio, and whether it is missed."""
         if self.least is None and self.most is None:
             return ""
         met = self.ratio >= self.least if self.least is not None else self.ratio <= (self.most or 0)
@@ -49,17 +45,17 @@ def ratios(title: str, rows: Sequence[Row]) -> None:
     for row in rows:
         mark = "~" if _unsteady(row.ours) or _unsteady(row.peer) else " "
         ours, peer = (_number(median(side)) for side in (row.ours, row.peer))
-        found = f"{_ratio(row.ratio):>6}{mark} {row.of:{others}}  {row.kept:9}"
-        print(f"{row.name:{width}}  {found} {ours:>9}  {peer:>9} {row.unit}", flush=True)
+        ratio = f"{_ratio(row.ratio):>6}{mark} {row.of:{others}}  {row.bound:9}"
+        print(f"{row.name:{width}}  {ratio} {ours:>9}  {peer:>9} {row.unit}", flush=True)
 
 
-def rates(title: str, unit: str, found: Mapping[str, Sequence[float]], *, of: str) -> None:
+def rates(title: str, unit: str, rates_by_name: Mapping[str, Sequence[float]], *, of: str) -> None:
     """Print the median rate of each row as a ratio to the row ``of``; ~ marks rows whose
     repetitions differ by over 30 %.
     """
-    base, width = median(found[of]), max(map(len, found))
+    base, width = median(rates_by_name[of]), max(map(len, rates_by_name))
     print(f"\n{title}\n{'':{width}}  ratio   {unit}")
-    for name, repetitions in found.items():
+    for name, repetitions in rates_by_name.items():
         middle = median(repetitions)
         mark = "~" if _unsteady(repetitions) else " "
         print(f"{name:{width}}  {_ratio(middle / base):>6}{mark} {middle:8,.0f}")

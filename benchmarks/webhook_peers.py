@@ -17,18 +17,16 @@ from notifier.transport import channel_sender
 from notifier.transport.apprise_setup import set_up_apprise
 from notifier.worker.chat_lane import CHAT_THREADS
 
-TITLE, TEXT = (
-    "River rising",
-    "About thirty metres of the earth dyke behind the mill have slid into the river. " * 10,
-)
+TITLE = "River rising"
+TEXT = "About thirty metres of the earth dyke behind the mill have slid into the river. " * 10
 
 
 def stock(url: str, number: int) -> None:
     """An Apprise for each target."""
     for _ in range(number):
-        told = Apprise()
-        told.add(url)
-        if not told.notify(body=TEXT, title=TITLE):
+        notifier = Apprise()
+        notifier.add(url)
+        if not notifier.notify(body=TEXT, title=TITLE):
             raise SystemExit("stock Apprise could not send")
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from benchmarks.process import core, free_port, output, started
-from benchmarks.site import STREAM, Site, site
+from benchmarks.site import STREAM, Site, temporary_site
 from benchmarks.table import Row
 from config.keys import load_keys
 from models.recipients.audience import ChannelTarget, add_channel
@@ -25,8 +25,10 @@ from models.streams.streams import StreamText, add_stream
 from notifier.reports.delivery_report import alert_sums
 from notifier.transport.channel_sender import check_url
 
-ROUNDS, STOCK_POSTS = 3, 60
-TARGETS, SILENT = 200, 20
+ROUNDS = 3
+STOCK_POSTS = 60
+TARGETS = 200
+SILENT = 20
 STOCK = "stock Apprise, one by one"
 
 
@@ -34,15 +36,15 @@ def speed(number: int) -> list[Row]:
     """The whole way of so many webhooks, and the adapter alone, as ratios to what Apprise does by
     itself.
     """
-    with _authority() as folder, _sink(folder) as port, _site() as found:
+    with _authority() as folder, _sink(folder) as port, _site() as site:
         host = f"jsons://localhost:{port}"
-        _follow(found, [f"{host}/{n}" for n in range(number)], STREAM)
+        _follow(site, [f"{host}/{n}" for n in range(number)], STREAM)
         rates: dict[str, list[float]] = {"whole": [], "adapter": [], "stock": []}
-        with _working(found, folder):
-            _seconds(found, STREAM, number)
+        with _working(site, folder):
+            _seconds(site, STREAM, number)
             _must_have(port, folder, number)
             for _ in range(ROUNDS):  # in turn, so that what else the machine does falls on all
-                rates["whole"].append(number / _seconds(found, STREAM, number))
+                rates["whole"].append(number / _seconds(site, STREAM, number))
                 _must_have(port, folder, number)
                 for way, posts in {"adapter": number, "stock": STOCK_POSTS}.items():
                     printed = output(
@@ -70,7 +72,7 @@ def silent() -> list[Row]:
     took: dict[str, list[float]] = {"alone": [], "beside": []}
     well = TARGETS - SILENT
     for _ in range(ROUNDS):  # each with nothing left over from the one before
-        with _authority() as folder, _sink(folder) as port, _site() as found:
+        with _authority() as folder, _sink(folder) as port, _site() as site:
             urls = {
                 stream: [f"jsons://localhost:{port}/{stream}/{n}" for n in range(well)]
                 for stream in took
@@ -78,12 +80,12 @@ def silent() -> list[Row]:
             for n in range(SILENT):  # spread among the others, as it happens
                 urls["beside"].insert(n * TARGETS // SILENT, f"jsons://localhost:{port}/silent/{n}")
             for stream in took:
-                add_stream(found.db, found.actor, stream, StreamText(stream))
-                _follow(found, urls[stream], stream)
-            with _working(found, folder):
-                _seconds(found, "alone", well)
+                add_stream(site.db, site.actor, stream, StreamText(stream))
+                _follow(site, urls[stream], stream)
+            with _working(site, folder):
+                _seconds(site, "alone", well)
                 for stream, times in took.items():
-                    times.append(_seconds(found, stream, well) * 1000)
+                    times.append(_seconds(site, stream, well) * 1000)
     return [
         Row(
             f"{well} targets, beside {SILENT} that never answer",
@@ -97,16 +99,16 @@ def silent() -> list[Row]:
 
 
 def _site() -> AbstractContextManager[Site]:
-    return site(allow_private_hosts="localhost", log_level="ERROR")
+    return temporary_site(allow_private_hosts="localhost", log_level="ERROR")
 
 
-def _follow(found: Site, urls: list[str], stream: str) -> None:
-    keys = load_keys(found.settings)
+def _follow(site: Site, urls: list[str], stream: str) -> None:
+    keys = load_keys(site.settings)
     for number, url in enumerate(urls):
-        checked = check_url(url, found.settings.allow_private_hosts)
+        checked = check_url(url, site.settings.allow_private_hosts)
         add_channel(
-            found.db,
-            found.actor,
+            site.db,
+            site.actor,
             keys,
             f"{stream} {number}",
             ChannelTarget(url, checked.service, checked.masked),
@@ -115,26 +117,26 @@ def _follow(found: Site, urls: list[str], stream: str) -> None:
 
 
 @contextmanager
-def _working(found: Site, folder: Path) -> Iterator[None]:
+def _working(site: Site, folder: Path) -> Iterator[None]:
     """``storywire worker`` as it is shipped, but for the authorities that it trusts."""
     with started(
-        "cli.main", "worker", cores=core(0), environment=found.settings.environment(), path=[folder]
+        "cli.main", "worker", cores=core(0), environment=site.settings.environment(), path=[folder]
     ):
         yield
 
 
-def _seconds(found: Site, stream: str, sent: int) -> float:
+def _seconds(site: Site, stream: str, sent: int) -> float:
     """From the call that posts an entry until so many messages are settled as sent."""
     began = time.perf_counter()
-    entry = found.post("River rising", stream=stream)
+    entry = site.post("River rising", stream=stream)
     deadline = time.monotonic() + 60 + sent / 20
     while True:
-        with found.db.read() as tx:
-            told = next(one for one in alert_sums(tx, 5) if one["entry_uid"] == entry.uid)
-        if told["sent"] == sent:
+        with site.db.read() as tx:
+            sums = next(sums for sums in alert_sums(tx, 5) if sums["entry_uid"] == entry.uid)
+        if sums["sent"] == sent:
             return time.perf_counter() - began
         if time.monotonic() > deadline:
-            raise SystemExit(f"the webhooks were not out in time: {told}")
+            raise SystemExit(f"the webhooks were not out in time: {sums}")
         time.sleep(0.02)
 
 
@@ -155,10 +157,9 @@ def _taken(port: int, folder: Path) -> str:
 
 
 def _must_have(port: int, folder: Path, number: int) -> None:
-    if (found := _taken(port, folder)) != f"{number} {number}":
-        raise SystemExit(
-            f"{number} were owed, the receiver has {found}: that is no benchmark, but a bug"
-        )
+    counts = _taken(port, folder)
+    if counts != f"{number} {number}":
+        raise SystemExit(f"{number} messages were sent, the receiver has {counts}: this is a bug")
 
 
 @contextmanager
@@ -169,26 +170,20 @@ def _authority() -> Iterator[Path]:
     Nothing is patched: whoever imports `certifi` with the folder in its path, of ours and of
     others, loads as many as ever.
     """
-    key, name = (
-        ec.generate_private_key(ec.SECP256R1()),
-        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]),
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1)
     )
-    moment = datetime.now(UTC)
-    built = x509.CertificateBuilder(
-        name,
-        name,
-        key.public_key(),
-        x509.random_serial_number(),
-        moment,
-        moment + timedelta(days=1),
-    )
-    built = built.add_extension(
+    builder = builder.add_extension(
         x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False
     )
-    pem, no_password = serialization.Encoding.PEM, serialization.NoEncryption()
-    certificate = built.sign(key, hashes.SHA256()).public_bytes(pem)
-    with tempfile.TemporaryDirectory(prefix="storywire-bench-tls-") as made:
-        folder = Path(made)
+    pem = serialization.Encoding.PEM
+    no_password = serialization.NoEncryption()
+    certificate = builder.sign(key, hashes.SHA256()).public_bytes(pem)
+    with tempfile.TemporaryDirectory(prefix="storywire-bench-tls-") as name_of_folder:
+        folder = Path(name_of_folder)
         (folder / "localhost.pem").write_bytes(
             key.private_bytes(pem, serialization.PrivateFormat.PKCS8, no_password) + certificate
         )
