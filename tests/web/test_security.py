@@ -167,7 +167,7 @@ def test_concurrent_edits_are_a_conflict_and_the_typed_text_stays(
     monkeypatch.setattr(sys.modules["web.desk.post"], "add_entry", met)
     answer = editor.write(title="River rising fast")
     assert answer.status_code == 409
-    assert "at the same moment" in answer.text and "River rising fast" in answer.text
+    assert "Someone else just did the same" in answer.text and "River rising fast" in answer.text
 
 
 @both_databases

@@ -231,14 +231,14 @@ def test_one_address_holds_so_many_connections_and_no_more(small: Small, begun: 
 
 
 def test_too_many_connections_from_one_address_do_not_block_others(small: Small) -> None:
-    for _ in range(web_server._CONNECTIONS + 20):
+    for _ in range(web_server._MAX_CONNECTIONS + 20):
         small.send(b"GET / HTTP/1.1\r\nHost:")
     assert small.ask("/healthz")[0] == 200
 
 
 def test_threads_and_connections_remain_free_beside_waiting_requests() -> None:
-    assert web_server._WAITING > MAX_REQUESTS > MAX_READS
-    assert web_server._CONNECTIONS > CROWDED > MAX_REQUESTS
+    assert web_server._WAITING_THREADS > MAX_REQUESTS > MAX_READS
+    assert web_server._MAX_CONNECTIONS > CROWDED > MAX_REQUESTS
 
 
 def test_bodies_of_many_clients_leave_threads_to_others() -> None:
