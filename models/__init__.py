@@ -4,10 +4,12 @@ from models.tables.autosaves import Autosave
 from models.tables.ledger import (
     Alert,
     AlertKind,
+    AlertState,
     Cadence,
     DailySum,
     Delivery,
     DeliveryState,
+    EndReason,
     Fanout,
     Lane,
     Pause,
@@ -21,6 +23,7 @@ from models.tables.ledger import (
     SubscriptionExcept,
     SubscriptionTag,
     Tally,
+    TallyKind,
     WorkerHeartbeat,
 )
 from models.tables.media import Picture, PictureFile
@@ -56,12 +59,14 @@ __all__ = [
     "Account",
     "Alert",
     "AlertKind",
+    "AlertState",
     "Autosave",
     "Cadence",
     "Contributor",
     "DailySum",
     "Delivery",
     "DeliveryState",
+    "EndReason",
     "Entry",
     "EntryContributor",
     "EntryPicture",
@@ -97,6 +102,7 @@ __all__ = [
     "SubscriptionExcept",
     "SubscriptionTag",
     "Tally",
+    "TallyKind",
     "Throttle",
     "WorkerHeartbeat",
 ]  # fmt: skip

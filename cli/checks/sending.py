@@ -7,7 +7,7 @@ from sqlalchemy import func, select
 
 from cli.checks.checkup import CheckResult, Checkup, fault
 from cli.process.worker_lock import is_worker_running
-from models import Alert, Entry, Lane, Pause, Recipient, Site
+from models import Alert, AlertState, Entry, Lane, Pause, Recipient, Site
 from models.db.clock import now
 from models.db.database import Database
 from models.db.heartbeats import any_worker_runs, workers
@@ -59,7 +59,7 @@ def check_sending(checkup: Checkup) -> Iterator[CheckResult]:
     with checkup.db.read() as tx:
         site = tx.scalars(select(Site)).one()
         pauses = tx.scalars(
-            select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "")
+            select(Pause.reason).where(Pause.is_on(now(tx)), Pause.reason != "")
         ).all()
     if site.sending_paused:
         yield fault("All sending is paused.", "Run `storywire resume` to continue.")
@@ -79,7 +79,7 @@ def _check_late(db: Database) -> Iterator[CheckResult]:
     """Check for alerts and entries that wait for a person because they are late."""
     with db.read() as tx:
         late = select(func.count()).select_from(Alert)
-        alerts = tx.scalar(late.where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None)))
+        alerts = tx.scalar(late.where(Alert.state == AlertState.HELD))
         entries = tx.scalar(select(func.count()).select_from(Entry).where(Entry.late))
     if alerts:
         yield fault(

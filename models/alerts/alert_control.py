@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, and_, exists, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from models.db.approval_rules import (
@@ -16,20 +17,34 @@ from models.db.approval_rules import (
 from models.db.clock import now
 from models.db.database import Database
 from models.db.site import lock_site, next_seq
-from models.db.tallies import add_to_tallies
+from models.db.tallies import Change, add_to_tallies
 from models.db.write_throttle import WriteThrottle
-from models.tables.ledger import HELD, Alert, Delivery, DeliveryState, Fanout, SkipReason
+from models.tables.ledger import (
+    Alert,
+    AlertState,
+    Delivery,
+    DeliveryState,
+    Fanout,
+    SkipReason,
+    TallyKind,
+)
 from models.tables.people import Role
 from models.tables.stories import Entry, EntryState, Revision, RevisionKind, RevisionState
 from models.text.actor import Actor
 from models.text.errors import Conflict, Forbidden, NotFound
 
-STOPPED = "The alert was stopped."
-"""What a delivery says that was skipped for that reason alone, and so is owed again when the alert goes on."""
 SLICE = 1_000
 """Recipients looked at in one transaction: some 4 ms of the write lock of SQLite, measured with 100,000."""
 _SECOND = "A breaking change needs a second editor: somebody else has to let its alert go."
-_HELD_BACK = and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at >= HELD)
+# The second condition of both: how a node of the version before marks such a delivery.
+_IS_STOPPED = or_(
+    Delivery.reason == SkipReason.STOPPED,
+    and_(
+        Delivery.reason == SkipReason.CANCELLED,
+        Delivery.last_reply == "The alert was stopped.",
+    ),
+)
+_IS_HELD = or_(Delivery.held_at.is_not(None), Delivery.due_at > datetime(8999, 1, 1, tzinfo=UTC))
 
 
 def find_alert(tx: Session, name: str) -> Alert:
@@ -61,11 +76,11 @@ def stop_alert(db: Database, actor: Actor, alert_id: int) -> Alert:
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         alert = _alert(tx, alert_id)
-        if alert.stopped_at is None and alert.finished_at is not None:
+        if alert.state is AlertState.FINISHED:
             raise Conflict("Nothing of this alert is owed any more, so there is nothing to stop.")
         alert.stopped_at = alert.stopped_at or now(tx)
     if alert.held_at is not None or alert.waits_for is not None:  # for workers to skip
-        _owe_again(db, alert_id, {DeliveryState.QUEUED: _HELD_BACK})
+        _queue_again(db, alert_id, {DeliveryState.QUEUED: _IS_HELD})
     return alert
 
 
@@ -83,15 +98,11 @@ def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
         earlier = _let_go(tx, actor, alert)
         alert.stopped_at = alert.held_at = alert.finished_at = None
         alert.resumed_at = now(tx)
-    stopped = and_(
-        Delivery.state == DeliveryState.SKIPPED,
-        Delivery.reason == SkipReason.CANCELLED,
-        Delivery.last_reply == STOPPED,
-    )
-    held_back = {DeliveryState.QUEUED: _HELD_BACK}
-    return _owe_again(db, alert_id, {DeliveryState.SKIPPED: stopped, **held_back}) + sum(
-        _owe_again(db, one, held_back) for one in earlier
-    )
+    held = {DeliveryState.QUEUED: _IS_HELD}
+    number = _queue_again(db, alert_id, {DeliveryState.SKIPPED: _IS_STOPPED, **held})
+    for earlier_id in earlier:
+        number += _queue_again(db, earlier_id, held)
+    return number
 
 
 def _let_go(tx: Session, actor: Actor, alert: Alert) -> Sequence[int]:
@@ -135,20 +146,20 @@ def retry_alert(db: Database, actor: Actor, alert_id: int, *, unknown: bool = Fa
     with db.read() as tx:
         _must_be_true_still(tx, actor, _alert(tx, alert_id))
     states = [DeliveryState.FAILED, *([DeliveryState.UNKNOWN] if unknown else [])]
-    return _owe_again(db, alert_id, {state: Delivery.state == state for state in states})
+    return _queue_again(db, alert_id, {state: true() for state in states})
 
 
 def _alert(tx: Session, alert_id: int) -> Alert:
     alert = tx.get(Alert, alert_id, with_for_update=True)
     if alert is None:
         raise NotFound("alert", str(alert_id))
-    if alert.folded_at is not None:
+    if alert.state is AlertState.COMPACTED:
         raise Conflict("Only the sums of this alert are left, so nothing can be changed.")
     return alert
 
 
 def _must_be_true_still(tx: Session, actor: Actor, alert: Alert) -> None:
-    if alert.stopped_at is not None or alert.held_at is not None or alert.waits_for is not None:
+    if alert.state in (AlertState.STOPPED, AlertState.HELD, AlertState.WAITING_FOR_APPROVAL):
         raise Conflict("This alert is stopped or held, or waits on the desk. Resume it first.")
     revision = tx.get(Revision, alert.revision_id) if alert.revision_id is not None else None
     if revision is None:
@@ -177,9 +188,11 @@ def _must_be_true_still(tx: Session, actor: Actor, alert: Alert) -> None:
         raise Forbidden(_SECOND)
 
 
-def _owe_again(db: Database, alert_id: int, which: dict[DeliveryState, ColumnElement[bool]]) -> int:
-    """Queue the deliveries of an alert that meet a condition, a slice of recipients in each
-    transaction.
+def _queue_again(
+    db: Database, alert_id: int, which: dict[DeliveryState, ColumnElement[bool]]
+) -> int:
+    """Queue the deliveries of an alert that have a state and meet its condition, a slice of
+    recipients in each transaction.
     """
     total, after, courtesy = 0, 0, WriteThrottle(db)
     while True:
@@ -199,7 +212,7 @@ def _owe_again(db: Database, alert_id: int, which: dict[DeliveryState, ColumnEle
                 if upto is not None
                 else and_(*of_alert)
             )
-            if found := _owe_slice(tx, alert_id, part, which):
+            if found := _queue_slice(tx, alert_id, part, which):
                 alert.finished_at = None
             total += found
         if upto is None:
@@ -207,7 +220,7 @@ def _owe_again(db: Database, alert_id: int, which: dict[DeliveryState, ColumnEle
         after = upto
 
 
-def _owe_slice(
+def _queue_slice(
     tx: Session,
     alert_id: int,
     part: ColumnElement[bool],
@@ -220,16 +233,23 @@ def _owe_slice(
         "lost_leases": 0,
         "created_at": now(tx),  # from now on it has its full age once more
         "due_at": now(tx),
+        "held_at": None,
         "settled_at": None,
         "started_at": None,
         "folded_into": None,
     }
-    number, back = 0, Counter[Any]()
+    number = 0
+    taken_back = Counter[Change]()
     for state, condition in which.items():
-        again = update(Delivery).where(part, condition).values(anew).returning(Delivery.lane)
+        again = (
+            update(Delivery)
+            .where(part, Delivery.state == state, condition)
+            .values(anew)
+            .returning(Delivery.lane)
+        )
         lanes = tx.scalars(again.execution_options(synchronize_session=False)).all()
         number += len(lanes)
         if state is not DeliveryState.QUEUED:
-            back.update((alert_id, lane, state) for lane in lanes)
-    add_to_tallies(tx, {change: -taken for change, taken in back.items()})
+            taken_back.update((alert_id, lane, TallyKind(state.value)) for lane in lanes)
+    add_to_tallies(tx, {change: -count for change, count in taken_back.items()})
     return number

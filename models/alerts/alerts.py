@@ -11,18 +11,19 @@ from sqlalchemy.orm import Session
 
 from models.db.approval_rules import NEEDS_SECOND_EDITOR, approval_reason, needs_second_editor
 from models.db.clock import now
-from models.db.tallies import add_to_tallies, tally_totals
+from models.db.tallies import add_to_tallies, fully_settled
 from models.recipients.audience import get_or_create_recipient
 from models.tables.ledger import (
     Alert,
     AlertKind,
+    AlertState,
     Delivery,
-    DeliveryState,
     Fanout,
     Lane,
     Priority,
     Recipient,
     RecipientState,
+    TallyKind,
 )
 from models.tables.people import Account, Role
 from models.tables.stories import Entry, Importance, Revision, RevisionKind, StreamState
@@ -58,8 +59,7 @@ def drop_unapproved_alerts(tx: Session, entry: Entry) -> None:
     of_entry = select(Revision.id).where(Revision.entry_id == entry.id)
     waits = (
         Alert.revision_id.in_(of_entry),
-        Alert.waits_for.is_not(None),
-        Alert.stopped_at.is_(None),
+        Alert.state == AlertState.WAITING_FOR_APPROVAL,
     )
     tx.execute(update(Alert).where(*waits).values(stopped_at=now(tx)))
 
@@ -78,7 +78,7 @@ def reset_approval(tx: Session, entry: Entry) -> None:
         .join(Revision, Revision.id == Alert.revision_id)
         .where(Revision.entry_id == entry.id)
     )
-    alerts = tx.scalars(of_entry.where(Alert.folded_at.is_(None))).all()
+    alerts = tx.scalars(of_entry.where(Alert.compacted_at.is_(None))).all()
     undone = set(
         tx.scalars(
             select(Fanout.alert_id).where(
@@ -86,15 +86,10 @@ def reset_approval(tx: Session, entry: Entry) -> None:
             )
         )
     )
-    sums = tally_totals(tx, [one.id for one in alerts])
-    for one in alerts:
-        states = sums.get(one.id, {})
-        if (
-            one.stopped_at is not None
-            or one.id in undone
-            or 2 * states.get(DeliveryState.QUEUED, 0) > sum(states.values())
-        ):
-            one.waits_for = NEEDS_SECOND_EDITOR
+    settled = fully_settled(tx, [alert.id for alert in alerts])
+    for alert in alerts:
+        if alert.state is AlertState.STOPPED or alert.id in undone or alert.id not in settled:
+            alert.waits_for = NEEDS_SECOND_EDITOR
 
 
 def create_notice(
@@ -131,7 +126,7 @@ def create_notice(
     )
     tx.add(delivery)
     tx.flush()
-    add_to_tallies(tx, {(alert.id, Lane.FAST, DeliveryState.QUEUED): 1})
+    add_to_tallies(tx, {(alert.id, Lane.FAST, TallyKind.OWED): 1})
     return alert
 
 

@@ -20,7 +20,6 @@ from models.db.dialects import dialect_of
 from models.recipients.digest_times import next_slot, repeated_name, slot_name
 from models.tables.base import UtcDateTime
 from models.tables.ledger import (
-    HELD,
     Alert,
     AlertKind,
     Delivery,
@@ -134,11 +133,7 @@ def _shifted(moment: datetime) -> Sequence[_Shift]:
     return [
         (
             Delivery.due_at,
-            and_(
-                Delivery.state == DeliveryState.QUEUED,
-                Delivery.due_at > moment,
-                Delivery.due_at < HELD,
-            ),
+            and_(Delivery.state == DeliveryState.QUEUED, Delivery.due_at > moment),
         ),
         (
             Delivery.lease_until,
@@ -147,7 +142,7 @@ def _shifted(moment: datetime) -> Sequence[_Shift]:
         (Recipient.next_at, Recipient.next_at > moment),
         (Recipient.failing_since, Recipient.failing_since > moment),
         (Throttle.window_at, Throttle.window_at > moment),
-        (Pause.until, and_(Pause.until > moment, Pause.until < HELD)),
+        (Pause.until, Pause.until > moment),
         (
             Revision.apply_at,
             and_(Revision.state == RevisionState.PENDING, Revision.apply_at > moment),

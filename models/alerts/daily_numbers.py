@@ -12,11 +12,11 @@ from models.db.database import Database
 from models.db.dialects import dialect_of, insert_into
 from models.tables.ledger import (
     DailySum,
-    DeliveryState,
     Recipient,
     RecipientKind,
     RecipientState,
     Tally,
+    TallyKind,
 )
 
 SENT, FAILED, CONFIRMED = "sent", "failed", "confirmed"
@@ -74,17 +74,13 @@ def _day(day: date, evening: dict[str, int], before: dict[str, int]) -> DayNumbe
 
 def _standing(tx: Session) -> dict[str, int]:
     """How many were sent and failed, ever, and how many subscribers are confirmed."""
-    tallied = {
-        state: int(number)
-        for state, number in tx.execute(
-            select(Tally.state, func.sum(Tally.number)).group_by(Tally.state)
-        ).all()
-    }
+    sums = select(Tally.kind, func.sum(Tally.number)).group_by(Tally.kind)
+    tallied = {kind: int(number) for kind, number in tx.execute(sums)}
     confirmed = select(func.count()).where(
         Recipient.kind == RecipientKind.MAIL, Recipient.state == RecipientState.CONFIRMED
     )
     return {
-        SENT: tallied.get(DeliveryState.SENT, 0),
-        FAILED: tallied.get(DeliveryState.FAILED, 0),
+        SENT: tallied.get(TallyKind.SENT, 0),
+        FAILED: tallied.get(TallyKind.FAILED, 0),
         CONFIRMED: int(tx.scalar(confirmed) or 0),
     }

@@ -30,7 +30,16 @@ from models.alerts.send_mark import (
 from models.db.clock import now
 from models.db.database import Database
 from models.db.dialects import dialect_of
-from models.tables.ledger import HELD, Alert, Delivery, DeliveryState, Fanout, Lane, Priority
+from models.tables.ledger import (
+    MAY_EXPAND,
+    Alert,
+    AlertState,
+    Delivery,
+    DeliveryState,
+    Fanout,
+    Lane,
+    Priority,
+)
 from models.tables.people import Role
 from models.tables.stories import Site
 from models.text.actor import Actor
@@ -154,13 +163,7 @@ def resume_sending(db: Database, actor: Actor) -> None:
     """
     with db.begin() as tx:
         site = tx.scalars(select(Site).with_for_update()).one()
-        held = (
-            Alert.held_at.is_not(None),
-            Alert.waits_for.is_(None),
-            Alert.stopped_at.is_(None),
-            Alert.folded_at.is_(None),
-        )
-        late = tx.scalars(select(Alert.id).where(*held)).all()
+        late = tx.scalars(select(Alert.id).where(Alert.state == AlertState.HELD)).all()
         actor.must_be(Role.ADMIN if site.held_reason is not None or late else Role.EDITOR)
         site.sending_paused, site.held_reason = False, None
         site.fingerprint, site.heartbeat_at = None, now(tx)
@@ -174,7 +177,7 @@ def waiting(tx: Session) -> Waiting:
     left out.
     """
     stopped = select(Alert.id).where(
-        or_(Alert.stopped_at.is_not(None), Alert.waits_for.is_not(None))
+        Alert.state.in_([AlertState.STOPPED, AlertState.WAITING_FOR_APPROVAL])
     )
     owed = (Delivery.state == DeliveryState.QUEUED, Delivery.alert_id.not_in(stopped))
     rows = tx.execute(
@@ -251,9 +254,13 @@ def _after_silence(tx: Session, beat: datetime | None) -> str | None:
         return None
     then = now(tx) - SILENCE
     states = Delivery.state.in_([DeliveryState.QUEUED, DeliveryState.CLAIMED])
-    owed = exists().where(states, Delivery.created_at < then, Delivery.due_at < HELD)
-    goes_on = (Alert.created_at < then, Alert.stopped_at.is_(None), Alert.waits_for.is_(None))
-    found = exists().where(Fanout.done_at.is_(None), Fanout.alert_id == Alert.id, *goes_on)
-    if not tx.scalar(select(or_(owed, found))):
+    owed = exists().where(states, Delivery.created_at < then, Delivery.held_at.is_(None))
+    unexpanded = exists().where(
+        Fanout.done_at.is_(None),
+        Fanout.alert_id == Alert.id,
+        Alert.created_at < then,
+        MAY_EXPAND,
+    )
+    if not tx.scalar(select(or_(owed, unexpanded))):
         return None
     return f"No worker ran since {beat:%Y-%m-%d %H:%M} UTC, and alerts from before still wait."

@@ -1,5 +1,5 @@
-"""Tallies: how many deliveries of an alert came to each state, added where it happens, so that
-nobody counts the rows.
+"""Tallies of deliveries by alert and kind, kept up to date by each change, so that nobody counts
+rows.
 """
 
 import os
@@ -11,10 +11,10 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from models.db.database import driver_text
-from models.tables.ledger import DeliveryState, Lane, Tally
+from models.tables.ledger import Lane, Tally, TallyKind
 
-Change = tuple[int, Lane, DeliveryState]
-"""Alert, lane, and the state that its deliveries came to; QUEUED stands for all that were owed."""
+Change = tuple[int, Lane, TallyKind]
+"""Id of an alert, lane, and what changed."""
 
 
 def worker_name(pid: int) -> str:
@@ -24,7 +24,7 @@ def worker_name(pid: int) -> str:
 
 WORKER_NAME = worker_name(os.getpid())
 """Each process adds to rows of its own, so none waits for another's commit."""
-
+ENDS = (TallyKind.SENT, TallyKind.FAILED, TallyKind.UNKNOWN, TallyKind.SKIPPED)
 
 ADD_TALLY_SQL = """
     INSERT INTO tally (alert_id, worker, lane, state, number) VALUES (?, ?, ?, ?, ?)
@@ -36,49 +36,61 @@ def add_to_tallies(tx: Session, changes: Mapping[Change, int]) -> None:
     """Add ``changes`` in the transaction that makes them, as its last statement, so that no two
     wait for each other.
 
-    A number below zero takes back: an unknown delivery that is owed again.
+    A number below zero takes back, such as an unknown delivery that is queued again.
     """
     if rows := tally_rows(changes):
         tx.connection().exec_driver_sql(driver_text(tx.connection(), ADD_TALLY_SQL), rows)
-    for (alert_id, lane, state), number in sorted(changes.items(), key=lambda change: change[0][0]):
+    for (alert_id, lane, kind), number in sorted(changes.items(), key=lambda change: change[0][0]):
         if number < 0:
             mine = (
                 Tally.alert_id == alert_id,
                 Tally.worker == WORKER_NAME,
                 Tally.lane == lane,
-                Tally.state == state,
+                Tally.kind == kind,
             )
             tx.execute(update(Tally).where(*mine).values(taken_back=Tally.taken_back - number))
 
 
 def tally_rows(changes: Mapping[Change, int]) -> list[tuple[Any, ...]]:
-    """The values of `ADD_TALLY_SQL`, in the one order in which everybody takes these rows."""
+    """Values of `ADD_TALLY_SQL`, in one order for all processes, so that no two lock each other out."""
     return sorted(
-        (alert_id, WORKER_NAME, lane.value, state.value, number)
-        for (alert_id, lane, state), number in changes.items()
+        (alert_id, WORKER_NAME, lane.value, kind.value, number)
+        for (alert_id, lane, kind), number in changes.items()
         if number
     )
 
 
-def tally_totals(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[DeliveryState, int]]:
-    """The sums of all workers and lanes; an alert without any is left out."""
-    query = select(Tally.alert_id, Tally.state, func.sum(Tally.number)).where(
+def tally_totals(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[TallyKind, int]]:
+    """Sums of all workers and lanes by alert; an alert without any tally is left out."""
+    query = select(Tally.alert_id, Tally.kind, func.sum(Tally.number)).where(
         Tally.alert_id.in_(list(alert_ids))
     )
-    found: dict[int, dict[DeliveryState, int]] = {}
-    for alert_id, state, number in tx.execute(query.group_by(Tally.alert_id, Tally.state)):
-        found.setdefault(alert_id, {})[state] = int(number)
-    return found
+    sums_by_alert: dict[int, dict[TallyKind, int]] = {}
+    for alert_id, kind, number in tx.execute(query.group_by(Tally.alert_id, Tally.kind)):
+        sums_by_alert.setdefault(alert_id, {})[kind] = int(number)
+    return sums_by_alert
+
+
+def pending_deliveries(sums: Mapping[TallyKind, int]) -> int:
+    """Deliveries that have not ended yet."""
+    return sums.get(TallyKind.OWED, 0) - sum(sums.get(kind, 0) for kind in ENDS)
+
+
+def fully_settled(tx: Session, alert_ids: Iterable[int]) -> set[int]:
+    """Those of ``alert_ids`` of which every delivery has ended."""
+    ids = set(alert_ids)
+    sums_by_alert = tally_totals(tx, ids)
+    return {
+        alert_id for alert_id in ids if pending_deliveries(sums_by_alert.get(alert_id, {})) == 0
+    }
 
 
 def condense_tallies(tx: Session, alert_id: int) -> None:
-    """One row for each lane and state, whoever counted: for an alert to which nothing is added any
-    more.
-    """
+    """Merge the tallies of all workers, for an alert that has come to its end."""
     sums = tx.execute(
-        select(Tally.lane, Tally.state, func.sum(Tally.number), func.sum(Tally.taken_back))
+        select(Tally.lane, Tally.kind, func.sum(Tally.number), func.sum(Tally.taken_back))
         .where(Tally.alert_id == alert_id)
-        .group_by(Tally.lane, Tally.state)
+        .group_by(Tally.lane, Tally.kind)
     ).all()
     tx.execute(delete(Tally).where(Tally.alert_id == alert_id))
     tx.add_all(
@@ -86,9 +98,9 @@ def condense_tallies(tx: Session, alert_id: int) -> None:
             alert_id=alert_id,
             worker="",
             lane=lane,
-            state=state,
+            kind=kind,
             number=int(number),
             taken_back=int(taken_back),
         )
-        for lane, state, number, taken_back in sums
+        for lane, kind, number, taken_back in sums
     )

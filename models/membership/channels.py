@@ -20,7 +20,6 @@ from models.recipients.audience import (
 )
 from models.recipients.preferences import Follow, Preferences, Rhythm, set_preferences
 from models.tables.ledger import (
-    HELD,
     Delivery,
     DeliveryState,
     Lane,
@@ -115,7 +114,7 @@ def retry_channel(db: Database, actor: Actor, uid: str) -> int:
             Delivery.lane == Lane.FAST,
         )
         return rows_changed(
-            tx, update(Delivery).where(*owed, Delivery.due_at < HELD).values(due_at=now(tx))
+            tx, update(Delivery).where(*owed, Delivery.held_at.is_(None)).values(due_at=now(tx))
         )
 
 

@@ -24,7 +24,7 @@ from models.membership.signup import (
     refuse_blocked,
 )
 from models.membership.suppression import erase_recipient
-from models.recipients.audience import ERASED, excluded_streams, recipient_with_subscriptions
+from models.recipients.audience import excluded_streams, recipient_with_subscriptions
 from models.recipients.preferences import Rhythm
 from models.tables.base import new_uid
 from models.tables.ledger import Alert, Delivery, Recipient, RecipientState, SubscriptionTag
@@ -82,7 +82,7 @@ def require_owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) ->
         )
     if recipient is None:
         raise BadLink
-    if recipient.reason == ERASED:
+    if recipient.erased:
         raise Gone("link", token, "Nothing is stored any more that this link could open.")
     return recipient
 
@@ -102,7 +102,7 @@ def send_fresh_link(db: Database, keys: Keys, token: str, client: str, purpose: 
         recipient = recipient_with_subscriptions(tx, came.uid)[0]
         if (
             recipient.state in (RecipientState.CONFIRMED, RecipientState.ENDED)
-            and recipient.reason != ERASED
+            and not recipient.erased
         ):
             link = timed_token(keys, _FRESH, now(tx) + FRESH_LINK_LIFE, recipient.uid, came.scope)
             _tell(tx, recipient, {"purpose": purpose, "link": f"/p/{link}"}, recipient.language)
@@ -156,7 +156,7 @@ def confirm_move(
             until <= now(tx)
             or here is None
             or there is None
-            or here.reason == ERASED
+            or here.erased
             or here.state is RecipientState.SUPPRESSED
         ):
             raise Gone("link", token, "This link was used, or is older than 30 minutes.")

@@ -15,13 +15,13 @@ from sqlalchemy.orm import Session
 
 from models.db.clock import now
 from models.db.site import current_seq, lock_site
-from models.recipients.audience import ONLY_NOTICES
 from models.recipients.list_rows import Row
 from models.recipients.list_settings import FollowedStory
 from models.recipients.preferences import Follow, Rhythm, set_follow
 from models.tables.base import new_uid
 from models.tables.ledger import (
     Cadence,
+    EndReason,
     Lane,
     Recipient,
     RecipientKind,
@@ -186,7 +186,7 @@ def _decide_known(
     if (
         wanted is RecipientState.SUPPRESSED
         and state is not RecipientState.SUPPRESSED
-        and recipient.reason != ONLY_NOTICES
+        and not recipient.contact_only
     ):
         return Outcome.KEPT_OUT, ""
     return Outcome.ALREADY, ""
@@ -203,11 +203,8 @@ def _apply(
     tx: Session, recipient: Recipient, row: Row, decision: Decision, missing: ResolvedFollows
 ) -> None:
     if decision[0] is Outcome.KEPT_OUT:
-        recipient.state, recipient.reason, recipient.ended_at = (
-            row.wanted.state,
-            _reason(row),
-            now(tx),
-        )
+        recipient.end(now(tx), EndReason.LEFT, _reason(row))
+        recipient.state = row.wanted.state
     elif decision[0] is Outcome.ADDED:
         if recipient.state is RecipientState.PENDING:
             recipient.state, recipient.confirmed_at = RecipientState.CONFIRMED, now(tx)

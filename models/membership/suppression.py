@@ -11,7 +11,6 @@ from models.alerts.alerts import clear_notice_values
 from models.db.clock import now
 from models.db.database import Database
 from models.recipients.audience import (
-    ERASED,
     find_recipient,
     get_or_create_recipient,
     recipient_with_subscriptions,
@@ -21,6 +20,7 @@ from models.tables.ledger import (
     Alert,
     AlertKind,
     Delivery,
+    EndReason,
     Recipient,
     RecipientKind,
     RecipientState,
@@ -68,11 +68,8 @@ def lift_suppression(db: Database, actor: Actor, uid: str) -> Recipient:
         if recipient.state is not RecipientState.SUPPRESSED:
             raise Conflict(f"{recipient.address} is not suppressed.")
         if is_hashed_address(recipient.address):
-            recipient.address, recipient.state, recipient.reason = (
-                _blank(recipient),
-                RecipientState.ENDED,
-                ERASED,
-            )
+            recipient.address = _blank(recipient)
+            recipient.end(recipient.ended_at or now(tx), EndReason.ERASED)
         elif recipient.confirmed_at and follows:
             recipient.state, recipient.reason, recipient.ended_at = (
                 RecipientState.CONFIRMED,
@@ -80,11 +77,7 @@ def lift_suppression(db: Database, actor: Actor, uid: str) -> Recipient:
                 None,
             )
         else:
-            recipient.state, recipient.reason, recipient.ended_at = (
-                RecipientState.ENDED,
-                NO_LONGER_SUPPRESSED,
-                now(tx),
-            )
+            recipient.end(now(tx), EndReason.LEFT, NO_LONGER_SUPPRESSED)
         return recipient
 
 
@@ -118,17 +111,14 @@ def erase_recipient(tx: Session, recipient: Recipient) -> None:
         "consent",
     ):
         setattr(recipient, name, getattr(blank, name))
-    recipient.address, recipient.domain = (
-        hash_address(address) if suppressed else _blank(recipient),
-        "",
-    )
-    recipient.reason = (
-        re.sub(re.escape(address), "…", recipient.reason, flags=re.IGNORECASE)
-        if suppressed
-        else ERASED
-    )
-    recipient.state = RecipientState.SUPPRESSED if suppressed else RecipientState.ENDED
-    recipient.ended_at = recipient.ended_at or now(tx)
+    recipient.address = hash_address(address) if suppressed else _blank(recipient)
+    recipient.domain = ""
+    ended_at = recipient.ended_at or now(tx)
+    if suppressed:
+        recipient.reason = re.sub(re.escape(address), "…", recipient.reason, flags=re.IGNORECASE)
+        recipient.ended_at = ended_at
+    else:
+        recipient.end(ended_at, EndReason.ERASED)
     mine = Subscription.recipient_id == recipient.id
     # Deleting a subscription would look through all deliveries for those that it brought.
     for chosen in (SubscriptionTag, SubscriptionExcept):

@@ -17,7 +17,9 @@ from models.recipients.preferences import LEFT, Follow, set_follow
 from models.streams.streams import get_stream
 from models.tables.base import new_uid
 from models.tables.ledger import (
+    HAS_SUBSCRIBED,
     Cadence,
+    EndReason,
     Lane,
     Recipient,
     RecipientKind,
@@ -33,11 +35,6 @@ from models.text.email_address import hash_address, normal_address
 from models.text.errors import Conflict, Invalid, NotFound
 from models.text.texts import MAX_NAME_CHARS, language_tag, line
 from models.text.tokens import ALL_STREAMS
-
-ONLY_NOTICES = "no subscriber: told nothing but notices"
-"""Why a recipient is ended that never followed anything, such as an operator."""
-ERASED = "erased"
-"""Why a recipient is ended of whom nothing is known any more."""
 
 
 @dataclass(frozen=True)
@@ -166,11 +163,7 @@ def remove_recipient(
         if recipient is None:
             raise NotFound("channel" if kind is RecipientKind.CHANNEL else "subscriber", address)
         if recipient.state is not RecipientState.SUPPRESSED:
-            recipient.state, recipient.reason, recipient.ended_at = (
-                RecipientState.ENDED,
-                reason,
-                now(tx),
-            )
+            recipient.end(now(tx), EndReason.LEFT, reason)
         followed_now = (Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None))
         tx.execute(update(Subscription).where(*followed_now).values(ended_at=now(tx)))
         return recipient
@@ -180,7 +173,7 @@ def list_recipients(
     tx: Session, kind: RecipientKind, *, limit: int = 1000, after: int = 0
 ) -> Sequence[Recipient]:
     """Recipients of that kind by id, those after ``after`` first."""
-    of_kind = (Recipient.kind == kind, Recipient.reason.not_in([ONLY_NOTICES, ERASED]))
+    of_kind = (Recipient.kind == kind, HAS_SUBSCRIBED)
     return tx.scalars(
         select(Recipient).where(*of_kind, Recipient.id > after).order_by(Recipient.id).limit(limit)
     ).all()
@@ -226,11 +219,7 @@ def unsubscribe(db: Database, recipient_uid: str, scope: str) -> None:
             not recipient_with_subscriptions(tx, recipient_uid)[1]
             and recipient.state is RecipientState.CONFIRMED
         ):
-            recipient.state, recipient.reason, recipient.ended_at = (
-                RecipientState.ENDED,
-                LEFT,
-                now(tx),
-            )
+            recipient.end(now(tx), EndReason.LEFT, LEFT)
 
 
 def excluded_streams(tx: Session, subscription: Subscription) -> Sequence[Stream]:
@@ -256,16 +245,14 @@ def get_or_create_recipient(tx: Session, address: str) -> Recipient:
     """
     recipient = find_recipient(tx, RecipientKind.MAIL, address)
     if recipient is None:
-        moment, uid = now(tx), new_uid(16)
-        ended = RecipientState.ENDED
         recipient = Recipient(
-            uid=uid,
+            uid=new_uid(16),
             kind=RecipientKind.MAIL,
             address=address,
             lane=Lane.BULK,
-            state=ended,
-            reason=ONLY_NOTICES,
-            created_at=moment,
+            state=RecipientState.ENDED,
+            end_reason=EndReason.CONTACT_ONLY,
+            created_at=now(tx),
         )
         tx.add(recipient)
         tx.flush()

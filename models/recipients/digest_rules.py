@@ -5,8 +5,29 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from models.recipients.audience import AlertTopic
-from models.recipients.deciding import Wanted, began_before, is_about
-from models.tables.stories import RevisionKind
+from models.tables.ledger import Cadence
+from models.tables.stories import Importance, RevisionKind
+
+_GRADES = list(Importance)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A subscription; ``stream_id`` None: to all streams but those ``left_out``, ``tags`` empty: to
+    every entry.
+    """
+
+    created_at: datetime
+    stream_id: int | None = None
+    least_importance: Importance = Importance.NORMAL
+    left_out: frozenset[int] = frozenset()  # streams, of a subscription to all of them
+    tags: frozenset[str] = frozenset()
+    news: bool = True
+    corrections: bool = True
+    cadence: Cadence = Cadence.AT_ONCE
+    at_once_from: Importance | None = None  # of a digest: what matters so much does not wait for it
+    started_seq: int | None = None  # the site's counter when it began
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +114,28 @@ def _knows(one: EntryChange, served: Sequence[Served], had: Collection[int]) -> 
         and is_about(each.wanted, one.topic)
         for each in served
     )
+
+
+def began_before(wanted: Wanted, moment: datetime, seq: int | None) -> bool:
+    """Whether a subscription began before something was published, as `audience.started_before`
+    asks in SQL.
+    """
+    if wanted.started_seq is not None and seq is not None:
+        return wanted.started_seq < seq
+    return wanted.created_at <= moment
+
+
+def is_about(wanted: Wanted, topic: AlertTopic) -> bool:
+    """Whether a subscription is to alerts on this topic, be it at once or in a digest."""
+    return (
+        wanted.stream_id in (None, topic.stream_id)
+        and topic.stream_id not in wanted.left_out
+        and reaches(topic.importance, wanted.least_importance)
+        and (not wanted.tags or not wanted.tags.isdisjoint(topic.tags))
+        and (wanted.corrections if topic.correction else wanted.news)
+    )
+
+
+def reaches(importance: Importance, least: Importance | None) -> bool:
+    """Whether ``importance`` is ``least`` or more; never where ``least`` is None."""
+    return least is not None and _GRADES.index(least) <= _GRADES.index(importance)

@@ -16,6 +16,7 @@ from models.db.site import current_seq
 from models.recipients.digest_times import MORNING, next_slot
 from models.tables.ledger import (
     Cadence,
+    EndReason,
     Recipient,
     RecipientState,
     Subscription,
@@ -252,7 +253,7 @@ def _end_others(
         if subscription.ended_at is None and subscription.stream_id not in kept:
             subscription.ended_at, subscription.next_digest_at = now(tx), None
     if not wanted and recipient.state is RecipientState.CONFIRMED:
-        recipient.state, recipient.reason, recipient.ended_at = RecipientState.ENDED, LEFT, now(tx)
+        recipient.end(now(tx), EndReason.LEFT, LEFT)
 
 
 def _tag(label: str) -> str:

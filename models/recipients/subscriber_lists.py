@@ -13,11 +13,11 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
 from models.db.database import Database
-from models.recipients.audience import ERASED, ONLY_NOTICES
 from models.recipients.list_columns import as_cell
 from models.recipients.list_settings import FollowedStory, followed_stories, write_settings
 from models.streams.streams import get_stream
 from models.tables.ledger import (
+    HAS_SUBSCRIBED,
     Alert,
     AlertKind,
     Delivery,
@@ -36,7 +36,6 @@ from models.text.texts import line
 PAGE = 50
 SLICE = 1_000  # subscribers that an export reads at a time
 CHUNK = 32_000  # characters of CSV that go out together
-_SHOWN = Recipient.reason.not_in([ONLY_NOTICES, ERASED])
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def browse(
     which = Recipient.lane == Lane.BULK if state is None else Recipient.state == state
     query = (
         select(Recipient)
-        .where(Recipient.kind == RecipientKind.MAIL, which, _SHOWN)
+        .where(Recipient.kind == RecipientKind.MAIL, which, HAS_SUBSCRIBED)
         .order_by(Recipient.id.desc())
     )
     return _cut(
@@ -71,7 +70,7 @@ def search(tx: Session, text: str, *, after: str | None = None, limit: int = PAG
     one written as @domain.
     """
     text, after = line("search", text, 320).lower(), line("after", after or "", 320)
-    query = select(Recipient).where(Recipient.kind == RecipientKind.MAIL, _SHOWN)
+    query = select(Recipient).where(Recipient.kind == RecipientKind.MAIL, HAS_SUBSCRIBED)
     if text.startswith("@"):
         query = query.where(Recipient.domain == text[1:]).order_by(Recipient.id.desc())
         query = (
@@ -192,7 +191,10 @@ def _part(
     tx: Session, stream_id: int | None, states: Sequence[RecipientState], last: int
 ) -> list[Listed]:
     query = select(Recipient).where(
-        Recipient.lane == Lane.BULK, Recipient.id > last, Recipient.state.in_(states), _SHOWN
+        Recipient.lane == Lane.BULK,
+        Recipient.id > last,
+        Recipient.state.in_(states),
+        HAS_SUBSCRIBED,
     )
     if stream_id is not None:
         mine = exists().where(

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.db.approval_rules import NEEDS_SECOND_EDITOR, last_author_id
-from models.tables.ledger import Alert
+from models.tables.ledger import Alert, AlertState
 from models.tables.stories import Entry, EntryState, Revision, RevisionKind, Stream
 
 
@@ -47,8 +47,7 @@ def waiting_alerts(
         .join(Entry, Entry.id == Revision.entry_id)
         .join(Stream, Stream.id == Entry.stream_id)
         .where(
-            Alert.waits_for.is_not(None),
-            Alert.stopped_at.is_(None),
+            Alert.state == AlertState.WAITING_FOR_APPROVAL,
             Entry.state == EntryState.PUBLISHED,
         )
     )

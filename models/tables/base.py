@@ -35,6 +35,17 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def enum_type(kind: type[enum.Enum], *, length: int) -> Enum:
+    """Type of a column that stores the values of ``kind``."""
+    return Enum(
+        kind,
+        native_enum=False,
+        create_constraint=False,
+        length=length,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
 class Base(DeclarativeBase):
     """Base of all tables."""
 
@@ -49,13 +60,7 @@ class Base(DeclarativeBase):
     )
     type_annotation_map = {  # noqa: RUF012  SQLAlchemy reads it from the class
         datetime: UtcDateTime(),
-        enum.Enum: Enum(
-            enum.Enum,
-            native_enum=False,
-            create_constraint=False,
-            length=16,
-            values_callable=lambda kind: [m.value for m in kind],
-        ),
+        enum.Enum: enum_type(enum.Enum, length=16),
         dict[str, Any]: JSON,
     }
 

@@ -1,12 +1,13 @@
 """Tables: who is told, what is to be told, and what became of each message."""
 
 import enum
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Computed,
     ForeignKey,
     Index,
     String,
@@ -17,13 +18,14 @@ from sqlalchemy import (
     false,
     literal,
     literal_column,
+    or_,
     text,
     true,
 )
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from models.tables.base import Base, BigId, Uid
+from models.tables.base import Base, BigId, Uid, enum_type
 from models.tables.stories import Importance, Revision, Stream
 
 
@@ -41,6 +43,16 @@ class RecipientState(enum.Enum):
     CONFIRMED = "confirmed"
     ENDED = "ended"
     SUPPRESSED = "suppressed"
+
+
+class EndReason(enum.Enum):
+    """Why a recipient is ENDED. A column beside the state, whose values nodes of the version before
+    know.
+    """
+
+    LEFT = "left"  # unsubscribed, or removed by an admin
+    ERASED = "erased"  # nothing is known of this person any more
+    CONTACT_ONLY = "contact_only"  # no subscriber: gets only notices, as an operator does
 
 
 class Lane(enum.Enum):
@@ -99,7 +111,8 @@ class Recipient(Base):
     quiet_until: Mapped[time | None]
     paused_until: Mapped[datetime | None]
     state: Mapped[RecipientState]
-    # why it is ended or suppressed, in the remote's words
+    end_reason: Mapped[EndReason | None]  # of an ended one; counts for no other state
+    # why it is suppressed or failing, mostly in the remote's words
     reason: Mapped[str] = mapped_column(String(500), default="")
     confirmed_at: Mapped[datetime | None]
     # how, where and when they said that they want it: the proof
@@ -115,6 +128,21 @@ class Recipient(Base):
     failing_since: Mapped[datetime | None]
     # the breaker is open: one real delivery at a time tries it, not before `next_at`
     sick_since: Mapped[datetime | None]
+
+    def end(self, at: datetime, why: EndReason, reason: str = "") -> None:
+        """Send nothing more than notices to this recipient."""
+        self.state = RecipientState.ENDED
+        self.end_reason = why
+        self.reason = reason
+        self.ended_at = at
+
+    @property
+    def erased(self) -> bool:
+        return self.state is RecipientState.ENDED and self.end_reason is EndReason.ERASED
+
+    @property
+    def contact_only(self) -> bool:
+        return self.state is RecipientState.ENDED and self.end_reason is EndReason.CONTACT_ONLY
 
     @hybrid_property
     def failing(self) -> bool:
@@ -135,6 +163,14 @@ class Recipient(Base):
             cls.state == RecipientState.CONFIRMED,
             cls.sick_since.is_not(None),
         )
+
+
+HAS_SUBSCRIBED = or_(
+    Recipient.state != RecipientState.ENDED,
+    Recipient.end_reason.is_(None),
+    Recipient.end_reason == EndReason.LEFT,
+)
+"""Recipients that lists show: neither erased ones, nor those that only ever got notices."""
 
 
 class Cadence(enum.Enum):
@@ -222,6 +258,28 @@ class SubscriptionExcept(Base):
     )
 
 
+class AlertState(enum.Enum):
+    """How far an alert is, or what it waits for."""
+
+    WAITING_FOR_APPROVAL = "waiting_for_approval"  # an editor lets it go
+    HELD = "held"  # it would come so late that an operator decides; deliveries are made, and wait
+    SENDING = "sending"
+    STOPPED = "stopped"  # an editor may resume it
+    FINISHED = "finished"  # every delivery has ended
+    COMPACTED = "compacted"  # only its tallies are left; nothing of it is sent again
+
+
+_ALERT_STATE = (
+    "CASE"
+    " WHEN folded_at IS NOT NULL THEN 'compacted'"
+    " WHEN stopped_at IS NOT NULL THEN 'stopped'"
+    " WHEN waits_for IS NOT NULL THEN 'waiting_for_approval'"
+    " WHEN held_at IS NOT NULL THEN 'held'"
+    " WHEN finished_at IS NOT NULL THEN 'finished'"
+    " ELSE 'sending' END"
+)
+
+
 class AlertKind(enum.Enum):
     """What an alert tells."""
 
@@ -232,7 +290,11 @@ class AlertKind(enum.Enum):
 
 
 class Alert(Base):
-    """One thing to tell."""
+    """One thing to announce.
+
+    The database makes ``state`` from the columns after it, so it is right whichever node wrote
+    them: also one of the version before, which does not know it.
+    """
 
     __tablename__ = "alert"
     __table_args__ = (
@@ -257,15 +319,24 @@ class Alert(Base):
     notice: Mapped[dict[str, Any] | None]  # the name of a notice and its values
     priority: Mapped[int] = mapped_column(default=Priority.NORMAL)  # see Priority
     created_at: Mapped[datetime]
+    state: Mapped[AlertState] = mapped_column(
+        enum_type(AlertState, length=24), Computed(_ALERT_STATE)
+    )
     stopped_at: Mapped[datetime | None]
-    # why it waits on the desk for an editor: second, or most
-    waits_for: Mapped[str | None] = mapped_column(String(16))
-    # its first delivery would leave so late that an operator decides
+    waits_for: Mapped[str | None] = mapped_column(String(16))  # second (editor), or most (alerts)
     held_at: Mapped[datetime | None]
     resumed_at: Mapped[datetime | None]  # when an operator let it go, however late it was
-    finished_at: Mapped[datetime | None]  # nothing of it is owed any more
-    folded_at: Mapped[datetime | None]  # only its tallies are left; it never expands again
+    finished_at: Mapped[datetime | None]
+    compacted_at: Mapped[datetime | None] = mapped_column("folded_at")
     revision: Mapped[Revision | None] = relationship(lazy="raise")
+
+
+MAY_EXPAND = Alert.state.in_([AlertState.SENDING, AlertState.HELD])
+"""Alerts whose fan-outs go on."""
+MUST_NOT_SEND = Alert.state.in_(
+    [AlertState.WAITING_FOR_APPROVAL, AlertState.HELD, AlertState.STOPPED]
+)
+"""Alerts of which a worker sends nothing more, though it has claimed some of their deliveries."""
 
 
 class Fanout(Base):
@@ -314,10 +385,10 @@ class SkipReason(enum.Enum):
     RETRACTED = "retracted"
     CANCELLED = "cancelled"
     SUPPRESSED = "suppressed"
+    STOPPED = "stopped"  # with its alert; queued again when that goes on
 
 
-HELD = datetime(9000, 1, 1, tzinfo=UTC)
-"""When a delivery is due that an operator has to let go first: behind all others in the queue, so it costs no claim a look."""
+_DUE = "state = 'queued' AND held_at IS NULL"
 
 
 class Delivery(Base):
@@ -334,8 +405,8 @@ class Delivery(Base):
             "priority",
             "due_at",
             "id",
-            sqlite_where=text("state = 'queued'"),
-            postgresql_where=text("state = 'queued'"),
+            sqlite_where=text(_DUE),
+            postgresql_where=text(_DUE),
         ),
         # The ticker releases leases that ran out.
         Index(
@@ -388,6 +459,7 @@ class Delivery(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     due_at: Mapped[datetime]
+    held_at: Mapped[datetime | None]  # queued, but its alert is held or waits for approval
     lease_until: Mapped[datetime | None]
     # in a row that ran out before anything was sent
     lost_leases: Mapped[int] = mapped_column(default=0, server_default=text("0"))
@@ -421,9 +493,19 @@ MAY_HAVE_BEEN_TOLD = TOLD_STATE.in_(
 """The recipient of a delivery may know what it tells."""
 
 
+class TallyKind(enum.Enum):
+    """Count of an alert's deliveries: all that were ever owed, or those that ended in one way."""
+
+    OWED = "queued"  # the stored value of earlier versions, whose nodes may run beside this one
+    SENT = "sent"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    SKIPPED = "skipped"
+
+
 class Tally(Base):
-    """How many deliveries of an alert came to a state, as one worker counted: summed on read, so
-    that workers never meet.
+    """Deliveries of an alert by kind, as one worker counted them; summed on read, so that no two
+    workers update one row.
     """
 
     __tablename__ = "tally"
@@ -433,9 +515,9 @@ class Tally(Base):
     )
     worker: Mapped[str] = mapped_column(String(64), primary_key=True)
     lane: Mapped[Lane] = mapped_column(primary_key=True)
-    state: Mapped[DeliveryState] = mapped_column(primary_key=True)  # queued: owed in all
+    kind: Mapped[TallyKind] = mapped_column("state", primary_key=True)
     number: Mapped[int] = mapped_column(BigInteger, default=0)
-    # Of those, how many left the state again by a retry: a counter must never fall.
+    # How many were taken off ``number`` again by a retry: a counter of metrics must never fall.
     taken_back: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
 
 
@@ -482,6 +564,10 @@ class Pause(Base):
     __tablename__ = "pause"
 
     name: Mapped[str] = mapped_column(String(80), primary_key=True)  # a lane, or "mail"
-    until: Mapped[datetime]
+    until: Mapped[datetime | None]  # None: until a worker starts with other settings
     failures: Mapped[int] = mapped_column(default=0)
     reason: Mapped[str] = mapped_column(String(500), default="")
+
+    @classmethod
+    def is_on(cls, now: datetime) -> ColumnElement[bool]:
+        return or_(cls.until.is_(None), cls.until > now)

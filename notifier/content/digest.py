@@ -20,20 +20,23 @@ from models import (
     SkipReason,
     Stream,
     Subscription,
+    TallyKind,
 )
 from models.db.clock import now
 from models.db.database import Database
 from models.db.tallies import add_to_tallies
-from models.recipients.deciding import began_before
-from models.recipients.digest_rules import DigestLine, EntryChanges, Served, line_of
+from models.recipients.digest_rules import DigestLine, EntryChanges, Served, began_before, line_of
 from models.recipients.digest_times import named_slot, next_slot
 from models.streams.entries import entries_query
 from models.tables.ledger import MAY_HAVE_BEEN_TOLD
 from models.text.tokens import ALL_STREAMS
 from notifier.content.entry import DigestContent, EntryContent
 from notifier.ledger.claim import Message
-from notifier.ledger.digest_source import entries_changed_since
-from notifier.ledger.followers import COLUMNS, wanted_by
+from notifier.ledger.digest_source import (
+    SUBSCRIPTION_COLUMNS,
+    entries_changed_since,
+    read_wanted,
+)
 from notifier.ledger.lease import skipped
 from notifier.ledger.ledger_sql import among
 
@@ -102,7 +105,7 @@ def skip_empty(db: Database, written: Iterable[Written], token: str) -> list[int
                     .values(digested_seq=message.upto)
                     .execution_options(synchronize_session=False)
                 )
-            changes = [(alert_id, lane, DeliveryState.SKIPPED) for alert_id, lane in rows]
+            changes = [(alert_id, lane, TallyKind.SKIPPED) for alert_id, lane in rows]
             add_to_tallies(tx, {change: changes.count(change) for change in set(changes)})
     return [one.id for one in empty]
 
@@ -110,7 +113,7 @@ def skip_empty(db: Database, written: Iterable[Written], token: str) -> list[int
 def following(tx: Session, recipient_ids: Collection[int]) -> dict[int, list[tuple[Any, Served]]]:
     """What each recipient follows in digests of whatever cadence."""
     reading = (Subscription.ended_at.is_(None), Subscription.cadence != Cadence.AT_ONCE)
-    query = select(*COLUMNS, Stream.uid.label("stream_uid")).outerjoin(
+    query = select(*SUBSCRIPTION_COLUMNS, Stream.uid.label("stream_uid")).outerjoin(
         Stream, Stream.id == Subscription.stream_id
     )
     rows = tx.execute(
@@ -118,7 +121,7 @@ def following(tx: Session, recipient_ids: Collection[int]) -> dict[int, list[tup
             Subscription.id
         )
     ).all()
-    wanted = wanted_by(tx, rows)
+    wanted = read_wanted(tx, rows)
     found: dict[int, list[tuple[Any, Served]]] = {}
     for row in rows:
         found.setdefault(row.recipient_id, []).append(

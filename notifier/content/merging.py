@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from models import Alert, AlertKind, Delivery, DeliveryState, Lane
 from models.db.clock import now
 from models.db.database import Database
-from models.tables.ledger import HELD
 from notifier.ledger.claim import Message, claim_also
 from notifier.ledger.lease import LEASE, QUEUED
 from notifier.ledger.ledger_sql import among, changed
@@ -93,9 +92,9 @@ def _owed(message: Message) -> Select[int, int | None]:
         Delivery.lane == Lane.FAST,
     )
     query = select(Delivery.id, Delivery.folded_into).join(Alert, Alert.id == Delivery.alert_id)
-    return query.where(*queued, Alert.kind == AlertKind.REVISION, Delivery.due_at < HELD).order_by(
-        Delivery.id
-    )
+    return query.where(
+        *queued, Alert.kind == AlertKind.REVISION, Delivery.held_at.is_(None)
+    ).order_by(Delivery.id)
 
 
 def _these(tx: Session, ids: Sequence[int]) -> Select[int]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from models import (
     Alert,
     AlertKind,
+    AlertState,
     Entry,
     EntryState,
     EntryTag,
@@ -32,7 +33,7 @@ class Sibling:
     alert_id: int
     no: int
     kind: RevisionKind
-    folded: bool
+    compacted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +44,7 @@ class AlertContext:
     priority: int
     created_at: datetime
     public_seq: int | None  # the site's counter when it came out
-    stopped_at: datetime | None
-    held_at: datetime | None
-    waits: bool  # on the desk
+    state: AlertState
     resumed_at: datetime | None
     no: int
     kind: RevisionKind
@@ -70,7 +69,7 @@ class AlertContext:
     @property
     def told_long_ago(self) -> bool:
         """An earlier alert is so old that nobody knows any more whom it told."""
-        return any(other.folded for other in self.siblings if other.no < self.no)
+        return any(other.compacted for other in self.siblings if other.no < self.no)
 
     def topic(self, tx: Session) -> AlertTopic:
         """What subscriptions choose by."""
@@ -95,14 +94,20 @@ def load_non_revision_alerts(
     """Each of these alerts by its id."""
     if not alert_ids:
         return {}
-    query = select(Alert.id, Alert.kind, Alert.stopped_at, Stream.state).outerjoin(
-        Stream, Stream.id == Alert.stream_id
+    query = (
+        select(Alert.id, Alert.kind, Alert.state, Stream.state)
+        .outerjoin(Stream, Stream.id == Alert.stream_id)
+        .where(Alert.id.in_(list(alert_ids)))
     )
-    rows = tx.execute(query.where(Alert.id.in_(list(alert_ids))))
-    return {
-        id_: NonRevisionAlert(alert_id=id_, kind=kind, stopped=at is not None, stream_state=state)
-        for id_, kind, at, state in rows
-    }
+    alerts = {}
+    for alert_id, kind, state, stream_state in tx.execute(query):
+        alerts[alert_id] = NonRevisionAlert(
+            alert_id=alert_id,
+            kind=kind,
+            stopped=state is AlertState.STOPPED,
+            stream_state=stream_state,
+        )
+    return alerts
 
 
 def load_contexts(tx: Session, alert_ids: Iterable[int]) -> dict[int, AlertContext]:
@@ -130,9 +135,7 @@ def load_contexts(tx: Session, alert_ids: Iterable[int]) -> dict[int, AlertConte
             priority=alert.priority,
             created_at=alert.created_at,
             public_seq=alert.public_seq,
-            stopped_at=alert.stopped_at,
-            held_at=alert.held_at,
-            waits=alert.waits_for is not None,
+            state=alert.state,
             resumed_at=alert.resumed_at,
             no=no,
             kind=kind,
@@ -163,15 +166,15 @@ def _revisions(
         Revision.state,
         Revision.apply_at,
         Alert.id,
-        Alert.folded_at,
+        Alert.compacted_at,
     )
     query = told.outerjoin(Alert, Alert.revision_id == Revision.id).where(
         Revision.entry_id.in_(entry_ids)
     )
-    for entry_id, no, kind, state, apply_at, alert_id, folded_at in tx.execute(query):
+    for entry_id, no, kind, state, apply_at, alert_id, compacted_at in tx.execute(query):
         if alert_id is not None:
             siblings.setdefault(entry_id, []).append(
-                Sibling(alert_id, no, kind, folded_at is not None)
+                Sibling(alert_id, no, kind, compacted_at is not None)
             )
         elif state is RevisionState.PENDING and kind is RevisionKind.RETRACTION:
             retractions[entry_id] = apply_at

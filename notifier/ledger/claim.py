@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from models import (
     AlertKind,
+    AlertState,
     Delivery,
     DeliveryState,
     Importance,
@@ -27,6 +28,7 @@ from models import (
     RevisionState,
     Subscription,
     SubscriptionExcept,
+    TallyKind,
 )
 from models.db.clock import now
 from models.db.database import Database
@@ -47,6 +49,8 @@ from notifier.ledger.quiet_hours import may_go_at
 from notifier.ledger.verdict import (
     AlertFacts,
     DeliveryPreferences,
+    HoldDelivery,
+    NotNow,
     SendNow,
     SkipDelivery,
     WaitUntil,
@@ -188,6 +192,7 @@ def _due(tx: Session, lane: Lane, gate: pause.Gate = pause.Gate.OPEN) -> Select[
     due = (
         Delivery.state == DeliveryState.QUEUED,
         Delivery.lane == lane,
+        Delivery.held_at.is_(None),
         Delivery.due_at <= now(tx),
     )
     query = select(Delivery.id).where(*due)
@@ -275,7 +280,7 @@ def drop_unwanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
         alert_id: alert_facts(one, held=alert_id in held) for alert_id, one in about.items()
     }
     wanted: list[Message] = []
-    unwanted: dict[SkipDelivery | WaitUntil, list[Any]] = {}
+    unwanted: dict[NotNow, list[Any]] = {}
     for row in rows:
         one, kind = about.get(row.alert_id), AlertKind.REVISION
         if one is not None:
@@ -313,7 +318,7 @@ def drop_unwanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     skips = (
         row for other, put in unwanted.items() if isinstance(other, SkipDelivery) for row in put
     )
-    add_to_tallies(tx, Counter((row.alert_id, lane, DeliveryState.SKIPPED) for row in skips))
+    add_to_tallies(tx, Counter((row.alert_id, lane, TallyKind.SKIPPED) for row in skips))
     return wanted
 
 
@@ -370,7 +375,7 @@ def delivery_preferences(
 
 def _judge_occasion(
     one: NonRevisionAlert, row: Any, busy_until: datetime | None, moment: datetime
-) -> SendNow | SkipDelivery | WaitUntil:
+) -> SendNow | NotNow:
     if one.kind is AlertKind.DIGEST:  # which of its subscriptions go on is found when it is written
         return judge_digest(
             delivery_preferences(row, moment, subscribed=True),
@@ -431,7 +436,7 @@ def alert_facts(one: AlertContext, *, held: bool) -> AlertFacts:
         revision=one.kind,
         entry=one.entry_state,
         stream=one.stream_state,
-        stopped=one.stopped_at is not None,
+        stopped=one.state is AlertState.STOPPED,
         held=held,
         retraction_at=one.retraction_at,
     )
@@ -498,9 +503,11 @@ def covered_by_other_subscription(tx: Session, one: AlertContext, rows: Sequence
     return {row.recipient_id for row in tx.execute(query)}
 
 
-def columns_for(verdict: SkipDelivery | WaitUntil, moment: datetime) -> dict[str, Any]:
+def columns_for(verdict: NotNow, moment: datetime) -> dict[str, Any]:
     if isinstance(verdict, WaitUntil):
         return {**QUEUED, "due_at": verdict.until, "attempts": Delivery.attempts - 1}
+    if isinstance(verdict, HoldDelivery):
+        return {**QUEUED, "held_at": moment, "attempts": Delivery.attempts - 1}
     return skipped(verdict.reason, moment, verdict.words) | {"attempts": Delivery.attempts - 1}
 
 

@@ -24,6 +24,7 @@ from models import (
     RecipientState,
     SkipReason,
     Subscription,
+    TallyKind,
 )
 from models.db.clock import now
 from models.db.database import Database
@@ -33,11 +34,13 @@ from models.db.tallies import Change, add_to_tallies
 from models.db.write_throttle import WriteThrottle
 from models.recipients.digest_rules import EntryChanges, Served, is_served
 from models.recipients.digest_times import next_slot, slot_name
-from models.tables.ledger import IS_DIGEST
-from notifier.ledger.digest_source import entries_changed_since
-from notifier.ledger.enqueue import enqueue_deliveries
-from notifier.ledger.fan_out import ANALYZE_FROM
-from notifier.ledger.followers import COLUMNS, wanted_by
+from models.tables.ledger import IS_DIGEST, MAY_EXPAND
+from notifier.ledger.digest_source import (
+    SUBSCRIPTION_COLUMNS,
+    entries_changed_since,
+    read_wanted,
+)
+from notifier.ledger.fan_out import ANALYZE_FROM, enqueue_deliveries
 from notifier.ledger.lease import skipped
 from notifier.ledger.ledger_sql import among, changed
 from notifier.ledger.quiet_hours import put_off
@@ -117,7 +120,11 @@ def _take(tx: Session, limit: int) -> Sequence[Any]:
     """Those that have waited longest; what another node has in hand is passed over."""
     query = (
         select(
-            *COLUMNS, Recipient.lane, Recipient.timezone, Recipient.state, Recipient.paused_until
+            *SUBSCRIPTION_COLUMNS,
+            Recipient.lane,
+            Recipient.timezone,
+            Recipient.state,
+            Recipient.paused_until,
         )
         .join(Recipient, Recipient.id == Subscription.recipient_id)
         .where(_DUE, Subscription.next_digest_at <= now(tx))
@@ -131,25 +138,19 @@ def _expanding(tx: Session) -> bool:
     """Whether some who are told of an alert at once are not found yet: a digest would tell them the
     same.
     """
-    undone = (
-        Fanout.done_at.is_(None),
-        Alert.stopped_at.is_(None),
-        Alert.waits_for.is_(None),
-        Alert.folded_at.is_(None),
+    query = (
+        select(Fanout.id)
+        .join(Alert, Alert.id == Fanout.alert_id)
+        .where(Fanout.done_at.is_(None), MAY_EXPAND)
     )
-    return (
-        tx.scalar(
-            select(Fanout.id).join(Alert, Alert.id == Fanout.alert_id).where(*undone).limit(1)
-        )
-        is not None
-    )
+    return tx.scalar(query.limit(1)) is not None
 
 
 def _runs(tx: Session, rows: Sequence[Any], seq: int) -> dict[tuple[datetime, Cadence], _Run]:
     """Each digest that is due, and for whom there may be something in it: decided once for all who
     want the same.
     """
-    wanted = wanted_by(tx, rows)
+    wanted = read_wanted(tx, rows)
     news = entries_changed_since(tx, min(row.digested_seq for row in rows), seq, hidden=True)
     runs: dict[tuple[datetime, Cadence], _Run] = {}
     known: dict[tuple[object, ...], bool] = {}
@@ -239,7 +240,7 @@ def _owe(
         .group_by(Subscription.recipient_id)
     )
     made = enqueue_deliveries(tx, alert_id, Priority.DIGEST, recipients)
-    changes[alert_id, lane, DeliveryState.QUEUED] += made
+    changes[alert_id, lane, TallyKind.OWED] += made
     ids = sorted({row.recipient_id for row in rows})
     put_off(tx, and_(Delivery.alert_id == alert_id, among(tx, Delivery.recipient_id, ids)))
     waiting = (
@@ -262,7 +263,7 @@ def _owe(
             .where(among(tx, Delivery.id, [row.id for row in replaced]))
             .values(skipped(SkipReason.SUPERSEDED, now(tx))),
         )
-        changes.update((row.alert_id, lane, DeliveryState.SKIPPED) for row in replaced)
+        changes.update((row.alert_id, lane, TallyKind.SKIPPED) for row in replaced)
     return made
 
 

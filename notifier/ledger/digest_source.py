@@ -1,9 +1,10 @@
 """What came out or was changed while the counter went from one number to another, for digests."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 from sqlalchemy import and_, exists, false, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from models import (
     Alert,
@@ -15,11 +16,15 @@ from models import (
     RevisionKind,
     RevisionState,
     Stream,
+    Subscription,
+    SubscriptionExcept,
+    SubscriptionTag,
 )
 from models.db.approval_rules import NEEDS_SECOND_EDITOR
 from models.recipients.audience import AlertTopic
-from models.recipients.digest_rules import EntryChange, EntryChanges
+from models.recipients.digest_rules import EntryChange, EntryChanges, Wanted
 from models.tables.stories import CLOSED
+from notifier.ledger.ledger_sql import among
 
 MOST = 500
 """Entries that one digest looks at, the latest: what is more is read on the pages."""
@@ -104,3 +109,60 @@ def _tags(tx: Session, entry_ids: Collection[int]) -> dict[int, list[str]]:
     ):
         found.setdefault(entry_id, []).append(slug)
     return found
+
+
+SUBSCRIPTION_COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (
+    Subscription.id,
+    Subscription.recipient_id,
+    Subscription.stream_id,
+    Subscription.least_importance,
+    Subscription.news,
+    Subscription.corrections,
+    Subscription.cadence,
+    Subscription.at_once_from,
+    Subscription.every_minutes,
+    Subscription.digest_time,
+    Subscription.digest_day,
+    Subscription.next_digest_at,
+    Subscription.digested_seq,
+    Subscription.created_at,
+    Subscription.started_seq,
+)
+
+
+def read_wanted(tx: Session, subscriptions: Sequence[Any]) -> dict[int, Wanted]:
+    """Filters of subscriptions by id; ``subscriptions`` are rows with `SUBSCRIPTION_COLUMNS`."""
+    ids = [subscription.id for subscription in subscriptions]
+    tagged = select(SubscriptionTag.subscription_id, SubscriptionTag.slug).where(
+        among(tx, SubscriptionTag.subscription_id, ids)
+    )
+    tags = _sets(tx.execute(tagged))
+    to_all = [row.id for row in subscriptions if row.stream_id is None]
+    excluded: dict[int, set[Any]] = {}
+    if to_all:
+        query = select(SubscriptionExcept.subscription_id, SubscriptionExcept.stream_id)
+        excluded = _sets(
+            tx.execute(query.where(among(tx, SubscriptionExcept.subscription_id, to_all)))
+        )
+    return {
+        row.id: Wanted(
+            created_at=row.created_at,
+            started_seq=row.started_seq,
+            stream_id=row.stream_id,
+            least_importance=row.least_importance,
+            left_out=frozenset(excluded.get(row.id, ())),
+            tags=frozenset(tags.get(row.id, ())),
+            news=row.news,
+            corrections=row.corrections,
+            cadence=row.cadence,
+            at_once_from=row.at_once_from,
+        )
+        for row in subscriptions
+    }
+
+
+def _sets(rows: Iterable[Any]) -> dict[int, set[Any]]:
+    sets: dict[int, set[Any]] = {}
+    for id_, value in rows:
+        sets.setdefault(id_, set()).add(value)
+    return sets

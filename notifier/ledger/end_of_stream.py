@@ -22,6 +22,7 @@ from models import (
     RecipientState,
     SkipReason,
     Subscription,
+    TallyKind,
 )
 from models.db.clock import now
 from models.db.tallies import Change
@@ -52,7 +53,7 @@ def replace_earlier(
         .returning(Delivery.alert_id)
     )
     ids = tx.scalars(skip.execution_options(synchronize_session=False))
-    return Counter((alert_id, lane, DeliveryState.SKIPPED) for alert_id in ids)
+    return Counter((alert_id, lane, TallyKind.SKIPPED) for alert_id in ids)
 
 
 def owed_ending(alert: Alert, lane: Lane) -> Select[*tuple[Any, ...]]:

@@ -9,7 +9,17 @@ from typing import Any
 from sqlalchemy import and_, exists, func, select, update
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Priority, Recipient, RecipientState, Subscription
+from models import (
+    Alert,
+    Delivery,
+    DeliveryState,
+    EndReason,
+    Priority,
+    Recipient,
+    RecipientState,
+    Subscription,
+    TallyKind,
+)
 from models.alerts.alerts import tell_operators
 from models.alerts.send_hold import hold
 from models.db.clock import now
@@ -84,7 +94,7 @@ def hold_instead(tx: Session, message: Message, reply: str) -> bool:
     number = 1 + len(ended)
     if number < ALIKE_ADDRESSES or len(domains) < ALIKE_DOMAINS:
         return False
-    sent = tally_totals(tx, [message.alert_id]).get(message.alert_id, {}).get(DeliveryState.SENT, 0)
+    sent = tally_totals(tx, [message.alert_id]).get(message.alert_id, {}).get(TallyKind.SENT, 0)
     if _is_small_share(number, sent) and not _breaks_down(tx, message, ended):
         return False
     _take_back(tx, message.alert_id, list(ended))
@@ -170,12 +180,17 @@ def _take_back(tx: Session, alert_id: int, delivery_ids: Sequence[int]) -> None:
         Subscription.recipient_id == Recipient.id, Subscription.ended_at.is_(None)
     )
     # while their mail was on its way
-    changed(tx, recipients.where(~follows).values(state=RecipientState.ENDED, reason=LEFT))
+    changed(
+        tx,
+        recipients.where(~follows).values(
+            state=RecipientState.ENDED, end_reason=EndReason.LEFT, reason=LEFT
+        ),
+    )
     changed(
         tx,
         recipients.where(follows).values(state=RecipientState.CONFIRMED, reason="", ended_at=None),
     )
-    failed = Counter((alert_id, row.lane, DeliveryState.FAILED) for row in rows)
+    failed = Counter((alert_id, row.lane, TallyKind.FAILED) for row in rows)
     add_to_tallies(tx, {change: -number for change, number in failed.items()})
 
 

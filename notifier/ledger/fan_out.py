@@ -14,6 +14,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    literal,
     select,
     text,
     true,
@@ -34,17 +35,19 @@ from models import (
     RevisionKind,
     SkipReason,
     Subscription,
+    TallyKind,
 )
 from models.db.clock import now
-from models.db.database import Database
+from models.db.database import Database, rows_changed
+from models.db.dialects import dialect_of, insert_into
 from models.db.tallies import Change, add_to_tallies
 from models.db.write_throttle import WriteThrottle
 from models.recipients.audience import eligible_recipients
-from models.tables.ledger import MAY_HAVE_BEEN_TOLD
+from models.tables.base import random_uid
+from models.tables.ledger import MAY_EXPAND, MAY_HAVE_BEEN_TOLD
 from notifier.ledger.alert_context import AlertContext, load_contexts
 from notifier.ledger.digest_reach import recipients_reached_by_digest
 from notifier.ledger.end_of_stream import owed_ending, replace_earlier
-from notifier.ledger.enqueue import enqueue_deliveries
 from notifier.ledger.lease import skipped
 from notifier.ledger.quiet_hours import put_off
 
@@ -130,12 +133,7 @@ def _next(tx: Session) -> Fanout | None:
     waiting = (
         select(Fanout)
         .join(Alert, Alert.id == Fanout.alert_id)
-        .where(
-            Fanout.done_at.is_(None),
-            Alert.stopped_at.is_(None),
-            Alert.waits_for.is_(None),
-            Alert.folded_at.is_(None),
-        )
+        .where(Fanout.done_at.is_(None), MAY_EXPAND)
     )
     urgent_first = case((Fanout.lane == Lane.FAST, 0), else_=1)
     ordered = waiting.order_by(urgent_first, Alert.priority, Fanout.id).limit(1)
@@ -192,7 +190,7 @@ def _fill(tx: Session, about: AlertContext, lane: Lane, part: _Range) -> int:
         changes = _replace(tx, about, lane, part, SkipReason.SUPERSEDED)
     if about.importance is not Importance.BREAKING:
         put_off(tx, and_(Delivery.alert_id == about.alert_id, part.holds(Delivery.recipient_id)))
-    changes[about.alert_id, lane, DeliveryState.QUEUED] += made
+    changes[about.alert_id, lane, TallyKind.OWED] += made
     add_to_tallies(tx, changes)
     return made
 
@@ -204,7 +202,7 @@ def _fill_ending(tx: Session, alert: Alert, lane: Lane, part: _Range) -> int:
         tx, alert.id, alert.priority, owed_ending(alert, lane).where(part.holds(Recipient.id))
     )
     put_off(tx, and_(Delivery.alert_id == alert.id, part.holds(Delivery.recipient_id)))
-    changes[alert.id, lane, DeliveryState.QUEUED] += made
+    changes[alert.id, lane, TallyKind.OWED] += made
     add_to_tallies(tx, changes)
     return made
 
@@ -238,7 +236,7 @@ def _replace(
         .returning(Delivery.alert_id)
     )
     alerts = tx.scalars(skip.execution_options(synchronize_session=False))
-    return Counter((alert_id, lane, DeliveryState.SKIPPED) for alert_id in alerts)
+    return Counter((alert_id, lane, TallyKind.SKIPPED) for alert_id in alerts)
 
 
 def _told(tx: Session, about: AlertContext, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
@@ -259,3 +257,33 @@ def _told(tx: Session, about: AlertContext, lane: Lane, part: _Range) -> Select[
     all_ = found.subquery()
     last = func.max(all_.c.subscription_id).label("subscription_id")
     return select(all_.c.recipient_id, all_.c.lane, last).group_by(all_.c.recipient_id, all_.c.lane)
+
+
+def enqueue_deliveries(
+    tx: Session, alert_id: int, priority: int, recipients: Select[*tuple[Any, ...]]
+) -> int:
+    """Queue an alert for each of ``recipients`` that has no delivery of it yet; returns how many
+    deliveries that made.
+
+    ``recipients`` selects recipient_id, lane and subscription_id, one row each.
+    """
+    table = Delivery.__table__
+    chosen = recipients.subquery()
+    values = {
+        "uid": random_uid(),
+        "alert_id": literal(alert_id, table.c.alert_id.type),
+        "recipient_id": chosen.c.recipient_id,
+        "subscription_id": chosen.c.subscription_id,
+        "lane": chosen.c.lane,
+        "priority": literal(priority, table.c.priority.type),
+        "state": literal(DeliveryState.QUEUED, table.c.state.type),
+        "attempts": literal(0, table.c.attempts.type),
+        "created_at": literal(now(tx), table.c.created_at.type),
+        "due_at": literal(now(tx), table.c.due_at.type),
+    }
+    # Without a WHERE, SQLite would read ON CONFLICT as the condition of a join.
+    rows = select(*values.values()).where(true()).order_by(chosen.c.recipient_id)
+    insert = (
+        insert_into(dialect_of(tx), table).from_select(list(values), rows).on_conflict_do_nothing()
+    )
+    return rows_changed(tx, insert.execution_options(preserve_rowcount=True))

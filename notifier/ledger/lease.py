@@ -19,6 +19,7 @@ from models import (
     Recipient,
     SkipReason,
     Subscription,
+    TallyKind,
 )
 from models.db.clock import now
 from models.db.database import Database
@@ -162,7 +163,7 @@ def _release(tx: Session, which: ColumnElement[bool]) -> int:
     )
     lost = tx.execute(ended.execution_options(synchronize_session=False)).all()
     _digested(tx, [(row.alert_id, row.recipient_id) for row in lost])
-    add_to_tallies(tx, Counter((row.alert_id, row.lane, DeliveryState.UNKNOWN) for row in lost))
+    add_to_tallies(tx, Counter((row.alert_id, row.lane, TallyKind.UNKNOWN) for row in lost))
     return released + len(lost)
 
 
@@ -185,7 +186,7 @@ def _give_up(tx: Session, which: ColumnElement[bool]) -> int:
         log.error("delivery %s of alert %s is given up: %s", row.id, row.alert_id, GIVEN_UP)
     for row in {row.alert_id: row for row in rows}.values():
         tell_operators_once(tx, row.alert_id, row.id, GIVEN_UP)
-    add_to_tallies(tx, Counter((row.alert_id, row.lane, DeliveryState.FAILED) for row in rows))
+    add_to_tallies(tx, Counter((row.alert_id, row.lane, TallyKind.FAILED) for row in rows))
     return len(rows)
 
 

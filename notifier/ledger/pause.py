@@ -6,17 +6,18 @@ import enum
 import logging
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from config.logging import discreet
-from models import Alert, DeliveryState, Lane, Pause
+from models import Alert, AlertState, Lane, Pause, TallyKind
 from models.alerts.send_hold import may_send, may_tell_of_hold
 from models.db.clock import now
 from models.db.database import Database, rows_changed
 from models.db.tallies import tally_totals
+from models.tables.ledger import MUST_NOT_SEND
 from notifier.ledger.alert_context import AlertContext
 from notifier.ledger.lease import LEASE
 
@@ -24,9 +25,9 @@ log = logging.getLogger(__name__)
 
 MAIL = "mail"
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=5)
-_FAR = datetime(9000, 1, 1, tzinfo=UTC)
 LOOK_SECONDS = 0.25
-_TRIED = (DeliveryState.SENT, DeliveryState.UNKNOWN, DeliveryState.FAILED)
+_HELD = (AlertState.HELD, AlertState.WAITING_FOR_APPROVAL)
+_TRIED = (TallyKind.SENT, TallyKind.UNKNOWN, TallyKind.FAILED)
 LATE_HOURS = 6
 LATE = timedelta(hours=LATE_HOURS)
 NO_MAIL_URL = "STORYWIRE_MAIL_URL is not set, so mail waits."
@@ -52,7 +53,7 @@ def gate(tx: Session, lane: Lane, *, lock: bool = False) -> Gate:
     found = tx.get(Pause, MAIL, with_for_update=lock) if lane is Lane.BULK else None
     if found is None:
         return Gate.OPEN
-    return Gate.PROBE if found.until <= now(tx) else Gate.SHUT
+    return Gate.PROBE if found.until is not None and found.until <= now(tx) else Gate.SHUT
 
 
 class Brake:
@@ -81,13 +82,8 @@ class Brake:
         """
         if not self._pulled and self._monotonic() >= self._look_at:
             with self._db.read() as tx:
-                ended = or_(
-                    Alert.stopped_at.is_not(None),
-                    Alert.held_at.is_not(None),
-                    Alert.waits_for.is_not(None),
-                )
-                stopped = select(Alert.id).where(Alert.id.in_(self._alert_ids), ended).limit(1)
-                self._pulled = not self._may_go_on(tx) or tx.scalar(stopped) is not None
+                stopped = select(Alert.id).where(Alert.id.in_(self._alert_ids), MUST_NOT_SEND)
+                self._pulled = not self._may_go_on(tx) or tx.scalar(stopped.limit(1)) is not None
             self._look_at = self._monotonic() + LOOK_SECONDS
         return self._pulled
 
@@ -100,7 +96,7 @@ def hold_late(tx: Session, alerts: Iterable[AlertContext], *, tried: set[int]) -
     age ends.
     """
     alerts = list(alerts)
-    held = {one.alert_id for one in alerts if one.held_at is not None or one.waits}
+    held = {one.alert_id for one in alerts if one.state in _HELD}
     old = (
         {one.alert_id for one in alerts if now(tx) - (one.resumed_at or one.created_at) > LATE}
         - held
@@ -133,7 +129,7 @@ def server_away(db: Database, reason: str, *, probe: bool) -> None:
         if found is None:
             found = Pause(name=MAIL, until=now(tx), failures=0)
             tx.add(found)
-        elif not probe and found.until > now(tx):
+        elif not probe and (found.until is None or found.until > now(tx)):
             return
         found.failures += 1
         found.reason = reason[:500]
@@ -168,4 +164,4 @@ def say_whether_mail_is_set_up(db: Database, *, is_set: bool) -> None:
     with db.begin() as tx:
         tx.execute(delete(Pause).where(Pause.name == MAIL))
         if not is_set:
-            tx.add(Pause(name=MAIL, until=_FAR, failures=0, reason=NO_MAIL_URL))
+            tx.add(Pause(name=MAIL, until=None, failures=0, reason=NO_MAIL_URL))

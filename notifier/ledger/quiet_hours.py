@@ -1,8 +1,6 @@
-"""Quiet hours: when a message may go that may not go now, for one row and for all that were just
-owed.
-"""
+"""Quiet hours: when a message may go out that must not go out now."""
 
-from datetime import datetime, time
+from datetime import datetime, time, timedelta, tzinfo
 from typing import Protocol
 
 from sqlalchemy import ColumnElement, select, update
@@ -11,12 +9,11 @@ from sqlalchemy.orm import Session
 from config.settings import zone
 from models import Delivery, Recipient
 from models.db.clock import now
-from models.recipients.deciding import Reader, quiet_until
 from notifier.ledger.ledger_sql import among, changed
 
 
-class Quiet(Protocol):
-    """A row that holds what a recipient says of its quiet hours."""
+class HasQuietHours(Protocol):
+    """Row of a query that holds a recipient's quiet hours."""
 
     @property
     def timezone(self) -> str: ...
@@ -26,36 +23,55 @@ class Quiet(Protocol):
     def quiet_until(self) -> time | None: ...
 
 
-def may_go_at(row: Quiet, moment: datetime) -> datetime:
-    """``moment``, or the end of the recipient's quiet hours where it falls into them."""
+def may_go_at(row: HasQuietHours, at: datetime) -> datetime:
+    """``at``, or the end of the recipient's quiet hours where it falls into them."""
     if row.quiet_from is None:
-        return moment
-    reader = Reader(
-        confirmed_at=moment,
-        timezone=zone(row.timezone),
-        quiet_from=row.quiet_from,
-        quiet_until=row.quiet_until,
-    )
-    return quiet_until(reader, moment) or moment
+        return at
+    end = end_of_quiet_hours(zone(row.timezone), row.quiet_from, row.quiet_until, at)
+    return end or at
 
 
-def put_off(tx: Session, made: ColumnElement[bool]) -> None:
-    """Let the deliveries that were ``made`` now wait for the end of their recipients' quiet hours,
-    so that no claim meets them before.
+def end_of_quiet_hours(
+    timezone: tzinfo, start: time | None, end: time | None, now: datetime
+) -> datetime | None:
+    """When the quiet hours end in which ``now`` falls; None outside of them, or where both ends are
+    equal.
+
+    A local time that a change of clocks skips counts as the moment of that length after the last
+    one before; one that comes twice ends the quiet hours at its next occurrence.
     """
-    query = select(Delivery.id, Recipient.timezone, Recipient.quiet_from, Recipient.quiet_until)
-    rows = tx.execute(
-        query.join(Recipient, Recipient.id == Delivery.recipient_id).where(
-            made, Recipient.quiet_from.is_not(None)
-        )
-    ).all()
-    known: dict[tuple[str, time | None, time | None], datetime] = {}
-    waiting: dict[datetime, list[int]] = {}
-    for row in rows:
+    if start is None or end is None or start == end:
+        return None
+    local = now.astimezone(timezone)
+    clock = local.time()
+    within_a_day = start < end
+    if within_a_day and not start <= clock < end:
+        return None
+    if not within_a_day and end <= clock < start:
+        return None
+    day = local.date() if clock < end else local.date() + timedelta(days=1)
+    ends = datetime.combine(day, end, timezone)
+    if ends.timestamp() <= now.timestamp():
+        ends = ends.replace(fold=1)
+    return ends.astimezone(now.tzinfo)
+
+
+def put_off(tx: Session, new: ColumnElement[bool]) -> None:
+    """Let the ``new`` deliveries wait for the end of their recipients' quiet hours, so that no
+    claim meets them before.
+    """
+    query = (
+        select(Delivery.id, Recipient.timezone, Recipient.quiet_from, Recipient.quiet_until)
+        .join(Recipient, Recipient.id == Delivery.recipient_id)
+        .where(new, Recipient.quiet_from.is_not(None))
+    )
+    may_go: dict[tuple[str, time | None, time | None], datetime] = {}
+    ids_by_time: dict[datetime, list[int]] = {}
+    for row in tx.execute(query).all():
         hours = (row.timezone, row.quiet_from, row.quiet_until)
-        if hours not in known:
-            known[hours] = may_go_at(row, now(tx))
-        if known[hours] > now(tx):
-            waiting.setdefault(known[hours], []).append(row.id)
-    for end, ids in waiting.items():
-        changed(tx, update(Delivery).where(among(tx, Delivery.id, ids)).values(due_at=end))
+        if hours not in may_go:
+            may_go[hours] = may_go_at(row, now(tx))
+        if may_go[hours] > now(tx):
+            ids_by_time.setdefault(may_go[hours], []).append(row.id)
+    for due_at, ids in ids_by_time.items():
+        changed(tx, update(Delivery).where(among(tx, Delivery.id, ids)).values(due_at=due_at))

@@ -2,17 +2,17 @@
 tallies are kept.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Fanout
+from models import Alert, Delivery, Fanout
 from models.alerts.alerts import clear_notice_values
 from models.db.clock import now
 from models.db.database import Database, rows_changed
-from models.db.tallies import condense_tallies, tally_totals
+from models.db.tallies import condense_tallies, fully_settled
 from models.db.write_throttle import WriteThrottle
 
 SLICE = 500
@@ -29,10 +29,10 @@ def finish_ended(db: Database) -> None:
     for _ in range(SLICES):
         with db.read() as tx:
             part = _expanded(tx, after)
-            found = _without_debt(tx, part)
+            found = fully_settled(tx, part)
         if found:
             with courtesy.writing(), db.begin() as tx:
-                ended = _without_debt(tx, [one for one in _expanded(tx, after) if one in found])
+                ended = fully_settled(tx, [one for one in _expanded(tx, after) if one in found])
                 tx.execute(update(Alert).where(Alert.id.in_(ended)).values(finished_at=now(tx)))
         if len(part) < ALERTS:
             return
@@ -49,7 +49,7 @@ def fold_old(db: Database, keep: timedelta) -> int:
     with db.read() as tx:
         old = tx.scalars(
             select(Alert.id)
-            .where(Alert.folded_at.is_(None), Alert.finished_at < now(tx) - keep)
+            .where(Alert.compacted_at.is_(None), Alert.finished_at < now(tx) - keep)
             .limit(ALERTS)
         ).all()
     courtesy, total = WriteThrottle(db), 0
@@ -60,7 +60,9 @@ def fold_old(db: Database, keep: timedelta) -> int:
         with db.read() as tx:
             left = tx.scalar(
                 select(Alert.id)
-                .where(Alert.folded_at.is_not(None), exists().where(Delivery.alert_id == Alert.id))
+                .where(
+                    Alert.compacted_at.is_not(None), exists().where(Delivery.alert_id == Alert.id)
+                )
                 .limit(1)
             )
         if left is None:
@@ -87,9 +89,9 @@ def _expanded(tx: Session, after: int) -> Sequence[int]:
 
 def _fold(tx: Session, alert_id: int) -> None:
     locked = tx.scalar(select(Alert).where(Alert.id == alert_id).with_for_update())
-    if locked is None or not _without_debt(tx, [alert_id]):  # it is owed to somebody again
+    if locked is None or not fully_settled(tx, [alert_id]):  # it is owed to somebody again
         return
-    locked.folded_at = now(tx)
+    locked.compacted_at = now(tx)
     clear_notice_values(locked)
     tx.execute(
         update(Fanout)
@@ -97,13 +99,3 @@ def _fold(tx: Session, alert_id: int) -> None:
         .values(done_at=now(tx))
     )
     condense_tallies(tx, alert_id)
-
-
-def _without_debt(tx: Session, alert_ids: Iterable[int]) -> list[int]:
-    """Those of which every delivery has come to an end, as the tallies say."""
-    sums = tally_totals(tx, alert_ids)
-    return [
-        one
-        for one in alert_ids
-        if 2 * sums.get(one, {}).get(DeliveryState.QUEUED, 0) == sum(sums.get(one, {}).values())
-    ]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from models import DeliveryState
+from models import TallyKind
 from models.db.clock import database_clock
 from models.db.database import Database
 from models.db.tallies import ADD_TALLY_SQL, WORKER_NAME, tally_rows
@@ -136,7 +136,7 @@ class SentWriter:
         )
         cursor.executemany(
             ADD_TALLY_SQL,
-            tally_rows(Counter((one.alert_id, one.lane, DeliveryState.SENT) for one in messages)),
+            tally_rows(Counter((one.alert_id, one.lane, TallyKind.SENT) for one in messages)),
         )
         cursor.execute("COMMIT")
         return {one.id for one in messages}

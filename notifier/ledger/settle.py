@@ -17,7 +17,7 @@ from sqlalchemy import Table, bindparam, case, func, or_, select, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import Update
 
-from models import Delivery, DeliveryState, Recipient, Subscription
+from models import Delivery, DeliveryState, Recipient, Subscription, TallyKind
 from models.alerts.send_mark import note_sends
 from models.db.clock import now
 from models.db.database import Database
@@ -215,10 +215,11 @@ class Settler:
             if one.next_id is not None:
                 _changed(tx, _NEXT, {"row": one.next_id, "token": one.token, "moment": now(tx)})
             ended = (
-                (message.alert_id, message.lane, each.state)
+                (message.alert_id, message.lane, TallyKind(each.state.value))
                 for message, each in zip(one.told, follows, strict=True)
+                if each.state is not DeliveryState.QUEUED
             )
-            add_to_tallies(tx, Counter(end for end in ended if end[2] is not DeliveryState.QUEUED))
+            add_to_tallies(tx, Counter(ended))
         one.follows = follows[0]
         for message, each in zip(one.told, follows, strict=True):
             log_attempt(message, each)

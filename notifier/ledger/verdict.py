@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from models import DeliveryState, EntryState, RecipientState, RevisionKind, SkipReason, StreamState
-from models.alerts.alert_control import STOPPED
-from models.tables.ledger import HELD
 
 _TOLD = (DeliveryState.SENT, DeliveryState.UNKNOWN)
 _SHORT = timedelta(seconds=1)
@@ -32,6 +30,14 @@ class WaitUntil:
     """It is not sent before ``until``."""
 
     until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HoldDelivery:
+    """Not sent before somebody resumes or approves its alert."""
+
+
+NotNow = SkipDelivery | WaitUntil | HoldDelivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +68,7 @@ class DeliveryPreferences:
     quiet_until: datetime | None = None  # its quiet hours, which hold back this
 
 
-def judge(
-    standing: AlertFacts, wish: DeliveryPreferences, moment: datetime
-) -> SendNow | SkipDelivery | WaitUntil:
+def judge(standing: AlertFacts, wish: DeliveryPreferences, moment: datetime) -> SendNow | NotNow:
     """Send it, skip it with its reason, or wait."""
     return _refused(wish, stopped=standing.stopped) or _respect_pause_and_quiet_hours(
         _judge(standing, wish, moment), wish
@@ -73,7 +77,7 @@ def judge(
 
 def judge_digest(
     wish: DeliveryPreferences, *, stopped: bool, busy_until: datetime | None
-) -> SendNow | SkipDelivery | WaitUntil:
+) -> SendNow | NotNow:
     """The same of a digest. ``busy_until``: an earlier one of its recipient is not settled, so
     nobody knows what it will have told.
     """
@@ -84,7 +88,7 @@ def judge_digest(
 
 def judge_ending(
     wish: DeliveryPreferences, *, stopped: bool, stream: StreamState
-) -> SendNow | SkipDelivery | WaitUntil:
+) -> SendNow | NotNow:
     """The same of a story's last word, which is none where the story was opened again."""
     ended = (
         SendNow(told=False)
@@ -96,7 +100,7 @@ def judge_ending(
 
 def _refused(wish: DeliveryPreferences, *, stopped: bool) -> SkipDelivery | None:
     if stopped:
-        return SkipDelivery(SkipReason.CANCELLED, STOPPED)
+        return SkipDelivery(SkipReason.STOPPED)
     if wish.recipient is not RecipientState.CONFIRMED:
         return SkipDelivery(
             SkipReason.SUPPRESSED
@@ -107,8 +111,8 @@ def _refused(wish: DeliveryPreferences, *, stopped: bool) -> SkipDelivery | None
 
 
 def _respect_pause_and_quiet_hours(
-    verdict: SendNow | SkipDelivery | WaitUntil, wish: DeliveryPreferences
-) -> SendNow | SkipDelivery | WaitUntil:
+    verdict: SendNow | NotNow, wish: DeliveryPreferences
+) -> SendNow | NotNow:
     """What is to be sent goes to nobody in a pause, and to nobody before the end of quiet hours
     that hold it back.
     """
@@ -119,9 +123,7 @@ def _respect_pause_and_quiet_hours(
     return verdict if wish.quiet_until is None else WaitUntil(wish.quiet_until)
 
 
-def _judge(
-    standing: AlertFacts, wish: DeliveryPreferences, moment: datetime
-) -> SendNow | SkipDelivery | WaitUntil:
+def _judge(standing: AlertFacts, wish: DeliveryPreferences, moment: datetime) -> SendNow | NotNow:
     if standing.stream in (StreamState.HIDDEN, StreamState.DELETED):
         return SkipDelivery(SkipReason.CANCELLED, f"The story is {standing.stream.value}.")
     if wish.later:
@@ -129,7 +131,7 @@ def _judge(
             SkipReason.RETRACTED if RevisionKind.RETRACTION in wish.later else SkipReason.SUPERSEDED
         )
     if standing.held:
-        return WaitUntil(HELD)
+        return HoldDelivery()
     if DeliveryState.CLAIMED in wish.earlier:
         return WaitUntil(moment + _SHORT)
     told = any(state in _TOLD for state in wish.earlier)
@@ -146,12 +148,12 @@ def _judge(
     return SendNow(told)
 
 
-def judge_notice(recipient: RecipientState, *, stopped: bool) -> SendNow | SkipDelivery | WaitUntil:
+def judge_notice(recipient: RecipientState, *, stopped: bool) -> SendNow | NotNow:
     """A notice asks for no subscription: it goes to whom it is for, unless mail to that address
     comes back.
     """
     if stopped:
-        return SkipDelivery(SkipReason.CANCELLED, STOPPED)
+        return SkipDelivery(SkipReason.STOPPED)
     return (
         SkipDelivery(SkipReason.SUPPRESSED)
         if recipient is RecipientState.SUPPRESSED

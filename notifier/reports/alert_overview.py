@@ -10,7 +10,18 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from models import Alert, AlertKind, Delivery, DeliveryState, Lane, Recipient, Revision, Tally
+from models import (
+    Alert,
+    AlertKind,
+    AlertState,
+    Delivery,
+    DeliveryState,
+    Lane,
+    Recipient,
+    Revision,
+    Tally,
+    TallyKind,
+)
 from models.db.approval_rules import NEEDS_SECOND_EDITOR
 from models.db.clock import now
 from models.text.errors import NotFound
@@ -76,21 +87,21 @@ def overview(tx: Session, alert_id: int, *, troubles: int = 50) -> Overview:
         services=_services(tx, alert, lanes),
         troubles=_troubles(tx, alert_id, troubles),
         reasons=[] if is_done(sums) else _reasons(tx, alert, sums),
-        folded=alert.folded_at is not None,
+        folded=alert.state is AlertState.COMPACTED,
         average=estimate(looks, sums["owed"] if sums["expanded"] else None, window=math.inf),
     )
 
 
 def _lanes(tx: Session, alert_id: int) -> dict[Lane, dict[str, int]]:
     query = (
-        select(Tally.lane, Tally.state, func.sum(Tally.number))
+        select(Tally.lane, Tally.kind, func.sum(Tally.number))
         .where(Tally.alert_id == alert_id)
-        .group_by(Tally.lane, Tally.state)
+        .group_by(Tally.lane, Tally.kind)
     )
-    found: dict[Lane, dict[DeliveryState, int]] = {}
-    for lane, state, number in tx.execute(query):
-        found.setdefault(lane, {})[state] = int(number)
-    return {lane: numbers(found[lane]) for lane in Lane if lane in found}
+    sums_by_lane: dict[Lane, dict[TallyKind, int]] = {}
+    for lane, kind, number in tx.execute(query):
+        sums_by_lane.setdefault(lane, {})[kind] = int(number)
+    return {lane: numbers(sums_by_lane[lane]) for lane in Lane if lane in sums_by_lane}
 
 
 def _services(
@@ -100,7 +111,7 @@ def _services(
     channels on.
     """
     found = {"mail": lanes[Lane.BULK]} if Lane.BULK in lanes else {}
-    if Lane.FAST not in lanes or alert.folded_at is not None:
+    if Lane.FAST not in lanes or alert.state is AlertState.COMPACTED:
         return found
     query = (
         select(Recipient.service, Delivery.state, func.count())
@@ -112,13 +123,13 @@ def _services(
         query = query.where(
             Delivery.recipient_id.in_(select(Recipient.id).where(Recipient.lane == Lane.FAST))
         )
-    counts: dict[str, dict[DeliveryState, int]] = {}
+    counts: dict[str, dict[TallyKind, int]] = {}
     for service, state, number in tx.execute(query.order_by(Recipient.service)):
-        of_service = counts.setdefault(service, {DeliveryState.QUEUED: 0})
-        of_service[DeliveryState.QUEUED] += number
+        of_service = counts.setdefault(service, {TallyKind.OWED: 0})
+        of_service[TallyKind.OWED] += number
         if state in ENDED:
-            of_service[state] = number
-    return found | {service: numbers(states) for service, states in counts.items()}
+            of_service[TallyKind(state.value)] = number
+    return found | {service: numbers(sums) for service, sums in counts.items()}
 
 
 def _troubles(tx: Session, alert_id: int, limit: int) -> list[DeliveryLine]:
@@ -164,14 +175,14 @@ def _tried_again(tx: Session, alert_id: int) -> list[str]:
 
 
 def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
-    if alert.stopped_at is not None:
+    if alert.state is AlertState.STOPPED:
         return [f"This alert was stopped at {alert.stopped_at:%Y-%m-%d %H:%M} UTC."]
     said = (
         [f"This alert is held: it would come more than {LATE_HOURS} hours late. Resume or stop it."]
-        if alert.held_at is not None
+        if alert.state is AlertState.HELD
         else []
     )
-    if alert.waits_for is not None:
+    if alert.state is AlertState.WAITING_FOR_APPROVAL:
         return [
             "This alert waits on the desk until "
             + ("a second editor" if alert.waits_for == NEEDS_SECOND_EDITOR else "an editor")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from models import (
     Alert,
+    AlertState,
     Delivery,
     DeliveryState,
     Entry,
@@ -23,9 +24,10 @@ from models import (
     Site,
     SkipReason,
     Stream,
+    TallyKind,
 )
 from models.db.clock import now
-from models.db.tallies import tally_totals
+from models.db.tallies import ENDS, pending_deliveries, tally_totals
 
 NOTICE_TITLES = {
     "alert-failed": "An alert could not be prepared",
@@ -132,11 +134,7 @@ def why_waiting(tx: Session, *, alerts: bool = True) -> list[str]:
     )
     said = ["Sending is paused for the whole site."] if paused else []
     said += [f"Sending is held: {reason} `storywire resume` lets it go on."] if reason else []
-    late = tx.scalar(
-        select(func.count())
-        .select_from(Alert)
-        .where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None))
-    )
+    late = tx.scalar(select(func.count()).select_from(Alert).where(Alert.state == AlertState.HELD))
     said += (
         [f"Alerts are held that would come hours late: {late}. Resume or stop them."]
         if late and alerts
@@ -151,18 +149,18 @@ def why_waiting(tx: Session, *, alerts: bool = True) -> list[str]:
         f"The channel {name} is failing: {reason}" for name, reason in tx.execute(failing.limit(5))
     ]
     held = tx.scalars(
-        select(Pause.reason).where(Pause.until > now(tx), Pause.reason != "").order_by(Pause.name)
+        select(Pause.reason).where(Pause.is_on(now(tx)), Pause.reason != "").order_by(Pause.name)
     )
     return [*said, *held]
 
 
-def numbers(sums: Mapping[DeliveryState, int]) -> dict[str, int]:
-    """Tallies by name; what came to no end yet is still queued."""
-    owed, ended = (
-        sums.get(DeliveryState.QUEUED, 0),
-        {state.value: sums.get(state, 0) for state in ENDED},
-    )
-    return {"owed": owed, **ended, "queued": owed - sum(ended.values())}
+def numbers(sums: Mapping[TallyKind, int]) -> dict[str, int]:
+    """Sums of tallies by name; ``queued`` counts the deliveries that have not ended yet."""
+    return {
+        "owed": sums.get(TallyKind.OWED, 0),
+        **{kind.value: sums.get(kind, 0) for kind in ENDS},
+        "queued": pending_deliveries(sums),
+    }
 
 
 def delivery_line(

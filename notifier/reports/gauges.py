@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from models import (
     Alert,
+    AlertState,
     Delivery,
     DeliveryState,
     Lane,
@@ -18,9 +19,11 @@ from models import (
     RecipientState,
     Site,
     Tally,
+    TallyKind,
 )
 from models.db.clock import now
 from models.db.heartbeats import workers
+from models.db.tallies import ENDS
 from notifier.reports.delivery_report import ENDED
 
 Values = dict[tuple[str, ...], float]
@@ -57,29 +60,27 @@ def _deliveries(tx: Session) -> Iterator[Gauge]:
     """From all tallies, which are some for each alert: filtered in one pass, a third of the time of
     groups.
     """
-    every = (DeliveryState.QUEUED, *ENDED)
-    which = [(lane, state) for lane in Lane for state in every]
-    ever, present = Tally.number + Tally.taken_back, Tally.number
+    keys = [(lane, kind) for lane in Lane for kind in TallyKind]
     sums = [
-        func.sum(number).filter(Tally.lane == lane, Tally.state == state)
-        for number in (ever, present)
-        for lane, state in which
+        func.sum(number).filter(Tally.lane == lane, Tally.kind == kind)
+        for number in (Tally.number + Tally.taken_back, Tally.number)
+        for lane, kind in keys
     ]
     numbers = [float(number or 0) for number in tx.execute(select(*sums)).one()]
-    counted = dict(zip(which, numbers[: len(which)], strict=True))
-    now_in = dict(zip(which, numbers[len(which) :], strict=True))
+    ever = dict(zip(keys, numbers[: len(keys)], strict=True))
+    present = dict(zip(keys, numbers[len(keys) :], strict=True))
     yield Gauge(
         "storywire_enqueued_deliveries",
         "Deliveries that alerts were expanded to",
         ("lane",),
-        {(lane.value,): counted[lane, DeliveryState.QUEUED] for lane in Lane},
+        {(lane.value,): ever[lane, TallyKind.OWED] for lane in Lane},
         counter=True,
     )
     yield Gauge(
         "storywire_deliveries",
         "Deliveries that came to an end, by what it was; one that is sent again ends again",
         ("lane", "state"),
-        {(lane.value, state.value): counted[lane, state] for lane in Lane for state in ENDED},
+        {(lane.value, kind.value): ever[lane, kind] for lane in Lane for kind in ENDS},
         counter=True,
     )
     yield Gauge(
@@ -88,7 +89,7 @@ def _deliveries(tx: Session) -> Iterator[Gauge]:
         ("lane",),
         {
             (lane.value,): (
-                now_in[lane, DeliveryState.QUEUED] - sum(now_in[lane, state] for state in ENDED)
+                present[lane, TallyKind.OWED] - sum(present[lane, kind] for kind in ENDS)
             )
             for lane in Lane
         },
@@ -106,15 +107,15 @@ def _of_the_day(tx: Session) -> Gauge:
     )
     recent = select(Alert.id).where(Alert.id > (older or 0), Alert.revision_id.is_not(None))
     mails = (
-        select(Tally.state, func.sum(Tally.number))
+        select(Tally.kind, func.sum(Tally.number))
         .where(Tally.alert_id.in_(recent), Tally.lane == Lane.BULK)
-        .group_by(Tally.state)
+        .group_by(Tally.kind)
     )
-    for state, number in tx.execute(mails):
-        if state is DeliveryState.QUEUED:  # of a tally: all that were owed
+    for kind, number in tx.execute(mails):
+        if kind is TallyKind.OWED:
             found["bulk", "mail", "pending"] += float(number)
         else:
-            found["bulk", "mail", state.value] = float(number)
+            found["bulk", "mail", kind.value] = float(number)
             found["bulk", "mail", "pending"] -= float(number)
     channels = (
         select(Recipient.service, Delivery.state, func.count())
@@ -133,7 +134,11 @@ def _of_the_day(tx: Session) -> Gauge:
 
 
 def _due(tx: Session) -> Iterator[Gauge]:
-    queued = (Delivery.state == DeliveryState.QUEUED, Delivery.due_at <= now(tx))
+    queued = (
+        Delivery.state == DeliveryState.QUEUED,
+        Delivery.held_at.is_(None),
+        Delivery.due_at <= now(tx),
+    )
     mails = [
         tx.scalar(
             select(func.min(Delivery.due_at)).where(
@@ -190,18 +195,14 @@ def _standstills(tx: Session) -> Iterator[Gauge]:
         "1 while sending waits for `storywire resume`",
         values={(): site.held_reason is not None},
     )
-    held = tx.scalar(
-        select(func.count())
-        .select_from(Alert)
-        .where(Alert.held_at.is_not(None), Alert.stopped_at.is_(None))
-    )
+    held = tx.scalar(select(func.count()).select_from(Alert).where(Alert.state == AlertState.HELD))
     yield Gauge(
         "storywire_held_alerts",
         "Alerts that wait for a person, since they would come late",
         values={(): held or 0},
     )
     away: Values = {("mail",): 0.0}
-    for name in tx.scalars(select(Pause.name).where(Pause.until > now(tx))):
+    for name in tx.scalars(select(Pause.name).where(Pause.is_on(now(tx)))):
         away[name,] = 1.0
     yield Gauge(
         "storywire_target_away",

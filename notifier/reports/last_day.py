@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import and_, func, select
 from sqlalchemy.orm import Session
 
-from models import Alert, Delivery, DeliveryState, Entry, Recipient, Revision, Tally
+from models import Alert, Delivery, DeliveryState, Entry, Recipient, Revision, Tally, TallyKind
 from models.db.clock import now
+from models.db.tallies import pending_deliveries
 from models.tables.ledger import Lane, RecipientKind, RecipientState
-from notifier.reports.delivery_report import ENDED
 
 HOURS = 24
 MAX_FAILING_CHANNELS = 10
@@ -75,26 +75,33 @@ def last_day(tx: Session) -> LastDay:
         for at in begins
     ]
     query = (
-        select(Entry.stream_id, Tally.state, *hours)
+        select(Entry.stream_id, Tally.kind, *hours)
         .select_from(Alert)
         .join(Tally, Tally.alert_id == Alert.id)
         .outerjoin(Revision, Revision.id == Alert.revision_id)
         .outerjoin(Entry, Entry.id == Revision.entry_id)
         .where(Alert.id > older)
-        .group_by(Entry.stream_id, Tally.state)
+        .group_by(Entry.stream_id, Tally.kind)
     )
-    by_hour: dict[DeliveryState, list[int]] = {state: [0] * HOURS for state in DeliveryState}
+    by_hour = {kind: [0] * HOURS for kind in TallyKind}
     owed_of, failed_of = Counter[int](), Counter[int]()
-    for stream_id, state, *numbers in tx.execute(query):
-        counts = [int(number or 0) for number in numbers]
-        by_hour[state] = [a + b for a, b in zip(by_hour[state], counts, strict=True)]
+    for stream_id, kind, *numbers in tx.execute(query):
+        for hour_no, number in enumerate(numbers):
+            by_hour[kind][hour_no] += int(number or 0)
         if stream_id is not None:
-            owed_of[stream_id] += sum(counts) if state is DeliveryState.QUEUED else -sum(counts)
-            failed_of[stream_id] += sum(counts) if state is DeliveryState.FAILED else 0
-    sums = {state: sum(numbers) for state, numbers in by_hour.items()}
-    owed = sums[DeliveryState.QUEUED] - sum(sums[state] for state in ENDED)
-    sent, failed = by_hour[DeliveryState.SENT], by_hour[DeliveryState.FAILED]
-    return LastDay(begins, sent, failed, sums[DeliveryState.UNKNOWN], owed, owed_of, failed_of)
+            total = sum(int(number or 0) for number in numbers)
+            owed_of[stream_id] += total if kind is TallyKind.OWED else -total
+            failed_of[stream_id] += total if kind is TallyKind.FAILED else 0
+    sums = {kind: sum(numbers) for kind, numbers in by_hour.items()}
+    return LastDay(
+        begins=begins,
+        sent=by_hour[TallyKind.SENT],
+        failed=by_hour[TallyKind.FAILED],
+        unknown=sums[TallyKind.UNKNOWN],
+        owed=pending_deliveries(sums),
+        owed_of=owed_of,
+        failed_of=failed_of,
+    )
 
 
 def channels(tx: Session) -> Channels:

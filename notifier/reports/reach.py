@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from models import (
     Alert,
+    AlertState,
     Delivery,
     DeliveryState,
     Lane,
@@ -20,6 +21,7 @@ from models import (
     RevisionKind,
     SkipReason,
     Tally,
+    TallyKind,
 )
 from notifier.ledger.ledger_sql import IN_TROUBLE
 from notifier.reports.delivery_report import DeliveryLine, delivery_line, numbers
@@ -59,7 +61,7 @@ def reach(
 
     What it costs depends on the number of channels and of failures, not on that of mails.
     """
-    query = select(Alert.id, Alert.stopped_at, Revision.no, Revision.kind).outerjoin(
+    query = select(Alert.id, Alert.state, Revision.no, Revision.kind).outerjoin(
         Revision, Revision.id == Alert.revision_id
     )
     which = Alert.id == alert_id if entry_id is None else Revision.entry_id == entry_id
@@ -76,7 +78,7 @@ def reach(
             alert_id=alert.id,
             revision_no=alert.no or 0,
             kind=alert.kind,
-            stopped=alert.stopped_at is not None,
+            stopped=alert.state is AlertState.STOPPED,
             sums=sums[alert.id],
             mail=mail[alert.id],
             channels=channels.get(alert.id, []),
@@ -87,23 +89,23 @@ def reach(
     ]
 
 
-def _sum(lanes: Iterable[dict[DeliveryState, int]]) -> dict[DeliveryState, int]:
-    total = Counter[DeliveryState]()
-    for states in lanes:
-        total.update(states)
+def _sum(lanes: Iterable[dict[TallyKind, int]]) -> dict[TallyKind, int]:
+    total = Counter[TallyKind]()
+    for counts in lanes:
+        total.update(counts)
     return total
 
 
-def _tallies(tx: Session, ids: Sequence[int]) -> dict[int, dict[Lane, dict[DeliveryState, int]]]:
-    query = select(Tally.alert_id, Tally.lane, Tally.state, func.sum(Tally.number)).where(
-        Tally.alert_id.in_(ids)
+def _tallies(tx: Session, ids: Sequence[int]) -> dict[int, dict[Lane, dict[TallyKind, int]]]:
+    query = (
+        select(Tally.alert_id, Tally.lane, Tally.kind, func.sum(Tally.number))
+        .where(Tally.alert_id.in_(ids))
+        .group_by(Tally.alert_id, Tally.lane, Tally.kind)
     )
-    found: dict[int, dict[Lane, dict[DeliveryState, int]]] = {}
-    for alert_id, lane, state, number in tx.execute(
-        query.group_by(Tally.alert_id, Tally.lane, Tally.state)
-    ):
-        found.setdefault(alert_id, {}).setdefault(lane, {})[state] = int(number)
-    return found
+    sums: dict[int, dict[Lane, dict[TallyKind, int]]] = {}
+    for alert_id, lane, kind, number in tx.execute(query):
+        sums.setdefault(alert_id, {}).setdefault(lane, {})[kind] = int(number)
+    return sums
 
 
 def _channels(tx: Session, ids: Sequence[int]) -> dict[int, list[DeliveryLine]]:

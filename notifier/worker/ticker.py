@@ -22,6 +22,7 @@ from models.publishing.revising import apply_due
 from models.streams.autosave import delete_expired_autosaves
 from models.streams.pictures import delete_unused_pictures
 from models.streams.streams import mark_idle_streams_quiet
+from models.tables.ledger import MAY_EXPAND
 from notifier.ledger.claim import may_claim
 from notifier.ledger.digest_run import digests_due
 from notifier.ledger.lease import LEASE, release_expired
@@ -124,14 +125,7 @@ class Ticker:
         with self._db.read() as tx:
             undone = select(Fanout.id).join(Alert, Alert.id == Fanout.alert_id)
             waiting = (
-                tx.scalar(
-                    undone.where(
-                        Fanout.done_at.is_(None),
-                        Alert.stopped_at.is_(None),
-                        Alert.waits_for.is_(None),
-                    ).limit(1)
-                )
-                is not None
+                tx.scalar(undone.where(Fanout.done_at.is_(None), MAY_EXPAND).limit(1)) is not None
             )
             if waiting or digests_due(tx):
                 self._ring_expand()

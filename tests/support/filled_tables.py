@@ -30,7 +30,11 @@ def fill_every_table(connection: Connection) -> None:
     for table in reflect(connection).sorted_tables:
         allowed = _allowed_values(connection, table)
         for number in range(1, ROWS_PER_TABLE + 1):
-            row = {column.name: _value(column, number, allowed) for column in table.columns}
+            row = {
+                column.name: _value(column, number, allowed)
+                for column in table.columns
+                if column.computed is None
+            }
             connection.execute(table.insert().values(row))
 
 

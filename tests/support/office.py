@@ -46,7 +46,7 @@ def tallied(db: Database) -> Counter[tuple[int, str, str]]:
     found: Counter[tuple[int, str, str]] = Counter()
     with db.read() as tx:
         for one in tx.scalars(select(Tally).where(Tally.worker != "")):
-            found[one.alert_id, one.lane.value, one.state.value] += one.number
+            found[one.alert_id, one.lane.value, one.kind.value] += one.number
     return +found
 
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import update
 
 import models
-from models import DeliveryState, Lane, WorkerHeartbeat
+from models import Lane, TallyKind, WorkerHeartbeat
 from models.alerts.send_hold import pause_sending
 from models.db.clock import now
 from models.db.database import open_database
@@ -65,9 +65,9 @@ def test_no_label_value_is_the_sum_of_its_siblings(scrape, newsroom):
     newsroom.subscribe_many(5)
     newsroom.post()
     expand_all(newsroom.db, go_on=lambda: True, ring=lambda lane: None)
-    states = [DeliveryState.SENT, DeliveryState.SENT, DeliveryState.FAILED]
+    kinds = [TallyKind.SENT, TallyKind.SENT, TallyKind.FAILED]
     with newsroom.db.begin() as tx:
-        add_to_tallies(tx, Counter((1, Lane.BULK, state) for state in states))
+        add_to_tallies(tx, Counter((1, Lane.BULK, kind) for kind in kinds))
     found = scrape()
     ended = {
         state: value(found["storywire_deliveries"], lane="bulk", state=state)
@@ -85,7 +85,7 @@ def test_no_label_value_is_the_sum_of_its_siblings(scrape, newsroom):
 
 def test_a_counter_never_falls_when_a_delivery_is_sent_again(scrape, newsroom):
     newsroom.post()
-    failed = (1, Lane.BULK, DeliveryState.FAILED)
+    failed = (1, Lane.BULK, TallyKind.FAILED)
     for change, number, pending in ((3, 3, -3), (-2, 3, -1), (2, 5, -3)):
         with newsroom.db.begin() as tx:
             add_to_tallies(tx, {failed: change})

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from models.membership.own_data import send_fresh_link
-from models.recipients.audience import ERASED, excluded_streams, recipient_with_subscriptions
+from models.recipients.audience import excluded_streams, recipient_with_subscriptions
 from models.recipients.audience import unsubscribe as leave_all_that
 from models.tables.ledger import Recipient, Subscription
 from models.tables.stories import Stream
@@ -59,7 +59,7 @@ def read_followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[
     with suppress(NotFound):
         recipient, subscriptions = recipient_with_subscriptions(tx, recipient_uid)
         speak(recipient.language)
-        if recipient.reason != ERASED:
+        if not recipient.erased:
             return recipient, subscriptions
     raise Gone(
         "link",

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from models import DeliveryState, Lane
+from models import Lane, TallyKind
 from models.alerts.alerts import create_notice
 from models.alerts.daily_numbers import DayNumbers, last_days, note_day
 from models.db.tallies import add_to_tallies
@@ -13,7 +13,7 @@ from models.tables.ledger import RecipientKind
 def test_an_evening_is_noted_once_and_days_are_the_difference_of_two(db, newsroom, clock):
     def sent(number: int) -> None:
         with db.begin() as tx:
-            add_to_tallies(tx, {(alert.id, Lane.BULK, DeliveryState.SENT): number})
+            add_to_tallies(tx, {(alert.id, Lane.BULK, TallyKind.SENT): number})
 
     first = clock.now.date()
     assert (note_day(db), note_day(db)) == (True, False)

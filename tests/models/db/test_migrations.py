@@ -11,8 +11,18 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, select
 
 from config.settings import BadSettings
+from models import (
+    Alert,
+    AlertState,
+    Delivery,
+    EndReason,
+    Pause,
+    Recipient,
+    SkipReason,
+)
 from models.db import migrate as migrating
 from models.db.database import Database, open_database
 from models.db.migrate import Upgrade, migrate
@@ -133,6 +143,44 @@ def test_an_upgrade_keeps_every_row_of_a_filled_database(empty_db: Database, rev
             for rows in (before, after)
         )
         assert sorted(found) == sorted(kept), name
+
+
+@pytest.mark.parametrize("revision", ["0001", "0017"])
+def test_an_upgrade_carries_states_over(empty_db: Database, revision: str) -> None:
+    migrate(empty_db, revision)
+    far = "9000-01-01 00:00:00.000000" if empty_db.embedded else "9000-01-01 00:00:00+00"
+    with empty_db.engine.begin() as connection:
+        fill_every_table(connection)
+        columns = {column["name"] for column in inspect(connection).get_columns("alert")}
+        in_order = ("waits_for", "held_at", "finished_at", "folded_at", "stopped_at")
+        present = [name for name in in_order if name in columns]
+        for name in present:
+            connection.exec_driver_sql(f"UPDATE alert SET {name} = NULL WHERE id < 3")
+        for statement in (
+            "UPDATE alert SET stopped_at = created_at WHERE id = 2",
+            f"UPDATE delivery SET state = 'queued', due_at = '{far}' WHERE id = 1",
+            "UPDATE delivery SET state = 'skipped', reason = 'cancelled',"
+            " last_reply = 'The alert was stopped.' WHERE id = 2",
+            "UPDATE delivery SET state = 'queued' WHERE id = 3",
+            "UPDATE recipient SET state = 'ended'",
+            "UPDATE recipient SET reason = 'erased' WHERE id = 1",
+            "UPDATE recipient SET reason = 'no subscriber: told nothing but notices' WHERE id = 2",
+            f"UPDATE pause SET until = '{far}' WHERE name LIKE '1%%'",
+        ):
+            connection.exec_driver_sql(statement)
+    migrate(empty_db)
+    with empty_db.read() as tx:
+        alerts = tx.scalars(select(Alert.state).order_by(Alert.id)).all()
+        third = AlertState.COMPACTED if "folded_at" in present else AlertState.STOPPED
+        assert alerts == [AlertState.SENDING, AlertState.STOPPED, third]
+        held, stopped, queued = tx.scalars(select(Delivery).order_by(Delivery.id))
+        assert held.held_at is not None and held.due_at == held.created_at
+        assert (stopped.reason, stopped.last_reply) == (SkipReason.STOPPED, None)
+        assert queued.held_at is None
+        reasons = tx.scalars(select(Recipient.end_reason).order_by(Recipient.id)).all()
+        assert reasons == [EndReason.ERASED, EndReason.CONTACT_ONLY, EndReason.LEFT]
+        endless, *others = tx.scalars(select(Pause.until).order_by(Pause.name))
+        assert endless is None and None not in others
 
 
 @pytest.mark.postgresql

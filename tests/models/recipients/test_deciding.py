@@ -24,7 +24,9 @@ from models import (
     SubscriptionTag,
 )
 from models.recipients.audience import AlertTopic, eligible_recipients
-from models.recipients.deciding import (
+from models.recipients.digest_rules import Wanted
+from models.tables.base import new_uid
+from tests.support.delivery_rules import (
     Decision,
     ForDigest,
     Later,
@@ -32,11 +34,9 @@ from models.recipients.deciding import (
     Reader,
     Send,
     Skip,
-    Wanted,
     decide,
     most_immediate,
 )
-from models.tables.base import new_uid
 
 
 def utc(month: int, day: int, hour: int, minute: int = 0) -> datetime:

@@ -64,7 +64,7 @@ def test_a_stop_acts_in_the_middle_of_a_claim_and_can_be_taken_back(
     office.unsubscribe(FOUR[3])
     office.send()
     assert inbox.addresses == FOUR[:2]
-    assert lines(office.ledger())[2:] == [f"{address} skipped cancelled" for address in FOUR[2:]]
+    assert lines(office.ledger())[2:] == [f"{address} skipped stopped" for address in FOUR[2:]]
     assert resume_alert(office.db, SYSTEM, alert.id) == 1  # not who left by himself
     office.send()
     assert inbox.addresses == FOUR[:3]
@@ -310,7 +310,7 @@ def test_a_held_alert_can_be_stopped(office: Office, alert: Alert, clock: Standi
     office.send()
     stop_alert(office.db, SYSTEM, alert.id)
     office.send()
-    assert {row[1:] for row in office.ledger()} == {("skipped", "cancelled")}
+    assert {row[1:] for row in office.ledger()} == {("skipped", "stopped")}
     assert resume_alert(office.db, SYSTEM, alert.id) == 4
 
 

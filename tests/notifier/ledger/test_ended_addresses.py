@@ -10,7 +10,6 @@ from sqlalchemy import select, update
 
 from models import (
     Alert,
-    DeliveryState,
     Entry,
     Lane,
     Pause,
@@ -18,6 +17,7 @@ from models import (
     RecipientState,
     Revision,
     Role,
+    TallyKind,
 )
 from models.alerts.alerts import tell_operators
 from models.alerts.send_hold import pause_sending, resume_sending, watch
@@ -69,7 +69,7 @@ def sent_before(office: Office, entry: Entry, number: int) -> None:
     with office.db.begin() as tx:
         revision = select(Revision.id).where(Revision.entry_id == entry.id)
         alert_id = tx.scalars(select(Alert.id).where(Alert.revision_id.in_(revision))).one()
-        add_to_tallies(tx, {(alert_id, Lane.BULK, DeliveryState.SENT): number})
+        add_to_tallies(tx, {(alert_id, Lane.BULK, TallyKind.SENT): number})
 
 
 @sqlite_only

@@ -16,6 +16,7 @@ from models import (
     Lane,
     RevisionKind,
     Subscription,
+    TallyKind,
 )
 from models.db.database import Database
 from models.db.tallies import add_to_tallies
@@ -179,7 +180,7 @@ def test_a_retraction_goes_to_earlier_recipients_and_skips_waiting_deliveries(
             )
             tx.execute(told.values(state=state))
             if state not in (DeliveryState.CLAIMED, DeliveryState.QUEUED):
-                add_to_tallies(tx, {(1, Lane.BULK, state): 1})
+                add_to_tallies(tx, {(1, Lane.BULK, TallyKind(state.value)): 1})
     office.retract(entry)
     assert newsroom.entry(entry.uid).state is EntryState.RETRACTED
     assert office.expand() == 3

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from models import Alert, Delivery, Fanout, RevisionKind, Tally
+from models import Alert, Delivery, Fanout, RevisionKind, Tally, TallyKind
 from models.alerts.alerts import create_notice
 from notifier.ledger import retention
 from notifier.ledger.retention import finish_ended, fold_old
@@ -92,10 +92,10 @@ def test_an_alert_with_requeued_deliveries_is_not_compacted(
     assert finished(office) == [True]
     clock.forward(days=200)
     with newsroom.db.begin() as tx:
-        tx.execute(update(Tally).where(Tally.state == "sent").values(number=0))
+        tx.execute(update(Tally).where(Tally.kind == TallyKind.SENT).values(number=0))
     assert fold_old(office.db, KEEP) == 0
     with newsroom.db.begin() as tx:
-        tx.execute(update(Tally).where(Tally.state == "sent").values(number=1))
+        tx.execute(update(Tally).where(Tally.kind == TallyKind.SENT).values(number=1))
     assert fold_old(office.db, KEEP) == 1
 
 
@@ -113,10 +113,10 @@ def test_alerts_without_number_are_finished_some_at_a_time(
     for number in range(3):
         newsroom.post(title=f"Entry {number}")
     office.expand()
-    sizes, looked = [], retention.tallied
+    sizes, looked = [], retention.fully_settled
     monkeypatch.setattr(
         retention,
-        "tallied",
+        "fully_settled",
         lambda tx, alert_ids: sizes.append(len(alert_ids)) or looked(tx, alert_ids),
     )
     assert finished(office) == [True, False, True, True, True]

@@ -8,6 +8,7 @@ from models import DeliveryState, EntryState, RecipientState, RevisionKind, Skip
 from notifier.ledger.verdict import (
     AlertFacts,
     DeliveryPreferences,
+    NotNow,
     SendNow,
     SkipDelivery,
     WaitUntil,
@@ -19,7 +20,7 @@ CORRECTION, RETRACTION = RevisionKind.CORRECTION, RevisionKind.RETRACTION
 SECOND = timedelta(seconds=1)
 
 
-def verdict(**given: object) -> SendNow | SkipDelivery | WaitUntil:
+def verdict(**given: object) -> SendNow | NotNow:
     standing = {
         "revision": RevisionKind.PUBLISH,
         "entry": EntryState.PUBLISHED,
@@ -37,7 +38,7 @@ def verdict(**given: object) -> SendNow | SkipDelivery | WaitUntil:
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"stopped": True}, SkipReason.CANCELLED),
+        ({"stopped": True}, SkipReason.STOPPED),
         ({"recipient": RecipientState.ENDED}, SkipReason.CANCELLED),
         ({"recipient": RecipientState.PENDING}, SkipReason.CANCELLED),
         ({"recipient": RecipientState.SUPPRESSED}, SkipReason.SUPPRESSED),

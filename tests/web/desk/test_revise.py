@@ -13,6 +13,7 @@ from models import (
     RevisionKind,
     RevisionState,
     SkipReason,
+    TallyKind,
 )
 from models.db.tallies import add_to_tallies
 from models.publishing.revising import apply_due, list_revisions
@@ -202,8 +203,8 @@ def test_the_desk_shows_who_received_an_alert(
                     last_reply=reply,
                 )
             )  # fmt: skip
-        ends = {(alert.id, Lane.BULK, state): 1 for state, *_ in outcomes}
-        add_to_tallies(tx, {(alert.id, Lane.BULK, DeliveryState.QUEUED): 3, **ends})
+        ends = {(alert.id, Lane.BULK, TallyKind(state.value)): 1 for state, *_ in outcomes}
+        add_to_tallies(tx, {(alert.id, Lane.BULK, TallyKind.OWED): 3, **ends})
     page = editor.get(f"/desk/entries/{entry.uid}").text
     assert (
         "reader1@example.org" in page
