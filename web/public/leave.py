@@ -86,6 +86,15 @@ def masked(recipient: Recipient) -> str:
     return f"{name[:1]}•••@{host}" if host else gettext("This address")
 
 
+def _staying(subscriptions: Sequence[Subscription], story: Stream | None) -> list[Subscription]:
+    """Subscriptions that go on without ``story``; those to hidden streams are not named."""
+    return [
+        each
+        for each in subscriptions
+        if each.stream is None or (each.stream.is_public and each.stream != story)
+    ]
+
+
 def _page(token: str, *, done: bool = False, asked: bool = False) -> ResponseReturnValue:
     recipient_uid, scope = _read(token)
     with service().db.read() as tx:
@@ -97,6 +106,7 @@ def _page(token: str, *, done: bool = False, asked: bool = False) -> ResponseRet
         recipient=recipient,
         masked=masked(recipient),
         subscriptions=subscriptions,
+        staying=_staying(subscriptions, story),
         story=story,
         everything=scope == ALL_STREAMS,
         done=done,
