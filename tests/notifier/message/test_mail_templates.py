@@ -53,6 +53,23 @@ def test_a_german_mail_has_no_english_text() -> None:
             assert not set(said) - own, name
 
 
+UNTRANSLATED = {"storywire", "alert", "retry", "resume", "nbsp"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in SHIPPED.rglob("*") if path.suffix in (".html", ".txt")],
+    ids=lambda path: str(path.relative_to(SHIPPED)),
+)
+def test_every_text_of_a_template_is_marked(path: Path) -> None:
+    text = re.sub(r"(?s){#.*?#}|{%.*?%}|{{.*?}}|<!--.*?-->|<[^>]*>", " ", path.read_text("utf-8"))
+    visible = re.sub(r"/[\w/-]*", "", text)  # paths of pages
+    assert set(re.findall(r"\w{2,}", visible)) <= UNTRANSLATED
+    code = " ".join(re.findall(r"(?s){[{%].*?[}%]}", path.read_text("utf-8")))
+    unmarked = re.sub(r'\b(?:_|ngettext)\((?:"[^"]*"(?:, )?)+', "", code)
+    assert not re.findall(r'"\w[^"/]* [^"/]*"', unmarked)
+
+
 def test_every_shipped_template_has_a_sample(tmp_path: Path) -> None:
     shutil.copytree(SHIPPED, tmp_path / "templates")
     assert template_faults(settings(data_dir=tmp_path)) == []
