@@ -1,4 +1,4 @@
-"""Steering one alert: stop it, go on with it, send it to those who missed it."""
+"""Stopping, resuming and retrying one alert."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -53,25 +53,25 @@ def find_alert(tx: Session, name: str) -> Alert:
         name.isascii()
         and name.isdigit()
         and len(name) < 19
-        and (found := tx.get(Alert, int(name))) is not None
+        and (alert := tx.get(Alert, int(name))) is not None
     ):
-        return found
+        return alert
     of_entry = (
         select(Alert)
         .join(Revision, Revision.id == Alert.revision_id)
         .join(Entry, Entry.id == Revision.entry_id)
     )
-    found = tx.scalar(of_entry.where(Entry.uid == name).order_by(Alert.id.desc()).limit(1))
-    if found is None:
+    alert = tx.scalar(of_entry.where(Entry.uid == name).order_by(Alert.id.desc()).limit(1))
+    if alert is None:
         raise NotFound("alert", name)
-    return found
+    return alert
 
 
 def stop_alert(db: Database, actor: Actor, alert_id: int) -> Alert:
-    """Let nothing more of an alert go out; stopping it again changes nothing.
+    """Stop an alert; stopping it again changes nothing.
 
-    The cost does not depend on how many are owed: workers look whether it was stopped, at each
-    claim and while they send one, and skip what they meet.
+    The cost does not depend on the number of deliveries: workers check at each claim, and while
+    they send, whether their alert was stopped, and skip its deliveries.
     """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
@@ -85,11 +85,10 @@ def stop_alert(db: Database, actor: Actor, alert_id: int) -> Alert:
 
 
 def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
-    """Go on with an alert that was stopped or held; returns how many deliveries are owed again. One
-    that waits on the desk is let go.
+    """Resume an alert that was stopped or held, or approve one; returns how many deliveries are
+    queued again.
 
-    May be called again, also after a crash: what is owed already stays so. Forbidden where somebody
-    else has to let it go.
+    May be called again, also after a crash. Forbidden where another editor has to approve.
     """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
@@ -98,16 +97,16 @@ def resume_alert(db: Database, actor: Actor, alert_id: int) -> int:
         earlier = _let_go(tx, actor, alert)
         alert.stopped_at = alert.held_at = alert.finished_at = None
         alert.resumed_at = now(tx)
-    held = {DeliveryState.QUEUED: _IS_HELD}
-    number = _queue_again(db, alert_id, {DeliveryState.SKIPPED: _IS_STOPPED, **held})
+    held_deliveries = {DeliveryState.QUEUED: _IS_HELD}
+    number = _queue_again(db, alert_id, {DeliveryState.SKIPPED: _IS_STOPPED, **held_deliveries})
     for earlier_id in earlier:
-        number += _queue_again(db, earlier_id, held)
+        number += _queue_again(db, earlier_id, held_deliveries)
     return number
 
 
 def _let_go(tx: Session, actor: Actor, alert: Alert) -> Sequence[int]:
-    """Let it wait no longer on the desk, nor what waits there of earlier revisions, whose ids are
-    returned: who is owed several gets the last, told as new.
+    """Approve an alert, and those of earlier revisions that wait with it, whose ids are returned: a
+    recipient of several gets the last one as new.
     """
     if alert.waits_for is None:
         return []
@@ -132,15 +131,15 @@ def _let_go(tx: Session, actor: Actor, alert: Alert) -> Sequence[int]:
     released = tx.scalars(
         update(Alert).where(waits).values(waits_for=None, resumed_at=now(tx)).returning(Alert.id)
     ).all()
-    return [one for one in released if one != alert.id]
+    return [alert_id for alert_id in released if alert_id != alert.id]
 
 
 def retry_alert(db: Database, actor: Actor, alert_id: int, *, unknown: bool = False) -> int:
-    """Send an alert to those who missed it; returns how many deliveries are owed again.
+    """Queue the failed deliveries of an alert again; returns how many.
 
-    ``unknown``: also where nobody knows whether it arrived, which may tell somebody twice. Who does
-    not want it any more gets nothing. Raises Conflict where the alert is stopped or held, or tells
-    what is not so any more.
+    ``unknown``: also those that may have arrived, so somebody may get the alert twice. Recipients
+    that no longer want it get nothing. Raises Conflict where the alert is stopped, held or waits
+    for approval, or where what it tells is out of date.
     """
     actor.must_be(Role.EDITOR)
     with db.read() as tx:
@@ -212,9 +211,9 @@ def _queue_again(
                 if upto is not None
                 else and_(*of_alert)
             )
-            if found := _queue_slice(tx, alert_id, part, which):
+            if queued := _queue_slice(tx, alert_id, part, which):
                 alert.finished_at = None
-            total += found
+            total += queued
         if upto is None:
             return total
         after = upto

@@ -1,5 +1,5 @@
-"""Owing: an alert is made in the transaction that makes its cause public, and names nobody; a
-notice tells one person something.
+"""Creating alerts, in the transaction of the change that they announce. Workers find the recipients
+later; a notice goes to one person.
 """
 
 import secrets
@@ -30,11 +30,9 @@ from models.tables.stories import Entry, Importance, Revision, RevisionKind, Str
 
 
 def create_alert(tx: Session, revision: Revision, entry: Entry) -> None:
-    """Owe everybody who follows the news of a revision, if it alerts and its stream is not hidden;
-    workers find out who that is.
+    """Create the alert of a revision, if it alerts and its stream is not hidden.
 
-    The alert may have to wait on the desk first; what waited there of an entry that is withdrawn is
-    dropped.
+    The alert may have to wait for approval. A retraction drops alerts of its entry that still do.
     """
     if revision.kind is RevisionKind.RETRACTION:
         drop_unapproved_alerts(tx, entry)
@@ -55,7 +53,7 @@ def create_alert(tx: Session, revision: Revision, entry: Entry) -> None:
 
 
 def drop_unapproved_alerts(tx: Session, entry: Entry) -> None:
-    """Stop the alerts of an entry that wait on the desk."""
+    """Stop the alerts of an entry that wait for approval."""
     of_entry = select(Revision.id).where(Revision.entry_id == entry.id)
     waits = (
         Alert.revision_id.in_(of_entry),
@@ -65,11 +63,11 @@ def drop_unapproved_alerts(tx: Session, entry: Entry) -> None:
 
 
 def reset_approval(tx: Session, entry: Entry) -> None:
-    """Let what is still owed of an entry that was changed wait for a second editor, where it is
+    """Make alerts of a changed entry that are not fully sent wait for a second editor, where it is
     breaking now.
 
-    Its alerts tell it as it stands, and who let them go saw another text. One that was stopped may
-    be resumed.
+    Alerts tell the entry as it stands, and whoever approved them saw another text. A stopped alert
+    may be resumed.
     """
     if not needs_second_editor(tx, entry.importance):
         return
@@ -100,12 +98,11 @@ def create_notice(
     *,
     priority: Priority = Priority.IMMEDIATE,
 ) -> Alert:
-    """Owe one recipient what no subscription brings: a question, an operator's warning. It goes
-    before all alerts.
+    """Create a notice to one recipient: a question, or an operator's warning.
 
-    ``name`` is a folder of `notifier/templates/mail/notice`, ``values`` are its words, kept as
-    JSON. Whether it follows anything or has confirmed is not asked; only a suppressed address gets
-    nothing.
+    ``name`` is a folder of `notifier/templates/mail/notice`, ``values`` are the values of its
+    template, stored as JSON. A notice needs no subscription or confirmation; only a suppressed
+    address gets none.
     """
     alert = Alert(
         kind=AlertKind.NOTICE,
@@ -131,9 +128,7 @@ def create_notice(
 
 
 def clear_notice_values(alert: Alert) -> None:
-    """Keep of a notice that has come to its end no more than its name: its words and links are
-    about one person.
-    """
+    """Delete the values of a notice that has ended: they are about one person."""
     if alert.notice is not None:
         alert.notice = {"name": alert.notice["name"], "values": {}}
 
@@ -141,7 +136,7 @@ def clear_notice_values(alert: Alert) -> None:
 def tell_operators(
     tx: Session, name: str, values: Mapping[str, Any], *, priority: Priority = Priority.IMMEDIATE
 ) -> None:
-    """Owe every admin who has an address a notice."""
+    """Create a notice to every admin with an address."""
     admins = select(Account).where(
         Account.role == Role.ADMIN, Account.ended_at.is_(None), Account.email.is_not(None)
     )
@@ -157,8 +152,8 @@ def tell_account(
     *,
     priority: Priority = Priority.IMMEDIATE,
 ) -> bool:
-    """Owe an account a notice, which makes it no subscriber; False where it has no address, or one
-    that refuses mail.
+    """Create a notice to an account, which does not make it a subscriber; False where it has no
+    address, or a suppressed one.
     """
     if account.email is None:
         return False

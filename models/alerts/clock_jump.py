@@ -1,8 +1,8 @@
-"""Mending what a clock that jumped has left: due times, leases and rests that are hours ahead, or a
-silence that was none.
+"""Repairs after a jump of the clock: due times, leases and rests that are hours ahead, or a silence
+that was none.
 
-What comes first is decided by the site's counter. But when something is due is a matter of the
-clock, so where it is put back everything that waits would wait until it has caught up.
+Order is decided by the site's counter. But due times are compared with the clock, so after a jump
+backwards everything would wait until the clock has caught up.
 """
 
 import logging

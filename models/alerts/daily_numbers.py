@@ -1,4 +1,4 @@
-"""Numbers by day, for plots: noted once a day, since counting them again would read everything."""
+"""Numbers by day, for plots: noted once a day, since counting them again would read every row."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -24,8 +24,8 @@ SENT, FAILED, CONFIRMED = "sent", "failed", "confirmed"
 
 @dataclass(frozen=True, slots=True)
 class DayNumbers:
-    """What happened on a day (UTC), and how many subscribers there were at its end, or now; None
-    where nobody noted it.
+    """Deliveries of a day (UTC), and confirmed subscribers at its end, or now; None where nothing
+    was noted.
     """
 
     day: date
@@ -35,9 +35,7 @@ class DayNumbers:
 
 
 def note_day(db: Database) -> bool:
-    """Note how things stood when yesterday ended, if nobody has; True where this call did. May be
-    called as often as you like.
-    """
+    """Note the totals at the end of yesterday, unless that was done; True where this call did."""
     with db.read() as tx:
         yesterday = now(tx).date() - timedelta(days=1)
         if tx.get(DailySum, (yesterday, CONFIRMED)) is not None:
@@ -73,7 +71,7 @@ def _day(day: date, evening: dict[str, int], before: dict[str, int]) -> DayNumbe
 
 
 def _standing(tx: Session) -> dict[str, int]:
-    """How many were sent and failed, ever, and how many subscribers are confirmed."""
+    """Deliveries ever sent and failed, and confirmed subscribers."""
     sums = select(Tally.kind, func.sum(Tally.number)).group_by(Tally.kind)
     tallied = {kind: int(number) for kind, number in tx.execute(sums)}
     confirmed = select(func.count()).where(

@@ -1,7 +1,7 @@
-"""Holds: when all sending waits for a person, and how it goes on.
+"""Holds: all sending waits for an operator.
 
-A database that was copied or brought back believes that messages are owed which another has sent,
-or which nobody wants after days. So it is held where it runs at another place than before, after a
+A copied or restored database contains deliveries that the original has sent since, or that nobody
+wants after days. So sending is held where the database runs at another place than before, after a
 restore, and after a long silence.
 """
 
@@ -59,8 +59,8 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What goes out when sending goes on. ``finding``: alerts of which recipients are still being
-    found.
+    """Deliveries that go out when sending is resumed. ``finding``: alerts that are not fully
+    expanded yet.
     """
 
     mails: int
@@ -70,11 +70,11 @@ class Waiting:
 
 
 def may_send(tx: Session) -> bool:
-    """Whether anything may be claimed: all sending is neither paused nor held, nor due to be looked
-    at after a silence.
+    """Whether deliveries may be claimed: sending is neither paused nor held, nor due to be checked
+    after a silence.
     """
-    paused, held, beat = _how_sending_stands(tx)
-    return not paused and held is None and not _silent(tx, beat)
+    paused, held_reason, beat = _how_sending_stands(tx)
+    return not paused and held_reason is None and not _silent(tx, beat)
 
 
 def may_tell_of_hold(tx: Session) -> bool:
@@ -86,24 +86,22 @@ def may_tell_of_hold(tx: Session) -> bool:
 
 
 def _how_sending_stands(tx: Session) -> tuple[bool, str | None, datetime | None]:
-    """Whether a person paused it, why it is held, and the last heartbeat of a worker."""
+    """Whether sending is paused, why it is held, and the last heartbeat of a worker."""
     columns = select(Site.sending_paused, Site.held_reason, Site.heartbeat_at)
-    paused, held, beat = tx.execute(columns).one_or_none() or (False, None, None)
-    return paused, held, beat
+    paused, held_reason, beat = tx.execute(columns).one_or_none() or (False, None, None)
+    return paused, held_reason, beat
 
 
 def hold(tx: Session, reason: str) -> None:
-    """Let all sending wait for `storywire resume`; ``reason`` is a sentence, and the first one
-    stays.
-    """
+    """Hold all sending until `storywire resume`; ``reason`` is a sentence, and the first one stays."""
     tx.execute(update(Site).where(Site.held_reason.is_(None)).values(held_reason=reason[:300]))
 
 
 def watch(db: Database, base_url: str, *, starting: bool = False) -> str | None:
-    """Leave a heartbeat, about every 30 s, and hold sending where it must be; returns why it is
-    held, if that is new.
+    """Write a heartbeat about every 30 s, and hold sending where it must be; returns the reason of
+    a new hold.
 
-    ``starting``: look at once, and say why it is held even if that is old.
+    ``starting``: check at once, and return the reason of an old hold, too.
     """
     mark_sends(db)
     remembered = db.sends.number
@@ -147,19 +145,17 @@ def watch(db: Database, base_url: str, *, starting: bool = False) -> str | None:
 
 
 def pause_sending(db: Database, actor: Actor) -> None:
-    """Let nothing go out, on no node, until `resume_sending`; what a worker has in hand it gives
-    back.
-    """
+    """Pause sending on all nodes until `resume_sending`; workers give back what they have claimed."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         tx.execute(update(Site).values(sending_paused=True))
 
 
 def resume_sending(db: Database, actor: Actor) -> None:
-    """End a pause, and what holds the site or single alerts; where its worker runs now is the right
-    place from now on.
+    """End a pause, and holds of the site and of single alerts; the present place of the database is
+    the right one from now on.
 
-    A pause can be ended by an editor, a hold by an admin.
+    An editor may end a pause, an admin a hold.
     """
     with db.begin() as tx:
         site = tx.scalars(select(Site).with_for_update()).one()
@@ -173,8 +169,8 @@ def resume_sending(db: Database, actor: Actor) -> None:
 
 
 def waiting(tx: Session) -> Waiting:
-    """What waits now, whatever it waits for; stopped alerts, and those that wait on the desk, are
-    left out.
+    """Queued deliveries and unfinished fan-outs, but for alerts that are stopped or wait for
+    approval.
     """
     stopped = select(Alert.id).where(
         Alert.state.in_([AlertState.STOPPED, AlertState.WAITING_FOR_APPROVAL])
@@ -189,7 +185,7 @@ def waiting(tx: Session) -> Waiting:
     undone = select(func.count(Fanout.alert_id.distinct())).where(
         Fanout.done_at.is_(None), Fanout.alert_id.not_in(stopped)
     )
-    oldest = min((moment for _, _, moment in rows), default=None)
+    oldest = min((created_at for _, _, created_at in rows), default=None)
     return Waiting(
         numbers.get(Lane.BULK, 0),
         numbers.get(Lane.FAST, 0),
@@ -199,9 +195,9 @@ def waiting(tx: Session) -> Waiting:
 
 
 def place(tx: Session, base_url: str) -> str:
-    """Where this database runs, as hashes of what tells one place from another.
+    """Hashes that tell the place of this database from others.
 
-    Addresses of the machine itself are all alike, since a link to them leads no reader astray.
+    Addresses of the machine itself count as equal, since a link to them leads no reader astray.
     """
     parts = {"url": "local" if is_local(base_url) else base_url}
     if dialect_of(tx) == "sqlite":
@@ -223,7 +219,7 @@ def place(tx: Session, base_url: str) -> str:
 
 
 def _host() -> str:
-    """What stays with a machine: its id where it has one, since names change with the network."""
+    """Id of this machine, or its name where it has none: names change with the network."""
     try:
         return _MACHINE.read_text("ascii").strip() or platform.node()
     except (OSError, UnicodeDecodeError):

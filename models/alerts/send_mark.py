@@ -162,5 +162,5 @@ def durable_transaction(db: Database) -> Iterator[Session]:
 
 
 def _name(site: Site) -> str:
-    """What tells one site from another, and stays in each of its copies."""
+    """Name of the site, which its copies share."""
     return site.created_at.isoformat()

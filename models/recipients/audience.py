@@ -1,4 +1,4 @@
-"""The audience: who can be told, what they follow, and who is owed an alert."""
+"""Recipients, their subscriptions, and which of them an alert goes to."""
 
 import hmac
 from collections.abc import Iterable, Sequence
@@ -124,13 +124,13 @@ def add_channel(
 
 
 def encrypt_target(keys: Keys, channel: Recipient, target: ChannelTarget) -> None:
-    """Let a channel lead there; the URL is kept encrypted."""
+    """Set a channel's target; its URL is stored encrypted."""
     channel.service, channel.masked_url = target.service, target.masked
     channel.sealed_url = Fernet(keys.fernet("target")).encrypt(target.url.encode()).decode()
 
 
 def forget_failures(channel: Recipient) -> None:
-    """Let a channel that leads elsewhere now begin anew, its breaker closed."""
+    """Close the breaker of a channel that leads elsewhere now."""
     channel.refusals, channel.failing_since, channel.sick_since = 0, None, None
     channel.next_at, channel.reason = None, ""
 
@@ -146,8 +146,8 @@ def _opened(key: bytes, sealed: str) -> str:
 
 
 def signing_secret(keys: Keys, channel_uid: str) -> str:
-    """What signs the messages to a JSON webhook: one for each channel, made from the site's secret
-    and so stored nowhere.
+    """Secret that signs the messages to a JSON webhook: derived from the site's secret, so stored
+    nowhere.
     """
     return hmac.digest(keys.derive("webhook"), channel_uid.encode(), "sha256").hex()
 
@@ -155,7 +155,7 @@ def signing_secret(keys: Keys, channel_uid: str) -> str:
 def remove_recipient(
     db: Database, actor: Actor, kind: RecipientKind, address: str, reason: str
 ) -> Recipient:
-    """End a recipient: it is told nothing more."""
+    """End a recipient and its subscriptions."""
     actor.must_be(Role.ADMIN)
     address = normal_address(address) if kind is RecipientKind.MAIL else address
     with db.begin() as tx:
@@ -198,12 +198,11 @@ def recipient_with_subscriptions(
 
 
 def unsubscribe(db: Database, recipient_uid: str, scope: str) -> None:
-    """End what brings a stream (its uid), or anything (`ALL_STREAMS`), to a recipient; doing it again
+    """End a recipient's subscriptions to a stream (its uid), or all of them (`ALL`); doing it again
     changes nothing.
 
-    Leaving one stream lets a subscription to all streams go on without that one: who asks for no
-    more of these mails gets none, and whatever else was wanted comes as before. Raises NotFound for
-    an unknown recipient.
+    Leaving one stream excludes it from a subscription to all streams, which goes on. Raises
+    NotFound for an unknown recipient.
     """
     with db.begin() as tx:
         # a link may be pressed twice at once
@@ -267,7 +266,7 @@ def suppress(tx: Session, recipient_id: int, reason: str) -> None:
 
 @dataclass(frozen=True)
 class AlertTopic:
-    """What an alert is about, as far as subscriptions can choose."""
+    """Topic of an alert, as far as subscriptions can filter by it."""
 
     stream_id: int
     importance: Importance
@@ -278,13 +277,13 @@ class AlertTopic:
 def eligible_recipients(
     topic: AlertTopic, *, confirmed_by: datetime | None = None, before_seq: int | None = None
 ) -> Select[int, Lane, int]:
-    """A query for (recipient_id, lane, subscription_id): each recipient that is owed an alert at
-    once, one row each.
+    """Query for (recipient_id, lane, subscription_id) of the recipients that get an alert at once,
+    one row each.
 
-    A digest's subscription counts where the entry matters so much that it does not wait for one.
-    ``confirmed_by`` leaves out who came later: nobody is alerted of what was out before they
-    followed. ``before_seq``: the site's counter when it came out, which decides in place of the
-    clock for subscriptions that know theirs.
+    A digest's subscription counts where the entry matters so much that it does not wait.
+    ``confirmed_by`` leaves out later recipients: nobody is alerted of what was published before
+    they subscribed. ``before_seq``: the site's counter at publication, which decides instead of the
+    clock for subscriptions that store theirs.
     """
     return subscribers_query(topic, confirmed_by=confirmed_by, before_seq=before_seq).where(
         wants_immediately(topic)
@@ -294,7 +293,7 @@ def eligible_recipients(
 def subscribers_query(
     topic: AlertTopic, *, confirmed_by: datetime | None = None, before_seq: int | None = None
 ) -> Select[int, Lane, int]:
-    """The same of each who wants it, at once or in a digest."""
+    """Query like `eligible_recipients`, with subscribers to digests, too."""
     kind = Subscription.corrections if topic.correction else Subscription.news
     return _followers(topic, confirmed_by, before_seq).where(kind)
 
@@ -302,7 +301,9 @@ def subscribers_query(
 def digest_subscribers_query(
     topic: AlertTopic, seq: int, *, confirmed_by: datetime, before_seq: int | None
 ) -> Select[int, Lane, int]:
-    """The same of who may have been told in a digest of what came out when the counter was ``seq``."""
+    """Query like `eligible_recipients`, for recipients whose digest may have included the entry
+    published at ``seq``.
+    """
     return _followers(topic, confirmed_by, before_seq).where(
         or_(Subscription.cadence != Cadence.AT_ONCE, Subscription.digested_seq >= seq)
     )
@@ -336,7 +337,7 @@ def started_before(moment: datetime, seq: int | None) -> ColumnElement[bool]:
 def _followers(
     topic: AlertTopic, confirmed_by: datetime | None, before_seq: int | None
 ) -> Select[int, Lane, int]:
-    """Whose choice of stories, tags and importance a topic meets."""
+    """Recipients whose filters of streams, tags and importance match a topic."""
     tagged = select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == Subscription.id)
     excluded_streams = select(SubscriptionExcept.stream_id).where(
         SubscriptionExcept.subscription_id == Subscription.id,
@@ -387,7 +388,7 @@ def _confirm(tx: Session, recipient: Recipient) -> None:
 
 
 def _follow(tx: Session, recipient: Recipient, slug: str | None, tags: Iterable[str]) -> None:
-    """Let it follow at once, unless it does so in a way of its own already."""
+    """Subscribe a recipient to immediate alerts, unless it follows the stream already."""
     stream_id = get_stream(tx, slug).id if slug is not None else None
     same = Subscription.stream_id.is_not_distinct_from(stream_id)
     present = (Subscription.recipient_id == recipient.id, same, Subscription.ended_at.is_(None))

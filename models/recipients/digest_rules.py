@@ -1,4 +1,4 @@
-"""What a digest tells one recipient: the rule, on plain values, without database or clock."""
+"""Rules of what one recipient's digest tells, on plain values, without database or clock."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -86,10 +86,10 @@ def is_served(served: Served, happened: Sequence[EntryChanges], upto: int) -> bo
 def line_of(
     entry: EntryChanges, served: Sequence[Served], upto: int, had: Collection[int]
 ) -> DigestLine | None:
-    """What a digest up to ``upto`` tells of an entry; None: nothing, or nothing new.
+    """Line of an entry in a digest up to ``upto``; None where there is nothing new.
 
-    ``had``: the alerts that the recipient got at once, or will. Another subscription of the same
-    recipient may have told it in a digest: the first that comes does.
+    ``had``: alerts that the recipient gets at once. The first of the recipient's digests that
+    covers the entry tells it.
     """
     brought = [one for one in entry.news if any(_brings(each, one, upto) for each in served)]
     if not brought or _knows(brought[-1], served, had):

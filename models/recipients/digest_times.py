@@ -12,7 +12,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def slot_name(slot: datetime) -> str:
-    """How an alert names the moment for which a digest was made."""
+    """Name that an alert gives to the time of its digest."""
     return slot.astimezone(UTC).isoformat(timespec="seconds")
 
 

@@ -23,7 +23,9 @@ _NOBODY = dict.fromkeys(RecipientKind, 0)
 
 @dataclass(frozen=True)
 class Forecast:
-    """How many are told at once, by kind; how many read it in a digest; how many have paused."""
+    """Recipients that get an alert at once, by kind; that read it in a digest; and that have
+    paused.
+    """
 
     told: Mapping[RecipientKind, int]
     digest: int = 0
@@ -31,12 +33,12 @@ class Forecast:
 
     @property
     def all(self) -> int:
-        """Of every kind."""
+        """Recipients of every kind."""
         return sum(self.told.values())
 
 
 def forecast(tx: Session, topic: AlertTopic) -> Forecast:
-    """Of news that goes out now.  Quiet hours are not looked at: they only delay."""
+    """Forecast for an alert that goes out now. Quiet hours are ignored: they only delay."""
     chosen = (
         subscribers_query(topic)
         .add_columns(func.max(case((wants_immediately(topic), 1), else_=0)).label("at_once"))
@@ -61,7 +63,7 @@ def forecast(tx: Session, topic: AlertTopic) -> Forecast:
 
 
 def forecast_retraction(tx: Session, entry: Entry) -> Forecast:
-    """Of a retraction: those who were told of the entry are told of that."""
+    """Forecast for a retraction, which goes to those who got the entry."""
     query = select(Recipient.kind, func.count(Delivery.recipient_id.distinct())).join(
         Delivery, Delivery.recipient_id == Recipient.id
     )

@@ -17,7 +17,7 @@ from models.text.times import zone_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What Storywire's own export keeps of a subscriber beside address, state and language."""
+    """Columns of Storywire's own export beside address, state and language."""
 
     timezone: str
     follows: tuple[FollowedStory, ...]

@@ -1,4 +1,4 @@
-"""What an exported subscriber follows, and how: written into one cell of a list, and read back."""
+"""Subscriptions of an exported subscriber, written into one cell of a list, and read back."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,9 +37,7 @@ class FollowedStory:
 
 
 def followed_stories(tx: Session, recipient_ids: Sequence[int]) -> dict[int, list[FollowedStory]]:
-    """What these recipients follow now or have left, by their ids; of stories that were deleted
-    nothing is said.
-    """
+    """Present and ended subscriptions by recipient; those to deleted streams are left out."""
     query = (
         select(Subscription)
         .outerjoin(Subscription.stream)
@@ -92,7 +90,7 @@ def write_settings(followed: Iterable[FollowedStory]) -> str:
 
 
 def _changed(one: FollowedStory) -> dict[str, Any]:
-    """What differs from the usual."""
+    """Settings that differ from the defaults."""
     if one.left:
         return {"left": True}
     follow, rhythm = one.follow, one.follow.rhythm
@@ -117,7 +115,7 @@ def _changed(one: FollowedStory) -> dict[str, Any]:
 
 
 def read_settings(follows: str, settings: str) -> tuple[FollowedStory, ...]:
-    """What the cells `follows` and `settings` say; raises Invalid."""
+    """Read the cells `follows` and `settings`; raises Invalid."""
     try:
         values = json.loads(settings) if settings else {}
         names = dict.fromkeys(follows.split())

@@ -1,6 +1,4 @@
-"""What a recipient wants, and when: one rule for those who choose themselves and for channels,
-which the desk sets up.
-"""
+"""Preferences of recipients: one rule for subscribers who choose themselves and for channels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,8 +42,8 @@ _DAYS = 7
 
 @dataclass(frozen=True, kw_only=True)
 class Rhythm:
-    """How often: at once, or in digests, from which what matters at least so much may be taken out
-    and sent at once.
+    """Cadence of a subscription: at once, or in digests, from which entries of ``at_once_from`` or
+    more may be excepted.
     """
 
     cadence: Cadence = Cadence.AT_ONCE
@@ -55,8 +53,8 @@ class Rhythm:
     digest_day: int | None = None
 
     def cleaned(self) -> Self:
-        """The same without what its cadence does not use; raises Invalid, which names the field and
-        says what to do.
+        """Rhythm without what its cadence does not use; raises Invalid with the field and what to
+        do.
         """
         digest, by_day = (
             self.cadence is not Cadence.AT_ONCE,
@@ -113,7 +111,7 @@ class Follow:
     rhythm: Rhythm = Rhythm()
 
     def cleaned(self) -> Self:
-        """The same with tags as slugs; raises Invalid."""
+        """Subscription with tags as slugs; raises Invalid."""
         tags = tuple(dict.fromkeys(_tag(tag) for tag in self.tags))
         if len(tags) > MAX_TAGS:
             raise Invalid("tags", f"name at most {MAX_TAGS}.")
@@ -127,8 +125,8 @@ class Follow:
 
 @dataclass(frozen=True, kw_only=True)
 class Preferences:
-    """All that a recipient chooses. Quiet hours are local time in ``timezone``; breaking news pass
-    them.
+    """Everything that a recipient chooses. Quiet hours are local time in ``timezone``; breaking
+    entries pass them.
     """
 
     follows: tuple[Follow, ...]
@@ -139,7 +137,7 @@ class Preferences:
     paused_until: datetime | None = None
 
     def cleaned(self) -> Self:
-        """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
+        """Preferences fit to be stored; raises Invalid with the field and what to do."""
         quiet = (self.quiet_from, self.quiet_until)
         if (quiet[0] is None) != (quiet[1] is None):
             raise Invalid("quiet hours", "give both times, or none.")

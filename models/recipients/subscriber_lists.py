@@ -98,7 +98,7 @@ def _cut(
 
 @dataclass(frozen=True)
 class DeliveryRecord:
-    """What a recipient was owed: one line of its history."""
+    """One delivery in a recipient's history."""
 
     delivery_id: int
     uid: str

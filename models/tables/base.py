@@ -1,5 +1,5 @@
-"""What every table shares: names of constraints, UTC times, enums as their values, wide keys,
-random uids.
+"""Shared by every table: names of constraints, UTC times, enums as their values, wide keys, random
+uids.
 """
 
 import enum
@@ -16,7 +16,7 @@ from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment: aware in Python, UTC in the database.  A naive value raises ValueError."""
+    """Time that is aware in Python and UTC in the database. A naive value raises ValueError."""
 
     impl = DateTime(timezone=True)
     cache_ok = True

@@ -1,4 +1,4 @@
-"""Tables: who is told, what is to be told, and what became of each message."""
+"""Tables: recipients and subscriptions, alerts, and the delivery ledger."""
 
 import enum
 from datetime import date, datetime, time
@@ -37,7 +37,7 @@ class RecipientKind(enum.Enum):
 
 
 class RecipientState(enum.Enum):
-    """Only confirmed recipients are told anything but the question whether they confirm."""
+    """Only confirmed recipients get more than the question whether they confirm."""
 
     PENDING = "pending"
     CONFIRMED = "confirmed"
@@ -174,7 +174,7 @@ HAS_SUBSCRIBED = or_(
 
 
 class Cadence(enum.Enum):
-    """How soon a subscription is served: at once, or in a digest."""
+    """Frequency of a subscription: at once, or in a digest."""
 
     AT_ONCE = "at_once"
     INTERVAL = "interval"  # every so many minutes, if there is anything
@@ -244,8 +244,8 @@ class SubscriptionTag(Base):
 
 
 class SubscriptionExcept(Base):
-    """A stream that a subscription to all streams leaves out: it was left, and all the others were
-    not.
+    """A stream that a subscription to all streams leaves out, since its recipient left only that
+    one.
     """
 
     __tablename__ = "subscription_except"
@@ -281,7 +281,7 @@ _ALERT_STATE = (
 
 
 class AlertKind(enum.Enum):
-    """What an alert tells."""
+    """Content of an alert."""
 
     REVISION = "revision"
     DIGEST = "digest"
@@ -340,7 +340,7 @@ MUST_NOT_SEND = Alert.state.in_(
 
 
 class Fanout(Base):
-    """How far an alert has been turned into deliveries of one lane."""
+    """Progress of turning an alert into the deliveries of one lane."""
 
     __tablename__ = "fanout"
     __table_args__ = (
@@ -365,7 +365,7 @@ class Fanout(Base):
 
 
 class DeliveryState(enum.Enum):
-    """What happened to one message."""
+    """State of one message."""
 
     QUEUED = "queued"
     CLAIMED = "claimed"
@@ -376,7 +376,7 @@ class DeliveryState(enum.Enum):
 
 
 class SkipReason(enum.Enum):
-    """Why a message is not sent though it was owed."""
+    """Reason of a skipped delivery."""
 
     FILTER = "filter"
     QUIET = "quiet"
@@ -522,9 +522,7 @@ class Tally(Base):
 
 
 class DailySum(Base):
-    """A number as it stood at the end of a day (UTC), for plots: counting it again would read
-    everything.
-    """
+    """A total at the end of a day (UTC), for plots: counting it again would read every row."""
 
     __tablename__ = "daily_sum"
 
@@ -545,7 +543,7 @@ class WorkerHeartbeat(Base):
 
 
 class SendMark(Base):
-    """How far sending has come, in one row.  See `models.alerts.send_mark`."""
+    """Progress of sending, in one row. See `models.alerts.send_mark`."""
 
     __tablename__ = "send_mark"
 
@@ -557,9 +555,7 @@ class SendMark(Base):
 
 
 class Pause(Base):
-    """Something that all nodes wait for until a moment: a mail server that is away, a target that
-    refuses.
-    """
+    """A mail server that is away: all nodes wait until a moment, or until a worker starts anew."""
 
     __tablename__ = "pause"
 

@@ -1,4 +1,4 @@
-"""Tables: who may log in, and who is credited."""
+"""Tables: accounts that log in, and contributors who are credited."""
 
 import enum
 from datetime import datetime
@@ -10,7 +10,7 @@ from models.tables.base import Base, BigId, Uid
 
 
 class Role(enum.Enum):
-    """What an account may do; each includes those after it."""
+    """Permissions of an account; each role includes those after it."""
 
     ADMIN = "admin"  # accounts and channels, too
     EDITOR = "editor"  # publishes
@@ -24,7 +24,7 @@ class Role(enum.Enum):
 
 class Account(Base):
     """A person, or the command line, who changes things. Without an e-mail address nobody can log
-    in as it.
+    in with it.
     """
 
     __tablename__ = "account"
@@ -40,9 +40,7 @@ class Account(Base):
 
 
 class LinkKind(enum.Enum):
-    """What a link is for: to log in once, or to choose a password, when invited or when it was
-    forgotten.
-    """
+    """Purpose of a link: to log in once, or to choose a password, on invitation or when forgotten."""
 
     LOGIN = "login"
     INVITATION = "invitation"
@@ -76,9 +74,7 @@ class LoginSession(Base):
 
 
 class Throttle(Base):
-    """How often something was tried in the present window, counted in SQL so that it holds across
-    nodes.
-    """
+    """Attempts in the present window, counted in SQL so that the limit holds across nodes."""
 
     __tablename__ = "throttle"
     # each try removes windows that are over, however many go on

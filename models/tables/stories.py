@@ -59,7 +59,7 @@ CLOSED = (StreamState.HIDDEN, StreamState.DELETED)  # to the public
 
 
 class FeedText(enum.Enum):
-    """How much of an entry its feeds carry."""
+    """Part of an entry that its feeds carry."""
 
     FULL = "full"
     SUMMARY = "summary"
@@ -112,7 +112,7 @@ class Stream(Base):
 
     @property
     def contributors(self) -> list[Contributor]:
-        """Those credited on the stream, in their order."""
+        """Contributors credited on a stream, in their order."""
         return [credit.contributor for credit in self.credits]
 
 
@@ -149,7 +149,7 @@ class EntryState(enum.Enum):
 
 
 class Importance(enum.Enum):
-    """How much an entry matters, least first."""
+    """Importance of an entry, least first."""
 
     NORMAL = "normal"
     KEY = "key"
@@ -356,7 +356,7 @@ class EntryTag(Base):
 
 
 class RevisionKind(enum.Enum):
-    """What a change of a published entry means to readers."""
+    """Kind of a change of a published entry."""
 
     PUBLISH = "publish"
     SILENT = "silent"

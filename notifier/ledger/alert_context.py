@@ -1,5 +1,5 @@
-"""What alerts are about, as the ledger's rules need it: the revision, its entry as it stands, and
-the entry's other alerts.
+"""Context of alerts as the ledger's rules need it: the revision, its entry as it stands, and the
+entry's other alerts.
 """
 
 from collections.abc import Collection, Iterable
@@ -72,7 +72,7 @@ class AlertContext:
         return any(other.compacted for other in self.siblings if other.no < self.no)
 
     def topic(self, tx: Session) -> AlertTopic:
-        """What subscriptions choose by."""
+        """Topic by which subscriptions filter."""
         tags = tx.scalars(select(EntryTag.slug).where(EntryTag.entry_id == self.entry_id)).all()
         correction = self.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION)
         return AlertTopic(self.stream_id, self.importance, tuple(tags), correction)

@@ -1,4 +1,4 @@
-"""What operators are told where an alert cannot be prepared: once for each alert, however many
+"""Notices to operators about alerts that cannot be prepared: one for each alert, however many
 recipients it has.
 """
 
@@ -13,11 +13,10 @@ NOTICE = "alert-failed"
 
 
 def tell_operators_once(tx: Session, alert_id: int, delivery_id: int, words: str) -> None:
-    """Owe the operators a notice that ``delivery_id``, settled in this transaction, failed by
-    ``words``.
+    """Notify the operators that ``delivery_id``, settled in this transaction, failed by ``words``.
 
-    Nothing where another delivery of the alert has failed in this way before, or where the alert is
-    a notice itself: one that cannot be rendered must not bring about the next.
+    No notice where another delivery of the alert failed in this way before, or where the alert is a
+    notice itself: one that cannot be rendered must not cause the next.
     """
     query = select(Alert, Entry.title, Stream.title)
     query = query.outerjoin(Revision, Revision.id == Alert.revision_id).outerjoin(

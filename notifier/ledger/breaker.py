@@ -31,10 +31,10 @@ FIRST_REST, LONGEST_REST = timedelta(minutes=10), timedelta(hours=4)
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is known of a channel since the last message that got through.
+    """Health of a channel since the last message that got through.
 
-    ``refusals``: in a row; while ``open``, every failed try. ``since``: the first failure of
-    whatever kind.
+    ``refusals``: in a row; while ``open``, every failed attempt. ``since``: the first failure of
+    any kind.
     """
 
     refusals: int = 0
@@ -56,8 +56,8 @@ class Health:
 
     @property
     def rest(self) -> timedelta:
-        """How long nothing is sent there: none while closed, then longer after each try, from
-        FIRST_REST to LONGEST_REST.
+        """Pause between attempts: zero while closed, then longer after each, from FIRST_REST to
+        LONGEST_REST.
         """
         if not self.open:
             return timedelta(0)
@@ -65,7 +65,7 @@ class Health:
 
 
 def _is_final(outcome: SendError) -> bool:
-    """Whether the next try is bound to fail, too, until somebody changes something."""
+    """Whether the next attempt is bound to fail, too, until somebody changes something."""
     return isinstance(outcome, Refused) or (isinstance(outcome, Unavailable) and outcome.ours)
 
 
@@ -80,11 +80,10 @@ class HealthChange:
 def evaluate(
     tx: Session, message: Message, outcome: Sent | SendError, *, counts: bool
 ) -> HealthChange:
-    """What an attempt's end means for its channel. Nothing for mail, whose server has a pause of
-    its own.
+    """Health of a channel after an attempt. Mail is left out: its server has a pause of its own.
 
     A notice, which may be somebody's test, can close the breaker but not open it. ``counts``: False
-    for one of several that were told in one message, of which another stands for all.
+    for one of several deliveries of one message, of which another counts.
     """
     if message.lane is not Lane.FAST or (
         message.notice and not (isinstance(outcome, Sent) and message.service in SERVICES)
@@ -99,11 +98,9 @@ def evaluate(
 
 
 def persist(tx: Session, message: Message, pulse: HealthChange, words: str) -> None:
-    """Write a changed health down, and tell the operators where it turned: once for each sickness,
-    and once when it is over.
+    """Store a changed health, and notify the operators when the breaker opens or closes.
 
-    ``words`` are the remote's. A channel that is well again takes the next message at its usual
-    pace.
+    ``words`` are the remote's reply. A recovered channel takes the next message at its usual pace.
     """
     if pulse.after == pulse.before:
         return

@@ -1,6 +1,4 @@
-"""Who heard of an entry from a digest: what was told at once stands in the ledger by itself, this
-has to be concluded.
-"""
+"""Recipients that a digest has told of an entry: the ledger does not store this, it is concluded."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,11 +18,11 @@ READ_AHEAD = timedelta(seconds=30)
 def recipients_reached_by_digest(
     tx: Session, about: AlertContext
 ) -> Select[*tuple[Any, ...]] | None:
-    """A query for (recipient_id, lane, subscription_id, state): the digests that have told, or may
+    """Query for (recipient_id, lane, subscription_id, state): the digests that have told, or may
     have, of the entry's earlier alerts.
 
-    Told is who follows the entry in digests and had one that reaches so far and was read before the
-    entry was hidden. None where no digest reaches so far.
+    That is so for subscribers to digests of the entry that got one which reaches so far and was
+    read before the entry was hidden. None where no digest reaches so far.
     """
     earlier = select(
         func.min(Alert.id),

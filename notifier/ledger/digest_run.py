@@ -1,4 +1,4 @@
-"""Making digests: what is due becomes one delivery for each recipient, a slice of subscriptions at
+"""Making digests: a due digest becomes one delivery for each recipient, a slice of subscriptions at
 a time.
 """
 
@@ -52,8 +52,8 @@ _DUE = Subscription.next_digest_at.is_not(None) & Subscription.ended_at.is_(None
 
 @dataclass(slots=True)
 class _Run:
-    """One digest in one transaction: the subscriptions whose recipients get it, by lane, and those
-    for whom there is nothing.
+    """One digest in one transaction: subscriptions whose recipients get it, by lane, and those
+    without news.
     """
 
     alert_id: int | None
@@ -63,7 +63,7 @@ class _Run:
 
 
 def digests_due(tx: Session) -> bool:
-    """Whether anybody's digest is due; reads one row of an index."""
+    """Whether any digest is due; reads one row of an index."""
     return (
         tx.scalar(
             select(Subscription.id).where(_DUE, Subscription.next_digest_at <= now(tx)).limit(1)
@@ -73,12 +73,12 @@ def digests_due(tx: Session) -> bool:
 
 
 def make_digests(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane], None]) -> int:
-    """Make slice after slice while ``go_on`` and while any is due; returns how many deliveries were
-    made.
+    """Make slice after slice while ``go_on`` and while any is due; returns the number of
+    deliveries.
 
-    Any number of nodes may do so at once, and go on after a crash: what a slice owes and that its
-    subscriptions are served is committed together, and the ledger takes one row for each digest and
-    recipient.
+    Any number of nodes may do so at once, and go on after a crash: the deliveries of a slice and
+    the progress of its subscriptions are committed together, and the ledger takes one row for each
+    digest and recipient.
     """
     made, courtesy = 0, WriteThrottle(db)
     with db.read() as tx:
@@ -97,8 +97,8 @@ def make_digests(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lan
 
 
 def make_slice(db: Database) -> Counter[Lane] | None:
-    """Serve some of the subscriptions that are due; how many deliveries that made in each lane.
-    None where none is due, or may be made.
+    """Serve some due subscriptions; returns the number of deliveries by lane, or None where none is
+    due, or may be made.
     """
     with db.begin() as tx:
         rows, seq = _take(tx, SLICE_OF_SQLITE if db.embedded else SLICE), current_seq(tx)
@@ -117,7 +117,7 @@ def make_slice(db: Database) -> Counter[Lane] | None:
 
 
 def _take(tx: Session, limit: int) -> Sequence[Any]:
-    """Those that have waited longest; what another node has in hand is passed over."""
+    """The longest due subscriptions; those that another node has locked are skipped."""
     query = (
         select(
             *SUBSCRIPTION_COLUMNS,
@@ -135,9 +135,7 @@ def _take(tx: Session, limit: int) -> Sequence[Any]:
 
 
 def _expanding(tx: Session) -> bool:
-    """Whether some who are told of an alert at once are not found yet: a digest would tell them the
-    same.
-    """
+    """Whether an alert is not fully expanded: a digest would tell its recipients the same."""
     query = (
         select(Fanout.id)
         .join(Alert, Alert.id == Fanout.alert_id)
@@ -147,8 +145,8 @@ def _expanding(tx: Session) -> bool:
 
 
 def _runs(tx: Session, rows: Sequence[Any], seq: int) -> dict[tuple[datetime, Cadence], _Run]:
-    """Each digest that is due, and for whom there may be something in it: decided once for all who
-    want the same.
+    """Digests that are due, and their subscriptions with news: decided once for all with the same
+    filters.
     """
     wanted = read_wanted(tx, rows)
     news = entries_changed_since(tx, min(row.digested_seq for row in rows), seq, hidden=True)
@@ -173,7 +171,9 @@ def _brings(
     known: dict[tuple[object, ...], bool],
     moment: datetime,
 ) -> bool:
-    """What comes in a pause is not told after it, as it is with what is sent at once."""
+    """Whether a subscription has news. Entries published in a pause are not told later, as with
+    immediate alerts.
+    """
     if row.state is not RecipientState.CONFIRMED or (
         row.paused_until is not None and moment < row.paused_until
     ):
@@ -195,7 +195,7 @@ def _brings(
 
 
 def _begun(tx: Session, slot: datetime, cadence: Cadence, seq: int) -> _Run:
-    """A digest that an earlier slice has made tells the same to all."""
+    """Digest of a slot; one that an earlier slice has made covers the same entries for all."""
     made = tx.execute(select(Alert.id, Alert.seq).where(_is(slot, cadence))).one_or_none()
     return _Run(made.id, made.seq) if made else _Run(None, seq)
 
@@ -226,9 +226,7 @@ def _owe(
     rows: Sequence[Any],
     changes: Counter[Change],
 ) -> int:
-    """One row for each recipient, by whichever of its subscriptions; what waits of an earlier one
-    is told in this.
-    """
+    """Queue one delivery for each recipient; it supersedes an earlier digest that is still queued."""
     recipients = (
         select(
             Subscription.recipient_id,
@@ -268,8 +266,8 @@ def _owe(
 
 
 def _move_on(tx: Session, rows: Iterable[Any]) -> None:
-    """Say when each is due next: after now, so that what was missed while nobody worked comes in
-    one digest.
+    """Set when each subscription is due next: after now, so that digests missed while no worker ran
+    come as one.
     """
     slots: dict[tuple[Cadence, int | None, time | None, int | None, str], datetime] = {}
     due: dict[datetime, list[int]] = {}

@@ -1,4 +1,6 @@
-"""What came out or was changed while the counter went from one number to another, for digests."""
+"""Entries that were published or changed between two values of the site's counter, and the
+subscriptions that digests serve.
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any

@@ -57,7 +57,7 @@ def replace_earlier(
 
 
 def owed_ending(alert: Alert, lane: Lane) -> Select[*tuple[Any, ...]]:
-    """A query for (recipient_id, lane, subscription_id): who is owed it and has not been told."""
+    """Query for (recipient_id, lane, subscription_id): followers that have not got it yet."""
     told = exists().where(
         Delivery.alert_id.in_(_earlier(alert)),
         Delivery.recipient_id == Recipient.id,

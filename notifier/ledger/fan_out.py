@@ -1,5 +1,5 @@
-"""Expanding: a fanout becomes one delivery for each recipient that is owed the alert, a slice of
-recipients at a time.
+"""Fan-out: an alert becomes one delivery for each of its recipients, a slice of recipients at a
+time.
 """
 
 from collections import Counter
@@ -62,7 +62,7 @@ Walk = tuple[InstrumentedAttribute[int], ColumnElement[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What one transaction did."""
+    """Result of one transaction."""
 
     alert_id: int
     lane: Lane
@@ -82,10 +82,10 @@ class _Range:
 
 
 def expand_all(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane], None]) -> int:
-    """Expand slice after slice while ``go_on`` and while any fanout is left; returns how many
-    deliveries were made.
+    """Expand slice after slice while ``go_on`` and while any fan-out is left; returns the number of
+    deliveries.
 
-    ``ring`` is told of each lane that has new rows.
+    ``ring`` is called with each lane that has new rows.
     """
     made, courtesy = 0, WriteThrottle(db, half=True)
     while go_on():
@@ -103,7 +103,7 @@ def expand_all(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane]
 
 
 def expand_slice(db: Database) -> Slice | None:
-    """Expand one slice of the most urgent fanout, its cursor moved in the same transaction; None
+    """Expand one slice of the most urgent fan-out, its cursor moved in the same transaction; None
     where none is left.
 
     Any number of workers may call it at once, and again after a crash: the ledger takes one row per
@@ -127,9 +127,7 @@ def expand_slice(db: Database) -> Slice | None:
 
 
 def _next(tx: Session) -> Fanout | None:
-    """The fanout to go on with, locked: chat before mail, since it is few and quick, then by
-    priority.
-    """
+    """Next fan-out, locked: chat before mail, since it is short, then by priority."""
     waiting = (
         select(Fanout)
         .join(Alert, Alert.id == Fanout.alert_id)
@@ -141,7 +139,7 @@ def _next(tx: Session) -> Fanout | None:
 
 
 def _upto(tx: Session, walks: Iterable[Walk], fanout: Fanout) -> int | None:
-    """The last recipient of this slice; None where what is left fits into it."""
+    """Last recipient of this slice; None where the remaining ones fit into it."""
     ends = []
     for column, condition in walks:
         walk = (
@@ -156,8 +154,8 @@ def _upto(tx: Session, walks: Iterable[Walk], fanout: Fanout) -> int | None:
 
 
 def _walks(tx: Session, about: AlertContext, lane: Lane) -> Iterator[Walk]:
-    """Where the candidates stand, each in an index by recipient: channels are few, followers of a
-    stream may be many.
+    """Indexes by recipient that hold the candidates: channels are few, followers of a stream may be
+    many.
     """
     if about.kind is RevisionKind.RETRACTION:
         for alert_id in about.earlier:
@@ -183,10 +181,10 @@ def _fill(tx: Session, about: AlertContext, lane: Lane, part: _Range) -> int:
         changes = _replace(tx, about, lane, part, SkipReason.RETRACTED)
         made = enqueue_deliveries(tx, about.alert_id, about.priority, _told(tx, about, lane, part))
     else:
-        found = eligible_recipients(
+        recipients = eligible_recipients(
             about.topic(tx), confirmed_by=about.created_at, before_seq=about.public_seq
         ).where(Recipient.lane == lane, part.holds(Recipient.id))
-        made = enqueue_deliveries(tx, about.alert_id, about.priority, found)
+        made = enqueue_deliveries(tx, about.alert_id, about.priority, recipients)
         changes = _replace(tx, about, lane, part, SkipReason.SUPERSEDED)
     if about.importance is not Importance.BREAKING:
         put_off(tx, and_(Delivery.alert_id == about.alert_id, part.holds(Delivery.recipient_id)))
@@ -196,7 +194,7 @@ def _fill(tx: Session, about: AlertContext, lane: Lane, part: _Range) -> int:
 
 
 def _fill_ending(tx: Session, alert: Alert, lane: Lane, part: _Range) -> int:
-    """The same of a story's last word."""
+    """Insert the deliveries of a slice of a stream's ending, and settle those that they replace."""
     changes = replace_earlier(tx, alert, lane, part.holds(Delivery.recipient_id))
     made = enqueue_deliveries(
         tx, alert.id, alert.priority, owed_ending(alert, lane).where(part.holds(Recipient.id))
@@ -210,8 +208,8 @@ def _fill_ending(tx: Session, alert: Alert, lane: Lane, part: _Range) -> int:
 def _replace(
     tx: Session, about: AlertContext, lane: Lane, part: _Range, reason: SkipReason
 ) -> Counter[Change]:
-    """Skip what is queued of earlier revisions: all of it for a retraction, else where the new one
-    takes its place.
+    """Skip queued deliveries of earlier revisions: all of them for a retraction, else those that
+    the new one replaces.
     """
     if not about.earlier:
         return Counter()
@@ -240,21 +238,21 @@ def _replace(
 
 
 def _told(tx: Session, about: AlertContext, lane: Lane, part: _Range) -> Select[*tuple[Any, ...]]:
-    """Who has, or may have, what is now withdrawn, be it by itself or in a digest."""
+    """Recipients that have, or may have, got the retracted entry, by an alert or in a digest."""
     here = (
         Delivery.alert_id.in_(about.earlier),
         MAY_HAVE_BEEN_TOLD,
         Delivery.lane == lane,
         part.holds(Delivery.recipient_id),
     )
-    found: Any = select(Delivery.recipient_id, Delivery.lane, Delivery.subscription_id).where(*here)
+    query: Any = select(Delivery.recipient_id, Delivery.lane, Delivery.subscription_id).where(*here)
     if (by_digest := recipients_reached_by_digest(tx, about)) is not None:
-        one = by_digest.subquery()
-        also = select(one.c.recipient_id, one.c.lane, one.c.subscription_id).where(
-            one.c.lane == lane, part.holds(one.c.recipient_id)
+        reached = by_digest.subquery()
+        also = select(reached.c.recipient_id, reached.c.lane, reached.c.subscription_id).where(
+            reached.c.lane == lane, part.holds(reached.c.recipient_id)
         )
-        found = union_all(found, also)
-    all_ = found.subquery()
+        query = union_all(query, also)
+    all_ = query.subquery()
     last = func.max(all_.c.subscription_id).label("subscription_id")
     return select(all_.c.recipient_id, all_.c.lane, last).group_by(all_.c.recipient_id, all_.c.lane)
 

@@ -1,4 +1,4 @@
-"""The little SQL that SQLite and PostgreSQL want written differently."""
+"""SQL that SQLite and PostgreSQL want written differently."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,6 @@ IN_TROUBLE = text("delivery.state IN ('failed', 'unknown')")
 
 
 def on_postgresql(tx: Session) -> bool:
-    """True on PostgreSQL."""
     return dialect_of(tx) == "postgresql"
 
 
@@ -47,7 +46,7 @@ def taken(
 
 
 def changed(tx: Session, statement: Update) -> int:
-    """How many rows ``statement`` met; no object of the session is looked at, as the ledger's rows
-    are none.
+    """Rows that ``statement`` changed; the session's objects are not synchronized, since ledger
+    rows are none of them.
     """
     return rows_changed(tx, statement.execution_options(synchronize_session=False))

@@ -1,4 +1,4 @@
-"""What all nodes wait for: a mail server that is away, a site whose sending is paused or held, an
+"""Reasons for all nodes to wait: a mail server that is away, sending that is paused or held, an
 alert that was stopped.
 """
 
@@ -47,18 +47,18 @@ class Gate(enum.Enum):
 
 
 def gate(tx: Session, lane: Lane, *, lock: bool = False) -> Gate:
-    """Ask before a claim, in its transaction and with ``lock``, so that one worker probes."""
+    """Check before a claim, in its transaction and with ``lock``, so that one worker probes."""
     if not may_send(tx):
         return Gate.OF_HOLD if lane is Lane.FAST and may_tell_of_hold(tx) else Gate.SHUT
-    found = tx.get(Pause, MAIL, with_for_update=lock) if lane is Lane.BULK else None
-    if found is None:
+    mail_pause = tx.get(Pause, MAIL, with_for_update=lock) if lane is Lane.BULK else None
+    if mail_pause is None:
         return Gate.OPEN
-    return Gate.PROBE if found.until is not None and found.until <= now(tx) else Gate.SHUT
+    return Gate.PROBE if mail_pause.until is not None and mail_pause.until <= now(tx) else Gate.SHUT
 
 
 class Brake:
-    """Asked before each message of a claim, so that a stop or a pause ends it in the middle; looks
-    every LOOK_SECONDS at most.
+    """Checked before each message of a claim, so that a stop or a pause ends it in the middle;
+    reads every LOOK_SECONDS at most.
 
     ``of_hold``: the claim was made at Gate.OF_HOLD.
     """
@@ -77,8 +77,8 @@ class Brake:
         self._pulled = False
 
     def pulled(self) -> bool:
-        """True from the look on that finds all sending or one of these alerts stopped: the rest of
-        the claim is to be given back.
+        """True once all sending or one of these alerts is stopped: the rest of the claim is given
+        back.
         """
         if not self._pulled and self._monotonic() >= self._look_at:
             with self._db.read() as tx:
@@ -89,11 +89,11 @@ class Brake:
 
 
 def hold_late(tx: Session, alerts: Iterable[AlertContext], *, tried: set[int]) -> set[int]:
-    """The ids of those that wait for an operator; one of which nothing was tried for so long is
-    held from now on.
+    """Ids of alerts that wait for an operator or editor; an alert of which nothing was tried for so
+    long is held from now on.
 
-    ``tried``: those of which a delivery comes back from a try that failed, which its own maximum
-    age ends.
+    ``tried``: alerts of which a delivery comes back from a failed attempt, whose own maximum age
+    ends it.
     """
     alerts = list(alerts)
     held = {one.alert_id for one in alerts if one.state in _HELD}
@@ -116,31 +116,31 @@ def hold_late(tx: Session, alerts: Iterable[AlertContext], *, tried: set[int]) -
 
 
 def probing(tx: Session) -> None:
-    """Let nobody else probe as long as this claim may last."""
+    """Keep other workers from probing as long as this claim may last."""
     tx.execute(update(Pause).where(Pause.name == MAIL).values(until=now(tx) + LEASE))
 
 
 def server_away(db: Database, reason: str, *, probe: bool) -> None:
-    """Let mail wait for the server, longer each time; of several connections that find it away, one
-    counts.
+    """Pause mail until the server is tried again, longer each time; of several connections that
+    fail at once, one counts.
     """
     with db.begin() as tx:
-        found = tx.get(Pause, MAIL, with_for_update=True)
-        if found is None:
-            found = Pause(name=MAIL, until=now(tx), failures=0)
-            tx.add(found)
-        elif not probe and (found.until is None or found.until > now(tx)):
+        mail_pause = tx.get(Pause, MAIL, with_for_update=True)
+        if mail_pause is None:
+            mail_pause = Pause(name=MAIL, until=now(tx), failures=0)
+            tx.add(mail_pause)
+        elif not probe and (mail_pause.until is None or mail_pause.until > now(tx)):
             return
-        found.failures += 1
-        found.reason = reason[:500]
-        found.until = now(tx) + pause_after(found.failures)
-        first = found.failures == 1
+        mail_pause.failures += 1
+        mail_pause.reason = reason[:500]
+        mail_pause.until = now(tx) + pause_after(mail_pause.failures)
+        first = mail_pause.failures == 1
     if first:
         log.warning("mail waits, and is tried now and then: %s", discreet(reason))
 
 
 def server_back(db: Database) -> None:
-    """Let mail flow again."""
+    """End the pause of mail."""
     with db.begin() as tx:
         gone = rows_changed(tx, delete(Pause).where(Pause.name == MAIL))
     if gone:
@@ -153,10 +153,10 @@ def pause_after(failures: int) -> timedelta:
 
 
 def say_whether_mail_is_set_up(db: Database, *, is_set: bool) -> None:
-    """At a worker's start: forget an earlier pause, or leave the reason why mail waits where the
-    desk shows it.
+    """End an earlier pause at a worker's start, or store the reason why mail waits, which the desk
+    shows.
 
-    Where there are several nodes, one that has no mail server must not stop those that have.
+    On several nodes, one without a mail server must not stop those that have one.
     """
     if not is_set and not db.embedded:
         log.warning("%s This node sends no mail.", NO_MAIL_URL)

@@ -1,5 +1,5 @@
-"""Retention: an alert of which nothing is owed any more is finished, and after a while only its
-tallies are kept.
+"""Retention: an alert whose deliveries have all ended is finished, and later compacted to its
+tallies.
 """
 
 from collections.abc import Sequence
@@ -24,15 +24,17 @@ ALERTS = 200
 
 
 def finish_ended(db: Database) -> None:
-    """Note which alerts have come to their end.  Writes only where there are any."""
+    """Mark alerts that are fully settled as finished. Writes only where there are any."""
     courtesy, after = WriteThrottle(db), 0
     for _ in range(SLICES):
         with db.read() as tx:
             part = _expanded(tx, after)
-            found = fully_settled(tx, part)
-        if found:
+            settled = fully_settled(tx, part)
+        if settled:
             with courtesy.writing(), db.begin() as tx:
-                ended = fully_settled(tx, [one for one in _expanded(tx, after) if one in found])
+                ended = fully_settled(
+                    tx, [alert_id for alert_id in _expanded(tx, after) if alert_id in settled]
+                )
                 tx.execute(update(Alert).where(Alert.id.in_(ended)).values(finished_at=now(tx)))
         if len(part) < ALERTS:
             return
@@ -40,11 +42,11 @@ def finish_ended(db: Database) -> None:
 
 
 def fold_old(db: Database, keep: timedelta) -> int:
-    """Delete deliveries of alerts that were finished ``keep`` ago, some at a time; returns how
-    many.
+    """Compact alerts that were finished ``keep`` ago: delete their deliveries, some at a time;
+    returns how many.
 
-    An alert is marked before its first row goes: from then on it never expands, and nothing of it
-    is owed again.
+    An alert is marked before its first row goes: from then on it never expands, and is never
+    retried.
     """
     with db.read() as tx:
         old = tx.scalars(
@@ -79,7 +81,7 @@ def fold_old(db: Database, keep: timedelta) -> int:
 
 
 def _expanded(tx: Session, after: int) -> Sequence[int]:
-    """The next alerts that are not finished and to which nobody is added any more."""
+    """The next alerts that are not finished and whose fan-out has ended."""
     undone = exists().where(Fanout.alert_id == Alert.id, Fanout.done_at.is_(None))
     query = select(Alert.id).where(
         Alert.id > after, Alert.finished_at.is_(None), or_(~undone, Alert.stopped_at.is_not(None))

@@ -1,4 +1,4 @@
-"""What follows an attempt: a pure rule, without database, clock or chance of its own."""
+"""Rules of what follows an attempt, without database, clock or randomness of their own."""
 
 from dataclasses import dataclass
 from datetime import timedelta

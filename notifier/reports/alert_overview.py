@@ -1,6 +1,4 @@
-"""One alert from all sides: what it tells, how far it is by lane and service, what went wrong, why
-it waits.
-"""
+"""One alert in full: its progress by lane and service, failures, and why it waits."""
 
 import math
 from collections.abc import Mapping
@@ -56,24 +54,22 @@ class Overview:
 
     @property
     def done(self) -> bool:
-        """Nothing of it is owed any more."""
+        """Whether every delivery has ended."""
         return is_done(self.sums)
 
     @property
     def ended(self) -> int:
-        """How many deliveries came to an end, whatever it was."""
+        """Deliveries that have ended, in any way."""
         return int(self.sums["owed"] - self.sums["queued"])
 
 
 def is_done(sums: Mapping[str, Any]) -> bool:
-    """Whether nothing of an alert is owed any more, by what `alert_sums` says of it."""
+    """Whether every delivery of an alert has ended, by the values of `alert_sums`."""
     return bool(sums["expanded"] or sums["stopped_at"]) and sums["queued"] <= 0
 
 
 def overview(tx: Session, alert_id: int, *, troubles: int = 50) -> Overview:
-    """All about one alert; the cost depends on how many channels and failures it has, not on how
-    many mails.
-    """
+    """Overview of one alert; the cost depends on its channels and failures, not on its mails."""
     alert = tx.get(Alert, alert_id)
     if alert is None:
         raise NotFound("alert", str(alert_id))
@@ -107,12 +103,10 @@ def _lanes(tx: Session, alert_id: int) -> dict[Lane, dict[str, int]]:
 def _services(
     tx: Session, alert: Alert, lanes: Mapping[Lane, dict[str, int]]
 ) -> dict[str, dict[str, int]]:
-    """What went by mail is tallied; channels are few, so their deliveries are counted, from the
-    channels on.
-    """
-    found = {"mail": lanes[Lane.BULK]} if Lane.BULK in lanes else {}
+    """Sums by service. Mail is tallied; channels are few, so their deliveries are counted."""
+    by_service = {"mail": lanes[Lane.BULK]} if Lane.BULK in lanes else {}
     if Lane.FAST not in lanes or alert.state is AlertState.COMPACTED:
-        return found
+        return by_service
     query = (
         select(Recipient.service, Delivery.state, func.count())
         .join(Delivery, Delivery.recipient_id == Recipient.id)
@@ -129,7 +123,7 @@ def _services(
         of_service[TallyKind.OWED] += number
         if state in ENDED:
             of_service[TallyKind(state.value)] = number
-    return found | {service: numbers(sums) for service, sums in counts.items()}
+    return by_service | {service: numbers(sums) for service, sums in counts.items()}
 
 
 def _troubles(tx: Session, alert_id: int, limit: int) -> list[DeliveryLine]:
@@ -158,9 +152,7 @@ def _troubles(tx: Session, alert_id: int, limit: int) -> list[DeliveryLine]:
 
 
 def _tried_again(tx: Session, alert_id: int) -> list[str]:
-    """Why messages to channels, which are few, did not get through yet; of mail the reasons are
-    those of its server.
-    """
+    """Replies of channels to which a message is tried again; for mail the server's pause says why."""
     query = select(Recipient.address, Delivery.last_reply).join(
         Recipient, Recipient.id == Delivery.recipient_id
     )
@@ -177,7 +169,7 @@ def _tried_again(tx: Session, alert_id: int) -> list[str]:
 def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
     if alert.state is AlertState.STOPPED:
         return [f"This alert was stopped at {alert.stopped_at:%Y-%m-%d %H:%M} UTC."]
-    said = (
+    reasons = (
         [f"This alert is held: it would come more than {LATE_HOURS} hours late. Resume or stop it."]
         if alert.state is AlertState.HELD
         else []
@@ -188,6 +180,6 @@ def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
             + ("a second editor" if alert.waits_for == NEEDS_SECOND_EDITOR else "an editor")
             + " lets it go."
         ]
-    said += [] if sums["expanded"] else ["Recipients are still being found."]
-    said += _tried_again(tx, alert.id)
-    return said + why_waiting(tx, alerts=False)
+    reasons += [] if sums["expanded"] else ["Recipients are still being found."]
+    reasons += _tried_again(tx, alert.id)
+    return reasons + why_waiting(tx, alerts=False)

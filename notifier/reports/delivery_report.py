@@ -1,5 +1,5 @@
-"""What the desk and the command line show of the ledger. The number of queries does not depend on
-how much there is.
+"""Alerts and deliveries as the desk and the command line show them. The number of queries does not
+depend on the number of rows.
 """
 
 from collections.abc import Mapping
@@ -89,8 +89,8 @@ def alert_sums(
         latest = latest.where(Alert.id == alert_id)
     if before is not None:
         latest = latest.where(Alert.id < before)
-    found = tx.execute(latest).all()
-    ids = [alert.id for alert, *_ in found]
+    rows = tx.execute(latest).all()
+    ids = [alert.id for alert, *_ in rows]
     sums = tally_totals(tx, ids)
     undone = set(
         tx.scalars(
@@ -113,29 +113,28 @@ def alert_sums(
             "expanded": alert.id not in undone,
             **numbers(sums.get(alert.id, {})),
         }
-        for alert, kind, title, uid, ended in found
+        for alert, kind, title, uid, ended in rows
     ]
 
 
 def notice_title(name: str) -> str:
-    """What lists call the notice of that name; a name that is no longer used stays as it is."""
+    """Title of a notice in lists; an unknown name stays as it is."""
     return NOTICE_TITLES.get(name, name)
 
 
 def why_waiting(tx: Session, *, alerts: bool = True) -> list[str]:
-    """Sentences that say why messages that are due may not be sent now; empty where nothing holds
-    them.
+    """Sentences that say why due messages are not sent now; empty where nothing stops them.
 
-    ``alerts``: also that single ones are held.
+    ``alerts``: also that single alerts are held.
     """
     paused, reason = tx.execute(select(Site.sending_paused, Site.held_reason)).one_or_none() or (
         False,
         None,
     )
-    said = ["Sending is paused for the whole site."] if paused else []
-    said += [f"Sending is held: {reason} `storywire resume` lets it go on."] if reason else []
+    reasons = ["Sending is paused for the whole site."] if paused else []
+    reasons += [f"Sending is held: {reason} `storywire resume` lets it go on."] if reason else []
     late = tx.scalar(select(func.count()).select_from(Alert).where(Alert.state == AlertState.HELD))
-    said += (
+    reasons += (
         [f"Alerts are held that would come hours late: {late}. Resume or stop them."]
         if late and alerts
         else []
@@ -145,13 +144,13 @@ def why_waiting(tx: Session, *, alerts: bool = True) -> list[str]:
         .where(Recipient.failing)
         .order_by(Recipient.sick_since)
     )
-    said += [
+    reasons += [
         f"The channel {name} is failing: {reason}" for name, reason in tx.execute(failing.limit(5))
     ]
-    held = tx.scalars(
+    pauses = tx.scalars(
         select(Pause.reason).where(Pause.is_on(now(tx)), Pause.reason != "").order_by(Pause.name)
     )
-    return [*said, *held]
+    return [*reasons, *pauses]
 
 
 def numbers(sums: Mapping[TallyKind, int]) -> dict[str, int]:

@@ -1,6 +1,4 @@
-"""How fast an alert goes out, and how long that will take: from looks at its tallies, one after the
-other.
-"""
+"""Rate of an alert's deliveries and time left, estimated from samples of its tallies."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +9,7 @@ WINDOW = 20.0
 
 @dataclass(frozen=True, slots=True)
 class ProgressSample:
-    """How many deliveries had come to an end ``at`` a moment in seconds, of whatever clock."""
+    """Deliveries that had ended at a time ``at``, in seconds of any clock."""
 
     at: float
     ended: int

@@ -1,4 +1,4 @@
-"""What monitoring asks of the ledger, by queries whose cost does not grow with the number of mails."""
+"""Metrics of the ledger, by queries whose cost does not grow with the number of mails."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class Gauge:
 
 
 def gauges(tx: Session) -> Iterator[Gauge]:
-    """All of them."""
+    """Read all gauges."""
     yield from _deliveries(tx)
     yield _of_the_day(tx)
     yield from _due(tx)
@@ -57,9 +57,7 @@ def gauges(tx: Session) -> Iterator[Gauge]:
 
 
 def _deliveries(tx: Session) -> Iterator[Gauge]:
-    """From all tallies, which are some for each alert: filtered in one pass, a third of the time of
-    groups.
-    """
+    """Sums of all tallies, filtered in one pass: a third of the time of groups."""
     keys = [(lane, kind) for lane in Lane for kind in TallyKind]
     sums = [
         func.sum(number).filter(Tally.lane == lane, Tally.kind == kind)
@@ -101,7 +99,7 @@ def _of_the_day(tx: Session) -> Gauge:
     there are few.
     """
     names = ["pending", *(state.value for state in ENDED)]
-    found: Values = {("bulk", "mail", name): 0.0 for name in names}
+    counts: Values = {("bulk", "mail", name): 0.0 for name in names}
     older = tx.scalar(
         select(Alert.id).where(Alert.created_at <= now(tx) - DAY).order_by(Alert.id.desc()).limit(1)
     )
@@ -113,10 +111,10 @@ def _of_the_day(tx: Session) -> Gauge:
     )
     for kind, number in tx.execute(mails):
         if kind is TallyKind.OWED:
-            found["bulk", "mail", "pending"] += float(number)
+            counts["bulk", "mail", "pending"] += float(number)
         else:
-            found["bulk", "mail", kind.value] = float(number)
-            found["bulk", "mail", "pending"] -= float(number)
+            counts["bulk", "mail", kind.value] = float(number)
+            counts["bulk", "mail", "pending"] -= float(number)
     channels = (
         select(Recipient.service, Delivery.state, func.count())
         .join(Delivery, Delivery.recipient_id == Recipient.id)
@@ -128,9 +126,9 @@ def _of_the_day(tx: Session) -> Gauge:
     )
     for service, state, number in tx.execute(channels):
         name = state.value if state in ENDED else "pending"
-        found["urgent", service, name] = found.get(("urgent", service, name), 0.0) + number
+        counts["urgent", service, name] = counts.get(("urgent", service, name), 0.0) + number
     about = "Deliveries of the alerts of entries of the last 24 hours, by what they came to so far"
-    return Gauge("storywire_day_deliveries", about, ("lane", "service", "state"), found)
+    return Gauge("storywire_day_deliveries", about, ("lane", "service", "state"), counts)
 
 
 def _due(tx: Session) -> Iterator[Gauge]:

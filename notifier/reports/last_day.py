@@ -49,7 +49,7 @@ class FailingChannel:
 
 @dataclass(frozen=True, slots=True)
 class Channels:
-    """How many are in use, how many of them are failing, and which those are: the longest first,
+    """Channels in use, how many are failing, and which: the longest failing first,
     MAX_FAILING_CHANNELS at most.
     """
 

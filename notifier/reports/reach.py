@@ -1,5 +1,5 @@
-"""Who got it: what became of each alert of an entry, by channel, and in numbers for mail, which may
-go to a million.
+"""Recipients of each alert of an entry: by channel, and in numbers for mail, which may go to a
+million.
 """
 
 from collections import Counter
@@ -49,17 +49,17 @@ class Reach:
 
     @property
     def missed(self) -> int:
-        """How many it may be sent to again."""
+        """Deliveries that may be sent again."""
         return self.sums["failed"]
 
 
 def reach(
     tx: Session, *, entry_id: int | None = None, alert_id: int | None = None, failed: int = 50
 ) -> list[Reach]:
-    """All alerts of an entry, the latest first, or one alert; in a number of queries that does not
-    depend on how many there are.
+    """Alerts of an entry, the latest first, or one alert; the number of queries does not depend on
+    their number.
 
-    What it costs depends on the number of channels and of failures, not on that of mails.
+    The cost depends on the number of channels and of failures, not on that of mails.
     """
     query = select(Alert.id, Alert.state, Revision.no, Revision.kind).outerjoin(
         Revision, Revision.id == Alert.revision_id
@@ -118,29 +118,29 @@ def _channels(tx: Session, ids: Sequence[int]) -> dict[int, list[DeliveryLine]]:
 
 
 def _failed(tx: Session, ids: Sequence[int], limit: int) -> dict[int, list[DeliveryLine]]:
-    some = (
+    query = (
         select(Delivery.id)
         .where(Delivery.alert_id.in_(ids), IN_TROUBLE, Delivery.lane == Lane.BULK)
         .order_by(Delivery.id.desc())
     )
-    found = tx.scalars(some.limit(limit)).all()
-    return _by_alert(tx, _lines(Delivery.id.in_(found)).order_by(Delivery.id.desc()))
+    delivery_ids = tx.scalars(query.limit(limit)).all()
+    return _by_alert(tx, _lines(Delivery.id.in_(delivery_ids)).order_by(Delivery.id.desc()))
 
 
 def _skipped(tx: Session, ids: Sequence[int]) -> dict[int, dict[SkipReason, int]]:
     query = select(Delivery.alert_id, Delivery.reason, func.count()).group_by(
         Delivery.alert_id, Delivery.reason
     )
-    these = (
+    skipped = (
         Delivery.alert_id.in_(ids),
         Delivery.state == DeliveryState.SKIPPED,
         Delivery.lane == Lane.BULK,
     )
-    found: dict[int, dict[SkipReason, int]] = {}
-    for alert_id, reason, number in tx.execute(query.where(*these)) if ids else ():
+    by_alert: dict[int, dict[SkipReason, int]] = {}
+    for alert_id, reason, number in tx.execute(query.where(*skipped)) if ids else ():
         if reason is not None:
-            found.setdefault(alert_id, {})[reason] = number
-    return found
+            by_alert.setdefault(alert_id, {})[reason] = number
+    return by_alert
 
 
 def _lines(*which: ColumnElement[bool]) -> Select[Delivery, RecipientKind, str, str, str, int]:
@@ -161,7 +161,7 @@ def _lines(*which: ColumnElement[bool]) -> Select[Delivery, RecipientKind, str, 
 def _by_alert(
     tx: Session, query: Select[Delivery, RecipientKind, str, str, str, int]
 ) -> dict[int, list[DeliveryLine]]:
-    found: dict[int, list[DeliveryLine]] = {}
+    lines: dict[int, list[DeliveryLine]] = {}
     for row in tx.execute(query):
-        found.setdefault(row[0].alert_id, []).append(delivery_line(*row))
-    return found
+        lines.setdefault(row[0].alert_id, []).append(delivery_line(*row))
+    return lines
