@@ -54,7 +54,7 @@ format: .venv/test.done ## Format the code
 
 .PHONY: strings
 strings: .venv/test.done ## Update the translation catalogues in config/translations
-	$(BIN)/pybabel -q extract -F pyproject.toml -k mark -k Gone:3 -k Conflict:1 -k Forbidden:1 -k Invalid:2 -k abort:2 \
+	$(BIN)/pybabel -q extract -F pyproject.toml -k mark -k Gone:3 -k Conflict:1 -k Forbidden:1 -k Invalid:2 -k RequestKeyReused:1 -k abort:2 \
 		--no-location --omit-header --sort-output -o .strings.pot .
 	$(BIN)/pybabel -q update -D messages -i .strings.pot -d config/translations --omit-header \
 		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 120

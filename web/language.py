@@ -12,20 +12,11 @@ from flask import Flask, g, has_request_context, request
 from flask_babel import Babel, Domain, gettext  # type: ignore[import-untyped]
 from markupsafe import Markup
 
-from config.languages import LANGUAGES, base_language, closest_language, mark
+from config.languages import LANGUAGES, base_language, closest_language
 from models.text.errors import Invalid, ServiceError
 from models.text.texts import direction
 from models.text.translations import catalog, locale
 from web.context import service
-
-# What `models.text.errors` says, and the fields that its errors name.
-_ELSEWHERE = (
-    mark("There is no %(kind)s %(name)s."), mark("This %(kind)s was withdrawn."),
-    mark("This link is not whole. Open it in the mail again, or copy all of it."),
-    mark("Too many tries. Wait %(minutes)s minutes and try again."),
-    mark("e-mail"), mark("choice"), mark("tags"), mark("kinds"), mark("quiet hours"), mark("pause"), mark("time zone"), mark("importance"),
-    mark("how often"), mark("at once"), mark("time of the digest"), mark("minutes"), mark("day"), mark("language"),
-)  # fmt: skip
 
 
 def set_up_languages(app: Flask) -> None:
@@ -79,11 +70,7 @@ def at_desk() -> bool:
 def said(error: ServiceError) -> str:
     """What an error says, in the language of the page."""
     sentence: str = gettext(error.sentence, **error.values)
-    return (
-        f"{_begun(gettext(error.field.replace('_', ' ')))}: {sentence}"
-        if isinstance(error, Invalid)
-        else sentence
-    )
+    return f"{gettext(error.label)}: {sentence}" if isinstance(error, Invalid) else sentence
 
 
 def reason(error: ServiceError) -> str:

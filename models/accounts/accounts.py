@@ -97,7 +97,7 @@ def change_own_password(
     with db.read() as tx:
         known = tx.get_one(Account, actor.account_id).password_hash
     if known is not None and not _matches(known, present):
-        raise Invalid("present", "this is not the password that you have now.")
+        raise Invalid("present", "that isn’t your current password.")
     reset_attempts(db, [key])
     with db.begin() as tx:
         replace_password(tx, tx.get_one(Account, actor.account_id), hashed, but=token)
@@ -280,7 +280,12 @@ def _by_email(tx: Session, email: str) -> Account:
 def check_password(password: str) -> None:
     """Raise Invalid for a password that is too short or too long."""
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
-        raise Invalid("password", f"use {MIN_PASSWORD_CHARS} to {MAX_PASSWORD_CHARS} characters.")
+        raise Invalid(
+            "password",
+            "use %(least)s to %(most)s characters.",
+            least=str(MIN_PASSWORD_CHARS),
+            most=f"{MAX_PASSWORD_CHARS:,}",
+        )
 
 
 def hashed_password(password: str) -> str:
@@ -289,7 +294,7 @@ def hashed_password(password: str) -> str:
     try:
         return _hasher.hash(password)
     except UnicodeEncodeError as exc:
-        raise Invalid("password", "it holds characters that cannot be encoded.") from exc
+        raise Invalid("password", "it contains characters we can’t use.") from exc
 
 
 def _matches(hashed: str, password: str) -> bool:

@@ -66,7 +66,10 @@ def invite(
             tx.flush()
         if account.password_hash is not None or account.ended_at is not None:
             raise Invalid(
-                "e-mail", f"{email} has an account, of {account.name}. Look for it in the list."
+                "e-mail",
+                "%(email)s already has an account (%(name)s).",
+                email=email,
+                name=account.name,
             )
         tx.execute(
             delete(LoginLink).where(
@@ -159,7 +162,7 @@ def _gone() -> Gone:
     return Gone(
         "link",
         "password",
-        "This link was used or is too old. Ask for a new one on the log-in page.",
+        "This link was already used or has expired. Request a new one on the log-in page.",
     )
 
 

@@ -89,4 +89,4 @@ def _must_not_be_the_last_admin(tx: Session, account: Account) -> None:
         Account.role == Role.ADMIN, Account.email.is_not(None), Account.ended_at.is_(None)
     )
     if tx.scalars(admins.limit(2)).all() == [account.id]:
-        raise Conflict("This is the last admin. Make somebody else one first.")
+        raise Conflict("This is the only admin. Make someone else an admin first.")

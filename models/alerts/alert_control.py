@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, or_, select, true, update
 from sqlalchemy.orm import Session
 
+from config.languages import mark
 from models.db.approval_rules import (
     NEEDS_SECOND_EDITOR,
     OVER_HOURLY_LIMIT,
@@ -35,7 +36,7 @@ from models.text.errors import Conflict, Forbidden, NotFound
 
 SLICE = 1_000
 """Recipients looked at in one transaction: some 4 ms of the write lock of SQLite, measured with 100,000."""
-_SECOND = "A breaking change needs a second editor: somebody else has to let its alert go."
+_SECOND = mark("Another editor has to approve this alert.")
 # The second condition of both: how a node of the version before marks such a delivery.
 _IS_STOPPED = or_(
     Delivery.reason == SkipReason.STOPPED,
@@ -77,7 +78,7 @@ def stop_alert(db: Database, actor: Actor, alert_id: int) -> Alert:
     with db.begin() as tx:
         alert = _alert(tx, alert_id)
         if alert.state is AlertState.FINISHED:
-            raise Conflict("Nothing of this alert is owed any more, so there is nothing to stop.")
+            raise Conflict("This alert has already been sent.")
         alert.stopped_at = alert.stopped_at or now(tx)
     if alert.held_at is not None or alert.waits_for is not None:  # for workers to skip
         _queue_again(db, alert_id, {DeliveryState.QUEUED: _IS_HELD})
@@ -153,13 +154,13 @@ def _alert(tx: Session, alert_id: int) -> Alert:
     if alert is None:
         raise NotFound("alert", str(alert_id))
     if alert.state is AlertState.COMPACTED:
-        raise Conflict("Only the sums of this alert are left, so nothing can be changed.")
+        raise Conflict("This alert is too old to change.")
     return alert
 
 
 def _must_be_true_still(tx: Session, actor: Actor, alert: Alert) -> None:
     if alert.state in (AlertState.STOPPED, AlertState.HELD, AlertState.WAITING_FOR_APPROVAL):
-        raise Conflict("This alert is stopped or held, or waits on the desk. Resume it first.")
+        raise Conflict("This alert is stopped, on hold or waiting for approval. Resume it first.")
     revision = tx.get(Revision, alert.revision_id) if alert.revision_id is not None else None
     if revision is None:
         return
@@ -169,11 +170,13 @@ def _must_be_true_still(tx: Session, actor: Actor, alert: Alert) -> None:
         .where(Revision.entry_id == revision.entry_id)
     )
     if tx.scalar(later.where(Revision.no > revision.no).limit(1)) is not None:
-        raise Conflict("A later alert of the same entry took the place of this one. Retry that.")
+        raise Conflict("A later alert replaced this one. Retry that one.")
     entry = tx.get_one(Entry, revision.entry_id)
     withdrawn = entry.state is EntryState.RETRACTED
     if withdrawn is not (revision.kind is RevisionKind.RETRACTION):
-        raise Conflict("The entry is withdrawn." if withdrawn else "The entry was restored.")
+        raise Conflict(
+            mark("The entry is retracted.") if withdrawn else mark("The entry was restored.")
+        )
     changed = select(Revision.id).where(
         Revision.entry_id == entry.id,
         Revision.no > revision.no,

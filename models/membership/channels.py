@@ -66,14 +66,12 @@ def edit_channel(
     """
     actor.must_be(Role.ADMIN)
     if not wanted.follows:
-        raise Invalid(
-            "stream", "choose a story, or all; a channel that is to be told nothing is removed."
-        )
+        raise Invalid("stream", "choose at least one story, or remove the channel.")
     name, wanted = line("name", name, MAX_NAME_CHARS, required=True), wanted.cleaned()
     with db.begin() as tx:
         channel = get_channel(tx, uid)
         if name != channel.address and find_recipient(tx, RecipientKind.CHANNEL, name) is not None:
-            raise Invalid("name", "another channel has this name already, or had it.")
+            raise Invalid("name", "another channel has or had this name. Choose a different one.")
         channel.address = name
         if target is not None:
             encrypt_target(keys, channel, target)
@@ -98,7 +96,7 @@ def send_test_message(db: Database, actor: Actor, uid: str, values: dict[str, ob
             )
             is not None
         ):
-            raise Conflict("A test waits already; it goes out as soon as anything may.")
+            raise Conflict("A test is already queued.")
         create_notice(tx, channel, TEST_NOTICE, values)
 
 

@@ -62,8 +62,7 @@ def resolve_link(tx: Session, keys: Keys, token: str) -> LinkAccess:
             raise Gone(
                 "link",
                 token,
-                "This link was good for 30 minutes. Ask for a new one from the foot of any mail of"
-                " ours.",
+                "This link has expired. Request a new one from the bottom of any of our e-mails.",
             )
         return LinkAccess(uid, scope, fresh=True)
     if found := read_unsubscribe_token(keys, token):
@@ -78,12 +77,13 @@ def require_owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) ->
     recipient = tx.scalar(query.with_for_update() if lock else query)
     if not came.fresh:
         raise Forbidden(
-            "This needs a fresh link. Open your settings by any mail of ours and ask for one there."
+            "This needs a new link. Open the settings link in any of our e-mails and request one"
+            " there."
         )
     if recipient is None:
         raise BadLink
     if recipient.erased:
-        raise Gone("link", token, "Nothing is stored any more that this link could open.")
+        raise Gone("link", token, "This data has been deleted.")
     return recipient
 
 
@@ -159,14 +159,14 @@ def confirm_move(
             or here.erased
             or here.state is RecipientState.SUPPRESSED
         ):
-            raise Gone("link", token, "This link was used, or is older than 30 minutes.")
+            raise Gone("link", token, "This link was already used or has expired.")
         if there.state is RecipientState.CONFIRMED:
             raise Conflict(
-                "This address follows already. Leave by a mail to the former one, and choose here"
-                " what you want."
+                "This address is already subscribed. Unsubscribe the old one and change your"
+                " settings here."
             )
         if there.state is RecipientState.SUPPRESSED:
-            raise Gone("link", token, "This address refused our mail, so nothing can move to it.")
+            raise Gone("link", token, "This address rejected our e-mails, so you can’t move to it.")
         if not look:
             address, moved = there.address, {"at": now(tx).isoformat(), "from": network_of(client)}
             erase_recipient(tx, there)

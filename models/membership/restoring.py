@@ -103,7 +103,8 @@ def _follow(one: FollowedStory, stories: Mapping[str, int]) -> Follow:
         if slug is not None and slug not in stories:
             raise Invalid(
                 "follows",
-                f"there is no story {slug!r:.80} here. Make it first, or remove its name.",
+                "there is no story %(slug)s here. Create it first, or remove its name.",
+                slug=f"{slug!r:.80}",
             )
     stream_id = stories[one.story] if one.story is not None else None
     return replace(

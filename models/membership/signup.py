@@ -83,13 +83,13 @@ def request_signup(
     """
     address = normal_address(wish.email)
     if wish.choice not in CHOICES:
-        raise Invalid("choice", "choose one of those on the page.")
+        raise Invalid("choice", "choose one of the options.")
     refuse_blocked(address, blocked)
     count_signup_attempt(db, address, wish.client)
     with db.begin() as tx:
         stream = get_stream(tx, wish.stream, public=True) if wish.stream is not None else None
         if stream is not None and stream.state is StreamState.ENDED:
-            raise Conflict("This story has ended, so no mail will come of it.")
+            raise Conflict("This story has ended, so there will be no more e-mail about it.")
         recipient = get_or_create_pending(tx, address, stream or wish)
         asked = {
             "page": wish.page[:200],
@@ -130,11 +130,9 @@ def read_signup(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> R
         or recipient.state is RecipientState.SUPPRESSED
         or (stream is None and scope != ALL_STREAMS)
     ):
-        raise Gone(
-            "link", token, "This link leads to nothing any more. Sign up again if you want to."
-        )
+        raise Gone("link", token, "This link is no longer valid. You can sign up again.")
     if stream is not None and (not stream.is_public or stream.state is StreamState.ENDED):
-        raise Gone("link", token, "This story has ended meanwhile, so no mail will come of it.")
+        raise Gone("link", token, "This story has ended, so there will be no more e-mail about it.")
     asked_at = until - CONFIRM_LINK_LIFE
     used = any(
         one["asked_at"] == asked_at.isoformat() and one["scope"] == scope
@@ -144,12 +142,10 @@ def read_signup(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> R
         raise Gone(
             "link",
             token,
-            "This link was used, and you have left since. Sign up again if you want to come back.",
+            "You’ve since unsubscribed. Sign up again to come back.",
         )
     if not used and until <= now(tx):
-        raise Gone(
-            "link", token, "This link is older than three days. Sign up again to get a new one."
-        )
+        raise Gone("link", token, "This link has expired. Sign up again to get a new one.")
     if (
         not used
         and recipient.ended_at is not None
@@ -158,7 +154,7 @@ def read_signup(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> R
         raise Gone(
             "link",
             token,
-            "You have left after this link was sent. Sign up again if you want to come back.",
+            "You’ve since unsubscribed. Sign up again to come back.",
         )
     return RequestedSignup(recipient, stream, choice, asked_at, used)
 
@@ -212,7 +208,9 @@ def refuse_blocked(address: str, blocked: Collection[str]) -> None:
         for one in blocked
     ):
         raise Invalid(
-            "e-mail", "addresses at %(domain)s are not taken here; use another one.", domain=domain
+            "e-mail",
+            "we don’t accept addresses at %(domain)s. Please use another one.",
+            domain=domain,
         )
 
 

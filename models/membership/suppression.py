@@ -66,7 +66,7 @@ def lift_suppression(db: Database, actor: Actor, uid: str) -> Recipient:
     with db.begin() as tx:
         recipient, follows = recipient_with_subscriptions(tx, uid)
         if recipient.state is not RecipientState.SUPPRESSED:
-            raise Conflict(f"{recipient.address} is not suppressed.")
+            raise Conflict("%(address)s is not blocked.", address=recipient.address)
         if is_hashed_address(recipient.address):
             recipient.address = _blank(recipient)
             recipient.end(recipient.ended_at or now(tx), EndReason.ERASED)

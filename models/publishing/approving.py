@@ -45,7 +45,7 @@ def return_entry(db: Database, actor: Actor, uid: str, version: int, remark: str
     actor.must_be(Role.EDITOR)
     remark = block("remark", remark, MAX_NOTE_CHARS)
     if not remark:
-        raise Invalid("remark", "say what is missing.")
+        raise Invalid("remark", "tell the author what is missing.")
     with db.begin() as tx:
         entry = entry_to_change(tx, uid, version=version)
         _must_be_submitted(entry)
@@ -59,13 +59,15 @@ def withdraw_submission(db: Database, actor: Actor, uid: str, version: int) -> E
         entry = entry_to_change(tx, uid, version=version)
         _must_be_submitted(entry)
         if not is_own_submission(entry, actor):
-            raise Forbidden("Only who submitted it can take it back; an editor returns it.")
+            raise Forbidden(
+                "Only the person who submitted it can withdraw it. Editors can send it back."
+            )
         return _to_draft(tx, entry)
 
 
 def _must_be_submitted(entry: Entry) -> None:
     if entry.state is not EntryState.SUBMITTED:
-        raise Conflict(f"This entry is {entry.state.value}, not submitted.")
+        raise Conflict("This entry is not waiting for review.")
 
 
 def _to_draft(tx: Session, entry: Entry) -> Entry:

@@ -88,8 +88,8 @@ def _earlier(tx: Session, actor: Actor, slug: str, request_key: str | None) -> E
     )
     if found is not None and found.stream.slug != slug:
         raise RequestKeyReused(
-            f"This was sent before, to the story {found.stream.title!r:.80}. Send it again to post"
-            " it here, too."
+            "You already posted this to “%(story)s”. Submit again to post it here, too.",
+            story=found.stream.title[:80],
         )
     return found
 
@@ -168,7 +168,7 @@ def _unpublished(tx: Session, actor: Actor, uid: str, version: int) -> Entry:
     entry = entry_to_change(tx, uid, version=version)
     if entry.state not in UNPUBLISHED_STATES:
         raise Conflict(
-            "This entry is out already: change it by an update, a correction or silently."
+            "This entry is already published. Change it with an update, a correction or a quiet edit."
         )
     if not is_own_draft(entry, actor):
         actor.must_be(Role.EDITOR)
@@ -182,7 +182,7 @@ def _plan(tx: Session, entry: Entry, plan: Release) -> None:
     at, ahead = _checked(tx, plan.at)
     if entry.state is EntryState.SCHEDULED and not ahead:
         if entry.publish_at == entry.dated_at:
-            raise Invalid("at", "choose a time ahead, or post it to let it go out now.")
+            raise Invalid("at", "choose a future time, or publish now.")
         at = entry.dated_at
     elif entry.state is EntryState.SCHEDULED:
         entry.publish_at, entry.held_at = at, None
@@ -200,5 +200,5 @@ def _checked(tx: Session, at: datetime | None) -> tuple[datetime | None, bool]:
     """A time that may be chosen, and whether it is still ahead; raises Invalid."""
     moment = now(tx)
     if at is not None and not moment - _MAX_BACKDATING < at < moment + MAX_SCHEDULE_AHEAD:
-        raise Invalid("at", "choose a time within the last 150 and the next 5 years.")
+        raise Invalid("at", "choose a date within the last 150 or the next 5 years.")
     return at, at is not None and at > moment

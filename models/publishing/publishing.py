@@ -85,8 +85,7 @@ def _waits_for_second(tx: Session, actor: Actor, entry: Entry) -> bool:
         return False
     if entry.state is EntryState.SUBMITTED and entry.submitted_by == actor.account_id:
         raise Forbidden(
-            "A breaking entry needs a second editor: somebody else has to approve what you"
-            " submitted."
+            "Breaking entries need approval from a second editor. Someone else has to approve yours."
         )
     return entry.state is not EntryState.SUBMITTED
 

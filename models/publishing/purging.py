@@ -30,9 +30,7 @@ def purge_pictures(db: Database, actor: Actor, uid: str) -> list[str]:
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
         if entry.state is not EntryState.RETRACTED:
-            raise Conflict(
-                f"This entry is {entry.state.value}. Retract it first, then delete its pictures."
-            )
+            raise Conflict("Retract this entry first, then delete its pictures.")
         revisions = tx.scalars(select(Revision).where(Revision.entry_id == entry.id)).all()
         named = {
             picture.sha256

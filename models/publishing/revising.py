@@ -13,6 +13,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, selectinload
 
+from config.languages import mark
 from models.alerts.alerts import create_alert, reset_approval
 from models.db.clock import now
 from models.db.database import Database, rows_changed
@@ -44,6 +45,10 @@ TEXT_KINDS = (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 ALERTING_KINDS = (RevisionKind.UPDATE, RevisionKind.CORRECTION, RevisionKind.RETRACTION)
 # those that move `updated` (RFC 4287 section 4.2.15)
 _SIGNIFICANT_KINDS = (*ALERTING_KINDS, RevisionKind.RESTORE)
+_WRONG_STATE = {
+    EntryState.PUBLISHED: mark("This entry is not published."),
+    EntryState.RETRACTED: mark("This entry is not retracted."),
+}
 _FEED_TICK = timedelta(seconds=1)  # feeds tell no finer dates
 
 
@@ -64,7 +69,7 @@ def revise(
     followers are told.
     """
     if change.kind not in TEXT_KINDS:
-        raise Conflict("Choose silent, update or correction.")
+        raise Conflict("Choose quiet edit, update or correction.")
     text = text.cleaned()
     return _change(db, actor, uid, version, EntryState.PUBLISHED, change, text)
 
@@ -205,7 +210,7 @@ def _change(
             first = _earlier(tx, actor, uid, change)
         if first is None:
             raise Conflict(
-                "Another change of this entry still waits. Undo it, or let it go out first."
+                "Another change to this entry is still pending. Undo it or publish it first."
             ) from exc
         return first
 
@@ -216,7 +221,7 @@ def _earlier(tx: Session, actor: Actor, uid: str, change: Change) -> Revision | 
     asked = (Revision.account_id == actor.account_id, Revision.request_key == change.request_key)
     revision = tx.scalar(select(Revision).where(*asked).options(selectinload(Revision.entry)))
     if revision is not None and revision.entry.uid != uid:
-        raise RequestKeyReused("This request key was used for another entry.")
+        raise RequestKeyReused("This request key was already used for another entry.")
     return revision
 
 
@@ -231,9 +236,11 @@ def _add(
 ) -> Revision:
     entry, moment = entry_to_change(tx, uid, version=version), now(tx)
     if entry.state is not state:
-        raise Conflict(f"This entry is {entry.state.value}, not {state.value}.")
+        raise Conflict(_WRONG_STATE[state])
     if pending_revision(tx, entry) is not None:
-        raise Conflict("Another change of this entry still waits. Undo it, or let it go out first.")
+        raise Conflict(
+            "Another change to this entry is still pending. Undo it or publish it first."
+        )
     content = packed(tx, text) if text is not None else snapshot(entry)
     alerts = change.kind in ALERTING_KINDS
     last = tx.execute(

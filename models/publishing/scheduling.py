@@ -29,9 +29,7 @@ def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime)
             raise Conflict("This entry is not scheduled.")
         require_version(entry, version)
         if not now(tx) < at < now(tx) + MAX_SCHEDULE_AHEAD:
-            raise Invalid(
-                "at", "choose a time within the next 5 years; Publish now does it at once."
-            )
+            raise Invalid("at", "choose a time within the next 5 years, or publish now.")
         entry.publish_at = entry.dated_at = at
         entry.held_at = None
         mark_changed(tx, entry)

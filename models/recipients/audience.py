@@ -69,7 +69,10 @@ def add_subscriber(
             _confirm(tx, recipient)
         elif recipient.state is RecipientState.SUPPRESSED:
             raise Invalid(
-                "e-mail", f"{address} refused mail before ({recipient.reason or 'no reason kept'})."
+                "e-mail",
+                "%(address)s is blocked (%(why)s).",
+                address=address,
+                why=recipient.reason or "no reason recorded",
             )
         elif recipient.state is not RecipientState.CONFIRMED:
             _confirm(tx, recipient)
@@ -112,8 +115,9 @@ def add_channel(
         if channel.state is RecipientState.CONFIRMED:
             if decrypt_target(keys, channel.sealed_url) != target.url:
                 raise Conflict(
-                    f"There is a channel {name!r:.100} with another URL. Remove it first, or choose"
-                    " another name."
+                    "The channel “%(name)s” exists with a different URL. Remove it first, or choose"
+                    " another name.",
+                    name=name[:100],
                 )
         else:
             encrypt_target(keys, channel, target)

@@ -198,7 +198,7 @@ def _status(name: str, cell: str) -> ColumnChoice:
     if state is None:
         known = "subscribed, unconfirmed, unsubscribed or blocked"
         raise Invalid(
-            name, f"{cell!r:.60} is not a status that is known. Write {known}, or remove the row."
+            name, f"{cell!r:.60} is not a status we know. Use {known}, or remove the row."
         )
     return ColumnChoice(state, cell)
 
@@ -210,7 +210,7 @@ def _answer(name: str, cell: str) -> ColumnChoice:
     if cell.lower() in _NO:
         return ColumnChoice(no, f"{name}: {cell}")
     raise Invalid(
-        name, f"{cell!r:.60} is neither true nor false. Write one of them, or remove the row."
+        name, f"{cell!r:.60} is neither true nor false. Use one of them, or remove the row."
     )
 
 

@@ -66,7 +66,7 @@ def read_row(columns: Columns, line: int, row: Sequence[str]) -> Row:
             raise Invalid(damaged, "remove the control character U+0000.")
         kept = _kept(cells)
         if is_hashed_address(email) and wanted.state is not RecipientState.SUPPRESSED:
-            raise Invalid("e-mail", "only a suppressed address may be hidden.")
+            raise Invalid("e-mail", "only blocked addresses can be stored as a hash.")
         language = cells.get("language", "")
         if language:
             language = language_tag("language", language)
@@ -113,7 +113,7 @@ def _moment(name: str, cells: Mapping[str, str]) -> datetime | None:
     except (ValueError, OverflowError) as exc:
         raise Invalid(
             name,
-            f"{cell!r:.40} is not a time. Write it like 2026-03-14T09:42+01:00, or leave it empty.",
+            f"{cell!r:.40} is not a time. Enter it like 2026-03-14T09:42+01:00, or leave it empty.",
         ) from exc
 
 
@@ -123,5 +123,5 @@ def _time(name: str, cells: Mapping[str, str]) -> time | None:
         return time.fromisoformat(cell).replace(tzinfo=None) if cell else None
     except ValueError as exc:
         raise Invalid(
-            name, f"{cell!r:.40} is not a time. Write it like 08:00, or leave it empty."
+            name, f"{cell!r:.40} is not a time. Enter it like 08:00, or leave it empty."
         ) from exc

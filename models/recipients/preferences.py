@@ -114,11 +114,9 @@ class Follow:
         """Subscription with tags as slugs; raises Invalid."""
         tags = tuple(dict.fromkeys(_tag(tag) for tag in self.tags))
         if len(tags) > MAX_TAGS:
-            raise Invalid("tags", f"name at most {MAX_TAGS}.")
+            raise Invalid("tags", "enter at most %(most)s tags.", most=str(MAX_TAGS))
         if not (self.news or self.corrections):
-            raise Invalid(
-                "kinds", "choose new entries, corrections or both; to get nothing, leave."
-            )
+            raise Invalid("kinds", "choose at least one. To stop all e-mail, unsubscribe.")
         left_out = () if self.stream_id is not None else tuple(dict.fromkeys(self.left_out))
         return replace(self, tags=tags, left_out=left_out, rhythm=self.rhythm.cleaned())
 
@@ -140,7 +138,7 @@ class Preferences:
         """Preferences fit to be stored; raises Invalid with the field and what to do."""
         quiet = (self.quiet_from, self.quiet_until)
         if (quiet[0] is None) != (quiet[1] is None):
-            raise Invalid("quiet hours", "give both times, or none.")
+            raise Invalid("quiet hours", "enter both a start and an end time.")
         same = quiet[0] == quiet[1]
         return replace(
             self,
@@ -166,7 +164,7 @@ def set_preferences(db: Database, recipient_uid: str, preferences: Preferences) 
         if recipient is None:
             raise NotFound("recipient", recipient_uid)
         if preferences.paused_until is not None and preferences.paused_until <= now(tx):
-            raise Invalid("pause", "choose a day to come.")
+            raise Invalid("pause", "choose a future date.")
         moved = recipient.timezone != preferences.timezone
         recipient.language, recipient.timezone = preferences.language, preferences.timezone
         recipient.quiet_from, recipient.quiet_until = (
@@ -262,7 +260,7 @@ def _tag(label: str) -> str:
     if not slug or len(slug) > MAX_TAG_SLUG_CHARS:
         raise Invalid(
             "tags",
-            "%(tag)s is not a tag. Write a word with letters or digits, or remove it.",
+            "%(tag)s has no letter or digit. Enter a word, or remove it.",
             tag=f"{label!r:.60}",
         )
     return slug

@@ -56,7 +56,9 @@ def store_autosave(
     """
     if sum(len(value) for values in fields.values() for value in values) > MAX_AUTOSAVE_CHARS:
         raise Invalid(
-            "body", f"shorten it: above {MAX_AUTOSAVE_CHARS:,} characters nothing is kept."
+            "body",
+            "too long to autosave: the limit is %(most)s characters.",
+            most=f"{MAX_AUTOSAVE_CHARS:,}",
         )
     # PostgreSQL bears none
     content = {
@@ -133,14 +135,12 @@ def _new(tx: Session, actor: Actor, place: str, key: str) -> Autosave:
         for kind in (Entry, Revision)
     ]
     if key and tx.scalar(select(or_(*(query.exists() for query in sent)))):
-        raise RequestKeyReused("This was sent before.")
+        raise RequestKeyReused("This was already submitted.")
     if (
         tx.execute(select(func.count()).where(Autosave.account_id == actor.account_id)).scalar_one()
         >= MAX_AUTOSAVES
     ):
-        raise Conflict(
-            f"{MAX_AUTOSAVES} texts of yours wait to be gone on with: drop some, then this is kept, too."
-        )
+        raise Conflict("You have too many unsaved drafts. Discard some to save this one.")
     assert actor.account_id is not None
     made = Autosave(account_id=actor.account_id, place=place)
     tx.add(made)

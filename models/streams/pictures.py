@@ -90,7 +90,7 @@ def mark_pictures_used(tx: Session, names: Sequence[str]) -> None:
     if names:
         used = update(Picture).where(Picture.sha256.in_(names)).values(seen_at=now(tx))
         if rows_changed(tx, used.execution_options(synchronize_session=False)) < len(set(names)):
-            raise Invalid("picture", "send the picture again: it is no longer here.")
+            raise Invalid("picture", "upload the picture again: it is no longer here.")
 
 
 def get_picture_file(

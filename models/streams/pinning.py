@@ -28,7 +28,7 @@ def pin_entry(db: Database, actor: Actor, uid: str) -> Entry:
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
         if entry.state is not EntryState.PUBLISHED:
-            raise Conflict(f"This entry is {entry.state.value}; only what is out can be pinned.")
+            raise Conflict("Only published entries can be pinned.")
         if entry.pinned_at is None:
             bump_version(tx, entry.stream)  # first: it lets nobody else pin meanwhile
             if (
@@ -38,7 +38,8 @@ def pin_entry(db: Database, actor: Actor, uid: str) -> Entry:
                 >= MAX_PINNED
             ):
                 raise Conflict(
-                    f"{MAX_PINNED} entries of this story are pinned already. Unpin one first."
+                    "%(most)s entries of this story are already pinned. Unpin one first.",
+                    most=str(MAX_PINNED),
                 )
             entry.pinned_at = now(tx)
         return entry

@@ -160,7 +160,7 @@ def edit_stream(
         present = StreamText.of(stream)
         if former not in (None, present.fingerprint):
             raise Conflict(
-                "Somebody else changed this story meanwhile. Compare both texts, then save again."
+                "Someone else has changed this story. Compare the two versions, then save again."
             )
         text = replace(
             text,
@@ -205,7 +205,7 @@ def _color(value: str) -> str:
 def _one_line(field: str, value: str) -> str:
     """For a mail's header, in which a line break would begin another header."""
     if any(char in value.strip() for char in "\r\n\v\f\x85\u2028\u2029"):
-        raise Invalid(field, "write it on one line.")
+        raise Invalid(field, "enter it on one line.")
     return line(field, value, MAX_PREFIX_CHARS)
 
 
@@ -292,7 +292,7 @@ def require_open_stream(stream: Stream) -> None:
     if stream.state is StreamState.DELETED:
         raise Gone("stream", stream.slug)
     if stream.state is StreamState.ENDED:
-        raise Conflict(f"The story {stream.title!r:.80} has ended. Re-open it before posting.")
+        raise Conflict("“%(story)s” has ended. Reopen it before posting.", story=stream.title[:80])
 
 
 def mark_idle_streams_quiet(db: Database) -> int:

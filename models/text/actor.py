@@ -1,10 +1,17 @@
-"""Who asks for a change."""
+"""The account in whose name a change is made."""
 
 from dataclasses import dataclass
 from typing import Self
 
+from config.languages import mark
 from models.tables.people import Account, Role
 from models.text.errors import Forbidden
+
+_NEEDED = {
+    Role.AUTHOR: mark("Only people who work here can do this."),
+    Role.EDITOR: mark("Only editors can do this."),
+    Role.ADMIN: mark("Only admins can do this."),
+}
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Actor:
     def must_be(self, role: Role) -> None:
         """Raise Forbidden unless this actor may do what ``role`` may."""
         if not self.role.includes(role):
-            raise Forbidden(f"This needs the role {role.value}; you are {self.role.value}.")
+            raise Forbidden(_NEEDED[role])
 
 
 SYSTEM = Actor(None, Role.ADMIN)

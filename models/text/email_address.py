@@ -27,7 +27,7 @@ def normal_address(value: str) -> str:
     if "\ufffd" in value:
         raise Invalid(
             "e-mail",
-            "it holds a character that could not be read; write it, or save the list, in UTF-8.",
+            "it contains a character that we can’t read. Enter it again, or save the list as UTF-8.",
         )
     from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415  few commands need it
 
@@ -37,7 +37,9 @@ def normal_address(value: str) -> str:
         )
     except EmailNotValidError as exc:
         raise Invalid(
-            "e-mail", "%(value)s is not an address. %(why)s", value=f"{value!r:.80}", why=str(exc)
+            "e-mail",
+            "%(value)s is not an e-mail address. Enter a complete one, like name@example.org.",
+            value=f"{value!r:.80}",
         ) from exc
     return found.normalized.lower()  # casefold would make another domain of one with ß
 

@@ -1,28 +1,88 @@
-"""What can go wrong when somebody asks for something; each carries the values that a caller needs.
+"""Errors of a request; each carries the values that its caller needs.
 
 ServiceError
-├── Invalid             422: one field cannot be taken, and why
-├── Forbidden           403: this account may not do that
+├── Invalid             422: the value of one field is refused
+├── Forbidden           403: the account lacks the permission
 ├── NotFound            404: no such stream, entry, account, channel
-│   ├── Moved           it has another address now, for good
-│   └── BadLink         a link of a mail that was cut or is not ours
-├── Gone                410: it was there and was withdrawn or deleted
-├── Conflict            409: it is in another state than the change needs
-│   ├── KeyUsed         the request's key made something else before
-│   ├── StaleVersion    somebody else changed it meanwhile; holds their version
-│   ├── KeptElsewhere   another window keeps another text of the same form; holds when it did
-│   └── AlreadyOut      too late to undo: readers have it
-└── TooMany             429: a throttle holds; try again after ``retry_after`` seconds
+│   ├── MovedPermanently  the stream has another slug now
+│   └── BadLink         the link of a mail was cut off or is not ours
+├── Gone                410: published once, and retracted or deleted since
+├── Conflict            409: the state does not allow the change
+│   ├── RequestKeyReused  the request key belongs to an earlier, different request
+│   ├── StaleVersion    someone else changed the entry; carries the current version
+│   ├── AutosaveConflict  another window saved another text of this form; carries the time
+│   └── AlreadyPublished  too late to undo
+└── TooManyAttempts     429: rate limit reached; carries ``retry_after`` in seconds
 """
 
 from datetime import datetime
 
+from config.languages import mark
+
+_LABELS = {
+    "at": mark("Publish at"),
+    "body": mark("Text"),
+    "byline": mark("Byline"),
+    "choice": mark("Choice"),
+    "color": mark("Accent color"),
+    "contributor": mark("Contributors"),
+    "cadence": mark("How often"),
+    "day": mark("Day"),
+    "dek": mark("Dek"),
+    "e-mail": mark("E-mail address"),
+    "how often": mark("How often"),
+    "importance": mark("Importance"),
+    "kinds": mark("Send"),
+    "language": mark("Language"),
+    "link": mark("Link to source"),
+    "mail_footer": mark("End of each e-mail"),
+    "mail_intro": mark("Top of each e-mail"),
+    "minutes": mark("Minutes"),
+    "name": mark("Name"),
+    "note": mark("Public note"),
+    "overview": mark("Overview"),
+    "password": mark("Password"),
+    "pause": mark("Pause"),
+    "picture": mark("Picture"),
+    "present": mark("Current password"),
+    "quiet hours": mark("Quiet hours"),
+    "reason": mark("Reason"),
+    "remark": mark("Comment"),
+    "search": mark("Search"),
+    "at once": mark("Send immediately anyway"),
+    "slug": mark("Address"),
+    "stream": mark("Story"),
+    "subject_prefix": mark("Subject prefix"),
+    "tags": mark("Tags"),
+    "time of the digest": mark("Time of the digest"),
+    "time zone": mark("Time zone"),
+    "timezone": mark("Time zone"),
+    "title": mark("Title"),
+    "url": mark("URL"),
+}
+_NOT_FOUND = {
+    "account": mark("We couldn’t find that account."),
+    "alert": mark("We couldn’t find that alert."),
+    "channel": mark("We couldn’t find that channel."),
+    "contributor": mark("We couldn’t find that contributor."),
+    "entry": mark("We couldn’t find that entry."),
+    "picture": mark("We couldn’t find that picture."),
+    "recipient": mark("We couldn’t find that recipient."),
+    "revision": mark("We couldn’t find that version."),
+    "stream": mark("We couldn’t find that story."),
+    "subscriber": mark("We couldn’t find that subscriber."),
+    "tag": mark("We couldn’t find that tag."),
+}
+_GONE = {
+    "entry": mark("This entry has been retracted."),
+    "stream": mark("This story has been removed."),
+}
+
 
 class ServiceError(Exception):
-    """Base of all; ``str()`` is one sentence for the person who asked.
+    """Base class; ``str()`` is one English sentence for the person who asked.
 
-    ``values`` are put into the places that ``sentence`` has for them, as in ``%(name)s``, in
-    whatever language it is said.
+    ``sentence`` is its gettext key, and ``values`` fill the places in it, such as ``%(name)s``.
     """
 
     def __init__(self, sentence: str = "", **values: str) -> None:
@@ -32,67 +92,68 @@ class ServiceError(Exception):
 
 
 class Invalid(ServiceError):
-    """``field`` cannot be taken; the sentence says what to do."""
+    """The value of ``field`` is refused; the sentence, which follows the field's label, says what
+    to do.
+    """
 
     def __init__(self, field: str, reason: str, **values: str) -> None:
         super().__init__(reason, **values)
         self.field = field
+        self.label = _LABELS.get(field) or field.capitalize().replace("_", " ")
         self.reason = str(self)
-        self.args = (f"{field.capitalize().replace('_', ' ')}: {self.reason}",)
+        self.args = (f"{self.label}: {self.reason}",)
 
 
 class Forbidden(ServiceError):
-    """The account lacks the role that this needs."""
+    """The account lacks the permission."""
 
 
 class NotFound(ServiceError):
-    """There is no ``kind`` of that name."""
+    """No ``kind`` has that name.  ``str()``, for commands and logs, names it."""
 
     def __init__(self, kind: str, name: str) -> None:
-        super().__init__("There is no %(kind)s %(name)s.", kind=kind, name=f"{name!r:.100}")
+        super().__init__(_NOT_FOUND.get(kind) or mark("This page doesn’t exist."))
         self.kind = kind
         self.name = name
+        self.args = (f"There is no {kind} {name!r:.100}.",)
 
 
 class MovedPermanently(NotFound):
-    """What had that name has another ``present`` one."""
+    """The ``kind`` of that name has the name ``present`` now."""
 
     def __init__(self, kind: str, name: str, present: str) -> None:
-        ServiceError.__init__(
-            self, "This %(kind)s is called %(present)s now.", kind=kind, present=present
-        )
-        self.kind, self.name, self.present = kind, name, present
+        super().__init__(kind, name)
+        self.present = present
+        self.args = (f"This {kind} is called {present} now.",)
 
 
 class BadLink(NotFound):
-    """The token of a link was not made by us, or not for this."""
+    """The token of a link was not made by us, or for another purpose."""
 
     def __init__(self) -> None:
-        ServiceError.__init__(
-            self, "This link is not whole. Open it in the mail again, or copy all of it."
+        super().__init__("link", "")
+        self.sentence = mark(
+            "This link is incomplete. Open it from the e-mail again, or copy the whole link."
         )
-        self.kind, self.name = "link", ""
+        self.args = (self.sentence,)
 
 
 class Gone(ServiceError):
-    """It was public and is no longer; ``note`` is what readers are told."""
+    """Published once, and no longer there; ``note`` is the public explanation."""
 
     def __init__(self, kind: str, name: str, note: str = "") -> None:
-        if note:
-            super().__init__(note)
-        else:
-            super().__init__("This %(kind)s was withdrawn.", kind=kind)
+        super().__init__(note or _GONE[kind])
         self.kind = kind
         self.name = name
         self.note = note
 
 
 class Conflict(ServiceError):
-    """The thing is in a state that does not allow this."""
+    """The state does not allow the change."""
 
 
 class RequestKeyReused(Conflict):
-    """A request came with the key of an earlier one that asked for something else."""
+    """The request key belongs to an earlier request for something else."""
 
 
 class StaleVersion(Conflict):
@@ -100,19 +161,19 @@ class StaleVersion(Conflict):
 
     def __init__(self, uid: str, version: int) -> None:
         super().__init__(
-            "Somebody else changed this entry meanwhile. Compare both texts, then save again."
+            mark("Someone else has changed this entry. Compare the two versions, then save again.")
         )
         self.uid = uid
         self.version = version
 
 
 class AutosaveConflict(Conflict):
-    """Two windows of one account hold different texts of one form; the other one was kept
+    """Two windows of one account hold different texts of one form; the other was saved at
     ``saved_at``.
     """
 
     def __init__(self, saved_at: datetime) -> None:
-        super().__init__("Another window of yours has kept another text here.")
+        super().__init__(mark("You have a different draft of this open in another window."))
         self.saved_at = saved_at
 
 
@@ -120,16 +181,16 @@ class AlreadyPublished(Conflict):
     """Too late to undo."""
 
     def __init__(self, uid: str) -> None:
-        super().__init__("This is already out. Retract it?")
+        super().__init__(mark("This has already been published. You can retract it."))
         self.uid = uid
 
 
 class TooManyAttempts(ServiceError):
-    """A throttle holds; nothing was tried."""
+    """The rate limit is reached; nothing was tried."""
 
     def __init__(self, retry_after: int) -> None:
         super().__init__(
-            "Too many tries. Wait %(minutes)s minutes and try again.",
+            mark("Too many attempts. Try again in %(minutes)s minutes."),
             minutes=str(max(1, round(retry_after / 60))),
         )
         self.retry_after = retry_after

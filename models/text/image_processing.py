@@ -4,6 +4,7 @@ Nothing of the file that was sent is kept but what it shows: no place where it w
 a camera, no second file behind the first.
 """
 
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,31 +73,39 @@ def render_sizes(sent: bytes) -> list[RenderedSize]:
     The same bytes come to the same sizes.  An animation stays one, as WebP.
     """
     if len(sent) > MAX_PICTURE_BYTES:
-        most = MAX_PICTURE_BYTES // 1048576
         raise Invalid(
             "picture",
-            f"send a smaller file: this one has {len(sent) / 1048576:.1f} MB, {most} are taken.",
+            "too large: %(size)s MB, and the limit is %(most)s MB.",
+            size=f"{math.ceil(len(sent) / 1048576 * 10) / 10:.1f}",
+            most=str(MAX_PICTURE_BYTES // 1048576),
         )
     if sent.startswith(_JPEG_START) and sent.count(_JPEG_SCAN) > MAX_JPEG_SCANS:
         raise Invalid(
             "picture",
-            f"save it again as an ordinary JPEG: this one has more than {MAX_JPEG_SCANS} scans.",
+            "this JPEG has more than %(most)s scans. Save it as an ordinary JPEG.",
+            most=str(MAX_JPEG_SCANS),
         )
     with _one_at_a_time:
         try:
             return _drawn(sent)
         except UnidentifiedImageError as exc:
-            raise Invalid("picture", f"send a {_TAKEN} file; this is none.") from exc
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
-            most, jpeg = MAX_PIXELS // 1_000_000, MAX_JPEG_PIXELS // 1_000_000
-            sentence = f"send a smaller one: at most {most} megapixels are taken, of a JPEG {jpeg}."
             raise Invalid(
                 "picture",
-                f"{sentence} An animation has {MAX_FRAMES} frames at most, and all count.",
+                "we can’t use this image. Upload a %(formats)s file.",
+                formats=_TAKEN,
+            ) from exc
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as exc:
+            raise Invalid(
+                "picture",
+                "too many pixels. The limit is %(most)s megapixels (JPEG: %(jpeg)s), and for an"
+                " animation %(frames)s frames, which count together.",
+                most=str(MAX_PIXELS // 1_000_000),
+                jpeg=str(MAX_JPEG_PIXELS // 1_000_000),
+                frames=str(MAX_FRAMES),
             ) from exc
         except Exception as exc:  # whatever a decoder stumbles over, it is the file's fault
             raise Invalid(
-                "picture", "send it again or as another file: this one is damaged."
+                "picture", "this file seems to be damaged. Try exporting it again."
             ) from exc
 
 

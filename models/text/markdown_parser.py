@@ -14,6 +14,7 @@ from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 from markdown_it.utils import EnvType, OptionsDict
 
+from config.languages import mark
 from models.text.bare_addresses import address_in_markdown
 from models.text.errors import Invalid
 
@@ -38,11 +39,11 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")  # RFC 3986 section 3.1
 def _spend(state: StateBlock | StateInline, steps: int = 1) -> None:
     state.env["steps"] = state.env.get("steps", 0) + steps
     if state.env["steps"] > MAX_STEPS:
-        _refuse(state, "use fewer lines, links and other marks, or divide the text.")
+        _refuse(state, mark("this text is too complex. Use fewer lines and links, or split it."))
 
 
-def _refuse(state: StateBlock | StateInline | StateCore, reason: str) -> None:
-    raise Invalid(state.env["field"], reason)
+def _refuse(state: StateBlock | StateInline | StateCore, reason: str, **values: str) -> None:
+    raise Invalid(state.env["field"], reason, **values)
 
 
 def _bounded_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: ARG001  a rule's parameters
@@ -50,7 +51,8 @@ def _bounded_block(state: StateBlock, start: int, end: int, silent: bool) -> boo
     if state.level > MAX_NESTING:
         _refuse(
             state,
-            f"nest lists and quotations less deep: at most {MAX_NESTING // 2} lists in each other.",
+            mark("use fewer levels of lists and quotations: at most %(most)s."),
+            most=str(MAX_NESTING // 2),
         )
     _spend(state, state.env["columns"] if state.parentType == "table" else 1)
     return False
@@ -68,7 +70,9 @@ def _bounded_table(state: StateBlock, start: int, end: int, silent: bool) -> boo
     if not silent and table(state, start, end, True):
         columns = state.src.count("|", state.bMarks[start + 1], state.eMarks[start + 1]) + 1
         if columns > MAX_TABLE_COLUMNS:
-            _refuse(state, f"use tables of at most {MAX_TABLE_COLUMNS} columns.")
+            _refuse(
+                state, mark("use at most %(most)s columns in a table."), most=str(MAX_TABLE_COLUMNS)
+            )
         state.env["columns"] = columns
     return table(state, start, end, silent)
 
@@ -84,7 +88,7 @@ def _bounded_links(state: StateCore) -> None:
         sum(len(str(value)) for link in links for value in link.attrs.values())
         > MAX_LINK_CHARACTERS
     ):
-        _refuse(state, "link a long address less often.")
+        _refuse(state, mark("link the long addresses less often."))
 
 
 def _headings_below_the_title(state: StateCore) -> None:

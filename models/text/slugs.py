@@ -22,9 +22,7 @@ def is_slug(value: str) -> bool:
 def valid_slug(slug: str) -> str:
     """The same, where it can be the last part of an address; raises Invalid."""
     if not is_slug(slug):
-        raise Invalid(
-            "slug", "use lower-case letters a to z, digits and single hyphens, at most 80."
-        )
+        raise Invalid("slug", "use lower-case letters, digits and hyphens, at most 80 characters.")
     return slug
 
 
@@ -33,12 +31,10 @@ def require_free_slug(tx: Session, slug: str, *, of: Stream | None = None) -> No
     are about.
     """
     if tx.scalar(select(Stream.id).where(Stream.slug == slug)) is not None:
-        raise Invalid("slug", "another story has this address already.")
+        raise Invalid("slug", "another story already has this address.")
     former = tx.get(StreamSlug, slug)
     if former is not None and (of is None or former.stream_id != of.id):
-        raise Invalid(
-            "slug", "this was the address of another story, and still leads there. Choose another."
-        )
+        raise Invalid("slug", "this address redirects to another story. Choose a different one.")
 
 
 def change_slug(tx: Session, stream: Stream, slug: str) -> bool:

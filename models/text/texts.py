@@ -51,15 +51,21 @@ def _plain(field: str, value: str) -> str:
     if found:
         raise Invalid(
             field,
-            f"remove the control character U+{ord(found.group()):04X} at position"
-            f" {found.start() + 1}.",
+            "remove the control character %(code)s at position %(position)s.",
+            code=f"U+{ord(found.group()):04X}",
+            position=str(found.start() + 1),
         )
     return unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _short(field: str, value: str, most: int) -> str:
     if len(value) > most:
-        raise Invalid(field, f"shorten it to {most:,} characters; it has {len(value):,}.")
+        raise Invalid(
+            field,
+            "too long: %(length)s of at most %(most)s characters.",
+            length=f"{len(value):,}",
+            most=f"{most:,}",
+        )
     return value
 
 
@@ -81,12 +87,13 @@ def line(field: str, value: str, most: int, *, required: bool = False) -> str:
     if override:
         raise Invalid(
             field,
-            f"remove the invisible U+{ord(override.group()):04X} at position"
-            f" {override.start() + 1}: it reverses the text.",
+            "remove the invisible character %(code)s at position %(position)s: it reverses the text.",
+            code=f"U+{ord(override.group()):04X}",
+            position=str(override.start() + 1),
         )
     value = _short(field, _closed(value) if _is_visible(value) else "", most)
     if required and not value:
-        raise Invalid(field, "write something here.")
+        raise Invalid(field, "this can’t be empty.")
     return value
 
 
@@ -121,14 +128,14 @@ def web_link(field: str, value: str) -> str:
         or " " in value
         or "\\" in value
     ):
-        raise Invalid(field, "write a whole web address, such as https://example.org/page.")
+        raise Invalid(field, "enter a complete web address, like https://example.org/page.")
     return _short(field, uri, MAX_LINK_CHARS)
 
 
 def language_tag(field: str, value: str) -> str:
     """A language tag (BCP 47), at most as long as RFC 5646 section 4.4.1 asks everybody to bear."""
     if len(value) > 35 or not _LANGUAGE.fullmatch(value):
-        raise Invalid(field, "write a language tag such as en, de or pt-BR.")
+        raise Invalid(field, "enter a language tag, like en, de or pt-BR.")
     return value
 
 
@@ -201,15 +208,18 @@ def _labels(tags: Iterable[str]) -> tuple[str, ...]:
         if not slug:
             raise Invalid(
                 "tags",
-                f"{(label or tag)!r:.80} has no letter or digit. Write a word, or remove it.",
+                "%(tag)s has no letter or digit. Enter a word, or remove it.",
+                tag=f"{(label or tag)!r:.80}",
             )
         if len(slug) > MAX_TAG_SLUG_CHARS:
-            raise Invalid("tags", f"shorten {label!r:.80}.")
+            raise Invalid("tags", "shorten %(tag)s.", tag=f"{label!r:.80}")
         first = labels.setdefault(slug, label)
         if first.casefold() != label.casefold():
             raise Invalid(
                 "tags",
-                f"{first!r:.80} and {label!r:.80} would have the same page. Keep one of them.",
+                "%(first)s and %(second)s would have the same page. Keep one of them.",
+                first=f"{first!r:.80}",
+                second=f"{label!r:.80}",
             )
     return tuple(labels.values())
 
@@ -221,7 +231,7 @@ def _unique(values: Iterable[str]) -> tuple[str, ...]:
 def picture_name(field: str, value: str) -> str:
     """The SHA-256 of a picture that was sent before."""
     if not _SHA256.fullmatch(value):
-        raise Invalid(field, "send the picture again: nothing here has that name.")
+        raise Invalid(field, "upload the picture again: it is no longer here.")
     return value
 
 
@@ -244,9 +254,7 @@ class PictureText:
         """The same, fit to be stored as the picture of that number."""
         alt = line("picture", self.alt, MAX_ALT_CHARS)
         if not alt:
-            raise Invalid(
-                "picture", f"say what picture {number} shows, for people who cannot see it."
-            )
+            raise Invalid("picture", "add alt text for picture %(number)s.", number=str(number))
         return replace(
             self,
             sha256=picture_name("picture", self.sha256),
@@ -293,12 +301,12 @@ class EntryText:
         names = _unique(line("byline", name, MAX_NAME_CHARS) for name in self.byline)
         tags = _labels(self.tags)
         if len(names) > MAX_NAMES:
-            raise Invalid("byline", f"name at most {MAX_NAMES} people.")
+            raise Invalid("byline", "enter at most %(most)s names.", most=str(MAX_NAMES))
         if len(tags) > MAX_TAGS:
-            raise Invalid("tags", f"use at most {MAX_TAGS} tags.")
+            raise Invalid("tags", "enter at most %(most)s tags.", most=str(MAX_TAGS))
         pictures = {shown.sha256: shown for shown in self.pictures}.values()  # none twice
         if len(pictures) > MAX_PICTURES:
-            raise Invalid("picture", f"show at most {MAX_PICTURES} pictures.")
+            raise Invalid("picture", "add at most %(most)s pictures.", most=str(MAX_PICTURES))
         body = block("body", self.body, MAX_BODY_CHARS)
         return replace(
             self,

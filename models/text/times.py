@@ -38,8 +38,8 @@ def parse_time(field: str, value: str, timezone: str) -> datetime:
     except (ValueError, OverflowError) as exc:
         raise Invalid(
             field,
-            f"{value!r:.40} is not a time; write it like 2026-03-14T09:42 or"
-            " 2026-03-14T09:42+01:00.",
+            "%(value)s is not a time. Enter it like 2026-03-14T09:42 or 2026-03-14T09:42+01:00.",
+            value=f"{value!r:.40}",
         ) from exc
 
 
@@ -70,8 +70,12 @@ def _local(field: str, moment: datetime, place: ZoneInfo) -> datetime:
     before = (after.astimezone(UTC) - timedelta(minutes=1)).astimezone(place)
     raise Invalid(
         field,
-        f"{moment:%H:%M} does not exist in {place.key} that night. Nearest: {before:%H:%M} and"
-        f" {after:%H:%M}.",
+        "%(time)s does not exist in %(zone)s that night, as the clocks go forward. Choose"
+        " %(before)s or %(after)s.",
+        time=f"{moment:%H:%M}",
+        zone=place.key,
+        before=f"{before:%H:%M}",
+        after=f"{after:%H:%M}",
     )
 
 
@@ -89,4 +93,8 @@ def zone_name(field: str, value: str) -> str:
     try:
         return zone(value).key
     except ValueError as exc:
-        raise Invalid(field, f"{exc}.") from exc
+        raise Invalid(
+            field,
+            "%(value)s isn’t a time zone. Enter one like America/New_York or UTC.",
+            value=f"{value!r:.60}",
+        ) from exc

@@ -113,10 +113,7 @@ def test_a_stream_uses_its_language_and_the_index_the_sites(
         "where the story's is not ours, the site's is spoken"
     )
     assert "Diese Seite gibt es nicht." in reader.get("/nowhere").text
-    assert (
-        "Hier gibt es nichts mit dem Namen &#39;nowhere&#39;."
-        in reader.get("/streams/nowhere").text
-    )
+    assert "Dieses Thema gibt es nicht." in reader.get("/streams/nowhere").text
     assert "Follow this story" in reader.get("/streams/floods").text
 
 
@@ -142,7 +139,7 @@ def test_a_recipient_is_spoken_to_in_their_language_also_of_what_is_wrong(
     page = reader.get(f"/p/{token}")
     assert "Ihre E-Mail-Einstellungen" in page.text and "Montag" in page.text
     again = reader.send(page, f"/p/{token}", quiet_from="22:00", quiet_until="")
-    assert "Ruhezeit: geben Sie beide Uhrzeiten an oder keine." in again.text
+    assert "Ruhezeit: geben Sie Anfang und Ende an." in again.text
     assert "erhält keine E-Mails von The Courier mehr." in reader.get(f"/u/{token}").text
 
 

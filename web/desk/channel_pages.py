@@ -70,7 +70,7 @@ def send() -> ResponseReturnValue:
     if sent.get("stream") and sent["stream"] not in streams:
         raise Invalid("stream", "choose one of the stories.")
     if " ".join(name.split()) in taken:
-        raise Invalid("name", "another channel has this name already.")
+        raise Invalid("name", "another channel already has this name.")
     target = _target(offer, sent)
     where, language = sent.get("stream") or None, service().settings.site_language
     found = add_channel(

@@ -66,7 +66,7 @@ def send() -> ResponseReturnValue:
     slug = sent.get("slug", "").strip()
     with service().db.read() as tx:
         if find_stream(tx, slug) is not None:
-            raise Invalid("slug", "another story has this address already.")
+            raise Invalid("slug", "another story already has this address.")
     stream = add_stream(service().db, current_actor(), slug, _text(sent))
     return redirect(url_for("desk.post.new", stream=stream.slug), 303)
 

@@ -152,7 +152,7 @@ def _follow(fields: Mapping[str, str], end: str) -> Follow:
         return fields.get(f"{field}{end}", "")
 
     if said("kinds") not in ("both", "new", "corrections"):
-        raise Invalid("kinds", "choose one of those on the page.")
+        raise Invalid("kinds", "choose one of the options.")
     return Follow(
         tags=tuple(tag for tag in said("tags").split(",") if tag.strip()),
         least_importance=_one_of(Importance, "importance", said("least")),
@@ -172,7 +172,7 @@ def _one_of(kind: type[E], field: str, value: str) -> E:
     try:
         return kind(value)
     except ValueError as exc:
-        raise Invalid(field, "choose one of those on the page.") from exc
+        raise Invalid(field, "choose one of the options.") from exc
 
 
 def _time(field: str, value: str) -> time | None:
@@ -180,7 +180,7 @@ def _time(field: str, value: str) -> time | None:
         return time.fromisoformat(value).replace(tzinfo=None) if value.strip() else None
     except ValueError as exc:
         raise Invalid(
-            field, "%(value)s is not a time; write it like 08:00.", value=f"{value!r:.20}"
+            field, "%(value)s is not a time. Enter it like 08:00.", value=f"{value!r:.20}"
         ) from exc
 
 
@@ -194,7 +194,7 @@ def _pause(value: str, timezone: str) -> datetime | None:
         )
     except (ValueError, OverflowError) as exc:
         raise Invalid(
-            "pause", "%(value)s is not a day; write it like 2026-12-24.", value=f"{value!r:.20}"
+            "pause", "%(value)s is not a date. Enter it like 2026-12-24.", value=f"{value!r:.20}"
         ) from exc
 
 

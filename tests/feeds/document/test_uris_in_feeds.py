@@ -199,7 +199,7 @@ def test_an_address_becomes_the_uri_that_it_means(typed, uri):
      "https://x.example\\@y.example/", f"https://{'a' * 64}.example/"],
 )  # fmt: skip
 def test_what_cannot_be_a_web_address_is_refused_with_a_sentence(typed):
-    with pytest.raises(Invalid, match=r"write a whole web address, such as"):
+    with pytest.raises(Invalid, match=r"enter a complete web address, like"):
         web_link("link", typed)
 
 

@@ -286,5 +286,5 @@ def test_an_address_that_is_none_is_refused(db, newsroom, email):
 
 
 def test_a_short_password_is_refused(db, newsroom):
-    with pytest.raises(Invalid, match="use 10 to 1000 characters"):
+    with pytest.raises(Invalid, match="use 10 to 1,000 characters"):
         add_account(db, newsroom.actor, "x@example.org", "X", Role.EDITOR, password="short")

@@ -44,7 +44,7 @@ def test_an_approved_entry_goes_out_as_it_was_submitted(newsroom, db, clock):
     )
     with pytest.raises(StaleVersion):
         approve(db, newsroom.actor, entry.uid, entry.version)
-    with pytest.raises(Conflict, match="is published"):
+    with pytest.raises(Conflict, match="not waiting for review"):
         approve(db, newsroom.actor, entry.uid, approved.version)
 
 
@@ -91,7 +91,7 @@ def test_only_the_submitter_can_take_an_entry_back(newsroom, db):
     with pytest.raises(Forbidden):
         withdraw_submission(db, editor, entry.uid, entry.version)
     assert withdraw_submission(db, author, entry.uid, entry.version).state is EntryState.DRAFT
-    with pytest.raises(Conflict, match="is draft"):
+    with pytest.raises(Conflict, match="not waiting for review"):
         withdraw_submission(db, author, entry.uid, newsroom.entry(entry.uid).version)
 
 
@@ -184,7 +184,7 @@ def test_the_schedule_shows_what_comes_next_first_and_a_time_can_be_changed(news
     )
     with db.read() as tx:
         assert [entry.title for entry in scheduled_entries(tx)] == ["late", "soon", "tomorrow"]
-    with pytest.raises(Invalid, match="Publish now"):
+    with pytest.raises(Invalid, match="publish now"):
         reschedule(db, newsroom.actor, moved.uid, moved.version, clock.now)
     with pytest.raises(StaleVersion):
         reschedule(db, newsroom.actor, moved.uid, made["soon"].version, hours["late"])

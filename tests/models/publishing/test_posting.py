@@ -128,7 +128,7 @@ def test_undo_makes_a_scheduled_entry_a_draft_again(newsroom, db, clock):
 
 def test_undo_after_publishing_is_refused_with_a_reason(newsroom, db):
     entry = newsroom.post()
-    with pytest.raises(AlreadyPublished, match="already out"):
+    with pytest.raises(AlreadyPublished, match="already been published"):
         undo(db, newsroom.actor, entry.uid, entry.version)
 
 
@@ -171,7 +171,7 @@ def test_a_time_ahead_schedules_and_a_time_behind_is_the_date_it_bears(newsroom,
 
 @pytest.mark.parametrize("days", [-366 * 200, 366 * 6])
 def test_a_time_that_must_be_a_slip_is_refused(newsroom, clock, days):
-    with pytest.raises(Invalid, match="choose a time"):
+    with pytest.raises(Invalid, match="choose a date"):
         newsroom.post(release=Release(at=clock.now + timedelta(days=days)))
 
 
@@ -222,7 +222,7 @@ def test_a_scheduled_entry_moves_when_another_time_is_saved(newsroom, db, clock)
         db, newsroom.actor, waiting.uid, waiting.version, EntryText("Later"), Release(at=later)
     )
     assert (moved.state, moved.publish_at) == (EntryState.SCHEDULED, later)
-    with pytest.raises(Invalid, match="choose a time ahead"):
+    with pytest.raises(Invalid, match="choose a future time"):
         save_draft(db, newsroom.actor, waiting.uid, moved.version, EntryText("Now?"), Release())
 
 
@@ -273,7 +273,7 @@ def test_streams_that_cannot_take_entries_say_why(newsroom, db):
     for state, error in ((StreamState.ENDED, Conflict), (StreamState.DELETED, Gone)):
         set_stream_state(db, newsroom.actor, "floods", state)
         for way in ways:
-            with pytest.raises(error, match="Re-open it" if error is Conflict else "withdrawn"):
+            with pytest.raises(error, match="Reopen it" if error is Conflict else "removed"):
                 way()
 
 

@@ -82,7 +82,7 @@ def test_autosaves_are_limited_in_number_and_size(newsroom, db, clock):
         )
     for number in range(MAX_AUTOSAVES):
         store_autosave(db, newsroom.actor, f"k{number}", {}, window="one", seen=None)
-    with pytest.raises(Conflict, match="drop some"):
+    with pytest.raises(Conflict, match="Discard some"):
         store_autosave(db, newsroom.actor, "k", {}, window="one", seen=None)
     clock.forward(seconds=AUTOSAVE_LIFE.total_seconds() + 1)
     delete_expired_autosaves(db)

@@ -24,11 +24,11 @@ def test_a_former_address_leads_to_the_story_and_to_no_other(newsroom, db):
             with pytest.raises(MovedPermanently) as caught:
                 get_stream(tx, former, public=True)
             assert caught.value.present == "tarrow"
-    with pytest.raises(Invalid, match="still leads there"):
+    with pytest.raises(Invalid, match="redirects to another story"):
         newsroom.stream("floods")
-    with pytest.raises(Invalid, match="still leads there"):
+    with pytest.raises(Invalid, match="redirects to another story"):
         move(newsroom, "budget", "floods")
-    with pytest.raises(Invalid, match="has this address"):
+    with pytest.raises(Invalid, match="already has this address"):
         move(newsroom, "budget", "tarrow")
     with pytest.raises(Invalid, match="lower-case"):
         move(newsroom, "budget", "Budget 2026")

@@ -112,14 +112,14 @@ def test_a_revision_of_before_there_were_pictures_can_still_be_applied(
 @pytest.mark.parametrize(
     ("picture", "says"),
     [
-        (lambda room: PictureText(room.picture(), " "), "say what picture 1 shows"),
+        (lambda room: PictureText(room.picture(), " "), "add alt text for picture 1"),
         (
             lambda room: PictureText("0" * 64, "A wall"),
-            "send the picture again: it is no longer here",
+            "upload the picture again: it is no longer here",
         ),
-        (lambda room: PictureText("../etc", "A wall"), "send the picture again"),
-        (lambda room: PictureText(room.picture(), "a" * 1001), "shorten it to 1,000"),
-        (lambda room: PictureText(room.picture(), "a", "c" * 201), "shorten it to 200"),
+        (lambda room: PictureText("../etc", "A wall"), "upload the picture again"),
+        (lambda room: PictureText(room.picture(), "a" * 1001), "too long: 1,001 of at most 1,000"),
+        (lambda room: PictureText(room.picture(), "a", "c" * 201), "too long: 201 of at most 200"),
         (lambda room: PictureText(room.picture(), "bell \x07"), "U\\+0007"),
     ],
 )
@@ -146,7 +146,7 @@ def test_a_story_has_a_picture_with_its_words(newsroom: Newsroom) -> None:
         and stream.picture is not None
         and stream.picture.largest.width == 480
     )
-    with pytest.raises(Invalid, match="say what picture"):
+    with pytest.raises(Invalid, match="add alt text"):
         edit_stream(
             newsroom.db, newsroom.actor, "floods", StreamText("The floods", picture=text.picture)
         )
@@ -254,7 +254,7 @@ def test_all_pictures_that_a_retracted_entry_ever_showed_can_be_deleted_for_good
     entry = newsroom.post(pictures=(PictureText(first, "Blue"), PictureText(shared, "A wall")))
     now_shown = EntryText("River rising", pictures=(PictureText(second, "Green"),))
     revise(newsroom.db, newsroom.actor, entry.uid, entry.version, now_shown, Change())
-    with pytest.raises(Conflict, match="Retract it first"):
+    with pytest.raises(Conflict, match="Retract this entry first"):
         purge_pictures(newsroom.db, newsroom.actor, entry.uid)
     retract(
         newsroom.db,

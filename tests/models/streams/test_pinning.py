@@ -45,7 +45,7 @@ def test_a_pin_is_a_public_change_that_leaves_the_entry_as_it_was(newsroom, db, 
     )
     with db.read() as tx:
         assert current_seq(tx) == before + 1
-    with pytest.raises(Conflict, match="is draft"):
+    with pytest.raises(Conflict, match="Only published"):
         pin_entry(db, newsroom.actor, draft.uid)
     with pytest.raises(Forbidden):
         unpin_entry(db, newsroom.account(Role.AUTHOR), entry.uid)

@@ -53,7 +53,7 @@ def test_a_change_of_what_somebody_else_changed_is_refused(newsroom: Newsroom) -
     edit_stream(
         newsroom.db, newsroom.actor, "floods", StreamText("Mine"), former=former.fingerprint
     )
-    with pytest.raises(Conflict, match="Somebody else"):
+    with pytest.raises(Conflict, match="Someone else"):
         edit_stream(
             newsroom.db, newsroom.actor, "floods", StreamText("Yours"), former=former.fingerprint
         )

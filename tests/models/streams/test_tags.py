@@ -102,10 +102,10 @@ def test_no_tag_of_an_entry_vanishes(labels):
 def test_a_tag_without_a_letter_or_digit_is_refused_at_every_door(db, newsroom, keys, label):
     with pytest.raises(Invalid, match="no letter or digit"):
         newsroom.post(tags=("floods", label))
-    with pytest.raises(Invalid, match="is not a tag"):
+    with pytest.raises(Invalid, match="no letter or digit"):
         Follow(tags=(label,)).cleaned()
     target = ChannelTarget("json://192.0.2.1/", "webhook", "json://...")
-    with pytest.raises(Invalid, match="is not a tag"):
+    with pytest.raises(Invalid, match="no letter or digit"):
         add_channel(db, newsroom.actor, keys, "hook", target, tags=("floods", label))
     with db.read() as tx:
         assert tx.scalar(select(SubscriptionTag)) is None
@@ -113,7 +113,7 @@ def test_a_tag_without_a_letter_or_digit_is_refused_at_every_door(db, newsroom, 
 
 def test_a_filter_of_nothing_is_not_a_filter_of_everything():
     for tags in (("",), ("  ",), ("floods", "")):
-        with pytest.raises(Invalid, match="is not a tag"):
+        with pytest.raises(Invalid, match="no letter or digit"):
             Follow(tags=tags).cleaned()
 
 

@@ -160,7 +160,7 @@ def test_an_animation_goes_on_moving(form):
 )
 def test_an_animation_of_too_many_pixels_in_all_is_refused(size, frames):
     colours = ("red", "blue") * (frames // 2) + ("red",) * (frames % 2)
-    with pytest.raises(Invalid, match="300 frames at most"):
+    with pytest.raises(Invalid, match="animation 300 frames"):
         render_sizes(animation("GIF", *colours, size=size))
 
 
@@ -230,7 +230,7 @@ def test_the_transparent_colour_of_a_deep_png_stays_transparent(colour):
 @pytest.mark.parametrize("size", [(5100, 5100), (7100, 7100), (10_000, 10_000), (60_000, 60_000)])
 def test_a_decompression_bomb_is_refused_by_its_header_before_decoding(size, monkeypatch):
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("it was decoded"))
-    with pytest.raises(Invalid, match="at most 25 megapixels"):
+    with pytest.raises(Invalid, match="limit is 25 megapixels"):
         render_sizes(bomb(*size))
 
 
@@ -248,7 +248,7 @@ def test_a_decompression_bomb_is_refused_by_its_header_before_decoding(size, mon
     ids=["nothing", "svg", "html", "pdf", "bmp", "tiff", "heic"],
 )
 def test_what_is_no_picture_of_these_kinds_is_refused_with_their_names(sent):
-    with pytest.raises(Invalid, match="send a JPEG, PNG, WebP, GIF or AVIF file; this is none"):
+    with pytest.raises(Invalid, match=r"Upload a JPEG, PNG, WebP, GIF or AVIF file"):
         render_sizes(sent)
 
 
@@ -256,7 +256,7 @@ def test_what_is_no_picture_of_these_kinds_is_refused_with_their_names(sent):
 def test_a_file_that_was_cut_off_is_refused(form):
     whole = photo(form=form)
     for length in (len(whole) // 2, len(whole) - len(whole) // 8):
-        with pytest.raises(Invalid, match=r"damaged|this is none"):
+        with pytest.raises(Invalid, match=r"damaged|can’t use"):
             render_sizes(whole[:length])
 
 
@@ -266,7 +266,7 @@ def test_a_page_behind_a_picture_is_dropped():
 
 
 def test_too_large_a_file_is_not_looked_at():
-    with pytest.raises(Invalid, match=r"12\.0 MB, 12 are taken"):
+    with pytest.raises(Invalid, match=r"12\.1 MB, and the limit is 12 MB"):
         render_sizes(bytes(MAX_PICTURE_BYTES + 1))
 
 

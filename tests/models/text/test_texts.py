@@ -23,32 +23,36 @@ from models.text.texts import (
 @pytest.mark.parametrize(
     ("text", "field", "says"),
     [
-        (EntryText(""), "title", "write something"),
-        (EntryText(" \n\t "), "title", "write something"),
-        (EntryText("\u200b\u2060"), "title", "write something"),
-        (EntryText("x" * 1_000_000), "title", "shorten it to 300 characters; it has 1,000,000"),
+        (EntryText(""), "title", "can’t be empty"),
+        (EntryText(" \n\t "), "title", "can’t be empty"),
+        (EntryText("\u200b\u2060"), "title", "can’t be empty"),
+        (EntryText("x" * 1_000_000), "title", "too long: 1,000,000 of at most 300 characters"),
         (EntryText("a\x00b"), "title", "U+0000 at position 2"),
         (EntryText("a\x85b"), None, None),
         (EntryText("bell \x07"), "title", "U+0007"),
         (EntryText("half \ud83d"), "title", "U+D83D"),
         (EntryText("not a character \ufffe"), "title", "U+FFFE"),
-        (EntryText("t", dek="d" * 1001), "dek", "shorten"),
-        (EntryText("t", body="b" * (MAX_BODY_CHARS + 1)), "body", "shorten"),
+        (EntryText("t", dek="d" * 1001), "dek", "too long"),
+        (EntryText("t", body="b" * (MAX_BODY_CHARS + 1)), "body", "too long"),
         (EntryText("t", body="b\x1b[31m"), "body", "U+001B"),
-        (EntryText("t", byline=("a" * 101,)), "byline", "shorten"),
+        (EntryText("t", byline=("a" * 101,)), "byline", "too long"),
         (EntryText("t", byline=tuple(f"Name {n}" for n in range(21))), "byline", "at most 20"),
         (EntryText("t", tags=tuple(f"tag {n}" for n in range(21))), "tags", "at most 20"),
-        (EntryText("t", link="javascript:alert(1)"), "link", "whole web address"),
-        (EntryText("t", link="https://evil.example\\@good.example/"), "link", "whole web address"),
+        (EntryText("t", link="javascript:alert(1)"), "link", "complete web address"),
+        (
+            EntryText("t", link="https://evil.example\\@good.example/"),
+            "link",
+            "complete web address",
+        ),
         (
             EntryText("t", link="https://good.example/\u202egpj.exe"),
             "link",
             "U+202E at position 22",
         ),
-        (EntryText("t", link="http://[::1"), "link", "whole web address"),
-        (EntryText("t", link="https://a b/"), "link", "whole web address"),
-        (EntryText("t", link="//example.org"), "link", "whole web address"),
-        (EntryText("t", link="https://example.org:99999/"), "link", "whole web address"),
+        (EntryText("t", link="http://[::1"), "link", "complete web address"),
+        (EntryText("t", link="https://a b/"), "link", "complete web address"),
+        (EntryText("t", link="//example.org"), "link", "complete web address"),
+        (EntryText("t", link="https://example.org:99999/"), "link", "complete web address"),
     ],
 )
 def test_a_text_is_taken_or_refused_with_what_to_do(
@@ -100,7 +104,7 @@ BLANK = (
 @given(st.text(alphabet=BLANK, min_size=1, max_size=8))
 def test_what_shows_nothing_is_no_text(value: str) -> None:
     for field in ("title", "alt"):
-        with pytest.raises(Invalid, match=r"write something|say what picture"):
+        with pytest.raises(Invalid, match=r"can’t be empty|add alt text"):
             EntryText(
                 **(
                     {"title": value}

@@ -38,17 +38,17 @@ def test_a_time_without_offset_is_local(written: str, zone: str, utc: str) -> No
 @pytest.mark.parametrize(
     ("written", "zone", "neighbours"),
     [
-        ("2026-03-29T02:30", "Europe/Berlin", "01:59 and 03:00"),
-        ("2026-03-08T02:00", "America/New_York", "01:59 and 03:00"),
-        ("2026-10-04T02:10", "Australia/Lord_Howe", "01:59 and 02:30"),
-        ("2011-12-30T12:00", "Pacific/Apia", "23:59 and 00:00"),
+        ("2026-03-29T02:30", "Europe/Berlin", "01:59 or 03:00"),
+        ("2026-03-08T02:00", "America/New_York", "01:59 or 03:00"),
+        ("2026-10-04T02:10", "Australia/Lord_Howe", "01:59 or 02:30"),
+        ("2011-12-30T12:00", "Pacific/Apia", "23:59 or 00:00"),
     ],
 )
 def test_a_time_that_the_clocks_skip_is_refused_with_its_neighbours(
     written: str, zone: str, neighbours: str
 ) -> None:
     with pytest.raises(
-        Invalid, match=f"does not exist in {zone} that night. Nearest: {neighbours}"
+        Invalid, match=f"does not exist in {zone} that night, .* Choose {neighbours}"
     ):
         parse_time("at", written, zone)
 
@@ -89,7 +89,7 @@ def test_a_moment_is_written_as_html_and_rfc_3339_take_it(moment: datetime, zone
     ],
 )
 def test_no_time_is_refused_with_how_to_write_one(written: str) -> None:
-    with pytest.raises(Invalid, match="write it like 2026-03-14T09:42"):
+    with pytest.raises(Invalid, match="Enter it like 2026-03-14T09:42"):
         parse_time("at", written, "Europe/Berlin")
 
 
@@ -109,5 +109,5 @@ def test_no_time_is_refused_with_how_to_write_one(written: str) -> None:
     ],
 )
 def test_a_zone_that_is_none_is_refused(name: str) -> None:
-    with pytest.raises(Invalid, match="is not a time zone"):
+    with pytest.raises(Invalid, match="isn’t a time zone"):
         zone_name("timezone", name)

@@ -50,7 +50,7 @@ def test_what_was_typed_is_offered_again_and_goes_once_it_was_sent(
     assert editor.send(again, do="post").status_code == 303
     assert "River<" not in editor.get("/desk/post").text
     late = type_into(editor, page, title="Riv", stream="floods")
-    assert "This was sent before" in words(late), "a request that was slower keeps nothing"
+    assert "This was already submitted" in words(late), "a request that was slower keeps nothing"
 
 
 def test_a_change_to_a_published_entry_is_autosaved_beside_it(

@@ -35,7 +35,7 @@ def test_a_returned_entry_shows_its_author_the_remark_everywhere_until_it_is_sub
     uid = author.uid(author.write(alert="nobody"))
     path = f"/desk/entries/{uid}"
     refused = editor.send(editor.get(path), f"{path}/return", remark="")
-    assert refused.status_code == 422 and "Say what is missing." in refused.text
+    assert refused.status_code == 422 and "Tell the author what is missing." in refused.text
     assert (
         editor.send(editor.get(path), f"{path}/return", remark="Who says <so>?").status_code == 303
     )
@@ -126,7 +126,7 @@ def test_the_schedule_changes_a_time_and_refuses_an_invalid_one(
     assert editor.send(page, path, at="2026-03-14T15:30").location == "/desk/schedule"
     assert newsroom.entry(uid).publish_at == clock.now + timedelta(hours=5, minutes=30)
     for wrong, sentence in (
-        ("2026-03-14T09:00", "Publish now does it at once"),
+        ("2026-03-14T09:00", "or publish now"),
         ("soon", "is not a time"),
     ):
         refused = editor.send(editor.get("/desk/schedule"), path, at=wrong)
@@ -204,7 +204,7 @@ def test_a_moved_story_is_found_under_its_former_address_by_page_and_by_feed(
     )
     assert atom_ids(reader, "/streams/tarrow-rises/atom.xml") == ids, "readers see nothing as new"
     taken = editor.send(editor.get("/desk/streams/new"), slug="floods", title="Another")
-    assert taken.status_code == 422 and "Choose another" in taken.text
+    assert taken.status_code == 422 and "Choose a different one" in taken.text
     assert (
         editor.send(editor.get("/desk/streams/tarrow-rises/edit"), slug="floods").status_code == 303
     )

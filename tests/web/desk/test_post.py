@@ -69,7 +69,7 @@ def test_publish_now_ends_the_wait_and_rings(
     assert newsroom.entry(editor.uid(answer)).state is EntryState.PUBLISHED
     assert rings
     late = editor.post(path, fields)
-    assert late.status_code == 409 and "Retract it?" in late.text
+    assert late.status_code == 409 and "You can retract it." in late.text
 
 
 def test_a_double_tap_makes_one_entry(newsroom: Newsroom, editor: Person) -> None:
@@ -208,7 +208,7 @@ def test_a_rejected_form_comes_back_with_its_text_and_the_word_at_the_field(edit
         "floods",
     )
     assert 'aria-invalid="true" aria-describedby="title-w"' in refused.text
-    assert '<span class="wrong" id="title-w">Write something here.</span>' in refused.text
+    assert '<span class="wrong" id="title-w">This can’t be empty.</span>' in refused.text
 
 
 def test_a_text_that_begins_with_an_empty_line_survives_the_form(editor: Person) -> None:
@@ -275,7 +275,8 @@ def test_the_time_is_the_story_s(newsroom: Newsroom, editor: Person) -> None:
     refused = editor.write(stream="kyiv", at="2026-03-29T03:30")
     assert refused.status_code == 422
     assert (
-        "03:30 does not exist in Europe/Kyiv that night. Nearest: 02:59 and 04:00." in refused.text
+        "03:30 does not exist in Europe/Kyiv that night, as the clocks go forward. Choose 02:59 or 04:00."
+        in refused.text
     )
 
 
