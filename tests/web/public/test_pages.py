@@ -164,7 +164,7 @@ def test_an_applied_correction_is_shown_under_its_entry(
     assert revision.no == 2
     page = text(reader.get(path).text)
     assert "Correction, 08:39. Fourteen are running." in page
-    assert "History of this entry: 2 versions" in page
+    assert "Version history (2)" in page
     assert "<del>running</del> <ins>on their way</ins>" in reader.get("/streams/floods").text
 
 

@@ -82,7 +82,7 @@ def last_link(newsroom: Newsroom) -> str:
 
 
 def fresh(newsroom: Newsroom, reader: Person, path: str) -> str:
-    assert "fresh link is on its way" in reader.post(f"{path}/fresh", {}).text
+    assert "e-mailed you a new link" in reader.post(f"{path}/fresh", {}).text
     return last_link(newsroom)
 
 
@@ -149,7 +149,7 @@ def test_all_is_chosen_without_a_script_and_comes_back_as_it_was_chosen(
         ({"pause": "0001-01-01"}, "a future date"),
         ({"pause": "9999-99-99"}, "is not a date"),
         ({"language": "\x00"}, "language tag"),
-        ({"follow": []}, "Choose a story"),
+        ({"follow": []}, "Choose at least one story"),
         ({"tags": "x" * 61}, "Tags"),
         ({"tags": "\U0001f30a"}, "Tags"),
         ({"tags": "floods, .."}, "Tags"),
@@ -198,7 +198,7 @@ def test_one_leaves_the_story_or_everything(newsroom: Newsroom, reader: Person, 
     reader.post(f"{path}/leave", {"scope": "story"})
     assert set(following(newsroom)) == {"strike"}
     page = reader.post(f"{path}/leave", {"scope": "all"})
-    assert following(newsroom) == {} and "Sign up" in page.text
+    assert following(newsroom) == {} and "Subscribe again" in page.text
     assert reader.post(path, filled_for(newsroom)).status_code == 410, (
         "nobody comes back by a mail that may be forwarded"
     )

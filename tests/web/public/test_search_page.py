@@ -93,7 +93,7 @@ def test_one_story_alone_is_searched_and_a_hidden_one_not_at_all(
     )
     page = read(reader, {"q": "river", "stream": "other"})
     assert [title.text_content() for title in page.cssselect("article h3")] == ["River two"]
-    assert page.get("lang") == "de" and "Gefunden" in page.text_content()
+    assert page.get("lang") == "de" and "Treffer" in page.text_content()
     set_stream_state(newsroom.db, newsroom.actor, "other", StreamState.HIDDEN)
     assert len(read(reader, {"q": "river"}).cssselect("article")) == 1
     assert (

@@ -50,7 +50,7 @@ def test_a_question_and_a_button_in_the_mail_make_a_subscriber(
         "Set-Cookie" not in sent.headers and sent.headers["Cache-Control"] == "no-store" and rings
     )
     question = reader.get(confirm_path(newsroom))
-    assert "key and breaking entries at once, the rest in one daily mail" in question.text
+    assert "breaking and key news right away, the rest in a daily digest" in question.text
     with newsroom.db.read() as tx:
         assert tx.scalars(select(Recipient.state)).all() == [RecipientState.PENDING], (
             "a look changes nothing"
