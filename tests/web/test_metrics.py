@@ -190,7 +190,7 @@ def test_the_documentation_lists_what_is_exported_and_nothing_else(
         f"{name}_total" if family.type == "counter" else name for name, family in scrape().items()
     }
     text = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
-    section = text[text.index("## Watching it") : text.index("## The log")]
+    section = text.partition("\n## Metrics\n")[2].partition("\n## ")[0]
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     listed = {f"storywire_{name}" for row in rows for name in re.findall(r"`([a-z_]+)`", row)}
     assert {name for name in exported if name.startswith("storywire_")} == listed
