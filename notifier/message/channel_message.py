@@ -1,4 +1,4 @@
-"""What a channel is told, in plain values, and the text rules that all services share."""
+"""A message to a channel as plain values, and the text rules that all services share."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -18,12 +18,12 @@ Event = Literal[
 _EVERYBODY = re.compile(r"@(?=(?:all|channel|everyone|here|room)\b|\*)", re.IGNORECASE)
 
 WORD_JOINER = "\u2060"
-"""Invisible and without width; after an @ it keeps chat services from seeing a name there."""
+"""Invisible and without width. After an @ it keeps chat services from seeing a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageLine:
-    """One of the messages that were folded into one: its headline, and where to read it."""
+    """Headline and link of one of the messages merged into one."""
 
     title: str
     url: str = ""
@@ -31,7 +31,7 @@ class MessageLine:
 
 @dataclass(frozen=True, slots=True)
 class Worded:
-    """What the templates of `notifier/templates/chat` make of a message."""
+    """Texts rendered by the templates in `notifier/templates/chat`."""
 
     headline: str
     text: str
@@ -40,23 +40,22 @@ class Worded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChannelMessage:
-    """One alert for one channel, rendered by no service yet.  Texts are plain, dates aware.
+    """One alert for one channel, before a service formats it.  Texts are plain, dates aware.
 
-    A folded one (see `folded`) tells several alerts, and a digest several entries: its ``lines``
-    take the place of dek, note and body.
+    In a digest or a merged message (see `folded`), ``lines`` replace dek, note and body.
     """
 
     event: Event
     uid: str  # the delivery's, the same on every attempt
     guid: str  # the entry's id, as in the feeds
     title: str
-    label: str = ""  # said before the title: Breaking, Correction ... in the channel's language
-    language: str = "en"  # in which labels and the like are said
+    label: str = ""  # before the title: Breaking, Correction ... in the channel's language
+    language: str = "en"  # of labels and other product text
     dek: str = ""
     byline: str = ""  # names alone
-    by: str = ""  # the same as people are told it: By A and B
+    by: str = ""  # for people: By A and B
     body_text: str = ""
-    note: str = ""  # what the editor says of a correction or retraction
+    note: str = ""  # the editor's reason for a correction or retraction
     url: str = ""
     stream_title: str = ""
     stream_url: str = ""
@@ -64,15 +63,15 @@ class ChannelMessage:
     updated_at: datetime | None = None
     importance: str = "normal"
     tags: tuple[str, ...] = ()
-    pictures: tuple[str, ...] = ()  # what each shows
+    pictures: tuple[str, ...] = ()  # their alt texts
     lines: tuple[MessageLine, ...] = ()
-    worded: Worded | None = None  # of an entry; notices and folded messages have none
+    worded: Worded | None = None  # only of an entry
 
     @property
     def headline(self) -> str:
         """Label and title on one line."""
-        own = one_line(self.worded.headline) if self.worded else ""
-        return own or one_line(f"{self.label}: {self.title}" if self.label else self.title)
+        rendered = one_line(self.worded.headline) if self.worded else ""
+        return rendered or one_line(f"{self.label}: {self.title}" if self.label else self.title)
 
     @property
     def summary(self) -> str:
@@ -81,28 +80,28 @@ class ChannelMessage:
 
     @property
     def credit(self) -> str:
-        """Byline and stream, one or both; nothing for a folded message, whose headline says it."""
-        own = (
-            self.worded.credit
-            if self.worded
-            else " · ".join(part for part in (self.by or self.byline, self.stream_title) if part)
-        )
-        return "" if self.lines else one_line(own)
+        """Byline and stream; empty for a merged message, whose headline names the stream."""
+        if self.lines:
+            return ""
+        if self.worded:
+            return one_line(self.worded.credit)
+        return one_line(" · ".join(filter(None, (self.by or self.byline, self.stream_title))))
 
 
 _WEIGHT = ("normal", "key", "breaking")
 
 
 def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
-    """Several messages to one channel as one, told in the order given: "6 updates: Storm over the
-    coast".
+    """Several messages to one channel merged in their order: "6 updates: Storm over the coast".
 
-    ``uid`` is that of the delivery that carries it. Where they are of several stories it names and
-    links none. Only for services whose ``folds`` is true.
+    ``uid``: the delivery that carries them. Messages of several stories name and link none. Only
+    for services whose ``folds`` is true.
     """
     last = messages[-1]
-    one_story = len({message.stream_url for message in messages}) == 1
-    story, url = (last.stream_title, last.stream_url) if one_story else ("", "")
+    story = url = ""
+    if len({message.stream_url for message in messages}) == 1:
+        story = last.stream_title
+        url = last.stream_url
     count = Phrases(last.language).count(len(messages))
     return ChannelMessage(
         event=last.event,
@@ -119,27 +118,26 @@ def folded(messages: Sequence[ChannelMessage], uid: str) -> ChannelMessage:
 
 
 def calm(text: str) -> str:
-    """``text`` in which no @name, @here or @**all** can alert anybody; addresses such as a@b.org
-    stay as they are.
-    """
+    """``text`` without mentions: no @name, @here or @**all** alerts anyone.  a@b.org stays."""
     return re.sub(r"(?<![^\W_])@(?=\S)", "@" + WORD_JOINER, text)
 
 
 def outside_addresses(
     text: str, escape: Callable[[str], str], shown: Callable[[str], str] = str
 ) -> str:
-    """``text`` escaped but for its web addresses, which lead nowhere else for a character more (RFC
-    3986 section 2.4).
+    """``text`` escaped except for its web addresses, which escaping would break (RFC 3986 section 2.4).
 
-    ``shown`` writes an address as the service wants it. Those of everybody are encoded in one, too:
-    services look for names before links.
+    ``shown`` formats an address for the service. Mentions of everyone are encoded in addresses
+    too, since services look for mentions before links.
     """
     text = text.replace("\0", "")
-    end, pieces, addresses = 0, [], []
+    end = 0
+    pieces: list[str] = []
+    addresses: list[str] = []
     for start, address in addresses_in(text):
         pieces.append(text[end:start])
         addresses.append(shown(_EVERYBODY.sub("%40", address)))
         end = start + len(address)
-    # Escaped together, since it matters for a mark what stands around it.
+    # Escaped as a whole, since escaping a character depends on its neighbours.
     escaped = escape("\0".join([*pieces, text[end:]])).split("\0")
     return "".join(part for pair in zip(escaped, [*addresses, ""], strict=True) for part in pair)

@@ -1,6 +1,4 @@
-"""The ways to follow: pages that list them, the file that readers import, and addresses that people
-guess.
-"""
+"""Pages with the ways to follow, the OPML file, and redirects from addresses that people guess."""
 
 from flask import Blueprint, redirect, render_template
 from flask.typing import ResponseReturnValue
@@ -34,7 +32,6 @@ _ANY = f"<any({', '.join(repr(guess) for guess in _GUESSES)}):guess>"
 
 @following.get("/follow")
 def follow_site() -> ResponseReturnValue:
-    """How to follow all stories, or one of them."""
     with service().db.read() as tx:
         streams = [
             stream
@@ -46,7 +43,6 @@ def follow_site() -> ResponseReturnValue:
 
 @following.get("/streams/<slug:slug>/follow")
 def follow_stream(slug: str) -> ResponseReturnValue:
-    """How to follow one story."""
     with service().db.read() as tx:
         stream = get_stream(tx, slug, public=True)
     speak(stream.language)
@@ -57,7 +53,7 @@ def follow_stream(slug: str) -> ResponseReturnValue:
 
 @following.get("/opml.xml")
 def all_feeds() -> ResponseReturnValue:
-    """The feeds of all stories, in a file that readers import."""
+    """The feeds of all stories as OPML."""
     with service().db.read() as tx:
         streams = list_streams(tx, public=True)
         site = tx.scalars(select(Site)).one()
@@ -93,7 +89,7 @@ def _outline(stream: Stream) -> Outline:
 @following.get(f"/{_ANY}")
 @following.get(f"/streams/<slug:slug>/{_ANY}")
 def guessed(guess: str, slug: str | None = None) -> ResponseReturnValue:
-    """An address that other software has for its feeds leads to ours."""
+    """Redirect from a feed address that other software uses."""
     if slug is None:
         return redirect(feed_url(FeedTopic(), _GUESSES[guess]), 301)
     with service().db.read() as tx:

@@ -1,6 +1,4 @@
-"""What stands around the words that were found, for people: pieces of text, and which of them to
-mark.
-"""
+"""Search results as pieces of text, each with whether to highlight it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +16,7 @@ Piece = tuple[str, bool]
 
 
 def marked(text: str, terms: Sequence[SearchTerm]) -> list[Piece]:
-    """All of a text, in pieces; the second of each says whether it is a word that was looked for."""
+    """A whole text in pieces, each with whether it matches a term."""
     pieces: list[Piece] = []
     end = 0
     for start, stop in _found(text, terms):
@@ -28,9 +26,7 @@ def marked(text: str, terms: Sequence[SearchTerm]) -> list[Piece]:
 
 
 def snippet(entry: Entry, terms: Sequence[SearchTerm]) -> list[Piece]:
-    """A part of what an entry says below its title, around the first word that was looked for; the
-    beginning where none is there.
-    """
+    """Dek and body around the first match; the beginning where there is none."""
     text = one_line(f"{entry.dek} {to_text(entry.body[:_LOOKED_AT])}")
     first = next(_found(text, terms), (0, 0))[0]
     start = text.rfind(" ", 0, max(0, first - _BEFORE)) + 1
@@ -52,7 +48,7 @@ def _found(text: str, terms: Sequence[SearchTerm]) -> Iterator[tuple[int, int]]:
 
 
 def _holds(signs: Sequence[str], term: SearchTerm) -> bool:
-    """Whether a run of signs without spaces holds those of a term one after the other."""
+    """Whether a run of characters without spaces contains those of a term in sequence."""
     length = len(term.words)
     return any(
         tuple(signs[at : at + length]) == term.words for at in range(len(signs) - length + 1)

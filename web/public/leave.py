@@ -1,4 +1,4 @@
-"""Leaving: the signed link at the foot of every mail, which its List-Unsubscribe header holds, too."""
+"""Unsubscribing by the signed link in every e-mail and its List-Unsubscribe header."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -25,18 +25,16 @@ leave = Blueprint("leave", __name__)
 
 @leave.get("/u/<token:token>")
 def ask(token: str) -> ResponseReturnValue:
-    """A page with buttons; looking at it changes nothing, because programs look at links in mails."""
+    """A GET changes nothing, because mail programs and scanners open links."""
     return _page(token)
 
 
 @leave.post("/u/<token:token>")
 def go(token: str) -> ResponseReturnValue:
-    """Leave at once (RFC 8058 section 3.1): no cookie, no redirect, and the token is the only
-    authority, wherever it comes from.
+    """Unsubscribe at once (RFC 8058 section 3.1): no cookie, no redirect, the token is the only
+    authority.  Idempotent.
 
-    Doing it again answers the same. The token says what is left, unless a button of the page says
-    everything. Where several people read the mailbox nobody leaves for all of them: a mail asks
-    there, and mails to it promise no one click.
+    A shared mailbox gets a link to confirm instead, and its e-mails offer no one-click header.
     """
     recipient_uid, scope = _read(token)
     with service().db.read() as tx:
@@ -55,7 +53,7 @@ def go(token: str) -> ResponseReturnValue:
 
 
 def read_followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[Subscription]]:
-    """A recipient and what it follows; Gone where nothing is known of it any more."""
+    """A recipient and its subscriptions; raises Gone for an erased one."""
     with suppress(NotFound):
         recipient, subscriptions = recipient_with_subscriptions(tx, recipient_uid)
         speak(recipient.language)
@@ -69,19 +67,19 @@ def read_followed(tx: Session, recipient_uid: str) -> tuple[Recipient, Sequence[
 
 
 def reached(tx: Session, subscriptions: Sequence[Subscription], scope: str) -> Stream | None:
-    """The stream that a link is about, if any of these brings it."""
+    """The stream that a link is about, if one of the subscriptions covers it."""
     stream = tx.scalar(select(Stream).where(Stream.uid == scope))
-    for one in subscriptions:
+    for each in subscriptions:
         if stream is not None and (
-            one.stream_id == stream.id
-            or (one.stream_id is None and stream not in excluded_streams(tx, one))
+            each.stream_id == stream.id
+            or (each.stream_id is None and stream not in excluded_streams(tx, each))
         ):
             return stream
     return None
 
 
 def masked(recipient: Recipient) -> str:
-    """So much of an address that its owner knows it: the mail may have been forwarded."""
+    """The address shortened, since the e-mail may have been forwarded."""
     name, _, host = recipient.address.partition("@")
     return f"{name[:1]}•••@{host}" if host else gettext("This address")
 

@@ -1,4 +1,4 @@
-"""Pages for readers: they look at no session, so one copy serves all."""
+"""Public pages.  They read no session, so one cached copy serves everyone."""
 
 from flask import Blueprint, make_response, redirect, render_template, request
 from flask.typing import ResponseReturnValue
@@ -23,7 +23,6 @@ public.register_blueprint(following)
 
 @public.get("/")
 def index() -> ResponseReturnValue:
-    """All stories."""
     with service().db.read() as tx:
         page = front_page(tx)
     return answer(render_template("index.html", page=page, topic=FeedTopic()))
@@ -51,9 +50,7 @@ def stream(slug: str) -> ResponseReturnValue:
 
 @public.get("/streams/<slug:slug>/entries/<name>")
 def entry(slug: str, name: str) -> ResponseReturnValue:
-    """An entry by its uid; a title after it is decoration, and a wrong one leads to the right
-    address.
-    """
+    """An entry by its uid.  A title after the uid is optional; a wrong one redirects."""
     uid, hyphen, title = name.partition("-")
     if not (uid.isascii() and uid.isalnum()):
         raise NotFound("entry", name)
@@ -76,7 +73,6 @@ def entry(slug: str, name: str) -> ResponseReturnValue:
 
 @public.get("/tags/<words:slug>")
 def tag(slug: str) -> ResponseReturnValue:
-    """What all stories have under a tag."""
     before = number(request.args.get("before"))
     with service().db.read() as tx:
         page = page_of_tag(tx, slug, before=before)
@@ -87,7 +83,6 @@ def tag(slug: str) -> ResponseReturnValue:
 
 @public.get("/contributors/<words:slug>")
 def contributor(slug: str) -> ResponseReturnValue:
-    """Somebody credited: where, and on what."""
     before = number(request.args.get("before"))
     with service().db.read() as tx:
         page = page_of_contributor(tx, slug, before=before)
@@ -100,7 +95,7 @@ def contributor(slug: str) -> ResponseReturnValue:
 
 @public.errorhandler(MovedPermanently)
 def moved(error: MovedPermanently) -> ResponseReturnValue:
-    """The story has another address, and so has what lies below the one that was asked for."""
+    """Redirect to the story's current address, with the rest of the path."""
     place = stream_url(error.present) + request.path.removeprefix(f"/streams/{error.name}")
     before = number(request.args.get("before"))
     response = redirect(f"{place}?before={before}" if before is not None else place, 301)

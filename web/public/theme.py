@@ -1,5 +1,5 @@
-"""What a site or a story may put in the house's place: its accent as a stylesheet, since nothing
-stands inline, and its logo.
+"""The accent colour of a site or story as a stylesheet (the CSP allows no inline style), and the
+site's logo.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 
 @dataclass(frozen=True)
 class Logo:
-    """The file that an operator named, as it was at start."""
+    """The logo file as it was at start."""
 
     url: str
     width: int
@@ -38,7 +38,7 @@ class Logo:
 
 @theme.get("/theme/<digits>.css")
 def stylesheet(digits: str) -> ResponseReturnValue:
-    """The accent of that colour, by day and by night."""
+    """The accent for the light and dark schemes."""
     try:
         color = as_accent(f"#{digits}")
     except ValueError:
@@ -48,7 +48,6 @@ def stylesheet(digits: str) -> ResponseReturnValue:
 
 @theme.get("/logo")
 def logo() -> ResponseReturnValue:
-    """The site's logo."""
     found: Logo | None = current_app.extensions["logo"]
     if found is None:
         abort(404)
@@ -59,12 +58,10 @@ def logo() -> ResponseReturnValue:
 
 @cache
 def theme_url(color: str) -> str:
-    """The stylesheet of a colour that was taken."""
     return f"/theme/{color.removeprefix('#')}.css?v={sha256(_css(color).encode()).hexdigest()[:12]}"
 
 
 def read_logo(settings: Settings) -> Logo | None:
-    """The logo that the settings name, with the room that it takes."""
     if not settings.site_logo:
         return None
     path = Path(settings.site_logo)
@@ -77,7 +74,7 @@ def read_logo(settings: Settings) -> Logo | None:
 
 
 def _size(path: Path) -> tuple[float, float]:
-    """Width and height in whatever unit; of a file that does not tell, a square."""
+    """Width and height in any unit; a square if the file does not say."""
     try:
         if path.suffix.lower() == ".png":
             with Image.open(path) as picture:
