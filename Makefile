@@ -21,7 +21,7 @@ check: .venv/test.done ## Lint, types, and tests without PostgreSQL and whole se
 	$(BIN)/ruff check $(TESTED)
 	$(BIN)/ruff format --check $(TESTED)
 	$(BIN)/mypy
-	$(BIN)/pytest -q -m "not slow and not processes and not postgresql" $(SIDE_BY_SIDE)
+	$(BIN)/pytest -q --hypothesis-profile=quick -m "$(QUICK)" $(SIDE_BY_SIDE)
 
 .PHONY: test
 test: .venv/test.done ## All tests except slow ones; COVER=1 also measures branch coverage, and takes twice as long

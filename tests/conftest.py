@@ -38,12 +38,16 @@ from models.db.migrate import migrate
 from models.tables.base import Base
 from tests.support.certificate import Certificate
 from tests.support.clock import StandingClock
+from tests.support.examples import QUICK, QUICK_SHARE
 from tests.support.newsroom import Newsroom
 from tests.support.postgres import named_url, postgres_server, sqlalchemy_url
 
 # How long an example takes says more of the machine than of the code.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
+settings.register_profile("full", deadline=None)
+settings.register_profile(QUICK, deadline=None, max_examples=100 // QUICK_SHARE)
+settings.load_profile("full")
+
+MAX_CASES_IN_CHECK = 16
 
 _KEPT = ("STORYWIRE_TEST_", "STORYWIRE_REQUIRE_")
 for _name in [
@@ -53,20 +57,25 @@ for _name in [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a table of cases PostgreSQL takes the first among the fast tests and the others among the
-    slow ones: SQLite takes all.
+    """Shorten tables of cases for the quicker runs; `make test-slow` leaves none out.
+
+    PostgreSQL takes the first case of a table in `make test`, since SQLite takes all of them.
+    Of a long table `make check` takes a sample, which differs with the random order of each
+    run, and `make test` takes all.
     """
-    seen = set()
+    tables: dict[tuple[Path, str], list[pytest.Function]] = defaultdict(list)
     for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and hasattr(item, "callspec")
-            and item.callspec.params.get("db") == "postgresql"
-        ):
-            table = (item.path, item.originalname)
-            if table in seen:
-                item.add_marker(pytest.mark.slow)
-            seen.add(table)
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            tables[item.path, item.originalname].append(item)
+    for cases in tables.values():
+        on_postgresql = [case for case in cases if case.callspec.params.get("db") == "postgresql"]
+        for case in on_postgresql[1:]:
+            case.add_marker(pytest.mark.slow)
+        on_sqlite = [case for case in cases if case not in on_postgresql]
+        step = math.ceil(len(on_sqlite) / MAX_CASES_IN_CHECK)
+        for number, case in enumerate(on_sqlite):
+            if number % step:
+                case.add_marker(pytest.mark.thorough)
 
 
 # SQLAlchemy compiles a statement once for each engine and dialect object, and nearly every test has

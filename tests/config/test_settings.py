@@ -180,23 +180,19 @@ def test_all_invalid_settings_are_reported_at_once(tmp_path, monkeypatch):
     assert str(caught.value).splitlines() == list(caught.value.problems)
 
 
-REFUSED = [
-    (name, value)
-    for name, field in Settings.model_fields.items()
-    for value in (object(), [], {}, 3.5, "", "\x00", "x" * 400, -1, 10**9)
-]
+WRONG_VALUES = (object(), [], {}, 3.5, "", "\x00", "x" * 400, -1, 10**9)
 
 
-@pytest.mark.parametrize(("name", "value"), REFUSED)
-def test_whatever_a_setting_is_given_no_word_of_a_library_comes_through(name, value):
-    try:
-        load_settings(**{name: value})
-    except BadSettings as caught:
-        for problem in caught.problems:
-            assert re.match(r"STORYWIRE_[A-Z_]+( |: )[a-z0-9'].*[.?]$", problem), problem
-            assert not re.search(r"(?i)input|valid|pydantic|pattern|instance|Traceback", problem), (
-                problem
-            )
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_no_error_of_a_setting_has_the_wording_of_a_library(name):
+    for value in WRONG_VALUES:
+        try:
+            load_settings(**{name: value})
+        except BadSettings as caught:
+            for problem in caught.problems:
+                assert re.match(r"STORYWIRE_[A-Z_]+( |: )[a-z0-9'].*[.?]$", problem), problem
+                library = r"(?i)input|valid|pydantic|pattern|instance|Traceback"
+                assert not re.search(library, problem), problem
 
 
 @pytest.mark.parametrize(

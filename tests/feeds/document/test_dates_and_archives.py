@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -27,6 +27,7 @@ from models.streams.streams import StreamText, edit_stream, get_stream, set_stre
 from models.text.errors import Gone, NotFound, ServiceError
 from models.text.texts import EntryText
 from tests.support.clock import StandingClock
+from tests.support.examples import examples
 from tests.support.newsroom import Newsroom
 
 SITE = "https://news.example.org"
@@ -48,7 +49,7 @@ RICH = {
 }
 
 
-class Site:
+class ArchivedSite:
     """A newsroom in which changes are made to one story and one entry at a time."""
 
     def __init__(self, path):
@@ -234,7 +235,7 @@ def run(template, before, changes):
     seen = SimpleNamespace(dates={}, archives={})
     with TemporaryDirectory() as folder:
         shutil.copy(template, f"{folder}/db.sqlite3")
-        site = Site(f"{folder}/db.sqlite3")
+        site = ArchivedSite(f"{folder}/db.sqlite3")
         for number, change in enumerate([*before, *changes], 1):
             site.clock.forward(seconds=1)
             with suppress(ServiceError):  # such as a restoration of what is not withdrawn
@@ -247,9 +248,8 @@ def run(template, before, changes):
 
 
 @pytest.mark.usefixtures("small_windows")
-@settings(
-    max_examples=5,
-    deadline=None,
+@examples(
+    5,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @given(changes=st.lists(st.sampled_from(list(CHANGES)), min_size=2, max_size=6))
@@ -267,7 +267,7 @@ def test_a_former_address_of_an_archive_leads_to_the_present_one(
 ):
     monkeypatch.setattr("feeds.document.load.MAX_ENTRIES", WINDOW)
     shutil.copy(sqlite_template, tmp_path / "db.sqlite3")
-    site = Site(tmp_path / "db.sqlite3")
+    site = ArchivedSite(tmp_path / "db.sqlite3")
     site.post(5, **RICH)
     former = list(site.documents(FeedTopic(Scope.TAG, "dykes")))[1]
     site.clock.forward(seconds=1)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree  # expat: another parser than the one that wri
 
 import lxml.html
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feeds.cache.renderer import Renderer
@@ -18,6 +18,7 @@ from models.text.errors import Invalid
 from models.text.markdown import to_html
 from models.text.texts import EntryText, slugify, web_link
 from models.text.uris import to_uri
+from tests.support.examples import examples
 
 render = Renderer()
 PAGE = "https://news.example/streams/flood/entries/e1"
@@ -105,7 +106,7 @@ def strings(value, wanted):
     url="https://x.example/100%",
 )
 @example(link="HTTPS://X.example/", target="//[::1", name="", tag="C#", url="")
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_every_address_in_every_format_is_a_uri(
     make_document, make_entry, link, target, name, tag, url
 ):
@@ -153,7 +154,7 @@ def test_every_address_in_every_format_is_a_uri(
 @given(address=address)
 @example(address="Https://example.org/x")
 @example(address="https://example.org/%zz")
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_a_uri_stays_as_it_is(address):
     uri = to_uri(address)
     if uri is not None:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree  # expat: another parser than the one that writes
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
 from pydantic_core import from_json  # not the library that writes
@@ -26,6 +26,7 @@ from feeds.document.feed_document import Format, Note, Person, Tag
 from models.text.errors import Invalid
 from models.text.markdown import to_html, with_absolute_links
 from models.text.texts import EntryText, slugify
+from tests.support.examples import examples
 
 render = Renderer()
 
@@ -84,7 +85,7 @@ def through_the_door(make_entry, **given):
 @given(title=headline, dek=written, body=written, name=short, tag=short)
 # 100,000 characters
 @example(title="Long", dek="", body="🌊 نهر ]]> <b>& " * 6_250, name="", tag="")
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_whatever_the_door_lets_in_comes_back_equal_from_all_formats(
     make_document, make_entry, title, dek, body, name, tag
 ):
@@ -144,7 +145,7 @@ def test_whatever_the_door_lets_in_comes_back_equal_from_all_formats(
 
 
 @given(title=headline, dek=written, tag=short)
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_feedparser_finds_it_too(make_document, make_entry, parsed, title, dek, tag):
     entry = through_the_door(make_entry, title=title, dek=dek, tags=(tag,))
     if entry is None:
@@ -169,7 +170,7 @@ def mended(text):
 
 
 @given(text=anything, field=st.sampled_from(["title", "dek", "body", "byline", "tags", "link"]))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_what_the_door_refuses_it_refuses_naming_the_field(text, field):
     try:
         EntryText(
@@ -180,7 +181,7 @@ def test_what_the_door_refuses_it_refuses_naming_the_field(text, field):
 
 
 @given(text=anything)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_whatever_an_entry_holds_the_feed_stays_readable(make_document, make_entry, text):
     bad = make_entry(
         "bad",

@@ -6,7 +6,7 @@ import shutil
 from datetime import UTC, datetime, time
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
@@ -32,6 +32,7 @@ from models.streams.streams import get_stream, set_stream_state
 from models.tables.base import new_uid
 from models.tables.ledger import Lane
 from models.text.email_address import hash_address
+from tests.support.examples import examples
 from tests.support.newsroom import Newsroom
 
 STORIES = ("floods", "drought")
@@ -152,9 +153,8 @@ def bring(db: Database, text: str, **options) -> dict[str, int]:
     return {outcome: number for outcome, number in counts.items() if number}
 
 
-@settings(
-    max_examples=25,
-    deadline=None,
+@examples(
+    25,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(subscribers=st.lists(SUBSCRIBERS, max_size=6))
@@ -235,9 +235,7 @@ HOSTILE = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cells=st.dictionaries(st.sampled_from(COLUMNS), HOSTILE | st.text(max_size=20), max_size=4))
 def test_a_row_of_whatever_cells_keeps_out_none_of_the_others(db, newsroom, cells):
     with db.begin() as tx:

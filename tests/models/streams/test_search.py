@@ -7,7 +7,7 @@ from pkgutil import iter_modules
 import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from sqlalchemy import event, text
 
@@ -21,6 +21,7 @@ from models.streams.streams import get_stream, set_stream_state
 from models.text.normalize import normalized_words, parse_query
 from models.text.search_index import index_all_entries, write_words
 from models.text.texts import EntryText, PictureText
+from tests.support.examples import examples
 from tests.support.newsroom import Newsroom
 
 
@@ -137,9 +138,7 @@ HOSTILE = [
 ]  # fmt: skip
 
 
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.one_of(st.text(max_size=40), st.text(alphabet="ab \"'*:&|!()<>-^+\\%_{}\x00", max_size=30))
 )

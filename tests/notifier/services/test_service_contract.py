@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pytest_httpserver import HTTPServer
@@ -27,6 +27,7 @@ from tests.support.chat_services import (
     MESSAGE,
     Case,
 )
+from tests.support.examples import examples
 
 HOSTILE = (
     "@everyone @here @channel @all @room @**all** @_**ann** _@channel x.@all <!channel> <!here|x>"
@@ -51,7 +52,7 @@ READ = {
 each = pytest.mark.parametrize("name", CASES)
 
 
-class Shown(HTMLParser):
+class ShownMessage(HTMLParser):
     """What a reader sees of HTML: the words, and where the links lead."""
 
     def __init__(self, page: str) -> None:
@@ -76,7 +77,7 @@ def shown(case: Case, text: str) -> tuple[str, list[str | None]]:
     page = {"html": str, "markdown": _from_markdown, "mrkdwn": _from_angles, "chat": _from_chat}[
         case.marks
     ](text)
-    seen = Shown(page)
+    seen = ShownMessage(page)
     assert seen.tags <= {"b", "strong", "em", "a", "br", "p"}
     assert len(re.findall(r"<(?:b|strong|em)>", page)) == 1  # the headline
     return "".join(READ.get(c, c) for c in seen.words), seen.links
@@ -411,7 +412,7 @@ def test_a_bot_of_webex_writes_to_its_space(everywhere: HTTPServer) -> None:
     )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(
     st.text(
         st.characters(exclude_categories=["C", "Zl", "Zp"], include_characters="\n"), max_size=300
@@ -419,7 +420,7 @@ def test_a_bot_of_webex_writes_to_its_space(everywhere: HTTPServer) -> None:
 )
 def test_any_text_in_markdown_shows_as_typed(text: str) -> None:
     for escape in (dialect.backslashes, dialect.lookalikes):
-        seen = Shown(_from_markdown(f"x\n{escape(text)}"))
+        seen = ShownMessage(_from_markdown(f"x\n{escape(text)}"))
         assert seen.tags <= {"p", "br"}
         read = "".join(READ.get(c, c) for c in seen.words)
         assert squeezed(read.removeprefix("x")) == squeezed("".join(READ.get(c, c) for c in text))

@@ -8,12 +8,13 @@ from email.header import decode_header, make_header
 from email.utils import parseaddr
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from models.text.shortening import clusters
 from notifier.transport.mail_headers import from_, subject
 from notifier.transport.mime import MailBatch, MailJob, render
+from tests.support.examples import examples
 
 WHOLE = [
     "👩\u200d👩\u200d👧\u200d👦",  # a family, joined by ZWJ
@@ -76,7 +77,7 @@ def must_hold(header: str) -> None:
     ) or any(len(cluster.encode()) > 20 for cluster in clusters("".join(texts)))
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(titles)
 def test_any_title_arrives_as_written_within_the_limits_of_mail(title: str) -> None:
     header = subject(title)
@@ -88,7 +89,7 @@ def test_any_title_arrives_as_written_within_the_limits_of_mail(title: str) -> N
     assert str(make_header(decode_header(unfolded))) == shown(title)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(titles)
 def test_any_name_arrives_as_written_and_is_never_taken_for_an_address(name: str) -> None:
     header = from_(name, "news@example.org")
@@ -107,7 +108,7 @@ def test_any_name_arrives_as_written_and_is_never_taken_for_an_address(name: str
     assert (str(make_header(decode_header(read))), address) == (shown(name), "news@example.org")
 
 
-@settings(max_examples=30)
+@examples(30)
 @given(titles, titles, st.text(st.sampled_from("ab-"), min_size=1, max_size=500))
 def test_no_line_of_a_mail_is_longer_than_mail_may_be(title: str, text: str, token: str) -> None:
     batch = MailBatch(

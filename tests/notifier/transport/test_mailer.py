@@ -13,7 +13,7 @@ from email.message import EmailMessage
 
 import pytest
 from aiosmtpd.smtp import AuthResult, LoginPassword
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.message.send_errors import Refused, SendError, Sent, Unavailable, Unknown
@@ -22,6 +22,7 @@ from notifier.transport.mailer import Mailer
 from notifier.transport.mime import MARK, BadJob, MailBatch, MailJob, render, wire_address
 from tests.support.bare_server import BareServer
 from tests.support.certificate import Certificate
+from tests.support.examples import examples
 from tests.support.inbox import DROP, Inbox
 
 FROM = "Storywire <news@example.org>"
@@ -161,7 +162,7 @@ def test_a_second_try_carries_the_same_message_id(
     assert [mail["Message-ID"] for mail in inbox.mails] == ["<uid-ann@example.org>"] * 2
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(padding=st.integers(0, 160), token=st.text("abcXYZ019._~-", min_size=1, max_size=200))
 def test_a_token_survives_wherever_quoted_printable_wraps(padding: int, token: str) -> None:
     form = render(
