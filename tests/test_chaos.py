@@ -53,7 +53,7 @@ does.
 ENDED = (DeliveryState.SENT, DeliveryState.SKIPPED)
 
 
-class Hook:
+class ChaosWebhook:
     """A webhook target that answers 503, or not at all, to some requests; it keeps the deliveries
     that it took.
     """
@@ -96,7 +96,7 @@ class Chaos:
 
     nodes: list[Site]
     sink: MailSink
-    hooks: list[Hook]
+    hooks: list[ChaosWebhook]
     seed: int
     editors: list[Editor]
     stop: threading.Event = field(default_factory=threading.Event)
@@ -398,7 +398,7 @@ def _look_for_strangers(
 def chaos_on(folder: Path, names: list[str], **settings: str) -> Iterator[Chaos]:
     """A site of one node or more with readers and two channels, one of which fails now and then."""
     with mail_sink() as sink, ExitStack() as at_end:
-        hooks = [Hook(0.0, SEED), Hook(0.3, SEED + 1)]
+        hooks = [ChaosWebhook(0.0, SEED), ChaosWebhook(0.3, SEED + 1)]
         for hook in hooks:
             at_end.callback(hook.close)
         settings |= {

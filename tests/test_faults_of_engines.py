@@ -26,7 +26,7 @@ from tests.support.newsroom import Newsroom
 from tests.support.postgres import postgres_server
 from tests.support.requirements import skip_without
 from tests.support.running_site import Editor, Site, eventually
-from tests.support.tcp_proxy import Mode, Proxy, proxy
+from tests.support.tcp_proxy import Mode, TcpProxy, proxy
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -47,8 +47,8 @@ class Cluster:
     """The nodes of one site, what they stand on, and the wires between."""
 
     postgres: Any
-    database: Proxy
-    broker: Proxy
+    database: TcpProxy
+    broker: TcpProxy
     broker_server: Broker
     sink: MailSink
     web: list[Site]
@@ -76,7 +76,7 @@ class Cluster:
 
 
 @dataclass
-class Story:
+class StreamInOutage:
     """A story with readers of its own, posted to on the first web node."""
 
     cluster: Cluster
@@ -157,7 +157,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def story(cluster: Cluster, request: pytest.FixtureRequest) -> Story:
+def story(cluster: Cluster, request: pytest.FixtureRequest) -> StreamInOutage:
     """With so many readers as the test asks for; nothing is left of the stories before it."""
     room, slug = Newsroom(cluster.db), f"story-{uuid.uuid4().hex[:6]}"
     with room.db.begin() as tx:
@@ -166,12 +166,12 @@ def story(cluster: Cluster, request: pytest.FixtureRequest) -> Story:
     room.stream(slug)
     room.subscribe_many(request.param, slug)
     cluster.sink.arrived.clear()
-    return Story(cluster, slug, request.param, Editor(cluster.web[0], slug))
+    return StreamInOutage(cluster, slug, request.param, Editor(cluster.web[0], slug))
 
 
 @pytest.mark.parametrize("story", [10], indirect=True)
 def test_a_post_is_sent_by_another_node_within_a_second_whatever_the_broker_does(
-    cluster: Cluster, story: Story, say
+    cluster: Cluster, story: StreamInOutage, say
 ) -> None:
     story.seconds_until_told()  # the workers have started
     usual_posting, usual_telling = map(
@@ -201,7 +201,7 @@ def test_a_post_is_sent_by_another_node_within_a_second_whatever_the_broker_does
 
 @pytest.mark.parametrize("story", [10], indirect=True)
 def test_a_broker_that_is_stopped_for_a_minute_and_started_again_is_rung_again(
-    cluster: Cluster, story: Story, say
+    cluster: Cluster, story: StreamInOutage, say
 ) -> None:
     server = cluster.broker_server
     if not isinstance(server, OwnBroker):
@@ -238,7 +238,7 @@ def test_a_broker_that_is_stopped_for_a_minute_and_started_again_is_rung_again(
 @pytest.mark.parametrize("story", [2_000], indirect=True)
 @pytest.mark.parametrize("fault", ["stopped", "silent"])
 def test_a_database_outage_while_mails_drain_loses_no_delivery(
-    cluster: Cluster, story: Story, fault: str, say
+    cluster: Cluster, story: StreamInOutage, fault: str, say
 ) -> None:
     feed, second = f"/streams/{story.slug}/atom.xml", cluster.web[1]
     before = cluster.lines()

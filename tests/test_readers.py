@@ -18,30 +18,43 @@ from models.accounts.accounts import command_line_account
 from models.publishing.posting import Release, add_entry
 from models.text.actor import Actor
 from models.text.texts import EntryText
-from tests.support.feed_readers import FeedParser, Key, Newsboat, Proxy, Reader, Rss2Email, Shown
+from tests.support.feed_readers import (
+    FeedParser,
+    FeedReader,
+    HttpProxy,
+    Key,
+    Newsboat,
+    Rss2Email,
+    ShownEntry,
+)
 from tests.support.requirements import skip_without
 from tests.support.running_site import Site, eventually, mail_server
 
 pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.xdist_group("readers")]
 
-READERS = {"feedparser": FeedParser, "newsboat": Newsboat, "reader": Reader, "rss2email": Rss2Email}
+READERS = {
+    "feedparser": FeedParser,
+    "newsboat": Newsboat,
+    "reader": FeedReader,
+    "rss2email": Rss2Email,
+}
 FILES = ["atom.xml", "rss.xml"]
 
 
 class Step:
     """What one round of fetching brought a reader."""
 
-    def __init__(self, news: list[Key], shown: dict[Key, Shown], statuses: list[int]) -> None:
+    def __init__(self, news: list[Key], shown: dict[Key, ShownEntry], statuses: list[int]) -> None:
         self.news, self.shown, self.statuses = news, dict(shown), statuses
 
 
-class Story:
+class FollowedStream:
     """A service behind a proxy, whose address is BASE_URL, and every reader that is on this
     machine.
     """
 
     def __init__(self, folder, at_end: ExitStack) -> None:
-        self.proxy, inbox = Proxy(), at_end.enter_context(mail_server())
+        self.proxy, inbox = HttpProxy(), at_end.enter_context(mail_server())
         at_end.callback(self.proxy.close)
         self.site = Site(folder, base_url=self.proxy.url)
         self.proxy.behind = self.site.port
@@ -109,7 +122,7 @@ class Story:
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
     with ExitStack() as at_end:
-        story = Story(tmp_path_factory.mktemp("readers"), at_end)
+        story = FollowedStream(tmp_path_factory.mktemp("readers"), at_end)
         story.post(
             "Six metres", "--dek", "A record", "--by", "Ines Valbrook", "--at", "2026-03-14T08:00Z"
         )

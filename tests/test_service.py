@@ -23,7 +23,7 @@ READER, OTHER = "reader@example.org", "other@example.org"
 BODY = "The gauge reads **6.02 metres**; the [model](https://model.example.org/) says more.\n"
 
 
-class Hook(HTTPServer):
+class WebhookServer(HTTPServer):
     """A webhook that takes everything."""
 
     def __init__(self):
@@ -34,7 +34,7 @@ class Hook(HTTPServer):
         return [request for request, _ in self.log if request.headers["Storywire-Event"] == event]
 
 
-class Story:
+class RunningStream:
     """A service with a story `floods`, two readers and a webhook; each test posts entries of its
     own.
     """
@@ -63,7 +63,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory):
-    with mail_server() as inbox, Hook() as hook, contextlib.ExitStack() as at_end:
+    with mail_server() as inbox, WebhookServer() as hook, contextlib.ExitStack() as at_end:
         site = Site(
             tmp_path_factory.mktemp("service"),
             mail_url=inbox.url,
@@ -73,7 +73,7 @@ def story(tmp_path_factory):
         )
         at_end.callback(site.close)
         site.start()
-        story = Story(site, inbox, hook)
+        story = RunningStream(site, inbox, hook)
         site.do(
             "stream",
             "add",

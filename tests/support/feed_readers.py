@@ -35,7 +35,7 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownEntry:
     """An entry as a program has it."""
 
     title: str
@@ -56,7 +56,7 @@ class FeedParser:
 
     def __init__(self, folder: Path, urls: list[str], inbox: MailServer) -> None:
         self._validators: dict[str, dict] = {url: {} for url in urls}
-        self.shown: dict[Key, Shown] = {}
+        self.shown: dict[Key, ShownEntry] = {}
 
     def fetch(self) -> list[Key]:
         """The entries that are new to it."""
@@ -67,7 +67,7 @@ class FeedParser:
             for entry in parsed.entries:
                 text = (entry.get("content") or [{"value": entry.get("summary", "")}])[0]["value"]
                 key = Key(url.rpartition("/")[2], entry.id)
-                self.shown[key] = Shown(
+                self.shown[key] = ShownEntry(
                     entry.title,
                     entry.link,
                     entry.get("author", ""),
@@ -89,7 +89,7 @@ class Newsboat:
         (folder / "config").write_text("")
         for url, feed in zip(urls, self._feeds, strict=True):
             (folder / f"{feed}.urls").write_text(f"{url}\n")
-        self.shown: dict[Key, Shown] = {}
+        self.shown: dict[Key, ShownEntry] = {}
 
     def fetch(self) -> list[Key]:
         return [key for feed in self._feeds for key in self.fetch_one(feed)]
@@ -120,13 +120,13 @@ class Newsboat:
             ).fetchall()
             cache.execute("UPDATE rss_item SET unread = 0")
         for guid, _, title, link, author, date, text in rows:
-            self.shown[Key(feed, guid)] = Shown(
+            self.shown[Key(feed, guid)] = ShownEntry(
                 title, link, author, datetime.fromtimestamp(date, UTC), text
             )
         return [Key(feed, row[0]) for row in rows if row[1]]
 
 
-class Reader:
+class FeedReader:
     """The library `reader`; what it holds for new is unread."""
 
     agent, found = "python-reader", find_spec("reader") is not None
@@ -136,7 +136,7 @@ class Reader:
         with self._open() as reader:
             for url in urls:
                 reader.add_feed(url)
-        self.shown: dict[Key, Shown] = {}
+        self.shown: dict[Key, ShownEntry] = {}
 
     def _open(self):
         from reader import make_reader  # noqa: PLC0415  may be missing
@@ -154,7 +154,7 @@ class Reader:
                 for entry in reader.get_entries()
             }
             self.shown = {
-                key: Shown(
+                key: ShownEntry(
                     entry.title,
                     entry.link,
                     entry.authors_str,
@@ -183,7 +183,7 @@ class Rss2Email:
             f"[DEFAULT]\nfrom = r2e@example.org\nto = reader@example.org\n{server}{rules}{feeds}"
         )
         self._run("email", "reader@example.org")
-        self.shown: dict[Key, Shown] = {}
+        self.shown: dict[Key, ShownEntry] = {}
 
     def _run(self, *arguments: str) -> None:
         argv = ["r2e", "-c", "r2e.cfg", "-d", "r2e.json", *arguments]
@@ -205,13 +205,13 @@ class Rss2Email:
             new.append(key)
             author = email.utils.parseaddr(mail["From"])[0]
             date = email.utils.parsedate_to_datetime(mail["Date"]).replace(tzinfo=UTC)  # -0000
-            self.shown[key] = Shown(
+            self.shown[key] = ShownEntry(
                 mail["Subject"], mail["X-RSS-URL"], author, date, mail.get_body().get_content()
             )
         return new
 
 
-class Proxy(ThreadingHTTPServer):
+class HttpProxy(ThreadingHTTPServer):
     """Hands requests on, and notes who got which status; ``around`` is entered while the service
     answers one.
     """
@@ -238,7 +238,7 @@ class Proxy(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Proxy
+    server: HttpProxy
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:

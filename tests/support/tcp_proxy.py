@@ -18,7 +18,7 @@ class Mode(Enum):
     SILENT = "silent"
 
 
-class Proxy:
+class TcpProxy:
     """``turn`` ends the connections that are there, except that those of a wire that goes silent
     stay, silent.
     """
@@ -90,10 +90,10 @@ class Proxy:
 
 
 @contextmanager
-def proxy(upstream: Upstream) -> Iterator[Proxy]:
+def proxy(upstream: Upstream) -> Iterator[TcpProxy]:
     """A wire to ``upstream`` that lets everything through until it is told otherwise."""
     with event_loop_thread() as loop:
-        wire = Proxy(upstream, loop)
+        wire = TcpProxy(upstream, loop)
         server = asyncio.run_coroutine_threadsafe(wire.serve(), loop).result(10)
         try:
             yield wire

@@ -23,7 +23,7 @@ BASE_URL = "https://news.example.org"
 PUT_BACK = "would be sent again"
 
 
-class Worker:
+class MarkedWorker:
     """A worker process on a SQLite file, as far as marks know of it."""
 
     def __init__(self, path: Path, clock: StandingClock) -> None:
@@ -70,13 +70,13 @@ class Worker:
 def worker(sqlite_db: Database, clock: StandingClock):
     ensure_site(sqlite_db, id_authority="", base_url=BASE_URL)
     sqlite_db.engine.dispose()  # what is put in the place of a file must find nobody on it
-    worker = Worker(Path(str(sqlite_db.engine.url.database)), clock)
+    worker = MarkedWorker(Path(str(sqlite_db.engine.url.database)), clock)
     assert worker.start() == ""
     yield worker
     worker.db.engine.dispose()
 
 
-def put_in_place(worker: Worker, copy: Path) -> None:
+def put_in_place(worker: MarkedWorker, copy: Path) -> None:
     """As `cp` does: the same file with other content."""
     for name in ("-wal", "-shm"):
         worker.path.with_name(worker.path.name + name).unlink(missing_ok=True)
@@ -89,7 +89,7 @@ RESTORES = pytest.mark.parametrize("minutes", [0, 1, 45])
 @RESTORES
 @pytest.mark.parametrize("end", ["stopped", "killed"])
 def test_a_copy_from_before_a_send_is_held_when_it_is_put_back(
-    worker: Worker, minutes: int, end: str
+    worker: MarkedWorker, minutes: int, end: str
 ) -> None:
     worker.send()
     copy = worker.copy()
@@ -105,7 +105,9 @@ def test_a_copy_from_before_a_send_is_held_when_it_is_put_back(
 
 
 @pytest.mark.parametrize("sends_before", [1, 2, 3])
-def test_a_copy_taken_while_messages_are_sent_is_held(worker: Worker, sends_before: int) -> None:
+def test_a_copy_taken_while_messages_are_sent_is_held(
+    worker: MarkedWorker, sends_before: int
+) -> None:
     for _ in range(sends_before):
         worker.send(ticks=False)
     copy = worker.copy()
@@ -115,7 +117,7 @@ def test_a_copy_taken_while_messages_are_sent_is_held(worker: Worker, sends_befo
     assert PUT_BACK in worker.restart()
 
 
-def test_a_copy_from_before_there_were_marks_is_held(worker: Worker) -> None:
+def test_a_copy_from_before_there_were_marks_is_held(worker: MarkedWorker) -> None:
     with worker.db.begin() as tx:
         tx.execute(text("DELETE FROM send_mark"))
     copy = worker.copy()
@@ -126,7 +128,7 @@ def test_a_copy_from_before_there_were_marks_is_held(worker: Worker) -> None:
 
 
 def test_a_copy_that_is_put_back_while_the_worker_runs_is_noticed_at_its_next_look(
-    worker: Worker,
+    worker: MarkedWorker,
 ) -> None:
     copy = worker.copy()
     worker.send()
@@ -137,7 +139,7 @@ def test_a_copy_that_is_put_back_while_the_worker_runs_is_noticed_at_its_next_lo
 
 
 def test_once_resumed_it_is_not_held_again_and_the_same_copy_put_back_again_is(
-    worker: Worker,
+    worker: MarkedWorker,
 ) -> None:
     copy = worker.copy()
     worker.send()
@@ -157,19 +159,19 @@ def test_once_resumed_it_is_not_held_again_and_the_same_copy_put_back_again_is(
 # What happens in a normal life, after a beat and some sends that were noted in the file.
 
 
-def _lose_file(worker: Worker) -> None:
+def _lose_file(worker: MarkedWorker) -> None:
     _file(worker).unlink()
 
 
-def _empty_file(worker: Worker) -> None:
+def _empty_file(worker: MarkedWorker) -> None:
     _file(worker).write_bytes(b"")
 
 
-def _tear_file(worker: Worker) -> None:
+def _tear_file(worker: MarkedWorker) -> None:
     _file(worker).write_bytes(_file(worker).read_bytes()[:100] + b"\0" * 900)
 
 
-def _older_file(worker: Worker) -> None:
+def _older_file(worker: MarkedWorker) -> None:
     """The database was committed, and the process killed before it wrote the file."""
     before = _file(worker).read_bytes()
     worker.send()
@@ -177,16 +179,16 @@ def _older_file(worker: Worker) -> None:
     _file(worker).write_bytes(before)
 
 
-def _other_site(worker: Worker) -> None:
+def _other_site(worker: MarkedWorker) -> None:
     MarkFile(_file(worker)).write("2020-01-01T00:00:00+00:00", 1_000_000, durable=True)
 
 
-def _unreadable_file(worker: Worker) -> None:
+def _unreadable_file(worker: MarkedWorker) -> None:
     _file(worker).unlink()
     _file(worker).mkdir()
 
 
-def _file(worker: Worker) -> Path:
+def _file(worker: MarkedWorker) -> Path:
     return worker.path.with_name(f"{worker.path.name}.send-mark")
 
 
@@ -204,7 +206,7 @@ NORMAL_LIFE = [
 @pytest.mark.parametrize("happens", NORMAL_LIFE)
 @pytest.mark.parametrize("end", ["stopped", "killed"])
 def test_restarts_crashes_and_lost_files_hold_nothing(
-    worker: Worker, happens: Callable[[Worker], None], end: str
+    worker: MarkedWorker, happens: Callable[[MarkedWorker], None], end: str
 ) -> None:
     worker.send()
     worker.beat()
@@ -216,7 +218,7 @@ def test_restarts_crashes_and_lost_files_hold_nothing(
 
 
 def test_commits_that_a_power_loss_took_hold_nothing(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    worker: MarkedWorker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     worker.beat()
     survived = worker.copy()  # what the disk had of the database
@@ -228,7 +230,9 @@ def test_commits_that_a_power_loss_took_hold_nothing(
     assert worker.restart() == ""
 
 
-def test_the_disk_has_the_commit_before_the_file_counts_over_a_power_loss(worker: Worker) -> None:
+def test_the_disk_has_the_commit_before_the_file_counts_over_a_power_loss(
+    worker: MarkedWorker,
+) -> None:
     with worker.db.engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 1, (
             "NORMAL, as workers have it"
@@ -248,7 +252,7 @@ def test_the_disk_has_the_commit_before_the_file_counts_over_a_power_loss(worker
 
 
 def test_an_old_file_from_before_the_machine_started_still_counts_for_beats(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    worker: MarkedWorker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     copy = worker.copy()
     worker.send()
@@ -260,7 +264,7 @@ def test_an_old_file_from_before_the_machine_started_still_counts_for_beats(
     assert PUT_BACK in worker.restart()
 
 
-def test_many_sends_cost_few_marks(worker: Worker) -> None:
+def test_many_sends_cost_few_marks(worker: MarkedWorker) -> None:
     with worker.db.read() as tx:
         before = tx.execute(text("SELECT number FROM send_mark")).scalar_one()
     worker.db.sends.due_at = float("inf")  # within MARK_SECONDS of the last one
@@ -274,7 +278,7 @@ def test_many_sends_cost_few_marks(worker: Worker) -> None:
         assert tx.execute(text("SELECT number FROM send_mark")).scalar_one() == before + 1
 
 
-def test_what_was_settled_stays_so_where_no_mark_can_be_written(worker: Worker) -> None:
+def test_what_was_settled_stays_so_where_no_mark_can_be_written(worker: MarkedWorker) -> None:
     with worker.db.begin() as tx:
         tx.execute(text("ALTER TABLE send_mark RENAME TO gone"))
     note_sends(worker.db)

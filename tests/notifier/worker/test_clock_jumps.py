@@ -29,7 +29,7 @@ from tests.support.office import BASE_URL, Office
 AHEAD, BACK = timedelta(hours=2), -timedelta(hours=2)
 
 
-class Worker:
+class JumpingWorker:
     """A ticker whose own clock goes on as time does, whatever the wall clock says."""
 
     def __init__(self, office: Office, clock: StandingClock) -> None:
@@ -60,8 +60,8 @@ class Worker:
 
 
 @pytest.fixture
-def worker(newsroom: Newsroom, office: Office, clock: StandingClock) -> Worker:
-    return Worker(office, clock)
+def worker(newsroom: Newsroom, office: Office, clock: StandingClock) -> JumpingWorker:
+    return JumpingWorker(office, clock)
 
 
 def addresses(inbox: Inbox, title: str) -> list[str]:
@@ -70,7 +70,7 @@ def addresses(inbox: Inbox, title: str) -> list[str]:
 
 @pytest.mark.parametrize("jump", [AHEAD, BACK])
 def test_a_clock_jump_neither_loses_nor_adds_alerts_for_followers(
-    newsroom: Newsroom, office: Office, inbox: Inbox, worker: Worker, jump: timedelta
+    newsroom: Newsroom, office: Office, inbox: Inbox, worker: JumpingWorker, jump: timedelta
 ) -> None:
     office.subscribe("early@example.org")
     newsroom.post(title="Before")
@@ -87,7 +87,7 @@ def test_a_clock_jump_neither_loses_nor_adds_alerts_for_followers(
 
 @pytest.mark.parametrize("jump", [AHEAD, BACK])
 def test_an_alert_expanded_after_a_clock_jump_goes_to_followers_at_posting_time(
-    newsroom: Newsroom, office: Office, inbox: Inbox, worker: Worker, jump: timedelta
+    newsroom: Newsroom, office: Office, inbox: Inbox, worker: JumpingWorker, jump: timedelta
 ) -> None:
     office.subscribe("early@example.org")
     newsroom.post(title="Posted")
@@ -98,7 +98,7 @@ def test_an_alert_expanded_after_a_clock_jump_goes_to_followers_at_posting_time(
 
 
 def test_a_clock_set_ahead_and_back_loses_no_recipient(
-    newsroom: Newsroom, office: Office, inbox: Inbox, worker: Worker
+    newsroom: Newsroom, office: Office, inbox: Inbox, worker: JumpingWorker
 ) -> None:
     worker.later(60, AHEAD)
     office.subscribe("meanwhile@example.org")
@@ -112,7 +112,7 @@ def test_a_clock_set_ahead_and_back_loses_no_recipient(
 
 @pytest.mark.parametrize("jump", [AHEAD, BACK])
 def test_a_live_worker_keeps_its_claim_and_a_dead_ones_is_freed_within_two_leases(
-    newsroom: Newsroom, office: Office, worker: Worker, jump: timedelta
+    newsroom: Newsroom, office: Office, worker: JumpingWorker, jump: timedelta
 ) -> None:
     office.subscribe("one@example.org")
     newsroom.post()
@@ -133,7 +133,7 @@ def test_a_retry_comes_as_soon_as_it_would_have_come(
     office: Office,
     httpserver: HTTPServer,
     hook: str,
-    worker: Worker,
+    worker: JumpingWorker,
     clock: StandingClock,
     jump: timedelta,
 ) -> None:
@@ -155,7 +155,7 @@ def test_a_retry_comes_as_soon_as_it_would_have_come(
 
 @pytest.mark.parametrize("jump", [AHEAD, BACK])
 def test_a_mail_server_that_was_away_is_tried_again(
-    newsroom: Newsroom, office: Office, inbox: Inbox, worker: Worker, jump: timedelta
+    newsroom: Newsroom, office: Office, inbox: Inbox, worker: JumpingWorker, jump: timedelta
 ) -> None:
     office.subscribe("one@example.org")
     newsroom.post(title="Held up")
@@ -180,7 +180,7 @@ def test_quiet_hours_are_those_of_the_clock_as_it_stands(
 ) -> None:
     """They end at six; the jump leads out of them, or into them, or stays inside."""
     clock.now = clock.now.replace(hour=hour)
-    worker = Worker(office, clock)
+    worker = JumpingWorker(office, clock)
     office.subscribe("one@example.org")
     with office.db.begin() as tx:
         tx.execute(update(Recipient).values(quiet_from=time(22), quiet_until=time(6)))
@@ -195,7 +195,7 @@ def test_quiet_hours_are_those_of_the_clock_as_it_stands(
 
 
 def test_undo_delays_survive_a_clock_jump_and_scheduled_entries_keep_their_hour(
-    newsroom: Newsroom, office: Office, worker: Worker, clock: StandingClock
+    newsroom: Newsroom, office: Office, worker: JumpingWorker, clock: StandingClock
 ) -> None:
     out = newsroom.post()
     delay = timedelta(seconds=20)
@@ -240,7 +240,7 @@ def test_digests_go_on_in_their_rhythm_after_a_clock_was_ahead_for_a_while(
     office: Office,
     inbox: Inbox,
     clock: StandingClock,
-    worker: Worker,
+    worker: JumpingWorker,
     rhythm: str,
     ahead: timedelta,
 ) -> None:
@@ -266,7 +266,7 @@ def test_digests_go_on_in_their_rhythm_after_a_clock_was_ahead_for_a_while(
 
 
 def test_a_digest_comes_at_a_moment_that_comes_a_second_time(
-    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, worker: Worker
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, worker: JumpingWorker
 ) -> None:
     Audience(office, inbox, clock).reads(rhythm=RHYTHMS["every quarter of an hour"])
     newsroom.post(title="Before")
@@ -283,7 +283,7 @@ def test_a_digest_comes_at_a_moment_that_comes_a_second_time(
 
 
 def test_a_daily_digest_does_not_come_again_where_the_clock_is_put_back_before_its_hour(
-    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, worker: Worker
+    newsroom: Newsroom, office: Office, inbox: Inbox, clock: StandingClock, worker: JumpingWorker
 ) -> None:
     Audience(office, inbox, clock).reads(rhythm=RHYTHMS["daily"])
     newsroom.post(title="Before")
@@ -300,7 +300,7 @@ def test_a_daily_digest_does_not_come_again_where_the_clock_is_put_back_before_i
 
 
 def test_a_clock_that_is_put_back_between_two_runs_is_noticed_at_the_start(
-    newsroom: Newsroom, office: Office, worker: Worker, clock: StandingClock
+    newsroom: Newsroom, office: Office, worker: JumpingWorker, clock: StandingClock
 ) -> None:
     office.subscribe("one@example.org")
     newsroom.post()
@@ -317,7 +317,7 @@ def test_a_clock_that_is_put_back_between_two_runs_is_noticed_at_the_start(
 
 @pytest.mark.parametrize("seconds", [-TOLERANCE.total_seconds(), -1, 0, 1, 3600])
 def test_a_clock_that_is_only_set_right_changes_nothing(
-    newsroom: Newsroom, office: Office, worker: Worker, clock: StandingClock, seconds: float
+    newsroom: Newsroom, office: Office, worker: JumpingWorker, clock: StandingClock, seconds: float
 ) -> None:
     office.subscribe("one@example.org")
     newsroom.post()
@@ -334,7 +334,7 @@ def test_a_clock_that_is_only_set_right_changes_nothing(
 
 
 def test_what_an_operator_holds_stays_held(
-    newsroom: Newsroom, office: Office, worker: Worker, clock: StandingClock
+    newsroom: Newsroom, office: Office, worker: JumpingWorker, clock: StandingClock
 ) -> None:
     office.subscribe("one@example.org")
     newsroom.post()
