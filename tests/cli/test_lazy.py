@@ -45,6 +45,7 @@ for args in json.load(sys.stdin):
 """
 
 
+@pytest.mark.processes
 def test_commands_import_no_package_that_they_do_not_need(story):
     """In one process, where what a command imported is there for those after it: the first that
     shows a package needs it.

@@ -282,6 +282,7 @@ sys.stdout.buffer.write(b"".join(Renderer()(document, fmt) for fmt in Format))
 """
 
 
+@pytest.mark.processes
 def test_bytes_are_the_same_in_every_process():
     runs = {
         subprocess.run(
