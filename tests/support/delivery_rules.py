@@ -97,5 +97,5 @@ def decide(reader: Reader, wanted: Wanted, news: News, now: datetime) -> Decisio
 
 
 def most_immediate(decisions: Iterable[Decision]) -> Decision:
-    """Of several subscriptions of one recipient the one that counts; there is one delivery at most."""
+    """The decision that counts for a recipient with several subscriptions."""
     return min(decisions, key=lambda one: _ORDER.index(type(one)), default=Skip(SkipReason.FILTER))
