@@ -82,7 +82,7 @@ def _post(page: Page) -> None:
     page.locator("button[name=do][value=post]").click()
     page.get_by_role("button", name="Publish now").click()
     for _ in range(100):
-        if page.get_by_role("row", name=f"Mail Sent {len(READERS) + 1}").count():
+        if page.get_by_role("row", name=f"E-mail Sent {len(READERS) + 1}").count():
             return
         page.wait_for_timeout(100)
         page.reload()

@@ -4,7 +4,7 @@ None is relative to the present, so that a page's bytes stay the same.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from itertools import groupby
 
@@ -27,7 +27,7 @@ _WEEKDAY_AND_TIME = mark("EEE HH:mm")
 _WEEK = timedelta(days=6)
 
 
-def _format(local_time: datetime, pattern: str) -> str:
+def _format(local_time: date, pattern: str) -> str:
     language = page_language()
     translation = catalog(language).gettext(pattern)
     return parse_pattern(translation).apply(local_time, locale(language))
@@ -89,6 +89,11 @@ def brief(at: datetime, timezone: str, beside: datetime) -> str:
     return _format(here, _SHORT_DATE) if here.year == there.year else str(here.year)
 
 
+def short_day(at: date) -> str:
+    """13 Mar"""
+    return _format(at, _SHORT_DATE)
+
+
 def place(timezone: str) -> str:
     """The city of a zone's name: Kyiv."""
     return _place(timezone, page_language())
@@ -128,9 +133,11 @@ def by_day(
 ) -> list[tuple[Markup, list[Entry]]]:
     """Entries grouped under the local days of their time ``by``, in their order."""
     groups = []
-    for date, group in groupby(entries, lambda entry: local(getattr(entry, by), timezone).date()):
+    for local_date, group in groupby(
+        entries, lambda entry: local(getattr(entry, by), timezone).date()
+    ):
         members = list(group)
         heading = day(getattr(members[0], by), timezone)
-        tag = Markup('<time datetime="{}">{}</time>').format(date.isoformat(), heading)
+        tag = Markup('<time datetime="{}">{}</time>').format(local_date.isoformat(), heading)
         groups.append((tag, members))
     return groups

@@ -2,7 +2,9 @@
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 
 from flask import Flask, Response, current_app, g, make_response, render_template, request
@@ -70,14 +72,18 @@ class _LogOnceAMinute:
 
 _outage_log = _LogOnceAMinute()
 
-Page = Callable[[ServiceError], ResponseReturnValue]
 
-
-def on_form_error(page: Page) -> None:
-    """Answer an Invalid or Conflict of this request by that page, which gives the person back what
-    was typed.
+@contextmanager
+def on_form_error(
+    page: Callable[..., ResponseReturnValue], *args: object, **options: object
+) -> Iterator[None]:
+    """Answer an Invalid or Conflict raised inside by ``page(*args, **options, error=...)``, which
+    shows the form as it was submitted.
     """
-    g.form_again = page
+    outer = g.get("form_page")
+    g.form_page = partial(page, *args, **options)
+    yield
+    g.form_page = outer
 
 
 def add_error_pages(app: Flask) -> None:
@@ -104,10 +110,10 @@ def error_page(status: int, sentence: str) -> Response:
 
 def _service_error(error: ServiceError) -> ResponseReturnValue:
     status = next(status for family, status in _STATUS.items() if isinstance(error, family))
-    page: Page | None = g.pop("form_again", None)
+    page: Callable[..., ResponseReturnValue] | None = g.pop("form_page", None)
     if page is not None and isinstance(error, (Invalid, Conflict)):
         try:
-            return make_response(page(error), status)
+            return make_response(page(error=error), status)
         except ServiceError as exc:  # the subject of the page does not exist
             return _service_error(exc)
     response = error_page(status, said(error))

@@ -1,7 +1,5 @@
 """The language of a page: of its story, its recipient or the site, never of the browser, since one
-copy serves all.
-
-The desk speaks English.
+copy serves all.  The desk alone, which no cache holds, follows the browser.
 """
 
 from contextlib import suppress
@@ -42,8 +40,14 @@ def page_language() -> str:
         return g.page_language  # type: ignore[no-any-return]
     if not has_request_context():
         return "en"
-    speak("en" if at_desk() else None)
+    speak(_browser_language() if at_desk() else None)
     return str(g.page_language)
+
+
+def _browser_language() -> str:
+    """The first of `LANGUAGES` that the browser accepts; ``en-US`` counts as ``en``."""
+    accepted = map(base_language, request.accept_languages.values())
+    return next((language for language in accepted if language in LANGUAGES), "en")
 
 
 @cache
@@ -74,7 +78,7 @@ def said(error: ServiceError) -> str:
 
 
 def reason(error: ServiceError) -> str:
-    """The same for beside a field, which needs no name there."""
+    """The sentence of an error for beside its field, without the field's name."""
     return _begun(gettext(error.sentence, **error.values))
 
 

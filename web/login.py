@@ -1,6 +1,4 @@
-"""Logging in: by password, or by a link that works once. The session's cookie holds a token, the
-rest is in SQL.
-"""
+"""Log-in by password, or by a link that works once.  The cookie holds a token only."""
 
 import re
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from flask import (
     url_for,
 )
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext  # type: ignore[import-untyped]
 from flask_login import LoginManager, current_user, login_user, logout_user  # type: ignore[import-untyped]
 from markupsafe import escape
 
@@ -37,7 +36,7 @@ from web.middleware.browsers import browser_name
 login = Blueprint("login", __name__)
 
 BROWSER_LIFE = timedelta(days=365)
-"""How long a browser counts as known to the account that logged in by it: guesses of others do not hold it up."""
+"""Time that a browser counts as known to an account, so guesses from elsewhere don't lock it out."""
 KEPT = "kept."  # before the names of fields that were sent while nobody was logged in
 _SHOWN = ("title", "dek", "body", "overview", "note")
 MAX_EMAIL = 320  # characters: RFC 3696 section 3 (64 of the local part, @, 255 of the domain)
@@ -49,7 +48,7 @@ _DESK_PATH = re.compile(r"/desk(?:/[A-Za-z0-9_-]+)*(?:\?[A-Za-z0-9_=&-]*)?")
 
 @dataclass(frozen=True)
 class LoggedIn:
-    """What Flask-Login calls a user."""
+    """Flask-Login's user."""
 
     account: Account
     token: str
@@ -57,7 +56,6 @@ class LoggedIn:
     is_anonymous = False
 
     def get_id(self) -> str:
-        """What the session keeps."""
         return self.token
 
 
@@ -79,30 +77,25 @@ def _load(token: str) -> LoggedIn | None:
 
 
 def logged_in() -> bool:
-    """Whether somebody is logged in."""
     return bool(current_user.is_authenticated)
 
 
 def current_account() -> Account:
-    """The account that is logged in."""
     account: Account = current_user.account
     return account
 
 
 def current_actor() -> Actor:
-    """Who asks for the changes of this request."""
     return Actor.of(current_account())
 
 
 def may_publish() -> bool:
-    """Whether a post of this account goes out, instead of to the editors."""
+    """True for editors: an author's post is submitted for review."""
     return current_account().role.includes(Role.EDITOR)
 
 
 def ask_to_log_in() -> ResponseReturnValue:
-    """Lead to the log-in and back; what a form sent is kept in the page meanwhile, so that none of
-    it is lost.
-    """
+    """Redirect to the log-in and back; a submitted form is kept in the page meanwhile."""
     if request.method in {"GET", "HEAD"}:
         query = (
             f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
@@ -117,25 +110,24 @@ def ask_to_log_in() -> ResponseReturnValue:
         401,
         next_path=request.path,
         kept=kept,
-        message="Your log-in has ended. Nothing is lost: log in and send it again.",
+        message=gettext("You’ve been logged out. Your text is safe: log in to continue."),
     )
 
 
 def desk_path(value: str) -> str:
-    """``value`` where it is a path of the desk, else the desk's own: nobody is led to another site."""
+    """``value`` if it is a path of the desk, else the desk's own: no open redirect."""
     return value if _DESK_PATH.fullmatch(value) else "/desk"
 
 
 @login.get("/login")
 def form() -> ResponseReturnValue:
-    """The log-in page."""
     next_path = desk_path(request.args.get("next", ""))
     return redirect(next_path, 303) if logged_in() else _form(200, next_path=next_path)
 
 
 @login.post("/login")
 def enter() -> ResponseReturnValue:
-    """Log in by e-mail and password; then show again what a form had sent before, or lead on."""
+    """Log in by e-mail and password; then offer a form that was submitted before, or redirect."""
     email, next_path = (
         request.form.get("email", "").replace("\x00", ""),
         desk_path(request.form.get("next", "")),
@@ -146,33 +138,32 @@ def enter() -> ResponseReturnValue:
         service().db, email, password, client, this_browser(), known_browser=known_browser(email)
     )
     if token is None:
-        message = "This address and password do not belong together."
+        message = gettext("Wrong e-mail address or password.")
         return _form(422, next_path=next_path, kept=kept, email=email, message=message)
     begin_session(token)
     if kept:
         return send_again(
             next_path,
             {name.removeprefix(KEPT): value for name, value in kept.items()},
-            "You are logged in again.",
+            gettext("You are logged in again."),
         )
     return redirect(next_path, 303)
 
 
 @login.get("/login/<token:token>")
 def link(token: str) -> ResponseReturnValue:
-    """A page with a button: programs that look at links in mails and chats must not use them up."""
+    """A page with a button: programs that open links in e-mails and chats must not use them up."""
     return _no_store(make_response(render_template("login_link.html", token=token)))
 
 
 @login.post("/login/<token:token>")
 def enter_by_link(token: str) -> ResponseReturnValue:
-    """Log in by a link."""
     opened = use_login_link(service().db, token, this_browser())
     if opened is None:
         raise Gone(
             "link",
             "log-in",
-            "This log-in link was used or is older than 15 minutes. Ask for a new one.",
+            "This log-in link has been used or is older than 15 minutes. Ask for a new one.",
         )
     begin_session(opened)
     return redirect("/desk", 303)
@@ -180,7 +171,7 @@ def enter_by_link(token: str) -> ResponseReturnValue:
 
 @login.post("/logout")
 def leave_desk() -> ResponseReturnValue:
-    """Log out.  Needs no token: a browser says where the form stood, and no other site's is taken."""
+    """Log out.  Needs no token: requests from other sites are refused by their headers."""
     if logged_in():
         log_out(service().db, current_user.token)
         logout_user()
@@ -189,7 +180,7 @@ def leave_desk() -> ResponseReturnValue:
 
 
 def send_again(path: str, fields: dict[str, str], message: str) -> Response:
-    """A page that shows what a form had sent, with a button that sends it once more."""
+    """A page that shows a submitted form, with a button that submits it again."""
     shown = {name: value for name, value in fields.items() if name in _SHOWN and value}
     return _no_store(
         make_response(
@@ -201,12 +192,12 @@ def send_again(path: str, fields: dict[str, str], message: str) -> Response:
 
 
 def this_browser() -> str:
-    """What the one that asks is called, for people."""
+    """The browser's name, for people."""
     return browser_name(request.user_agent.string)
 
 
 def known_browser(email: str) -> str:
-    """What names this browser, where it has logged in to that address before; else empty."""
+    """The browser's token, if it has logged in with that address before; else empty."""
     token = request.cookies.get(_browser_cookie(), "")
     return token if is_browser_of(service().keys, token, email) else ""
 
@@ -216,14 +207,12 @@ def _browser_cookie() -> str:
 
 
 def begin_session(token: str) -> None:
-    """Log this browser in by the token of a new session, and remember that this account has used
-    it.
-    """
+    """Log this browser in by the token of a new session, and mark it as known to the account."""
     session.clear()  # nothing of an earlier session lives on, its CSRF token neither
     session.permanent = True
     account = session_account(service().db, token)
     if account is None:  # a new password or the end of the account has ended it meanwhile
-        raise Conflict("This account was changed at the same moment. Log in again.")
+        raise Conflict("This account has just been changed. Log in again.")
     login_user(LoggedIn(account, token))
     email = account.email or ""
     if known_browser(email):
@@ -251,18 +240,16 @@ def _form(
     email: str = "",
     kept: dict[str, str] | None = None,
 ) -> Response:
-    """The page with what a form had sent, unless that would be much longer than it came: anybody
-    may ask for this page.
-    """
+    """The log-in page with a submitted form, unless that would be much longer than the request."""
     kept = kept or {}
     if (
         sum(len(escape(name)) + len(escape(value)) for name, value in kept.items())
         > (request.content_length or 0) + _MAX_GROWTH_BYTES
     ):
         kept = {}
-        message = (
-            "Your log-in has ended, and this text is too unusual to be carried on. Log in, go back,"
-            " and send it again."
+        message = gettext(
+            "You’ve been logged out, and your text is too long to keep here. Log in, go back and"
+            " submit it again."
         )
     next_path, email = desk_path(next_path), email[:MAX_EMAIL]
     page = render_template(

@@ -11,6 +11,7 @@ from models.accounts.invitations import (
 from models.text.errors import Invalid, ServiceError
 from web.context import service
 from web.error_pages import on_form_error
+from web.language import reason
 from web.login import MAX_EMAIL, begin_session, known_browser, this_browser
 from web.private_response import private_response
 
@@ -26,11 +27,11 @@ def forgotten() -> ResponseReturnValue:
 def send() -> ResponseReturnValue:
     """Mail a link if an account has that address; the page is the same if none has."""
     email = request.form.get("email", "")[: MAX_EMAIL + 1]  # the page shows it again
-    on_form_error(lambda error: _ask(email, error))
     client = request.remote_addr or ""
-    request_password_reset(
-        service().db, service().keys, email, client, known_browser=known_browser(email)
-    )
+    with on_form_error(_ask, email):
+        request_password_reset(
+            service().db, service().keys, email, client, known_browser=known_browser(email)
+        )
     service().ring()
     return private_response(
         make_response(render_template("login_forgotten.html", sent=True, email=email))
@@ -46,10 +47,9 @@ def form(token: str) -> ResponseReturnValue:
 @passwords.post("/login/password/<token:token>")
 def choose(token: str) -> ResponseReturnValue:
     """Set the password and log in."""
-    on_form_error(lambda error: _choose(token, error))
-    begin_session(
-        choose_password(service().db, token, request.form.get("password", ""), this_browser())
-    )
+    password = request.form.get("password", "")
+    with on_form_error(_choose, token):
+        begin_session(choose_password(service().db, token, password, this_browser()))
     return redirect("/desk", 303)
 
 
@@ -62,7 +62,7 @@ def _ask(email: str = "", error: ServiceError | None = None) -> ResponseReturnVa
 def _choose(token: str, error: ServiceError | None = None) -> ResponseReturnValue:
     with service().db.read() as tx:
         account = account_of_password_link(tx, token)
-    wrong = {"password": error.reason} if isinstance(error, Invalid) else {}
+    wrong = {"password": reason(error)} if isinstance(error, Invalid) else {}
     return private_response(
         make_response(
             render_template("login_password.html", token=token, found=account, wrong=wrong)

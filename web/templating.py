@@ -10,12 +10,14 @@ from flask import Flask, url_for
 from markupsafe import Markup
 
 from config.settings import Settings
-from models.tables.ledger import DeliveryState
+from models.tables.ledger import DeliveryState, RecipientState
 from models.tables.stories import Entry, EntryState, Importance
 from models.text.markdown import with_absolute_links
+from models.text.texts import direction
 from notifier.reports.delivery_report import notice_title
 from web import dates, diff, structured_data
 from web.desk.test_inbox import caught_folder
+from web.labels import label
 from web.language import page_language, reason, said, written
 from web.links import entry_url, feeds_of, page_url, site_url
 from web.login import current_account, may_publish
@@ -54,6 +56,8 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         dates=dates,
         diff=diff,
         DeliveryState=DeliveryState,
+        RecipientState=RecipientState,
+        direction=direction,
         EntryState=EntryState,
         Importance=Importance,
     )
@@ -61,6 +65,7 @@ def set_up_templates(app: Flask, settings: Settings) -> None:
         by_day=dates.by_day,
         digest=digest,
         entry_html=entry_html,
+        label=label,
         link_host=link_host,
         notice_title=notice_title,
         reason=reason,

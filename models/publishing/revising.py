@@ -172,12 +172,7 @@ def text_of_revision(tx: Session, entry: Entry, no: int) -> EntryText:
         person.id: person
         for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))
     }
-    # A name with a comma in it would be taken for two; its slug means the same person.
-    byline = (
-        people[id_].slug if "," in people[id_].name else people[id_].name
-        for id_ in content["byline"]
-        if id_ in people
-    )
+    byline = (people[id_].byline_name for id_ in content["byline"] if id_ in people)
     return EntryText(
         content["title"],
         content["dek"],

@@ -36,10 +36,10 @@ def add_contributor(db: Database, actor: Actor, name: str, *, url: str = "") -> 
 
 @dataclass(frozen=True)
 class Suggestion:
-    """Somebody whom a byline may mean; ``entries`` counts those of one story."""
+    """A contributor that a byline may mean; ``entries`` counts those of one story."""
 
     name: str
-    slug: str
+    byline_name: str
     entries: int
 
 
@@ -75,7 +75,7 @@ def suggest_contributors(
         if is_slug(stream_slug)
         else {}
     )
-    people = [Suggestion(one.name, one.slug, counts.get(one.id, 0)) for one in found]
+    people = [Suggestion(one.name, one.byline_name, counts.get(one.id, 0)) for one in found]
     return sorted(people, key=lambda one: -one.entries)[:limit]
 
 

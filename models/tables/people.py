@@ -97,3 +97,8 @@ class Contributor(Base):
     name: Mapped[str] = mapped_column(String(100))
     url: Mapped[str] = mapped_column(String(2000), default="")
     created_at: Mapped[datetime]
+
+    @property
+    def byline_name(self) -> str:
+        """The name as a comma-separated byline may hold it: the slug where it has a comma itself."""
+        return self.slug if "," in self.name else self.name

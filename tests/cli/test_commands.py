@@ -149,7 +149,7 @@ def test_a_story_changes_in_what_is_given_and_nothing_else(story):
     )
     for prefix in ("a\r\nBcc: b", "x" * 61):
         assert (
-            "Subject prefix: "
+            "E-mail subject prefix: "
             in story("stream", "edit", "floods", "--subject-prefix", prefix, code=1).stderr
         )
     assert "There is no stream" in story("stream", "edit", "drought", "--title", "A", code=1).stderr

@@ -50,7 +50,7 @@ class Visitor:
         assert link is not None, said
         self.page.goto(link[0])
         self.page.get_by_role("button", name="Log in").click()
-        expect(self.page.get_by_role("link", name="New entry")).to_be_visible()
+        expect(self.page.get_by_role("link", name="New entry").first).to_be_visible()
 
     def button(self, name: str) -> None:
         """Press a button."""

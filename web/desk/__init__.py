@@ -1,6 +1,4 @@
-"""The desk: where the newsroom works. Each page is for people who are logged in, and each form
-holds their CSRF token.
-"""
+"""The desk: pages for logged-in staff.  Each form carries a CSRF token."""
 
 from flask import Blueprint
 

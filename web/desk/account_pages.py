@@ -1,4 +1,4 @@
-"""The accounts of the desk: who works here, invitations, roles, and who has left."""
+"""Accounts: list, invitations, roles, deactivation."""
 
 from collections.abc import Mapping
 
@@ -15,6 +15,7 @@ from web.context import service
 from web.desk.forms import choice
 from web.desk.guard import requires
 from web.error_pages import on_form_error
+from web.language import reason
 from web.login import current_actor
 
 bp = Blueprint("accounts", __name__)
@@ -26,62 +27,52 @@ _SHOWN = "link shown once"
 @bp.get("/accounts")
 @requires(Role.ADMIN)
 def show() -> ResponseReturnValue:
-    """All of them, and a form to invite somebody."""
     return _list({})
 
 
 @bp.post("/accounts")
 @requires(Role.ADMIN)
 def send() -> ResponseReturnValue:
-    """Invite somebody."""
     sent = request.form
-    on_form_error(lambda error: _list(sent, error))
-    role = choice(Role, "role", sent.get("role", ""))
-    invited = invite(
-        service().db,
-        service().keys,
-        current_actor(),
-        sent.get("email", ""),
-        sent.get("name", ""),
-        role,
-    )
+    with on_form_error(_list, sent):
+        invited = invite(
+            service().db,
+            service().keys,
+            current_actor(),
+            sent.get("email", ""),
+            sent.get("name", ""),
+            choice(Role, "role", sent.get("role", "")),
+        )
     return _invited(invited)
 
 
 @bp.get(_PATH)
 @requires(Role.ADMIN)
 def one(account_id: int) -> ResponseReturnValue:
-    """One account; where no mail goes to it, also the link of its invitation, once."""
+    """One account; without e-mail set up, also its invitation link, shown once."""
     return _one(account_id)
 
 
 @bp.post(f"{_PATH}/role")
 @requires(Role.ADMIN)
 def give_role(account_id: int) -> ResponseReturnValue:
-    """Let it do more or less."""
-    on_form_error(lambda error: _one(account_id, error))
-    change_role(
-        service().db,
-        current_actor(),
-        account_id,
-        choice(Role, "role", request.form.get("role", "")),
-    )
+    with on_form_error(_one, account_id):
+        role = choice(Role, "role", request.form.get("role", ""))
+        change_role(service().db, current_actor(), account_id, role)
     return _to(account_id)
 
 
 @bp.post(f"{_PATH}/end")
 @requires(Role.ADMIN)
 def end(account_id: int) -> ResponseReturnValue:
-    """Let it in no more."""
-    on_form_error(lambda error: _one(account_id, error))
-    end_account(service().db, current_actor(), account_id)
+    with on_form_error(_one, account_id):
+        end_account(service().db, current_actor(), account_id)
     return _to(account_id)
 
 
 @bp.post(f"{_PATH}/reopen")
 @requires(Role.ADMIN)
 def reopen(account_id: int) -> ResponseReturnValue:
-    """Let it in again."""
     reopen_account(service().db, current_actor(), account_id)
     return _to(account_id)
 
@@ -89,14 +80,17 @@ def reopen(account_id: int) -> ResponseReturnValue:
 @bp.post(f"{_PATH}/invite")
 @requires(Role.ADMIN)
 def again(account_id: int) -> ResponseReturnValue:
-    """Send its invitation again; the earlier link ends."""
-    on_form_error(lambda error: _one(account_id, error))
-    found = _account(account_id)
-    return _invited(
-        invite(
-            service().db, service().keys, current_actor(), found.email or "", found.name, found.role
+    account = _account(account_id)
+    with on_form_error(_one, account_id):
+        invited = invite(
+            service().db,
+            service().keys,
+            current_actor(),
+            account.email or "",
+            account.name,
+            account.role,
         )
-    )
+    return _invited(invited)
 
 
 def _invited(invited: InvitedAccount) -> ResponseReturnValue:
@@ -122,7 +116,9 @@ def _list(values: Mapping[str, str], error: ServiceError | None = None) -> str:
     with service().db.read() as tx:
         moment = now(tx)
     wrong = (
-        {error.field.replace("e-mail", "email"): error.reason} if isinstance(error, Invalid) else {}
+        {error.field.replace("e-mail", "email"): reason(error)}
+        if isinstance(error, Invalid)
+        else {}
     )
     return render_template(
         "desk/accounts.html",

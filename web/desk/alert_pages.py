@@ -1,10 +1,11 @@
-"""Alerts on the desk: how far each is, what went wrong, and the hand on what goes out."""
+"""Alerts: progress, failures, and the buttons that stop or resume sending."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext, ngettext  # type: ignore[import-untyped]
 
 from models.alerts.alert_control import resume_alert, retry_alert, stop_alert
 from models.alerts.send_hold import may_send, pause_sending, resume_sending, waiting
@@ -25,7 +26,6 @@ _ID = "<int(max=9223372036854775807):alert_id>"
 @bp.get("/alerts")
 @requires(Role.EDITOR)
 def index() -> ResponseReturnValue:
-    """The last 100 alerts, and what holds them all."""
     with service().db.read() as tx:
         found, reasons, still = alert_sums(tx, _ALERTS), why_waiting(tx), not may_send(tx)
     return render_template(
@@ -41,7 +41,6 @@ def index() -> ResponseReturnValue:
 @bp.get(f"/alerts/{_ID}")
 @requires(Role.EDITOR)
 def show(alert_id: int) -> ResponseReturnValue:
-    """One alert from all sides."""
     with service().db.read() as tx:
         found = overview(tx, alert_id, troubles=_TROUBLES)
         (got,) = reach(tx, alert_id=alert_id, failed=0)
@@ -59,7 +58,6 @@ def show(alert_id: int) -> ResponseReturnValue:
 @bp.post(f"/alerts/{_ID}/stop")
 @requires(Role.EDITOR)
 def stop(alert_id: int) -> ResponseReturnValue:
-    """Send nothing more of it."""
     stop_alert(service().db, current_actor(), alert_id)
     return _back(alert_id)
 
@@ -67,7 +65,6 @@ def stop(alert_id: int) -> ResponseReturnValue:
 @bp.post(f"/alerts/{_ID}/resume")
 @requires(Role.EDITOR)
 def go_on(alert_id: int) -> ResponseReturnValue:
-    """Go on with one that was stopped or held."""
     resume_alert(service().db, current_actor(), alert_id)
     return _back(alert_id)
 
@@ -75,7 +72,6 @@ def go_on(alert_id: int) -> ResponseReturnValue:
 @bp.post(f"/alerts/{_ID}/retry")
 @requires(Role.EDITOR)
 def retry(alert_id: int) -> ResponseReturnValue:
-    """Send it to those who missed it; perhaps also where nobody knows whether it arrived."""
     retry_alert(service().db, current_actor(), alert_id, unknown="unknown" in request.form)
     return _back(alert_id)
 
@@ -83,7 +79,6 @@ def retry(alert_id: int) -> ResponseReturnValue:
 @bp.post("/alerts/pause")
 @requires(Role.ADMIN)
 def pause() -> ResponseReturnValue:
-    """Let nothing go out."""
     pause_sending(service().db, current_actor())
     return redirect(url_for("desk.alerts.index"), 303)
 
@@ -91,7 +86,6 @@ def pause() -> ResponseReturnValue:
 @bp.get("/alerts/resume")
 @requires(Role.ADMIN)
 def ask_resume() -> ResponseReturnValue:
-    """What would go out, before it does."""
     with service().db.read() as tx:
         reasons, found = why_waiting(tx), waiting(tx)
     return render_template("desk/alerts_resume.html", at="alerts", reasons=reasons, waiting=found)
@@ -100,13 +94,12 @@ def ask_resume() -> ResponseReturnValue:
 @bp.post("/alerts/resume")
 @requires(Role.ADMIN)
 def resume() -> ResponseReturnValue:
-    """Let everything go out again."""
     resume_sending(service().db, current_actor())
     return redirect(url_for("desk.alerts.index"), 303)
 
 
 def standing(sums: Mapping[str, Any]) -> str:
-    """Where an alert stands, as one word."""
+    """The stage of an alert, as `web.labels` names it."""
     if sums["stopped_at"]:
         return "stopped"
     if sums["waits_for"]:
@@ -117,11 +110,15 @@ def standing(sums: Mapping[str, Any]) -> str:
 
 
 def left(seconds: float) -> str:
-    """About how long, in words."""
-    for unit, size in (("hour", 3600), ("minute", 60)):
-        if seconds >= 1.5 * size:
-            return f"about {round(seconds / size)} {unit}s"
-    return "about a minute" if seconds >= 45 else "less than a minute"
+    """Roughly the time until everything is sent."""
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if hours >= 2:
+        text = ngettext("about %(num)s hour left", "about %(num)s hours left", hours)
+    elif minutes >= 1:
+        text = ngettext("about %(num)s minute left", "about %(num)s minutes left", minutes)
+    else:
+        text = gettext("less than a minute left")
+    return str(text)
 
 
 def _back(alert_id: int) -> ResponseReturnValue:

@@ -1,6 +1,4 @@
-"""What is typed, kept on the server while it is typed; with each time comes back what it looks like
-and whom it tells.
-"""
+"""Autosave of the entry form: each request stores the form and answers with its preview."""
 
 import re
 from dataclasses import dataclass, replace
@@ -8,23 +6,25 @@ from datetime import datetime
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import ngettext  # type: ignore[import-untyped]
 
 from models.streams.autosave import delete_autosave, find_autosave, store_autosave
-from models.streams.contributors import suggest_contributors
+from models.streams.contributors import Suggestion, suggest_contributors
 from models.streams.entries import entries_query, get_entry
 from models.streams.streams import find_stream
 from models.tables.ledger import RecipientKind
 from models.tables.people import Role
 from models.tables.stories import Entry
 from models.text.errors import AutosaveConflict, Invalid, ServiceError
-from notifier.content.alert_preview import typed
 from notifier.content.render import Sender
 from web.context import service
+from web.desk.draft import Draft
 from web.desk.forms import EntryForm
 from web.desk.guard import requires
-from web.desk.preview import build_preview, kind_of, mail_of
+from web.desk.preview import build_preview, mail_of
 from web.desk.test_inbox import framed
 from web.form_values import LINES
+from web.language import said
 from web.login import current_actor
 
 bp = Blueprint("kept", __name__)
@@ -36,9 +36,7 @@ _PLACE = re.compile(r"[0-9a-z]{1,32}")
 
 @dataclass(frozen=True)
 class Keeping:
-    """What came of keeping a form: when it was kept, or when another window kept another text, or
-    why it is not kept.
-    """
+    """The outcome of an autosave: its time, the time of another window's version, or a problem."""
 
     at: datetime | None = None
     elsewhere: datetime | None = None
@@ -48,9 +46,7 @@ class Keeping:
 @bp.post("/preview")
 @requires(Role.AUTHOR)
 def live() -> ResponseReturnValue:
-    """What a form looks like and whom it tells, as it stands; it is kept where anything was typed
-    into it.
-    """
+    """The preview of a form and its recipients; the form is stored once anything was typed."""
     form, uid = EntryForm.read(request.form), request.form.get("entry", "")
     form, keeping = autosave(form, uid) if form.typed else (form, Keeping())
     with service().db.read() as tx:
@@ -73,7 +69,6 @@ def live() -> ResponseReturnValue:
 @bp.post("/kept/<uid:place>/drop")
 @requires(Role.AUTHOR)
 def drop(place: str) -> ResponseReturnValue:
-    """Forget what was typed there."""
     delete_autosave(service().db, current_actor(), place)
     return redirect(url_for("desk.board.show"), 303)
 
@@ -81,9 +76,7 @@ def drop(place: str) -> ResponseReturnValue:
 @bp.get("/kept/<uid:place>/mail")
 @requires(Role.AUTHOR)
 def mail(place: str) -> ResponseReturnValue:
-    """The mail that would go out, for a frame that may do nothing: of what was typed there, else of
-    that entry.
-    """
+    """The e-mail that an unsaved draft, or else the entry, would send; for a sandboxed frame."""
     with service().db.read() as tx:
         found, entry = (
             find_autosave(tx, current_actor(), place),
@@ -93,43 +86,39 @@ def mail(place: str) -> ResponseReturnValue:
         stream = entry.stream if entry else find_stream(tx, form.stream)
         if stream is None:
             raise Invalid("stream", "choose one of the stories.")
-        story = typed(
-            tx, form.text(), stream=stream, entry=entry, kind=kind_of(form), note=form.note
-        )
-    return framed(mail_of(story, Sender.of(service().settings), stream).html)
+        content = Draft.of(form, stream, entry).content(tx)
+    return framed(mail_of(content, Sender.of(service().settings), stream).html)
 
 
 @bp.get("/people")
 @requires(Role.AUTHOR)
 def people() -> Response:
-    """Whom a byline may mean, by the beginning of a name."""
-    words, slug = request.args.get("q", "")[:100], request.args.get("stream", "")
+    text, slug = request.args.get("q", "")[:100], request.args.get("stream", "")
     with service().db.read() as tx:
-        found = suggest_contributors(tx, words, slug)
-    # A name with a comma in it would be taken for two; its slug means the same person.
-    return jsonify(
-        [
-            {
-                "name": one.name,
-                "value": one.slug if "," in one.name else one.name,
-                "entries": one.entries,
-            }
-            for one in found
-        ]
-    )
+        suggestions = suggest_contributors(tx, text, slug)
+    return jsonify([_option(suggestion) for suggestion in suggestions])
+
+
+def _option(suggestion: Suggestion) -> dict[str, str]:
+    hint = ""
+    if suggestion.entries:
+        hint = ngettext(
+            "in %(num)s entry of this story",
+            "in %(num)s entries of this story",
+            suggestion.entries,
+        )
+    return {"name": suggestion.name, "value": suggestion.byline_name, "hint": hint}
 
 
 def autosave(form: EntryForm, uid: str) -> tuple[EntryForm, Keeping]:
-    """Keep what was sent, of a change of that entry or of a new one; the form knows then up to
-    where it is kept.
-    """
+    """Store the form of a new entry, or of a change of ``uid``; returns it with the time of storage."""
     place = uid or form.request_key
     fields = {name: values for name, values in request.form.lists() if name not in _PASSING}
     # with pictures that came with it, and without those to be dropped
     fields |= {name: [getattr(form, name)] for name in LINES}
     try:
         if not _PLACE.fullmatch(place):
-            raise Invalid("request_key", "open the form anew.")
+            raise Invalid("request_key", "reload the page.")
         at = store_autosave(
             service().db,
             current_actor(),
@@ -142,5 +131,5 @@ def autosave(form: EntryForm, uid: str) -> tuple[EntryForm, Keeping]:
     except AutosaveConflict as error:
         return form, Keeping(elsewhere=error.saved_at)
     except ServiceError as error:
-        return form, Keeping(problem=str(error))
+        return form, Keeping(problem=said(error))
     return replace(form, seen=at.isoformat()), Keeping(at)

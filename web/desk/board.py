@@ -1,4 +1,4 @@
-"""The desk's first page: what waits, what runs, what became of the last alerts."""
+"""The desk's start page and the list of entries."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,7 +36,6 @@ _ALERTS, _ENTRIES, _LISTED, _STREAMS = 8, 100, 20, 20
 @bp.get("/")
 @requires(Role.AUTHOR)
 def show() -> ResponseReturnValue:
-    """The whole newsroom on one page."""
     with service().db.read() as tx:
         return render_template(
             "desk/board.html",
@@ -57,7 +56,7 @@ def show() -> ResponseReturnValue:
 
 
 def _waiting(tx: Session) -> dict[str, Any]:
-    """What waits for whoever looks, and what is to go out today."""
+    """Items that wait for the reader of the page, and today's schedule."""
     me = current_actor().account_id
     submitted = list_entries(tx, EntryState.SUBMITTED, limit=_LISTED)
     drafts = list_entries(tx, EntryState.DRAFT, account_id=me, limit=_LISTED)
@@ -81,7 +80,7 @@ def _waiting(tx: Session) -> dict[str, Any]:
 
 
 def _midnight(moment: datetime) -> datetime:
-    """The end of that day, where the site is."""
+    """The end of the day in the site's time zone."""
     day = local(moment, service().settings.site_timezone) + timedelta(days=1)
     return day.replace(hour=0, minute=0, second=0, microsecond=0)
 
@@ -89,9 +88,7 @@ def _midnight(moment: datetime) -> datetime:
 @bp.get("/entries")
 @requires(Role.AUTHOR)
 def entries() -> ResponseReturnValue:
-    """The last 100 entries that were changed: all, or those of one state, or of one story; or those
-    that hold some words.
-    """
+    """The last 100 entries changed, by state or story, or results of a search."""
     wanted, slug, typed = (request.args.get(name, "") for name in ("state", "stream", "q"))
     states = [choice(EntryState, "state", wanted)] if wanted else []
     with service().db.read() as tx:

@@ -1,6 +1,4 @@
-"""Channels: the list, a new one, and one of them: what it is told, a test, and a hand where it
-refuses messages.
-"""
+"""Channels: list, set-up, filters, tests and retries."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +20,7 @@ from models.membership.channels import (
 from models.recipients.audience import ChannelTarget, add_channel, remove_recipient, signing_secret
 from models.recipients.subscriber_lists import told
 from models.streams.streams import list_streams
-from models.tables.ledger import RecipientKind
+from models.tables.ledger import Recipient, RecipientKind
 from models.tables.people import Role
 from models.text.errors import Invalid, ServiceError
 from notifier.content.channel_test import trial
@@ -31,9 +29,10 @@ from notifier.reports.delivery_report import why_waiting
 from notifier.transport.channel_sender import check_url
 from notifier.transport.service_catalogue import Offer, build_url, catalogue, web_url
 from web.context import service
-from web.desk.delivery_fields import WishForm, said
+from web.desk.delivery_fields import Fields, channel_fields, channel_preferences, followed_stories
 from web.desk.guard import requires
 from web.error_pages import on_form_error
+from web.language import reason
 from web.login import current_actor
 
 bp = Blueprint("channels", __name__)
@@ -45,67 +44,69 @@ _PATIENCE = 60  # seconds that a page asks again what became of a test
 @bp.get("/channels")
 @requires(Role.ADMIN)
 def show() -> ResponseReturnValue:
-    """All channels, and the ways to add one."""
     return _list({})
 
 
 @bp.get("/channels/new/<slug:name>")
 @requires(Role.ADMIN)
 def new(name: str) -> ResponseReturnValue:
-    """The form of one service."""
     return _form(catalogue().get(name) or abort(404), {})
 
 
 @bp.post("/channels")
 @requires(Role.ADMIN)
 def send() -> ResponseReturnValue:
-    """Add a channel.  Its URL is a secret: it is stored encrypted and no page ever shows it again."""
+    """Add a channel.  Its URL is a secret: stored encrypted and never shown again."""
     sent = request.form
     offer = catalogue().get(sent.get("service", ""))
-    on_form_error(lambda error: _form(offer, sent, error) if offer else _list(sent, error))
-    name = sent.get("name", "")
+    form = on_form_error(_form, offer, sent) if offer else on_form_error(_list, sent)
+    with form:
+        channel = _add(offer, sent)
+    return _to(channel.uid)
+
+
+def _add(offer: Offer | None, sent: Mapping[str, str]) -> Recipient:
+    """Raises Invalid."""
+    name, story = sent.get("name", ""), sent.get("stream") or None
     with service().db.read() as tx:
-        streams = {stream.slug for stream in list_streams(tx)}
-        taken = {channel.address for channel in list_channels(tx)}
-    if sent.get("stream") and sent["stream"] not in streams:
-        raise Invalid("stream", "choose one of the stories.")
-    if " ".join(name.split()) in taken:
-        raise Invalid("name", "another channel already has this name.")
-    target = _target(offer, sent)
-    where, language = sent.get("stream") or None, service().settings.site_language
-    found = add_channel(
-        service().db, current_actor(), service().keys, name, target, stream=where, language=language
+        if story and story not in {stream.slug for stream in list_streams(tx)}:
+            raise Invalid("stream", "choose one of the stories.")
+        if " ".join(name.split()) in {channel.address for channel in list_channels(tx)}:
+            raise Invalid("name", "another channel already has this name.")
+    return add_channel(
+        service().db,
+        current_actor(),
+        service().keys,
+        name,
+        _target(offer, sent),
+        stream=story,
+        language=service().settings.site_language,
     )
-    return _to(found.uid)
 
 
 @bp.get("/channels/<uid:uid>")
 @requires(Role.ADMIN)
 def one(uid: str) -> ResponseReturnValue:
-    """One channel."""
     return _one(uid)
 
 
 @bp.post("/channels/<uid:uid>")
 @requires(Role.ADMIN)
 def save(uid: str) -> ResponseReturnValue:
-    """Change its name, what it is told, or where it leads."""
-    sent, form = request.form, WishForm.read(request.form)
-    on_form_error(lambda error: _one(uid, sent.get("name", ""), form, error))
+    sent = request.form
+    name = sent.get("name", "")
     with service().db.read() as tx:
-        base, streams = preferences_of(tx, get_channel(tx, uid)), list_streams(tx)
-    target = _target(None, sent) if sent.get("url") else None
-    wanted = form.preferences(base, streams)
-    edit_channel(
-        service().db, current_actor(), service().keys, uid, sent.get("name", ""), target, wanted
-    )
+        preferences, streams = preferences_of(tx, get_channel(tx, uid)), list_streams(tx)
+    with on_form_error(_one, uid, name, sent):
+        target = _target(None, sent) if sent.get("url") else None
+        preferences = channel_preferences(sent, preferences, streams)
+        edit_channel(service().db, current_actor(), service().keys, uid, name, target, preferences)
     return _to(uid)
 
 
 @bp.post("/channels/<uid:uid>/test")
 @requires(Role.ADMIN)
 def test(uid: str) -> ResponseReturnValue:
-    """Send it the latest entry, marked as a test."""
     _test(uid)
     return _to(uid)
 
@@ -113,7 +114,6 @@ def test(uid: str) -> ResponseReturnValue:
 @bp.post("/channels/<uid:uid>/again")
 @requires(Role.ADMIN)
 def again(uid: str) -> ResponseReturnValue:
-    """Try a sick one now: by what waits for it, else by a test."""
     if not retry_channel(service().db, current_actor(), uid):
         _test(uid)
     return _to(uid)
@@ -122,7 +122,6 @@ def again(uid: str) -> ResponseReturnValue:
 @bp.post("/channels/<uid:uid>/remove")
 @requires(Role.ADMIN)
 def remove(uid: str) -> ResponseReturnValue:
-    """Tell it nothing more."""
     with service().db.read() as tx:
         name = get_channel(tx, uid).address
     remove_recipient(service().db, current_actor(), RecipientKind.CHANNEL, name, "removed")
@@ -140,7 +139,7 @@ def _test(uid: str) -> None:
 
 
 def _target(offer: Offer | None, sent: Mapping[str, str]) -> ChannelTarget:
-    """Where the form leads; raises Invalid, which quotes nothing that could be secret."""
+    """The target in the form; raises Invalid, which quotes nothing secret."""
     url = sent.get("url", "").strip()
     try:
         if offer is not None:
@@ -151,18 +150,24 @@ def _target(offer: Offer | None, sent: Mapping[str, str]) -> ChannelTarget:
     return ChannelTarget(url, checked.service, checked.masked)
 
 
+# Fields of a form by the names under which models refuse them.
+_FIELD_IDS = {
+    "at once": "sooner",
+    "how often": "cadence",
+    "importance": "least",
+    "time of the digest": "at",
+    "time zone": "timezone",
+}
+
+
 def _wrong(error: ServiceError | None) -> dict[str, str]:
-    return (
-        {error.field.replace("time zone", "timezone"): error.reason}
-        if isinstance(error, Invalid)
-        else {}
-    )
+    if not isinstance(error, Invalid):
+        return {}
+    return {_FIELD_IDS.get(error.field, error.field): reason(error)}
 
 
 def _kept(offer: Offer | None, values: Mapping[str, str]) -> dict[str, str]:
-    """What a refused form gets back: not the URL nor any part of it that is a secret, even when it
-    is wrong.
-    """
+    """The values that a refused form shows again: neither the URL nor a secret part of it."""
     parts = [part.name for part in offer.parts if not part.private] if offer else []
     return {name: values.get(name, "") for name in ("name", "stream", *parts)}
 
@@ -188,7 +193,7 @@ def _list(values: Mapping[str, str], error: ServiceError | None = None) -> str:
         "desk/channels.html",
         at="channels",
         channels=channels,
-        said=said,
+        followed_stories=followed_stories,
         follows=follows,
         words=words,
         offers=offers,
@@ -208,13 +213,14 @@ def _form(offer: Offer, values: Mapping[str, str], error: ServiceError | None = 
 def _one(
     uid: str,
     name: str | None = None,
-    form: WishForm | None = None,
+    fields: Fields | None = None,
     error: ServiceError | None = None,
 ) -> str:
     with service().db.read() as tx:
         channel, streams = get_channel(tx, uid), list_streams(tx)
         follows = subscriptions_by_recipient(tx, [channel.id])
-        wanted = form or WishForm.of(preferences_of(tx, channel), streams)
+        if fields is None:
+            fields = channel_fields(preferences_of(tx, channel), streams)
         sent, held, moment = told(tx, channel.id, limit=_LATEST), why_waiting(tx), now(tx)
     tests = [one for one in sent if one.notice == "test"]
     waits = bool(tests) and tests[0].settled_at is None
@@ -224,8 +230,8 @@ def _one(
         at="channels",
         channel=channel,
         name=channel.address if name is None else name,
-        form=wanted,
-        follows=said(follows, channel.id),
+        fields=fields,
+        follows=followed_stories(follows, channel.id),
         streams=streams,
         sent=sent,
         trial=tests[0] if tests else None,

@@ -1,4 +1,4 @@
-"""The flow of entries: submitted, approved or returned, scheduled, pinned."""
+"""Submitted, scheduled and pinned entries."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +17,7 @@ from models.tables.stories import Entry
 from models.text.errors import ServiceError
 from models.text.times import parse_time
 from web.context import service
+from web.desk.draft import Draft
 from web.desk.entry_pages import entry_page
 from web.desk.form_page import confirm_page, must_confirm
 from web.desk.forms import EntryForm, version_number
@@ -30,14 +31,13 @@ bp = Blueprint("flow", __name__)
 @bp.get("/schedule")
 @requires(Role.AUTHOR)
 def show_schedule() -> ResponseReturnValue:
-    """What goes out when."""
     return _schedule_page()
 
 
 @bp.post("/entries/<uid:uid>/approve")
 @requires(Role.EDITOR)
 def send_approval(uid: str) -> ResponseReturnValue:
-    """Let a submitted entry out, once a person knows how many are told."""
+    """Approve a submitted entry, after a question if its alert is large."""
     sent = EntryForm.read(request.form)
     if sent.do == "back":
         return _back(uid)
@@ -45,8 +45,9 @@ def send_approval(uid: str) -> ResponseReturnValue:
     form = replace(
         EntryForm.of(entry), version=sent.version, confirmed=sent.confirmed, do="approve"
     )
-    if must_confirm(form, entry.stream, form.text(), approving=True):
-        return confirm_page(form, entry.stream, form.text())
+    draft = Draft.of(form, entry.stream)
+    if must_confirm(draft, approving=True):
+        return confirm_page(draft)
     approve(
         service().db,
         current_actor(),
@@ -60,22 +61,20 @@ def send_approval(uid: str) -> ResponseReturnValue:
 @bp.post("/entries/<uid:uid>/return")
 @requires(Role.EDITOR)
 def send_back(uid: str) -> ResponseReturnValue:
-    """Return a submitted entry to its author, with a remark."""
-    on_form_error(lambda error: entry_page(uid, error))
-    return_entry(
-        service().db,
-        current_actor(),
-        uid,
-        version_number(request.form.get("version")),
-        request.form.get("remark", ""),
-    )
+    with on_form_error(entry_page, uid):
+        return_entry(
+            service().db,
+            current_actor(),
+            uid,
+            version_number(request.form.get("version")),
+            request.form.get("remark", ""),
+        )
     return redirect(url_for("desk.board.show"), 303)
 
 
 @bp.post("/entries/<uid:uid>/take-back")
 @requires(Role.EDITOR, or_own=is_own_submission)
 def take_own_back(uid: str) -> ResponseReturnValue:
-    """Go on writing what one has submitted."""
     withdraw_submission(
         service().db, current_actor(), uid, version_number(request.form.get("version"))
     )
@@ -85,17 +84,16 @@ def take_own_back(uid: str) -> ResponseReturnValue:
 @bp.post("/entries/<uid:uid>/time")
 @requires(Role.EDITOR)
 def change_time(uid: str) -> ResponseReturnValue:
-    """Let a scheduled entry go out at another time."""
-    on_form_error(lambda error: _schedule_page(uid, error))
-    at = parse_time("at", request.form.get("at", ""), _entry(uid).stream.timezone)
-    reschedule(service().db, current_actor(), uid, version_number(request.form.get("version")), at)
+    with on_form_error(_schedule_page, uid):
+        at = parse_time("at", request.form.get("at", ""), _entry(uid).stream.timezone)
+        version = version_number(request.form.get("version"))
+        reschedule(service().db, current_actor(), uid, version, at)
     return redirect(url_for("desk.flow.show_schedule"), 303)
 
 
 @bp.post("/entries/<uid:uid>/pin")
 @requires(Role.EDITOR)
 def put_on_top(uid: str) -> ResponseReturnValue:
-    """Pin an entry."""
     pin_entry(service().db, current_actor(), uid)
     return _back(uid)
 
@@ -103,7 +101,6 @@ def put_on_top(uid: str) -> ResponseReturnValue:
 @bp.post("/entries/<uid:uid>/unpin")
 @requires(Role.EDITOR)
 def take_from_top(uid: str) -> ResponseReturnValue:
-    """Unpin it."""
     unpin_entry(service().db, current_actor(), uid)
     return _back(uid)
 
@@ -118,7 +115,7 @@ def _back(uid: str) -> ResponseReturnValue:
 
 
 def _schedule_page(uid: str = "", error: ServiceError | None = None) -> str:
-    """The list; ``error`` is about the time of that entry."""
+    """The schedule; ``error`` is about the time of entry ``uid``."""
     with service().db.read() as tx:
         found = scheduled_entries(tx)
         names = account_names(tx, [entry.account_id for entry in found])

@@ -1,4 +1,4 @@
-"""An entry's page on the desk: the wait before it goes out, then who got it, and its revisions."""
+"""An entry's page: countdown, delivery, revisions."""
 
 import math
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _LATE = 15.0  # seconds after its time at which an entry that still waits needs 
 
 @dataclass(frozen=True)
 class PendingPublication:
-    """What still waits: the entry itself, or a revision of it."""
+    """A scheduled entry, or a pending revision of a published one."""
 
     until: datetime
     since: datetime
@@ -42,29 +42,28 @@ class PendingPublication:
 
     @property
     def left(self) -> int:
-        """Whole seconds left; 0 or less when its time has come."""
+        """Whole seconds left; 0 or less once due."""
         return math.ceil(self.seconds)
 
     @property
     def of(self) -> int:
-        """Seconds that the whole wait takes."""
+        """Length of the whole wait, in seconds."""
         return max(1, math.ceil((self.until - self.since).total_seconds()))
 
     @property
     def late(self) -> bool:
-        """Its time is over for so long that a worker must be missing."""
+        """Overdue by so much that no worker seems to run."""
         return self.seconds < -_LATE
 
 
 @bp.get("/entries/<uid:uid>")
 @requires(Role.AUTHOR)
 def show(uid: str) -> ResponseReturnValue:
-    """An entry and all that happened to it."""
     return entry_page(uid)
 
 
 def entry_page(uid: str, error: ServiceError | None = None) -> str:
-    """The same, perhaps with what was wrong with a button's form."""
+    """The page of an entry; ``error`` is about one of its forms."""
     with service().db.read() as tx:
         entry = get_entry(tx, uid)
         history = list_revisions(tx, entry)
@@ -101,7 +100,6 @@ def entry_page(uid: str, error: ServiceError | None = None) -> str:
 @bp.post("/entries/<uid:uid>/undo")
 @requires(Role.EDITOR)
 def take_back(uid: str) -> ResponseReturnValue:
-    """Undo what still waits."""
     entry = undo(service().db, current_actor(), uid, version_number(request.form.get("version")))
     return redirect(
         url_for(
@@ -114,7 +112,6 @@ def take_back(uid: str) -> ResponseReturnValue:
 @bp.post("/entries/<uid:uid>/now")
 @requires(Role.EDITOR)
 def end_wait(uid: str) -> ResponseReturnValue:
-    """Publish, or tell followers, without waiting any longer."""
     version = version_number(request.form.get("version"))
     with service().db.read() as tx:
         scheduled = get_entry(tx, uid).state is EntryState.SCHEDULED

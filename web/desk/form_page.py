@@ -1,10 +1,9 @@
-"""The page of an entry's form, in every state that it can be in, and the question before many are
-told.
-"""
+"""The page of an entry's form, and the question before a large alert."""
 
 from dataclasses import replace
 
 from flask import render_template
+from flask_babel import gettext, ngettext  # type: ignore[import-untyped]
 from sqlalchemy.orm import Session
 
 from models.db.approval_rules import alerts_in_last_hour, needs_second_editor, rules_in_force
@@ -15,16 +14,20 @@ from models.streams.streams import list_streams
 from models.tables.autosaves import Autosave
 from models.tables.ledger import RecipientKind
 from models.tables.stories import Entry, Importance, Stream, StreamState
-from models.text.errors import Invalid, ServiceError, StaleVersion
-from models.text.texts import EntryText
+from models.text.errors import Invalid, RequestKeyReused, ServiceError, StaleVersion
+from models.text.times import parse_time
 from web.context import service
+from web.desk.draft import Draft
 from web.desk.forms import EntryForm
-from web.desk.preview import EntryPreview, audience, build_preview
+from web.desk.preview import EntryPreview, build_preview
+from web.language import reason
 from web.login import current_actor, may_publish
 
 
 def new_page(form: EntryForm, *, error: ServiceError | None = None, preview: bool = False) -> str:
-    """The form of a new entry; an empty one offers what was typed before and not sent."""
+    """The form of a new entry; an empty one offers unsaved drafts."""
+    if isinstance(error, RequestKeyReused):  # submitted again, the form makes another entry
+        form = replace(form, request_key=EntryForm.empty().request_key)
     with service().db.read() as tx:
         streams = [stream for stream in list_streams(tx) if stream.state is not StreamState.ENDED]
         stream = next((stream for stream in streams if stream.slug == form.stream), None)
@@ -44,10 +47,9 @@ def edit_page(
     preview: bool = False,
     kept: Autosave | None = None,
 ) -> str:
-    """The form of an existing entry: as it stands, or as sent, and then beside it what somebody
-    else made of it meanwhile.
+    """The form of an existing entry; after a StaleVersion with the other version beside it.
 
-    ``kept`` is what was typed before and not sent, to be offered.
+    ``kept`` is an unsaved draft to offer.
     """
     with service().db.read() as tx:
         entry = get_entry(tx, uid)
@@ -78,46 +80,36 @@ def edit_page(
         )
 
 
-def must_confirm(
-    form: EntryForm,
-    stream: Stream,
-    text: EntryText,
-    entry: Entry | None = None,
-    *,
-    approving: bool = False,
-) -> bool:
-    """Whether a person has to be asked before so many are told; not where a second editor is asked
-    anyway.
+def must_confirm(draft: Draft, *, approving: bool = False) -> bool:
+    """True where an editor has to confirm the number of recipients first: of breaking news and of
+    large alerts, unless a second editor approves them anyway.
     """
-    if (
-        form.confirmed
-        or not form.alerts()
-        or not may_publish()
-        or stream.state is StreamState.HIDDEN
-    ):
+    if draft.form.confirmed or not draft.alerts or not may_publish():
         return False
     with service().db.read() as tx:
-        if needs_second_editor(tx, text.importance) and not approving:
+        if needs_second_editor(tx, draft.text.importance) and not approving:
             return False
-        told = audience(tx, form, stream, text, entry).all
-    return told > 0 and (
-        text.importance is Importance.BREAKING or told > service().settings.confirm_above
-    )
+        recipients = draft.forecast(tx).all
+    if draft.text.importance is Importance.BREAKING:
+        return recipients > 0
+    return recipients > service().settings.confirm_above
 
 
-def confirm_page(
-    form: EntryForm, stream: Stream, text: EntryText, entry: Entry | None = None
-) -> str:
-    """The question; its button names the number."""
+def confirm_page(draft: Draft) -> str:
+    """The question; its button names the number of recipients."""
+    form = draft.form
+    publish_at = None
+    if form.at.strip():
+        publish_at = parse_time("at", form.at, draft.stream.timezone)
     with service().db.read() as tx:
-        told = audience(tx, form, stream, text, entry).told
+        counts = draft.forecast(tx).told
     return render_template(
         "desk/confirm.html",
         at="post",
+        publish_at=publish_at,
+        draft=draft,
         form=form,
-        stream=stream,
-        text=text,
-        told=told,
+        counts=counts,
         kinds=RecipientKind,
     )
 
@@ -145,7 +137,7 @@ def _page(
         streams=streams or [],
         kept=kept,
         error=error,
-        wrong={error.field: error.reason} if isinstance(error, Invalid) else {},
+        wrong={error.field: reason(error)} if isinstance(error, Invalid) else {},
         look=build_preview(tx, form, stream, entry) if preview else EntryPreview(),
         preview=preview,
         kinds=RecipientKind,
@@ -155,20 +147,20 @@ def _page(
 
 
 def _rules(tx: Session, stream: Stream | None) -> list[str]:
-    """What waits for somebody, said before it is written."""
-    gates = rules_in_force(tx)
-    said = (
-        ["What is breaking waits until a second editor approves it."]
-        if gates.second_editor and may_publish()
-        else []
-    )
+    """Reasons for which an alert of this form would wait for approval."""
+    approval = rules_in_force(tx)
+    rules = []
+    if approval.second_editor and may_publish():
+        rules.append(gettext("Breaking entries need approval from a second editor."))
     if (
         stream is not None
-        and gates.most_alerts
-        and alerts_in_last_hour(tx, stream.id) >= gates.most_alerts
+        and approval.most_alerts
+        and alerts_in_last_hour(tx, stream.id) >= approval.most_alerts
     ):
-        said.append(
-            f"This story has had {gates.most_alerts} alerts within the last hour: a further one"
-            " waits on the desk."
+        sent = ngettext(
+            "This story has already sent %(num)s alert in the last hour.",
+            "This story has already sent %(num)s alerts in the last hour.",
+            approval.most_alerts,
         )
-    return said
+        rules.append(f"{sent} {gettext('The next one will wait for approval.')}")
+    return rules

@@ -1,6 +1,4 @@
-"""The forms of an entry: what came in, what it means, and what goes back into the page when it is
-refused.
-"""
+"""The entry form: reading it, its meaning, and its fields."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
@@ -56,12 +54,11 @@ class EntryForm:
 
     @classmethod
     def empty(cls, stream: str = "") -> Self:
-        """A new entry."""
         return cls(stream=stream, request_key=new_uid(20), window=new_uid())
 
     @classmethod
     def read(cls, sent: Mapping[str, str], **fixed: str) -> Self:
-        """What was sent, but for what is ``fixed``; a missing field has its default."""
+        """The submitted fields, except ``fixed`` ones; a missing field has its default."""
         found = first_values(sent)
         form = cls(
             **{field.name: found[field.name] for field in fields(cls) if field.name in found}
@@ -74,16 +71,13 @@ class EntryForm:
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
-        """What an entry says now, to be edited."""
+        """The form that edits an entry."""
         at = entry.dated_at if entry.state in UNPUBLISHED_STATES else None
         return cls(
             stream=entry.stream.slug,
             title=entry.title,
             dek=entry.dek,
-            # A name with a comma in it would be taken for two; its slug means the same person.
-            byline=", ".join(
-                person.slug if "," in person.name else person.name for person in entry.byline
-            ),
+            byline=", ".join(person.byline_name for person in entry.byline),
             body=entry.body,
             tags=", ".join(tag.label for tag in entry.tags),
             link=entry.link,
@@ -99,13 +93,13 @@ class EntryForm:
 
     @classmethod
     def kept(cls, found: Autosave) -> Self:
-        """What somebody was typing, to be gone on with."""
+        """The form of an unsaved draft."""
         return replace(
             cls.read(MultiDict(found.fields)), window=new_uid(), seen=found.saved_at.isoformat()
         )
 
     def saying(self, text: EntryText) -> Self:
-        """The same form with that text in it; ``byline`` holds what people type."""
+        """The form with another text; ``byline`` holds names as people type them."""
         fields = {name: getattr(text, name) for name in ("title", "dek", "body", "link")}
         lists = {name: ", ".join(getattr(text, name)) for name in ("byline", "tags")}
         return replace(
@@ -113,7 +107,7 @@ class EntryForm:
         )
 
     def text(self) -> EntryText:
-        """The entry's text, cleaned; raises Invalid."""
+        """Raises Invalid."""
         return EntryText(
             title=self.title,
             dek=self.dek,
@@ -126,17 +120,16 @@ class EntryForm:
         ).cleaned()
 
     def pictures(self) -> tuple[PictureText, ...]:
-        """Its pictures with their words, as they stand."""
         named = lines(self.picture)
         words = ((*lines(text), *[""] * len(named)) for text in (self.alt, self.credit))
         return tuple(PictureText(*one) for one in zip(named, *words, strict=False) if one[0])
 
     def spare_alt(self) -> str:
-        """What was written of a picture that did not come."""
+        """Alt text typed for a picture that was not uploaded."""
         return "".join(lines(self.alt)[len(lines(self.picture)) :][:1])
 
     def _arranged(self, first: str, dropped: set[str]) -> Self:
-        """With the picture of that name in front, and without those that were to be dropped."""
+        """The form with picture ``first`` in front, without ``dropped`` ones."""
         shown = sorted(
             (one for one in self.pictures() if one.sha256 not in dropped),
             key=lambda one: one.sha256 != first,
@@ -147,35 +140,40 @@ class EntryForm:
         )
 
     def release(self, timezone: str, undo_seconds: int) -> Release:
-        """How it is to go out; raises Invalid."""
+        """Raises Invalid."""
         if self.alert not in {"followers", "nobody"}:
-            raise Invalid("alert", "choose followers or nobody.")
+            raise Invalid("alert", "choose followers or no one.")
         at = parse_time("at", self.at, timezone) if self.at.strip() else None
         return Release(self.alert == "followers", at, timedelta(seconds=undo_seconds))
 
     def change(self, undo_seconds: int) -> Change:
-        """How a published entry is to change; raises Invalid."""
+        """Raises Invalid."""
         kind = choice(RevisionKind, "kind", self.kind)
         return Change(kind, self.note, timedelta(seconds=undo_seconds), self.key())
 
     def alerts(self) -> bool:
-        """Whether anybody is told: of a post where followers were chosen, of a change unless it is
-        silent.
-        """
+        """True for a post to followers, and for a change unless it is silent."""
         return self.kind != "silent" if self.kind else self.alert == "followers"
 
+    def alert_kind(self) -> RevisionKind:
+        """The kind of change that followers would see; raises Invalid."""
+        kind = choice(RevisionKind, "kind", self.kind) if self.kind else RevisionKind.PUBLISH
+        if kind in (RevisionKind.SILENT, RevisionKind.RESTORE):
+            return RevisionKind.PUBLISH
+        return kind
+
     def key(self) -> str:
-        """The request's key; raises Invalid for one that no page of ours holds."""
+        """The idempotency key; raises Invalid for one that this service never made."""
         if not (
             self.request_key.isascii()
             and self.request_key.isalnum()
             and len(self.request_key) <= 64
         ):
-            raise Invalid("request_key", "open the form anew.")
+            raise Invalid("request_key", "reload the page.")
         return self.request_key
 
     def seen_at(self) -> datetime | None:
-        """The moment up to which this page knows what is kept."""
+        """Time of the autosave that this page knows."""
         try:
             seen = datetime.fromisoformat(self.seen).astimezone(UTC) if self.seen else None
         except (ValueError, OverflowError):
@@ -184,11 +182,11 @@ class EntryForm:
         return seen if seen and 2000 < seen.year < 9000 else None
 
     def version_number(self) -> int:
-        """The version that was edited; raises Invalid."""
+        """Raises Invalid."""
         return version_number(self.version)
 
     def hidden(self) -> dict[str, str]:
-        """All fields, to be carried through a page that only asks a question."""
+        """Fields for a page that asks a question and submits them again."""
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
@@ -199,7 +197,7 @@ class EntryForm:
 def _lines_of(
     pictures: Iterable[PictureText], alts: Iterable[str] = (), credits_: Iterable[str] = ()
 ) -> dict[str, str]:
-    """Those pictures as fields; then come words of pictures that are still to come."""
+    """Fields of pictures, then texts of pictures still to be uploaded."""
     shown = list(pictures)
     return {
         "picture": "\n".join(one.sha256 for one in shown),
@@ -209,12 +207,14 @@ def _lines_of(
 
 
 def choice(kind: type[E], field: str, value: str) -> E:
-    """The member of an enumeration that a form chose; raises Invalid."""
+    """Raises Invalid."""
     try:
         return kind(value)
     except ValueError as exc:
         raise Invalid(
-            field, f"choose one of {', '.join(str(member.value) for member in kind)}."
+            field,
+            "choose one of %(values)s.",
+            values=", ".join(str(member.value) for member in kind),
         ) from exc
 
 
@@ -222,10 +222,10 @@ def version_number(value: str | None) -> int:
     """The version of an entry that a form was made from; raises Invalid."""
     found = number(value)
     if found is None:
-        raise Invalid("version", "open the entry anew.")
+        raise Invalid("version", "reload the page.")
     return found
 
 
 def names(value: str) -> tuple[str, ...]:
-    """What is written between commas; nothing between two of them is no name."""
+    """Non-empty parts between commas or line breaks."""
     return tuple(part.strip() for part in value.replace("\n", ",").split(",") if part.strip())

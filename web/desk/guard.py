@@ -1,10 +1,11 @@
-"""What holds for every page of the desk."""
+"""Access checks for every page of the desk."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from flask import Response, current_app, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext  # type: ignore[import-untyped]
 from flask_wtf.csrf import CSRFError, CSRFProtect  # type: ignore[import-untyped]
 
 from models.streams.entries import get_entry
@@ -24,9 +25,7 @@ csrf = CSRFProtect()
 
 @dataclass(frozen=True)
 class Access:
-    """The accounts that a view serves: ``role`` and those above it, and the owner of the entry
-    where ``or_own`` says so.
-    """
+    """Accounts that may use a view: ``role`` and above, and owners of the entry by ``or_own``."""
 
     role: Role
     or_own: Owns | None = None
@@ -37,7 +36,7 @@ _ACCESS = "storywire_access"
 
 
 def requires(role: Role, *, or_own: Owns | None = None) -> Callable[[View], View]:
-    """State who may use a view of the desk.  `guard` asks before anything of the request is read."""
+    """State who may use a view of the desk.  `guard` checks it before reading the request."""
 
     def mark(view: View) -> View:
         setattr(view, _ACCESS, Access(role, or_own))
@@ -65,9 +64,9 @@ def guard() -> ResponseReturnValue | None:
             for name, value in first_values(request.form).items()
             if name != "csrf_token"
         }
-        message = (
-            "This page was opened before you last logged in. Nothing is lost: look at it and send"
-            " it again."
+        message = gettext(
+            "You’ve logged in again since opening this page. Your text is safe: check it and submit"
+            " again."
         )
         response = send_again(request.path, fields, message)
         response.status_code = 400
@@ -90,7 +89,7 @@ def _must_have_access() -> None:
 
 
 def tell_workers(response: Response) -> Response:
-    """Ring after a change, and keep the desk out of every cache."""
+    """Wake workers after a change, and forbid caching."""
     if request.method == "POST" and response.status_code == 303:
         service().ring()
     response.headers.setdefault("Cache-Control", "no-store")

@@ -1,4 +1,4 @@
-"""One's own account: name, password, and where one is logged in."""
+"""The reader's own account: name, password, sessions."""
 
 from collections.abc import Mapping
 
@@ -15,6 +15,7 @@ from models.text.errors import Invalid, ServiceError
 from web.context import service
 from web.desk.guard import requires
 from web.error_pages import on_form_error
+from web.language import reason
 from web.login import current_account, current_actor
 
 bp = Blueprint("account", __name__)
@@ -23,33 +24,29 @@ bp = Blueprint("account", __name__)
 @bp.get("/account")
 @requires(Role.AUTHOR)
 def show() -> ResponseReturnValue:
-    """All of it."""
     return _page()
 
 
 @bp.post("/account/name")
 @requires(Role.AUTHOR)
 def rename() -> ResponseReturnValue:
-    """Be called by another name."""
-    on_form_error(lambda error: _page(error, request.form))
-    change_own_name(service().db, current_actor(), request.form.get("name", ""))
+    with on_form_error(_page, values=request.form):
+        change_own_name(service().db, current_actor(), request.form.get("name", ""))
     return _to_page()
 
 
 @bp.post("/account/password")
 @requires(Role.AUTHOR)
 def new_password() -> ResponseReturnValue:
-    """Have another password, and be logged in here alone."""
-    on_form_error(_page)
     present, password = request.form.get("present", ""), request.form.get("password", "")
-    change_own_password(service().db, current_actor(), current_user.token, present, password)
+    with on_form_error(_page):
+        change_own_password(service().db, current_actor(), current_user.token, present, password)
     return _to_page()
 
 
 @bp.post("/account/sessions/end")
 @requires(Role.AUTHOR)
 def end() -> ResponseReturnValue:
-    """Log out one browser."""
     end_own_session(service().db, current_actor(), request.form.get("session", ""))
     return _to_page()
 
@@ -57,7 +54,6 @@ def end() -> ResponseReturnValue:
 @bp.post("/account/sessions/end-others")
 @requires(Role.AUTHOR)
 def end_others() -> ResponseReturnValue:
-    """Log out all browsers but this one."""
     end_other_sessions(service().db, current_actor(), current_user.token)
     return _to_page()
 
@@ -66,7 +62,7 @@ def _to_page() -> ResponseReturnValue:
     return redirect(url_for("desk.account.show"), 303)
 
 
-def _page(error: ServiceError | None = None, values: Mapping[str, str] | None = None) -> str:
+def _page(*, error: ServiceError | None = None, values: Mapping[str, str] | None = None) -> str:
     with service().db.read() as tx:
         sessions, moment = own_sessions(tx, current_actor()), now(tx)
     return render_template(
@@ -76,6 +72,6 @@ def _page(error: ServiceError | None = None, values: Mapping[str, str] | None = 
         here=hash_token(current_user.token),
         now=moment,
         error=error,
-        wrong={error.field: error.reason} if isinstance(error, Invalid) else {},
+        wrong={error.field: reason(error)} if isinstance(error, Invalid) else {},
         values=values or {"name": current_account().name},
     )

@@ -1,4 +1,4 @@
-"""Posting: a new entry, or one that is not out yet."""
+"""Posting a new or unpublished entry."""
 
 from dataclasses import replace
 
@@ -12,10 +12,11 @@ from models.streams.entries import get_entry, is_own_draft
 from models.streams.streams import find_stream
 from models.tables.people import Role
 from models.tables.stories import Entry, EntryState, Stream
-from models.text.errors import Conflict, Invalid, RequestKeyReused
+from models.text.errors import Conflict, Invalid
 from models.text.texts import EntryText, slugify
 from web.context import service
 from web.desk.autosave_forms import autosave
+from web.desk.draft import Draft
 from web.desk.form_page import confirm_page, edit_page, must_confirm, new_page
 from web.desk.forms import EntryForm
 from web.desk.guard import requires
@@ -29,7 +30,6 @@ bp = Blueprint("post", __name__)
 @bp.get("/post")
 @requires(Role.AUTHOR)
 def new() -> ResponseReturnValue:
-    """An empty form, or what somebody was typing."""
     with service().db.read() as tx:
         found = find_autosave(tx, current_actor(), request.args.get("kept", ""))
     return new_page(
@@ -40,31 +40,36 @@ def new() -> ResponseReturnValue:
 @bp.post("/post")
 @requires(Role.AUTHOR)
 def send() -> ResponseReturnValue:
-    """Preview, save or post a new entry."""
     form = EntryForm.read(request.form, kind="")
-    on_form_error(
-        lambda error: new_page(
-            _with_new_key(form) if isinstance(error, RequestKeyReused) else form, error=error
-        )
-    )
-    form = with_files(form)
+    with on_form_error(new_page, form):
+        form = with_files(form)
+    with on_form_error(new_page, form):
+        return _post_new(form)
+
+
+def _post_new(form: EntryForm) -> ResponseReturnValue:
     if form.do == "back":
         return new_page(form)
-    stream, text = _stream(form.stream), form.text()
-    release = form.release(stream.timezone, service().settings.undo_seconds)
+    draft = Draft.of(form, _stream(form.stream))
+    release = form.release(draft.stream.timezone, service().settings.undo_seconds)
     if form.do == "preview":
         return new_page(autosave(form, "")[0], preview=True)
     posts = _posts(form)
-    if posts and must_confirm(form, stream, text):
-        return confirm_page(form, stream, text)
-    wish = release if posts else None
+    if posts and must_confirm(draft):
+        return confirm_page(draft)
     entry = add_entry(
-        service().db, current_actor(), stream.slug, text, wish, plan=release, request_key=form.key()
+        service().db,
+        current_actor(),
+        draft.stream.slug,
+        draft.text,
+        release if posts else None,
+        plan=release,
+        request_key=form.key(),
     )
-    # this form was sent before, and its entry is not what is asked for now
-    if _differs(entry, text, release, posts):
-        on_form_error(lambda error: edit_page(entry.uid, form, error=error))
-        _change(entry.uid, 1, text, release, posts)
+    # this form was submitted before, with other content
+    if _differs(entry, draft.text, release, posts):
+        with on_form_error(edit_page, entry.uid, form):
+            _change(entry.uid, 1, draft.text, release, posts)
     delete_autosave(service().db, current_actor(), form.key())
     return redirect(url_for("desk.entries.show", uid=entry.uid), 303)
 
@@ -72,34 +77,33 @@ def send() -> ResponseReturnValue:
 @bp.post("/entries/<uid:uid>/draft")
 @requires(Role.EDITOR, or_own=is_own_draft)
 def send_draft(uid: str) -> ResponseReturnValue:
-    """Preview, save or post an entry that is not out yet."""
     form = EntryForm.read(request.form, kind="")
     with service().db.read() as tx:
         stream = get_entry(tx, uid).stream
-    on_form_error(lambda error: edit_page(uid, form, error=error))
-    form = with_files(form)
+    with on_form_error(edit_page, uid, form):
+        form = with_files(form)
+    with on_form_error(edit_page, uid, form):
+        return _post_draft(uid, stream, form)
+
+
+def _post_draft(uid: str, stream: Stream, form: EntryForm) -> ResponseReturnValue:
     if form.do == "back":
         return edit_page(uid, form)
-    text = form.text()
+    draft = Draft.of(form, stream)
     release = form.release(stream.timezone, service().settings.undo_seconds)
     if form.do == "preview":
         return edit_page(uid, autosave(form, uid)[0], preview=True)
     posts = _posts(form)
-    if posts and must_confirm(form, stream, text):
-        return confirm_page(form, stream, text)
-    _change(uid, form.version_number(), text, release, posts)
+    if posts and must_confirm(draft):
+        return confirm_page(draft)
+    _change(uid, form.version_number(), draft.text, release, posts)
     delete_autosave(service().db, current_actor(), uid)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
 
 
-def _with_new_key(form: EntryForm) -> EntryForm:
-    """The same, to make another entry when it is sent again."""
-    return replace(form, request_key=EntryForm.empty().request_key)
-
-
 def _posts(form: EntryForm) -> bool:
     if form.do not in {"draft", "post"}:
-        raise Conflict("Choose Preview, Save draft or Post.")
+        raise Conflict("Choose Preview, Save draft or Publish.")
     return form.do == "post"
 
 

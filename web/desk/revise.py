@@ -1,4 +1,4 @@
-"""Changing what is out: edit, retract, restore."""
+"""Changes of published entries: edit, retract, restore."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -17,15 +17,17 @@ from models.publishing.revising import (
 from models.streams.autosave import delete_autosave, find_autosave
 from models.streams.entries import get_entry, is_own_draft
 from models.tables.people import Role
-from models.tables.stories import RevisionKind
+from models.tables.stories import Entry, RevisionKind
 from models.text.errors import Conflict, Invalid, ServiceError, StaleVersion
 from web.context import service
 from web.desk.autosave_forms import autosave
+from web.desk.draft import Draft
 from web.desk.form_page import confirm_page, edit_page, must_confirm
 from web.desk.forms import EntryForm, version_number
 from web.desk.guard import requires
 from web.desk.picture_pages import with_files
 from web.error_pages import on_form_error
+from web.language import reason
 from web.login import current_actor
 from web.url_converters import number
 
@@ -35,11 +37,7 @@ bp = Blueprint("revise", __name__)
 @bp.get("/entries/<uid:uid>/edit")
 @requires(Role.EDITOR, or_own=is_own_draft)
 def edit(uid: str) -> ResponseReturnValue:
-    """The form of an entry: to be posted where it is not out, to be revised where it is.
-
-    ``from`` is the number of a revision whose text is to be in it, ``kind`` what kind of change is
-    meant.
-    """
+    """The form; ``from`` is the number of a revision to start from, ``kind`` the type of change."""
     no, kind = number(request.args.get("from")), request.args.get("kind", "")
     with service().db.read() as tx:
         entry, found = get_entry(tx, uid), find_autosave(tx, current_actor(), uid)
@@ -59,25 +57,33 @@ def edit(uid: str) -> ResponseReturnValue:
 @bp.post("/entries/<uid:uid>/revise")
 @requires(Role.EDITOR)
 def send_revision(uid: str) -> ResponseReturnValue:
-    """Preview or make a change of a published entry."""
     form = EntryForm.read(request.form)
     with service().db.read() as tx:
         entry = get_entry(tx, uid)
-    on_form_error(lambda error: edit_page(uid, form, error=error))
-    form = with_files(form)
+    with on_form_error(edit_page, uid, form):
+        form = with_files(form)
+    with on_form_error(edit_page, uid, form):
+        return _revise(entry, form)
+
+
+def _revise(entry: Entry, form: EntryForm) -> ResponseReturnValue:
+    uid = entry.uid
     if form.do == "back":
         return edit_page(uid, form)
-    text, change = form.text(), form.change(service().settings.undo_seconds)
+    draft, change = (
+        Draft.of(form, entry.stream, entry),
+        form.change(service().settings.undo_seconds),
+    )
     if form.do == "preview":
         return edit_page(uid, autosave(form, uid)[0], preview=True)
     if form.do != "save":
         raise Conflict("Choose Preview or Save.")
-    if must_confirm(form, entry.stream, text, entry):
-        return confirm_page(form, entry.stream, text, entry)
+    if must_confirm(draft):
+        return confirm_page(draft)
     if change.kind is RevisionKind.RETRACTION:
         retract(service().db, current_actor(), uid, form.version_number(), change)
     else:
-        revise(service().db, current_actor(), uid, form.version_number(), text, change)
+        revise(service().db, current_actor(), uid, form.version_number(), draft.text, change)
     delete_autosave(service().db, current_actor(), uid)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
 
@@ -85,30 +91,22 @@ def send_revision(uid: str) -> ResponseReturnValue:
 @bp.get("/entries/<uid:uid>/retract")
 @requires(Role.EDITOR)
 def ask_retract(uid: str) -> ResponseReturnValue:
-    """The question why."""
     return _retract_page(uid)
 
 
 @bp.post("/entries/<uid:uid>/retract")
 @requires(Role.EDITOR)
 def send_retraction(uid: str) -> ResponseReturnValue:
-    """Take an entry off every page."""
-    on_form_error(lambda error: _retract_page(uid, error))
     form = EntryForm.read(request.form, kind=RevisionKind.RETRACTION.value)
-    retract(
-        service().db,
-        current_actor(),
-        uid,
-        form.version_number(),
-        form.change(service().settings.undo_seconds),
-    )
+    with on_form_error(_retract_page, uid):
+        change = form.change(service().settings.undo_seconds)
+        retract(service().db, current_actor(), uid, form.version_number(), change)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
 
 
 @bp.post("/entries/<uid:uid>/restore")
 @requires(Role.EDITOR)
 def send_restoration(uid: str) -> ResponseReturnValue:
-    """Bring a retracted entry back."""
     change = Change(RevisionKind.RESTORE, delay=timedelta(0))
     restore(service().db, current_actor(), uid, version_number(request.form.get("version")), change)
     return redirect(url_for("desk.entries.show", uid=uid), 303)
@@ -124,5 +122,5 @@ def _retract_page(uid: str, error: ServiceError | None = None) -> str:
         form=EntryForm.of(entry),
         note=request.form.get("note", ""),
         error=error,
-        wrong={error.field: error.reason} if isinstance(error, Invalid) else {},
+        wrong={error.field: reason(error)} if isinstance(error, Invalid) else {},
     )

@@ -1,4 +1,4 @@
-"""Stories: the list, a new one, what it says, and its state."""
+"""Stories: list, settings and state."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,6 +23,7 @@ from web.desk.forms import choice, names
 from web.desk.guard import requires
 from web.desk.picture_pages import kept_file
 from web.error_pages import on_form_error
+from web.language import reason
 from web.login import current_actor
 from web.url_converters import number
 
@@ -39,7 +40,6 @@ _PLAIN = ("subject_prefix", "mail_intro", "mail_footer", "color", "picture", "pi
 @bp.get("/streams")
 @requires(Role.AUTHOR)
 def show() -> ResponseReturnValue:
-    """A page of stories, or of those with some words in their title, and what can be done to each."""
     title = request.args.get("q", "").strip()[:_MAX_TITLE]
     with service().db.read() as tx:
         found = board(tx, title=title, before=number(request.args.get("before")))
@@ -49,7 +49,6 @@ def show() -> ResponseReturnValue:
 @bp.get("/streams/new")
 @requires(Role.EDITOR)
 def new() -> ResponseReturnValue:
-    """An empty form."""
     settings = service().settings
     return _form(
         _values(StreamText("", language=settings.site_language, timezone=settings.site_timezone))
@@ -59,43 +58,43 @@ def new() -> ResponseReturnValue:
 @bp.post("/streams/new")
 @requires(Role.EDITOR)
 def send() -> ResponseReturnValue:
-    """Begin a story."""
-    sent: Mapping[str, str] = request.form
-    on_form_error(lambda error: _form(sent, error))
-    sent = _with_picture(sent)
+    with on_form_error(_form, request.form):
+        sent = _with_picture(request.form)
     slug = sent.get("slug", "").strip()
-    with service().db.read() as tx:
-        if find_stream(tx, slug) is not None:
-            raise Invalid("slug", "another story already has this address.")
-    stream = add_stream(service().db, current_actor(), slug, _text(sent))
+    with on_form_error(_form, sent):
+        with service().db.read() as tx:
+            if find_stream(tx, slug) is not None:
+                raise Invalid("slug", "another story already has this address.")
+        stream = add_stream(service().db, current_actor(), slug, _text(sent))
     return redirect(url_for("desk.post.new", stream=stream.slug), 303)
 
 
 @bp.get("/streams/<slug:slug>/edit")
 @requires(Role.EDITOR)
 def edit(slug: str) -> ResponseReturnValue:
-    """What a story says now."""
     return _edit_form(slug)
 
 
 @bp.post("/streams/<slug:slug>/edit")
 @requires(Role.EDITOR)
 def save(slug: str) -> ResponseReturnValue:
-    """Change what a story says."""
-    sent: Mapping[str, str] = request.form
-    on_form_error(lambda error: _edit_form(slug, sent, error))
-    sent = _with_picture(sent)
-    move_to = sent.get("slug", "").strip() or None
-    edit_stream(
-        service().db, current_actor(), slug, _text(sent), former=sent.get("former"), move_to=move_to
-    )
+    with on_form_error(_edit_form, slug, request.form):
+        sent = _with_picture(request.form)
+    with on_form_error(_edit_form, slug, sent):
+        edit_stream(
+            service().db,
+            current_actor(),
+            slug,
+            _text(sent),
+            former=sent.get("former"),
+            move_to=sent.get("slug", "").strip() or None,
+        )
     return redirect(url_for("desk.streams.show"), 303)
 
 
 @bp.post("/streams/<slug:slug>/state")
 @requires(Role.EDITOR)
 def set_state(slug: str) -> ResponseReturnValue:
-    """Open, hide, end or re-open a story."""
     state = choice(StreamState, "state", request.form.get("state", ""))
     if state not in _CHOICES:
         raise Conflict("Choose live, hidden or ended.")
@@ -104,16 +103,14 @@ def set_state(slug: str) -> ResponseReturnValue:
 
 
 def _with_picture(sent: Mapping[str, str]) -> Mapping[str, str]:
-    """The form with the picture that was sent with it, or without the one that was to be removed;
-    raises Invalid.
-    """
+    """The form with an uploaded picture, or without a removed one; raises Invalid."""
     if sent.get("drop"):
         sent = {**sent, "picture": "", "picture_alt": ""}
     return {**sent, "picture": kept_file(sent.get("picture", ""))}
 
 
 def _text(sent: Mapping[str, str]) -> StreamText:
-    """What a form says; raises Invalid."""
+    """Raises Invalid."""
     return StreamText(
         sent.get("title", ""),
         sent.get("dek", ""),
@@ -127,7 +124,6 @@ def _text(sent: Mapping[str, str]) -> StreamText:
 
 
 def _values(text: StreamText) -> dict[str, str]:
-    """The fields of a form that says ``text``."""
     return {
         "title": text.title,
         "dek": text.dek,
@@ -143,17 +139,12 @@ def _values(text: StreamText) -> dict[str, str]:
 def _edit_form(
     slug: str, sent: Mapping[str, str] | None = None, error: ServiceError | None = None
 ) -> str:
-    """The form of a story as it stands, or as sent, and then with what somebody else made of it
-    meanwhile.
-    """
+    """The form of a story; after a conflict with the stored values beside it."""
     with service().db.read() as tx:
         stream = get_stream(tx, slug)
         text = StreamText.of(stream)
-    # A name with a comma in it would be taken for two; its slug means the same person.
-    by_name = tuple(
-        person.slug if "," in person.name else person.name for person in stream.contributors
-    )
-    theirs = _values(replace(text, contributors=by_name))
+    byline = tuple(person.byline_name for person in stream.contributors)
+    theirs = _values(replace(text, contributors=byline))
     stale = sent is not None and sent.get("former") != text.fingerprint
     differ = {
         name: value
@@ -176,7 +167,7 @@ def _form(
     stream: Stream | None = None,
     **shown: object,
 ) -> str:
-    wrong = {error.field: error.reason} if isinstance(error, Invalid) else {}
+    wrong = {error.field: reason(error)} if isinstance(error, Invalid) else {}
     return render_template(
         "desk/stream_form.html",
         at="streams",

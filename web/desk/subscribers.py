@@ -1,6 +1,4 @@
-"""Subscribers on the desk: the list, one of them, those who are never mailed again, and all as a
-file.
-"""
+"""Subscribers: list, details, blocked addresses, export."""
 
 import logging
 from collections.abc import Mapping
@@ -22,10 +20,11 @@ from models.tables.people import Role
 from models.text.errors import Invalid, NotFound, ServiceError
 from web import plots
 from web.context import service
-from web.desk.delivery_fields import said
+from web.desk.delivery_fields import followed_stories
 from web.desk.forms import choice
 from web.desk.guard import requires
 from web.error_pages import on_form_error
+from web.language import reason
 from web.login import current_account, current_actor
 from web.url_converters import number
 
@@ -39,7 +38,6 @@ _FILE = "subscribers.csv"
 @bp.get("/subscribers")
 @requires(Role.ADMIN)
 def show() -> ResponseReturnValue:
-    """A page of them: the latest, those of one state, or those that are searched for."""
     state, text, after = (request.args.get(name, "") for name in ("state", "q", "after"))
     wanted = choice(RecipientState, "state", state) if state else None
     with service().db.read() as tx:
@@ -54,7 +52,7 @@ def show() -> ResponseReturnValue:
         "days": days,
         "plots": plots,
         "follows": follows,
-        "said": said,
+        "followed_stories": followed_stories,
         "streams": streams,
         "state": wanted,
         "text": text,
@@ -66,7 +64,6 @@ def show() -> ResponseReturnValue:
 @bp.get("/subscribers/export")
 @requires(Role.ADMIN)
 def download() -> ResponseReturnValue:
-    """All confirmed ones, or those of one story, as a CSV file that is written while it is read."""
     parts = as_csv(export(service().db, request.args.get("stream") or None))
     first = next(parts)  # a story that is not there is told by a page
     log.info(
@@ -79,24 +76,23 @@ def download() -> ResponseReturnValue:
 @bp.get("/subscribers/suppressed")
 @requires(Role.ADMIN)
 def suppressed() -> ResponseReturnValue:
-    """Those who are never mailed again, and why."""
     return _suppressed({})
 
 
 @bp.post("/subscribers/suppressed")
 @requires(Role.ADMIN)
 def suppress() -> ResponseReturnValue:
-    """Never mail an address again."""
     sent = request.form
-    on_form_error(lambda error: _suppressed(sent, error))
-    suppress_address(service().db, current_actor(), sent.get("email", ""), sent.get("reason", ""))
+    with on_form_error(_suppressed, sent):
+        suppress_address(
+            service().db, current_actor(), sent.get("email", ""), sent.get("reason", "")
+        )
     return redirect(url_for("desk.subscribers.suppressed"), 303)
 
 
 @bp.get("/subscribers/<uid:uid>")
 @requires(Role.ADMIN)
 def one(uid: str) -> ResponseReturnValue:
-    """All that is known of one."""
     with service().db.read() as tx:
         found = _subscriber(tx, uid)
         sent = told(tx, found.id, before=number(request.args.get("before")), limit=PAGE + 1)
@@ -115,7 +111,6 @@ def one(uid: str) -> ResponseReturnValue:
 @bp.post("/subscribers/<uid:uid>/lift")
 @requires(Role.ADMIN)
 def let_go(uid: str) -> ResponseReturnValue:
-    """Let a suppressed one be mailed again."""
     lift_suppression(service().db, current_actor(), uid)
     return redirect(url_for("desk.subscribers.suppressed"), 303)
 
@@ -123,7 +118,6 @@ def let_go(uid: str) -> ResponseReturnValue:
 @bp.post("/subscribers/<uid:uid>/end")
 @requires(Role.ADMIN)
 def end(uid: str) -> ResponseReturnValue:
-    """Mail one no more, as if they had left."""
     remove_recipient(service().db, current_actor(), RecipientKind.MAIL, _address(uid), "removed")
     return redirect(url_for("desk.subscribers.one", uid=uid), 303)
 
@@ -131,7 +125,6 @@ def end(uid: str) -> ResponseReturnValue:
 @bp.post("/subscribers/<uid:uid>/erase")
 @requires(Role.ADMIN)
 def forget(uid: str) -> ResponseReturnValue:
-    """Forget one."""
     erase_address(service().db, current_actor(), _address(uid))
     return redirect(url_for("desk.subscribers.show"), 303)
 
@@ -159,7 +152,9 @@ def _suppressed(values: Mapping[str, str], error: ServiceError | None = None) ->
             now(tx),
         )
     wrong = (
-        {error.field.replace("e-mail", "email"): error.reason} if isinstance(error, Invalid) else {}
+        {error.field.replace("e-mail", "email"): reason(error)}
+        if isinstance(error, Invalid)
+        else {}
     )
     return render_template(
         "desk/suppressed.html",

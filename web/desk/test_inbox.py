@@ -1,4 +1,4 @@
-"""The demo's mail: what its catcher took, instead of the world."""
+"""The test inbox: e-mails that the demo caught."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ _POLICY = (
 
 
 def caught_folder() -> Path | None:
-    """Where the catcher keeps its mails; None where none was ever started."""
+    """Folder of the mail catcher; None where none was ever started."""
     folder = service().settings.data_dir / "caught"
     return folder if folder.is_dir() else None
 
@@ -30,7 +30,6 @@ def caught_folder() -> Path | None:
 @bp.get("/caught")
 @requires(Role.ADMIN)
 def show() -> ResponseReturnValue:
-    """The mails, newest first."""
     offset = number(request.args.get("after")) or 0
     mails = caught(_folder(), limit=PAGE + 1, offset=offset)
     older = offset + PAGE if len(mails) > PAGE else None
@@ -40,23 +39,23 @@ def show() -> ResponseReturnValue:
 @bp.get("/caught/<token:mail_id>")
 @requires(Role.ADMIN)
 def mail(mail_id: str) -> ResponseReturnValue:
-    """One mail: what a reader sees, its text, its headers."""
     return render_template("desk/mail.html", at="caught", mail=read_caught(_folder(), mail_id))
 
 
 @bp.get("/caught/<token:mail_id>/html")
 @requires(Role.ADMIN)
 def html(mail_id: str) -> ResponseReturnValue:
-    """The mail's HTML alone, for a frame that may do nothing; its links open elsewhere."""
     return framed(read_caught(_folder(), mail_id).html or "")
 
 
 def framed(html: str) -> Response:
-    """A mail's HTML as a page for a frame."""
+    """HTML of an e-mail, as a page for a frame."""
     response = Response(html.replace("<head>", '<head><base target="_blank">', 1))
     response.headers["Content-Security-Policy"] = _POLICY
     return response
 
 
 def _folder() -> Path:
-    return caught_folder() or abort(404, "No mail is caught here: it goes out for real.")
+    return caught_folder() or abort(
+        404, "There’s no test inbox on this site: e-mails are really sent."
+    )

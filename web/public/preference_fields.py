@@ -1,11 +1,9 @@
 """The fields of the settings page: what a recipient has as a form would send it, and back."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
-from enum import Enum
-from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -13,17 +11,15 @@ from werkzeug.datastructures import MultiDict
 
 from config.settings import zone
 from models.recipients.audience import excluded_streams
-from models.recipients.digest_times import MORNING
 from models.recipients.preferences import Follow, Preferences, Rhythm
-from models.tables.ledger import Cadence, Recipient, Subscription, SubscriptionTag
-from models.tables.stories import Importance, Stream
+from models.tables.ledger import Recipient, Subscription, SubscriptionTag
+from models.tables.stories import Stream
 from models.text.errors import Invalid
 from models.text.times import zone_name
 from models.text.tokens import ALL_STREAMS
-from web.url_converters import number
+from web.follow_fields import clock_value, follow_fields, read_follow, read_time
 
 Fields = MultiDict[str, str]
-E = TypeVar("E", bound=Enum)
 
 
 def fields_of(tx: Session, recipient: Recipient, subscriptions: Sequence[Subscription]) -> Fields:
@@ -34,7 +30,7 @@ def fields_of(tx: Session, recipient: Recipient, subscriptions: Sequence[Subscri
     """
     found = {_name(one.stream): _block(tx, one) for one in subscriptions}
     usual = Counter(frozenset(block.items()) for block in found.values()).most_common(1)
-    common = dict(usual[0][0]) if usual else _block_of(Follow())
+    common = dict(usual[0][0]) if usual else follow_fields(Follow())
     fields: Fields = MultiDict(common)
     fields.setlist("follow", list(found))
     fields.setlist("own", [name for name, block in found.items() if block != common])
@@ -54,7 +50,7 @@ def fields_of(tx: Session, recipient: Recipient, subscriptions: Sequence[Subscri
         recipient.timezone,
     )
     for field in ("quiet_from", "quiet_until"):
-        fields[field] = _clock(getattr(recipient, field))
+        fields[field] = clock_value(getattr(recipient, field))
     fields["pause"] = (
         recipient.paused_until.astimezone(zone(recipient.timezone)).date().isoformat()
         if recipient.paused_until
@@ -77,7 +73,7 @@ def preferences_from(
         if name == ALL_STREAMS or name in ids:
             unasked = f"least-{name}" not in fields and name in present.getlist("own")
             own = unasked or name in fields.getlist("own")
-            follow = _follow(present if unasked else fields, f"-{name}" if own else "")
+            follow = read_follow(present if unasked else fields, f"-{name}" if own else "")
             follows.append(
                 replace(
                     follow, stream_id=ids.get(name), left_out=without if name == ALL_STREAMS else ()
@@ -88,8 +84,8 @@ def preferences_from(
         follows=tuple(follows),
         language=recipient.language if recipient.language.startswith(f"{language}-") else language,
         timezone=timezone,
-        quiet_from=_time("quiet hours", fields.get("quiet_from", "")),
-        quiet_until=_time("quiet hours", fields.get("quiet_until", "")),
+        quiet_from=read_time("quiet hours", fields.get("quiet_from", "")),
+        quiet_until=read_time("quiet hours", fields.get("quiet_until", "")),
         paused_until=_pause(fields.get("pause", ""), timezone),
     )
 
@@ -126,62 +122,7 @@ def _block(tx: Session, one: Subscription) -> dict[str, str]:
         corrections=one.corrections,
         rhythm=Rhythm.of(one),
     )
-    return _block_of(follow)
-
-
-def _block_of(follow: Follow) -> dict[str, str]:
-    rhythm = follow.rhythm
-    return {
-        "tags": ", ".join(follow.tags),
-        "least": follow.least_importance.value,
-        "kinds": "both"
-        if follow.news and follow.corrections
-        else "new"
-        if follow.news
-        else "corrections",
-        "cadence": rhythm.cadence.value,
-        "sooner": rhythm.at_once_from.value if rhythm.at_once_from else "",
-        "minutes": str(rhythm.every_minutes or 30),
-        "at": _clock(rhythm.digest_time or MORNING),
-        "day": str(rhythm.digest_day or 0),
-    }
-
-
-def _follow(fields: Mapping[str, str], end: str) -> Follow:
-    def said(field: str) -> str:
-        return fields.get(f"{field}{end}", "")
-
-    if said("kinds") not in ("both", "new", "corrections"):
-        raise Invalid("kinds", "choose one of the options.")
-    return Follow(
-        tags=tuple(tag for tag in said("tags").split(",") if tag.strip()),
-        least_importance=_one_of(Importance, "importance", said("least")),
-        news=said("kinds") != "corrections",
-        corrections=said("kinds") != "new",
-        rhythm=Rhythm(
-            cadence=_one_of(Cadence, "how often", said("cadence")),
-            at_once_from=_one_of(Importance, "at once", said("sooner")) if said("sooner") else None,
-            every_minutes=number(said("minutes")),
-            digest_time=_time("time of the digest", said("at")),
-            digest_day=number(said("day")),
-        ),
-    )
-
-
-def _one_of(kind: type[E], field: str, value: str) -> E:
-    try:
-        return kind(value)
-    except ValueError as exc:
-        raise Invalid(field, "choose one of the options.") from exc
-
-
-def _time(field: str, value: str) -> time | None:
-    try:
-        return time.fromisoformat(value).replace(tzinfo=None) if value.strip() else None
-    except ValueError as exc:
-        raise Invalid(
-            field, "%(value)s is not a time. Enter it like 08:00.", value=f"{value!r:.20}"
-        ) from exc
+    return follow_fields(follow)
 
 
 def _pause(value: str, timezone: str) -> datetime | None:
@@ -196,7 +137,3 @@ def _pause(value: str, timezone: str) -> datetime | None:
         raise Invalid(
             "pause", "%(value)s is not a date. Enter it like 2026-12-24.", value=f"{value!r:.20}"
         ) from exc
-
-
-def _clock(moment: time | None) -> str:
-    return f"{moment:%H:%M}" if moment else ""

@@ -55,7 +55,11 @@ def show(token: str) -> ResponseReturnValue:
 @preferences.post("/<token:token>")
 def save(token: str) -> ResponseReturnValue:
     """Save them."""
-    on_form_error(lambda error: _page(token, fields=request.form, error=error))
+    with on_form_error(_page, token, fields=request.form):
+        return _save(token)
+
+
+def _save(token: str) -> ResponseReturnValue:
     with service().db.read() as tx:
         came, recipient, streams = _state(tx, token)
         present, former = (
@@ -102,11 +106,11 @@ def shared(token: str) -> ResponseReturnValue:
 @preferences.post("/<token:token>/address")
 def address(token: str) -> ResponseReturnValue:
     """Ask at another address whether the mails may come there."""
-    on_form_error(lambda error: _page(token, error=error))
     email, blocked = request.form.get("email", ""), service().settings.blocked_mail_domains
-    there = request_move(
-        service().db, service().keys, token, email, request.remote_addr or "", blocked=blocked
-    )
+    with on_form_error(_page, token):
+        there = request_move(
+            service().db, service().keys, token, email, request.remote_addr or "", blocked=blocked
+        )
     service().ring()
     return _page(token, sent_to=there)
 
@@ -124,7 +128,11 @@ def data(token: str) -> ResponseReturnValue:
 @preferences.post("/<token:token>/erase")
 def erase(token: str) -> ResponseReturnValue:
     """Forget them, once they have ticked that they mean it."""
-    on_form_error(lambda error: _page(token, error=error))
+    with on_form_error(_page, token):
+        return _erase(token)
+
+
+def _erase(token: str) -> ResponseReturnValue:
     if not request.form.get("sure"):
         raise Conflict("Tick the box to confirm. This can’t be undone.")
     with service().db.read() as tx:

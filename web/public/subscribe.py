@@ -28,7 +28,11 @@ def send() -> ResponseReturnValue:
     answer, and nobody a mail.
     """
     slug = request.form.get("stream") or None
-    on_form_error(lambda error: _again(error, slug))
+    with on_form_error(_again, slug=slug):
+        return _request(slug)
+
+
+def _request(slug: str | None) -> ResponseReturnValue:
     if slug is not None:
         with service().db.read() as tx:
             speak(stream_language(tx, slug))

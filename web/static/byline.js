@@ -5,6 +5,7 @@
 const sent = document.getElementById("byline");
 if (sent) {
   const field = sent.closest(".field");
+  const strings = JSON.parse(sent.form.dataset.strings);
   const make = (tag, values) => Object.assign(document.createElement(tag), values);
   const tokens = make("div", { className: "tokens" });
   const entry = make("input", { type: "text", autocomplete: "off" });
@@ -12,7 +13,7 @@ if (sent) {
   const said = make("p", { className: "unseen" });
   said.setAttribute("role", "status");
   list.setAttribute("role", "listbox");
-  list.setAttribute("aria-label", "People");
+  list.setAttribute("aria-label", strings.people);
   let people = [];
   let options = [];
   let active = -1;
@@ -36,7 +37,7 @@ if (sent) {
       ...people.map((name, index) => {
         const token = make("span", { className: "token", textContent: name });
         const remove = make("button", { type: "button", textContent: "×" });
-        remove.setAttribute("aria-label", `Remove ${name}`);
+        remove.setAttribute("aria-label", strings.remove.replace("{name}", name));
         remove.addEventListener("click", () => drop(index));
         token.append(remove);
         return token;
@@ -46,7 +47,7 @@ if (sent) {
 
   function drop(index) {
     const [name] = people.splice(index, 1);
-    said.textContent = `${name} removed`;
+    said.textContent = strings.removed.replace("{name}", name);
     draw();
     tell();
     entry.focus();
@@ -54,7 +55,7 @@ if (sent) {
 
   function add(names) {
     const fresh = names.filter((name, index) => !has(name) && names.indexOf(name) === index);
-    if (fresh.length) said.textContent = `${fresh.join(", ")} added`;
+    if (fresh.length) said.textContent = strings.added.replace("{names}", fresh.join(", "));
     people.push(...fresh);
     entry.value = "";
     close();
@@ -84,9 +85,8 @@ if (sent) {
       ...options.map((person, index) => {
         const option = make("li", { id: `byline-${index}` });
         option.setAttribute("role", "option");
-        option.append(make("span", { textContent: person.add ? `Add “${words}” as a new person` : person.name }));
-        const hint = person.entries === 1 ? "in 1 entry of this story" : `in ${person.entries} entries of this story`;
-        if (person.entries) option.append(make("span", { className: "hint", textContent: hint }));
+        option.append(make("span", { textContent: person.add ? strings.add.replace("{name}", words) : person.name }));
+        if (person.hint) option.append(make("span", { className: "hint", textContent: person.hint }));
         option.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
         option.addEventListener("click", () => add([options[index].value]));
         return option;
@@ -158,7 +158,7 @@ if (sent) {
   entry.id = "byline";
   tokens.append(entry);
   sent.before(tokens, list, said);
-  field.querySelector("label .hint").textContent = "Enter or a comma takes a name; a new name is a new person";
+  field.querySelector("label .hint").textContent = strings.bylineHint;
   draw();
   if (sent.autofocus) entry.focus();
 }

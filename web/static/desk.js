@@ -31,16 +31,17 @@ if (document.querySelector("[data-live]")) {
 const count = document.querySelector("[data-seconds]");
 if (count) {
   const ends = performance.now() + 1000 * Number(count.dataset.seconds);
-  const words = count.querySelector("[role=timer] b");
+  const text = count.querySelector("[role=timer] b");
+  const format = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" }); // "in 5 seconds", "now"
   const bar = count.querySelector("progress");
   const tick = () => {
     const left = Math.ceil((ends - performance.now()) / 1000);
     if (left <= 0) {
-      words.textContent = "now";
+      text.textContent = format.format(0, "second");
       setTimeout(() => location.reload(), 700);
       return;
     }
-    words.textContent = left === 1 ? "in 1 second" : `in ${left} seconds`;
+    text.textContent = format.format(left, "second");
     bar.value = left;
     setTimeout(tick, 200);
   };

@@ -9,13 +9,14 @@ if (form) {
   const status = document.getElementById("keeping");
   const passing = new Set(["csrf_token", "do", "confirmed", "seen", "typed", "entry", "window"]);
   const silent = new Set([...passing, "version", "request_key"]); // these say nothing of what was typed
+  const strings = JSON.parse(form.dataset.strings);
   let asking = "";
   let leaving = false;
   let again = 0;
 
   const fields = () => [...new FormData(form)].filter(([name, value]) => !passing.has(name) && typeof value === "string");
   const said = (list) => JSON.stringify(list.filter(([name]) => !silent.has(name)).map(([name, value]) => [name, value.replace(/\r\n/g, "\n")]));
-  const clock = (at) => new Date(at).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  const clock = (at) => new Date(at).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
   function read(name) {
     try {
@@ -54,9 +55,9 @@ if (form) {
   });
 
   function lost(code) {
-    const why = { 0: "The server cannot be reached", 401: "Your log-in has ended", 400: "You logged in anew since this page was opened" }[code];
-    const where = form.elements.typed.value && store() ? ` What you type is kept in this browser, ${clock(Date.now())}.` : "";
-    status.textContent = `${why ?? "The server did not answer as it should"}.${where}`;
+    const why = { 0: strings.unreachable, 401: strings.loggedOut, 400: strings.loggedInAgain }[code] ?? strings.serverError;
+    const saved = form.elements.typed.value && store();
+    status.textContent = saved ? `${why} ${strings.savedHere.replace("{time}", clock(Date.now()))}` : why;
     clearTimeout(again);
     again = setTimeout(() => htmx.trigger(live, "again"), 10000);
   }
@@ -85,10 +86,10 @@ if (form) {
   }
 
   function offer(name, kept) {
-    const title = new Map(kept.fields).get("title") || "Without a title yet";
+    const title = new Map(kept.fields).get("title") || strings.untitled;
     const row = document.createElement("li");
     const words = document.createElement("span");
-    words.append(title, Object.assign(document.createElement("span"), { className: "hint", textContent: `Kept in this browser, ${clock(kept.at)}` }));
+    words.append(title, Object.assign(document.createElement("span"), { className: "hint", textContent: strings.savedHere.replace("{time}", clock(kept.at)) }));
     const buttons = document.createElement("span");
     buttons.className = "buttons";
     const press = (label, act) => {
@@ -102,11 +103,11 @@ if (form) {
       });
       buttons.append(button);
     };
-    press("Go on", () => {
+    press(strings.continue, () => {
       fill(kept);
       form.elements.title.focus();
     });
-    press("Drop", () => {});
+    press(strings.discard, () => {});
     row.append(words, buttons);
     const panel = document.getElementById("unfinished");
     panel.querySelector("ul").append(row);

@@ -6,6 +6,7 @@ if (box) {
   const form = box.closest("form");
   const list = box.querySelector("ol");
   const chooser = box.querySelector("input[type=file]");
+  const strings = JSON.parse(box.dataset.strings);
   const status = box.querySelector("[role=status]");
   const most = Number(box.dataset.most);
   const WIDEST = 1920; // pixels: the server keeps none that is wider
@@ -92,14 +93,15 @@ if (box) {
   }
 
   async function send(file) {
-    if (list.children.length >= most) return say(`An entry shows at most ${most} pictures.`);
+    if (list.children.length >= most) return say(strings.most.replace("{number}", most));
     const row = add();
     const alt = inputs(row)[1];
     const hint = row.querySelector(`label[for="${alt.id}"] .hint`);
     const bar = Object.assign(document.createElement("progress"), { max: 1, value: 0 });
-    bar.setAttribute("aria-label", `Sending ${file.name}`);
+    const uploading = strings.uploading.replace("{file}", file.name);
+    bar.setAttribute("aria-label", uploading);
     row.querySelector(".form").prepend(bar);
-    hint.textContent = `${file.name} is being sent`;
+    hint.textContent = uploading;
     underWay.add(row);
     alt.focus();
     const request = new XMLHttpRequest();
@@ -124,19 +126,19 @@ if (box) {
     if (!picture || rows().some((other) => inputs(other)[0].value === picture)) {
       row.remove();
       waiting = null;
-      say(picture ? `${file.name} is here already.` : `${file.name} was not taken: ${problem(request)}`);
+      say(picture ? strings.already.replace("{file}", file.name) : `${strings.failed.replace("{file}", file.name)} ${problem(request)}`);
       return;
     }
     inputs(row)[0].value = picture;
     row.querySelector("img").src = `/desk/pictures/${picture}`;
-    hint.textContent = `${file.name}, sent. For people who cannot see it`;
+    hint.textContent = strings.uploaded.replace("{file}", file.name);
     changed();
     goOn();
   }
 
   function problem(request) {
-    const why = { 0: "the server cannot be reached. Choose it again.", 400: "open this page anew, then choose it again.", 401: "your log-in has ended. Log in in another window, then choose it again.", 413: "it is larger than 12 MB.", 408: "the line is too slow." };
-    return request.response?.problem ?? why[request.status] ?? "the server did not answer as it should. Choose it again.";
+    const why = { 0: strings.unreachable, 400: strings.reload, 401: strings.loggedOut, 408: strings.slow, 413: strings.tooLarge };
+    return request.response?.problem ?? why[request.status] ?? strings.serverError;
   }
 
   function say(words) {
@@ -160,7 +162,7 @@ if (box) {
       event.preventDefault();
       event.stopImmediatePropagation();
       waiting = event.submitter;
-      say("It goes as soon as the picture has arrived. Remove the picture to send it now.");
+      say(strings.waiting);
     },
     true,
   );
@@ -191,8 +193,8 @@ if (box) {
 
   chooser.multiple = true;
   chooser.removeAttribute("name");
-  document.querySelector('label[for="file"]').firstChild.data = "Add pictures ";
-  document.getElementById("file-h").textContent = "Choose, drop or paste them; JPEG, PNG, WebP, GIF or AVIF, up to 12 MB";
+  document.querySelector('label[for="file"]').firstChild.data = `${strings.addPictures} `;
+  document.getElementById("file-h").textContent = strings.hint;
   box.querySelector(".plain").remove();
   [...list.children].forEach(adopt);
   box.append(...fields);

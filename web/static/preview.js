@@ -21,14 +21,26 @@ document.addEventListener("htmx:oobAfterSwap", () => {
 const button = document.querySelector("button[value=preview]");
 if (button) button.hidden = true; // it is there already
 
-// How long the dek is, beside the length that mails and chats show whole.
-const dek = document.querySelector("[data-best]");
+// The dek's length, beside the length that e-mails and chats show whole.
+const dek = document.querySelector("[data-count]");
 if (dek) {
   const hint = dek.closest(".field").querySelector("label .hint");
   const count = () => {
-    const length = [...dek.value.trim()].length;
-    hint.textContent = `One sentence. ${length} character${length === 1 ? "" : "s"}, best under ${dek.dataset.best}`;
+    hint.textContent = dek.dataset.count.replace("{count}", [...dek.value.trim()].length);
   };
   dek.addEventListener("input", count);
   count();
+}
+
+// The main button names what it will do: publish, schedule, or make the chosen type of change.
+const main = document.querySelector("[data-labels]");
+if (main) {
+  const labels = JSON.parse(main.dataset.labels);
+  const { at, kind } = main.form.elements;
+  const rename = () => {
+    const planned = at?.value ? "schedule" : "publish";
+    main.textContent = labels[kind ? kind.value : planned];
+  };
+  main.form.addEventListener("input", rename);
+  rename();
 }

@@ -52,7 +52,7 @@ def test_an_invitation_by_mail_leads_to_the_desk(
 ) -> None:
     answer = admin.send(admin.get("/desk/accounts"), name="Mara", email=ADDRESS, role="author")
     page = admin.get(answer.location)
-    assert "Not here yet" in page.text and "/login/password/" not in page.text, (
+    assert "Invited" in page.text and "/login/password/" not in page.text, (
         "only the mail holds the link"
     )
     path = mailed_link(newsroom, keys)
@@ -61,7 +61,7 @@ def test_an_invitation_by_mail_leads_to_the_desk(
     refused = reader.send(reader.get(path), password="short")
     assert refused.status_code == 422 and "Use 10 to 1,000 characters" in refused.text
     assert reader.send(refused, password=PASSWORD).location == "/desk"
-    assert "Mara, author" in reader.get("/desk").text
+    assert "Mara, Author" in reader.get("/desk").text
     assert (
         reader.get(path).status_code == reader.post(path, {"password": PASSWORD}).status_code == 410
     )
@@ -144,7 +144,7 @@ def test_one_sees_and_ends_ones_own_sessions(mara: None, app, reader: Person) ->
     )
     assert enter(reader) == 303
     page = reader.get("/desk/account")
-    assert page.text.count("This one") == 1 and "Firefox on Linux" in page.text
+    assert page.text.count("This device") == 1 and "Firefox on Linux" in page.text
     reader.send(page, "/desk/account/sessions/end")
     assert other.get("/desk").status_code == 303 and reader.get("/desk").status_code == 200
     assert enter(other) == 303
@@ -176,12 +176,12 @@ def test_changing_a_password_requires_the_current_one(mara: None, app, reader: P
 
 def test_an_account_logged_in_by_link_sets_a_password_and_a_name(author: Person) -> None:
     page = author.get("/desk/account")
-    assert "The present one" not in page.text
+    assert "Current password" not in page.text
     assert author.send(page, "/desk/account/password", password=PASSWORD).status_code == 303
-    assert "The present one" in author.get("/desk/account").text
+    assert "Current password" in author.get("/desk/account").text
     assert author.send(page, "/desk/account/name", name="  ").status_code == 422
     author.send(page, "/desk/account/name", name="Nora <Field>")
-    assert "Nora &lt;Field&gt;, author" in author.get("/desk").text
+    assert "Nora &lt;Field&gt;, Author" in author.get("/desk").text
 
 
 @pytest.mark.parametrize(

@@ -60,14 +60,14 @@ def test_an_admin_pauses_all_sending_and_sees_what_waits_before_it_goes_on(
     admin.send(admin.get("/desk/alerts"), "/desk/alerts/pause")
     with db.begin() as tx:
         hold(tx, "It may be a copy.")
-    for person, sentence in ((admin, "Resume"), (editor, "An admin can resume it.")):
+    for person, sentence in ((admin, "Resume"), (editor, "Only an admin can resume sending.")):
         page = person.get("/desk/alerts").text
         assert "It may be a copy." in page
-        assert "Nothing is being sent" in page
+        assert "Sending is on hold" in page
         assert sentence in page
     assert "It may be a copy." in editor.get("/desk").text
     page = admin.get("/desk/alerts/resume")
-    assert "1 mail and 0 other messages wait" in page.text
+    assert "1 e-mail, 0 chat messages" in page.text
     assert admin.send(page, "/desk/alerts/resume").location == "/desk/alerts"
     assert "Pause all sending" in admin.get("/desk/alerts").text
 
@@ -75,11 +75,11 @@ def test_an_admin_pauses_all_sending_and_sees_what_waits_before_it_goes_on(
 @pytest.mark.parametrize(
     "seconds, words",
     [
-        (3, "less than a minute"),
-        (60, "about a minute"),
-        (100, "about 2 minutes"),
-        (5000, "about 83 minutes"),
-        (7300, "about 2 hours"),
+        (3, "less than a minute left"),
+        (60, "about 1 minute left"),
+        (100, "about 2 minutes left"),
+        (5000, "about 83 minutes left"),
+        (7300, "about 2 hours left"),
     ],
 )
 def test_remaining_time_is_written_in_words(seconds: float, words: str) -> None:

@@ -48,7 +48,7 @@ def test_a_returned_entry_shows_its_author_the_remark_everywhere_until_it_is_sub
     )
     assert newsroom.entry(uid).state is EntryState.SUBMITTED
     assert "Who says" not in author.get(path).text
-    assert "1 entry waits for an editor" in editor.get("/desk").text
+    assert "1 entry is waiting for review" in editor.get("/desk").text
 
 
 def test_an_author_takes_back_what_was_submitted_and_writes_on(
@@ -68,7 +68,7 @@ def test_approving_an_alert_to_many_asks_for_confirmation(
     uid = author.uid(author.write(importance="breaking"))
     path = f"/desk/entries/{uid}/approve"
     question = editor.send(editor.get(f"/desk/entries/{uid}"), path)
-    assert question.status_code == 200 and "Alert 1 person now?" in question.text
+    assert question.status_code == 200 and "Alert 1 recipient now?" in question.text
     assert newsroom.entry(uid).state is EntryState.SUBMITTED
     assert editor.send(question, path, do="back").location == f"/desk/entries/{uid}"
     assert editor.send(question, path, do="approve").status_code == 303
@@ -79,11 +79,11 @@ def test_the_form_announces_that_breaking_needs_a_second_editor(
     newsroom: Newsroom, editor: Person, log_in: Callable[[Role], Person]
 ) -> None:
     newsroom.agree(second_editor=True)
-    assert "waits until a second editor approves it" in editor.get("/desk/post").text
+    assert "need approval from a second editor" in editor.get("/desk/post").text
     uid = editor.uid(editor.write(importance="breaking"))
     path = f"/desk/entries/{uid}"
     page = editor.get(path)
-    assert "somebody else has to approve it" in page.text and f"{path}/return" not in page.text
+    assert "Someone else has to approve this one" in page.text and f"{path}/return" not in page.text
     assert editor.post(f"{path}/approve", editor.form(page)[1]).status_code == 403
     other = log_in(Role.ADMIN)
     assert other.send(other.get(path), f"{path}/approve").status_code == 303
@@ -97,12 +97,13 @@ def test_an_alert_that_waits_is_let_go_or_dropped_from_the_first_page(
     for title in ("First", "Second", "Third"):
         newsroom.post(title=title)
     board = editor.get("/desk")
-    assert "2 alerts wait for you" in board.text
-    assert "within the last hour" in editor.get("/desk/post?stream=floods").text
+    assert "2 alerts need your approval" in board.text
+    assert "in the last hour" in editor.get("/desk/post?stream=floods").text
     assert (
-        "Its alert waits" in editor.get(f"/desk/entries/{newsroom.post(title='Fourth').uid}").text
+        "The alert for this entry is waiting for approval"
+        in editor.get(f"/desk/entries/{newsroom.post(title='Fourth').uid}").text
     )
-    assert "On the desk" in editor.get("/desk/alerts/2").text
+    assert "Waiting for approval" in editor.get("/desk/alerts/2").text
     assert editor.send(board, "/desk/alerts/2/resume").status_code == 303
     assert (
         editor.post(
@@ -110,7 +111,7 @@ def test_an_alert_that_waits_is_let_go_or_dropped_from_the_first_page(
         ).status_code
         == 303
     )
-    assert "1 alert waits for you" in editor.get("/desk").text
+    assert "1 alert needs your approval" in editor.get("/desk").text
 
 
 def test_the_schedule_changes_a_time_and_refuses_an_invalid_one(
@@ -249,16 +250,16 @@ def test_a_late_entry_is_offered_on_the_board_its_page_the_lists_and_the_schedul
     clock.forward(hours=20)
     publish_due(newsroom.db)
     board = editor.get("/desk").text
-    assert "Late, publish now?" in board
+    assert "Late: publish now?" in board
     assert (
-        board.index("Late, publish now?") < board.index("Night shift") < board.index("Later today")
+        board.index("Late: publish now?") < board.index("Night shift") < board.index("Later today")
     )
-    assert "Late: it should have gone out on" in editor.get(path).text
+    assert "Late: this was due on" in editor.get(path).text
     assert "Late" in editor.get("/desk/entries?state=scheduled").text
-    assert "It should have gone out at this time" in editor.get("/desk/schedule").text
+    assert "The service wasn’t running when this was due" in editor.get("/desk/schedule").text
     assert editor.send(editor.get("/desk"), f"{path}/now").location == path
     assert newsroom.entry(late.uid).state is EntryState.PUBLISHED
-    assert "Late, publish now?" not in editor.get("/desk").text
+    assert "Late: publish now?" not in editor.get("/desk").text
 
 
 def test_late_entries_and_those_of_an_ended_story_hide_nothing_of_today(
@@ -296,5 +297,5 @@ def test_the_list_of_stories_has_pages_and_a_search_by_title(
     assert (len(shown[0]), len(shown[1]), shown[0] & shown[1]) == (50, 6, set())
     found = editor.get("/desk/streams?q=story-54").text
     assert re.findall(r"/desk/streams/([a-z0-9-]+)/edit", found) == ["story-54"]
-    assert "No story has these words in its title." in editor.get("/desk/streams?q=nowhere").text
+    assert "No stories found." in editor.get("/desk/streams?q=nowhere").text
     assert len(re.findall(r'href="/desk/entries\?stream=', editor.get("/desk").text)) == 20

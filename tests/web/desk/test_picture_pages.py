@@ -77,7 +77,7 @@ def test_a_picture_that_is_sent_ahead_is_answered_by_its_name(
         (b"<!DOCTYPE html><script>alert(1)</script>", "Upload a JPEG"),
         (bomb(10_000, 10_000), "limit is 25 megapixels"),
         (BLUE[: len(BLUE) // 2], "damaged"),
-        (bytes(MAX_PICTURE_BYTES + 1), "too large: "),
+        (bytes(MAX_PICTURE_BYTES + 1), "Too large: "),
     ],
     ids=["svg", "html", "bomb", "cut off", "too large"],
 )
@@ -227,7 +227,7 @@ def test_pictures_survive_the_confirmation_of_a_large_alert(
         do="post",
     )
     question = post(editor, "/desk/post", sent)
-    assert "Alert 1 person" in question.text
+    assert "Alert 1 recipient" in question.text
     uid = editor.uid(editor.send(question, do="post"))
     assert pictures(newsroom, uid) == (
         PictureText(names[0], "A", "K"),
@@ -242,7 +242,7 @@ def test_a_stale_save_shows_both_words_of_a_picture(editor: Person, newsroom: Ne
     assert editor.send(theirs, alt="A wall of the brickworks", do="save").status_code == 303
     answer = editor.send(page, alt="A blue door", do="save")
     assert answer.status_code == 409
-    marked = lxml.html.fromstring(answer.text).xpath("//div[@class='diff']/p[span='Pictures']")
+    marked = lxml.html.fromstring(answer.text).xpath("//div[@class='diff']/p[span='Alt text']")
     assert "brickworks" in marked[0].text_content() and "door" in marked[0].text_content()
 
 

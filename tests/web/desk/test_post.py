@@ -31,7 +31,7 @@ def test_a_post_waits_to_be_undone_and_then_goes_out(
         importance="key",
     )
     uid = editor.uid(answer)
-    assert "Goes out" in editor.get(answer.location).text
+    assert "Publishing <span" in editor.get(answer.location).text
     assert reader.get(f"/streams/floods/entries/{uid}").status_code == 404, (
         "nothing of it is anywhere"
     )
@@ -223,7 +223,7 @@ def test_the_preview_shows_what_would_be_read_and_saves_nothing(
     page = editor.write(do="preview", body="**Now** <script>", byline="New Name")
     assert page.status_code == 200
     assert "<strong>Now</strong> &lt;script&gt;" in page.text
-    assert "1 person" in page.text
+    assert "1 recipient" in page.text
     assert not titles(newsroom)
     assert editor.uid(editor.send(page, do="post")), "the preview's form can be posted"
 
@@ -248,11 +248,11 @@ def test_alerting_many_asks_for_confirmation(
     if not asked:
         assert answer.status_code == 303
         return
-    people = "1 person" if followers == 1 else f"{followers} people"
+    recipients = "1 recipient" if followers == 1 else f"{followers} recipients"
     assert (
         answer.status_code == 200
-        and f"Alert {people} now?" in answer.text
-        and f">Alert {people}</button>" in answer.text
+        and f"Alert {recipients} now?" in answer.text
+        and f">Alert {recipients}</button>" in answer.text
     )
     assert not titles(newsroom)
     back = editor.send(answer, do="back", confirmed="")
@@ -304,7 +304,7 @@ def test_an_author_submits_and_an_editor_publishes(
     uid = author.uid(author.write(at="2026-03-14T07:00", alert="nobody"))
     assert newsroom.entry(uid).state is EntryState.SUBMITTED
     assert "Publish" not in author.get(f"/desk/entries/{uid}").text
-    assert "waits for an editor" in editor.get("/desk").text
+    assert "is waiting for review" in editor.get("/desk").text
     page = editor.get(f"/desk/entries/{uid}")
     assert editor.send(page, f"/desk/entries/{uid}/approve").status_code == 303
     clock.forward(seconds=10)
@@ -344,7 +344,7 @@ def test_a_scheduled_entry_without_a_worker_shows_a_warning(
     )
     clock.forward(seconds=60)
     page = editor.get(answer.location).text
-    assert "No worker seems to run" in page and "refresh" not in page
+    assert "Nothing is processing the queue" in page and "refresh" not in page
 
 
 def test_a_newsroom_without_stories_is_led_to_its_first(
@@ -352,8 +352,8 @@ def test_a_newsroom_without_stories_is_led_to_its_first(
 ) -> None:
     set_stream_state(newsroom.db, newsroom.actor, "floods", StreamState.DELETED)
     editor, author = log_in(Role.EDITOR), log_in(Role.AUTHOR)
-    assert "Begin a story" in editor.get("/desk/post").text
-    assert "Begin a story" not in author.get("/desk/post").text
+    assert "Create a story" in editor.get("/desk/post").text
+    assert "/desk/streams/new" not in author.get("/desk/post").text
     page = editor.get("/desk/streams/new")
     begun = editor.send(
         page,
@@ -399,9 +399,10 @@ def test_the_settings_of_a_story_are_saved_and_never_over_what_somebody_else_sav
     assert editor.send(theirs, contributor="Ines Valbrook", feed_text="summary").status_code == 303
     refused = editor.send(mine, title="My title", contributor="Jory Pell")
     assert refused.status_code == 409
-    assert "What it says now" in refused.text and "Ines Valbrook" in refused.text, (
-        "beside the text as typed"
-    )
+    assert (
+        "Current version (saved by someone else)" in refused.text
+        and "Ines Valbrook" in refused.text
+    ), "beside the text as typed"
     assert editor.send(refused, title="").status_code == 422
     assert editor.send(refused, subject_prefix="[Floods]").status_code == 303, "now it was seen"
     with newsroom.db.read() as tx:

@@ -70,7 +70,7 @@ def test_a_change_that_alerts_waits_and_can_be_undone(
         )
         assert newsroom.entry(uid).title == "Forty pumps are running"
         waiting = editor.get(path)
-        assert f"{kind.capitalize()} goes out" in waiting.text
+        assert f"Publishing the {kind}" in waiting.text
         if undo:
             assert editor.send(waiting, f"{path}/undo").location == path
             assert kinds(newsroom, uid)[0][1] is RevisionState.CANCELLED
@@ -114,7 +114,7 @@ def test_a_breaking_correction_asks_before_it_alerts(newsroom: Newsroom, editor:
         note="Kept",
         do="save",
     )
-    assert "Alert 1 person now?" in asked.text
+    assert "Alert 1 recipient now?" in asked.text
     assert editor.form(editor.send(asked, do="back", confirmed=""))[1]["note"] == "Kept"
     assert editor.send(asked, do="save").status_code == 303
     assert kinds(newsroom, uid)[0] == (RevisionKind.CORRECTION, RevisionState.PENDING)
@@ -209,10 +209,10 @@ def test_the_desk_shows_who_received_an_alert(
     assert (
         "reader1@example.org" in page
         and "550 &lt;no&gt; such user" in page
-        and "they did not want this kind" in page
+        and "Filtered by their settings" in page
     )
-    assert "they did not want this kind" in editor.get(f"/desk/alerts/{alert.id}").text
-    assert "Send again to the 1 who missed it" in page
+    assert "Filtered by their settings" in editor.get(f"/desk/alerts/{alert.id}").text
+    assert "Resend to the 1 it failed for" in page
     again = editor.send(editor.get(f"/desk/entries/{entry.uid}"), f"/desk/alerts/{alert.id}/retry")
     assert again.status_code == 303
     with newsroom.db.read() as tx:
