@@ -125,7 +125,7 @@ def calm(text: str) -> str:
 def outside_addresses(
     text: str, escape: Callable[[str], str], shown: Callable[[str], str] = str
 ) -> str:
-    """``text`` escaped except for its web addresses, which escaping would break (RFC 3986 section 2.4).
+    """``text`` escaped except for its web addresses (RFC 3986 section 2.4).
 
     ``shown`` formats an address for the service. Mentions of everyone are encoded in addresses
     too, since services look for mentions before links.

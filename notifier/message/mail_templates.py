@@ -33,7 +33,7 @@ class BrokenTemplate(TemplateError):
 
 
 class Templates:
-    """``own``: the operator's folder, if any. ``report`` gets each fault in it once, as a sentence."""
+    """``own``: the operator's folder, if any. ``report`` gets each fault in it once."""
 
     def __init__(
         self, own: Path | None = None, report: Callable[[str], object] | None = None
@@ -88,7 +88,7 @@ def templates_in(own: Path) -> Templates:
 
 
 class _OwnFirst(FileSystemLoader):
-    """Unlike a ChoiceLoader, notices an own template that is added after the shipped one was used."""
+    """Unlike ChoiceLoader, notices an own template added after the shipped one was used."""
 
     def __init__(self, own: Path) -> None:
         super().__init__([own, SHIPPED])

@@ -16,7 +16,7 @@ Stage = Literal["connect", "mail", "rcpt", "data", "http"]
 
 
 MAX_RETRY_AFTER_SECONDS = 3600.0
-"""What a Retry-After counts for at most: a longer one would mute a channel for hours, and may be a mistake of its server."""
+"""Longer values of Retry-After are cut: they would mute a channel for hours, maybe by mistake."""
 
 
 def clamp_wait(seconds: float) -> float:
