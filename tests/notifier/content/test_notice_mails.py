@@ -34,7 +34,7 @@ def test_the_mail_that_asks_arrives_in_the_storys_language_and_its_link_confirms
     office.send()
     [mail] = inbox.mails
     assert mail["To"] == "hedda@xn--bcher-kva.example"
-    assert mail["Subject"] == "Bitte bestätigen: Der Deich hält per Mail"
+    assert mail["Subject"] == "Bitte bestätigen Sie Ihr Abo: Der Deich hält"
     assert mail["Auto-Submitted"] == "auto-generated" and mail["List-Unsubscribe"] is None
     text, html = (part.get_content() for part in mail.iter_parts())  # type: ignore[union-attr]
     links = [re.findall(rf"{BASE_URL}/subscribe/([\w-]+)", part) for part in (text, html)]
