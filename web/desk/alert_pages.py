@@ -99,7 +99,7 @@ def resume() -> ResponseReturnValue:
 
 
 def standing(sums: Mapping[str, Any]) -> str:
-    """The stage of an alert, as `web.labels` names it."""
+    """The stage of an alert, as `web.desk.labels` names it."""
     if sums["stopped_at"]:
         return "stopped"
     if sums["waits_for"]:
