@@ -35,7 +35,8 @@ from models.text.actor import Actor
 from models.text.errors import Conflict, Forbidden, NotFound
 
 SLICE = 1_000
-"""Recipients looked at in one transaction: some 4 ms of the write lock of SQLite, measured with 100,000."""
+"""Recipients looked at in one transaction: some 4 ms of the write lock of SQLite, measured with
+100,000."""
 _SECOND = mark("Another editor has to approve this alert.")
 # The second condition of both: how a node of the version before marks such a delivery.
 _IS_STOPPED = or_(

@@ -80,7 +80,7 @@ def is_served(served: Served, happened: Sequence[EntryChanges], upto: int) -> bo
     """Whether there may be anything for a subscription in a digest up to there; what was told
     otherwise is not looked at.
     """
-    return any(_brings(served, one, upto) for entry in happened for one in entry.news)
+    return any(_brings(served, change, upto) for entry in happened for change in entry.news)
 
 
 def line_of(
@@ -91,27 +91,31 @@ def line_of(
     ``had``: alerts that the recipient gets at once. The first of the recipient's digests that
     covers the entry tells it.
     """
-    brought = [one for one in entry.news if any(_brings(each, one, upto) for each in served)]
+    brought = [
+        change for change in entry.news if any(_brings(each, change, upto) for each in served)
+    ]
     if not brought or _knows(brought[-1], served, had):
         return None
     last = brought[-1]
-    told = any(_knows(one, served, had) for one in entry.news if one.seq < last.seq)
+    told = any(_knows(change, served, had) for change in entry.news if change.seq < last.seq)
     return DigestLine(
         entry.entry_id, last, told=told, since=last.seq if told else entry.news[0].seq
     )
 
 
-def _brings(served: Served, one: EntryChange, upto: int) -> bool:
+def _brings(served: Served, change: EntryChange, upto: int) -> bool:
     return (
-        served.due and served.digested_seq < one.seq <= upto and is_about(served.wanted, one.topic)
+        served.due
+        and served.digested_seq < change.seq <= upto
+        and is_about(served.wanted, change.topic)
     )
 
 
-def _knows(one: EntryChange, served: Sequence[Served], had: Collection[int]) -> bool:
-    return one.alert_id in had or any(
-        each.digested_seq >= one.seq
-        and began_before(each.wanted, one.created_at, one.public_seq)
-        and is_about(each.wanted, one.topic)
+def _knows(change: EntryChange, served: Sequence[Served], had: Collection[int]) -> bool:
+    return change.alert_id in had or any(
+        each.digested_seq >= change.seq
+        and began_before(each.wanted, change.created_at, change.public_seq)
+        and is_about(each.wanted, change.topic)
         for each in served
     )
 

@@ -62,25 +62,27 @@ def followed_stories(tx: Session, recipient_ids: Sequence[int]) -> dict[int, lis
         excepted.where(SubscriptionExcept.subscription_id.in_(ids), _IS_THERE).order_by(Stream.slug)
     ):
         left_out.setdefault(subscription_id, []).append(slug)
-    found: dict[int, list[FollowedStory]] = {}
-    for one in subscriptions:
-        story = one.stream.slug if one.stream else None
-        if one.ended_at is not None:
-            found.setdefault(one.recipient_id, []).append(FollowedStory(story, Follow(), left=True))
+    by_recipient: dict[int, list[FollowedStory]] = {}
+    for subscription_row in subscriptions:
+        story = subscription_row.stream.slug if subscription_row.stream else None
+        if subscription_row.ended_at is not None:
+            by_recipient.setdefault(subscription_row.recipient_id, []).append(
+                FollowedStory(story, Follow(), left=True)
+            )
             continue
         follow = Follow(
-            tags=tuple(tags.get(one.id, ())),
-            least_importance=one.least_importance,
-            news=one.news,
-            corrections=one.corrections,
-            rhythm=Rhythm.of(one),
+            tags=tuple(tags.get(subscription_row.id, ())),
+            least_importance=subscription_row.least_importance,
+            news=subscription_row.news,
+            corrections=subscription_row.corrections,
+            rhythm=Rhythm.of(subscription_row),
         )
-        found.setdefault(one.recipient_id, []).append(
-            FollowedStory(story, follow, tuple(left_out.get(one.id, ())))
+        by_recipient.setdefault(subscription_row.recipient_id, []).append(
+            FollowedStory(story, follow, tuple(left_out.get(subscription_row.id, ())))
         )
-    for stories in found.values():
-        stories.sort(key=lambda one: one.left)  # as an import adds them
-    return found
+    for stories in by_recipient.values():
+        stories.sort(key=lambda subscription_row: subscription_row.left)  # as an import adds them
+    return by_recipient
 
 
 def write_settings(followed: Iterable[FollowedStory]) -> str:

@@ -532,7 +532,7 @@ class DailySum(Base):
 
 
 class WorkerHeartbeat(Base):
-    """A worker process that runs, or that stopped without saying so.  See `models.db.heartbeats`."""
+    """A worker process that runs, or that stopped without saying so. See `models.db.heartbeats`."""
 
     __tablename__ = "worker_heartbeat"
 

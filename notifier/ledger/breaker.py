@@ -104,30 +104,17 @@ def persist(tx: Session, message: Message, pulse: HealthChange, words: str) -> N
     """
     if pulse.after == pulse.before:
         return
-    one, moment, service = (
-        update(Recipient).where(Recipient.id == message.recipient_id),
-        now(tx),
-        SERVICES.get(message.service),
-    )
-    tx.execute(one.values(refusals=pulse.after.refusals, failing_since=pulse.after.since))
+    channel = update(Recipient).where(Recipient.id == message.recipient_id)
+    tx.execute(channel.values(refusals=pulse.after.refusals, failing_since=pulse.after.since))
     if pulse.after.open:
-        _turn(
-            tx,
-            message,
-            "sick",
-            one.where(Recipient.sick_since.is_(None)).values(sick_since=moment, reason=words),
-            words,
-        )
+        opens = channel.where(Recipient.sick_since.is_(None))
+        _turn(tx, message, "sick", opens.values(sick_since=now(tx), reason=words), words)
     elif pulse.before.open:
-        next_at = moment + timedelta(seconds=service.pace_seconds if service else 0)
+        service = SERVICES.get(message.service)
+        next_at = now(tx) + timedelta(seconds=service.pace_seconds if service else 0)
+        closes = channel.where(Recipient.sick_since.is_not(None))
         _turn(
-            tx,
-            message,
-            "healed",
-            one.where(Recipient.sick_since.is_not(None)).values(
-                sick_since=None, reason="", next_at=next_at
-            ),
-            words,
+            tx, message, "healed", closes.values(sick_since=None, reason="", next_at=next_at), words
         )
 
 

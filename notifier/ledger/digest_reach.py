@@ -12,7 +12,8 @@ from models.tables.ledger import IS_DIGEST, MAY_HAVE_BEEN_TOLD, TOLD_STATE
 from notifier.ledger.alert_context import AlertContext
 
 READ_AHEAD = timedelta(seconds=30)
-"""How long before it is settled a digest may have been read: of one that was read before an entry was hidden, the entry is told."""
+"""How long before it is settled a digest may have been read: of one that was read before an entry
+was hidden, the entry is told."""
 
 
 def recipients_reached_by_digest(

@@ -46,7 +46,8 @@ from notifier.ledger.ledger_sql import among, changed
 from notifier.ledger.quiet_hours import put_off
 
 SLICE, SLICE_OF_SQLITE = 2_000, 100
-"""Subscriptions of one transaction; fewer on SQLite, where nobody else writes meanwhile: half the time of a slice of an alert."""
+"""Subscriptions of one transaction; fewer on SQLite, where nobody else writes meanwhile: half the
+time of a slice of an alert."""
 _DUE = Subscription.next_digest_at.is_not(None) & Subscription.ended_at.is_(None)
 
 

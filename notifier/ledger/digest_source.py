@@ -88,7 +88,7 @@ def entries_changed_since(
     if not ids:
         return []
     tags = _tags(tx, ids)
-    found: dict[int, list[EntryChange]] = {id_: [] for id_ in ids}
+    entries: dict[int, list[EntryChange]] = {id_: [] for id_ in ids}
     for row in tx.execute(alerts.where(Entry.id.in_(ids)).order_by(Revision.no)):
         topic = AlertTopic(
             row.stream_id,
@@ -96,12 +96,12 @@ def entries_changed_since(
             tuple(tags.get(row.entry_id, ())),
             row.kind is not RevisionKind.PUBLISH,
         )
-        found[row.entry_id].append(
+        entries[row.entry_id].append(
             EntryChange(
                 row.id, row.seq or 0, row.created_at, row.kind, row.note, topic, row.public_seq
             )
         )
-    return [EntryChanges(id_, tuple(news)) for id_, news in found.items()]
+    return [EntryChanges(id_, tuple(news)) for id_, news in entries.items()]
 
 
 def _tags(tx: Session, entry_ids: Collection[int]) -> dict[int, list[str]]:

@@ -58,7 +58,7 @@ def replace_earlier(
 
 def owed_ending(alert: Alert, lane: Lane) -> Select[*tuple[Any, ...]]:
     """Query for (recipient_id, lane, subscription_id): followers that have not got it yet."""
-    told = exists().where(
+    already_sent = exists().where(
         Delivery.alert_id.in_(_earlier(alert)),
         Delivery.recipient_id == Recipient.id,
         MAY_HAVE_BEEN_TOLD,
@@ -80,7 +80,7 @@ def owed_ending(alert: Alert, lane: Lane) -> Select[*tuple[Any, ...]]:
             Recipient.state == RecipientState.CONFIRMED,
             started_before(alert.created_at, alert.public_seq),
             Subscription.ended_at.is_(None),
-            ~told,
+            ~already_sent,
         )
     )
 

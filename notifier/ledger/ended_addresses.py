@@ -39,14 +39,18 @@ DISABLED_TIMES, DISABLED_DAYS = 3, 7
 RFC 3463 section 3.3: it may be enabled again, or never.
 """
 ALIKE_ADDRESSES, ALIKE_DOMAINS = 3, 2
-"""Addresses of one alert, and domains, that are refused with the same words before that is doubted."""
+"""Addresses of one alert, and domains, that are refused with the same words before that is doubted.
+"""
 ALIKE_RUNNING = 20
-"""Of so many, the latest, it is also asked what else was answered meanwhile: a server may break down in the middle of an alert."""
+"""Of so many, the latest, it is also asked what else was answered meanwhile: a server may break
+down in the middle of an alert."""
 DOUBTED_SHARE = 10
-"""One in so many of an alert's answers: senders of bulk mail are stopped at 10 % of hard bounces."""
+"""One in so many of an alert's answers: senders of bulk mail are stopped at 10 % of hard bounces.
+"""
 NOTICE = "held"
 _LOOKED_AT = 200
-"""Addresses that an alert ended, the latest: sending is held long before there are more, unless they are few among many."""
+"""Addresses that an alert ended, the latest: sending is held long before there are more, unless
+they are few among many."""
 
 
 def disabled_for_long(tx: Session, message: Message, outcome: Sent | SendError) -> bool:
@@ -132,7 +136,9 @@ def _ended_alike(tx: Session, message: Message, reply: str) -> dict[int, str]:
     )
     words = _without_address(reply, message.address)
     rows = tx.execute(query).all()
-    return {id_: to for id_, said, to in rows if _without_address(said or "", to) == words}
+    return {
+        id_: to for id_, last_reply, to in rows if _without_address(last_reply or "", to) == words
+    }
 
 
 def _is_small_share(number: int, sent: int) -> bool:

@@ -54,7 +54,8 @@ from notifier.ledger.quiet_hours import put_off
 SLICE = 2_000
 """Recipients looked at in one transaction: some 2 ms of SQLite's write lock."""
 ANALYZE_FROM = 5_000
-"""Deliveries made after which PostgreSQL is told to look at the table again: with old statistics claims take four times as long."""
+"""Deliveries made after which PostgreSQL is told to look at the table again: with old statistics
+claims take four times as long."""
 
 Walk = tuple[InstrumentedAttribute[int], ColumnElement[bool]]
 """A column of recipients' ids, and where it is to be walked."""

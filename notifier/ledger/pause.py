@@ -96,14 +96,14 @@ def hold_late(tx: Session, alerts: Iterable[AlertContext], *, tried: set[int]) -
     ends it.
     """
     alerts = list(alerts)
-    held = {one.alert_id for one in alerts if one.state in _HELD}
-    old = (
-        {one.alert_id for one in alerts if now(tx) - (one.resumed_at or one.created_at) > LATE}
-        - held
-        - tried
-    )
+    waiting = {alert.alert_id for alert in alerts if alert.state in _HELD}
+    old = set()
+    for alert in alerts:
+        if now(tx) - (alert.resumed_at or alert.created_at) > LATE:
+            old.add(alert.alert_id)
+    old -= waiting | tried
     sums = tally_totals(tx, old) if old else {}
-    late = {one for one in old if not any(sums.get(one, {}).get(state) for state in _TRIED)}
+    late = {id_ for id_ in old if not any(sums.get(id_, {}).get(kind) for kind in _TRIED)}
     if late:
         tx.execute(update(Alert).where(Alert.id.in_(late)).values(held_at=now(tx)))
         log.warning(
@@ -112,7 +112,7 @@ def hold_late(tx: Session, alerts: Iterable[AlertContext], *, tried: set[int]) -
             sorted(late),
             LATE_HOURS,
         )
-    return held | late
+    return waiting | late
 
 
 def probing(tx: Session) -> None:

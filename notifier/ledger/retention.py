@@ -20,7 +20,8 @@ SLICE = 500
 SLICES = 20
 """Of one pass: who calls has other things to do, and comes again."""
 ALERTS = 200
-"""Looked at in one transaction; a site that was brought up to date may have a hundred thousand to be finished."""
+"""Looked at in one transaction; a site that was brought up to date may have a hundred thousand to
+be finished."""
 
 
 def finish_ended(db: Database) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WINDOW = 20.0
-"""Seconds that are looked back: long enough to bear the rests of a worker, short enough to see that it slowed down."""
+"""Seconds that are looked back: long enough to bear the rests of a worker, short enough to see that
+it slowed down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,13 +140,13 @@ def _due(tx: Session) -> Iterator[Gauge]:
     mails = [
         tx.scalar(
             select(func.min(Delivery.due_at)).where(
-                *queued, Delivery.lane == Lane.BULK, Delivery.priority == one
+                *queued, Delivery.lane == Lane.BULK, Delivery.priority == priority
             )
         )
-        for one in (Priority.IMMEDIATE, Priority.NORMAL, Priority.DIGEST)
+        for priority in (Priority.IMMEDIATE, Priority.NORMAL, Priority.DIGEST)
     ]
     oldest = {
-        ("bulk", "mail"): min((moment for moment in mails if moment is not None), default=None)
+        ("bulk", "mail"): min((due_at for due_at in mails if due_at is not None), default=None)
     }
     by_service = (
         select(Recipient.service, func.min(Delivery.due_at))
@@ -154,10 +154,10 @@ def _due(tx: Session) -> Iterator[Gauge]:
         .where(*queued, Delivery.lane == Lane.FAST)
         .group_by(Recipient.service)
     )
-    oldest |= {("urgent", service): moment for service, moment in tx.execute(by_service)}
+    oldest |= {("urgent", service): due_at for service, due_at in tx.execute(by_service)}
     ages: Values = {
-        labels: (now(tx) - moment).total_seconds() if moment is not None else 0.0
-        for labels, moment in oldest.items()
+        labels: (now(tx) - due_at).total_seconds() if due_at is not None else 0.0
+        for labels, due_at in oldest.items()
     }
     about = "Seconds since the oldest delivery that is due should have gone out; 0: none waits"
     yield Gauge(OLDEST_DUE, about, ("lane", "service"), ages)
