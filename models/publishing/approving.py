@@ -1,6 +1,4 @@
-"""Approving: an author submits, an editor lets it out or returns it with a remark; what is breaking
-may need a second editor.
-"""
+"""Approval of submitted entries: an editor approves one, or sends it back with a comment."""
 
 from datetime import timedelta
 
@@ -21,9 +19,7 @@ from models.text.texts import MAX_NOTE_CHARS, block
 def approve(
     db: Database, actor: Actor, uid: str, version: int, *, delay: timedelta = timedelta(0)
 ) -> Entry:
-    """Let a submitted entry out as it was submitted: at its time, where that is to come, else after
-    ``delay``.
-    """
+    """Schedule a submitted entry for its future time, else after ``delay``."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid, version=version)
@@ -31,7 +27,7 @@ def approve(
         require_open_stream(entry.stream)
         soonest = now(tx) + delay
         if entry.publish_at is None or entry.publish_at < soonest:
-            # its time came while it waited, and is no date to bear
+            # its time passed while it waited, so it is no date that someone chose
             if entry.publish_at == entry.dated_at:
                 entry.dated_at = None
             entry.publish_at = soonest
@@ -41,7 +37,7 @@ def approve(
 
 
 def return_entry(db: Database, actor: Actor, uid: str, version: int, remark: str) -> Entry:
-    """Make a submitted entry a draft again; ``remark`` tells its author what is missing."""
+    """Send a submitted entry back as a draft; ``remark`` tells its author what is missing."""
     actor.must_be(Role.EDITOR)
     remark = block("remark", remark, MAX_NOTE_CHARS)
     if not remark:
@@ -54,7 +50,7 @@ def return_entry(db: Database, actor: Actor, uid: str, version: int, remark: str
 
 
 def withdraw_submission(db: Database, actor: Actor, uid: str, version: int) -> Entry:
-    """Make an entry that one has submitted oneself a draft again."""
+    """Make an entry that the actor submitted a draft again."""
     with db.begin() as tx:
         entry = entry_to_change(tx, uid, version=version)
         _must_be_submitted(entry)
@@ -71,7 +67,8 @@ def _must_be_submitted(entry: Entry) -> None:
 
 
 def _to_draft(tx: Session, entry: Entry) -> Entry:
-    entry.state, entry.publish_at = EntryState.DRAFT, None
+    entry.state = EntryState.DRAFT
+    entry.publish_at = None
     mark_changed(tx, entry)
     tx.flush()
     return entry

@@ -1,7 +1,6 @@
-"""Posting: the one way by which an entry comes into being and goes out.
+"""Posting: the one way in which an entry is created and released.
 
-Undo is scheduling: a post waits for ``delay`` as scheduled, and until then nothing of it is
-anywhere.
+Undo is scheduling: a post waits as scheduled for ``delay``, and until then it is public nowhere.
 """
 
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from models.streams.entries import (
     entry_to_change,
     fill,
     is_own_draft,
-    packed,
+    resolve_text,
     snapshot,
 )
 from models.streams.streams import get_stream, require_open_stream
@@ -32,13 +31,14 @@ from models.text.errors import Conflict, Invalid, RequestKeyReused
 from models.text.texts import EntryText
 
 UNPUBLISHED_STATES = (EntryState.DRAFT, EntryState.SUBMITTED, EntryState.SCHEDULED)
-_MAX_BACKDATING, MAX_SCHEDULE_AHEAD = timedelta(days=366 * 150), timedelta(days=366 * 5)
+_MAX_BACKDATING = timedelta(days=366 * 150)
+MAX_SCHEDULE_AHEAD = timedelta(days=366 * 5)
 
 
 @dataclass(frozen=True)
 class Release:
-    """How an entry is to go out, or a draft one day. ``at`` in the past is the date it bears;
-    ``delay`` is the time left to undo it.
+    """How an entry is to be published, or a draft one day.  A past ``at`` backdates it; ``delay``
+    is the time left to undo it.
     """
 
     alerts: bool = True
@@ -56,11 +56,11 @@ def add_entry(
     plan: Release | None = None,
     request_key: str | None = None,
 ) -> Entry:
-    """Post an entry, or keep it as a draft where ``release`` is None; an author's post is submitted
+    """Post an entry, or save it as a draft where ``release`` is None; an author's post is submitted
     to the editors.
 
-    ``plan`` is what a draft remembers of how it is to go out. The same ``request_key`` from the
-    same account returns the entry that it made first; KeyUsed where that is in another story.
+    ``plan`` is the release that a draft remembers. A second request of this account with this
+    ``request_key`` returns the first one's entry; RequestKeyReused where that is in another story.
     """
     text = text.cleaned()
     try:
@@ -81,17 +81,17 @@ def _earlier(tx: Session, actor: Actor, slug: str, request_key: str | None) -> E
         return None
     if not 0 < len(request_key) <= 64:
         raise Invalid("request_key", "use 1 to 64 characters.")
-    found = tx.scalar(
+    entry = tx.scalar(
         entries_query().where(
             Entry.account_id == actor.account_id, Entry.request_key == request_key
         )
     )
-    if found is not None and found.stream.slug != slug:
+    if entry is not None and entry.stream.slug != slug:
         raise RequestKeyReused(
             "You already posted this to “%(story)s”. Submit again to post it here, too.",
-            story=found.stream.title[:80],
+            story=entry.stream.title[:80],
         )
-    return found
+    return entry
 
 
 def _add(
@@ -103,22 +103,23 @@ def _add(
     plan: Release | None,
     request_key: str | None,
 ) -> Entry:
-    stream, moment, uid = get_stream(tx, slug), now(tx), new_uid()
+    stream = get_stream(tx, slug)
     require_open_stream(stream)
+    uid = new_uid()
     entry = Entry(
         uid=uid,
-        guid=mint_guid(tx, f"{stream.uid}/{uid}", moment),
+        guid=mint_guid(tx, f"{stream.uid}/{uid}", now(tx)),
         stream=stream,
         account_id=actor.account_id,
         request_key=request_key,
         state=EntryState.DRAFT,
         version=0,
-        created_at=moment,
+        created_at=now(tx),
         credits=[],
         tags=[],
         pictures=[],
     )
-    fill(tx, entry, packed(tx, text))
+    fill(tx, entry, resolve_text(tx, text))
     if release is not None:
         _release(tx, actor, entry, release)
     elif plan is not None:
@@ -130,19 +131,20 @@ def _add(
 def save_draft(
     db: Database, actor: Actor, uid: str, version: int, text: EntryText, plan: Release | None = None
 ) -> Entry:
-    """Change the text of an entry that is not out yet, and how it is to go out.
+    """Change the text of an unpublished entry, and the plan for its release.
 
-    Its state stays, but for what a second editor has to approve anew.
+    The state stays, unless a second editor has to approve the entry again.
     """
     text = text.cleaned()
     with db.begin() as tx:
         entry = _unpublished(tx, actor, uid, version)
-        fill(tx, entry, packed(tx, text))
+        fill(tx, entry, resolve_text(tx, text))
         if plan is not None:
             _plan(tx, entry, plan)
         if entry.state is not EntryState.DRAFT and needs_second_editor(tx, entry.importance):
-            # nobody else has seen this text
-            entry.state, entry.submitted_by = EntryState.SUBMITTED, actor.account_id
+            # nobody else has read this text
+            entry.state = EntryState.SUBMITTED
+            entry.submitted_by = actor.account_id
         tx.flush()
         return entry
 
@@ -150,13 +152,13 @@ def save_draft(
 def post_draft(
     db: Database, actor: Actor, uid: str, version: int, text: EntryText, release: Release
 ) -> Entry:
-    """Change the text of an entry that is not out yet, and release it."""
+    """Change the text of an unpublished entry, and release it."""
     text = text.cleaned()
     with db.begin() as tx:
         entry = _unpublished(tx, actor, uid, version)
         require_open_stream(entry.stream)
         former = snapshot(entry)
-        fill(tx, entry, packed(tx, text))
+        fill(tx, entry, resolve_text(tx, text))
         if snapshot(entry) != former:  # nobody approves a text of one's own
             entry.state = EntryState.DRAFT
         _release(tx, actor, entry, release)
@@ -168,7 +170,8 @@ def _unpublished(tx: Session, actor: Actor, uid: str, version: int) -> Entry:
     entry = entry_to_change(tx, uid, version=version)
     if entry.state not in UNPUBLISHED_STATES:
         raise Conflict(
-            "This entry is already published. Change it with an update, a correction or a quiet edit."
+            "This entry is already published. Change it with an update, a correction or a quiet"
+            " edit."
         )
     if not is_own_draft(entry, actor):
         actor.must_be(Role.EDITOR)
@@ -176,29 +179,32 @@ def _unpublished(tx: Session, actor: Actor, uid: str, version: int) -> Entry:
 
 
 def _plan(tx: Session, entry: Entry, plan: Release) -> None:
-    """Note how an entry is to go out; a scheduled one moves to another time ahead, or stays where
-    none was chosen for it.
+    """Store a plan; a scheduled entry moves to another future time, or keeps its own where none was
+    chosen.
     """
-    at, ahead = _checked(tx, plan.at)
-    if entry.state is EntryState.SCHEDULED and not ahead:
-        if entry.publish_at == entry.dated_at:
-            raise Invalid("at", "choose a future time, or publish now.")
-        at = entry.dated_at
-    elif entry.state is EntryState.SCHEDULED:
-        entry.publish_at, entry.held_at = at, None
-    entry.alerts, entry.dated_at = plan.alerts, at
+    _check_time(tx, plan.at)
+    entry.alerts = plan.alerts
+    if entry.state is not EntryState.SCHEDULED:
+        entry.dated_at = plan.at
+    elif _is_future(tx, plan.at):
+        entry.publish_at = entry.dated_at = plan.at
+        entry.held_at = None
+    elif entry.publish_at == entry.dated_at:
+        raise Invalid("at", "choose a future time, or publish now.")
 
 
 def _release(tx: Session, actor: Actor, entry: Entry, release: Release) -> None:
-    at, ahead = _checked(tx, release.at)
-    entry.alerts, entry.dated_at = release.alerts, at
-    entry.publish_at = at if ahead else now(tx) + release.delay
+    _check_time(tx, release.at)
+    entry.alerts = release.alerts
+    entry.dated_at = release.at
+    entry.publish_at = release.at if _is_future(tx, release.at) else now(tx) + release.delay
     schedule_or_submit(tx, actor, entry)
 
 
-def _checked(tx: Session, at: datetime | None) -> tuple[datetime | None, bool]:
-    """A time that may be chosen, and whether it is still ahead; raises Invalid."""
-    moment = now(tx)
-    if at is not None and not moment - _MAX_BACKDATING < at < moment + MAX_SCHEDULE_AHEAD:
+def _check_time(tx: Session, at: datetime | None) -> None:
+    if at is not None and not now(tx) - _MAX_BACKDATING < at < now(tx) + MAX_SCHEDULE_AHEAD:
         raise Invalid("at", "choose a date within the last 150 or the next 5 years.")
-    return at, at is not None and at > moment
+
+
+def _is_future(tx: Session, at: datetime | None) -> bool:
+    return at is not None and at > now(tx)

@@ -1,4 +1,4 @@
-"""Publishing: the moment at which a scheduled entry becomes public and its alert is owed."""
+"""Publishing: a scheduled entry becomes public, and its alert is created."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -25,17 +25,17 @@ from models.tables.stories import (
 from models.text.actor import Actor
 from models.text.errors import AlreadyPublished, Conflict, Forbidden
 
-NEWS_AGE = timedelta(days=1)  # an entry that bears an older date when it comes out is no news
+NEWS_AGE = timedelta(days=1)  # entries backdated further are not news
 MAX_PUBLICATION_DELAY = timedelta(hours=1)
 MAX_TITLES_IN_NOTICE = 20
 
 
 def publish(tx: Session, entry: Entry) -> bool:
-    """Make a scheduled entry public and owe its alert; False if it was changed, withdrawn or
+    """Publish a scheduled entry and create its alert; False if it was changed, unscheduled or
     published meanwhile.
 
-    One compare-and-set, so of any number of nodes one wins.
-    Sends nothing and names no recipient, so the cost does not depend on how many there are.
+    One compare-and-set: of any number of nodes one wins.  Names no recipient, so the cost does not
+    depend on how many there are.
     """
     moment = now(tx)
     if not _moved(tx, entry, state=EntryState.PUBLISHED):
@@ -44,7 +44,7 @@ def publish(tx: Session, entry: Entry) -> bool:
     entry.published_at = entry.updated_at = _date(entry, moment)
     entry.backdated = _is_backdated(entry, moment)
     entry.changed_at, entry.held_at = moment, None
-    entry.seq = bump_version(tx, stream, more=1)
+    entry.seq = bump_version(tx, stream, published_delta=1)
     stream.last_entry_at = max(stream.last_entry_at or moment, moment)
     stream.state = StreamState.LIVE if stream.state is StreamState.QUIET else stream.state
     revision = Revision(
@@ -65,10 +65,9 @@ def publish(tx: Session, entry: Entry) -> bool:
 
 
 def schedule_or_submit(tx: Session, actor: Actor, entry: Entry) -> None:
-    """Schedule an entry for its ``publish_at``, or publish it where that has come.
+    """Schedule an entry for its ``publish_at``, or publish it if that has come.
 
-    It is submitted instead where an editor has to approve it: an author's, and a breaking one that
-    needs a second editor.
+    An author's entry, and a breaking one that needs a second editor, is submitted instead.
     """
     entry.remark, entry.held_at = "", None
     if not actor.role.includes(Role.EDITOR) or _waits_for_second(tx, actor, entry):
@@ -91,25 +90,21 @@ def _waits_for_second(tx: Session, actor: Actor, entry: Entry) -> bool:
 
 
 def _date(entry: Entry, moment: datetime) -> datetime:
-    """What it bears: a date in the past that was chosen for it, else the moment at which it really
-    goes out.
-    """
+    """The public date: a past one that was chosen, else ``moment``."""
     if entry.dated_at is None or entry.publish_at is None or entry.dated_at >= entry.publish_at:
         return moment
     return entry.dated_at
 
 
 def _is_backdated(entry: Entry, moment: datetime) -> bool:
-    """Whether a published entry is no news to those who are told of new entries alone, such as chat
-    bots.
-    """
+    """Whether a published entry is too old for followers of new entries alone, such as chat bots."""
     assert entry.published_at is not None
     age = moment - entry.published_at
     return age > NEWS_AGE or (age > timedelta(0) and not entry.alerts)
 
 
 def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
-    """End the wait of a scheduled entry."""
+    """Publish a scheduled entry immediately."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
@@ -123,11 +118,10 @@ def publish_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
 
 
 def publish_due(db: Database, max_delay: timedelta = MAX_PUBLICATION_DELAY) -> int:
-    """Publish every scheduled entry whose time has come; returns how many. Any number of nodes may
-    call it at once.
+    """Publish every scheduled entry that is due; returns how many.  Any number of nodes may call it
+    concurrently.
 
-    What should have gone out more than ``max_delay`` ago, while no worker ran, is held for an
-    editor instead.
+    Entries that were due more than ``max_delay`` ago, while no worker ran, are held for an editor.
     """
     hold_late_entries(db, max_delay)
     with db.read() as tx:
@@ -140,18 +134,15 @@ def publish_due(db: Database, max_delay: timedelta = MAX_PUBLICATION_DELAY) -> i
     for uid in due:
         with db.begin() as tx:
             entry = entry_to_change(tx, uid)
-            if (
-                entry.state is EntryState.SCHEDULED
-                and entry.held_at is None
-                and entry.publish_at is not None
-            ):
-                published += entry.publish_at <= now(tx) and publish(tx, entry)
+            is_ready = entry.state is EntryState.SCHEDULED and entry.held_at is None
+            if is_ready and entry.publish_at is not None and entry.publish_at <= now(tx):
+                published += publish(tx, entry)
     return published
 
 
 def hold_late_entries(db: Database, max_delay: timedelta) -> int:
-    """Hold what should have gone out more than ``max_delay`` ago, and tell the operators once;
-    returns how many entries that is.
+    """Hold entries that were due more than ``max_delay`` ago, and notify the operators once;
+    returns how many.
     """
     with db.read() as tx:
         if tx.scalar(_scheduled(Entry.publish_at < now(tx) - max_delay).limit(1)) is None:
@@ -172,14 +163,14 @@ def hold_late_entries(db: Database, max_delay: timedelta) -> int:
 
 
 def _scheduled(when: ColumnElement[bool]) -> Select[int]:
-    """The scheduled entries that may go out, that nothing holds, and whose time meets a condition."""
+    """The ids of scheduled entries of open streams that are not held and meet a condition."""
     waits = (Entry.state == EntryState.SCHEDULED, Entry.held_at.is_(None), when)
     open_stream = Stream.state.not_in([StreamState.ENDED, StreamState.DELETED])
     return select(Entry.id).join(Stream, Stream.id == Entry.stream_id).where(*waits, open_stream)
 
 
 def unschedule(tx: Session, entry: Entry) -> None:
-    """Make a scheduled entry a draft again: the undo of a post."""
+    """Make a scheduled entry a draft again."""
     if not _moved(tx, entry, state=EntryState.DRAFT, publish_at=None, held_at=None):
         raise AlreadyPublished(entry.uid)
 
@@ -190,9 +181,7 @@ def _moved(tx: Session, entry: Entry, **values: Any) -> bool:
         Entry.state == EntryState.SCHEDULED,
         Entry.version == entry.version,
     )
-    won = (
-        rows_changed(tx, update(Entry).where(*waits).values(version=Entry.version + 1, **values))
-        == 1
-    )
+    moved = update(Entry).where(*waits).values(version=Entry.version + 1, **values)
+    won = rows_changed(tx, moved) == 1
     tx.refresh(entry, ["version", *values])
     return won

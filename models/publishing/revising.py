@@ -1,13 +1,12 @@
-"""Revising: what may still be done to an entry that is out.
+"""Revisions of a published entry.
 
-Its id, permalink and publication date never change. A revision that alerts waits as pending for
-``delay``, one at most per entry; a silent one applies at once; a retraction hides the entry at once
-and only its alert waits.
+Its id, permalink and publication date never change. A revision that alerts is pending for
+``delay``, at most one per entry; a silent one applies immediately; a retraction hides the entry
+immediately, and only its alert waits.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -19,11 +18,13 @@ from models.db.clock import now
 from models.db.database import Database, rows_changed
 from models.publishing.publishing import unschedule
 from models.streams.entries import (
+    ResolvedText,
     entry_to_change,
     fill,
     mark_changed,
-    packed,
     require_version,
+    resolve_content,
+    resolve_text,
     snapshot,
 )
 from models.streams.feed_departures import feeds_of, note_departures
@@ -32,24 +33,24 @@ from models.tables.people import Contributor, Role
 from models.tables.stories import (
     Entry,
     EntryState,
-    Importance,
     Revision,
     RevisionKind,
     RevisionState,
 )
 from models.text.actor import Actor
 from models.text.errors import AlreadyPublished, Conflict, NotFound, RequestKeyReused
-from models.text.texts import MAX_NOTE_CHARS, EntryText, block, unpack_pictures
+from models.text.texts import MAX_NOTE_CHARS, EntryText, block
 
 TEXT_KINDS = (RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 ALERTING_KINDS = (RevisionKind.UPDATE, RevisionKind.CORRECTION, RevisionKind.RETRACTION)
-# those that move `updated` (RFC 4287 section 4.2.15)
+# these move `updated` (RFC 4287 section 4.2.15)
 _SIGNIFICANT_KINDS = (*ALERTING_KINDS, RevisionKind.RESTORE)
 _WRONG_STATE = {
     EntryState.PUBLISHED: mark("This entry is not published."),
     EntryState.RETRACTED: mark("This entry is not retracted."),
 }
-_FEED_TICK = timedelta(seconds=1)  # feeds tell no finer dates
+_FEED_TICK = timedelta(seconds=1)  # the resolution of dates in feeds
+_PENDING = mark("Another change to this entry is still pending. Undo it or publish it first.")
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class Change:
 def revise(
     db: Database, actor: Actor, uid: str, version: int, text: EntryText, change: Change
 ) -> Revision:
-    """Change the text of a published entry silently, or as an update or correction of which
-    followers are told.
+    """Change the text of a published entry: silently, or as an update or correction, which alerts
+    followers.
     """
     if change.kind not in TEXT_KINDS:
         raise Conflict("Choose quiet edit, update or correction.")
@@ -75,21 +76,19 @@ def revise(
 
 
 def retract(db: Database, actor: Actor, uid: str, version: int, change: Change) -> Revision:
-    """Take a published entry off every page at once; those who were told of it are told of this,
+    """Take a published entry off every page immediately; recipients who got its alert are alerted
     after the delay.
     """
     return _change(db, actor, uid, version, EntryState.PUBLISHED, change, None)
 
 
 def restore(db: Database, actor: Actor, uid: str, version: int, change: Change) -> Revision:
-    """Bring a retracted entry back, as it last was.  Nobody is alerted."""
+    """Bring a retracted entry back with its last text, without an alert."""
     return _change(db, actor, uid, version, EntryState.RETRACTED, change, None)
 
 
 def undo(db: Database, actor: Actor, uid: str, version: int) -> Entry:
-    """Take back what still waits: a scheduled entry becomes a draft, a pending revision is
-    cancelled.
-    """
+    """Make a scheduled entry a draft, or cancel a pending revision."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
@@ -104,13 +103,13 @@ def undo(db: Database, actor: Actor, uid: str, version: int) -> Entry:
         _settle(tx, revision, RevisionState.CANCELLED)
         if revision.kind is RevisionKind.RETRACTION:
             entry.state = EntryState.PUBLISHED
-            bump_version(tx, entry.stream, more=1)
+            bump_version(tx, entry.stream, published_delta=1)
         mark_changed(tx, entry)
         return entry
 
 
 def apply_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
-    """End the wait of a pending revision; one that has ended meanwhile is no error."""
+    """Apply a pending revision immediately; without one, nothing happens."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
@@ -122,8 +121,8 @@ def apply_now(db: Database, actor: Actor, uid: str, version: int) -> Entry:
 
 
 def apply_due(db: Database) -> int:
-    """Apply every pending revision whose time has come; returns how many. Any number of nodes may
-    call it at once.
+    """Apply every pending revision that is due; returns how many.  Any number of nodes may call it
+    concurrently.
     """
     with db.read() as tx:
         waiting = (
@@ -145,7 +144,7 @@ def apply_due(db: Database) -> int:
 
 
 def pending_revision(tx: Session, entry: Entry) -> Revision | None:
-    """The revision of this entry that still waits, if there is one."""
+    """The pending revision of this entry, if there is one."""
     return tx.scalar(
         select(Revision).where(
             Revision.entry_id == entry.id, Revision.state == RevisionState.PENDING
@@ -160,29 +159,16 @@ def list_revisions(tx: Session, entry: Entry) -> list[Revision]:
 
 
 def text_of_revision(tx: Session, entry: Entry, no: int) -> EntryText:
-    """What a revision of an entry said, to be taken up again; NotFound where there is none of that
-    number.
-    """
+    """The text of an entry's revision, for a form; raises NotFound."""
     content = tx.scalar(
         select(Revision.content).where(Revision.entry_id == entry.id, Revision.no == no)
     )
     if content is None:
         raise NotFound("revision", str(no))
-    people = {
-        person.id: person
-        for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))
-    }
-    byline = (people[id_].byline_name for id_ in content["byline"] if id_ in people)
-    return EntryText(
-        content["title"],
-        content["dek"],
-        content["body"],
-        tuple(byline),
-        tuple(content["tags"]),
-        content["link"],
-        Importance(content["importance"]),
-        unpack_pictures(content),
-    )
+    ids = content["byline"]
+    people = tx.scalars(select(Contributor).where(Contributor.id.in_(ids)))
+    names = {person.id: person.byline_name for person in people}
+    return EntryText.unpack(content, [names[id_] for id_ in ids if id_ in names])
 
 
 def _change(
@@ -204,17 +190,19 @@ def _change(
         with db.read() as tx:
             first = _earlier(tx, actor, uid, change)
         if first is None:
-            raise Conflict(
-                "Another change to this entry is still pending. Undo it or publish it first."
-            ) from exc
+            raise Conflict(_PENDING) from exc
         return first
 
 
 def _earlier(tx: Session, actor: Actor, uid: str, change: Change) -> Revision | None:
+    """The revision that an earlier request with this key made."""
     if change.request_key is None:
         return None
-    asked = (Revision.account_id == actor.account_id, Revision.request_key == change.request_key)
-    revision = tx.scalar(select(Revision).where(*asked).options(selectinload(Revision.entry)))
+    revision = tx.scalar(
+        select(Revision)
+        .where(Revision.account_id == actor.account_id, Revision.request_key == change.request_key)
+        .options(selectinload(Revision.entry))
+    )
     if revision is not None and revision.entry.uid != uid:
         raise RequestKeyReused("This request key was already used for another entry.")
     return revision
@@ -229,58 +217,58 @@ def _add(
     change: Change,
     text: EntryText | None,
 ) -> Revision:
-    entry, moment = entry_to_change(tx, uid, version=version), now(tx)
+    entry = entry_to_change(tx, uid, version=version)
     if entry.state is not state:
         raise Conflict(_WRONG_STATE[state])
     if pending_revision(tx, entry) is not None:
-        raise Conflict(
-            "Another change to this entry is still pending. Undo it or publish it first."
-        )
-    content = packed(tx, text) if text is not None else snapshot(entry)
+        raise Conflict(_PENDING)
+    resolved = resolve_text(tx, text) if text is not None else None
     alerts = change.kind in ALERTING_KINDS
-    last = tx.execute(
-        select(func.max(Revision.no)).where(Revision.entry_id == entry.id)
-    ).scalar_one()
+    numbers = select(func.max(Revision.no)).where(Revision.entry_id == entry.id)
     revision = Revision(
         entry=entry,
-        no=last + 1,
+        no=tx.execute(numbers).scalar_one() + 1,
         kind=change.kind,
         state=RevisionState.PENDING,
         note=block("note", change.note, MAX_NOTE_CHARS),
-        content=content,
+        content=resolved.content() if resolved is not None else snapshot(entry),
         alerts=alerts,
         account_id=actor.account_id,
         request_key=change.request_key,
-        created_at=moment,
-        apply_at=moment + (change.delay if alerts else timedelta(0)),
+        created_at=now(tx),
+        apply_at=now(tx) + change.delay if alerts else now(tx),
     )
     tx.add(revision)
     tx.flush()
     if change.kind is RevisionKind.RETRACTION:
         entry.state = EntryState.RETRACTED
-        bump_version(tx, entry.stream, more=-1)
+        bump_version(tx, entry.stream, published_delta=-1)
         mark_changed(tx, entry)
-    if revision.apply_at <= moment:
-        _apply(tx, entry, revision)
+    if revision.apply_at <= now(tx):
+        _apply(tx, entry, revision, resolved)
     return revision
 
 
-def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
-    """Make a pending revision what the entry says, and owe its alert; False if another node was
-    first.
+def _apply(
+    tx: Session, entry: Entry, revision: Revision, resolved: ResolvedText | None = None
+) -> bool:
+    """Apply a pending revision and create its alert; False if another node was first.
+
+    ``resolved`` is the revision's text, where the caller has it already.
     """
     if not _settle(tx, revision, RevisionState.APPLIED):
         return False
     former_feeds = feeds_of(entry)
-    if revision.kind is RevisionKind.RESTORE:
+    is_restored = revision.kind is RevisionKind.RESTORE
+    if is_restored:
         entry.state = EntryState.PUBLISHED
     if revision.kind in TEXT_KINDS:
-        fill(tx, entry, revision.content)
+        fill(tx, entry, resolved or resolve_content(tx, revision.content))
     else:
         mark_changed(tx, entry)
     if revision.kind in _SIGNIFICANT_KINDS:
         entry.updated_at = _significant_moment(tx, entry, revision)
-    bump_version(tx, entry.stream, more=1 if revision.kind is RevisionKind.RESTORE else 0)
+    bump_version(tx, entry.stream, published_delta=int(is_restored))
     note_departures(tx, former_feeds - feeds_of(entry))
     if revision.kind in TEXT_KINDS:
         reset_approval(tx, entry)
@@ -289,7 +277,7 @@ def _apply(tx: Session, entry: Entry, revision: Revision) -> bool:
 
 
 def _significant_moment(tx: Session, entry: Entry, revision: Revision) -> datetime:
-    """When a revision is to be noticed; a restored entry must be newer than its tombstone (RFC 6721
+    """The new ``updated`` of an entry; a restored entry must be newer than its tombstone (RFC 6721
     section 3).
     """
     if revision.kind is RevisionKind.RESTORE and entry.updated_at is not None:
@@ -298,11 +286,11 @@ def _significant_moment(tx: Session, entry: Entry, revision: Revision) -> dateti
 
 
 def _settle(tx: Session, revision: Revision, state: RevisionState) -> bool:
-    values: dict[str, Any] = {
-        "state": state,
-        "applied_at": now(tx) if state is RevisionState.APPLIED else None,
-    }
-    waits = (Revision.id == revision.id, Revision.state == RevisionState.PENDING)
-    won = rows_changed(tx, update(Revision).where(*waits).values(**values)) == 1
+    settled = (
+        update(Revision)
+        .where(Revision.id == revision.id, Revision.state == RevisionState.PENDING)
+        .values(state=state, applied_at=now(tx) if state is RevisionState.APPLIED else None)
+    )
+    won = rows_changed(tx, settled) == 1
     tx.refresh(revision, ["state", "applied_at"])
     return won

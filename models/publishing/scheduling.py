@@ -1,6 +1,4 @@
-"""Scheduling: what goes out when, at another time, and not at all by
-`models.publishing.revising.undo`.
-"""
+"""Scheduled entries: their list, and moving one to another time."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,7 +17,7 @@ from models.text.errors import AlreadyPublished, Conflict, Invalid
 
 
 def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime) -> Entry:
-    """Let a scheduled entry go out at another time, which is still to come."""
+    """Move a scheduled entry to another future time."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
@@ -40,7 +38,7 @@ def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime)
 def scheduled_entries(
     tx: Session, *, until: datetime | None = None, late: bool | None = None, limit: int = 200
 ) -> Sequence[Entry]:
-    """What is to go out, the next first; ``until`` that moment; only what is late, or is not."""
+    """Scheduled entries, the next first: those before ``until``, and those that are ``late`` or not."""
     waits = (
         select(Entry.id)
         .join(Entry.stream)

@@ -1,7 +1,7 @@
-"""Entries: found, and filled with a text."""
+"""Entries: loading them, and giving them a text."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Select, select
@@ -13,19 +13,12 @@ from models.streams.contributors import resolve_contributors
 from models.streams.pictures import mark_pictures_used, pictures_by_name
 from models.tables.media import Picture
 from models.tables.people import Contributor
-from models.tables.stories import (
-    Entry,
-    EntryContributor,
-    EntryPicture,
-    EntryState,
-    EntryTag,
-    Importance,
-)
+from models.tables.stories import Entry, EntryContributor, EntryPicture, EntryState, EntryTag
 from models.text.actor import Actor
 from models.text.errors import NotFound, StaleVersion
 from models.text.markdown import to_text
 from models.text.search_index import index_entry
-from models.text.texts import EntryText, pictures_of_entry, tag_slug, unpack_pictures
+from models.text.texts import EntryText, pictures_of_entry, tag_slug
 
 _LOADED = (
     selectinload(Entry.stream),
@@ -36,58 +29,55 @@ _LOADED = (
 
 
 def entries_query() -> Select[Entry]:
-    """A query for entries with stream, byline, tags and pictures, in seven statements at most
-    however many there are.
+    """A query for entries with stream, byline, tags and pictures: seven statements at most,
+    however many entries there are.
     """
     return select(Entry).options(*_LOADED)
 
 
 def headlines_query() -> Select[Entry]:
-    """The same with nothing but the stream, in one statement: for lists that show titles."""
+    """A query for entries with their stream alone, in one statement: for lists of titles."""
     return select(Entry).options(joinedload(Entry.stream))
 
 
-def get_entry(tx: Session, uid: str, *more: ORMOption) -> Entry:
-    """The entry with all that belongs to it, and what ``more`` loads beside it."""
-    return _found(tx.scalar(entries_query().options(*more).where(Entry.uid == uid)), uid)
+def get_entry(tx: Session, uid: str, *options: ORMOption) -> Entry:
+    """The entry with stream, byline, tags, pictures, and what ``options`` load; raises NotFound."""
+    entry = tx.scalar(entries_query().options(*options).where(Entry.uid == uid))
+    if entry is None:
+        raise NotFound("entry", uid)
+    return entry
 
 
 def is_own_draft(entry: Entry, actor: Actor) -> bool:
-    """Whether the actor wrote this draft: an author may change it, as editors may change any entry."""
+    """Whether this is the actor's draft, which an author may change."""
     return entry.state is EntryState.DRAFT and entry.account_id == actor.account_id
 
 
 def is_own_submission(entry: Entry, actor: Actor) -> bool:
-    """Whether the actor wrote this entry or submitted it to the editors, whatever became of it
-    since.
-    """
+    """Whether the actor wrote or submitted this entry, whatever its state is now."""
     return actor.account_id in (entry.account_id, entry.submitted_by)
 
 
 def entry_to_change(tx: Session, uid: str, *, version: int | None = None) -> Entry:
-    """The same, and nobody else changes it until the end of the transaction; StaleVersion where it
-    is no longer at ``version``.
+    """The entry, locked until the end of the transaction; raises StaleVersion unless it is at
+    ``version``.
 
-    Without the lock, two changes that meet on PostgreSQL would both find the version that they
+    Without the lock, two concurrent changes on PostgreSQL would both find the version that they
     expect, and the second would overwrite the first.
     """
     query = entries_query().where(Entry.uid == uid).with_for_update(of=Entry, key_share=True)
-    entry = _found(tx.scalar(query), uid)
+    entry = tx.scalar(query)
+    if entry is None:
+        raise NotFound("entry", uid)
     if version is not None:
         require_version(entry, version)
     return entry
 
 
 def require_version(entry: Entry, version: int) -> None:
-    """Raise StaleVersion where the entry is no longer the one that the caller looked at."""
+    """Raise StaleVersion unless the entry is at ``version``."""
     if entry.version != version:
         raise StaleVersion(entry.uid, entry.version)
-
-
-def _found(entry: Entry | None, uid: str) -> Entry:
-    if entry is None:
-        raise NotFound("entry", uid)
-    return entry
 
 
 def list_entries(
@@ -98,14 +88,11 @@ def list_entries(
     limit: int = 50,
     whole: bool = False,
 ) -> Sequence[Entry]:
-    """The entries last changed, newest change first; with byline, tags and pictures where they are
-    wanted ``whole``.
+    """The most recently changed entries, newest change first; ``whole``: with byline, tags and
+    pictures.
     """
-    query = (
-        (entries_query() if whole else headlines_query())
-        .order_by(Entry.changed_at.desc(), Entry.id.desc())
-        .limit(limit)
-    )
+    query = entries_query() if whole else headlines_query()
+    query = query.order_by(Entry.changed_at.desc(), Entry.id.desc()).limit(limit)
     if states:
         query = query.where(Entry.state.in_(states))
     if stream_id is not None:
@@ -116,8 +103,8 @@ def list_entries(
 
 
 def entry_ids(tx: Session, *states: EntryState, stream_id: int | None = None) -> Sequence[int]:
-    """The ids of all entries, those last changed first: what changes while a long list is read is
-    neither missed nor there twice.
+    """The ids of all entries, newest change first: a long list that is read by ids neither misses
+    nor repeats an entry that changes meanwhile.
     """
     query = select(Entry.id).order_by(Entry.changed_at.desc(), Entry.id.desc())
     if states:
@@ -128,60 +115,76 @@ def entry_ids(tx: Session, *states: EntryState, stream_id: int | None = None) ->
 
 
 def entries_by_id(tx: Session, ids: Sequence[int]) -> list[Entry]:
-    """These entries in the order of their ids' list, with byline, tags and pictures; those that are
-    gone are left out.
+    """The entries of these ids in their order, with byline, tags and pictures; missing ones are
+    left out.
     """
-    found = {entry.id: entry for entry in tx.scalars(entries_query().where(Entry.id.in_(ids)))}
-    return [found[id_] for id_ in ids if id_ in found]
+    by_id = {entry.id: entry for entry in tx.scalars(entries_query().where(Entry.id.in_(ids)))}
+    return [by_id[id_] for id_ in ids if id_ in by_id]
 
 
-def packed(tx: Session, text: EntryText) -> dict[str, Any]:
-    """A cleaned text as a revision keeps it; contributors that it names for the first time are
-    made. Invalid where a picture is gone.
+@dataclass(frozen=True)
+class ResolvedText:
+    """A cleaned text with the rows of its contributors and pictures."""
+
+    text: EntryText
+    contributors: Sequence[Contributor]
+    pictures: Mapping[str, Picture]  # by SHA-256
+
+    def content(self) -> dict[str, Any]:
+        """The text as a revision stores it."""
+        return self.text.pack([person.id for person in self.contributors])
+
+
+def resolve_text(tx: Session, text: EntryText) -> ResolvedText:
+    """Look up, or create, the contributors of a cleaned text, and claim its pictures; raises
+    Invalid where a picture is gone.
     """
-    mark_pictures_used(tx, [shown.sha256 for shown in text.pictures])
-    return text.pack([person.id for person in resolve_contributors(tx, text.byline)])
+    names = [picture.sha256 for picture in text.pictures]
+    mark_pictures_used(tx, names)
+    return ResolvedText(text, resolve_contributors(tx, text.byline), pictures_by_name(tx, names))
 
 
-def fill(tx: Session, entry: Entry, content: dict[str, Any]) -> None:
-    """Make the entry say what ``content``, from `packed`, says; its credits, tags and pictures must
-    be loaded.
-    """
-    entry.title, entry.dek, entry.link = content["title"], content["dek"], content["link"]
-    entry.body, entry.body_html = content["body"], content["body_html"]
-    entry.importance = Importance(content["importance"])
+def resolve_content(tx: Session, content: Mapping[str, Any]) -> ResolvedText:
+    """The text of a revision with its contributors and pictures."""
+    text = EntryText.unpack(content)
+    if "body_text" not in content:  # stored by an earlier version
+        text = replace(text, body_text=to_text(text.body))
+    ids = content["byline"]
+    people = tx.scalars(select(Contributor).where(Contributor.id.in_(ids)))
+    by_id = {person.id: person for person in people}
+    pictures = pictures_by_name(tx, [picture.sha256 for picture in text.pictures])
+    return ResolvedText(text, [by_id[id_] for id_ in ids], pictures)
+
+
+def fill(tx: Session, entry: Entry, resolved: ResolvedText) -> None:
+    """Give the entry this text; its credits, tags and pictures must be loaded."""
+    text = resolved.text
+    entry.title = text.title
+    entry.dek = text.dek
+    entry.link = text.link
+    entry.body = text.body
+    entry.body_html = text.body_html
+    entry.importance = text.importance
     entry.credits.clear()
     entry.tags.clear()
     entry.pictures.clear()
-    tx.flush()  # rows with the same keys may come back
-    people = {
-        person.id: person
-        for person in tx.scalars(select(Contributor).where(Contributor.id.in_(content["byline"])))
-    }
-    entry.credits = [
-        EntryContributor(contributor=people[id_], position=n)
-        for n, id_ in enumerate(content["byline"])
-    ]
-    entry.tags = [
-        EntryTag(slug=tag_slug(label), label=label, position=n)
-        for n, label in enumerate(content["tags"])
-    ]
-    shown = unpack_pictures(content)
-    pictures = pictures_by_name(tx, [one.sha256 for one in shown])
-    entry.pictures = [
-        EntryPicture(picture=pictures[one.sha256], position=n, alt=one.alt, credit=one.credit)
-        for n, one in enumerate(shown)
-    ]
+    tx.flush()  # deletes the old rows, whose keys may come back
+    for position, person in enumerate(resolved.contributors):
+        entry.credits.append(EntryContributor(contributor=person, position=position))
+    for position, label in enumerate(text.tags):
+        entry.tags.append(EntryTag(slug=tag_slug(label), label=label, position=position))
+    for position, shown in enumerate(text.pictures):
+        picture = resolved.pictures[shown.sha256]
+        entry.pictures.append(
+            EntryPicture(picture=picture, position=position, alt=shown.alt, credit=shown.credit)
+        )
     mark_changed(tx, entry)
-    tx.add(entry)  # it may be a new one
-    # Without a text of its own it waited while the service was upgraded.
-    index_entry(tx, entry, content["body_text"] if "body_text" in content else to_text(entry.body))
+    tx.add(entry)  # it may be new
+    index_entry(tx, entry, text.body_text)
 
 
 def snapshot(entry: Entry) -> dict[str, Any]:
-    """What the entry says now, as `packed` would give it; its credits, tags and pictures must be
-    loaded.
-    """
+    """The current text as a revision stores it; credits, tags and pictures must be loaded."""
     return {
         "title": entry.title,
         "dek": entry.dek,
@@ -191,11 +194,11 @@ def snapshot(entry: Entry) -> dict[str, Any]:
         "tags": [tag.label for tag in entry.tags],
         "link": entry.link,
         "importance": entry.importance.value,
-        "pictures": [asdict(shown) for shown in pictures_of_entry(entry)],
+        "pictures": [asdict(picture) for picture in pictures_of_entry(entry)],
     }
 
 
 def mark_changed(tx: Session, entry: Entry) -> None:
-    """Count a change, so that whoever still looks at the former text is told."""
+    """Count a change, so that a form with the former text is refused as stale."""
     entry.version += 1
     entry.changed_at = now(tx)

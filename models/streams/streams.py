@@ -1,4 +1,4 @@
-"""Streams: made, found, and moved from state to state."""
+"""Streams: created, loaded, edited, and moved from state to state."""
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, replace
@@ -6,7 +6,7 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Self
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from config.colors import as_accent
@@ -39,16 +39,17 @@ from models.text.times import zone_name
 
 QUIET_AFTER = timedelta(hours=24)
 LATEST_FIRST = (Stream.last_entry_at.desc().nulls_last(), Stream.id.desc())
-MAX_PREFIX_CHARS, MAX_MAIL_TEXT_CHARS = 60, 1_000  # characters at most
+MAX_PREFIX_CHARS = 60
+MAX_MAIL_TEXT_CHARS = 1_000
 
 
 @dataclass(frozen=True)
 class StreamText:
-    """What an editor decides about a stream; the overview is Markdown, ``contributors`` slugs or
+    """The texts and settings of a stream.  The overview is Markdown, ``contributors`` are slugs or
     names.
 
-    What is about mails is plain text: before the subject, on top of them and at their end.
-    ``color`` is as #b8241a; empty: the site's.
+    ``subject_prefix``, ``mail_intro`` and ``mail_footer`` are plain text.  ``color`` is like
+    #b8241a; empty: the site's.
     """
 
     title: str
@@ -62,11 +63,11 @@ class StreamText:
     mail_intro: str = ""
     mail_footer: str = ""
     color: str = ""
-    picture: str = ""  # the SHA-256 of one that was sent before
+    picture: str = ""  # the SHA-256 of an uploaded one
     picture_alt: str = ""
 
     def cleaned(self) -> Self:
-        """The same, fit to be stored; raises Invalid, which names the field and says what to do."""
+        """The text as it is stored; raises Invalid."""
         names = (line("contributor", name, MAX_NAME_CHARS) for name in self.contributors)
         picture = (
             PictureText(self.picture, self.picture_alt).cleaned(1)
@@ -91,31 +92,35 @@ class StreamText:
 
     @classmethod
     def of(cls, stream: Stream) -> Self:
-        """What the stream says now; its credits and picture must be loaded."""
-        names = tuple(person.slug for person in stream.contributors)
-        around = (stream.subject_prefix or "", stream.mail_intro or "", stream.mail_footer or "")
-        picture = (stream.picture.sha256, stream.picture_alt) if stream.picture else ()
-        said = (
-            stream.title,
-            stream.dek,
-            stream.overview,
-            names,
-            stream.language,
-            stream.timezone,
-            stream.feed_text,
+        """The current text of a stream; its credits and picture must be loaded."""
+        text = cls(
+            title=stream.title,
+            dek=stream.dek,
+            overview=stream.overview,
+            contributors=tuple(person.slug for person in stream.contributors),
+            language=stream.language,
+            timezone=stream.timezone,
+            feed_text=stream.feed_text,
+            subject_prefix=stream.subject_prefix or "",
+            mail_intro=stream.mail_intro or "",
+            mail_footer=stream.mail_footer or "",
+            color=stream.color or "",
         )
-        return cls(*said, *around, stream.color or "", *picture)
+        if stream.picture:
+            return replace(text, picture=stream.picture.sha256, picture_alt=stream.picture_alt)
+        return text
 
     @property
     def fingerprint(self) -> str:
-        """Changes with any of it, and not when entries come."""
+        """A hash of the text; new entries do not change it."""
         return sha256(repr(astuple(self)).encode()).hexdigest()[:16]
 
 
 def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Stream:
-    """The stream of that slug, made if there is none; an existing one is returned as it is."""
+    """The stream of that slug, created if there is none; an existing one is returned unchanged."""
     actor.must_be(Role.EDITOR)
-    slug, text = valid_slug(slug), text.cleaned()
+    slug = valid_slug(slug)
+    text = text.cleaned()
     overview_html = to_html(text.overview, "overview")  # it may take a second: not under the lock
     with db.begin() as tx:
         lock_site(tx)
@@ -123,7 +128,8 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
         if stream is not None:
             return stream
         require_free_slug(tx, slug)
-        moment, uid = now(tx), new_uid()
+        moment = now(tx)
+        uid = new_uid()
         stream = Stream(
             uid=uid,
             guid=mint_guid(tx, uid, moment),
@@ -146,13 +152,14 @@ def edit_stream(
     former: str | None = None,
     move_to: str | None = None,
 ) -> Stream:
-    """Make the stream say that, perhaps at another address; what it says already changes nothing.
+    """Give the stream this text, and perhaps another slug; an equal text changes nothing.
 
-    ``former`` is the fingerprint of what the caller looked at: Conflict where somebody else changed
-    it meanwhile.
+    ``former`` is the fingerprint of the text that the caller edited; raises Conflict where someone
+    else has changed it since.
     """
     actor.must_be(Role.EDITOR)
-    text, move_to = text.cleaned(), valid_slug(move_to or slug)
+    text = text.cleaned()
+    move_to = valid_slug(move_to or slug)
     overview_html = to_html(text.overview, "overview")
     with db.begin() as tx:
         lock_site(tx)
@@ -179,19 +186,26 @@ def edit_stream(
 
 
 def _fill(tx: Session, stream: Stream, text: StreamText, overview_html: str) -> None:
-    stream.title, stream.dek, stream.feed_text = text.title, text.dek, text.feed_text
-    stream.overview, stream.overview_html = text.overview, overview_html
-    stream.language, stream.timezone = text.language, text.timezone
-    stream.subject_prefix, stream.mail_intro, stream.mail_footer = (
-        value or None for value in (text.subject_prefix, text.mail_intro, text.mail_footer)
-    )
+    stream.title = text.title
+    stream.dek = text.dek
+    stream.feed_text = text.feed_text
+    stream.overview = text.overview
+    stream.overview_html = overview_html
+    stream.language = text.language
+    stream.timezone = text.timezone
+    stream.subject_prefix = text.subject_prefix or None
+    stream.mail_intro = text.mail_intro or None
+    stream.mail_footer = text.mail_footer or None
     stream.color = text.color or None
-    mark_pictures_used(tx, [text.picture] if text.picture else [])
-    picture = pictures_by_name(tx, [text.picture]).get(text.picture)
-    stream.picture_id, stream.picture_alt = picture.id if picture else None, text.picture_alt
+    stream.picture_id = None
+    stream.picture_alt = text.picture_alt
+    if text.picture:
+        mark_pictures_used(tx, [text.picture])
+        stream.picture_id = pictures_by_name(tx, [text.picture])[text.picture].id
+    people = resolve_contributors(tx, text.contributors)
     stream.credits = [
-        StreamContributor(contributor=person, position=n)
-        for n, person in enumerate(resolve_contributors(tx, text.contributors))
+        StreamContributor(contributor=person, position=position)
+        for position, person in enumerate(people)
     ]
 
 
@@ -203,16 +217,16 @@ def _color(value: str) -> str:
 
 
 def _one_line(field: str, value: str) -> str:
-    """For a mail's header, in which a line break would begin another header."""
+    """A text for a mail's header, in which a line break would begin another header."""
     if any(char in value.strip() for char in "\r\n\v\f\x85\u2028\u2029"):
         raise Invalid(field, "enter it on one line.")
     return line(field, value, MAX_PREFIX_CHARS)
 
 
 def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
-    """The stream, its contributors and picture loaded.  To the public a hidden one is not there.
+    """The stream with contributors and picture; a hidden one is not ``public``.
 
-    Raises NotFound, Moved where that was its former slug, Gone once it was deleted.
+    Raises NotFound, MovedPermanently for a former slug, and Gone for a deleted stream.
     """
     if not is_slug(slug):
         raise NotFound("stream", slug)
@@ -229,61 +243,56 @@ def get_stream(tx: Session, slug: str, *, public: bool = False) -> Stream:
 
 
 def find_stream(tx: Session, slug: str) -> Stream | None:
-    """The stream of that slug, if there is one that is not deleted; nothing of it loaded."""
-    return (
-        tx.scalar(select(Stream).where(Stream.slug == slug, Stream.state != StreamState.DELETED))
-        if is_slug(slug)
-        else None
-    )
+    """The stream of that slug, unless it is deleted; without contributors and picture."""
+    if not is_slug(slug):
+        return None
+    query = select(Stream).where(Stream.slug == slug, Stream.state != StreamState.DELETED)
+    return tx.scalar(query)
 
 
 def stream_language(tx: Session, slug: str) -> str | None:
-    """The language of a story that the public may see, or could."""
-    return (
-        tx.scalar(
-            select(Stream.language).where(Stream.slug == slug, Stream.state != StreamState.HIDDEN)
-        )
-        if is_slug(slug)
-        else None
-    )
+    """The language of a stream that is or was public."""
+    if not is_slug(slug):
+        return None
+    query = select(Stream.language)
+    return tx.scalar(query.where(Stream.slug == slug, Stream.state != StreamState.HIDDEN))
 
 
 def list_streams(tx: Session, *, public: bool = False) -> Sequence[Stream]:
-    """All but deleted ones, and to the public but hidden ones; the one with the latest entry first."""
-    left_out = CLOSED if public else (StreamState.DELETED,)
+    """All streams except deleted ones, and hidden ones for the public; latest entry first."""
+    excluded = CLOSED if public else (StreamState.DELETED,)
     return tx.scalars(
-        select(Stream).where(Stream.state.not_in(left_out)).order_by(*LATEST_FIRST)
+        select(Stream).where(Stream.state.not_in(excluded)).order_by(*LATEST_FIRST)
     ).all()
 
 
 def set_stream_state(db: Database, actor: Actor, slug: str, state: StreamState) -> Stream:
-    """Hide, open, end, re-open or delete a stream. When one ends that the public saw, its followers
-    are owed a last word.
+    """Hide, open, end, reopen or delete a stream.  The end of a public stream is alerted to its
+    followers.
     """
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         stream = get_stream(tx, slug)
         if stream.state is not state:
-            was_seen = stream.is_public
+            was_public = stream.is_public
             stream.state = state
             bump_version(tx, stream)
-            if was_seen and not stream.is_public:
+            if was_public and not stream.is_public:
                 note_departures(tx, [SITE_FEED])
-            if was_seen and state is StreamState.ENDED:
+            if was_public and state is StreamState.ENDED:
                 create_ending_alert(tx, stream)
         return stream
 
 
-def bump_version(tx: Session, stream: Stream, *, more: int = 0) -> int:
-    """Say that the public sees something new of this stream, and ``more`` of its entries; returns
+def bump_version(tx: Session, stream: Stream, *, published_delta: int = 0) -> int:
+    """Count a public change of this stream, and ``published_delta`` more public entries; returns
     the site's counter.
     """
     stream.seq = next_seq(tx)
     stream.changed_at = now(tx)
-    if more:  # in SQL: another node may have counted since this one read it
-        tx.execute(
-            update(Stream).where(Stream.id == stream.id).values(published=Stream.published + more)
-        )
+    if published_delta:  # in SQL: another node may have counted since this one read it
+        counted = update(Stream).where(Stream.id == stream.id)
+        tx.execute(counted.values(published=Stream.published + published_delta))
     return stream.seq
 
 
@@ -296,18 +305,15 @@ def require_open_stream(stream: Stream) -> None:
 
 
 def mark_idle_streams_quiet(db: Database) -> int:
-    """Call every live stream quiet that had no entry for a day; returns how many."""
+    """Mark every live stream quiet that had no entry for a day; returns how many."""
     with db.begin() as tx:
         since = now(tx) - QUIET_AFTER
-        silent = Stream.last_entry_at < since
-        new = Stream.last_entry_at.is_(None) & (Stream.created_at < since)
-        still = tx.scalars(
-            select(Stream.id).where(Stream.state == StreamState.LIVE, silent | new)
-        ).all()
-        if still:
+        is_idle = func.coalesce(Stream.last_entry_at, Stream.created_at) < since
+        idle = tx.scalars(select(Stream.id).where(Stream.state == StreamState.LIVE, is_idle)).all()
+        if idle:
             tx.execute(
                 update(Stream)
-                .where(Stream.id.in_(still))
+                .where(Stream.id.in_(idle))
                 .values(state=StreamState.QUIET, seq=next_seq(tx), changed_at=now(tx))
             )
-        return len(still)
+        return len(idle)

@@ -1,4 +1,4 @@
-"""What an editor may write: cleaned and checked at the door, packed for a revision."""
+"""Texts of editors: cleaned, checked, and packed for a revision."""
 
 import re
 import unicodedata
@@ -11,32 +11,32 @@ from models.text.errors import Invalid
 from models.text.markdown import to_html, to_text
 from models.text.uris import to_uri
 
-# characters at most
-(
-    MAX_TITLE_CHARS,
-    MAX_DEK_CHARS,
-    MAX_NOTE_CHARS,
-    MAX_BODY_CHARS,
-    MAX_LINK_CHARS,
-    MAX_NAME_CHARS,
-    MAX_TAG_CHARS,
-) = 300, 1_000, 1_000, 100_000, 2_000, 100, 60
+MAX_TITLE_CHARS = 300
+MAX_DEK_CHARS = 1_000
+MAX_NOTE_CHARS = 1_000
+MAX_BODY_CHARS = 100_000
+MAX_LINK_CHARS = 2_000
+MAX_NAME_CHARS = 100
+MAX_TAG_CHARS = 60
 MAX_TAG_SLUG_CHARS = 80
-MAX_ALT_CHARS, MAX_CREDIT_CHARS = 1_000, 200
-MAX_NAMES, MAX_TAGS, MAX_PICTURES = 20, 20, 10
+MAX_ALT_CHARS = 1_000
+MAX_CREDIT_CHARS = 200
+MAX_NAMES = 20
+MAX_TAGS = 20
+MAX_PICTURES = 10
 
-# XML 1.0 bears none of these, and lone surrogates fit no encoding (XML 1.0 section 2.2).  Tab and
-# line ends are white space.
+# XML 1.0 section 2.2 allows none of these; no encoding has lone surrogates.  Tab and line ends are
+# white space.
 _FORBIDDEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]"
 )
 
-# What ends a line or is squeezed; no-break, ideographic and other spaces are meant as they are.
+# Line ends and spaces that are collapsed; no-break, ideographic and other spaces stay.
 _SPACES = re.compile("[ \t\n\x85\u2028\u2029]+")
-# Letters and symbols that show nothing: Default_Ignorable_Code_Point (UAX #44) beyond categories C
+# Invisible letters and symbols: Default_Ignorable_Code_Point (UAX #44) beyond categories C
 # and M, and the empty Braille cell.
 _BLANK = frozenset("\u115f\u1160\u3164\uffa0\u2800")
-# UAX #9: what opens and what closes a run of another direction.
+# Characters that open and close a run of another direction (UAX #9).
 _OVERRIDE = re.compile("[\u202d\u202e]")
 _OPENS = dict.fromkeys("\u202a\u202b", "\u202c") | dict.fromkeys("\u2066\u2067\u2068", "\u2069")
 
@@ -70,17 +70,17 @@ def _short(field: str, value: str, most: int) -> str:
 
 
 def block(field: str, value: str, most: int) -> str:
-    """``value`` with plain line ends; raises Invalid where it is too long or holds characters that
+    """``value`` with ``\n`` as line end; raises Invalid where it is too long or has characters that
     no feed can carry.
     """
     return _short(field, _plain(field, value).strip(), most)
 
 
 def line(field: str, value: str, most: int, *, required: bool = False) -> str:
-    """One line of plain text: runs of spaces and line ends become a space; empty where nothing of
-    it can be seen.
+    """One line of plain text: runs of spaces and line ends become a space; empty where nothing in
+    it is visible.
 
-    Raises Invalid for what `block` refuses, and for what would turn round the text that follows it.
+    Raises Invalid as `block` does, and for characters that would reverse the text after it.
     """
     value = _SPACES.sub(" ", _plain(field, value)).strip()
     override = _OVERRIDE.search(value)
@@ -98,12 +98,12 @@ def line(field: str, value: str, most: int, *, required: bool = False) -> str:
 
 
 def _is_visible(value: str) -> bool:
-    """Whether any character shows by itself: controls, spaces and marks without a letter do not."""
+    """Whether any character is visible: controls, spaces and marks without a letter are not."""
     return any(unicodedata.category(char)[0] not in "CZM" and char not in _BLANK for char in value)
 
 
 def _closed(value: str) -> str:
-    """``value`` with each run of another direction ended, so that it turns nothing behind it."""
+    """``value`` with each run of another direction closed, so the text after it is not reversed."""
     open_runs: list[str] = []
     for char in value:
         if char in _OPENS:
@@ -114,13 +114,12 @@ def _closed(value: str) -> str:
 
 
 def web_link(field: str, value: str) -> str:
-    """An absolute http or https address as a URI, which every feed can carry, or nothing."""
+    """An absolute http or https address as a URI, which every feed can carry, or an empty string."""
     value = line(field, value, MAX_LINK_CHARS)
     if not value:
         return ""
     uri = to_uri(value)
-    # Browsers read a backslash as a slash, so that they would go elsewhere than the host that is
-    # shown.
+    # Browsers read a backslash as a slash, and would open another host than the one that is shown.
     if (
         uri is None
         or not uri.startswith(WEB_SCHEMES)
@@ -133,23 +132,23 @@ def web_link(field: str, value: str) -> str:
 
 
 def language_tag(field: str, value: str) -> str:
-    """A language tag (BCP 47), at most as long as RFC 5646 section 4.4.1 asks everybody to bear."""
+    """A language tag (BCP 47) of at most 35 characters, as RFC 5646 section 4.4.1 recommends."""
     if len(value) > 35 or not _LANGUAGE.fullmatch(value):
         raise Invalid(field, "enter a language tag, like en, de or pt-BR.")
     return value
 
 
 def direction(language: str) -> str:
-    """rtl or ltr, as that language is written."""
+    """The direction in which the language is written: rtl or ltr."""
     return "rtl" if language.partition("-")[0].lower() in _RIGHT_TO_LEFT else "ltr"
 
 
-# Characters that show nothing and are no part of a word: fillers, variation selectors (Unicode,
+# Invisible characters that are no part of a word: fillers, variation selectors (Unicode,
 # Default_Ignorable_Code_Point).
 _IGNORABLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 )
-# What tells names such as C, C++ and C# or A+ and A- apart.
+# Signs that distinguish names such as C, C++ and C# or A+ and A-.
 _SIGNS = (
     (re.compile(r"\+"), " plus "),
     (re.compile(r"(?<=[^\W_])#"), " sharp "),
@@ -158,11 +157,11 @@ _SIGNS = (
 
 
 def is_slug_text(value: str) -> bool:
-    """Whether every character may be in the slug of a tag or a contributor: letters, digits and
-    marks, with hyphens between.
+    """Whether every character may be in the slug of a tag or a contributor: letters, digits, marks
+    and hyphens.
 
     Marks are parts of words (UAX #31: XID_Continue has the categories Mn and Mc); without them many
-    words of Indian scripts would be one.
+    words of Indian scripts would be the same.
     """
     return all(
         char.isalnum() or unicodedata.category(char) in {"Mn", "Mc"}
@@ -171,10 +170,8 @@ def is_slug_text(value: str) -> bool:
 
 
 def slugify(value: str, most: int = 80) -> str:
-    """Lower-case words joined by hyphens, letters of any script kept; empty where there is no
-    letter or digit.
-    """
-    # Folding case may take a letter apart, which is then put together again.
+    """Lower-case words of any script, joined by hyphens; empty without a letter or digit."""
+    # Case folding may decompose a letter, which the second normalization composes again.
     value = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
     words = "".join(
         char if is_slug_text(char) else " " for char in _IGNORABLE.sub("", value).replace("-", " ")
@@ -184,10 +181,9 @@ def slugify(value: str, most: int = 80) -> str:
 
 
 def tag_slug(label: str) -> str:
-    """What is compared of a tag: its slug, with the signs of names such as C++ as words.
+    """The slug by which tags are compared, with the signs of names such as C++ as words.
 
-    Empty for a label without a letter or digit. Longer than `MAX_TAG_SLUG_CHARS` for some that cannot be
-    stored.
+    Empty without a letter or digit.  May be longer than MAX_TAG_SLUG_CHARS, and then is not stored.
     """
     label = unicodedata.normalize("NFKC", label)
     if not any(char.isalnum() for char in label):
@@ -198,7 +194,7 @@ def tag_slug(label: str) -> str:
 
 
 def _labels(tags: Iterable[str]) -> tuple[str, ...]:
-    """Tags as they are stored, none twice; a later one that only differs in case is the first one."""
+    """Tags as they are stored, without duplicates; tags that differ in case alone are one."""
     labels: dict[str, str] = {}
     for tag in tags:
         if not tag.strip():
@@ -229,7 +225,7 @@ def _unique(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def picture_name(field: str, value: str) -> str:
-    """The SHA-256 of a picture that was sent before."""
+    """Check that ``value`` is the SHA-256 of a picture; raises Invalid."""
     if not _SHA256.fullmatch(value):
         raise Invalid(field, "upload the picture again: it is no longer here.")
     return value
@@ -237,9 +233,7 @@ def picture_name(field: str, value: str) -> str:
 
 @dataclass(frozen=True)
 class PictureText:
-    """A picture that was sent before, by its SHA-256; what it shows, for who cannot see it; and who
-    made it.
-    """
+    """An uploaded picture, by its SHA-256, with its alt text and its photographer or agency."""
 
     sha256: str
     alt: str
@@ -247,11 +241,11 @@ class PictureText:
 
     @property
     def words(self) -> str:
-        """What stands for it where no picture can."""
+        """The text that replaces the picture where none can be shown."""
         return f"{self.alt} ({self.credit})" if self.credit else self.alt
 
     def cleaned(self, number: int) -> Self:
-        """The same, fit to be stored as the picture of that number."""
+        """Check and normalize; ``number`` is the picture's place, for the error; raises Invalid."""
         alt = line("picture", self.alt, MAX_ALT_CHARS)
         if not alt:
             raise Invalid("picture", "add alt text for picture %(number)s.", number=str(number))
@@ -264,12 +258,12 @@ class PictureText:
 
 
 def unpack_pictures(content: Mapping[str, Any]) -> tuple[PictureText, ...]:
-    """The pictures of a packed text; one from before there were any has no word of them."""
-    return tuple(PictureText(**shown) for shown in content.get("pictures", []))
+    """The pictures of a packed text; early versions stored none."""
+    return tuple(PictureText(**picture) for picture in content.get("pictures", []))
 
 
 def pictures_of_entry(entry: Entry) -> tuple[PictureText, ...]:
-    """The pictures that an entry shows; they must be loaded."""
+    """The pictures of an entry; they must be loaded."""
     return tuple(
         PictureText(shown.picture.sha256, shown.alt, shown.credit) for shown in entry.pictures
     )
@@ -277,8 +271,8 @@ def pictures_of_entry(entry: Entry) -> tuple[PictureText, ...]:
 
 @dataclass(frozen=True)
 class EntryText:
-    """What an editor writes. ``byline`` holds slugs or exact names of contributors; one that is
-    unknown is made.
+    """The text of an entry as an editor writes it.  ``byline`` holds slugs or exact names of
+    contributors, and unknown ones are created.
     """
 
     title: str = ""
@@ -288,23 +282,21 @@ class EntryText:
     tags: tuple[str, ...] = ()
     link: str = ""
     importance: Importance = Importance.NORMAL
-    pictures: tuple[PictureText, ...] = ()  # the first stands beside the text in feeds
-    # Made by `cleaned`, which is called before a transaction begins: rendering may take a second.
+    pictures: tuple[PictureText, ...] = ()  # the first is the main picture
+    # Set by `cleaned`, which is called before a transaction begins: rendering may take a second.
     body_html: str = field(default="", compare=False, repr=False)
-    # without addresses: for the search
+    # without URLs, for the search
     body_text: str = field(default="", compare=False, repr=False)
 
     def cleaned(self) -> Self:
-        """A text fit to be stored, with its HTML and plain text; raises Invalid, which names the
-        field and says what to do.
-        """
+        """The text as it is stored, with its HTML and plain text; raises Invalid."""
         names = _unique(line("byline", name, MAX_NAME_CHARS) for name in self.byline)
         tags = _labels(self.tags)
         if len(names) > MAX_NAMES:
             raise Invalid("byline", "enter at most %(most)s names.", most=str(MAX_NAMES))
         if len(tags) > MAX_TAGS:
             raise Invalid("tags", "enter at most %(most)s tags.", most=str(MAX_TAGS))
-        pictures = {shown.sha256: shown for shown in self.pictures}.values()  # none twice
+        pictures = {picture.sha256: picture for picture in self.pictures}.values()
         if len(pictures) > MAX_PICTURES:
             raise Invalid("picture", "add at most %(most)s pictures.", most=str(MAX_PICTURES))
         body = block("body", self.body, MAX_BODY_CHARS)
@@ -318,19 +310,33 @@ class EntryText:
             byline=names,
             tags=tags,
             link=web_link("link", self.link),
-            pictures=tuple(shown.cleaned(n) for n, shown in enumerate(pictures, 1)),
+            pictures=tuple(picture.cleaned(n) for n, picture in enumerate(pictures, 1)),
         )
 
     def pack(self, contributor_ids: list[int]) -> dict[str, Any]:
-        """A cleaned text as a revision keeps it, with what was made of it, so that nobody waits for
-        that.
-        """
+        """A cleaned text as a revision stores it, including its HTML and plain text."""
         packed = asdict(self) | {"byline": contributor_ids, "importance": self.importance.value}
         return packed | {"tags": list(self.tags), "pictures": list(packed["pictures"])}
 
     @classmethod
+    def unpack(cls, content: Mapping[str, Any], byline: Iterable[str] = ()) -> Self:
+        """The text that `pack` stored; the ids of its contributors are left out."""
+        return cls(
+            content["title"],
+            content["dek"],
+            content["body"],
+            tuple(byline),
+            tuple(content["tags"]),
+            content["link"],
+            Importance(content["importance"]),
+            unpack_pictures(content),
+            content.get("body_html", ""),
+            content.get("body_text", ""),
+        )
+
+    @classmethod
     def of(cls, entry: Entry) -> Self:
-        """What the entry says now; its credits, tags and pictures must be loaded."""
+        """The current text of an entry; its credits, tags and pictures must be loaded."""
         return cls(
             entry.title,
             entry.dek,
