@@ -172,7 +172,7 @@ def test_an_alert_that_is_stopped_or_not_true_any_more_is_not_retried(
     retry_alert(office.db, SYSTEM, second.id)
     with office.db.begin() as tx:
         tx.execute(update(Entry).values(state=EntryState.RETRACTED))
-    with pytest.raises(Conflict, match="withdrawn"):
+    with pytest.raises(Conflict, match="retracted"):
         retry_alert(office.db, SYSTEM, second.id)
     with pytest.raises(Forbidden):
         stop_alert(office.db, newsroom.account(Role.AUTHOR), second.id)

@@ -96,7 +96,7 @@ def test_a_change_of_what_is_breaking_waits_for_another_editor(
     office.run()
     assert len(inbox.mails) == 2
     (alert_id,) = on_desk(newsroom)
-    with pytest.raises(Forbidden, match="second editor"):
+    with pytest.raises(Forbidden, match="Another editor has to approve"):
         resume_alert(office.db, newsroom.actor, alert_id)
     with pytest.raises(Forbidden):
         resume_alert(office.db, newsroom.account(Role.AUTHOR), alert_id)
@@ -132,7 +132,7 @@ def test_a_pending_alert_does_not_send_an_unapproved_change_to_breaking(
         Change(kind),
     )
     office.run()
-    with pytest.raises(Forbidden, match="second editor"):
+    with pytest.raises(Forbidden, match="Another editor has to approve"):
         resume_alert(office.db, newsroom.actor, alert_id)
     office.run()
     assert len(inbox.mails) == before
@@ -160,7 +160,7 @@ def test_an_alert_already_sent_to_all_needs_no_approval(newsroom: Newsroom, offi
     )
     assert on_desk(newsroom) == []
     (told,) = sums_of(newsroom)
-    with pytest.raises(Forbidden, match="second editor"):
+    with pytest.raises(Forbidden, match="Another editor has to approve"):
         retry_alert(office.db, newsroom.actor, told["id"])
     assert retry_alert(office.db, newsroom.account(Role.EDITOR), told["id"]) == 0
 

@@ -92,8 +92,8 @@ def test_a_mail_states_why_the_recipient_gets_it(
     newsroom.post()
     office.run()
     said = {mail["To"]: mail.get_body(("plain",)).get_content() for mail in inbox.mails}  # type: ignore[union-attr]
-    assert "because you follow “The floods” at Courier" in said["one@example.org"]
-    assert "because you follow all stories of Courier" in said["all@example.org"]
+    assert "because you follow “The floods” on Courier" in said["one@example.org"]
+    assert "because you follow all stories on Courier" in said["all@example.org"]
 
 
 @sqlite_only
