@@ -1,4 +1,4 @@
-"""Accounts: made, found, and logged in by password or by a link that works once."""
+"""Accounts: creating them, and logging in by password or by a link that works once."""
 
 import functools
 import logging
@@ -31,12 +31,13 @@ LINK_LIFE = {
     LinkKind.INVITATION: timedelta(days=7),
     LinkKind.RESET: timedelta(minutes=30),
 }
-MIN_PASSWORD_CHARS, MAX_PASSWORD_CHARS = 10, 1_000
+MIN_PASSWORD_CHARS = 10
+MAX_PASSWORD_CHARS = 1_000
 MAX_LOGIN_ATTEMPTS = 10
-"""Wrong passwords within a window: for an address from one network, or in a browser that is known to it.
+"""Wrong passwords in each window: for an address from one network, or in a browser it knows.
 
-Ten times as many are taken from one network, and for one address from all networks together: that holds up unknown browsers
-only, so nobody is kept out by the guesses of others.
+One network may try ten times as many, and so may all networks together for one address: that blocks
+unknown browsers only, so the guesses of others lock nobody out.
 """
 COMMAND_LINE = "Command line"
 
@@ -45,8 +46,8 @@ _hasher = PasswordHasher()  # argon2id with the library's current parameters
 
 @functools.cache
 def _decoy() -> str:
-    """What an unknown address is checked against, so that it takes as long as a wrong password;
-    made when first needed, at 0.2 s.
+    """A hash to check for unknown addresses, so that they take as long as a wrong password; made
+    when first needed, in 0.2 s.
     """
     return _hasher.hash(secrets.token_hex())
 
@@ -54,7 +55,7 @@ def _decoy() -> str:
 def add_account(
     db: Database, actor: Actor, email: str, name: str, role: Role, *, password: str | None = None
 ) -> Account:
-    """The account of that address, made if there is none; an existing one is returned as it is."""
+    """The account of an address, created if there is none; an existing one is unchanged."""
     actor.must_be(Role.ADMIN)
     email, name = normal_address(email), line("name", name, MAX_NAME_CHARS, required=True)
     hashed = hashed_password(password) if password is not None else None
@@ -73,7 +74,7 @@ def add_account(
 
 
 def set_password(db: Database, actor: Actor, email: str, password: str) -> Account:
-    """Give an account a new password and log it out everywhere; links made before log nobody in."""
+    """Give an account a new password, log it out everywhere, and invalidate its links."""
     hashed = hashed_password(password)
     with db.begin() as tx:
         account = _by_email(tx, email)
@@ -86,13 +87,14 @@ def set_password(db: Database, actor: Actor, email: str, password: str) -> Accou
 def change_own_password(
     db: Database, actor: Actor, token: str, present: str, password: str
 ) -> None:
-    """Give the actor's account a new password, and log it out everywhere but in the session of
+    """Give the actor's account a new password, and log it out everywhere except in the session of
     ``token``.
 
-    ``present`` must be the one that it has; of an account without one, which logs in by links,
-    nothing is asked. Raises TooMany after ten that were wrong.
+    ``present`` is the current password; an account without one, which logs in by links, needs none.
+    Raises TooManyAttempts after ten wrong ones.
     """
-    hashed, key = hashed_password(password), f"present password {actor.account_id}"
+    hashed = hashed_password(password)
+    key = f"present password {actor.account_id}"
     count_attempt(db, {key: MAX_LOGIN_ATTEMPTS})
     with db.read() as tx:
         known = tx.get_one(Account, actor.account_id).password_hash
@@ -104,10 +106,10 @@ def change_own_password(
 
 
 def replace_password(tx: Session, account: Account, hashed: str, *, but: str = "") -> None:
-    """Let an account have this password, and end its links and its sessions ``but`` the one of that
-    token.
+    """Set an account's password, and end its links and its sessions, except the one of the token
+    ``but``.
 
-    An account that had a password is told by mail: whoever set another one may not be its owner.
+    An account that had a password is notified by mail, in case someone else changed it.
     """
     if account.password_hash is not None:
         tell_account(tx, account, "password", {"account": account.name})
@@ -122,7 +124,7 @@ def replace_password(tx: Session, account: Account, hashed: str, *, but: str = "
 
 
 def command_line_account(db: Database) -> Account:
-    """The account whose changes are those made by commands; nobody can log in as it."""
+    """The account of changes that commands make; nobody can log in to it."""
     with db.begin() as tx:
         account = tx.scalar(
             select(Account)
@@ -136,7 +138,7 @@ def command_line_account(db: Database) -> Account:
 
 
 def list_accounts(db: Database) -> Sequence[Account]:
-    """All that people can log in to, by name."""
+    """All accounts that can log in, by name."""
     with db.read() as tx:
         return tx.scalars(
             select(Account).where(Account.email.is_not(None)).order_by(Account.name, Account.id)
@@ -152,11 +154,11 @@ def log_in(
     *,
     known_browser: str = "",
 ) -> str | None:
-    """The token of a new session, or None where address and password do not belong together.
+    """The token of a new session, or None for a wrong address or password.
 
     ``network`` is the client's address, ``browser`` a short name of its program. ``known_browser``
-    names a browser that has logged in to this address before: its tries count by themselves. Raises
-    TooMany, see `MAX_LOGIN_ATTEMPTS`.
+    identifies a browser that has logged in to this address before; its attempts count by
+    themselves. Raises TooManyAttempts, see `MAX_LOGIN_ATTEMPTS`.
     """
     limits = _login_limits(email, network, known_browser)
     try:
@@ -174,7 +176,7 @@ def log_in(
     if not _matches(known or _decoy(), password) or account is None or known is None:
         log.warning("log-in failed from %s", network)
         return None
-    # The network's count stays: who has one account could clear the way to guess at others.
+    # The network's count stays, or one valid account would allow guessing at others without limit.
     reset_attempts(db, [next(iter(limits))])
     with db.begin() as tx:
         token = open_session(tx, account.id, browser, password_hash=known)
@@ -186,30 +188,31 @@ def log_in(
 
 
 def make_login_link(db: Database, actor: Actor, email: str, kind: LinkKind = LinkKind.LOGIN) -> str:
-    """A token that logs this account in once within 15 minutes, or lets it choose a password."""
+    """A token that logs the account in once within 15 minutes, or lets it choose a password."""
     actor.must_be(Role.ADMIN)
     with db.begin() as tx:
         return add_login_link(tx, _by_email(tx, email), kind)
 
 
 def add_login_link(tx: Session, account: Account, kind: LinkKind) -> str:
-    """The token of a new link, of which only the hash is kept."""
-    token, moment = secrets.token_urlsafe(24), now(tx)
-    tx.execute(delete(LoginLink).where(LoginLink.expires_at < moment))
+    """The token of a new link; only its hash is stored."""
+    token = secrets.token_urlsafe(24)
+    created_at = now(tx)
+    tx.execute(delete(LoginLink).where(LoginLink.expires_at < created_at))
     tx.add(
         LoginLink(
             token_hash=hash_token(token),
             account_id=account.id,
             kind=kind,
-            expires_at=moment + LINK_LIFE[kind],
+            expires_at=created_at + LINK_LIFE[kind],
         )
     )
     return token
 
 
 def account_of_link(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
-    """Whose link of one of these kinds this is; None where it is unknown, was used, is too old or
-    its account has ended.
+    """The account of a link of these kinds; None where the link is unknown, used or expired, or the
+    account is deactivated.
     """
     holds = (LoginLink.kind.in_(kinds), LoginLink.expires_at > now(tx), Account.ended_at.is_(None))
     return tx.scalar(
@@ -220,17 +223,17 @@ def account_of_link(tx: Session, token: str, *kinds: LinkKind) -> Account | None
 
 
 def consume_login_link(tx: Session, token: str, *kinds: LinkKind) -> Account | None:
-    """The same, once: of two that come at once one gets it."""
+    """The account of a link, which is deleted: of two concurrent callers one gets it, the other
+    None.
+    """
     account = account_of_link(tx, token, *kinds)
-    return (
-        account
-        if account is not None and rows_changed(tx, delete(LoginLink).where(_is_link(token))) == 1
-        else None
-    )
+    if account is None or rows_changed(tx, delete(LoginLink).where(_is_link(token))) != 1:
+        return None
+    return account
 
 
 def use_login_link(db: Database, token: str, browser: str = "") -> str | None:
-    """The token of a new session; None where the link is unknown, was used or is too old."""
+    """The token of a new session; None where the link is unknown, used or expired."""
     with db.begin() as tx:
         account = consume_login_link(tx, token, LinkKind.LOGIN)
         opened = open_session(tx, account.id, browser) if account is not None else None
@@ -240,9 +243,9 @@ def use_login_link(db: Database, token: str, browser: str = "") -> str | None:
 
 
 def _login_limits(email: str, network: str, known_browser: str) -> dict[str, int]:
-    """The counts that a try adds to and their limits; a right password forgives the first.
+    """The limits by key; a right password resets the first key.
 
-    Every way to write an address is one, and so is what one customer has of IPv6.
+    All spellings of an address are one, and so are the addresses of an IPv6 /64.
     """
     if known_browser:
         return {f"log-in browser {hash_token(known_browser)}": MAX_LOGIN_ATTEMPTS}
@@ -252,11 +255,8 @@ def _login_limits(email: str, network: str, known_browser: str) -> dict[str, int
         address = email
     with suppress(ValueError):
         ip = ip_address(network)
-        network = (
-            str(ip_network((ip, 64), strict=False))
-            if ip.version == 6 and ip.ipv4_mapped is None
-            else network
-        )
+        if ip.version == 6 and ip.ipv4_mapped is None:
+            network = str(ip_network((ip, 64), strict=False))
     return {
         f"log-in {hash_token(address)} from {network}"[:200]: MAX_LOGIN_ATTEMPTS,
         f"log-in network {network}"[:200]: MAX_LOGIN_ATTEMPTS * 10,
@@ -278,7 +278,6 @@ def _by_email(tx: Session, email: str) -> Account:
 
 
 def check_password(password: str) -> None:
-    """Raise Invalid for a password that is too short or too long."""
     if not MIN_PASSWORD_CHARS <= len(password) <= MAX_PASSWORD_CHARS:
         raise Invalid(
             "password",
@@ -289,7 +288,7 @@ def check_password(password: str) -> None:
 
 
 def hashed_password(password: str) -> str:
-    """What is stored of a password; raises Invalid for one that is too short or too long."""
+    """The stored hash of a password; raises Invalid where it is too short or too long."""
     check_password(password)
     try:
         return _hasher.hash(password)

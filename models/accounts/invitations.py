@@ -1,6 +1,4 @@
-"""Links by mail that let an account choose a password: an invitation, or one that somebody asked
-for who forgot theirs.
-"""
+"""Links by mail to choose a password: invitations and password resets."""
 
 import logging
 from dataclasses import dataclass
@@ -32,14 +30,16 @@ from models.text.tokens import encrypt_token
 
 log = logging.getLogger(__name__)
 
-MAX_RESETS_PER_ADDRESS, MAX_RESETS_PER_NETWORK = 3, 30  # in each window of a throttle
+# in each window of the rate limit
+MAX_RESETS_PER_ADDRESS = 3
+MAX_RESETS_PER_NETWORK = 30
 PASSWORD_LINKS = (LinkKind.INVITATION, LinkKind.RESET)
 
 
 @dataclass(frozen=True)
 class InvitedAccount:
-    """An account, and the token of the link by which it chooses a password; ``mailed`` is False
-    where its address refuses mail.
+    """An account with the token of its invitation; ``mailed`` is False where its address is
+    blocked.
     """
 
     account: Account
@@ -50,10 +50,10 @@ class InvitedAccount:
 def invite(
     db: Database, keys: Keys, actor: Actor, email: str, name: str, role: Role
 ) -> InvitedAccount:
-    """Make an account, and mail it a link by which it chooses a password within seven days.
+    """Create an account, and mail it a link to choose a password within seven days.
 
-    One that has not chosen any yet keeps its name and role and gets a new link, and the earlier
-    ones end. Raises Invalid for one that has.
+    An account without a password keeps its name and role and gets a new link, which replaces the
+    earlier ones.  Raises Invalid for an account with a password.
     """
     actor.must_be(Role.ADMIN)
     email, name = normal_address(email), line("name", name, MAX_NAME_CHARS, required=True)
@@ -89,29 +89,23 @@ def invite(
 def request_password_reset(
     db: Database, keys: Keys, email: str, client: str, *, known_browser: str = ""
 ) -> None:
-    """Mail the account of that address a link by which it chooses a new password within half an
-    hour.
+    """Mail the account of an address a link to choose a new password within 30 minutes.
 
-    Nobody is told whether there is one. Raises TooMany for an address, known or not, from one
-    network, or a network that asks too often. ``known_browser`` names a browser that has logged in
-    to this address before: what others ask for keeps no mail from it.
+    The caller cannot tell whether there is one.  Raises TooManyAttempts by address and network, and
+    by network.  ``known_browser`` identifies a browser that has logged in to this address before,
+    which the requests of others do not block.
     """
     email = normal_address(email)
     network = network_of(client)
     if known_browser:
-        kind, limits = (
-            "reset by browser",
-            {f"reset browser {hash_token(known_browser)}": MAX_RESETS_PER_ADDRESS},
-        )
+        kind = "reset by browser"
+        limits = {f"reset browser {hash_token(known_browser)}": MAX_RESETS_PER_ADDRESS}
     else:
-        by_address = f"reset {hash_address(email)} from {network}"
-        kind, limits = (
-            "reset",
-            {
-                f"reset network {network}": MAX_RESETS_PER_NETWORK,
-                by_address: MAX_RESETS_PER_ADDRESS,
-            },
-        )
+        kind = "reset"
+        limits = {
+            f"reset network {network}": MAX_RESETS_PER_NETWORK,
+            f"reset {hash_address(email)} from {network}": MAX_RESETS_PER_ADDRESS,
+        }
     count_attempt(db, limits)
     with db.begin() as tx:
         lock_site(tx)
@@ -120,27 +114,27 @@ def request_password_reset(
         other = tx.scalar(active.order_by(Account.id).limit(1))
         if may_mail_today(tx, kind, email) and other is not None:
             with tx.begin_nested() as savepoint:
-                # For an address that nobody has the same is done and taken back: the time must not
-                # tell.
-                found = account or other
-                _mail(tx, keys, found, "reset", add_login_link(tx, found, LinkKind.RESET))
+                # For an unknown address the work is done and rolled back, so that the response time
+                # is equal.
+                target = account or other
+                _mail(tx, keys, target, "reset", add_login_link(tx, target, LinkKind.RESET))
                 if account is None:
                     savepoint.rollback()
 
 
 def account_of_password_link(tx: Session, token: str) -> Account:
-    """The account that chooses a password by this link; raises Gone where it holds no longer."""
+    """The account of a link; raises Gone where it is no longer valid."""
     return _found(account_of_link(tx, token, *PASSWORD_LINKS))
 
 
 def choose_password(db: Database, token: str, password: str, browser: str = "") -> str:
-    """Give the account of a link that password, end all its sessions and links, and return the
-    token of a new session.
+    """Set the password of a link's account, end its sessions and links, and return the token of a
+    new session.
 
-    Raises Invalid for a password that cannot be taken, after which the link still holds, and Gone.
+    Raises Gone, and Invalid for a bad password, after which the link is still valid.
     """
     with db.read() as tx:
-        # a hash takes a tenth of a second and 64 MB: for nobody without a link
+        # hashing takes a tenth of a second and 64 MB, so the link is checked first
         account_of_password_link(tx, token)
     hashed = hashed_password(password)
     with db.begin() as tx:
@@ -167,7 +161,7 @@ def _gone() -> Gone:
 
 
 def _mail(tx: Session, keys: Keys, account: Account, notice: str, token: str) -> bool:
-    """Owe an account the notice with its link, of which only what is sealed is stored."""
+    """Queue a notice with a link, which is stored encrypted; False where the address is blocked."""
     return tell_account(
         tx, account, notice, {"account": account.name, "sealed": encrypt_token(keys, token)}
     )

@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, selectinload
@@ -15,11 +15,11 @@ from models.text.actor import Actor
 
 SESSION_LIFE = timedelta(days=14)
 SEEN_INTERVAL = timedelta(hours=1)
-"""So often at most is written down that a browser was here: most pages are read without a write."""
+"""The resolution of ``seen_at``, so that most page views write nothing."""
 
 
 def hash_token(token: str) -> str:
-    """What is stored of a token, and of an address that somebody tries."""
+    """The stored hash of a token, or of an address that someone tried."""
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
 
 
@@ -28,50 +28,50 @@ def open_session(
 ) -> str | None:
     """The token of a new session; ``browser`` is a short name for people.
 
-    None where the account has ended, or no longer has the password of ``password_hash``: to compare
-    a password takes a tenth of a second, and meanwhile a new one may have ended all sessions. The
-    account stays locked until the commit.
+    None where the account is deactivated or no longer has ``password_hash``: comparing a password
+    takes a tenth of a second, in which a new one may have ended all sessions.  The account stays
+    locked until the commit.
     """
     account = tx.get_one(Account, account_id, with_for_update=True, populate_existing=True)
     if account.ended_at is not None or password_hash not in (None, account.password_hash):
         return None
-    token, moment = secrets.token_urlsafe(32), now(tx)
-    tx.execute(delete(LoginSession).where(LoginSession.expires_at < moment))
+    token = secrets.token_urlsafe(32)
+    opened_at = now(tx)
+    tx.execute(delete(LoginSession).where(LoginSession.expires_at < opened_at))
     session = LoginSession(
         token_hash=hash_token(token),
         account_id=account.id,
-        created_at=moment,
-        seen_at=moment,
+        created_at=opened_at,
+        seen_at=opened_at,
         browser=browser[:200],
-        expires_at=moment + SESSION_LIFE,
+        expires_at=opened_at + SESSION_LIFE,
     )
     tx.add(session)
-    account.seen_at = moment
+    account.seen_at = opened_at
     return token
 
 
 def session_account(db: Database, token: str) -> Account | None:
-    """The account that is logged in by this token."""
+    """The account of a session; None where it has ended."""
     with db.read() as tx:
-        found = tx.get(
+        session = tx.get(
             LoginSession, hash_token(token), options=[selectinload(LoginSession.account)]
         )
-        if found is None or found.expires_at <= now(tx) or found.account.ended_at is not None:
+        if session is None or session.expires_at <= now(tx) or session.account.ended_at is not None:
             return None
-        unseen = _is_old(found.seen_at, now(tx))
-    if unseen:
-        _note_seen(db, found)
-    return found.account
+        is_old = session.seen_at is None or session.seen_at <= now(tx) - SEEN_INTERVAL
+    if is_old:
+        _note_seen(db, session)
+    return session.account
 
 
 def log_out(db: Database, token: str) -> None:
-    """End a session."""
     with db.begin() as tx:
         tx.execute(delete(LoginSession).where(LoginSession.token_hash == hash_token(token)))
 
 
 def own_sessions(tx: Session, actor: Actor) -> Sequence[LoginSession]:
-    """Where the actor is logged in, the one seen last first."""
+    """The actor's sessions, most recently used first."""
     mine = select(LoginSession).where(
         LoginSession.account_id == actor.account_id, LoginSession.expires_at > now(tx)
     )
@@ -81,7 +81,7 @@ def own_sessions(tx: Session, actor: Actor) -> Sequence[LoginSession]:
 
 
 def end_own_session(db: Database, actor: Actor, token_hash: str) -> None:
-    """End one of the actor's sessions; one that is not there, or another's, is left as it is."""
+    """End one of the actor's sessions; of another account nothing is ended."""
     with db.begin() as tx:
         tx.execute(
             delete(LoginSession).where(
@@ -91,7 +91,7 @@ def end_own_session(db: Database, actor: Actor, token_hash: str) -> None:
 
 
 def end_other_sessions(db: Database, actor: Actor, token: str) -> None:
-    """End all of the actor's sessions but the one of this token."""
+    """End all of the actor's sessions except the one of this token."""
     with db.begin() as tx:
         tx.execute(
             delete(LoginSession).where(
@@ -101,14 +101,10 @@ def end_other_sessions(db: Database, actor: Actor, token: str) -> None:
         )
 
 
-def _is_old(seen_at: datetime | None, moment: datetime) -> bool:
-    return seen_at is None or seen_at <= moment - SEEN_INTERVAL
-
-
-def _note_seen(db: Database, found: LoginSession) -> None:
+def _note_seen(db: Database, session: LoginSession) -> None:
     with db.begin() as tx:
-        seen = {"seen_at": now(tx)}
+        values = {"seen_at": now(tx)}
         tx.execute(
-            update(LoginSession).where(LoginSession.token_hash == found.token_hash).values(seen)
+            update(LoginSession).where(LoginSession.token_hash == session.token_hash).values(values)
         )
-        tx.execute(update(Account).where(Account.id == found.account_id).values(seen))
+        tx.execute(update(Account).where(Account.id == session.account_id).values(values))

@@ -1,6 +1,4 @@
-"""The people who work here: their names and roles, and when one leaves. What they wrote stays
-theirs.
-"""
+"""Accounts of the newsroom: names, roles and deactivation.  Their entries stay under their names."""
 
 import logging
 
@@ -20,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def get_account(tx: Session, account_id: int) -> Account:
-    """One that people can log in to; NotFound for the command line's."""
+    """An account that can log in; raises NotFound, also for the command line's."""
     account = tx.get(Account, account_id)
     if account is None or account.email is None:
         raise NotFound("account", str(account_id))
@@ -28,7 +26,7 @@ def get_account(tx: Session, account_id: int) -> Account:
 
 
 def find_account(db: Database, email: str) -> Account:
-    """The account of that address, be it ended or not."""
+    """The account of an address, even a deactivated one."""
     with db.read() as tx:
         account = tx.scalar(select(Account).where(Account.email == normal_address(email)))
     if account is None:
@@ -37,7 +35,7 @@ def find_account(db: Database, email: str) -> Account:
 
 
 def change_role(db: Database, actor: Actor, account_id: int, role: Role) -> Account:
-    """Give an account that role, which its next page shows; Conflict where no admin would be left."""
+    """Set an account's role from its next page on; raises Conflict if no admin would remain."""
     with db.begin() as tx:
         account = _to_change(tx, actor, account_id)
         if role is not Role.ADMIN:
@@ -48,22 +46,20 @@ def change_role(db: Database, actor: Actor, account_id: int, role: Role) -> Acco
 
 
 def end_account(db: Database, actor: Actor, account_id: int) -> Account:
-    """Log an account out for good: neither password nor link lets it in. Conflict where no admin
-    would be left.
-    """
+    """Deactivate an account and log it out; raises Conflict if no admin would remain."""
     with db.begin() as tx:
         account = _to_change(tx, actor, account_id)
         if account.ended_at is None:
             _must_not_be_the_last_admin(tx, account)
             account.ended_at = now(tx)
             log.info("account %s ended by account %s", account_id, actor.account_id)
-            for way_in in (LoginSession, LoginLink):
-                tx.execute(delete(way_in).where(way_in.account_id == account.id))
+            for table in (LoginSession, LoginLink):
+                tx.execute(delete(table).where(table.account_id == account.id))
         return account
 
 
 def reopen_account(db: Database, actor: Actor, account_id: int) -> Account:
-    """Let an ended account in again, by the password that it had."""
+    """Reactivate an account with its former role and password."""
     with db.begin() as tx:
         account = _to_change(tx, actor, account_id)
         account.ended_at = None
@@ -72,7 +68,6 @@ def reopen_account(db: Database, actor: Actor, account_id: int) -> Account:
 
 
 def change_own_name(db: Database, actor: Actor, name: str) -> None:
-    """Call the actor's account by another name."""
     name = line("name", name, MAX_NAME_CHARS, required=True)
     with db.begin() as tx:
         tx.get_one(Account, actor.account_id).name = name
@@ -80,7 +75,7 @@ def change_own_name(db: Database, actor: Actor, name: str) -> None:
 
 def _to_change(tx: Session, actor: Actor, account_id: int) -> Account:
     actor.must_be(Role.ADMIN)
-    lock_site(tx)  # two admins may end each other at once
+    lock_site(tx)  # two admins may deactivate each other concurrently
     return get_account(tx, account_id)
 
 

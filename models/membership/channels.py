@@ -1,6 +1,4 @@
-"""Channels on the desk: change one, try one again that is sick, and what became of the last message
-to each.
-"""
+"""Channels on the desk: editing, testing and retrying them, and their last deliveries."""
 
 from collections.abc import Sequence
 
@@ -36,20 +34,21 @@ from models.text.errors import Conflict, Invalid, NotFound
 from models.text.texts import MAX_NAME_CHARS, line
 
 TEST_NOTICE = "test"
-"""The notice that only channels get: an entry that looks like an alert and is marked as a test."""
+"""The notice of a test message to a channel."""
 
 
 def get_channel(tx: Session, uid: str) -> Recipient:
-    """A channel that was not removed; raises NotFound."""
-    this = (
-        Recipient.uid == uid,
-        Recipient.kind == RecipientKind.CHANNEL,
-        Recipient.state == RecipientState.CONFIRMED,
+    """The channel, unless it was removed; raises NotFound."""
+    channel = tx.scalar(
+        select(Recipient).where(
+            Recipient.uid == uid,
+            Recipient.kind == RecipientKind.CHANNEL,
+            Recipient.state == RecipientState.CONFIRMED,
+        )
     )
-    found = tx.scalar(select(Recipient).where(*this))
-    if found is None:
+    if channel is None:
         raise NotFound("channel", uid)
-    return found
+    return channel
 
 
 def edit_channel(
@@ -59,15 +58,14 @@ def edit_channel(
     uid: str,
     name: str,
     target: ChannelTarget | None,
-    wanted: Preferences,
+    preferences: Preferences,
 ) -> Recipient:
-    """Give a channel another name, another place to lead to (None: the same) and what it is to be
-    told.
-    """
+    """Change a channel's name, target (None: unchanged) and preferences."""
     actor.must_be(Role.ADMIN)
-    if not wanted.follows:
+    if not preferences.follows:
         raise Invalid("stream", "choose at least one story, or remove the channel.")
-    name, wanted = line("name", name, MAX_NAME_CHARS, required=True), wanted.cleaned()
+    name = line("name", name, MAX_NAME_CHARS, required=True)
+    preferences = preferences.cleaned()
     with db.begin() as tx:
         channel = get_channel(tx, uid)
         if name != channel.address and find_recipient(tx, RecipientKind.CHANNEL, name) is not None:
@@ -76,32 +74,29 @@ def edit_channel(
         if target is not None:
             encrypt_target(keys, channel, target)
             forget_failures(channel)
-    return set_preferences(db, uid, wanted)
+    return set_preferences(db, uid, preferences)
 
 
 def send_test_message(db: Database, actor: Actor, uid: str, values: dict[str, object]) -> None:
-    """Owe a channel a test message; ``values`` are those of `notifier.content.channel_test`."""
+    """Queue a test message; ``values`` are those of `notifier.content.channel_test`."""
     actor.must_be(Role.ADMIN)
     with db.begin() as tx:
         channel = get_channel(tx, uid)
-        channel.next_at = channel.next_at if channel.sick_since is None else None
-        waiting = select(Delivery.id).where(
-            Delivery.recipient_id == channel.id, Delivery.state == DeliveryState.QUEUED
+        if channel.sick_since is not None:
+            channel.next_at = None
+        queued = select(Delivery.id).where(
+            Delivery.recipient_id == channel.id,
+            Delivery.state == DeliveryState.QUEUED,
+            Delivery.lane == Lane.FAST,
+            Delivery.priority == Priority.IMMEDIATE,
         )
-        if (
-            tx.scalar(
-                waiting.where(
-                    Delivery.lane == Lane.FAST, Delivery.priority == Priority.IMMEDIATE
-                ).limit(1)
-            )
-            is not None
-        ):
+        if tx.scalar(queued.limit(1)) is not None:
             raise Conflict("A test is already queued.")
         create_notice(tx, channel, TEST_NOTICE, values)
 
 
 def retry_channel(db: Database, actor: Actor, uid: str) -> int:
-    """Let what waits for a sick channel be tried now, one message first; returns how many wait."""
+    """Retry a failing channel now, one message first; returns how many are queued."""
     actor.must_be(Role.ADMIN)
     with db.begin() as tx:
         channel = get_channel(tx, uid)
@@ -117,29 +112,20 @@ def retry_channel(db: Database, actor: Actor, uid: str) -> int:
 
 
 def preferences_of(tx: Session, recipient: Recipient) -> Preferences:
-    """What a recipient wants now."""
-    mine = (Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None))
-    subscriptions = tx.scalars(select(Subscription).where(*mine).order_by(Subscription.id)).all()
-    tags: dict[int, list[str]] = {}
-    query = select(SubscriptionTag).where(
-        SubscriptionTag.subscription_id.in_([one.id for one in subscriptions])
+    """The current preferences of a recipient."""
+    query = select(Subscription).where(
+        Subscription.recipient_id == recipient.id, Subscription.ended_at.is_(None)
     )
-    for tag in tx.scalars(query.order_by(SubscriptionTag.slug)):
+    subscriptions = tx.scalars(query.order_by(Subscription.id)).all()
+    ids = [subscription.id for subscription in subscriptions]
+    tags: dict[int, list[str]] = {}
+    tag_query = select(SubscriptionTag).where(SubscriptionTag.subscription_id.in_(ids))
+    for tag in tx.scalars(tag_query.order_by(SubscriptionTag.slug)):
         tags.setdefault(tag.subscription_id, []).append(tag.slug)
     return Preferences(
         follows=tuple(
-            Follow(
-                stream_id=one.stream_id,
-                tags=tuple(tags.get(one.id, ())),
-                left_out=tuple(stream.id for stream in excluded_streams(tx, one))
-                if one.stream_id is None
-                else (),
-                least_importance=one.least_importance,
-                news=one.news,
-                corrections=one.corrections,
-                rhythm=Rhythm.of(one),
-            )
-            for one in subscriptions
+            _follow(tx, subscription, tags.get(subscription.id, ()))
+            for subscription in subscriptions
         ),
         language=recipient.language,
         timezone=recipient.timezone,
@@ -149,14 +135,31 @@ def preferences_of(tx: Session, recipient: Recipient) -> Preferences:
     )
 
 
+def _follow(tx: Session, subscription: Subscription, tags: Sequence[str]) -> Follow:
+    excluded: tuple[int, ...] = ()
+    if subscription.stream_id is None:
+        excluded = tuple(stream.id for stream in excluded_streams(tx, subscription))
+    return Follow(
+        stream_id=subscription.stream_id,
+        tags=tuple(tags),
+        left_out=excluded,
+        least_importance=subscription.least_importance,
+        news=subscription.news,
+        corrections=subscription.corrections,
+        rhythm=Rhythm.of(subscription),
+    )
+
+
 def list_channels(tx: Session) -> Sequence[Recipient]:
-    """All channels that are told anything, by name."""
-    these = (Recipient.kind == RecipientKind.CHANNEL, Recipient.state == RecipientState.CONFIRMED)
-    return tx.scalars(select(Recipient).where(*these).order_by(func.lower(Recipient.address))).all()
+    """All channels that were not removed, by name."""
+    query = select(Recipient).where(
+        Recipient.kind == RecipientKind.CHANNEL, Recipient.state == RecipientState.CONFIRMED
+    )
+    return tx.scalars(query.order_by(func.lower(Recipient.address))).all()
 
 
 def last_deliveries(tx: Session, ids: Sequence[int]) -> dict[int, Delivery]:
-    """Of each of these recipients the last delivery that came to an end."""
+    """The last settled delivery of each recipient, by the recipient's id."""
     other = aliased(Delivery)
     ended = (
         select(other.id)
@@ -167,19 +170,20 @@ def last_deliveries(tx: Session, ids: Sequence[int]) -> dict[int, Delivery]:
     query = select(Delivery).join(
         Recipient, Delivery.id == ended.correlate(Recipient).scalar_subquery()
     )
-    return {one.recipient_id: one for one in tx.scalars(query.where(Recipient.id.in_(ids)))}
+    deliveries = tx.scalars(query.where(Recipient.id.in_(ids)))
+    return {delivery.recipient_id: delivery for delivery in deliveries}
 
 
 def subscriptions_by_recipient(tx: Session, ids: Sequence[int]) -> dict[int, list[Subscription]]:
-    """What each of these recipients follows, with the streams."""
+    """The running subscriptions of each recipient, with their streams."""
     if not ids:
         return {}
     running = select(Subscription).where(
         Subscription.recipient_id.in_(ids), Subscription.ended_at.is_(None)
     )
-    found: dict[int, list[Subscription]] = {}
-    for one in tx.scalars(
+    by_recipient: dict[int, list[Subscription]] = {}
+    for subscription in tx.scalars(
         running.options(selectinload(Subscription.stream)).order_by(Subscription.id)
     ):
-        found.setdefault(one.recipient_id, []).append(one)
-    return found
+        by_recipient.setdefault(subscription.recipient_id, []).append(subscription)
+    return by_recipient

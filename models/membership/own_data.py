@@ -1,7 +1,7 @@
-"""What only the owner of a mailbox may do: see what is stored, move to another address, be erased.
+"""Actions for the owner of a mailbox alone: export stored data, change the address, delete all.
 
-The link in a mail can leave and choose, but mails are forwarded; for these a fresh link is sent to
-the address.
+The link in a mail can unsubscribe and change settings, but mails are forwarded; these actions need
+a fresh link, which is sent to the address.
 """
 
 from collections.abc import Collection
@@ -27,7 +27,14 @@ from models.membership.suppression import erase_recipient
 from models.recipients.audience import excluded_streams, recipient_with_subscriptions
 from models.recipients.preferences import Rhythm
 from models.tables.base import new_uid
-from models.tables.ledger import Alert, Delivery, Recipient, RecipientState, SubscriptionTag
+from models.tables.ledger import (
+    Alert,
+    Delivery,
+    Recipient,
+    RecipientState,
+    Subscription,
+    SubscriptionTag,
+)
 from models.tables.stories import Entry, Revision, Stream
 from models.text.email_address import normal_address
 from models.text.errors import BadLink, Conflict, Forbidden, Gone
@@ -43,19 +50,17 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class LinkAccess:
-    """Who came by a link. ``scope``: what the mail was about; ``fresh``: the link went to the
-    address a moment ago.
+    """The access that a link gives.  ``scope``: the stream of its mail; ``fresh``: sent to the
+    address within the last 30 minutes.
     """
 
-    uid: str
+    uid: str  # of the recipient
     scope: str
     fresh: bool
 
 
 def resolve_link(tx: Session, keys: Keys, token: str) -> LinkAccess:
-    """Whose link that is; BadLink where it is not ours, Gone where it was fresh and is not any
-    more.
-    """
+    """The access of a link; raises BadLink where it is not ours, Gone where it has expired."""
     if read := read_timed_token(keys, _FRESH, token, 2):
         (uid, scope), until = read
         if until <= now(tx):
@@ -65,17 +70,17 @@ def resolve_link(tx: Session, keys: Keys, token: str) -> LinkAccess:
                 "This link has expired. Request a new one from the bottom of any of our e-mails.",
             )
         return LinkAccess(uid, scope, fresh=True)
-    if found := read_unsubscribe_token(keys, token):
-        return LinkAccess(*found, fresh=False)
+    if recipient_and_scope := read_unsubscribe_token(keys, token):
+        return LinkAccess(*recipient_and_scope, fresh=False)
     raise BadLink
 
 
 def require_owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> Recipient:
-    """Who came by a fresh link; raises Forbidden for the link of a mail."""
-    came = resolve_link(tx, keys, token)
-    query = select(Recipient).where(Recipient.uid == came.uid)
+    """The recipient of a fresh link; raises Forbidden for the link of another mail."""
+    access = resolve_link(tx, keys, token)
+    query = select(Recipient).where(Recipient.uid == access.uid)
     recipient = tx.scalar(query.with_for_update() if lock else query)
-    if not came.fresh:
+    if not access.fresh:
         raise Forbidden(
             "This needs a new link. Open the settings link in any of our e-mails and request one"
             " there."
@@ -88,29 +93,30 @@ def require_owner(tx: Session, keys: Keys, token: str, *, lock: bool = False) ->
 
 
 def send_fresh_link(db: Database, keys: Keys, token: str, client: str, purpose: str) -> None:
-    """Mail a fresh link to whom a link belongs; ``purpose``, "data" or "leave", is what its mail
-    says.
+    """Mail a fresh link to the recipient of a link; ``purpose``, "data" or "leave", is the topic of
+    the mail.
 
-    Who got enough mails of this kind today gets no more, and is not told: whoever asks may not be
-    the owner.
+    Over the daily limit nothing is sent, without an error: the visitor may not be the owner.
     """
     with db.read() as tx:
-        came = resolve_link(tx, keys, token)
-        address = recipient_with_subscriptions(tx, came.uid)[0].address
+        access = resolve_link(tx, keys, token)
+        address = recipient_with_subscriptions(tx, access.uid)[0].address
     count_signup_attempt(db, address, client)
     with db.begin() as tx:
-        recipient = recipient_with_subscriptions(tx, came.uid)[0]
+        recipient = recipient_with_subscriptions(tx, access.uid)[0]
         if (
             recipient.state in (RecipientState.CONFIRMED, RecipientState.ENDED)
             and not recipient.erased
         ):
-            link = timed_token(keys, _FRESH, now(tx) + FRESH_LINK_LIFE, recipient.uid, came.scope)
-            _tell(tx, recipient, {"purpose": purpose, "link": f"/p/{link}"}, recipient.language)
+            link = timed_token(keys, _FRESH, now(tx) + FRESH_LINK_LIFE, recipient.uid, access.scope)
+            _send_link(
+                tx, recipient, {"purpose": purpose, "link": f"/p/{link}"}, recipient.language
+            )
 
 
 def set_shared(db: Database, keys: Keys, token: str, *, shared: bool) -> None:
-    """Say whether several people read that mailbox: nothing is changed then but by a fresh link,
-    which all of them get.
+    """Mark a mailbox as shared: then only a fresh link, which all its readers get, changes
+    anything.
     """
     with db.begin() as tx:
         require_owner(tx, keys, token, lock=True).shared = shared
@@ -119,9 +125,7 @@ def set_shared(db: Database, keys: Keys, token: str, *, shared: bool) -> None:
 def request_move(
     db: Database, keys: Keys, token: str, email: str, client: str, *, blocked: Collection[str] = ()
 ) -> str:
-    """Mail a link to another address that moves everything there; what happens does not depend on
-    whether that is known.
-    """
+    """Mail a link to another address that moves everything there, whether that is known or not."""
     address = normal_address(email)
     refuse_blocked(address, blocked)
     with db.read() as tx:
@@ -131,34 +135,28 @@ def request_move(
         recipient = require_owner(tx, keys, token)
         there = get_or_create_pending(tx, address, recipient)
         link = timed_token(keys, _MOVE, now(tx) + FRESH_LINK_LIFE, recipient.uid, there.uid)
-        _tell(tx, there, {"purpose": "move", "link": f"/p/move/{link}"}, recipient.language)
+        _send_link(tx, there, {"purpose": "move", "link": f"/p/move/{link}"}, recipient.language)
     return address
 
 
 def confirm_move(
     db: Database, keys: Keys, token: str, client: str, *, look: bool = False
 ) -> Recipient:
-    """Move to the address that the link went to; links in mails to the former one end. ``look``:
-    only say whether it can be.
+    """Move to the address that the link was sent to, and invalidate links in earlier mails.
+    ``look``: only check that it is possible.
 
-    Conflict where somebody follows by that address already.
+    Raises Conflict where that address is subscribed already.
     """
     read = read_timed_token(keys, _MOVE, token, 2)
     if read is None:
         raise BadLink
     (uid, new), until = read
     with db.begin() as tx:
-        here, there = (
-            tx.scalar(select(Recipient).where(Recipient.uid == one).with_for_update())
-            for one in (uid, new)
-        )
-        if (
-            until <= now(tx)
-            or here is None
-            or there is None
-            or here.erased
-            or here.state is RecipientState.SUPPRESSED
-        ):
+        here = tx.scalar(select(Recipient).where(Recipient.uid == uid).with_for_update())
+        there = tx.scalar(select(Recipient).where(Recipient.uid == new).with_for_update())
+        if here is None or there is None or until <= now(tx):
+            raise Gone("link", token, "This link was already used or has expired.")
+        if here.erased or here.state is RecipientState.SUPPRESSED:
             raise Gone("link", token, "This link was already used or has expired.")
         if there.state is RecipientState.CONFIRMED:
             raise Conflict(
@@ -168,32 +166,34 @@ def confirm_move(
         if there.state is RecipientState.SUPPRESSED:
             raise Gone("link", token, "This address rejected our e-mails, so you can’t move to it.")
         if not look:
-            address, moved = there.address, {"at": now(tx).isoformat(), "from": network_of(client)}
+            address = there.address
+            moved = {"at": now(tx).isoformat(), "from": network_of(client)}
             erase_recipient(tx, there)
             tx.flush()
-            here.address, here.domain, here.uid = address, address.partition("@")[2], new_uid(16)
+            here.address = address
+            here.domain = address.partition("@")[2]
+            here.uid = new_uid(16)
             here.consent = {**(here.consent or {}), "moved": moved}
         return here
 
 
 def erase_own_data(db: Database, keys: Keys, token: str) -> None:
-    """Forget whoever came by a fresh link."""
+    """Delete the data of the recipient of a fresh link."""
     with db.begin() as tx:
         erase_recipient(tx, require_owner(tx, keys, token, lock=True))
 
 
 def export_own_data(tx: Session, recipient: Recipient) -> dict[str, Any]:
-    """All that is stored about a recipient, in values that JSON has: themselves, what they follow,
-    what they were sent.
-    """
+    """All that is stored about a recipient, as JSON values: the person, subscriptions, mails."""
+    _, subscriptions = recipient_with_subscriptions(tx, recipient.uid)
     return {
         "recipient": {name: _plain(getattr(recipient, name)) for name in _COLUMNS},
-        "follows": [_follow(tx, one) for one in recipient_with_subscriptions(tx, recipient.uid)[1]],
+        "follows": [_follow(tx, subscription) for subscription in subscriptions],
         "mails": _mails(tx, recipient),
     }
 
 
-def _follow(tx: Session, one: Any) -> dict[str, Any]:
+def _follow(tx: Session, subscription: Subscription) -> dict[str, Any]:
     names = (
         "least_importance",
         "news",
@@ -202,25 +202,22 @@ def _follow(tx: Session, one: Any) -> dict[str, Any]:
         "next_digest_at",
         *Rhythm.__dataclass_fields__,
     )
+    tags = select(SubscriptionTag.slug)
     return {
-        "story": _public_title(one.stream) if one.stream else None,
-        "but_not": [_public_title(stream) for stream in excluded_streams(tx, one)],
-        "tags": list(
-            tx.scalars(
-                select(SubscriptionTag.slug).where(SubscriptionTag.subscription_id == one.id)
-            )
-        ),
-        **{name: _plain(getattr(one, name)) for name in names},
+        "story": _public_title(subscription.stream) if subscription.stream else None,
+        "but_not": [_public_title(stream) for stream in excluded_streams(tx, subscription)],
+        "tags": list(tx.scalars(tags.where(SubscriptionTag.subscription_id == subscription.id))),
+        **{name: _plain(getattr(subscription, name)) for name in names},
     }
 
 
 def _mails(tx: Session, recipient: Recipient) -> list[dict[str, Any]]:
-    """The newest first; what a notice said is its name, and nothing of it is stored but links that
-    have ended.
-    """
-    moment = func.coalesce(Delivery.settled_at, Delivery.created_at)
+    """The mails of a recipient, newest first; of a notice only the name is stored."""
+    happened_at = func.coalesce(Delivery.settled_at, Delivery.created_at)
     query = (
-        select(moment, Entry.title, Alert.notice, Alert.kind, Delivery.state, Delivery.last_reply)
+        select(
+            happened_at, Entry.title, Alert.notice, Alert.kind, Delivery.state, Delivery.last_reply
+        )
         .join(Alert, Alert.id == Delivery.alert_id)
         .outerjoin(Revision, Revision.id == Alert.revision_id)
         .outerjoin(Entry, Entry.id == Revision.entry_id)
@@ -238,15 +235,13 @@ def _mails(tx: Session, recipient: Recipient) -> list[dict[str, Any]]:
     ]
 
 
-def _tell(tx: Session, recipient: Recipient, values: dict[str, str], language: str) -> None:
+def _send_link(tx: Session, recipient: Recipient, values: dict[str, str], language: str) -> None:
     if may_mail_today(tx, "fresh-link", recipient.address):
         create_notice(tx, recipient, "fresh-link", {**values, "language": language})
 
 
 def _public_title(stream: Stream) -> str:
-    """The title, unless the story is hidden now: then not even those who follow it are told what it
-    is called.
-    """
+    """The title, or an empty string while the stream is hidden, even from its followers."""
     return stream.title if stream.is_public else ""
 
 

@@ -1,5 +1,5 @@
-"""Signing up by mail: nobody is told anything before the owner of the address has pressed a button
-that only a mail leads to.
+"""Sign-up by mail with double opt-in: no alert is sent before the owner of the address has confirmed
+by a link in a mail.
 """
 
 from collections.abc import Collection
@@ -35,11 +35,13 @@ from models.text.errors import BadLink, Conflict, Gone, Invalid
 from models.text.tokens import ALL_STREAMS, read_timed_token, timed_token, unsubscribe_token
 
 CONFIRM_LINK_LIFE = timedelta(days=3)
-"""How long a question can be answered."""
+"""Validity of the link that confirms a sign-up."""
 UNANSWERED_LIFE = timedelta(days=7)
-"""After which an address that never answered is forgotten."""
-MAX_ATTEMPTS_PER_MAILBOX, MAX_ATTEMPTS_PER_NETWORK = 3, 20  # in each window of a throttle
-MAX_MAILS_PER_DAY = 5  # of one kind, to a mailbox, because somebody typed its address
+"""Time after which an unconfirmed address is deleted."""
+# in each window of the rate limit
+MAX_ATTEMPTS_PER_MAILBOX = 3
+MAX_ATTEMPTS_PER_NETWORK = 20
+MAX_MAILS_PER_DAY = 5  # of one kind to one mailbox, requested by anyone
 MAX_CONSENTS = 20
 
 _CONFIRM = "confirm"
@@ -47,9 +49,7 @@ _CONFIRM = "confirm"
 
 @dataclass(frozen=True, kw_only=True)
 class SignupRequest:
-    """What somebody asks for on a page. ``stream`` None: all of them; ``client``: the address that
-    the request came from.
-    """
+    """A filled-in sign-up form.  ``stream`` None: all streams; ``client``: the visitor's address."""
 
     email: str
     stream: str | None
@@ -62,7 +62,7 @@ class SignupRequest:
 
 @dataclass(frozen=True)
 class RequestedSignup:
-    """What the link in a mail offers.  ``used``: it was taken already."""
+    """The sign-up behind a confirmation link.  ``used``: it was confirmed already."""
 
     recipient: Recipient
     stream: Stream | None
@@ -74,12 +74,11 @@ class RequestedSignup:
 def request_signup(
     db: Database, keys: Keys, wish: SignupRequest, *, blocked: Collection[str] = ()
 ) -> str:
-    """Send a mail to that address with a link that confirms, and return the address in its normal
-    form.
+    """Mail a confirmation link to an address, and return the address in its normal form.
 
-    An address that follows already gets its settings in the same mail. What happens, and how long
-    it takes, does not depend on whether the address is known: a suppressed one is owed the mail,
-    too, and the claim leaves it out.
+    A subscribed address gets a link to its settings in the same mail.  Effect and duration do not
+    depend on whether the address is known: even for a suppressed one a delivery is queued, and
+    skipped when it is claimed.
     """
     address = normal_address(wish.email)
     if wish.choice not in CHOICES:
@@ -115,98 +114,83 @@ def request_signup(
 
 
 def read_signup(tx: Session, keys: Keys, token: str, *, lock: bool = False) -> RequestedSignup:
-    """What that link offers; BadLink where it is not ours, Gone where it can no longer be taken,
-    and why.
+    """The sign-up behind a link; raises BadLink where it is not ours, and Gone with the reason
+    where it can no longer be confirmed.
     """
     read = read_timed_token(keys, _CONFIRM, token, 3)
     if read is None:
         raise BadLink
     (uid, scope, choice), until = read
-    found = select(Recipient).where(Recipient.uid == uid)
-    recipient = tx.scalar(found.with_for_update() if lock else found)
-    stream = tx.scalar(select(Stream).where(Stream.uid == scope)) if scope != ALL_STREAMS else None
-    if (
-        recipient is None
-        or recipient.state is RecipientState.SUPPRESSED
-        or (stream is None and scope != ALL_STREAMS)
-    ):
+    query = select(Recipient).where(Recipient.uid == uid)
+    recipient = tx.scalar(query.with_for_update() if lock else query)
+    if recipient is None or recipient.state is RecipientState.SUPPRESSED:
         raise Gone("link", token, "This link is no longer valid. You can sign up again.")
-    if stream is not None and (not stream.is_public or stream.state is StreamState.ENDED):
-        raise Gone("link", token, "This story has ended, so there will be no more e-mail about it.")
+    stream = _stream_of_scope(tx, scope, token)
     asked_at = until - CONFIRM_LINK_LIFE
     used = any(
-        one["asked_at"] == asked_at.isoformat() and one["scope"] == scope
-        for one in _given(recipient)
+        consent["asked_at"] == asked_at.isoformat() and consent["scope"] == scope
+        for consent in _given(recipient)
     )
-    if used and not _follows(tx, recipient, stream):
-        raise Gone(
-            "link",
-            token,
-            "You’ve since unsubscribed. Sign up again to come back.",
-        )
-    if not used and until <= now(tx):
+    left_at = recipient.ended_at
+    if used:
+        has_left = not _follows(tx, recipient, stream)
+    elif until <= now(tx):
         raise Gone("link", token, "This link has expired. Sign up again to get a new one.")
-    if (
-        not used
-        and recipient.ended_at is not None
-        and recipient.ended_at > asked_at + timedelta(seconds=1)
-    ):
-        raise Gone(
-            "link",
-            token,
-            "You’ve since unsubscribed. Sign up again to come back.",
-        )
+    else:
+        has_left = left_at is not None and left_at > asked_at + timedelta(seconds=1)
+    if has_left:
+        raise Gone("link", token, "You’ve since unsubscribed. Sign up again to come back.")
     return RequestedSignup(recipient, stream, choice, asked_at, used)
 
 
+def _stream_of_scope(tx: Session, scope: str, token: str) -> Stream | None:
+    if scope == ALL_STREAMS:
+        return None
+    stream = tx.scalar(select(Stream).where(Stream.uid == scope))
+    if stream is None:
+        raise Gone("link", token, "This link is no longer valid. You can sign up again.")
+    if not stream.is_public or stream.state is StreamState.ENDED:
+        raise Gone("link", token, "This story has ended, so there will be no more e-mail about it.")
+    return stream
+
+
 def confirm_signup(db: Database, keys: Keys, token: str, client: str) -> RequestedSignup:
-    """Take an invitation; taking it again changes nothing, whatever was chosen since."""
+    """Confirm a sign-up; a second time changes nothing, even after new settings."""
     with db.begin() as tx:
-        invitation = read_signup(tx, keys, token, lock=True)
-        if not invitation.used:
-            _keep_proof(tx, invitation, client)
-            recipient, stream = invitation.recipient, invitation.stream
-            if recipient.state is not RecipientState.CONFIRMED:
-                recipient.state, recipient.reason, recipient.confirmed_at, recipient.ended_at = (
-                    RecipientState.CONFIRMED,
-                    "",
-                    now(tx),
-                    None,
-                )
-            set_follow(
-                tx,
-                recipient,
-                Follow(
-                    stream_id=stream.id if stream else None, rhythm=CHOICES[invitation.choice]
-                ).cleaned(),
-            )
-        return invitation
+        signup = read_signup(tx, keys, token, lock=True)
+        if signup.used:
+            return signup
+        _store_proof(tx, signup, client)
+        recipient = signup.recipient
+        if recipient.state is not RecipientState.CONFIRMED:
+            recipient.state = RecipientState.CONFIRMED
+            recipient.reason = ""
+            recipient.confirmed_at = now(tx)
+            recipient.ended_at = None
+        stream_id = signup.stream.id if signup.stream else None
+        follow = Follow(stream_id=stream_id, rhythm=CHOICES[signup.choice])
+        set_follow(tx, recipient, follow.cleaned())
+        return signup
 
 
 def delete_unanswered_signups(db: Database) -> int:
-    """Delete addresses that somebody typed and nobody confirmed; returns how many. Writes only
-    where there are any.
-    """
+    """Delete addresses that were never confirmed; returns how many.  Writes only if there are any."""
     with db.read() as tx:
-        old = _unanswered(tx).limit(500)
-        found = tx.scalars(old).all()
-    if not found:
+        ids = tx.scalars(_unanswered(tx).limit(500)).all()
+    if not ids:
         return 0
     with db.begin() as tx:
-        still = (Recipient.id.in_(found), Recipient.state == RecipientState.PENDING)
+        still = (Recipient.id.in_(ids), Recipient.state == RecipientState.PENDING)
         return rows_changed(
             tx, delete(Recipient).where(*still).execution_options(synchronize_session=False)
         )
 
 
 def refuse_blocked(address: str, blocked: Collection[str]) -> None:
-    """Raise Invalid for an address of a domain, or below one, that the operator does not take."""
+    """Raise Invalid for an address at one of these domains, or below one."""
     domain = address.rpartition("@")[2]
-    if any(
-        name == one or name.endswith(f".{one}")
-        for name in (domain, _ascii(domain))
-        for one in blocked
-    ):
+    names = (domain, _ascii(domain))
+    if any(name == root or name.endswith(f".{root}") for name in names for root in blocked):
         raise Invalid(
             "e-mail",
             "we don’t accept addresses at %(domain)s. Please use another one.",
@@ -215,7 +199,7 @@ def refuse_blocked(address: str, blocked: Collection[str]) -> None:
 
 
 def count_signup_attempt(db: Database, address: str, client: str) -> None:
-    """Count a mail that somebody asks for; TooMany from one network, or for one mailbox."""
+    """Count a requested mail; raises TooManyAttempts for its network or mailbox."""
     limits = {
         f"sign-up network {network_of(client)}": MAX_ATTEMPTS_PER_NETWORK,
         f"sign-up mailbox {hash_address(mailbox_key(address))}": MAX_ATTEMPTS_PER_MAILBOX,
@@ -224,10 +208,10 @@ def count_signup_attempt(db: Database, address: str, client: str) -> None:
 
 
 def may_mail_today(tx: Session, kind: str, address: str, *, most: int = MAX_MAILS_PER_DAY) -> bool:
-    """Count a mail of this kind to a mailbox; False where it had its ``most`` within a day.
+    """Count a mail of this kind to a mailbox; False after ``most`` within a day.
 
-    Each kind counts by itself: whoever types somebody's address in must not keep that person's own
-    links from them.
+    Each kind counts by itself: a stranger who enters an address must not block its owner's own
+    links.
     """
     return attempts_today(tx, f"{kind} mails {hash_address(mailbox_key(address))}") <= most
 
@@ -235,8 +219,8 @@ def may_mail_today(tx: Session, kind: str, address: str, *, most: int = MAX_MAIL
 def get_or_create_pending(
     tx: Session, address: str, place: SignupRequest | Stream | Recipient
 ) -> Recipient:
-    """The recipient of a normalised address; a newcomer has the language and zone of ``place`` and
-    waits to be confirmed.
+    """The recipient of a normalized address; a new one is pending, with the language and time zone
+    of ``place``.
     """
     recipient = find_recipient(tx, RecipientKind.MAIL, address)
     if recipient is not None:
@@ -259,26 +243,28 @@ def get_or_create_pending(
     return recipient
 
 
-def _keep_proof(tx: Session, invitation: RequestedSignup, client: str) -> None:
-    recipient, asked_at = invitation.recipient, invitation.asked_at.isoformat()
-    kept: dict[str, Any] = {**(recipient.consent or {})}
-    asked = kept.pop("asked", {})
+def _store_proof(tx: Session, signup: RequestedSignup, client: str) -> None:
+    recipient = signup.recipient
+    asked_at = signup.asked_at.isoformat()
+    consent: dict[str, Any] = {**(recipient.consent or {})}
+    asked = consent.pop("asked", {})
     proof = {
-        "scope": invitation.stream.uid if invitation.stream else ALL_STREAMS,
-        "story": invitation.stream.title if invitation.stream else "",
-        "choice": invitation.choice,
+        "scope": signup.stream.uid if signup.stream else ALL_STREAMS,
+        "story": signup.stream.title if signup.stream else "",
+        "choice": signup.choice,
         "asked_at": asked_at,
         "confirmed_at": _second(now(tx)).isoformat(),
         "confirmed_from": network_of(client),
     }
     if asked.get("at") == asked_at:
         proof |= {"page": asked["page"], "asked_from": asked["network"]}
-    recipient.consent = kept | {"given": [*_given(recipient), proof][-MAX_CONSENTS:]}
+    consent["given"] = [*_given(recipient), proof][-MAX_CONSENTS:]
+    recipient.consent = consent
 
 
 def _given(recipient: Recipient) -> list[dict[str, Any]]:
-    given: list[dict[str, Any]] = (recipient.consent or {}).get("given", [])
-    return given
+    consents: list[dict[str, Any]] = (recipient.consent or {}).get("given", [])
+    return consents
 
 
 def _follows(tx: Session, recipient: Recipient, stream: Stream | None) -> bool:

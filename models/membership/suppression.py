@@ -1,6 +1,4 @@
-"""Suppression and erasure: addresses that are never to be mailed again, and people of whom nothing
-is to be kept.
-"""
+"""Suppression of addresses, and erasure of recipients."""
 
 import re
 
@@ -44,11 +42,10 @@ NO_LONGER_SUPPRESSED = "no longer suppressed"
 
 
 def suppress_address(db: Database, actor: Actor, email: str, reason: str) -> Recipient:
-    """Never mail an address again, whether it is known or not; one that is suppressed already gets
-    the new reason.
-    """
+    """Block an address, known or not; a blocked one gets the new reason."""
     actor.must_be(Role.ADMIN)
-    address, reason = normal_address(email), line("reason", reason, 500, required=True)
+    address = normal_address(email)
+    reason = line("reason", reason, 500, required=True)
     with db.begin() as tx:
         recipient = find_recipient(tx, RecipientKind.MAIL, address) or get_or_create_recipient(
             tx, address
@@ -59,9 +56,7 @@ def suppress_address(db: Database, actor: Actor, email: str, reason: str) -> Rec
 
 
 def lift_suppression(db: Database, actor: Actor, uid: str) -> Recipient:
-    """Let an address be mailed again. It is told what it follows where it had confirmed and did not
-    leave, else nothing.
-    """
+    """Unblock an address; confirmed subscriptions that were not ended become active again."""
     actor.must_be(Role.ADMIN)
     with db.begin() as tx:
         recipient, follows = recipient_with_subscriptions(tx, uid)
@@ -71,18 +66,16 @@ def lift_suppression(db: Database, actor: Actor, uid: str) -> Recipient:
             recipient.address = _blank(recipient)
             recipient.end(recipient.ended_at or now(tx), EndReason.ERASED)
         elif recipient.confirmed_at and follows:
-            recipient.state, recipient.reason, recipient.ended_at = (
-                RecipientState.CONFIRMED,
-                "",
-                None,
-            )
+            recipient.state = RecipientState.CONFIRMED
+            recipient.reason = ""
+            recipient.ended_at = None
         else:
             recipient.end(now(tx), EndReason.LEFT, NO_LONGER_SUPPRESSED)
         return recipient
 
 
 def erase_address(db: Database, actor: Actor, email: str) -> None:
-    """Forget who had an address; raises NotFound where nothing is known of it."""
+    """Erase the recipient of an address; raises NotFound."""
     actor.must_be(Role.ADMIN)
     address = normal_address(email)
     with db.begin() as tx:
@@ -93,13 +86,12 @@ def erase_address(db: Database, actor: Actor, email: str) -> None:
 
 
 def erase_recipient(tx: Session, recipient: Recipient) -> None:
-    """Forget a person: of a suppressed address a hash stays, so that it is known when it is seen,
-    of any other nothing.
+    """Erase a person's data; a suppressed address stays as a hash, so that it is recognized.
 
-    What was sent stays in the ledger as a number, by a recipient of whom nothing is known. What
-    still waits is skipped.
+    Past deliveries stay as rows of an anonymous recipient; queued ones are skipped.
     """
-    address, suppressed = recipient.address, recipient.state is RecipientState.SUPPRESSED
+    address = recipient.address
+    suppressed = recipient.state is RecipientState.SUPPRESSED
     blank = Recipient(language="en", timezone="UTC", shared=False)
     for name in (
         "language",
@@ -120,7 +112,7 @@ def erase_recipient(tx: Session, recipient: Recipient) -> None:
     else:
         recipient.end(ended_at, EndReason.ERASED)
     mine = Subscription.recipient_id == recipient.id
-    # Deleting a subscription would look through all deliveries for those that it brought.
+    # Rows of Subscription stay: deleting one would scan all deliveries for references.
     for chosen in (SubscriptionTag, SubscriptionExcept):
         tx.execute(
             delete(chosen).where(chosen.subscription_id.in_(select(Subscription.id).where(mine)))
@@ -131,19 +123,23 @@ def erase_recipient(tx: Session, recipient: Recipient) -> None:
     tx.execute(
         update(Delivery).where(Delivery.recipient_id == recipient.id).values(last_reply=None)
     )
-    told = select(Delivery.alert_id).where(
+    delivered = select(Delivery.alert_id).where(
         Delivery.recipient_id == recipient.id, Delivery.settled_at.is_not(None)
     )
     for alert in tx.scalars(
-        select(Alert).where(Alert.kind == AlertKind.NOTICE, Alert.id.in_(told))
+        select(Alert).where(Alert.kind == AlertKind.NOTICE, Alert.id.in_(delivered))
     ):
         clear_notice_values(alert)
 
 
 def any_hashed_address(tx: Session) -> bool:
-    """Whether there is any address of which only a hash is kept."""
-    these = (Recipient.address >= HASHED_PREFIX, Recipient.address < HASHED_PREFIX + LAST_CHARACTER)
-    return bool(tx.scalar(select(exists().where(Recipient.kind == RecipientKind.MAIL, *these))))
+    """Whether any recipient is stored as a hash alone."""
+    query = exists().where(
+        Recipient.kind == RecipientKind.MAIL,
+        Recipient.address >= HASHED_PREFIX,
+        Recipient.address < HASHED_PREFIX + LAST_CHARACTER,
+    )
+    return bool(tx.scalar(select(query)))
 
 
 def _blank(recipient: Recipient) -> str:
