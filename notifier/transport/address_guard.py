@@ -12,7 +12,7 @@ class PrivateAddress(OSError):
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """True for a global unicast address; an IPv4 address inside an IPv6 one counts as what it is."""
+    """True for a global unicast address; an IPv4 address inside an IPv6 one is judged itself."""
     if isinstance(address, IPv6Address):
         inner = _embedded_ipv4(address)
         if inner is not None:
@@ -62,22 +62,23 @@ def connect(
     source: tuple[str, int] | None = None,
     options: Sequence[tuple[int, int, int | bytes]] = (),
 ) -> socket.socket:
-    """Resolve once, leave out what is not public, and connect to the very address that was looked
-    at.
+    """Resolve once, leave out addresses that are not public, and connect to one that was checked.
 
-    So a name that resolves differently a moment later gains nothing. Raises PrivateAddress when
-    nothing is left.
+    A name that resolves differently a moment later gains nothing by it. Raises PrivateAddress when
+    no address remains.
     """
     try:
-        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        addresses = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
     except UnicodeError as exc:
         raise OSError(f"{host!r} is not a host name") from exc
     if not is_allowed(host, port, allow_hosts):
-        found = [info for info in found if is_public(ip_address(str(info[4][0]).partition("%")[0]))]
-        if not found:
+        addresses = [
+            info for info in addresses if is_public(ip_address(str(info[4][0]).partition("%")[0]))
+        ]
+        if not addresses:
             raise PrivateAddress(f"{host} is a private address")
     failure: OSError = OSError(f"{host} has no address")
-    for family, kind, protocol, _, where in found:
+    for family, kind, protocol, _, where in addresses:
         sock = socket.socket(family, kind, protocol)
         try:
             for option in options:

@@ -1,4 +1,4 @@
-"""What Apprise needs once in each process that sends.
+"""Set-up of Apprise, once in each process that sends.
 
 Apprise's registry of 180 services is never asked: a channel's URL is parsed by the plugins in
 ``notifier.services`` alone, so that list is the allow-list and nothing else is even loaded.
@@ -19,17 +19,18 @@ ASSET = AppriseAsset(
     http_redirects=False,
     interpret_emojis=False,
 )
-"""No thread pool and no time-out of Apprise's own: a pool shared by all lets hanging targets starve the others."""
+"""No thread pool and no time-out of Apprise's own: in a shared pool, hanging targets would starve
+the others."""
 
 
 def _keeps_secrets(record: logging.LogRecord) -> bool:
-    # Even at WARNING Apprise quotes tokens, topics and addresses.  What happened is in the ledger,
-    # so nothing is lost.
+    # Even at WARNING Apprise quotes tokens, topics and addresses.  The ledger has the outcome, so
+    # nothing is lost.
     return record.levelno > logging.ERROR
 
 
 def set_up_apprise(allow_hosts: frozenset[str]) -> None:
-    """Quieten Apprise's log and put the tap under ``requests``; ``allow_hosts`` as in
+    """Quieten Apprise's log and replace the request function of ``requests``; ``allow_hosts`` as in
     ALLOW_PRIVATE_HOSTS. Idempotent.
     """
     keep_secrets()
@@ -41,7 +42,7 @@ def keep_secrets() -> None:
     only check URLs.
     """
     logger = logging.getLogger("apprise")
-    # to set it anew, as for each message, makes all loggers think again whether they speak
+    # setting it anew for each message would clear the caches of all loggers
     if logger.level != logging.WARNING:
         logger.setLevel(logging.WARNING)
     if _keeps_secrets not in logger.filters:
@@ -49,7 +50,7 @@ def keep_secrets() -> None:
 
 
 def with_apprise(plugin: NotifyBase) -> Apprise:
-    """One Apprise for one plugin; attachments, which could read local files, are out of its reach."""
+    """One Apprise for one plugin; without attachments, which could read local files."""
     apprise = Apprise(asset=ASSET, location=ContentLocation.INACCESSIBLE)
     apprise.add(plugin)
     return apprise

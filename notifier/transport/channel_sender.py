@@ -54,7 +54,7 @@ class _Target:
 
 
 def check_url(url: str, allow_hosts: frozenset[str]) -> CheckedChannel:
-    """Look at a URL that somebody typed; nothing is sent or resolved.
+    """Check a URL that somebody typed; nothing is sent or resolved.
 
     ``allow_hosts`` as in ALLOW_PRIVATE_HOSTS. ValueError is one plain sentence that quotes no part
     of the URL which could be secret.
@@ -65,7 +65,7 @@ def check_url(url: str, allow_hosts: frozenset[str]) -> CheckedChannel:
 
 
 def mask(url: str) -> str:
-    """What may be shown of a stored URL: service, host, and the chat or room, or else the last 4
+    """Public part of a stored URL: service, host, and the chat or room, or else the last 4
     characters of a long secret.
     """
     try:
@@ -73,12 +73,16 @@ def mask(url: str) -> str:
     except ValueError:
         return "…"
     host, port = target.service.host(target.parsed)
-    shown = f"{target.service.label} {host}{f':{port}' if port else ''}"
+    service_and_host = f"{target.service.label} {host}"
+    if port:
+        service_and_host += f":{port}"
     if place := target.service.place(target.parsed):
-        return f"{shown} {place[:_PLACE]}"
+        return f"{service_and_host} {place[:_PLACE]}"
     secret = url.strip().partition("?")[0].rstrip("/")[-4 * TAIL :]
-    tail = secret[-TAIL:] if len(secret) == 4 * TAIL and re.fullmatch(r"[\w-]+", secret) else ""
-    return f"{shown} …{tail}"
+    tail = ""
+    if len(secret) == 4 * TAIL and re.fullmatch(r"[\w-]+", secret):
+        tail = secret[-TAIL:]
+    return f"{service_and_host} …{tail}"
 
 
 def send(
@@ -107,9 +111,9 @@ def send(
         ) from exc
     # By the plugin itself: for one target an Apprise would only add a quarter to the time.  What
     # went wrong is seen on the wire.
-    with outbound_http.recording(timeout, secrets) as seen, suppress(Exception):
+    with outbound_http.recording(timeout, secrets) as record, suppress(Exception):
         plugin.notify(body=body, title=title, body_format=body_format)
-    return _outcome(seen, target.service)
+    return _outcome(record, target.service)
 
 
 @lru_cache(maxsize=10_000)
@@ -119,15 +123,12 @@ def _known(url: str, allow_hosts: frozenset[str]) -> tuple[_Target, tuple[str, .
 
 
 def _secrets(url: str, target: _Target) -> tuple[str, ...]:
-    """The parts of a URL that open a channel to who knows them, as written and decoded, the longest
-    first.
-    """
+    """Parts of a URL that give access to its channel, as written and decoded, the longest first."""
     host = target.service.host(target.parsed)[0]
     parts = {part for part in re.split(r"[/?&=+:#@]", url.partition("://")[2]) if part != host}
-    found = {
-        form for part in parts for form in (part, unquote(part)) if len(form) >= _SHORTEST_SECRET
-    }
-    return tuple(sorted(found, key=len, reverse=True))
+    forms = parts | {unquote(part) for part in parts}
+    secrets = [form for form in forms if len(form) >= _SHORTEST_SECRET]
+    return tuple(sorted(secrets, key=len, reverse=True))
 
 
 def _checked(url: str, allow_hosts: frozenset[str]) -> _Target:
@@ -142,6 +143,19 @@ def _checked(url: str, allow_hosts: frozenset[str]) -> _Target:
 def _read(url: str) -> _Target:
     keep_secrets()
     url = url.strip()
+    _check_form(url)
+    scheme, _, rest = url.partition("://")
+    scheme = scheme.lower()
+    for service in SERVICES.values():
+        parsed = _parsed(service, scheme, url) if rest[:1] != "/" else None
+        if parsed and service.takes(parsed):
+            return _Target(service, parsed)
+        if scheme in service.encrypted and not parsed:
+            raise ValueError(_incomplete(service))
+    raise ValueError(_unknown_service(scheme))
+
+
+def _check_form(url: str) -> None:
     if not url or len(url) > MAX_URL or not url.isprintable() or any(c.isspace() for c in url):
         raise ValueError(
             f"Write one URL of at most {MAX_URL:,} characters, without spaces or control"
@@ -151,28 +165,20 @@ def _read(url: str) -> _Target:
         raise ValueError("Write exactly one URL, such as jsons://host.example/path.")
     if "#" in url:
         raise ValueError("What follows a # in a URL is lost; where a # is meant, write %23.")
-    scheme, _, rest = url.partition("://")
-    scheme = scheme.lower()
-    for service in SERVICES.values():
-        parsed = _parsed(service, scheme, url) if rest[:1] != "/" else None
-        if parsed and service.takes(parsed):
-            return _Target(service, parsed)
-        if scheme in service.encrypted and not parsed:
-            raise ValueError(_incomplete(service))
+
+
+def _unknown_service(scheme: str) -> str:
     if scheme in {"http", "https"}:
-        raise ValueError(
+        return (
             "This web address is none that Storywire knows: for a JSON webhook write jsons:// in"
             " place of https://, for other services see docs/channels.md."
         )
-    schemes = sorted(
-        name
-        for service in SERVICES.values()
-        for name, encrypted in service.encrypted.items()
-        if encrypted
-    )
-    raise ValueError(
+    schemes: set[str] = set()
+    for service in SERVICES.values():
+        schemes.update(name for name, encrypted in service.encrypted.items() if encrypted)
+    return (
         "This service is not one that Storywire sends to: URLs begin with"
-        f" {', '.join(dict.fromkeys(schemes))}, and docs/channels.md has an example of each."
+        f" {', '.join(sorted(schemes))}, and docs/channels.md has an example of each."
     )
 
 
@@ -208,28 +214,24 @@ def _check_parameters(target: _Target) -> None:
         elif name not in service.parameters:
             # A name that Apprise does not know may be a secret that lost its name, so it is not
             # repeated.
-            what = (
-                f"The parameter {name}"
-                if name in service.plugin.template_args
-                else "This parameter"
-            )
-            hint = (
-                "; one of the target's own is written with - before its name"
-                if "-" in service.extras
-                else ""
-            )
-            raise ValueError(f"{what} cannot be set here{hint}.")
+            subject = "This parameter"
+            if name in service.plugin.template_args:
+                subject = f"The parameter {name}"
+            hint = ""
+            if "-" in service.extras:
+                hint = "; one of the target's own is written with - before its name"
+            raise ValueError(f"{subject} cannot be set here{hint}.")
     for name, value in target.parsed["qsd+"].items():
         if not _SAFE_HEADER.fullmatch(name) or not value.isascii() or not value.isprintable():
             raise ValueError("Only the headers Authorization and X-… can be set, in plain ASCII.")
 
 
 def _check_host(target: _Target, allow_hosts: frozenset[str]) -> None:
-    service, parsed = target.service, target.parsed
-    host, port = service.host(parsed)
+    scheme = target.parsed["schema"]
+    host, port = target.service.host(target.parsed)
     if port is not None and not 0 < port < 65536:
         raise ValueError("A port is a number from 1 to 65535.")
-    encrypted = service.encrypted[parsed["schema"]]
+    encrypted = target.service.encrypted[scheme]
     if address_guard.is_allowed(host, port or (443 if encrypted else 80), allow_hosts):
         return
     name = host.lower().rstrip(".")
@@ -242,14 +244,14 @@ def _check_host(target: _Target, allow_hosts: frozenset[str]) -> None:
         raise ValueError("This host is private; an operator can allow it in ALLOW_PRIVATE_HOSTS.")
     if not encrypted:
         raise ValueError(
-            f"{parsed['schema']}:// goes unencrypted and so only to hosts in ALLOW_PRIVATE_HOSTS;"
-            f" write {parsed['schema']}s://."
+            f"{scheme}:// goes unencrypted and so only to hosts in ALLOW_PRIVATE_HOSTS;"
+            f" write {scheme}s://."
         )
 
 
 def _plugin(target: _Target, timeout: float) -> NotifyBase:
-    """A fresh plugin, since they hold unlocked state; what a URL could loosen is set here whatever
-    it said.
+    """A fresh plugin, since plugins hold unlocked state; options that a URL could loosen are set
+    here, whatever it contains.
     """
     try:
         parts = {
@@ -275,15 +277,15 @@ def _plugin(target: _Target, timeout: float) -> NotifyBase:
     return plugin
 
 
-def _outcome(seen: outbound_http.HttpRecord, service: Service) -> Sent:
-    if seen.private:
+def _outcome(record: outbound_http.HttpRecord, service: Service) -> Sent:
+    if record.private:
         raise Refused("private address refused", stage="http")
-    if not seen.answers:
+    if not record.answers:
         raise Refused("nothing was sent: the message or the URL cannot be used", stage="http")
-    answer = seen.answers[-1]
+    answer = record.answers[-1]
     if answer.status is None:
-        reason = "no answer in time" if seen.expired else answer.words
-        if seen.request_left:
+        reason = "no answer in time" if record.expired else answer.words
+        if record.request_left:
             raise Unknown(f"{answer.host} took the message and broke off: {reason}", stage="http")
         raise Unavailable(f"{answer.host} cannot be reached: {reason}", stage="http")
     reply = f"{answer.status} {answer.words}".strip()
@@ -298,9 +300,9 @@ def _outcome(seen: outbound_http.HttpRecord, service: Service) -> Sent:
 
 
 def _redirected(answer: outbound_http.HttpAnswer) -> str:
-    """What is said of a redirect: followed it is never, since it could lead to a private address.
+    """Reason for refusing a redirect, which is never followed: it could lead to a private address.
 
-    Only the new host is named, because the rest of the address may be a secret.
+    Names only the new host, because the rest of the address may be a secret.
     """
     with suppress(ValueError):
         if answer.location and (host := urlsplit(answer.location).hostname):

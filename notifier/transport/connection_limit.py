@@ -1,11 +1,11 @@
-"""How many connections the mail server takes from this process, learned from those that it refuses."""
+"""Number of connections that the mail server takes from this process, learned from refusals."""
 
 import threading
 import time
 from collections.abc import Callable
 
 GROW_SECONDS = 60.0
-"""After so long without a refusal one connection more is tried: a refused one costs a round trip."""
+"""Time without a refusal after which one more connection is tried: a refusal costs a round trip."""
 
 
 class ConnectionLimit:
@@ -29,7 +29,7 @@ class ConnectionLimit:
         return self._allowed
 
     def enter(self) -> bool:
-        """Whether the calling thread may send now, by the connection that it holds or by a new one."""
+        """Whether the calling thread may send now, by the connection that it holds or a new one."""
         with self._lock:
             if self._allowed < self._most and self._monotonic() >= self._grow_at:
                 self._allowed += 1

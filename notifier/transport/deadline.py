@@ -1,5 +1,5 @@
-"""What is done where something takes too long. One thread watches all that wait: one each would
-cost more than a message.
+"""Deadlines of blocks of code. One thread watches all of them: one each would cost more than a
+message.
 """
 
 import heapq
@@ -18,8 +18,8 @@ Act = Callable[[], object]
 
 @dataclass(slots=True)
 class Deadline:
-    """``passed``: it came while its block still ran. ``act``: None once that has ended, so that
-    nothing is kept alive until it comes.
+    """Deadline of a running block. ``passed``: the block took longer. ``act``: None once the block
+    has ended, so that nothing is kept alive until the deadline.
     """
 
     act: Act | None
@@ -27,10 +27,10 @@ class Deadline:
 
 
 class DeadlineWatch:
-    """For all threads of a process."""
+    """Thread that watches the deadlines of all threads of a process."""
 
     def __init__(self) -> None:
-        # the number because deadlines have no order themselves
+        # numbered because deadlines have no order themselves
         self._coming: list[tuple[float, int, Deadline]] = []
         self._numbers = itertools.count()
         self._changed = threading.Condition()
@@ -39,28 +39,28 @@ class DeadlineWatch:
     @contextmanager
     def deadline(self, seconds: float, act: Act) -> Iterator[Deadline]:
         """Call ``act`` from another thread where the block takes longer; it must be quick, since
-        others wait for that thread.
+        other deadlines wait for that thread.
         """
-        one = Deadline(act)
+        pending = Deadline(act)
         with self._changed:
-            heapq.heappush(self._coming, (time.monotonic() + seconds, next(self._numbers), one))
-            if self._coming[0][2] is one:
+            heapq.heappush(self._coming, (time.monotonic() + seconds, next(self._numbers), pending))
+            if self._coming[0][2] is pending:
                 self._changed.notify()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
                 self._thread.start()
         try:
-            yield one
+            yield pending
         finally:
             with self._changed:
-                one.act = None
+                pending.act = None
 
     def _run(self) -> None:
         while True:
             act = self._next()
             try:
                 act()
-            except Exception:  # what fails for one must not leave the others unwatched
+            except Exception:  # one failure must not leave other deadlines unwatched
                 log.exception("what was to be done after a deadline failed")
 
     def _next(self) -> Act:
@@ -68,13 +68,13 @@ class DeadlineWatch:
             while True:
                 while self._coming and self._coming[0][2].act is None:
                     heapq.heappop(self._coming)
-                left = self._coming[0][0] - time.monotonic() if self._coming else None
-                if left is not None and left <= 0:
+                seconds = self._coming[0][0] - time.monotonic() if self._coming else None
+                if seconds is not None and seconds <= 0:
                     late = heapq.heappop(self._coming)[2]
                     late.passed = True
                     assert late.act is not None
                     return late.act
-                self._changed.wait(left)
+                self._changed.wait(seconds)
 
 
 deadline = DeadlineWatch().deadline

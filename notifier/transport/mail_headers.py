@@ -1,4 +1,4 @@
-"""Mail headers that carry names and titles, folded and encoded (RFC 5322 section 2.2.3, RFC 2047)."""
+"""Mail headers with names and titles, folded and encoded (RFC 5322 section 2.2.3, RFC 2047)."""
 
 import base64
 import re
@@ -10,7 +10,9 @@ from models.text.shortening import clusters
 
 MAX_LINE = 78
 """RFC 5322 section 2.1.1: 998 at most, and 78 for those who read them."""
-_MAX_ENCODED_LINE, _MAX_WORD = 76, 75  # RFC 2047 section 2
+# RFC 2047 section 2
+_MAX_ENCODED_LINE = 76
+_MAX_WORD = 75
 _WORD_FRAME = len("=?utf-8?b??=")
 _LONGEST_PIECE = _MAX_ENCODED_LINE - len("Subject: ") - _WORD_FRAME
 _SPACE = re.compile("[\\t-\\r\\x1c-\\x20\\x85\u2028\u2029]+")
@@ -20,7 +22,7 @@ _LITERAL = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 
 
 def subject(text: str) -> str:
-    """The Subject header with ``text`` on one line of its own, without control and bidi characters."""
+    """The Subject header; ``text`` loses line breaks, control and bidi characters."""
     return _folded("Subject:", _clean(text).split(" "), _clean(text), tail="")
 
 
@@ -32,14 +34,12 @@ def from_(name: str, address: str) -> str:
 
 
 def _clean(text: str) -> str:
-    """``text`` in one line: what would turn the words behind it or cannot be shown is left out."""
-    line = _SPACE.sub(" ", text)
-    shown = (
-        c
-        for c in line
-        if unicodedata.category(c) != "Cc" and unicodedata.bidirectional(c) not in _BIDI
-    )
-    return " ".join(word for word in "".join(shown).split(" ") if word)
+    """``text`` in one line, without characters that are invisible or change writing direction."""
+    visible = ""
+    for c in _SPACE.sub(" ", text):
+        if unicodedata.category(c) != "Cc" and unicodedata.bidirectional(c) not in _BIDI:
+            visible += c
+    return " ".join(word for word in visible.split(" ") if word)
 
 
 def _folded(header: str, plain: list[str], text: str, *, tail: str) -> str:
@@ -60,21 +60,23 @@ def _folded(header: str, plain: list[str], text: str, *, tail: str) -> str:
 
 
 def _encoded_words(text: str, first: int) -> Iterator[str]:
-    """``text`` in the shorter of both encodings; the first word has ``first`` characters at most."""
+    """``text`` in the shorter encoding; the first word has ``first`` characters at most."""
     encoding, encode = min((("q", _q), ("b", _b)), key=lambda pair: len(pair[1](text)))
-    room, part = first - _WORD_FRAME, ""
+    room = first - _WORD_FRAME
+    part = ""
     for piece in _pieces(text, encode):
         if part and len(encode(part + piece)) > room:
             yield f"=?utf-8?{encoding}?{encode(part)}?="
-            room, part = _MAX_WORD - _WORD_FRAME, ""
+            room = _MAX_WORD - _WORD_FRAME
+            part = ""
         part += piece
     if part:
         yield f"=?utf-8?{encoding}?{encode(part)}?="
 
 
 def _pieces(text: str, encode: Callable[[str], str]) -> Iterator[str]:
-    """What no word may part: characters as readers see them, or as Unicode does where that is too
-    long.
+    """Pieces that no word may split: characters as readers see them, or as Unicode does where
+    that is too long.
     """
     for cluster in clusters(text):
         if len(encode(cluster)) <= _LONGEST_PIECE:
@@ -84,10 +86,15 @@ def _pieces(text: str, encode: Callable[[str], str]) -> Iterator[str]:
 
 
 def _q(text: str) -> str:
-    return "".join(
-        "_" if byte == 32 else chr(byte) if byte in _LITERAL else f"={byte:02X}"
-        for byte in text.encode()
-    )
+    encoded = ""
+    for byte in text.encode():
+        if byte == 32:
+            encoded += "_"
+        elif byte in _LITERAL:
+            encoded += chr(byte)
+        else:
+            encoded += f"={byte:02X}"
+    return encoded
 
 
 def _b(text: str) -> str:

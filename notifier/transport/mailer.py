@@ -19,7 +19,8 @@ Settle = Callable[[MailJob, Sent | SendError], None]
 MaySend = Callable[[MailJob], bool]
 
 LOST_IN_A_ROW = 2
-"""Connections lost by successive messages after which a batch stops: the server is in trouble, not the message."""
+"""Connections lost by successive messages after which a batch stops: the server is in trouble, not
+the message."""
 
 
 class StoryMail(NotifyEmail):  # type: ignore[no-untyped-call]
@@ -50,9 +51,9 @@ class StoryMail(NotifyEmail):  # type: ignore[no-untyped-call]
         self.connection = connection
         self.sender = sender
 
-    def send(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002  the form is rendered already, with links kept
-        """Each job in turn; True if all were sent. Apprise would swallow an exception, so it is
-        kept for the Mailer.
+    def send(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002  the form is rendered already
+        """Send each job in turn; True if all were sent. Apprise would swallow an exception, so it
+        is kept for the Mailer.
         """
         try:
             return self._send_all()
@@ -61,7 +62,8 @@ class StoryMail(NotifyEmail):  # type: ignore[no-untyped-call]
             return False
 
     def _send_all(self) -> bool:
-        all_sent, lost = True, 0
+        all_sent = True
+        lost = 0
         for job in self.jobs:
             if not self.may_send(job):
                 return False
@@ -109,7 +111,10 @@ class Mailer:
         """
         plugin = self._plugin
         plugin.form = render(batch, self._mail_from)
-        plugin.jobs, plugin.settle, plugin.may_send, plugin.crash = jobs, settle, may_send, None
+        plugin.jobs = jobs
+        plugin.settle = settle
+        plugin.may_send = may_send
+        plugin.crash = None
         self._apprise.notify(body=batch.html or " ", title=batch.subject)
         if plugin.crash is not None:
             raise plugin.crash

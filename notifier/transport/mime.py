@@ -44,7 +44,7 @@ _MAX_LINE = 960  # RFC 5322 section 2.1.1 allows 998; some room for the header's
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailBatch:
-    """What all mails of one batch share; ``{token}`` in texts and links becomes each row's token.
+    """Parts that all mails of a batch share; ``{token}`` in texts and links is each row's token.
 
     ValueError for a line break or control character in a header, and for text that is not Unicode.
     """
@@ -128,17 +128,17 @@ def wire_address(address: str) -> str:
     """
     if not address.isascii():
         try:
-            found = validate_email(address, check_deliverability=False, test_environment=True)
+            valid = validate_email(address, check_deliverability=False, test_environment=True)
         except EmailNotValidError as exc:
             raise BadJob("this is not a mail address") from exc
-        address = f"{found.local_part}@{found.ascii_domain}"
+        address = f"{valid.local_part}@{valid.ascii_domain}"
     if len(address) > 254 or not ADDRESS.fullmatch(address):
         raise BadJob("this is not a mail address")
     return address
 
 
 def render(batch: MailBatch, mail_from: str, now: datetime | None = None) -> MailForm:
-    """Both parts, quoted-printable, and every header that the rows share."""
+    """Render both parts, quoted-printable, and every header that the rows share."""
     name, sender = sender_of(batch.from_ or mail_from)
     domain = sender_of(mail_from)[1].rpartition("@")[2]
     mail = EmailMessage(policy=_POLICY)

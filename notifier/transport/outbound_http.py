@@ -1,8 +1,7 @@
-"""The one place where HTTP leaves: pooled sessions, a guard at connect, and a record of what was
-answered.
+"""Outgoing HTTP: pooled sessions, a guard at connect, and a record of the answers.
 
 Apprise's plugins call ``requests`` and report a bare True or False. ``install`` puts our own
-request function and connect under them; ``recording`` hands back the status, Retry-After and how far
+request function and connect under them; ``recording`` returns the status, Retry-After and how far
 a request got.
 """
 
@@ -37,7 +36,7 @@ from notifier.transport import address_guard
 from notifier.transport.deadline import deadline
 
 TOTAL_SECONDS = 10.0
-"""From the look-up of the name to the last byte of the answer; a server that drips bytes gets no more."""
+"""From the look-up of the name to the last byte of the answer, however slowly a server sends it."""
 MAX_ANSWER_BYTES = 64 * 1024
 WORDS = 200
 """Characters of an answer's body that are kept for the ledger."""
@@ -58,7 +57,7 @@ class HttpAnswer:
 
 @dataclass(slots=True)
 class HttpRecord:
-    """What one attempt did on the wire, request by request."""
+    """Requests and answers of one attempt."""
 
     secrets: tuple[str, ...] = ()  # what no answer's words may repeat
     answers: list[HttpAnswer] = field(default_factory=list)
@@ -70,7 +69,7 @@ class HttpRecord:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def watch(self, sock: socket.socket) -> None:
-        """Let ``hang_up`` reach this connection, also after TLS has taken the socket object over."""
+        """Let ``hang_up`` reach this connection, also once TLS has taken the socket object over."""
         with self._lock:
             if self.expired:
                 raise TimeoutError("the time for this message is over")
@@ -91,8 +90,9 @@ class HttpRecord:
             self._watched.clear()
 
 
-_UNIX_SECONDS, _UNIX_MILLISECONDS = 1e8, 1e11
-"""Numbers above these are moments, not durations: the first is of 1973, in each unit."""
+# Numbers above these are times, not durations: both are of 1973.
+_UNIX_SECONDS = 1e8
+_UNIX_MILLISECONDS = 1e11
 
 _current: ContextVar[HttpRecord | None] = ContextVar("storywire_exchange", default=None)
 _allow_hosts: frozenset[str] = frozenset()
@@ -107,13 +107,13 @@ def recording(
     Where an answer repeats one of ``secrets``, as servers do that name the path that they do not
     know, … takes its place.
     """
-    seen = HttpRecord(secrets)
-    token = _current.set(seen)
+    record = HttpRecord(secrets)
+    token = _current.set(record)
     try:
-        with deadline(seconds, seen.hang_up):
-            yield seen
+        with deadline(seconds, record.hang_up):
+            yield record
     finally:
-        seen.close()
+        record.close()
         _current.reset(token)
 
 
@@ -169,10 +169,10 @@ class _TlsConnection(HTTPSConnection):
 def _request_left(sock: socket.socket | None) -> None:
     # urllib3 asks for the response once the whole request is written; a reused connection is first
     # seen here.
-    seen = _current.get()
-    if seen is not None and sock is not None:
-        seen.request_left = True
-        seen.watch(sock)
+    record = _current.get()
+    if record is not None and sock is not None:
+        record.request_left = True
+        record.watch(sock)
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -185,14 +185,14 @@ class _TlsPool(HTTPSConnectionPool):
 
 @functools.cache
 def _authorities() -> ssl.SSLContext:
-    """For all connections of the process: whom they trust takes some 15 ms to load."""
+    """Certificate authorities for all connections of the process: loading takes some 15 ms."""
     context = create_urllib3_context()
     context.load_verify_locations(requests.utils.DEFAULT_CA_BUNDLE_PATH)
     return context
 
 
 class Adapter(HTTPAdapter):
-    """Sends, reads at most MAX_ANSWER_BYTES of the answer, and writes down what came."""
+    """Sends, reads at most MAX_ANSWER_BYTES of the answer, and records it."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, ssl_context=_authorities())
@@ -200,33 +200,35 @@ class Adapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         if verify is True and cert is None:
-            # by those in the context: to load them again would take longer than the handshake
+            # by the authorities in the context: loading them again would take longer than the
+            # handshake
             conn.cert_reqs = "CERT_REQUIRED"
         else:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-            conn.conn_kw["ssl_context"] = None  # whom one request trusts, no other must
+            conn.conn_kw["ssl_context"] = None  # other requests need not trust its authorities
 
     def send(
         self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
     ) -> requests.Response:
-        seen = _current.get()
-        if seen is None:
+        record = _current.get()
+        if record is None:
             with recording():
                 return self.send(request, *args, **kwargs)
-        method, host = request.method or "", urlsplit(request.url or "").netloc.rpartition("@")[2]
+        method = request.method or ""
+        host = urlsplit(request.url or "").netloc.rpartition("@")[2]
         try:
             response = super().send(request, *args, **{**kwargs, "stream": True})
         except requests.RequestException as exc:
-            seen.answers.append(HttpAnswer(method, host, None, words=type(exc).__name__))
+            record.answers.append(HttpAnswer(method, host, None, words=type(exc).__name__))
             raise
         body = _read(response)
-        seen.answers.append(
+        record.answers.append(
             HttpAnswer(
                 method,
                 host,
                 response.status_code,
                 _asked_wait(response.headers, time.time()),
-                _words(body, seen.secrets),
+                _words(body, record.secrets),
                 _location(request, response),
                 body,
             )
@@ -282,7 +284,8 @@ def session() -> requests.Session:
         fresh = requests.Session()
         for prefix in ("http://", "https://"):
             fresh.mount(prefix, Adapter())
-        _local.session, _local.allow_hosts = fresh, _allow_hosts
+        _local.session = fresh
+        _local.allow_hosts = _allow_hosts
     return _local.session
 
 
@@ -328,7 +331,7 @@ def create_connection(
     """Stands in for urllib3's function of that name. SMTP does not come this way: the mail server
     is the operator's own.
     """
-    seen = _current.get()
+    record = _current.get()
     try:
         sock = address_guard.connect(
             *address,
@@ -338,12 +341,12 @@ def create_connection(
             options=tuple(socket_options or ()),
         )
     except address_guard.PrivateAddress:
-        if seen is not None:
-            seen.private = True
+        if record is not None:
+            record.private = True
         raise
-    if seen is not None:
+    if record is not None:
         try:
-            seen.watch(sock)
+            record.watch(sock)
         except OSError:
             sock.close()
             raise
@@ -356,11 +359,12 @@ def allowed_hosts() -> frozenset[str]:
 
 
 def install(allow_hosts: frozenset[str]) -> None:
-    """Put the tap under every use of ``requests`` in this process. May be called again, also with
-    another list.
+    """Replace the request function of ``requests`` and urllib3's connect in this process. May be
+    called again, also with another list.
     """
     global _allow_hosts
     if allow_hosts != _allow_hosts:
         _allow_hosts = allow_hosts
-    requests.request = requests.api.request = request  # type: ignore[assignment]  # the stubs spell out each option
+    # the stubs spell out each option
+    requests.request = requests.api.request = request  # type: ignore[assignment]
     urllib3.util.connection.create_connection = create_connection  # type: ignore[assignment]

@@ -52,17 +52,17 @@ def build_url(name: str, values: Mapping[str, str]) -> str:
     """The URL of a service from its parts; ValueError names the first that is missing. To be
     checked by `check_url`.
     """
-    service, offer = SERVICES[name], catalogue()[name]
-    filled = {part.name: values.get(part.name, "").strip() for part in offer.parts}
-    for part in offer.parts:
-        if not filled[part.name]:
+    service = SERVICES[name]
+    quoted: dict[str, str] = {}
+    for part in catalogue()[name].parts:
+        value = values.get(part.name, "").strip()
+        if not value:
             raise ValueError(f"{part.label} is missing.")
+        if part.name == "host":  # often pasted with its https:// and a slash behind it
+            value = re.sub(r"^https?://", "", value, flags=re.IGNORECASE).rstrip("/")
+        quoted[part.name] = quote(value, safe="/" if part.name == "webhook" else ":!@")
     scheme = next(scheme for scheme, encrypted in service.encrypted.items() if encrypted)
-    safe = {
-        part: quote(_bare(part, value), safe=":!@" if part != "webhook" else "/")
-        for part, value in filled.items()
-    }
-    return service.template.format(schema=scheme, **safe)
+    return service.template.format(schema=scheme, **quoted)
 
 
 def web_url(name: str, url: str) -> str:
@@ -91,12 +91,3 @@ def _offer(service: Service) -> Offer:
 
 def _is_private(token: Mapping[str, Any]) -> bool:
     return bool(token["private"]) or token["name"] == "Webhook"
-
-
-def _bare(part: str, value: str) -> str:
-    """A server is often pasted with its https:// and a slash behind it."""
-    return (
-        re.sub(r"^https?://", "", value, flags=re.IGNORECASE).rstrip("/")
-        if part == "host"
-        else value
-    )

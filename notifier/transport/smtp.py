@@ -13,16 +13,18 @@ from config.mail import MailServer
 from notifier.message.send_errors import Refused, SendError, Sent, Stage, Unavailable, Unknown
 
 MAX_MESSAGES = 100
-"""Relays commonly end a session after some hundred messages; a fresh one costs a few round trips."""
+"""Relays commonly end a session after some hundred messages; a new one costs a few round trips."""
 MAX_IDLE_SECONDS = 30.0
 """Less than servers and the firewalls between wait before they drop a silent connection."""
 TIMEOUT_SECONDS = 30.0
-"""For one message, a new session included: half of a lease, which a sender renews when half of it is over."""
+"""For one message, a new session included: half of a lease, which a sender renews when half of it
+is over."""
 
 _AGREED: dict[Stage, tuple[int, ...]] = {"mail": (250,), "rcpt": (250, 251), "data": (354,)}
 _STATUS = re.compile(r"(?<![\w.])(5\.\d{1,3}\.\d{1,3})(?!\.?\w)")
+_TEMPORARY_STATUS = re.compile(r"^\s*(4\.\d+\.\d+)\b")
 _RECIPIENT_STATUSES = {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
-"""Those of RFC 3463 section 3.2 and RFC 7505 that say something final of the recipient's address."""
+"""Statuses of RFC 3463 section 3.2 and RFC 7505 that are final for the recipient's address."""
 _SENDER_STATUSES = {"5.1.7", "5.1.8"}
 _VAGUE_STATUS = re.compile(r"5\.(0\.0|1\.0|5\.\d+)")
 """Their words say more than they do."""
@@ -35,11 +37,13 @@ _NO_MAILBOX = re.compile(
     r"| \bno\ mailbox\ (?:here\ )?by\ that\ name\b |"
     r" \bnot\ a\ (?:known|valid)\ (?:user|mailbox|recipient)\b"
 )
-"""Clear words for a mailbox that is not there; what 550 is said to mean, "mailbox unavailable", is none (RFC 5321 section 4.2.3)."""
+"""Clear words for a mailbox that does not exist; the standard text of 550, "mailbox unavailable",
+is not clear (RFC 5321 section 4.2.3)."""
 _NO_END = re.compile(
-    r"(?i)\b(full|quota|storage|disabled|inactive|suspended|locked|deactivated)\b|https?://postmaster\."
+    r"(?i)\b(full|quota|storage|disabled|inactive|suspended|locked|deactivated)\b"
+    r"|https?://postmaster\."
 )
-"""A mailbox that is there, and the page of a provider's postmaster, where the true reason is explained."""
+"""A mailbox that exists, and the page of a provider's postmaster, which explains the true reason."""
 _POLICY = re.compile(
     r"(?ix) \b(?: polic(?:y|ies) | spam\w* | unsolicited | bulk | abus\w+ | reputation |"
     r" relay(?!\ recipient\ table)\w* | sender"
@@ -53,7 +57,8 @@ _POLICY = re.compile(
     r"| (?:bad|invalid)\ dns | resource\ record | rate | too\ many | virus | content |"
     r" verif\w+\ failed )"
 )
-"""Words of a refusal that is about this installation, whatever else it says; Postfix's table of recipients is none."""
+"""Words of a refusal that is about this installation, whatever else it says; Postfix's table of
+recipients is none."""
 _ADDRESS = re.compile(r"[^\s<>@]{1,64}@[\w.-]*")
 _LATER = re.compile(r"(?i)\b(try again|later|temporar\w+)\b")
 
@@ -102,11 +107,11 @@ class MailConnection:
         meanwhile. A kept connection that turns out to be dead before anything was said of this
         message is replaced at once.
         """
-        kept = self._smtp is not None
+        reused = self._smtp is not None
         self._until = time.monotonic() + self._timeout
         outcome = self._transact(self._session(), sender, recipient, message)
         if (
-            kept
+            reused
             and self._smtp is None
             and isinstance(outcome, Unavailable)
             and outcome.stage == "mail"
@@ -124,12 +129,12 @@ class MailConnection:
         self._until = time.monotonic() + self._timeout
         smtp = self._session()
         try:
-            code, words = smtp.mail(sender)
+            code, reply = smtp.mail(sender)
             smtp.rset()
         except OSError as exc:
             self._drop()
             return Unavailable(f"the mail server broke off: {_why(exc)}", stage="mail")
-        text = words.decode("utf-8", "replace")
+        text = reply.decode("utf-8", "replace")
         return Sent(_words(code, text)) if code == 250 else judge("mail", code, text)
 
     @property
@@ -147,7 +152,8 @@ class MailConnection:
         return self._smtp
 
     def _open(self) -> smtplib.SMTP:
-        server, name = self._server, self._own_name
+        server = self._server
+        name = self._own_name
         smtp: smtplib.SMTP | None = None
         try:
             if server.security == "tls":
@@ -223,7 +229,7 @@ class MailConnection:
         return judge(talk.stage, talk.code, talk.words.decode("utf-8", "replace"))
 
     def _left(self) -> float:
-        """Seconds that are left for this message."""
+        """Seconds that remain for this message."""
         return max(0.001, self._until - time.monotonic())
 
     def _recover(self, smtp: smtplib.SMTP, code: int) -> None:
@@ -242,16 +248,19 @@ class MailConnection:
 
 
 class _Talk:
-    """One message's commands and what the server says to them."""
+    """One message's commands and the server's replies."""
 
-    def __init__(self, smtp: smtplib.SMTP, left: Callable[[], float]) -> None:
-        self._smtp, self._left = smtp, left
+    def __init__(self, smtp: smtplib.SMTP, seconds_left: Callable[[], float]) -> None:
+        self._smtp = smtp
+        self._seconds_left = seconds_left
         self.stage: Stage = "mail"
-        self.code, self.words, self.sent = 0, b"", False
+        self.code = 0
+        self.words = b""
+        self.sent = False
 
     def agree(self, mail: str, rcpt: str) -> bool:
-        """Sender and recipient; True where the server waits for the message, else ``stage`` is the
-        first that it refused.
+        """Name sender and recipient; True where the server waits for the message, else ``stage``
+        is the first that it refused.
 
         All in one packet where the server can (RFC 2920), which saves two of four journeys.
         """
@@ -274,14 +283,14 @@ class _Talk:
         return True
 
     def hand_over(self, message: bytes) -> None:
-        """The message itself, its lines beginning with a dot protected (RFC 5321 section 4.5.2)."""
+        """Send the message, with a dot before each line that begins with one (RFC 5321 4.5.2)."""
         self._send(message.replace(b"\r\n.", b"\r\n..") + b".\r\n")
         self.sent = True
         self.code, self.words = self._smtp.getreply()
 
     def _send(self, data: bytes) -> None:
         if self._smtp.sock is not None:
-            self._smtp.sock.settimeout(self._left())
+            self._smtp.sock.settimeout(self._seconds_left())
         self._smtp.send(data)
 
     def _end(self, answers: int) -> None:
@@ -295,8 +304,8 @@ class _Talk:
 
 
 def judge(stage: Stage, code: int, words: str) -> SendError:
-    """What a reply other than "done" means for the message and the address; ``words`` may have
-    several lines.
+    """Judge a reply other than success: its meaning for the message and the address; ``words`` may
+    have several lines.
 
     4yz waits. 5.7.x (policy), 5.3.x (system), 5.1.7 and 5.1.8 (our sender address) are this
     installation's to mend, on whichever line they stand: the last one may hold the reason. So are
@@ -304,28 +313,27 @@ def judge(stage: Stage, code: int, words: str) -> SendError:
     speaks of it (RFC 3463 section 3.2), or, where there is no status, by 550 and 553 with clear
     words that there is no such mailbox. Any other 5yz fails the message.
     """
-    statuses: list[str] = (
-        _STATUS.findall(words) if code >= 500 else re.findall(r"^\s*(4\.\d+\.\d+)\b", words)
-    )
+    pattern = _STATUS if code >= 500 else _TEMPORARY_STATUS
+    statuses: list[str] = pattern.findall(words)
     enhanced = statuses[0] if statuses else None
     reason = _words(code, words)
     vague = enhanced is None or bool(_VAGUE_STATUS.fullmatch(enhanced))
-    ours = any(
-        status.startswith(("5.7.", "5.3.")) or status in _SENDER_STATUSES for status in statuses
-    )
+    ours = any(map(_is_of_installation, statuses))
     if vague or enhanced in _RECIPIENT_STATUSES:
         # a reader's own address may hold any word
         ours = ours or bool(_POLICY.search(_ADDRESS.sub("", words)))
     if not 500 <= code < 600 or ours or (vague and _LATER.search(words)):
         return Unavailable(reason, stage=stage, code=code, enhanced=enhanced, ours=ours)
-    named = (
-        enhanced is None
-        and code in {550, 553}
-        and bool(_NO_MAILBOX.search(words))
-        and not _NO_END.search(words)
-    )
-    ends = stage == "rcpt" and (enhanced in _RECIPIENT_STATUSES or named)
-    return Refused(reason, stage=stage, code=code, enhanced=enhanced, ends_address=ends)
+    ends_address = False
+    if stage == "rcpt":
+        ends_address = enhanced in _RECIPIENT_STATUSES
+        if enhanced is None and code in {550, 553}:
+            ends_address = bool(_NO_MAILBOX.search(words)) and not _NO_END.search(words)
+    return Refused(reason, stage=stage, code=code, enhanced=enhanced, ends_address=ends_address)
+
+
+def _is_of_installation(status: str) -> bool:
+    return status.startswith(("5.7.", "5.3.")) or status in _SENDER_STATUSES
 
 
 def _shut(smtp: smtplib.SMTP | None) -> None:
@@ -333,10 +341,10 @@ def _shut(smtp: smtplib.SMTP | None) -> None:
         smtp.close()
 
 
-def _words(code: int, words: bytes | str) -> str:
-    text = words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-    said = " ".join(f"{code} {text}".split())
-    return (said if said.isprintable() else "".join(c for c in said if c.isprintable()))[:300]
+def _words(code: int, reply: bytes | str) -> str:
+    text = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply
+    line = " ".join(f"{code} {text}".split())
+    return "".join(c for c in line if c.isprintable())[:300]
 
 
 def _why(exc: Exception) -> str:

@@ -5,9 +5,12 @@ recipients.
 from notifier.message.send_errors import Refused, SendError, Unavailable
 
 RUN = 3
-"""Refusals of the sender or the content running, on all connections, after which mail waits: the next fare no better."""
-RUN_AT_RCPT, DOMAINS_AT_RCPT = 50, 3
-"""The same of policy refusals that name a recipient, which may be that reader's policy: so many, of so many domains."""
+"""Refusals of the sender or the content in a row, on all connections, after which mail waits: the
+next would be refused, too."""
+RUN_AT_RCPT = 50
+DOMAINS_AT_RCPT = 3
+"""Policy refusals of recipients in a row, and their domains, after which mail waits: each may be
+that reader's own policy."""
 
 
 class RefusalRun:
@@ -51,9 +54,10 @@ class RefusalRun:
         return len(at_rcpt) >= RUN_AT_RCPT and len(set(at_rcpt.values())) >= DOMAINS_AT_RCPT
 
     def nobody_taken(self) -> bool:
-        """With nothing left to send: whether none of several was taken. True once for the same
+        """Whether, with nothing more to send, none of several was taken. True once for the same
         refusals.
         """
-        found = len(self._domains_at_rcpt)
-        news, self._judged = found >= RUN and found > self._judged, found
+        refused = len(self._domains_at_rcpt)
+        news = refused >= RUN and refused > self._judged
+        self._judged = refused
         return news

@@ -1,4 +1,4 @@
-"""Saying what goes wrong once, not at every try."""
+"""Logging of failures: each once, not at every try."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ _OUTAGES = (
 
 
 class LogOnce:
-    """Logs each cause once until all is well again, so that a database that is away fills no disk."""
+    """Logs each cause once until it has ended: an outage of the database must not fill the disk."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -57,11 +57,11 @@ class LogOnce:
 
 
 def reason(exc: BaseException) -> str:
-    """An error in a few words on one line, without addresses; pika nests errors that say nothing."""
+    """An error in a few words on one line, without addresses; pika nests errors without a text."""
     inner = getattr(exc, "exception", None) or getattr(exc, "orig", None)
     if inner is None and isinstance(exc, AMQPError | BrokerConnectionError) and exc.args:
         inner = exc.args[0]
     if isinstance(inner, BaseException):
         return reason(inner)
-    words = str(getattr(exc, "strerror", None) or exc).strip().partition("\n")[0].rstrip(".")
-    return discreet(words)[:300] or type(exc).__name__
+    text = str(getattr(exc, "strerror", None) or exc).strip().partition("\n")[0].rstrip(".")
+    return discreet(text)[:300] or type(exc).__name__

@@ -20,24 +20,26 @@ T = TypeVar("T")
 RENDER_SECONDS = 20.0
 """Less than half a lease (`notifier.ledger.lease`), so that it can be renewed before and after."""
 FAILED_SECONDS = 10.0
-"""How long a failure is remembered: the rest of a claim, and those of other connections, ask for the same at once."""
+"""Time that a failure is remembered: other messages of the claim, and of other connections, ask for
+the same rendering at once."""
 
 
 class RenderLimit:
-    """For all threads of a lane.  What several ask for at once is rendered once."""
+    """Rendering for all threads of a lane, once for all that ask for the same at the same time."""
 
     def __init__(
         self, seconds: float = RENDER_SECONDS, *, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        self._seconds, self._monotonic = seconds, monotonic
+        self._seconds = seconds
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._running: dict[Hashable, _Rendering] = {}
         self._failed: dict[Hashable, tuple[float, RenderError]] = {}
 
     def render(self, key: Hashable, what: str, make: Callable[[], T]) -> T:
-        """What ``make`` returns; raises RenderError where it fails or takes longer than the limit.
+        """Return the result of ``make``; raises RenderError where it fails or exceeds the limit.
 
-        ``what`` names the thing in the log; it is rendered alike by all who give the same ``key``.
+        ``what`` names the message in the log. Calls with the same ``key`` have the same result.
         """
         with self._lock:
             self._forget_old_failures()
@@ -69,27 +71,23 @@ class RenderLimit:
 
     def _forget_old_failures(self) -> None:
         now = self._monotonic()
-        for key in [
-            key
-            for key, (until, _) in self._failed.items()
-            if until <= now and key not in self._running
-        ]:
-            del self._failed[key]
+        for key, (until, _) in list(self._failed.items()):
+            if until <= now and key not in self._running:
+                del self._failed[key]
 
 
 def _in_words(error: BaseException) -> RenderError:
-    return (
-        error
-        if isinstance(error, RenderError)
-        else RenderError(f"Rendering failed: {type(error).__name__}")
-    )
+    if isinstance(error, RenderError):
+        return error
+    return RenderError(f"Rendering failed: {type(error).__name__}")
 
 
 class _Rendering:
     """One thread that renders one thing."""
 
     def __init__(self, make: Callable[[], Any], on_end: Callable[[], None]) -> None:
-        self._make, self._on_end = make, on_end
+        self._make = make
+        self._on_end = on_end
         self.ended = threading.Event()
         self.result: Any = None
         self.error: BaseException | None = None
@@ -100,7 +98,7 @@ class _Rendering:
     def _run(self) -> None:
         try:
             self.result = self._make()
-        except BaseException as exc:  # whatever it is, the one who waits is told
+        except BaseException as exc:  # whatever it is, the waiting thread raises it
             self.error = exc
         finally:
             self._on_end()

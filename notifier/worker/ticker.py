@@ -32,14 +32,16 @@ from notifier.worker.log_once import LogOnce
 log = logging.getLogger(__name__)
 
 HELD = "sending is held until `storywire resume`: %s"
-LEAST, MOST = 0.6, 1.0  # seconds between two ticks: jittered, so that nodes do not tick together
+# Between two ticks: jittered, so that nodes do not tick together.
+MIN_TICK_SECONDS = 0.6
+MAX_TICK_SECONDS = 1.0
 WATCH_SECONDS = 0.05
 QUIET_SECONDS = 60.0
 LOOK_INSIDE_SECONDS = 0.25
 
 
 class Ticker:
-    """One per worker, which works on ``lanes``; the rings wake its threads.
+    """Periodic work of one worker for ``lanes``; the rings wake its threads.
 
     ``keep``: how long finished alerts keep their deliveries.
     """
@@ -58,13 +60,13 @@ class Ticker:
     ) -> None:
         self._monotonic = monotonic
         self._clock_seen: tuple[datetime, float] | None = None
-        self._keep, self._lanes, self._max_delay = keep, lanes, max_delay
-        self._db, self._base_url, self._ring_expand, self._ring_lane = (
-            db,
-            base_url,
-            ring_expand,
-            ring_lane,
-        )
+        self._db = db
+        self._base_url = base_url
+        self._lanes = lanes
+        self._keep = keep
+        self._max_delay = max_delay
+        self._ring_expand = ring_expand
+        self._ring_lane = ring_lane
         self._troubles = LogOnce(log)
         self._quiet_at = 0.0
         self._beat_at = time.monotonic() + HEARTBEAT_SECONDS  # the engine recorded the first one
@@ -81,12 +83,14 @@ class Ticker:
             except Exception as exc:
                 # the database may be away; the ticker is what notices that it is back
                 self._troubles.report("the ticker", exc)
-                stop.wait(MOST)
+                stop.wait(MAX_TICK_SECONDS)
         if watch is not None:
             watch.close()
 
     def tick(self) -> None:
-        """Do what is due: mind the clock, leave heartbeats or hold, publish, apply, release, ring."""
+        """Do what is due: check the clock, record heartbeats or hold, publish, apply, release,
+        ring.
+        """
         self._mind_clock()
         if reason := watch(self._db, self._base_url):
             log.warning(HELD, reason)
@@ -97,7 +101,7 @@ class Ticker:
         apply_due(self._db)
         release_expired(self._db)
         if time.monotonic() >= self._quiet_at:
-            # first: what fails here must not keep each tick from what is due
+            # first: a failure below must not keep each tick from due work
             self._quiet_at = time.monotonic() + QUIET_SECONDS
             if self._db.file is not None:
                 self._db.file.look_inside(seconds=LOOK_INSIDE_SECONDS)
@@ -111,13 +115,17 @@ class Ticker:
         self.look()
 
     def _mind_clock(self) -> None:
-        """Mend what a jump of the clock has left, before anything is decided by it."""
+        """Repair times after a jump of the clock, before anything is decided by them."""
+        previous = self._clock_seen
         with self._db.read() as tx:
-            seen, self._clock_seen = self._clock_seen, (now(tx), self._monotonic())
-        passed = timedelta(seconds=self._clock_seen[1] - seen[1]) if seen else timedelta(0)
-        if seen and self._clock_seen[0] - seen[0] - passed > TOLERANCE:
-            log.warning("the clock jumped ahead; claims are kept")
-            mend_forward_jump(self._db, LEASE)
+            at = now(tx)
+            monotonic = self._monotonic()
+        self._clock_seen = (at, monotonic)
+        if previous is not None:
+            passed = timedelta(seconds=monotonic - previous[1])
+            if at - previous[0] - passed > TOLERANCE:
+                log.warning("the clock jumped ahead; claims are kept")
+                mend_forward_jump(self._db, LEASE)
         mend_backward_jump(self._db)
 
     def look(self) -> None:
@@ -135,8 +143,8 @@ class Ticker:
 
     def _sleep(self, stop: threading.Event, watch: ChangeWatch | None, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and not stop.wait(
-            min(left, WATCH_SECONDS) if watch else left
+        while (remaining := until - time.monotonic()) > 0 and not stop.wait(
+            min(remaining, WATCH_SECONDS) if watch else remaining
         ):
             if watch is not None and watch.changed():
                 self.look()
@@ -145,19 +153,21 @@ class Ticker:
         """Seconds until the next tick: earlier where something is due earlier, so that it goes out
         on the second.
         """
+        # S311: the jitter spreads load and guards nothing
+        pause = random.uniform(MIN_TICK_SECONDS, MAX_TICK_SECONDS)  # noqa: S311
         with self._db.read() as tx:
-            moment = now(tx)
             scheduled = select(func.min(Entry.publish_at)).where(
-                Entry.state == EntryState.SCHEDULED, Entry.publish_at > moment
+                Entry.state == EntryState.SCHEDULED, Entry.publish_at > now(tx)
             )
             pending = select(func.min(Revision.apply_at)).where(
-                Revision.state == RevisionState.PENDING, Revision.apply_at > moment
+                Revision.state == RevisionState.PENDING, Revision.apply_at > now(tx)
             )
             digest = select(func.min(Subscription.next_digest_at)).where(
-                Subscription.next_digest_at > moment, Subscription.ended_at.is_(None)
+                Subscription.next_digest_at > now(tx), Subscription.ended_at.is_(None)
             )
-            nearest = [
-                found for found in map(tx.scalar, (scheduled, pending, digest)) if found is not None
-            ]
-        usual = random.uniform(LEAST, MOST)  # noqa: S311  it spreads load and guards nothing
-        return min([usual, *((found - moment).total_seconds() for found in nearest)])
+
+            for query in (scheduled, pending, digest):
+                due_at = tx.scalar(query)
+                if due_at is not None:
+                    pause = min(pause, (due_at - now(tx)).total_seconds())
+        return pause
