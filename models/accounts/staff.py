@@ -1,4 +1,4 @@
-"""Accounts of the newsroom: names, roles and deactivation.  Their entries stay under their names."""
+"""Accounts of the newsroom: names, roles and deactivation.  Their entries stay theirs."""
 
 import logging
 

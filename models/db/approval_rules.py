@@ -1,7 +1,7 @@
-"""Gates: what a newsroom has agreed must not go out by one hand, or too often.
+"""Approval rules: a second editor for breaking entries, and a limit of alerts per story and hour.
 
-A breaking entry waits as submitted, the alert of a change or one too many waits on the desk: until
-an editor lets it go.
+A breaking entry waits as submitted; the alert of a change, or one over the limit, waits on the desk
+until an editor approves it.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ from models.db.clock import now
 from models.tables.ledger import Alert
 from models.tables.stories import Entry, Importance, Revision, RevisionKind, RevisionState
 
-NEEDS_SECOND_EDITOR, OVER_HOURLY_LIMIT = "second", "most"  # why an alert waits
+# why an alert waits
+NEEDS_SECOND_EDITOR = "second"
+OVER_HOURLY_LIMIT = "most"
 HOUR = timedelta(hours=1)
 _WRITING = (RevisionKind.PUBLISH, RevisionKind.SILENT, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 
@@ -32,7 +34,6 @@ class ApprovalRules:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """As the site is set up."""
         return cls(settings.breaking_needs_second_editor, settings.max_alerts_per_hour)
 
 
@@ -40,52 +41,52 @@ NO_APPROVAL = ApprovalRules()
 
 
 def rules_in_force(tx: Session) -> ApprovalRules:
-    """What holds here."""
-    found: ApprovalRules = tx.info["gates"]
-    return found
+    rules: ApprovalRules = tx.info["gates"]
+    return rules
 
 
 def needs_second_editor(tx: Session, importance: Importance) -> bool:
-    """Whether an entry that matters so much goes out only when two have seen it."""
+    """Whether an entry of this importance must be approved by a second editor."""
     return importance is Importance.BREAKING and rules_in_force(tx).second_editor
 
 
 def last_author_id(entry_id: int | InstrumentedAttribute[int]) -> ColumnElement[int | None]:
-    """The account that wrote what a published entry says now: an alert tells it as it stands, so
-    somebody else lets that go.
+    """The account that wrote the current text of a published entry: someone else has to approve its
+    alert.
     """
-    wrote = aliased(Revision)
+    revision = aliased(Revision)
     applied = (
-        wrote.entry_id == entry_id,
-        wrote.state == RevisionState.APPLIED,
-        wrote.kind.in_(_WRITING),
+        revision.entry_id == entry_id,
+        revision.state == RevisionState.APPLIED,
+        revision.kind.in_(_WRITING),
     )
     return (
-        select(wrote.account_id)
+        select(revision.account_id)
         .where(*applied)
-        .order_by(wrote.no.desc())
+        .order_by(revision.no.desc())
         .limit(1)
         .scalar_subquery()
     )
 
 
 def approval_reason(tx: Session, revision: Revision, entry: Entry) -> str | None:
-    """What the alert of a revision waits for; None where it goes out. A withdrawal never waits: it
-    tells only those who were told.
+    """The reason why the alert of a revision waits; None where it is sent.  A retraction never
+    waits, since it goes only to recipients of the entry.
 
-    Its entry was approved before it came out, so only what was changed since can still need a
-    second editor.
+    The entry was approved before it was published, so only later changes can need a second editor.
     """
     if revision.kind is RevisionKind.RETRACTION:
         return None
     if revision.kind is not RevisionKind.PUBLISH and needs_second_editor(tx, entry.importance):
         return NEEDS_SECOND_EDITOR
-    most = rules_in_force(tx).most_alerts
-    return OVER_HOURLY_LIMIT if most and alerts_in_last_hour(tx, entry.stream_id) >= most else None
+    max_alerts = rules_in_force(tx).most_alerts
+    if max_alerts and alerts_in_last_hour(tx, entry.stream_id) >= max_alerts:
+        return OVER_HOURLY_LIMIT
+    return None
 
 
 def alerts_in_last_hour(tx: Session, stream_id: int) -> int:
-    """How many alerts of a story were let out within the last hour."""
+    """The number of alerts of a story in the last hour that do not wait for approval."""
     since = now(tx) - HOUR
     query = (
         select(func.count())
@@ -93,7 +94,7 @@ def alerts_in_last_hour(tx: Session, stream_id: int) -> int:
         .join(Revision, Revision.id == Alert.revision_id)
         .join(Entry, Entry.id == Revision.entry_id)
     )
-    # An entry of which something was told has changed since then, and those an index finds.
+    # An entry with an alert has changed since then, and an index finds changed ones.
     lately = (
         Entry.stream_id == stream_id,
         Entry.changed_at > since,

@@ -1,6 +1,4 @@
-"""The one clock: read once a transaction, so that all that a transaction writes happened at one
-moment.
-"""
+"""The clock: read once a transaction, so that all rows of a transaction have the same time."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,17 +14,17 @@ Clock = Callable[[Session], datetime]
 def database_clock(tx: Session) -> datetime:
     """The database's time on PostgreSQL, where nodes may disagree; the machine's on SQLite."""
     if dialect_of(tx) == "postgresql":
-        moment: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
-        return moment.astimezone(UTC)
+        server_time: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
+        return server_time.astimezone(UTC)
     return datetime.now(UTC)
 
 
 def now(tx: Session) -> datetime:
-    """This transaction's moment, in UTC."""
+    """The time of this transaction, in UTC."""
     if "now" not in tx.info:
-        # To ask PostgreSQL is a query, before which the session would write what was added to it,
-        # perhaps half filled in.
+        # On PostgreSQL this is a query, before which the session would flush objects that may be
+        # incomplete.
         with tx.no_autoflush:
             tx.info["now"] = tx.info["clock"](tx)
-    moment: datetime = tx.info["now"]
-    return moment
+    time: datetime = tx.info["now"]
+    return time

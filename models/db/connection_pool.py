@@ -1,4 +1,4 @@
-"""PostgreSQL connections: few a process, and threads wait where the server takes no more."""
+"""A bounded pool of PostgreSQL connections; threads wait while the server accepts no more."""
 
 import logging
 import random
@@ -15,13 +15,12 @@ from sqlalchemy.util.queue import Empty
 log = logging.getLogger(__name__)
 
 MAX_IDLE_CONNECTIONS = 2
-"""Connections that a process keeps while it has nothing to do: a role's limit is shared by all of them."""
+"""Connections that an idle process keeps: all processes share the limit of the role."""
 CONNECTION_WAIT_SECONDS = 20.0
-"""How long a thread waits for a connection before its work fails, to be tried again later."""
+"""Time after which a thread gives up waiting, and its work fails and is retried later."""
 _SHORT_SECONDS = 30.0
-"""After a refusal a process keeps no more than one idle connection for so long: others need them."""
-# What PostgreSQL says has no SQLSTATE where a connection is refused (53300); PgBouncer has words of
-# its own.
+"""Time after a refusal in which a process keeps one idle connection at most: others need them."""
+# A refused connection (53300) has no SQLSTATE in the driver's error; PgBouncer has its own texts.
 _REFUSED = re.compile(r"too many connections|too many clients|connection slots|no more connections")
 
 
@@ -40,12 +39,12 @@ class WaitingPool(QueuePool):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._refused_at = float("-inf")  # monotonic seconds
-        self._saying = threading.Lock()
-        self._said = False
+        self._log_lock = threading.Lock()
+        self._logged = False
 
     @property
     def most(self) -> int:
-        """How many connections there may be."""
+        """The maximum number of connections."""
         return self.size() + self._max_overflow
 
     @property
@@ -70,8 +69,9 @@ class WaitingPool(QueuePool):
                     raise ConnectionsUsedUp(
                         f"PostgreSQL takes no further connections: {_first_line(exc)}"
                     ) from exc
-                try:  # one of our own may come back sooner than the server has room
-                    return self._pool.get(True, random.uniform(0.2, 1.0))  # noqa: S311  it spreads load
+                try:  # a connection of this process may be free sooner than one of the server
+                    wait = random.uniform(0.2, 1.0)  # noqa: S311  it spreads load
+                    return self._pool.get(True, wait)
                 except Empty:
                     continue
             self._note_success()
@@ -88,9 +88,10 @@ class WaitingPool(QueuePool):
 
     def _note_refusal(self, exc: Exception) -> None:
         self._refused_at = time.monotonic()
-        with self._saying:
-            said, self._said = self._said, True
-        if not said:
+        with self._log_lock:
+            was_logged = self._logged
+            self._logged = True
+        if not was_logged:
             log.warning(
                 "PostgreSQL takes no further connections, so threads wait for them (this process"
                 " has %d, and may have %d). Raise the limit of the role or the server, or lower"
@@ -101,10 +102,11 @@ class WaitingPool(QueuePool):
             )
 
     def _note_success(self) -> None:
-        if self._said and not self.short:
-            with self._saying:
-                said, self._said = self._said, False
-            if said:
+        if self._logged and not self.short:
+            with self._log_lock:
+                was_logged = self._logged
+                self._logged = False
+            if was_logged:
                 log.warning("PostgreSQL takes connections again")
 
 

@@ -41,11 +41,13 @@ _TIMEOUTS: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 _CHECKPOINT_PAGES = {"NORMAL": 1_000, "FULL": 10_000}
-"""Of the log, from which on a commit carries it into the file: mostly the worker's then, so nobody who posts waits for the disk."""
+"""Size of the write-ahead log from which a commit runs a checkpoint: mostly a commit of the worker, so
+that editors do not wait for the disk.
+"""
 
 
 class SendActivity:
-    """What a process knows of its own sending.  See `models.alerts.send_mark`."""
+    """A process's state of its own sending.  See `models.alerts.send_mark`."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -72,26 +74,25 @@ class Database(sessionmaker[Session]):
         file: DatabaseFile | None = None,
     ) -> None:
         super().__init__(bind=engine, expire_on_commit=False, info={"clock": clock, "gates": gates})
-        self.engine, self.clock = engine, clock
-        self.mark_file, self.sends = mark_file, SendActivity()
+        self.engine = engine
+        self.clock = clock
+        self.mark_file = mark_file
+        self.sends = SendActivity()
         self.file = file  # None on PostgreSQL and in memory
-        # SQLite reads one moment by itself; PostgreSQL must be asked to.
-        one_moment = (
-            {} if engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-        )
-        self._reader = engine.execution_options(**{_READ: True}, **one_moment)
+        options: dict[str, Any] = {_READ: True}
+        if engine.dialect.name != "sqlite":  # which has snapshot isolation anyway
+            options["isolation_level"] = "REPEATABLE READ"
+        self._reader = engine.execution_options(**options)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that sees one moment of the database and writes nothing."""
+        """A read-only transaction on one snapshot of the database."""
         with self(bind=self._reader) as tx:
             yield tx
 
     @property
     def short_of_connections(self) -> bool:
-        """Whether PostgreSQL refused a connection a short while ago, so none should be kept that is
-        not needed.
-        """
+        """Whether PostgreSQL refused a connection recently, so that no idle one should be kept."""
         pool = self.engine.pool
         return isinstance(pool, WaitingPool) and pool.short
 
@@ -174,9 +175,7 @@ def _postgresql(url: str, connections: int, process: str) -> Engine:
 
 
 def _watch_file(engine: Engine, file: DatabaseFile) -> None:
-    """Let no connection and no transaction begin on a file that is gone, is another one, or is
-    damaged.
-    """
+    """Begin no connection and no transaction on a file that was deleted, replaced or damaged."""
 
     @event.listens_for(engine, "do_connect")
     def _on_open(
@@ -220,15 +219,14 @@ def make_private(path: str | Path) -> None:
     """
     if str(path) not in {"", ":memory:"}:
         with suppress(OSError):
-            # Never one that is there: to close any descriptor of a file ends all POSIX locks that
-            # this process has on it,
-            # those of open SQLite connections too, and another process could take the log away from
-            # under them.
+            # Never an existing file: closing any descriptor of a file ends all POSIX locks of this
+            # process on it, including those of open SQLite connections, whose log another process
+            # could then remove.
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def rows_changed(tx: Session, statement: Update | Delete | Insert) -> int:
-    """Execute ``statement`` and say how many rows it met: the answer to who won a compare-and-set."""
+    """Execute ``statement`` and return the number of changed rows, for a compare-and-set."""
     return cast("CursorResult[Any]", tx.execute(statement)).rowcount
 
 
@@ -238,7 +236,7 @@ def driver_text(connection: Connection, statement: str) -> str:
 
 
 class ChangeWatch:
-    """Tells whether any other connection, of whatever process, has committed to this SQLite file."""
+    """Detects commits of other connections, of any process, to this SQLite file."""
 
     def __init__(self, db: Database) -> None:
         self._connection: Any = db.engine.raw_connection()
@@ -254,9 +252,10 @@ class ChangeWatch:
     def changed(self) -> bool:
         """True once after each change; about 5 microseconds."""
         version = self._version()
-        changed, self._seen = version != self._seen, version
+        changed = version != self._seen
+        self._seen = version
         return changed
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Return the connection to the pool."""
         self._connection.close()

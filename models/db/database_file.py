@@ -1,4 +1,4 @@
-"""The file of a SQLite database, watched while processes have it open.
+"""The file of a SQLite database, checked while processes have it open.
 
 A file that was deleted or replaced goes on existing for the processes that opened it: what they
 write and send would be known to nobody after a restart.  So each transaction first asks whether the
@@ -55,8 +55,8 @@ class DatabaseFile:
         than the first.
         """
         if self._opened is None:
-            found = self.path.stat()
-            self._opened = (found.st_dev, found.st_ino)
+            stat = self.path.stat()
+            self._opened = (stat.st_dev, stat.st_ino)
         self.check()
 
     def note_error(self, error: BaseException | None) -> DatabaseFileFault | None:
@@ -76,7 +76,7 @@ class DatabaseFile:
         if self._damage is not None:
             raise self._fault()
         try:
-            found = os.stat(self.path)  # noqa: PTH116  a third of the time of Path.stat, for each transaction
+            stat = os.stat(self.path)  # noqa: PTH116  a third of the time of Path.stat
         except FileNotFoundError:
             raise DatabaseFileFault(
                 f"{self.path} was deleted or moved while it was open. {_STOPPED}"
@@ -85,10 +85,10 @@ class DatabaseFile:
             raise DatabaseFileFault(
                 f"{self.path} cannot be reached: {exc.strerror}. {_STOPPED}"
             ) from exc
-        if self._has_content and not found.st_size:
+        if self._has_content and not stat.st_size:
             raise DatabaseFileFault(f"{self.path} was emptied while it was open. {_STOPPED}")
-        self._has_content = found.st_size > 0
-        if self._opened is not None and (found.st_dev, found.st_ino) != self._opened:
+        self._has_content = stat.st_size > 0
+        if self._opened is not None and (stat.st_dev, stat.st_ino) != self._opened:
             raise DatabaseFileFault(
                 f"{self.path} was replaced by another file while it was open. {_STOPPED}"
             )
@@ -126,9 +126,9 @@ def _quick_check(uri: str, seconds: float | None) -> str | None:
             until = time.monotonic() + seconds
             connection.set_progress_handler(lambda: time.monotonic() > until, _INTERRUPT_AFTER)
         try:
-            found: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            result: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.OperationalError as exc:
             if exc.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 return None
             raise
-    return None if found == "ok" else " ".join(found.split())
+    return None if result == "ok" else " ".join(result.split())

@@ -19,9 +19,9 @@ from models.tables.stories import Site
 
 HEARTBEAT_SECONDS = 30.0
 SILENT_AFTER = timedelta(minutes=2)
-"""A worker without a heartbeat for so long counts as dead: four beats, so a busy database is no death."""
+"""Age of a heartbeat from which a worker counts as dead: four beats, as the database may be busy."""
 FORGET_AFTER = timedelta(hours=1)
-"""After that the row of a dead worker is deleted: a node that was replaced must not alarm for good."""
+"""Age at which the row of a dead worker is deleted: a replaced node must not alarm for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +46,16 @@ def record_heartbeat(db: Database, lanes: Iterable[Lane], *, starting: bool = Fa
     only worker.
     """
     with db.begin() as tx:
-        moment = now(tx)
+        beat_at = now(tx)
         heartbeat = tx.get(WorkerHeartbeat, WORKER_NAME)
         if heartbeat is None:
-            heartbeat = WorkerHeartbeat(worker=WORKER_NAME, started_at=moment)
+            heartbeat = WorkerHeartbeat(worker=WORKER_NAME, started_at=beat_at)
         heartbeat.lanes = " ".join(sorted(lane.value for lane in lanes))
-        heartbeat.beat_at = moment
+        heartbeat.beat_at = beat_at
         tx.add(heartbeat)
         if starting:
             _forget_replaced(tx, embedded=db.embedded)
-        too_old = WorkerHeartbeat.beat_at < moment - FORGET_AFTER
+        too_old = WorkerHeartbeat.beat_at < beat_at - FORGET_AFTER
         tx.execute(delete(WorkerHeartbeat).where(too_old))
 
 
@@ -84,9 +84,9 @@ def any_worker_runs(tx: Session) -> bool:
     While nodes are upgraded one by one, workers of the version before write only the site's
     heartbeat, so that one counts where no worker has a row.
     """
-    found = workers(tx)
-    if found:
-        return any(worker.runs for worker in found)
+    known = workers(tx)
+    if known:
+        return any(worker.runs for worker in known)
     beat_at = tx.scalar(select(Site.heartbeat_at))
     return beat_at is not None and now(tx) - beat_at <= SILENT_AFTER
 

@@ -1,4 +1,4 @@
-"""The order in which SQLite's indexes were made, which decides between two that fit a query alike."""
+"""The order in which SQLite's indexes were created, which decides between two equally good ones."""
 
 from collections import defaultdict
 
@@ -6,11 +6,11 @@ from sqlalchemy import Connection, text
 
 
 def order_indexes(connection: Connection) -> None:
-    """Make anew what is not in order: in each table whole indexes first, then partial ones, both by
-    name.
+    """Re-create indexes that are out of order: in each table full indexes come first, then partial
+    ones, both by name.
 
-    Of two that fit alike SQLite takes the one made last. That should be the partial one, which is
-    shorter, and a migration that copies a table makes its indexes in any order.
+    Of two that fit a query equally well SQLite takes the one created last.  That should be the
+    partial one, which is smaller; a migration that copies a table creates its indexes in any order.
     """
     made = connection.execute(
         text(
@@ -18,20 +18,15 @@ def order_indexes(connection: Connection) -> None:
             " ORDER BY rowid"
         )
     )
-    of_tables = defaultdict(list)
+    indexes_by_table = defaultdict(list)
     for table, name, sql in made:
-        of_tables[table].append((" WHERE " in sql, name, sql))
-    for found in of_tables.values():
-        in_order = sorted(found)
-        first = next(
-            (
-                place
-                for place, pair in enumerate(zip(found, in_order, strict=True))
-                if pair[0] != pair[1]
-            ),
-            len(found),
-        )
-        for _, name, _ in found[first:]:
+        indexes_by_table[table].append((" WHERE " in sql, name, sql))
+    for indexes in indexes_by_table.values():
+        in_order = sorted(indexes)
+        first = 0
+        while first < len(indexes) and indexes[first] == in_order[first]:
+            first += 1
+        for _, name, _ in indexes[first:]:
             connection.exec_driver_sql(f'DROP INDEX "{name}"')
         for _, _, sql in in_order[first:]:
             connection.exec_driver_sql(sql)

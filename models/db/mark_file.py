@@ -1,4 +1,4 @@
-"""The file beside a database that holds how far sending has come, out of reach of a restored copy."""
+"""The file beside a database that records the progress of sending, and that no restore replaces."""
 
 import os
 import zlib
@@ -9,8 +9,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class MarkFile:
-    """Two numbers: one that the disk has, and a later one that only counts until the machine starts
-    anew.
+    """Two numbers: one that is on disk, and a later one that counts only until the next boot.
 
     On SQLite the worker's commits may be lost by a power loss, while this file is not: then the
     database would seem to be behind although nothing was restored.  So what the disk need not have
@@ -52,7 +51,7 @@ class MarkFile:
 
 
 def _boot_id() -> str:
-    """What is new each time that the machine starts; empty where it cannot be known."""
+    """The id of this boot of the machine; empty where it is unknown."""
     try:
         return _BOOT_ID.read_text("ascii").strip()
     except OSError:

@@ -1,4 +1,4 @@
-"""Bringing the tables up to date, without losing a row."""
+"""Migrating the tables, without losing a row."""
 
 import logging
 import sqlite3
@@ -32,16 +32,14 @@ _BUSY_SECONDS = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """What `migrate` did. ``copy``: the SQLite database as it was before, None where it held
-    nothing.
-    """
+    """Applied migrations.  ``copy``: the SQLite database from before, None where it was empty."""
 
     revisions: list[str]
     copy: Path | None = None
 
     @property
     def sentence(self) -> str:
-        """What an operator should know; empty where there is nothing to go back to."""
+        """The message for the operator; empty without a copy."""
         if self.copy is None:
             return ""
         return (
@@ -66,9 +64,8 @@ def migrate(db: Database, target: str = "head") -> Upgrade:
         return Upgrade([])
     if db.embedded:
         return _migrate_sqlite(db, target)
-    # The lock has a transaction of its own: each migration has one (see env.py), since it keeps
-    # every
-    # table that it changes from the nodes until it ends.
+    # The lock has a transaction of its own: each migration has one (see env.py), since it locks
+    # every table that it changes until it ends.
     with db.engine.begin() as lock, db.engine.connect() as connection:
         lock.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         try:
@@ -78,14 +75,14 @@ def migrate(db: Database, target: str = "head") -> Upgrade:
 
 
 def _apply_between_others(connection: Connection, target: str) -> list[str]:
-    """Apply what is pending, and give each migration up for a while where another transaction holds
-    a table that it changes.
+    """Apply pending migrations; one that waits for a table lock is rolled back and retried.
 
-    Every statement of the nodes would wait behind a migration that waits for, say, a dump's end.
+    Every statement of the nodes would queue behind a migration that waits for, say, a dump.
     """
     connection.execute(text(f"SET lock_timeout = {_LOCK_MILLISECONDS}"))
     connection.commit()
-    pending, give_up_at = missing_revisions(connection), time.monotonic() + _BUSY_SECONDS
+    pending = missing_revisions(connection)
+    give_up_at = time.monotonic() + _BUSY_SECONDS
     while True:
         try:
             _apply(connection, target)
@@ -169,7 +166,7 @@ def _count_rows(connection: Connection) -> dict[str, int]:
 
 
 def _broken_references(connection: Connection) -> Counter[str]:
-    """How many rows of each table refer to rows that are not there."""
+    """The number of dangling references by table."""
     return Counter(row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check"))
 
 
@@ -179,12 +176,12 @@ def _differences(
     before: dict[str, int],
     broken_before: Counter[str],
 ) -> str:
-    """The rows that the migrations lost or added against their word; empty where there are none."""
-    meant = _changes_rows_of(revisions)
+    """Rows that the migrations lost or added without declaring it; empty where there are none."""
+    declared = _changes_rows_of(revisions)
     after = _count_rows(connection)
     differences = []
     for name, number in sorted(before.items()):
-        if name not in meant and after.get(name, 0) != number:
+        if name not in declared and after.get(name, 0) != number:
             differences.append(
                 f"{name}: {number} {'row' if number == 1 else 'rows'} before, {after.get(name, 0)}"
                 " after"
@@ -214,8 +211,8 @@ def _copy(db: Database, revision: str) -> Path | None:
     with closing(sqlite3.connect(path)) as source:
         if source.execute("SELECT 1 FROM sqlite_master").fetchone() is None:
             return None
-        kept = path.with_name(f"{path.name}.before-{revision}")
-        unfinished = path.with_name(f"{kept.name}.unfinished")
+        target = path.with_name(f"{path.name}.before-{revision}")
+        unfinished = path.with_name(f"{target.name}.unfinished")
         unfinished.unlink(missing_ok=True)
         make_private(unfinished)
         try:
@@ -228,12 +225,13 @@ def _copy(db: Database, revision: str) -> Path | None:
                 f" written to {path.parent} ({exc}). Make room for"
                 f" {path.stat().st_size / 1_000_000:,.0f} MB there."
             ) from exc
-        return unfinished.replace(_free_name(kept))
+        return unfinished.replace(_free_name(target))
 
 
 def _free_name(path: Path) -> Path:
-    """``path``, else with the first number that is free: an earlier copy may be the only whole one."""
-    number, name = 1, path
+    """``path``, with a number where it exists: an earlier copy may be the only complete one."""
+    number = 1
+    name = path
     while name.exists():
         number += 1
         name = path.with_name(f"{path.name}-{number}")

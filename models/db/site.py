@@ -13,10 +13,13 @@ from models.db.database import Database
 from models.tables.stories import Site
 
 _SITE = 1
+_LOCAL_DOMAINS = (
+    ".local", ".localhost", ".internal", ".lan", ".test", ".example", ".invalid", ".home.arpa",
+)  # fmt: skip
 
 
 def ensure_site(db: Database, *, id_authority: str, base_url: str) -> Site:
-    """The site's row, made at first start.
+    """The site's row, created at the first start.
 
     The authority of tag: ids (RFC 4151 section 2.1) is ``id_authority``, else the host of
     ``base_url`` where that is a public name, else empty; once stored it never changes, because
@@ -33,9 +36,7 @@ def ensure_site(db: Database, *, id_authority: str, base_url: str) -> Site:
 
 
 def site_exists(db: Database) -> bool:
-    """Whether the site's row is there: a first start that was cut off may have left the tables
-    alone.
-    """
+    """Whether the site's row exists: an interrupted first start may have created tables only."""
     with db.read() as tx:
         return tx.get(Site, _SITE) is not None
 
@@ -45,25 +46,13 @@ def _public_name(base_url: str) -> str:
     try:
         ipaddress.ip_address(host)
     except ValueError:
-        local = host.endswith(
-            (
-                ".local",
-                ".localhost",
-                ".internal",
-                ".lan",
-                ".test",
-                ".example",
-                ".invalid",
-                ".home.arpa",
-            )
-        )
-        return "" if local or "." not in host else host
+        return "" if host.endswith(_LOCAL_DOMAINS) or "." not in host else host
     return ""
 
 
 def next_seq(tx: Session) -> int:
-    """Count one more public change. Whoever counts holds the row until the end of the transaction,
-    so order is commit order.
+    """Count a public change.  The row stays locked until the end of the transaction, so the order
+    is the commit order.
     """
     return tx.execute(
         update(Site).where(Site.id == _SITE).values(seq=Site.seq + 1).returning(Site.seq)
@@ -71,23 +60,20 @@ def next_seq(tx: Session) -> int:
 
 
 def lock_site(tx: Session) -> None:
-    """Until the end of the transaction nobody else gets past this: called before looking whether
-    something is there, to make it if not.
+    """Take a lock until the end of the transaction, before a row is created if it is missing.
 
-    Without it two that look at once on PostgreSQL both find nothing, and the second fails on the
-    unique key.
+    Without it two concurrent transactions on PostgreSQL both find nothing, and the second fails on
+    the unique key.
     """
     tx.execute(select(Site.id).where(Site.id == _SITE).with_for_update())
 
 
 def current_seq(tx: Session) -> int:
-    """The site's counter now; while it stands, no public document has changed."""
+    """The site's counter; while it is the same, no public document has changed."""
     return tx.execute(select(Site.seq).where(Site.id == _SITE)).scalar_one()
 
 
-def mint_guid(tx: Session, name: str, moment: datetime) -> str:
-    """A new id for feeds, never to be given twice: a tag: URI where the site has an authority, else
-    a urn:uuid:.
-    """
+def mint_guid(tx: Session, name: str, day: datetime) -> str:
+    """A new unique id for feeds: a tag: URI where the site has an authority, else a urn:uuid:."""
     authority = tx.execute(select(Site.id_authority).where(Site.id == _SITE)).scalar_one()
-    return f"tag:{authority},{moment:%Y-%m-%d}:{name}" if authority else uuid.uuid4().urn
+    return f"tag:{authority},{day:%Y-%m-%d}:{name}" if authority else uuid.uuid4().urn

@@ -1,4 +1,4 @@
-"""The site knows its key, so that a database without its key, or with another one, is noticed."""
+"""A check value of the site's key, so that a missing or different key is noticed."""
 
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import select, update
@@ -22,7 +22,7 @@ def check_key(db: Database, keys: Keys) -> None:
 
 
 def remember_key(db: Database, keys: Keys) -> None:
-    """Store which key the site has from now on."""
+    """Store the check value of ``keys``."""
     with db.begin() as tx:
         tx.execute(update(Site).values(key_check=_key_check(keys)))
 
@@ -31,22 +31,22 @@ def _belongs(tx: Session, keys: Keys) -> bool:
     stored: str | None = tx.scalar(select(Site.key_check))
     if stored is not None:
         return stored == _key_check(keys)
-    # A site of an earlier version: what its key encrypted tells.
-    sealed = tx.scalar(
+    # A site of an earlier version: try to decrypt a stored target.
+    encrypted_url = tx.scalar(
         select(Recipient.sealed_url)
         .where(Recipient.sealed_url.is_not(None))
         .order_by(Recipient.id.desc())
         .limit(1)
     )
-    if sealed is None:
+    if encrypted_url is None:
         return True
     try:
-        Fernet(keys.fernet("target")).decrypt(sealed.encode())
+        Fernet(keys.fernet("target")).decrypt(encrypted_url.encode())
     except InvalidToken:
         return False
     return True
 
 
 def _key_check(keys: Keys) -> str:
-    """Derived like every key (RFC 5869), so it gives nothing away about the others."""
+    """A key derived for this purpose (RFC 5869), so it reveals nothing about the others."""
     return keys.derive("key check").hex()

@@ -1,6 +1,4 @@
-"""Tallies of deliveries by alert and kind, kept up to date by each change, so that nobody counts
-rows.
-"""
+"""Tallies of deliveries by alert and kind, updated by each change, so that no rows are counted."""
 
 import os
 import platform
@@ -23,12 +21,13 @@ def worker_name(pid: int) -> str:
 
 
 WORKER_NAME = worker_name(os.getpid())
-"""Each process adds to rows of its own, so none waits for another's commit."""
+"""Each process adds to its own rows, so none waits for another's commit."""
 ENDS = (TallyKind.SENT, TallyKind.FAILED, TallyKind.UNKNOWN, TallyKind.SKIPPED)
 
 ADD_TALLY_SQL = """
     INSERT INTO tally (alert_id, worker, lane, state, number) VALUES (?, ?, ?, ?, ?)
-    ON CONFLICT (alert_id, worker, lane, state) DO UPDATE SET number = tally.number + excluded.number
+    ON CONFLICT (alert_id, worker, lane, state)
+    DO UPDATE SET number = tally.number + excluded.number
 """
 
 
@@ -52,7 +51,7 @@ def add_to_tallies(tx: Session, changes: Mapping[Change, int]) -> None:
 
 
 def tally_rows(changes: Mapping[Change, int]) -> list[tuple[Any, ...]]:
-    """Values of `ADD_TALLY_SQL`, in one order for all processes, so that no two lock each other out."""
+    """Values of `ADD_TALLY_SQL`, in the same order in all processes, to avoid deadlocks."""
     return sorted(
         (alert_id, WORKER_NAME, lane.value, kind.value, number)
         for (alert_id, lane, kind), number in changes.items()
@@ -72,12 +71,12 @@ def tally_totals(tx: Session, alert_ids: Iterable[int]) -> dict[int, dict[TallyK
 
 
 def pending_deliveries(sums: Mapping[TallyKind, int]) -> int:
-    """Deliveries that have not ended yet."""
+    """The number of deliveries that are not settled."""
     return sums.get(TallyKind.OWED, 0) - sum(sums.get(kind, 0) for kind in ENDS)
 
 
 def fully_settled(tx: Session, alert_ids: Iterable[int]) -> set[int]:
-    """Those of ``alert_ids`` of which every delivery has ended."""
+    """The alerts, of ``alert_ids``, of which every delivery is settled."""
     ids = set(alert_ids)
     sums_by_alert = tally_totals(tx, ids)
     return {

@@ -1,4 +1,4 @@
-"""Sites that an upgrade of an earlier Storywire damaged: what a copy from before still holds."""
+"""Rows that an upgrade of an earlier Storywire lost, and the copies that still have them."""
 
 import sqlite3
 from contextlib import closing
@@ -8,9 +8,8 @@ from pathlib import Path
 
 from models.db.database import Database
 
-# Entries are never deleted, so one that a copy has and the site lacks was lost.  A subscription
-# goes
-# when its reader is erased, so only those of readers who are still there count.
+# Entries are never deleted, so one that a copy has and the site lacks was lost.  A subscription is
+# deleted when its reader is erased, so only those of remaining readers count.
 _LOST_ENTRIES = "SELECT count(*) FROM copy.entry WHERE uid NOT IN (SELECT uid FROM main.entry)"
 _LOST_SUBSCRIPTIONS = """
     SELECT count(*) FROM copy.subscription AS lost
@@ -23,7 +22,7 @@ _NEW_ENTRIES = "SELECT count(*) FROM main.entry WHERE uid NOT IN (SELECT uid FRO
 
 @dataclass(frozen=True, slots=True)
 class UpgradeCopy:
-    """A copy of the database from before an upgrade that holds what the site has lost since."""
+    """A copy of the database from before an upgrade, with rows that the site has lost since."""
 
     path: Path
     lost_entries: int
@@ -32,36 +31,35 @@ class UpgradeCopy:
 
     @property
     def sentence(self) -> str:
-        """What was lost, and what to do."""
+        """The message for the operator."""
         lost = []
         if self.lost_entries:
             lost.append(_number(self.lost_entries, "entry", "entries"))
         if self.lost_subscriptions:
             lost.append(_number(self.lost_subscriptions, "subscription", "subscriptions"))
-        found = f"An earlier upgrade lost {' and '.join(lost)}, which {self.path} still has."
+        sentence = f"An earlier upgrade lost {' and '.join(lost)}, which {self.path} still has."
         if self.new_entries:
-            found += (
+            sentence += (
                 f" The site has {_number(self.new_entries, 'entry', 'entries')} that the copy"
                 " lacks."
             )
-        return found
+        return sentence
 
 
 def find_lost_rows(db: Database) -> UpgradeCopy | None:
-    """The copy beside a SQLite database that holds the most of what the site has lost; None where
-    nothing was.
+    """The copy beside a SQLite database with most of the rows that the site has lost; None where
+    nothing was lost.
 
-    Reads each copy whole, so it is for an operator who asks, not for a running service.
+    Reads each copy completely, so it is for a command, not for a running service.
     """
     if not db.embedded:
         return None
     path = Path(db.engine.url.database or "").absolute()
-    found = [
-        copy
-        for file in sorted(path.parent.glob(f"{escape(path.name)}.before-*"))
-        if (copy := _compare(path, file))
-    ]
-    return max(found, key=lambda copy: (copy.lost_entries, copy.lost_subscriptions), default=None)
+    copies = []
+    for file in sorted(path.parent.glob(f"{escape(path.name)}.before-*")):
+        if copy := _compare(path, file):
+            copies.append(copy)
+    return max(copies, key=lambda copy: (copy.lost_entries, copy.lost_subscriptions), default=None)
 
 
 def _compare(path: Path, copy: Path) -> UpgradeCopy | None:

@@ -1,5 +1,5 @@
-"""Letting others write: SQLite's write lock knows no queue, so who writes without a pause starves
-everybody else.
+"""Pauses between writes: SQLite's write lock has no queue, so a process that writes without a pause
+starves all others.
 """
 
 import time
@@ -8,18 +8,20 @@ from contextlib import contextmanager
 
 from models.db.database import Database
 
-MAX_WRITING_SECONDS, _PAUSE_SECONDS = 0.010, 0.002
+MAX_WRITING_SECONDS = 0.010
+_PAUSE_SECONDS = 0.002
 
 
 class WriteThrottle:
     """For one loop in one thread: 2 ms of rest after every 10 ms of writing; on PostgreSQL nothing.
 
-    ``half``: as much rest as writing, for long transactions: who waits looks less often the longer
-    it does.
+    ``half``: as much rest as writing, for long transactions: a waiting process tries less often the
+    longer it waits.
     """
 
     def __init__(self, db: Database, *, half: bool = False) -> None:
-        self._needed, self._half = db.embedded, half
+        self._needed = db.embedded
+        self._half = half
         self._written = 0.0
 
     @contextmanager

@@ -1,5 +1,5 @@
-"""Sign-up by mail with double opt-in: no alert is sent before the owner of the address has confirmed
-by a link in a mail.
+"""Sign-up by mail with double opt-in: no alert is sent before the owner of the address confirmed by
+a link in a mail.
 """
 
 from collections.abc import Collection
@@ -49,7 +49,7 @@ _CONFIRM = "confirm"
 
 @dataclass(frozen=True, kw_only=True)
 class SignupRequest:
-    """A filled-in sign-up form.  ``stream`` None: all streams; ``client``: the visitor's address."""
+    """A filled-in sign-up form.  ``stream`` None: all streams; ``client``: an IP address."""
 
     email: str
     stream: str | None
@@ -174,7 +174,7 @@ def confirm_signup(db: Database, keys: Keys, token: str, client: str) -> Request
 
 
 def delete_unanswered_signups(db: Database) -> int:
-    """Delete addresses that were never confirmed; returns how many.  Writes only if there are any."""
+    """Delete addresses that were never confirmed; returns how many.  Writes only if needed."""
     with db.read() as tx:
         ids = tx.scalars(_unanswered(tx).limit(500)).all()
     if not ids:
