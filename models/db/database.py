@@ -41,8 +41,8 @@ _TIMEOUTS: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 _CHECKPOINT_PAGES = {"NORMAL": 1_000, "FULL": 10_000}
-"""Size of the write-ahead log from which a commit runs a checkpoint: mostly a commit of the worker, so
-that editors do not wait for the disk.
+"""Size of the write-ahead log from which a commit runs a checkpoint: mostly a commit of the worker,
+so that editors do not wait for the disk.
 """
 
 

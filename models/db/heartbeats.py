@@ -19,7 +19,7 @@ from models.tables.stories import Site
 
 HEARTBEAT_SECONDS = 30.0
 SILENT_AFTER = timedelta(minutes=2)
-"""Age of a heartbeat from which a worker counts as dead: four beats, as the database may be busy."""
+"""Age of a heartbeat from which a worker counts as dead: four beats, as a database may be busy."""
 FORGET_AFTER = timedelta(hours=1)
 """Age at which the row of a dead worker is deleted: a replaced node must not alarm for good."""
 

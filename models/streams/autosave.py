@@ -1,8 +1,8 @@
-"""Kept forms: what somebody types, kept while it is typed, so that no closed browser and no log-out
-loses it.
+"""Autosaves: the fields of a form, saved while they are typed, so that a closed browser or a
+log-out loses nothing.
 
-A kept form is no draft: it changes no entry, nobody else sees it, and it goes once the form was
-sent.
+An autosave is no draft: it changes no entry, nobody else sees it, and it is deleted once the form
+was submitted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,9 +20,11 @@ from models.text.actor import Actor
 from models.text.errors import AutosaveConflict, Conflict, Invalid, RequestKeyReused
 
 MAX_AUTOSAVES = 100
-"""Kept forms of an account."""
+"""Autosaves of an account."""
 MAX_AUTOSAVE_CHARS = 250_000
-"""Characters of all fields together: the longest text that an entry takes, its pictures' words, and room for what must be shortened."""
+"""Characters of all fields together: the longest text of an entry, the texts of its pictures, and
+room for a text that is too long.
+"""
 AUTOSAVE_LIFE = timedelta(days=30)
 
 Fields = Mapping[str, Sequence[str]]
@@ -30,12 +32,12 @@ Fields = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True)
 class UnsavedDraft:
-    """A kept form in a list."""
+    """An autosave in a list."""
 
     place: str
     title: str
     saved_at: datetime
-    entry: str | None  # the uid of the entry that it would change; None: a new one
+    entry: str | None  # uid of the edited entry; None: a new one
 
 
 def store_autosave(
@@ -48,11 +50,11 @@ def store_autosave(
     seen: datetime | None,
     key: str = "",
 ) -> datetime:
-    """Keep a form's fields in place of what was kept there before; returns when.
+    """Save a form's fields in place of the earlier autosave; returns when.
 
-    ``window`` is who types, ``seen`` when that was kept which it began with, ``key`` the form's
-    request key. Raises KeptElsewhere where another window has kept something else there since,
-    KeyUsed where the form was sent already.
+    ``window`` identifies the browser window, ``seen`` is the time of the autosave that it started
+    from, ``key`` the form's request key.  Raises AutosaveConflict where another window has saved
+    something else since, RequestKeyReused where the form was submitted already.
     """
     if sum(len(value) for values in fields.values() for value in values) > MAX_AUTOSAVE_CHARS:
         raise Invalid(
@@ -60,32 +62,33 @@ def store_autosave(
             "too long to autosave: the limit is %(most)s characters.",
             most=f"{MAX_AUTOSAVE_CHARS:,}",
         )
-    # PostgreSQL bears none
-    content = {
-        name: [value.replace("\x00", "") for value in values] for name, values in fields.items()
-    }
+    content: dict[str, list[str]] = {}
+    for name, values in fields.items():
+        # PostgreSQL stores no NUL
+        content[name] = [value.replace("\x00", "") for value in values]
     with db.begin() as tx:
-        found = tx.scalar(_at(actor, place).with_for_update())
-        if found is None:
-            found = _new(tx, actor, place, key)
+        autosave = tx.scalar(_at(actor, place).with_for_update())
+        if autosave is None:
+            autosave = _new(tx, actor, place, key)
         elif (
-            found.saved_at != seen
-            and found.fields.get("window") != [window]
-            and _differ(found.fields, content)
+            autosave.saved_at != seen
+            and autosave.fields.get("window") != [window]
+            and _differ(autosave.fields, content)
         ):
-            raise AutosaveConflict(found.saved_at)
-        found.fields, found.saved_at = content | {"window": [window]}, now(tx)
+            raise AutosaveConflict(autosave.saved_at)
+        autosave.fields = content | {"window": [window]}
+        autosave.saved_at = now(tx)
         tx.flush()
-        return found.saved_at
+        return autosave.saved_at
 
 
 def find_autosave(tx: Session, actor: Actor, place: str) -> Autosave | None:
-    """What this account has kept there."""
+    """The account's autosave of a form."""
     return tx.scalar(_at(actor, place)) if place.isalnum() else None
 
 
 def list_autosaves(tx: Session, actor: Actor) -> list[UnsavedDraft]:
-    """All that an account has kept, the last first."""
+    """All autosaves of an account, newest first."""
     title = Autosave.fields[("title", 0)].as_string()
     query = select(Autosave.place, title, Autosave.saved_at, Entry.uid).outerjoin(
         Entry, Entry.uid == Autosave.place
@@ -94,13 +97,12 @@ def list_autosaves(tx: Session, actor: Actor) -> list[UnsavedDraft]:
         Autosave.saved_at.desc(), Autosave.id.desc()
     )
     return [
-        UnsavedDraft(place, words or "", saved_at, uid)
-        for place, words, saved_at, uid in tx.execute(mine)
+        UnsavedDraft(place, typed_title or "", saved_at, uid)
+        for place, typed_title, saved_at, uid in tx.execute(mine)
     ]
 
 
 def delete_autosave(db: Database, actor: Actor, place: str) -> None:
-    """Forget it: it was sent, or is not wanted."""
     with db.begin() as tx:
         tx.execute(
             delete(Autosave).where(Autosave.account_id == actor.account_id, Autosave.place == place)
@@ -108,7 +110,7 @@ def delete_autosave(db: Database, actor: Actor, place: str) -> None:
 
 
 def delete_expired_autosaves(db: Database) -> None:
-    """Forget what nobody went on with.  Writes only where there is any."""
+    """Delete autosaves that were not continued.  Writes only if there are any."""
     with db.read() as tx:
         old = tx.scalars(
             select(Autosave.id)
@@ -129,7 +131,7 @@ def _at(actor: Actor, place: str) -> Select[Autosave]:
 
 
 def _new(tx: Session, actor: Actor, place: str, key: str) -> Autosave:
-    """Room for another; what was sent a moment ago is not kept again by a request that was slower."""
+    """A new autosave; raises RequestKeyReused for a late request of a form that was submitted."""
     sent = [
         select(kind.id).where(kind.account_id == actor.account_id, kind.request_key == key)
         for kind in (Entry, Revision)
@@ -142,12 +144,12 @@ def _new(tx: Session, actor: Actor, place: str, key: str) -> Autosave:
     ):
         raise Conflict("You have too many unsaved drafts. Discard some to save this one.")
     assert actor.account_id is not None
-    made = Autosave(account_id=actor.account_id, place=place)
-    tx.add(made)
-    return made
+    autosave = Autosave(account_id=actor.account_id, place=place)
+    tx.add(autosave)
+    return autosave
 
 
-def _differ(one: Fields, other: Fields) -> bool:
-    """Whether two forms say different things; which window and version they are of says nothing."""
-    names = (one.keys() | other.keys()) - {"window", "version", "request_key"}
-    return any(list(one.get(name, [""])) != list(other.get(name, [""])) for name in names)
+def _differ(first: Fields, second: Fields) -> bool:
+    """Whether two forms differ in more than their window, version and request key."""
+    names = (first.keys() | second.keys()) - {"window", "version", "request_key"}
+    return any(list(first.get(name, [""])) != list(second.get(name, [""])) for name in names)

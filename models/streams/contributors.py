@@ -1,4 +1,4 @@
-"""Contributors: found by slug or exact name, made when a byline names somebody new."""
+"""Contributors: found by slug or exact name, created when a byline has a new name."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -17,20 +17,21 @@ from models.text.actor import Actor
 from models.text.slugs import is_slug
 from models.text.texts import MAX_NAME_CHARS, line, slugify, web_link
 
-_CANDIDATES = 50  # looked at for a suggestion
+_CANDIDATES = 50  # considered for a suggestion
 
 
 def add_contributor(db: Database, actor: Actor, name: str, *, url: str = "") -> Contributor:
-    """The contributor of that exact name, made if there is none; ``url`` replaces an earlier one
-    where given.
+    """The contributor of an exact name, created if there is none; a given ``url`` replaces an
+    earlier one.
     """
     actor.must_be(Role.EDITOR)
-    name, url = line("name", name, MAX_NAME_CHARS, required=True), web_link("url", url)
+    name = line("name", name, MAX_NAME_CHARS, required=True)
+    url = web_link("url", url)
     with db.begin() as tx:
         person = resolve_contributors(tx, [name])[0]
         if url not in ("", person.url):
             person.url = url
-            next_seq(tx)  # it stands on pages
+            next_seq(tx)  # public pages show it
         return person
 
 
@@ -44,57 +45,61 @@ class Suggestion:
 
 
 def suggest_contributors(
-    tx: Session, words: str, stream_slug: str, *, limit: int = 8
+    tx: Session, typed: str, stream_slug: str, *, limit: int = 8
 ) -> list[Suggestion]:
-    """Whose name begins with ``words``, or has a word that does: first who writes for this story,
+    """Contributors with a word of their name that begins with ``typed``: first those of this story,
     then by name.
     """
-    start = slugify(words)
+    start = slugify(typed)
     if not start:
         return []
     begins = or_(
         Contributor.slug.startswith(start, autoescape=True),
         Contributor.slug.contains(f"-{start}", autoescape=True),
     )
-    found = tx.scalars(
+    candidates = tx.scalars(
         select(Contributor)
         .where(begins)
         .order_by(Contributor.name, Contributor.id)
         .limit(_CANDIDATES)
     ).all()
-    here = (
+    bylines = (
         select(EntryContributor.contributor_id, func.count())
         .join(Entry, Entry.id == EntryContributor.entry_id)
         .join(Entry.stream)
     )
-    mine = here.where(
-        EntryContributor.contributor_id.in_([one.id for one in found]), Stream.slug == stream_slug
-    )
-    counts = (
-        dict(tx.execute(mine.group_by(EntryContributor.contributor_id)).all())
-        if is_slug(stream_slug)
-        else {}
-    )
-    people = [Suggestion(one.name, one.byline_name, counts.get(one.id, 0)) for one in found]
-    return sorted(people, key=lambda one: -one.entries)[:limit]
+    ids = [person.id for person in candidates]
+    bylines = bylines.where(
+        EntryContributor.contributor_id.in_(ids), Stream.slug == stream_slug
+    ).group_by(EntryContributor.contributor_id)
+    counts: dict[int, int] = {}
+    if is_slug(stream_slug):
+        counts = dict(tx.execute(bylines).all())
+    suggestions = [
+        Suggestion(person.name, person.byline_name, counts.get(person.id, 0))
+        for person in candidates
+    ]
+    return sorted(suggestions, key=lambda suggestion: -suggestion.entries)[:limit]
 
 
 def list_contributors(db: Database) -> Sequence[Contributor]:
-    """All, by name."""
+    """All contributors, by name."""
     with db.read() as tx:
         return tx.scalars(select(Contributor).order_by(Contributor.name, Contributor.id)).all()
 
 
 def resolve_contributors(tx: Session, names: Sequence[str]) -> list[Contributor]:
-    """A contributor for each slug or exact name, in that order, none twice; unknown names are made."""
-    found = _known(tx, names)
-    if not found.keys() >= set(names):
+    """The contributor of each slug or exact name, in order, without duplicates; unknown names are
+    created.
+    """
+    people = _known(tx, names)
+    if not people.keys() >= set(names):
         lock_site(tx)
-        found = _known(tx, names)
+        people = _known(tx, names)
     for name in names:
-        if name not in found:
-            found[name] = _make(tx, name)
-    return list(dict.fromkeys(found[name] for name in names))
+        if name not in people:
+            people[name] = _make(tx, name)
+    return list(dict.fromkeys(people[name] for name in names))
 
 
 def _known(tx: Session, names: Sequence[str]) -> dict[str, Contributor]:

@@ -173,10 +173,12 @@ def fill(tx: Session, entry: Entry, resolved: ResolvedText) -> None:
         entry.credits.append(EntryContributor(contributor=person, position=position))
     for position, label in enumerate(text.tags):
         entry.tags.append(EntryTag(slug=tag_slug(label), label=label, position=position))
-    for position, shown in enumerate(text.pictures):
-        picture = resolved.pictures[shown.sha256]
+    for position, picture_text in enumerate(text.pictures):
+        picture = resolved.pictures[picture_text.sha256]
         entry.pictures.append(
-            EntryPicture(picture=picture, position=position, alt=shown.alt, credit=shown.credit)
+            EntryPicture(
+                picture=picture, position=position, alt=picture_text.alt, credit=picture_text.credit
+            )
         )
     mark_changed(tx, entry)
     tx.add(entry)  # it may be new

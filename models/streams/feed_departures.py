@@ -29,8 +29,8 @@ def contributor_feed(contributor_id: int) -> str:
 
 
 def feeds_of(entry: Entry) -> set[str]:
-    """The feeds that a change of the entry can take it out of; its credits and tags must be loaded."""
-    feeds = {tag_feed(found.slug) for found in entry.tags}
+    """The feeds that a change can remove the entry from; its credits and tags must be loaded."""
+    feeds = {tag_feed(tag.slug) for tag in entry.tags}
     feeds |= {contributor_feed(person.id) for person in entry.byline}
     if entry.importance is not Importance.NORMAL:
         feeds |= {KEY_FEED, stream_key_feed(entry.stream_id)}
@@ -40,8 +40,8 @@ def feeds_of(entry: Entry) -> set[str]:
 def note_departures(tx: Session, feeds: Iterable[str]) -> None:
     """Note that an entry left these feeds now.
 
-    Call it after `models.streams.streams.bump_version`, whose lock on the site keeps two transactions from
-    adding one row twice.
+    Call it after `bump_version`, whose lock on the site keeps two transactions from adding one row
+    twice.
     """
     for feed in sorted(feeds):
         tx.merge(FeedDeparture(feed=feed, left_at=now(tx)))

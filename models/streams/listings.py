@@ -1,4 +1,4 @@
-"""What all public stories have of one tag, or of one person."""
+"""Public entries of one tag, or of one contributor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class TagPage:
-    """A tag, as the newest entry that bears it writes it."""
+    """A tag with the spelling of its newest entry."""
 
     slug: str
     label: str
@@ -47,7 +47,7 @@ class TagPage:
 
 @dataclass(frozen=True)
 class ContributorPage:
-    """A person and the stories that they are credited on, the one with the latest entry first."""
+    """A contributor with the credited stories, the one with the latest entry first."""
 
     person: Contributor
     streams: Sequence[Stream]
@@ -55,13 +55,13 @@ class ContributorPage:
 
 
 def page_of_tag(tx: Session, slug: str, *, before: int | None = None) -> TagPage:
-    """The entries of that tag; NotFound where no public one bears it."""
+    """The entries of a tag; raises NotFound where no public entry has it."""
     return TagPage(slug, tag_label(tx, slug), _listing(tx, entry_has_tag(slug), before))
 
 
 def page_of_contributor(tx: Session, slug: str, *, before: int | None = None) -> ContributorPage:
-    """The entries that name that person; NotFound where neither a public entry nor a public story
-    does.
+    """The entries of a contributor; raises NotFound where neither a public entry nor a public story
+    credits them.
     """
     person = public_contributor(tx, slug)
     return ContributorPage(
@@ -72,18 +72,18 @@ def page_of_contributor(tx: Session, slug: str, *, before: int | None = None) ->
 
 
 def tag_label(tx: Session, slug: str, *, withdrawn: bool = False) -> str:
-    """A tag as the newest public entry that bears it writes it; NotFound where none does.
+    """A tag with the spelling of its newest public entry; raises NotFound where there is none.
 
-    ``withdrawn``: or one that was public, for a feed has to tell its followers.
+    ``withdrawn``: retracted entries count, since a feed has to tell its followers.
     """
-    borne = (
+    labels = (
         select(EntryTag.label)
         .join(Entry, Entry.id == EntryTag.entry_id)
         .join(Entry.stream)
         .where(EntryTag.slug == slug)
     )
     label = tx.scalar(
-        borne.where(*(_EVER_OUT if withdrawn else _OUT)).order_by(Entry.seq.desc()).limit(1)
+        labels.where(*(_EVER_OUT if withdrawn else _OUT)).order_by(Entry.seq.desc()).limit(1)
     )
     if label is None:
         raise NotFound("tag", slug)
@@ -91,10 +91,10 @@ def tag_label(tx: Session, slug: str, *, withdrawn: bool = False) -> str:
 
 
 def public_contributor(tx: Session, slug: str, *, withdrawn: bool = False) -> Contributor:
-    """Somebody whom a public entry or a public story names; NotFound for anybody else: a draft
-    tells nobody who writes it.
+    """A contributor of a public entry or story; raises NotFound for others: a draft does not reveal
+    its authors.
 
-    ``withdrawn``: an entry that was public will do, too.
+    ``withdrawn``: retracted entries count.
     """
     person = tx.scalar(select(Contributor).where(Contributor.slug == slug))
     if person is None:
@@ -110,12 +110,12 @@ def public_contributor(tx: Session, slug: str, *, withdrawn: bool = False) -> Co
 
 
 def entry_has_tag(slug: str) -> ColumnElement[bool]:
-    """The condition of an entry that bears a tag."""
+    """The condition that an entry has a tag."""
     return Entry.id.in_(select(EntryTag.entry_id).where(EntryTag.slug == slug))
 
 
 def entry_credits(person: Contributor) -> ColumnElement[bool]:
-    """The condition of an entry whose byline names somebody."""
+    """The condition that an entry's byline has a contributor."""
     return Entry.id.in_(
         select(EntryContributor.entry_id).where(EntryContributor.contributor_id == person.id)
     )
@@ -133,7 +133,7 @@ def _listing(tx: Session, belongs: ColumnElement[bool], before: int | None) -> L
     number = tx.scalar(
         select(func.count()).select_from(Entry).join(Entry.stream).where(belongs, *_OUT)
     )
-    found, pages = page_of_entries(
+    entries, pages = page_of_entries(
         tx, entries_query().join(Entry.stream).where(belongs, *_OUT), before
     )
-    return Listing(found, number or 0, pages)
+    return Listing(entries, number or 0, pages)

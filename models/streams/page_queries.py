@@ -1,4 +1,4 @@
-"""What pages show, each read in a number of queries that does not grow with the entries."""
+"""Data of pages, each read in a number of queries that does not grow with the entries."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +28,8 @@ from models.tables.stories import (
 from models.text.errors import Gone, NotFound
 
 ENTRIES_PER_PAGE = 50  # entries on one page of a timeline
-MAX_KEY_POINTS, HEADLINES_PER_STREAM = 6, 3
+MAX_KEY_POINTS = 6
+HEADLINES_PER_STREAM = 3
 MAX_TITLE_WORDS = 8
 # a retracted entry keeps its place, as a stub
 _SHOWN = (EntryState.PUBLISHED, EntryState.RETRACTED)
@@ -136,8 +137,9 @@ def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
     headlines = _newest(tx, [stream.id for stream in streams], HEADLINES_PER_STREAM)
 
     def newest(stream: Stream) -> datetime:
-        found = headlines.get(stream.id)
-        return found[0].published_at if found else stream.created_at
+        if stream.id in headlines:
+            return headlines[stream.id][0].published_at
+        return stream.created_at
 
     # By the dates that readers see: an archive that was imported this morning is no news.
     streams = sorted(streams, key=newest, reverse=True)
@@ -149,11 +151,11 @@ def front_page(tx: Session, *, limit: int = 100) -> FrontPage:
 
 
 def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> StreamPage:
-    """The newest entries of a public stream, or those `page_of_entries` before ``before``. Raises NotFound and
-    Gone as `get_stream` does.
+    """The newest entries of a public stream, or those before the seq ``before``.  Raises NotFound
+    and Gone as `get_stream` does.
     """
     stream = get_stream(tx, slug, public=True)
-    shown, pages = page_of_entries(
+    entries, pages = page_of_entries(
         tx, entries_query().where(Entry.stream_id == stream.id, Entry.state.in_(_SHOWN)), before
     )
     on_top = pinned_entries(tx, stream.id) if before is None else []
@@ -163,8 +165,8 @@ def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> Stre
     )
     return StreamPage(
         stream,
-        shown,
-        _histories(tx, [entry.id for entry in (*shown, *on_top)]),
+        entries,
+        _histories(tx, [entry.id for entry in (*entries, *on_top)]),
         _read(tx, key_points) if before is None else [],
         on_top,
         pages,
@@ -173,7 +175,7 @@ def page_of_stream(tx: Session, slug: str, *, before: int | None = None) -> Stre
 
 
 def newest_seqs(tx: Session, stream: Stream) -> Sequence[int]:
-    """Of the entries that came out last and still stand, the last first: as many as a page shows."""
+    """The seqs of the published entries of the first page, newest first."""
     query = select(Entry.seq).where(
         Entry.stream_id == stream.id, Entry.state == EntryState.PUBLISHED
     )
@@ -193,21 +195,19 @@ def page_of_entries(
     Cut by seq, which no imported date can disturb, and shown by date.
     """
     page = query.where(Entry.seq < before) if before is not None else query
-    found = tx.scalars(page.order_by(Entry.seq.desc()).limit(ENTRIES_PER_PAGE + 1)).all()
+    entries = tx.scalars(page.order_by(Entry.seq.desc()).limit(ENTRIES_PER_PAGE + 1)).all()
     ahead = query.with_only_columns(Entry.seq).order_by(Entry.seq).offset(ENTRIES_PER_PAGE).limit(1)
     pages = Pages(
         newer=tx.scalar(ahead.where(Entry.seq >= before)) if before is not None else None,
-        older=found[ENTRIES_PER_PAGE - 1].seq if len(found) > ENTRIES_PER_PAGE else None,
-        first=tx.scalar(ahead) if len(found) > ENTRIES_PER_PAGE else None,
+        older=entries[ENTRIES_PER_PAGE - 1].seq if len(entries) > ENTRIES_PER_PAGE else None,
+        first=tx.scalar(ahead) if len(entries) > ENTRIES_PER_PAGE else None,
     )
-    return (
-        sorted(
-            found[:ENTRIES_PER_PAGE],
-            key=lambda entry: (entry.published_at, entry.seq),
-            reverse=True,
-        ),
-        pages,
+    by_date = sorted(
+        entries[:ENTRIES_PER_PAGE],
+        key=lambda entry: (entry.published_at, entry.seq),
+        reverse=True,
     )
+    return by_date, pages
 
 
 def page_of_entry(tx: Session, uid: str) -> EntryPage:
@@ -257,8 +257,8 @@ def board(
                 Stream.slug.like(pattern.lower(), escape="\\"),
             )
         )
-    found = tx.scalars(query.order_by(*LATEST_FIRST).limit(limit + 1)).all()
-    streams = found[:limit]
+    rows = tx.scalars(query.order_by(*LATEST_FIRST).limit(limit + 1)).all()
+    streams = rows[:limit]
     ids = [stream.id for stream in streams]
     counts: dict[int, dict[EntryState, int]] = {
         stream.id: {EntryState.PUBLISHED: stream.published} for stream in streams
@@ -277,26 +277,22 @@ def board(
         {stream_id: headlines[0] for stream_id, headlines in newest.items()},
         counts,
         live,
-        streams[-1].id if len(found) > limit else None,
+        streams[-1].id if len(rows) > limit else None,
     )
 
 
 def _behind(tx: Session, before: int | None) -> Sequence[ColumnElement[bool]]:
-    """The condition of streams that LATEST_FIRST puts behind that one; none for an id that is not
-    there.
-    """
-    last = (
-        tx.execute(select(Stream.last_entry_at).where(Stream.id == before)).one_or_none()
-        if before is not None
-        else None
-    )
-    if last is None:
+    """The condition that LATEST_FIRST sorts a stream behind another one; none for an unknown id."""
+    if before is None:
         return []
-    (moment,) = last
-    if moment is None:
+    row = tx.execute(select(Stream.last_entry_at).where(Stream.id == before)).one_or_none()
+    if row is None:
+        return []
+    (last_entry_at,) = row
+    if last_entry_at is None:
         return [Stream.last_entry_at.is_(None), Stream.id < before]
-    older = and_(Stream.last_entry_at == moment, Stream.id < before)
-    return [or_(Stream.last_entry_at < moment, older, Stream.last_entry_at.is_(None))]
+    older = and_(Stream.last_entry_at == last_entry_at, Stream.id < before)
+    return [or_(Stream.last_entry_at < last_entry_at, older, Stream.last_entry_at.is_(None))]
 
 
 def _escaped(word: str) -> str:
@@ -304,14 +300,14 @@ def _escaped(word: str) -> str:
 
 
 def account_names(tx: Session, ids: Iterable[int | None]) -> dict[int, str]:
-    """The names of those accounts."""
+    """Account names by id."""
     wanted = {id_ for id_ in ids if id_ is not None}
     return dict(tx.execute(select(Account.id, Account.name).where(Account.id.in_(wanted))).all())
 
 
 def confirmed_recipients(tx: Session) -> dict[RecipientKind, int]:
-    """How many can be told at all, by kind."""
-    # With the kinds named, the index leads to those who are confirmed past all who left.
+    """The number of confirmed recipients by kind."""
+    # With the kinds named, the index skips recipients who left.
     confirmed = (
         Recipient.kind.in_(list(RecipientKind)),
         Recipient.state == RecipientState.CONFIRMED,
@@ -361,10 +357,10 @@ def _newest(tx: Session, stream_ids: Sequence[int], each: int) -> dict[int, list
     )
     latest = or_(since.c.since.is_(None), Entry.published_at >= since.c.since)
     query = _all_headlines().join(since, since.c.id == Entry.stream_id).where(_OUT, latest)
-    found: dict[int, list[Headline]] = defaultdict(list)
+    by_stream: dict[int, list[Headline]] = defaultdict(list)
     for headline in _read(tx, query.order_by(Entry.published_at.desc(), Entry.seq.desc())):
-        found[headline.stream_id].append(headline)
-    return {stream_id: headlines[:each] for stream_id, headlines in found.items()}
+        by_stream[headline.stream_id].append(headline)
+    return {stream_id: headlines[:each] for stream_id, headlines in by_stream.items()}
 
 
 def _histories(tx: Session, entry_ids: Sequence[int]) -> dict[int, list[PublicChange]]:
@@ -391,13 +387,13 @@ def _histories(tx: Session, entry_ids: Sequence[int]) -> dict[int, list[PublicCh
         )
         .order_by(Revision.entry_id, Revision.no)
     )
-    found: dict[int, list[PublicChange]] = defaultdict(list)
+    by_entry: dict[int, list[PublicChange]] = defaultdict(list)
     titles: dict[int, str] = {}
     for entry_id, kind, at, note, title in tx.execute(query):
         former = titles.get(entry_id, title)
         titles[entry_id] = title
         if kind is not RevisionKind.SILENT:
-            found[entry_id].insert(
+            by_entry[entry_id].insert(
                 0, PublicChange(kind, at, note, title, former if former != title else "")
             )
-    return found
+    return by_entry

@@ -1,5 +1,5 @@
-"""Pictures: stored once however often they are sent, found by their name, and removed when nothing
-shows them any more.
+"""Pictures: stored once however often they are uploaded, found by their hash, and deleted when they
+are no longer used.
 """
 
 from collections.abc import Sequence
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from models.text.image_processing import RenderedSize
 
 UNUSED_PICTURE_LIFE = timedelta(days=7)
-"""So long a picture that nothing shows is kept: somebody may still be writing about it."""
-_PICTURES_PER_PASS = 20  # looked at in one pass
+"""Time for which an unused picture is kept: its entry may still be in the making."""
+_PICTURES_PER_PASS = 20  # checked in one pass
 
 
 def add_picture(db: Database, actor: Actor, sent: bytes) -> Picture:
-    """Keep a picture in its sizes; one that is here already is found, and no copy made. Raises
-    Invalid for what is no picture.
+    """Store a picture in its sizes, or return the stored one.  Raises Invalid for a file that is no
+    picture.
     """
-    from models.text.image_processing import render_sizes  # noqa: PLC0415  Pillow, which most commands do without
+    from models.text.image_processing import render_sizes  # noqa: PLC0415  loads Pillow
 
     actor.must_be(Role.AUTHOR)
     sizes = render_sizes(sent)  # before the transaction: it may take a second
     try:
         with db.begin() as tx:
-            return _found(tx, sizes[0].sha256) or _add(tx, actor, sizes)
-    except IntegrityError:  # the same was sent twice at once, and the other won
+            return _refresh(tx, sizes[0].sha256) or _add(tx, actor, sizes)
+    except IntegrityError:  # uploaded twice concurrently, and the other won
         with db.begin() as tx:
-            first = _found(tx, sizes[0].sha256)
+            first = _refresh(tx, sizes[0].sha256)
         if first is None:
             raise
         return first
@@ -49,14 +49,14 @@ def add_picture(db: Database, actor: Actor, sent: bytes) -> Picture:
 def _add(tx: Session, actor: Actor, sizes: "Sequence[RenderedSize]") -> Picture:
     files = [
         PictureFile(
-            sha256=one.sha256,
-            media_type=one.media_type,
-            width=one.width,
-            height=one.height,
-            length=len(one.data),
-            data=one.data,
+            sha256=size.sha256,
+            media_type=size.media_type,
+            width=size.width,
+            height=size.height,
+            length=len(size.data),
+            data=size.data,
         )
-        for one in reversed(sizes)
+        for size in reversed(sizes)
     ]
     picture = Picture(
         sha256=sizes[0].sha256, account_id=actor.account_id, seen_at=now(tx), files=files
@@ -66,7 +66,7 @@ def _add(tx: Session, actor: Actor, sizes: "Sequence[RenderedSize]") -> Picture:
     return picture
 
 
-def _found(tx: Session, sha256: str) -> Picture | None:
+def _refresh(tx: Session, sha256: str) -> Picture | None:
     picture = pictures_by_name(tx, [sha256]).get(sha256)
     if picture is not None:
         picture.seen_at = now(tx)
@@ -74,19 +74,17 @@ def _found(tx: Session, sha256: str) -> Picture | None:
 
 
 def pictures_by_name(tx: Session, names: Sequence[str]) -> dict[str, Picture]:
-    """Those of these pictures that are here, by their SHA-256, with their files."""
+    """Stored pictures by their SHA-256, with their files."""
     if not any(names):
         return {}
-    found = tx.scalars(
+    pictures = tx.scalars(
         select(Picture).where(Picture.sha256.in_(names)).options(selectinload(Picture.files))
     )
-    return {picture.sha256: picture for picture in found}
+    return {picture.sha256: picture for picture in pictures}
 
 
 def mark_pictures_used(tx: Session, names: Sequence[str]) -> None:
-    """Say that a text shows these pictures, so that none of them is removed meanwhile; Invalid
-    where one is no longer here.
-    """
+    """Mark pictures as used, so that none is deleted; raises Invalid where one was deleted."""
     if names:
         used = update(Picture).where(Picture.sha256.in_(names)).values(seen_at=now(tx))
         if rows_changed(tx, used.execution_options(synchronize_session=False)) < len(set(names)):
@@ -96,20 +94,19 @@ def mark_pictures_used(tx: Session, names: Sequence[str]) -> None:
 def get_picture_file(
     tx: Session, sha256: str, extension: str, *, with_data: bool = True
 ) -> PictureFile:
-    """One size of a picture by its whole name; NotFound where there is none."""
+    """One size of a picture; raises NotFound."""
     query = select(PictureFile).where(PictureFile.sha256 == sha256).limit(1)
-    found = tx.scalar(query.options(undefer(PictureFile.data)) if with_data else query)
-    if found is None or EXTENSIONS[found.media_type] != extension:
+    file = tx.scalar(query.options(undefer(PictureFile.data)) if with_data else query)
+    if file is None or EXTENSIONS[file.media_type] != extension:
         raise NotFound("picture", f"{sha256}.{extension}")
-    return found
+    return file
 
 
 def delete_unused_pictures(db: Database) -> int:
-    """Remove pictures that nothing has shown for `UNUSED_PICTURE_LIFE`; returns how many. Any number of nodes
-    may call it at once.
+    """Delete pictures that were unused for `UNUSED_PICTURE_LIFE`; returns how many.  Nodes may call
+    it concurrently.
 
-    One that is sent or used at the same moment stays: each writes down when, and the removal asks
-    for the former moment.
+    A picture that is uploaded or used meanwhile stays, since that changes its ``seen_at``.
     """
     with db.read() as tx:
         old = (
@@ -133,13 +130,11 @@ def delete_unused_pictures(db: Database) -> int:
 
 
 def _is_used(tx: Session, picture: Picture) -> bool:
-    """Whether an entry, a story, an earlier text of an entry or a form that somebody is writing in
-    shows it.
-    """
-    shown = select(EntryPicture.entry_id).where(EntryPicture.picture_id == picture.id).limit(1)
+    """Whether an entry, a story, a revision or an autosave has the picture."""
+    entries = select(EntryPicture.entry_id).where(EntryPicture.picture_id == picture.id).limit(1)
     heads = select(Stream.id).where(Stream.picture_id == picture.id).limit(1)
     texts = (
         select(Revision.id).where(cast(Revision.content, Text).contains(picture.sha256)).limit(1)
     )
     forms = select(Autosave.id).where(cast(Autosave.fields, Text).contains(picture.sha256)).limit(1)
-    return any(tx.scalar(query) is not None for query in (shown, heads, texts, forms))
+    return any(tx.scalar(query) is not None for query in (entries, heads, texts, forms))

@@ -1,4 +1,4 @@
-"""Pinning: a few entries stand on top of their story's page, however much comes after them."""
+"""Pinning: a few entries stay on top of their story's page."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,27 +16,21 @@ from models.text.actor import Actor
 from models.text.errors import Conflict
 
 MAX_PINNED = 3
-"""Of one story: more would push down what is new."""
+"""Pinned entries of a story: more would push down new ones."""
 _PINNED = text("entry.pinned_at IS NOT NULL")  # word for word as in the partial index
 
 
 def pin_entry(db: Database, actor: Actor, uid: str) -> Entry:
-    """Let an entry stand on top of its story's page. Nobody is alerted, and its text and dates
-    stay.
-    """
+    """Show an entry on top of its story's page.  Sends no alert, and changes no text or date."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
         if entry.state is not EntryState.PUBLISHED:
             raise Conflict("Only published entries can be pinned.")
         if entry.pinned_at is None:
-            bump_version(tx, entry.stream)  # first: it lets nobody else pin meanwhile
-            if (
-                tx.execute(
-                    select(func.count()).select_from(Entry).where(*_pinned(entry.stream_id))
-                ).scalar_one()
-                >= MAX_PINNED
-            ):
+            bump_version(tx, entry.stream)  # first: its lock blocks concurrent pinning
+            count = select(func.count()).select_from(Entry).where(*_pinned(entry.stream_id))
+            if tx.execute(count).scalar_one() >= MAX_PINNED:
                 raise Conflict(
                     "%(most)s entries of this story are already pinned. Unpin one first.",
                     most=str(MAX_PINNED),
@@ -46,7 +40,6 @@ def pin_entry(db: Database, actor: Actor, uid: str) -> Entry:
 
 
 def unpin_entry(db: Database, actor: Actor, uid: str) -> Entry:
-    """Let it stand in its place in time only."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         entry = entry_to_change(tx, uid)
@@ -57,8 +50,8 @@ def unpin_entry(db: Database, actor: Actor, uid: str) -> Entry:
 
 
 def pinned_entries(tx: Session, stream_id: int) -> Sequence[Entry]:
-    """What is pinned in a story, the last pinned first; what is withdrawn keeps its pin for when it
-    is restored.
+    """The pinned entries of a story, last pinned first; a retracted entry keeps its pin until it is
+    restored.
     """
     return tx.scalars(
         entries_query()

@@ -1,4 +1,4 @@
-"""What waits for an editor: entries that were submitted, and alerts that were not let out."""
+"""Alerts that wait for an editor's approval."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from models.tables.stories import Entry, EntryState, Revision, RevisionKind, Str
 
 @dataclass(frozen=True)
 class WaitingAlert:
-    """An alert that waits on the desk; ``second``: for somebody else than ``account_id``, who wrote
-    what it would tell.
+    """An alert that waits for approval; ``second``: by another account than ``account_id``, the
+    author of its text.
     """
 
     id: int
@@ -31,7 +31,7 @@ class WaitingAlert:
 def waiting_alerts(
     tx: Session, *, entry_id: int | None = None, limit: int = 100
 ) -> Sequence[WaitingAlert]:
-    """Alerts that wait on the desk, the oldest first: all, or those of one entry."""
+    """Alerts that wait for approval, oldest first: all, or those of one entry."""
     query = (
         select(
             Alert.id,

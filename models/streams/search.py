@@ -1,5 +1,4 @@
-"""The search over all entries: FTS5 on SQLite, a tsvector on PostgreSQL, with the same words and
-the same answers.
+"""The search over all entries, with equal results of FTS5 on SQLite and a tsvector on PostgreSQL.
 
 `models.text.search_index` keeps the table.
 """
@@ -21,7 +20,7 @@ _MAX_ID = 2**63 - 1
 
 @dataclass(frozen=True)
 class SearchPage:
-    """A page of what was found; ``older`` is the ``before`` of the next one, None on the last."""
+    """A page of results; ``older`` is the ``before`` of the next one, None on the last."""
 
     terms: tuple[SearchTerm, ...]
     entries: Sequence[Entry]
@@ -36,22 +35,20 @@ def search(
     public: bool = True,
     before: int | None = None,
 ) -> SearchPage:
-    """Entries that hold all these words, the one begun last first; whatever is typed is taken, and
-    may find none.
+    """Entries with all words of a query, newest first; any query is valid.
 
-    ``public``: those that readers may see; else drafts and all others, too.
+    ``public``: only entries that readers may see; else also drafts and others.
     """
     wanted = parse_query(typed)
     if not wanted:
         return SearchPage((), [], None)
     ids = tx.scalars(_matching(tx, wanted, stream, public, before)).all()
-    found = {
-        entry.id: entry
-        for entry in tx.scalars(entries_query().where(Entry.id.in_(ids[:RESULTS_PER_PAGE])))
-    }
+    page_ids = ids[:RESULTS_PER_PAGE]
+    entries = tx.scalars(entries_query().where(Entry.id.in_(page_ids)))
+    by_id = {entry.id: entry for entry in entries}
     return SearchPage(
         wanted,
-        [found[id_] for id_ in ids[:RESULTS_PER_PAGE]],
+        [by_id[id_] for id_ in page_ids],
         ids[RESULTS_PER_PAGE - 1] if len(ids) > RESULTS_PER_PAGE else None,
     )
 
@@ -63,32 +60,32 @@ def _matching(
     public: bool,
     before: int | None,
 ) -> Select[int]:
-    shown = select(Entry.id).join(Stream, Stream.id == Entry.stream_id)
+    entries = select(Entry.id).join(Stream, Stream.id == Entry.stream_id)
     if public:
-        shown = shown.where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
+        entries = entries.where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
     if stream is not None:
-        shown = shown.where(Entry.stream_id == stream.id)
+        entries = entries.where(Entry.stream_id == stream.id)
     of_index = _by_fts5 if dialect_of(tx) == "sqlite" else _by_vector
-    return of_index(shown, wanted, before if before is not None else _MAX_ID).limit(
+    return of_index(entries, wanted, before if before is not None else _MAX_ID).limit(
         RESULTS_PER_PAGE + 1
     )
 
 
-def _by_fts5(shown: Select[int], wanted: Iterable[SearchTerm], before: int) -> Select[int]:
-    """It gives hits in the order of their ids, so that no more entries are read than fill a page."""
+def _by_fts5(entries: Select[int], wanted: Iterable[SearchTerm], before: int) -> Select[int]:
+    """FTS5 returns hits in the order of their ids, so that only the entries of a page are read."""
     id_: ColumnClause[int] = column("rowid")
     index = table("entry_search", id_)
-    hits = shown.join(index, index.c.rowid == Entry.id).where(
+    hits = entries.join(index, index.c.rowid == Entry.id).where(
         text("entry_search MATCH :wanted").bindparams(wanted=_lite(wanted))
     )
     return hits.where(index.c.rowid < before).order_by(index.c.rowid.desc())
 
 
-def _by_vector(shown: Select[int], wanted: Iterable[SearchTerm], before: int) -> Select[int]:
-    """The hits first and by themselves, then their entries one by one until a page is full.
+def _by_vector(entries: Select[int], wanted: Iterable[SearchTerm], before: int) -> Select[int]:
+    """Find all hits first, then look up their entries one by one until a page is full.
 
-    Left to choose, PostgreSQL walks all entries from the newest on: it takes a word of which the
-    beginning is enough for a frequent one.
+    Otherwise PostgreSQL scans all entries from the newest on, since it takes a prefix for a
+    frequent word.
     """
     id_: ColumnClause[int] = column("entry_id")
     matches = text("words @@ CAST(:wanted AS tsquery)").bindparams(wanted=_vector_query(wanted))
@@ -100,7 +97,7 @@ def _by_vector(shown: Select[int], wanted: Iterable[SearchTerm], before: int) ->
     )
     newest = select(hits.c.entry_id).order_by(hits.c.entry_id.desc()).subquery()
     # the limit keeps it a look-up
-    entry = shown.where(Entry.id == newest.c.entry_id).limit(1).lateral()
+    entry = entries.where(Entry.id == newest.c.entry_id).limit(1).lateral()
     return (
         select(entry.c.id)
         .select_from(newest)
@@ -110,14 +107,12 @@ def _by_vector(shown: Select[int], wanted: Iterable[SearchTerm], before: int) ->
 
 
 def _lite(wanted: Iterable[SearchTerm]) -> str:
-    """In the language of FTS5. A folded word is letters and digits, so none can be anything else in
-    it.
-    """
+    """A query of FTS5.  Normalized words are letters and digits, so they need no escaping."""
     return " AND ".join(f'"{" ".join(term.words)}"{" *" if term.begun else ""}' for term in wanted)
 
 
 def _vector_query(wanted: Iterable[SearchTerm]) -> str:
-    """The same in PostgreSQL's."""
+    """A tsquery of PostgreSQL."""
     phrases = (
         " <-> ".join(f"'{word}'" for word in term.words) + (":*" if term.begun else "")
         for term in wanted

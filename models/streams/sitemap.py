@@ -1,4 +1,4 @@
-"""What of the site a search engine may know: stories, and entries in parts that keep their borders."""
+"""The sitemap: public stories, and public entries in parts with fixed bounds."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,16 +8,16 @@ from sqlalchemy.orm import Session
 
 from models.tables.stories import CLOSED, Entry, EntryState, Stream
 
-# seqs, and so entries at most, in a part; a sitemap may hold 50,000 addresses, but is made whenever
-# it is asked for
+# seqs, and so entries at most, in a part; a sitemap may hold 50,000 addresses, but is rendered for
+# each request
 SEQS_PER_PART = 10_000
 
 
 def sitemap_parts(tx: Session) -> Sequence[int]:
-    """The numbers of those parts in which something ever came out: found in an index alone."""
+    """The numbers of the parts with a published entry, read from an index alone."""
     part = Entry.seq // SEQS_PER_PART
-    found = tx.scalars(select(part).where(Entry.seq.is_not(None)).group_by(part).order_by(part))
-    return [number for number in found if number is not None]
+    numbers = tx.scalars(select(part).where(Entry.seq.is_not(None)).group_by(part).order_by(part))
+    return [number for number in numbers if number is not None]
 
 
 def sitemap_streams(tx: Session) -> Sequence[tuple[str, datetime]]:

@@ -1,4 +1,4 @@
-"""A story's last word: owed to who follows it when it ends; workers find out who that is."""
+"""The alert that a stream has ended; workers look up its followers."""
 
 from sqlalchemy.orm import Session
 
@@ -8,11 +8,10 @@ from models.tables.stories import Stream
 
 
 def create_ending_alert(tx: Session, stream: Stream) -> None:
-    """Owe the followers of a stream the word that it has ended; its counter must have moved for
-    that already.
+    """Create the alert that a stream has ended; its counter must have moved already.
 
-    May be owed again when it was opened meanwhile: who was told and heard of no entry since is not
-    told twice.
+    A stream that was re-opened may end again: recipients of the first alert who got no entry since
+    are left out.
     """
     alert = Alert(
         kind=AlertKind.ENDING,

@@ -128,15 +128,15 @@ def add_stream(db: Database, actor: Actor, slug: str, text: StreamText) -> Strea
         if stream is not None:
             return stream
         require_free_slug(tx, slug)
-        moment = now(tx)
+        created_at = now(tx)
         uid = new_uid()
         stream = Stream(
             uid=uid,
-            guid=mint_guid(tx, uid, moment),
+            guid=mint_guid(tx, uid, created_at),
             slug=slug,
             seq=next_seq(tx),
-            created_at=moment,
-            changed_at=moment,
+            created_at=created_at,
+            changed_at=created_at,
         )
         _fill(tx, stream, text, overview_html)
         tx.add(stream)
