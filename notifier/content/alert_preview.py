@@ -1,7 +1,6 @@
-"""Previews: exactly what a recipient would be sent, by the very way that sends it, and nothing is
-sent.
+"""Previews: messages rendered for a recipient by the code that sends them, without sending.
 
-What only a sent message has, its reader's token and its delivery's uid, is `NOT_YET` here.
+The reader's token and the delivery's uid, which only a sent message has, are `NOT_YET` here.
 """
 
 import re
@@ -61,33 +60,30 @@ class Preview:
 
     @property
     def words(self) -> str:
-        """A channel's message for people to read; where its service takes HTML, what that says."""
+        """A channel's message as plain text; HTML, where its service takes it, is converted."""
         if self.service == "mail" or not self.html:
             return self.text
         # A service's HTML is ours: its links hold no other tag.
-        shown = re.sub(r'<a href="([^"]*)">([^<]*)</a>', r"\2 (\1)", self.html)
-        return bare_text(shown.replace("<br>", "\n")).strip()
+        html = re.sub(r'<a href="([^"]*)">([^<]*)</a>', r"\2 (\1)", self.html)
+        return bare_text(html.replace("<br>", "\n")).strip()
 
 
 def preview(tx: Session, revision: Revision, recipient: Recipient, sender: Sender) -> Preview:
-    """What this recipient would be sent of a revision, whether it is applied or still waits.
+    """Preview of a revision, applied or pending, for one recipient.
 
     ``recipient`` may be one that was never stored, to look at a kind of recipient: then the entry's
-    earlier alerts are taken as told. Raises Conflict for a revision of which nobody is alerted.
+    earlier alerts count as received. Raises Conflict for a revision of which nobody is alerted.
     """
     if revision.kind not in _ALERTING:
         raise Conflict("Nobody is alerted of this change.")
     entry = tx.execute(entries_query().where(Entry.id == revision.entry_id)).scalar_one()
     story = EntryContent.of(entry, revision.kind, revision.note)
     if revision.state is RevisionState.PENDING and revision.kind is not RevisionKind.RETRACTION:
-        names = {
-            person.id: person.name
-            for person in tx.scalars(_people(Contributor.id.in_(revision.content["byline"])))
-        }
-        story = _saying(
-            story,
-            revision.content,
-            [names[id_] for id_ in revision.content["byline"] if id_ in names],
+        byline = revision.content["byline"]
+        people = tx.scalars(_people(Contributor.id.in_(byline)))
+        names = {person.id: person.name for person in people}
+        story = _with_content(
+            story, revision.content, [names[id_] for id_ in byline if id_ in names]
         )
         story = replace(story, updated_at=revision.apply_at)
     follows_all = _follows_all(tx, story, entry.stream_id, recipient)
@@ -107,7 +103,7 @@ def preview_text(
     kind: RevisionKind = RevisionKind.PUBLISH,
     note: str = "",
 ) -> Preview:
-    """The same of a text that was typed and not saved: a new entry of ``stream``, or a change of
+    """Preview of a text that was typed and not saved: a new entry of ``stream``, or a change of
     ``entry``.
     """
     story = typed(tx, text, stream=stream, entry=entry, kind=kind, note=note)
@@ -129,12 +125,11 @@ def typed(
     kind: RevisionKind = RevisionKind.PUBLISH,
     note: str = "",
 ) -> EntryContent:
-    """What a text that was typed and not saved would tell, for `show`."""
+    """Content of a text that was typed and not saved, for `show`."""
     people = tx.scalars(
         _people(or_(Contributor.slug.in_(text.byline), Contributor.name.in_(text.byline)))
     )
     names = {key: person.name for person in people for key in (person.slug, person.name)}
-    moment = now(tx)
     story = EntryContent(
         kind=kind,
         note=note,
@@ -148,8 +143,8 @@ def typed(
         link="",
         importance=Importance.NORMAL,
         tags=(),
-        published_at=(entry.published_at if entry else None) or moment,
-        updated_at=moment,
+        published_at=(entry.published_at if entry else None) or now(tx),
+        updated_at=now(tx),
         stream_uid=stream.uid,
         stream_slug=stream.slug,
         stream_title=stream.title,
@@ -159,7 +154,7 @@ def typed(
         mail_intro=stream.mail_intro or "",
         mail_footer=stream.mail_footer or "",
     )
-    return _saying(story, text.pack([]), [names.get(name, name) for name in text.byline])
+    return _with_content(story, text.pack([]), [names.get(name, name) for name in text.byline])
 
 
 def show(
@@ -183,13 +178,21 @@ def show(
     return Preview(recipient.service, title, body, body if form is NotifyFormat.HTML else "")
 
 
-def _saying(story: EntryContent, content: Mapping[str, Any], names: Sequence[str]) -> EntryContent:
-    """The story with a packed text in place of the entry's."""
-    said = {name: content[name] for name in ("title", "dek", "body", "body_html", "link")}
-    pictures = tuple(shown.words for shown in unpack_pictures(content))
-    grade, tags = Importance(content["importance"]), tuple(content["tags"])
+def _with_content(
+    story: EntryContent, content: Mapping[str, Any], names: Sequence[str]
+) -> EntryContent:
+    """``story`` with a packed text in place of the entry's."""
     return replace(
-        story, **said, byline=tuple(names), importance=grade, tags=tags, pictures=pictures
+        story,
+        title=content["title"],
+        dek=content["dek"],
+        body=content["body"],
+        body_html=content["body_html"],
+        link=content["link"],
+        byline=tuple(names),
+        importance=Importance(content["importance"]),
+        tags=tuple(content["tags"]),
+        pictures=tuple(picture.words for picture in unpack_pictures(content)),
     )
 
 
@@ -214,7 +217,7 @@ def _told(tx: Session, revision: Revision, recipient: Recipient) -> bool:
 
 
 def _follows_all(tx: Session, story: EntryContent, stream_id: int, recipient: Recipient) -> bool:
-    """Whether the subscription that would bring it is one to all stories, which the foot of a mail
+    """Whether the recipient would get it by a subscription to all stories, which the foot of a mail
     says.
     """
     if recipient.id is None:
@@ -225,5 +228,5 @@ def _follows_all(tx: Session, story: EntryContent, stream_id: int, recipient: Re
     )
     chosen = eligible_recipients(topic).where(Recipient.id == recipient.id).subquery()
     query = select(Subscription.stream_id).join(chosen, chosen.c.subscription_id == Subscription.id)
-    found = tx.execute(query).one_or_none()
-    return found is not None and found[0] is None
+    subscription = tx.execute(query).one_or_none()
+    return subscription is not None and subscription[0] is None

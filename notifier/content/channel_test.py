@@ -1,6 +1,4 @@
-"""A test message: the latest entry as a channel would be told it, by the same template, and marked
-as a test.
-"""
+"""Test message: the latest entry as a channel would get it, by the same template, marked as a test."""
 
 from typing import Any
 
@@ -14,12 +12,12 @@ from notifier.content.render import Sender, render_chat
 from notifier.message.channel_message import ChannelMessage, cut
 from notifier.message.phrases import Phrases
 
-LONGEST = 2_000  # characters of the text that are kept with the alert
+MAX_TEXT = 2_000  # characters of the text that are stored with the alert
 
 
 def trial(tx: Session, sender: Sender) -> dict[str, Any]:
-    """The words of a test, as JSON can keep them, with the latest entry that readers can see; a
-    sample where there is none.
+    """Texts of a test as JSON values, of the latest entry that readers can see; a sample where
+    there is none.
     """
     latest = (
         entries_query()
@@ -27,21 +25,19 @@ def trial(tx: Session, sender: Sender) -> dict[str, Any]:
         .where(Entry.state == EntryState.PUBLISHED, Stream.state.not_in(CLOSED))
     )
     entry = tx.scalars(latest.order_by(Entry.seq.desc()).limit(1)).first()
-    told = (
-        render_chat(EntryContent.of(entry, RevisionKind.PUBLISH), sender, "")
-        if entry
-        else _sample(sender)
-    )
+    message = _sample(sender)
+    if entry:
+        message = render_chat(EntryContent.of(entry, RevisionKind.PUBLISH), sender, "")
     return {
-        "guid": told.guid,
-        "title": told.title,
-        "dek": told.dek,
-        "byline": told.byline,
-        "body_text": cut(told.body_text, LONGEST),
-        "url": told.url,
-        "stream_title": told.stream_title,
-        "stream_url": told.stream_url,
-        "tags": list(told.tags),
+        "guid": message.guid,
+        "title": message.title,
+        "dek": message.dek,
+        "byline": message.byline,
+        "body_text": cut(message.body_text, MAX_TEXT),
+        "url": message.url,
+        "stream_title": message.stream_title,
+        "stream_url": message.stream_url,
+        "tags": list(message.tags),
     }
 
 

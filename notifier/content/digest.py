@@ -1,7 +1,8 @@
-"""What digests tell, each to its recipient: read from the tables at the moment of sending, many in
-a few statements.
+"""Contents of digests, each for its recipient: read from the tables when they are sent, many in a
+few statements.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +17,6 @@ from models import (
     Delivery,
     DeliveryState,
     Entry,
-    RevisionKind,
     SkipReason,
     Stream,
     Subscription,
@@ -46,44 +46,39 @@ MOST_STORIES = 60
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One recipient's digest; ``digest`` None: nothing is left to tell. ``scope``: what its leave
-    token leaves.
+    """One recipient's digest; ``digest`` None: nothing is left to tell. ``scope``: the stream, or
+    all, that its leave token unsubscribes from.
     """
 
-    message: Message  # it knows whom it serves
+    message: Message  # with the subscriptions that it serves
     digest: DigestContent | None
     scope: str
 
 
 def read_digests(tx: Session, messages: Sequence[Message]) -> list[Written]:
-    """What each of these tells.  Those that tell the same in the same time zone share one object."""
+    """Digests of claimed messages; equal ones in the same time zone share one object."""
     if not messages:
         return []
     followed = following(tx, {message.recipient_id for message in messages})
-    found = tx.execute(
-        select(Alert.id, Alert.seq, Alert.cadence, Alert.slot, Alert.created_at).where(
-            Alert.id.in_({m.alert_id for m in messages})
-        )
-    )
-    return [
-        one
-        for alert in found.all()
-        for one in Reading(tx, alert, followed).read(
-            [message for message in messages if message.alert_id == alert.id]
-        )
-    ]
+    by_alert: dict[int, list[Message]] = {}
+    for message in messages:
+        by_alert.setdefault(message.alert_id, []).append(message)
+    columns = (Alert.id, Alert.seq, Alert.cadence, Alert.slot, Alert.created_at)
+    written: list[Written] = []
+    for alert in tx.execute(select(*columns).where(Alert.id.in_(list(by_alert)))).all():
+        written += Reading(tx, alert, followed).read(by_alert[alert.id])
+    return written
 
 
 def skip_empty(db: Database, written: Iterable[Written], token: str) -> list[int]:
-    """Settle those that have nothing to tell, so that the next ones begin behind what they looked
-    at; the ids of all of them.
+    """Settle digests that have nothing to tell, so that the next ones begin after the entries that
+    these looked at; returns the ids of their deliveries.
     """
-    empty = [one.message for one in written if one.digest is None]
+    empty = [digest.message for digest in written if digest.digest is None]
+    ids = [message.id for message in empty]
     if empty:
         with db.begin() as tx:
-            ours = and_(
-                among(tx, Delivery.id, [one.id for one in empty]), Delivery.claim_token == token
-            )
+            ours = and_(among(tx, Delivery.id, ids), Delivery.claim_token == token)
             skip = skipped(SkipReason.DIGEST, now(tx), "Nothing was left to tell.") | {
                 "attempts": Delivery.attempts - 1
             }
@@ -105,13 +100,14 @@ def skip_empty(db: Database, written: Iterable[Written], token: str) -> list[int
                     .values(digested_seq=message.upto)
                     .execution_options(synchronize_session=False)
                 )
-            changes = [(alert_id, lane, TallyKind.SKIPPED) for alert_id, lane in rows]
-            add_to_tallies(tx, {change: changes.count(change) for change in set(changes)})
-    return [one.id for one in empty]
+            add_to_tallies(
+                tx, Counter((alert_id, lane, TallyKind.SKIPPED) for alert_id, lane in rows)
+            )
+    return ids
 
 
 def following(tx: Session, recipient_ids: Collection[int]) -> dict[int, list[tuple[Any, Served]]]:
-    """What each recipient follows in digests of whatever cadence."""
+    """Subscriptions of each recipient to digests of any cadence."""
     reading = (Subscription.ended_at.is_(None), Subscription.cadence != Cadence.AT_ONCE)
     query = select(*SUBSCRIPTION_COLUMNS, Stream.uid.label("stream_uid")).outerjoin(
         Stream, Stream.id == Subscription.stream_id
@@ -122,63 +118,67 @@ def following(tx: Session, recipient_ids: Collection[int]) -> dict[int, list[tup
         )
     ).all()
     wanted = read_wanted(tx, rows)
-    found: dict[int, list[tuple[Any, Served]]] = {}
+    by_recipient: dict[int, list[tuple[Any, Served]]] = {}
     for row in rows:
-        found.setdefault(row.recipient_id, []).append(
-            (row, Served(wanted[row.id], row.digested_seq))
-        )
-    return found
+        served = Served(wanted[row.id], row.digested_seq)
+        by_recipient.setdefault(row.recipient_id, []).append((row, served))
+    return by_recipient
 
 
 class Reading:
-    """One alert's digests: what happened is read once, and what the same subscriptions make of it
-    is decided once.
-    """
+    """One alert's digests: changes are read once, and decided once for equal subscriptions."""
 
     def __init__(
         self, tx: Session, alert: Any, following: Mapping[int, Sequence[tuple[Any, Served]]]
     ) -> None:
-        self._tx, self._alert, self._following = tx, alert, following
+        self._tx = tx
+        self._alert = alert
+        self._following = following
         self._slot = named_slot(alert.slot)
         self._hits: dict[tuple[Any, ...], bool] = {}
         self._lines: dict[object, tuple[DigestLine, ...]] = {}
         self._digests: dict[object, DigestContent] = {}
 
     def read(self, messages: Sequence[Message]) -> list[Written]:
-        """What each of these, all of that alert, tells."""
-        upto = self._alert.seq
-        served = {
-            message.id: [
-                self._turn(row, one, message)
-                for row, one in self._following.get(message.recipient_id, ())
-            ]
-            for message in messages
-        }
-        since = min(
-            (one.digested_seq for all_ in served.values() for one in all_ if one.due), default=upto
-        )
-        news = entries_changed_since(self._tx, since, upto)
+        """Digests of ``messages``, all of which belong to the alert."""
+        served = {message.id: self._served(message) for message in messages}
+        since = self._alert.seq
+        for subscriptions in served.values():
+            since = min([since, *(sub.digested_seq for sub in subscriptions if sub.due)])
+        news = entries_changed_since(self._tx, since, self._alert.seq)
         had = _had(self._tx, news, [message.recipient_id for message in messages])
-        told = [one for entry in news for one in entry.news]
-        oldest = min((one.created_at for one in told), default=now(self._tx))
-        first = min((one.public_seq for one in told if one.public_seq is not None), default=None)
-        lines = {
-            message.id: self._told(
+        oldest, first = self._oldest(news)
+        lines: dict[int, tuple[DigestLine, ...]] = {}
+        for message in messages:
+            lines[message.id] = self._lines_for(
                 news,
-                [_before(one, oldest, first) for one in served[message.id]],
+                [_before(subscription, oldest, first) for subscription in served[message.id]],
                 had.get(message.recipient_id, frozenset()),
             )
-            for message in messages
-        }
-        stories = _stories(self._tx, {line for each in lines.values() for line in each})
+        stories = _stories(self._tx, set().union(*lines.values()))
         return [
             self._written(message, served[message.id], lines[message.id], stories)
             for message in messages
         ]
 
+    def _oldest(self, news: Sequence[EntryChanges]) -> tuple[datetime, int | None]:
+        """Time of the oldest change, and the lowest counter of one that came out."""
+        oldest = now(self._tx)
+        public_seqs: list[int] = []
+        for entry in news:
+            for change in entry.news:
+                oldest = min(oldest, change.created_at)
+                if change.public_seq is not None:
+                    public_seqs.append(change.public_seq)
+        return oldest, min(public_seqs, default=None)
+
+    def _served(self, message: Message) -> list[Served]:
+        subscriptions = self._following.get(message.recipient_id, ())
+        return [self._turn(row, served, message) for row, served in subscriptions]
+
     def _turn(self, row: Any, served: Served, message: Message) -> Served:
-        """Whether this digest is one of that subscription's own: made for it, or at a moment when
-        it has one.
+        """``served``, due where the digest is made for that subscription, or at a time when it
+        has one.
         """
         rhythm = (row.cadence, row.every_minutes, row.digest_time, row.digest_day, message.timezone)
         if rhythm not in self._hits:
@@ -188,17 +188,17 @@ class Reading:
             )
         return replace(served, due=row.id == message.subscription_id or self._hits[rhythm])
 
-    def _told(
+    def _lines_for(
         self, news: Sequence[EntryChanges], served: Sequence[Served], had: frozenset[int]
     ) -> tuple[DigestLine, ...]:
         key = (*served, had)
         if key not in self._lines:
-            found = (line_of(entry, served, self._alert.seq, had) for entry in news)
-            self._lines[key] = tuple(
-                sorted((line for line in found if line), key=lambda line: line.since, reverse=True)[
-                    :MOST_STORIES
-                ]
-            )
+            lines: list[DigestLine] = []
+            for entry in news:
+                if line := line_of(entry, served, self._alert.seq, had):
+                    lines.append(line)
+            lines.sort(key=lambda line: line.since, reverse=True)
+            self._lines[key] = tuple(lines[:MOST_STORIES])
         return self._lines[key]
 
     def _written(
@@ -208,28 +208,23 @@ class Reading:
         lines: tuple[DigestLine, ...],
         stories: Mapping[DigestLine, EntryContent],
     ) -> Written:
-        due = [
-            row
-            for (row, _), one in zip(
-                self._following.get(message.recipient_id, ()), served, strict=True
-            )
-            if one.due
-        ]
-        told = tuple(stories[line] for line in lines if line in stories)
+        followed = self._following.get(message.recipient_id, ())
+        due = [row for (row, _), sub in zip(followed, served, strict=True) if sub.due]
+        contents = tuple(stories[line] for line in lines if line in stories)
         key = (lines, message.timezone)
-        if told and key not in self._digests:
+        if contents and key not in self._digests:
             by_day = self._alert.cadence in (Cadence.DAILY, Cadence.WEEKLY)
             self._digests[key] = DigestContent(
-                told, self._alert.created_at, message.timezone, by_day
+                contents, self._alert.created_at, message.timezone, by_day
             )
         scope = due[0].stream_uid or ALL_STREAMS if len(due) == 1 else ALL_STREAMS
         serving = replace(message, serves=tuple(row.id for row in due), upto=self._alert.seq)
-        return Written(serving, self._digests[key] if told else None, scope)
+        return Written(serving, self._digests[key] if contents else None, scope)
 
 
 def _before(served: Served, oldest: datetime, first: int | None) -> Served:
-    """The same for all who followed before any of it, so that what one makes of it need not be
-    decided for the next.
+    """``served`` with equal dates for all subscriptions older than every change, so that equal
+    ones are decided once.
     """
     wanted = served.wanted
     if wanted.created_at > oldest or not began_before(wanted, oldest, first):
@@ -240,8 +235,8 @@ def _before(served: Served, oldest: datetime, first: int | None) -> Served:
 def _had(
     tx: Session, news: Sequence[EntryChanges], recipient_ids: Sequence[int]
 ) -> dict[int, frozenset[int]]:
-    """Which of these alerts each recipient got at once or will, or did not want in its pause."""
-    alert_ids = [one.alert_id for entry in news for one in entry.news]
+    """Alerts that each recipient got at once or will get, or did not want in its pause."""
+    alert_ids = [change.alert_id for entry in news for change in entry.news]
     will = Delivery.state == DeliveryState.QUEUED
     has = or_(
         MAY_HAVE_BEEN_TOLD,
@@ -251,29 +246,24 @@ def _had(
     query = select(Delivery.recipient_id, Delivery.alert_id).where(
         Delivery.alert_id.in_(alert_ids), has
     )
-    found: dict[int, set[int]] = {}
+    by_recipient: dict[int, set[int]] = {}
     for recipient_id, alert_id in tx.execute(
         query.where(among(tx, Delivery.recipient_id, recipient_ids))
     ):
-        found.setdefault(recipient_id, set()).add(alert_id)
-    return {recipient_id: frozenset(alerts) for recipient_id, alerts in found.items()}
+        by_recipient.setdefault(recipient_id, set()).add(alert_id)
+    return {recipient_id: frozenset(alerts) for recipient_id, alerts in by_recipient.items()}
 
 
 def _stories(tx: Session, lines: Collection[DigestLine]) -> dict[DigestLine, EntryContent]:
-    """Each as it stands now; a change is told as one only to who knew the entry."""
+    """Entries as they stand now; a change is labelled only for recipients that knew the entry."""
     if not lines:
         return {}
-    found = {
-        entry.id: entry
-        for entry in tx.scalars(
-            entries_query().where(Entry.id.in_({line.entry_id for line in lines}))
+    query = entries_query().where(Entry.id.in_({line.entry_id for line in lines}))
+    entries = {entry.id: entry for entry in tx.scalars(query)}
+    stories: dict[DigestLine, EntryContent] = {}
+    for line in lines:
+        entry = entries[line.entry_id]
+        stories[line] = EntryContent.of(entry, line.news.kind, line.news.note).worded(
+            told=line.told
         )
-    }
-    return {
-        line: EntryContent.of(
-            found[line.entry_id],
-            line.news.kind if line.told else RevisionKind.PUBLISH,
-            line.news.note if line.told else "",
-        )
-        for line in lines
-    }
+    return stories

@@ -1,4 +1,4 @@
-"""What an alert tells, as plain values: the entry as it stands when the message is sent."""
+"""Content of an alert as plain values: the entry as it stands when the message is sent."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +16,8 @@ from notifier.ledger.claim import Message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryContent:
-    """One entry of one stream, and what kind of change is told. Links are paths below BASE_URL;
-    dates are UTC.
+    """One entry of one stream, and the kind of change. Links are paths below BASE_URL; dates are
+    UTC.
     """
 
     kind: RevisionKind
@@ -32,7 +32,7 @@ class EntryContent:
     link: str
     importance: Importance
     tags: tuple[str, ...]
-    # what each shows: mails hold none, since fetching it would tell who reads
+    # descriptions: mails hold no pictures, since fetching them would reveal readers
     pictures: tuple[str, ...] = ()
     published_at: datetime | None
     updated_at: datetime | None
@@ -47,7 +47,7 @@ class EntryContent:
 
     @classmethod
     def of(cls, entry: Entry, kind: RevisionKind, note: str = "") -> Self:
-        """The entry as it stands; stream, byline, tags and pictures must be loaded."""
+        """Content of a loaded entry, with its stream, byline, tags and pictures."""
         return cls(
             kind=kind,
             note=note,
@@ -61,7 +61,7 @@ class EntryContent:
             link=entry.link,
             importance=entry.importance,
             tags=tuple(tag.label for tag in entry.tags),
-            pictures=tuple(shown.words for shown in pictures_of_entry(entry)),
+            pictures=tuple(picture.words for picture in pictures_of_entry(entry)),
             published_at=entry.published_at,
             updated_at=entry.updated_at,
             stream_uid=entry.stream.uid,
@@ -75,32 +75,28 @@ class EntryContent:
         )
 
     def worded(self, *, told: bool) -> Self:
-        """As it is told: to who never heard of the entry, a changed one is simply new."""
+        """Content for a recipient; to one that was never told of the entry, a changed one is new."""
         if told or self.kind is RevisionKind.RETRACTION:
             return self
         return replace(self, kind=RevisionKind.PUBLISH, note="")
 
     @property
     def retracted(self) -> bool:
-        """Nothing of its text may be told any more but the title."""
+        """Whether only its title may still be shown."""
         return self.kind is RevisionKind.RETRACTION
 
     @property
     def stream_path(self) -> str:
-        """Of the stream's page."""
         return f"/streams/{self.stream_slug}"
 
     @property
     def path(self) -> str:
-        """Of the entry's page."""
         return f"{self.stream_path}/entries/{self.uid}"
 
 
 @dataclass(frozen=True, slots=True)
 class DigestContent:
-    """What one recipient is told together, worded for who reads it, in the order to be read; at
-    least one story.
-    """
+    """Entries of one digest, worded for its recipient, in reading order; at least one."""
 
     stories: tuple[EntryContent, ...]
     until: datetime
@@ -110,21 +106,21 @@ class DigestContent:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """The last word of a story, which stands in for an entry."""
+    """End of a story, as the content of an entry."""
 
     story: EntryContent
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one recipient alone is told: the name of a folder of templates, and its values."""
+    """Message to one recipient: the name of a folder of templates, and its values."""
 
     name: str
     values: Mapping[str, Any]
 
 
 def load_told(tx: Session, message: Message) -> EntryContent | Notice | Ending:
-    """What a claimed message tells now, if it is no digest."""
+    """Content of a claimed message, if it is no digest."""
     if message.kind is AlertKind.ENDING:
         return load_ending(tx, message.alert_id)
     if not message.notice:
@@ -134,11 +130,11 @@ def load_told(tx: Session, message: Message) -> EntryContent | Notice | Ending:
 
 
 def load_ending(tx: Session, alert_id: int) -> Ending:
-    """The stream that has ended; the alert must be one of that."""
+    """Load the stream that has ended; the alert must be of that kind."""
     stream = tx.execute(
         select(Stream).join(Alert, Alert.stream_id == Stream.id).where(Alert.id == alert_id)
     ).scalar_one()
-    word = Entry(
+    entry = Entry(
         uid=stream.uid,
         guid=stream.guid,
         title=stream.title,
@@ -148,12 +144,15 @@ def load_ending(tx: Session, alert_id: int) -> Ending:
         link="",
         importance=Importance.NORMAL,
     )
-    word.stream, word.credits, word.tags, word.pictures = stream, [], [], []
-    return Ending(EntryContent.of(word, RevisionKind.PUBLISH))
+    entry.stream = stream
+    entry.credits = []
+    entry.tags = []
+    entry.pictures = []
+    return Ending(EntryContent.of(entry, RevisionKind.PUBLISH))
 
 
 def load_story(tx: Session, alert_id: int) -> EntryContent:
-    """What the alert tells now; it must be one of a revision."""
+    """Load the entry of an alert; it must be one of a revision."""
     revision = tx.execute(
         select(Revision).join(Alert, Alert.revision_id == Revision.id).where(Alert.id == alert_id)
     ).scalar_one()

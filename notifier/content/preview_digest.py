@@ -1,6 +1,4 @@
-"""What the next digest would tell a recipient if it came now: read and written by the very way that
-sends it.
-"""
+"""Preview of a recipient's next digest, read and rendered by the code that sends it."""
 
 from types import SimpleNamespace
 
@@ -23,16 +21,12 @@ from notifier.transport.mime import TOKEN
 
 
 def preview_digest(tx: Session, recipient: Recipient, sender: Sender) -> Preview:
-    """The digest that is due next. Raises Conflict where none is, or where it would tell nothing
-    yet.
-    """
+    """The digest that is due next. Raises Conflict where none is, or where it would be empty."""
     written = _upcoming(tx, recipient)
-    if written is None or written.digest is None:
-        raise Conflict(
-            "There is nothing to tell in a digest yet."
-            if written
-            else "This recipient reads no digests."
-        )
+    if written is None:
+        raise Conflict("This recipient reads no digests.")
+    if written.digest is None:
+        raise Conflict("There is nothing to tell in a digest yet.")
     if recipient.kind is RecipientKind.MAIL:
         mail = render_digest(
             written.digest,

@@ -31,7 +31,8 @@ from notifier.message.template_words import TemplateWords
 from notifier.transport.mime import MARK, TOKEN, MailBatch, secret_mark
 
 LONGEST_BODY = 40_000
-"""Characters of HTML: a longer body is read on the page, since large mails are cut by their readers (at some 100 KB)."""
+"""Characters of HTML: a longer body is read on the page, since mail programs cut large mails (at
+some 100 KB)."""
 PREHEADER = 140
 """Characters that an inbox shows beside the subject."""
 LINE = 200
@@ -50,7 +51,7 @@ _EVENTS: dict[str, Event] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """Who speaks: what all mails of a site share."""
+    """Sender of messages: the values that all mails of a site share."""
 
     name: str
     base_url: str
@@ -62,7 +63,7 @@ class Sender:
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """The sender that the operator set up."""
+        """The sender by the operator's settings."""
         return cls(
             name=settings.site_name,
             base_url=settings.base_url,
@@ -80,8 +81,7 @@ _inliner = css_inline.CSSInliner(keep_at_rules=True, minify_css=True, load_remot
 def render_mail(
     story: EntryContent, sender: Sender, *, follows_all: bool, language: str = ""
 ) -> MailBatch:
-    """The mail that all recipients of ``story`` share; ``{token}`` in it is where each one's leave
-    token goes.
+    """The mail that all recipients of ``story`` share; each one's leave token replaces ``{token}``.
 
     ``follows_all``: the recipients follow all streams, which the foot says and Leave ends.
     ``language`` is theirs, empty: the story's; everything around the story is in it.
@@ -121,8 +121,9 @@ def render_mail(
 
 
 def render_ending(ending: Ending, sender: Sender, *, language: str) -> MailBatch:
-    """The mail with a story's last word, in the same way."""
-    story, language = ending.story, closest_language(language)
+    """The mail that tells of a story's end, as `render_mail` makes one of an entry."""
+    story = ending.story
+    language = closest_language(language)
     values = {
         "story": story,
         "label": "",
@@ -144,27 +145,28 @@ def render_ending(ending: Ending, sender: Sender, *, language: str) -> MailBatch
 def render_digest(
     digest: DigestContent, sender: Sender, *, leaves_all: bool, language: str
 ) -> MailBatch:
-    """One mail of several stories' news, as `render_mail` makes one of an entry; ``language`` is
-    the recipient's.
+    """The mail with several entries, as `render_mail` makes one of an entry; ``language`` is the
+    recipient's.
 
-    ``leaves_all``: what the token ends is all stories, else the one that the digest is of.
+    ``leaves_all``: the token ends subscriptions to all stories, else to the one of the digest.
     """
     language = closest_language(language)
     phrases = Phrases(language)
     groups = _groups(digest, sender, phrases)
-    one = digest.stories[0] if len(groups) == 1 else None
+    only_story = digest.stories[0] if len(groups) == 1 else None
+    list_name = only_story.stream_slug if only_story else "digest"
     values = {
         "groups": groups,
         "count": len(digest.stories),
-        "about": one.stream_title if one else sender.name,
-        "prefix": one.subject_prefix if one else "",
+        "about": only_story.stream_title if only_story else sender.name,
+        "prefix": only_story.subject_prefix if only_story else "",
         "window": (phrases.day if digest.by_day else phrases.time)(digest.until, digest.timezone),
         "leaves_all": leaves_all,
         "preheader": cut(one_line(" · ".join(story.title for story in digest.stories)), PREHEADER),
     }
     return replace(
         _mail("mail/digest", values, sender, language, leave=True),
-        list_id=f"{one.stream_slug if one else 'digest'}.{urlsplit(sender.base_url).hostname}",
+        list_id=f"{list_name}.{urlsplit(sender.base_url).hostname}",
         unsubscribe_url=f"{sender.base_url}/u/{TOKEN}",
         unsubscribe_mailto=sender.unsubscribe_mailto,
     )
@@ -199,21 +201,21 @@ def render_chat(
         tags=story.tags,
         pictures=() if story.retracted else story.pictures,
     )
-    shown = {field.name: getattr(message, field.name) for field in fields(message)} | {
-        "sender": _site(sender),
-        "words": TemplateWords(language),
-    }
-    headline, text, credit = (
-        sender.templates.render(f"chat/{name}.txt", shown)
-        for name in ("headline", "text", "credit")
+    values = {field.name: getattr(message, field.name) for field in fields(message)}
+    values |= {"sender": _site(sender), "words": TemplateWords(language)}
+    render = sender.templates.render
+    worded = Worded(
+        headline=render("chat/headline.txt", values),
+        text=render("chat/text.txt", values).strip(),
+        credit=render("chat/credit.txt", values),
     )
-    return replace(message, worded=Worded(headline, text.strip(), credit))
+    return replace(message, worded=worded)
 
 
 def render_notice(notice: Notice, sender: Sender) -> MailBatch:
-    """The mail that one recipient gets of a notice; nothing in it is to be left or answered.
+    """The mail of a notice to one recipient; it has no link to unsubscribe.
 
-    It is in the language that its values name, or else, as all that operators are told, in the
+    Its language is the one that its values name, or else, as in all notices to operators, the
     site's.
     """
     language = notice.values.get("language") or sender.language
@@ -228,7 +230,7 @@ def render_notice(notice: Notice, sender: Sender) -> MailBatch:
 def notice_to_channel(
     notice: Notice, sender: Sender, uid: str, language: str = ""
 ) -> ChannelMessage:
-    """The same for a channel, which alone gets tests."""
+    """The message of a notice to a channel; only channels get tests."""
     if notice.name == TEST_NOTICE:
         phrases = Phrases(language or sender.language)
         values = {
@@ -256,7 +258,7 @@ def _site(sender: Sender) -> dict[str, str]:
 
 def _groups(digest: DigestContent, sender: Sender, phrases: Phrases) -> list[dict[str, Any]]:
     """The stories of each stream together, in the order in which they first come."""
-    found: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {}
     for story in digest.stories:
         group = {
             "title": story.stream_title,
@@ -265,19 +267,18 @@ def _groups(digest: DigestContent, sender: Sender, phrases: Phrases) -> list[dic
             "direction": direction(story.language),
             "entries": [],
         }
-        found.setdefault(story.stream_uid, group)["entries"].append(
+        groups.setdefault(story.stream_uid, group)["entries"].append(
             _line(story, digest, sender, phrases)
         )
-    return list(found.values())
+    return list(groups.values())
 
 
 def _line(
     story: EntryContent, digest: DigestContent, sender: Sender, phrases: Phrases
 ) -> dict[str, str]:
-    changed_at = (
-        story.updated_at if story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION) else None
-    )
-    moment = changed_at or story.published_at
+    at = story.published_at
+    if story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION):
+        at = story.updated_at or at
     return {
         "title": story.title,
         "url": sender.base_url + story.path,
@@ -285,7 +286,7 @@ def _line(
         "note": story.note,
         "label": phrases.label(story.kind, story.importance),
         "byline": phrases.byline(story.byline),
-        "at": phrases.time(moment, digest.timezone) if moment else "",
+        "at": phrases.time(at, digest.timezone) if at else "",
     }
 
 
@@ -293,16 +294,14 @@ def _mail(
     folder: str, values: Mapping[str, Any], sender: Sender, language: str, *, leave: bool = False
 ) -> MailBatch:
     """Subject and both parts, by the templates of a folder. ``leave``: each part must hold the link
-    that ends it.
+    to unsubscribe.
     """
-    leave_url, change_url = (
-        f"{sender.base_url}/{page}/{_HERE}" if leave else "" for page in ("u", "p")
-    )
+    leave_url = f"{sender.base_url}/u/{_HERE}" if leave else ""
     shared = {
         "sender": _site(sender),
         "language": language,
         "leave_url": leave_url,
-        "change_url": change_url,
+        "change_url": f"{sender.base_url}/p/{_HERE}" if leave else "",
         **values,
     }
     plain = {**shared, "words": TemplateWords(language)}
@@ -327,8 +326,8 @@ def _summary(story: EntryContent, phrases: Phrases) -> str:
 
 
 def _with_token(text: str) -> str:
-    """Put the token where the template wants it, and nowhere else: an editor's text must not carry
-    a reader's token away.
+    """Put the token only where the template has it: an editor's text must not reveal a reader's
+    token.
     """
     return (
         text.replace(MARK, "")
@@ -338,8 +337,8 @@ def _with_token(text: str) -> str:
 
 
 def _thread(sender: Sender, **uids: str) -> tuple[str, ...]:
-    """Message-IDs that no mail bears, but all of a stream and of an entry refer to, so that
-    readers' programs group them.
+    """Message-IDs that no mail has, but to which all mails of a stream and of an entry refer, so
+    that mail programs group them.
     """
     domain = sender_of(sender.mail_from)[1].rpartition("@")[2]
     return tuple(f"{kind}-{uid}@{domain}" for kind, uid in uids.items())

@@ -1,4 +1,4 @@
-"""Digests and last words for channels: a headline, and a line for each entry."""
+"""Digests and ends of stories for channels: a headline, and a line for each entry."""
 
 from config.languages import closest_language
 from notifier.content.entry import DigestContent, Ending
@@ -30,25 +30,20 @@ def digest_to_channel(
     """The message that tells a channel of several entries, in its own language; those of one story
     together.
     """
-    language, stories = closest_language(language), digest.stories
+    language = closest_language(language)
     phrases = Phrases(language)
-    first = stories[0]
-    one = all(story.stream_uid == first.stream_uid for story in stories)
-    about, url = (
-        (first.stream_title, sender.base_url + first.stream_path)
-        if one
-        else (sender.name, sender.base_url + "/")
-    )
     window = (phrases.day if digest.by_day else phrases.time)(digest.until, digest.timezone)
-    order = list(dict.fromkeys(story.stream_uid for story in stories))
+    order = list(dict.fromkeys(story.stream_uid for story in digest.stories))
+    about = sender.name
+    url = sender.base_url + "/"
+    if len(order) == 1:
+        about = digest.stories[0].stream_title
+        url = sender.base_url + digest.stories[0].stream_path
     lines = []
-    for story in sorted(stories, key=lambda story: order.index(story.stream_uid)):
+    for story in sorted(digest.stories, key=lambda story: order.index(story.stream_uid)):
         label = phrases.label(story.kind, story.importance)
-        lines.append(
-            MessageLine(
-                f"{label}: {story.title}" if label else story.title, sender.base_url + story.path
-            )
-        )
+        title = f"{label}: {story.title}" if label else story.title
+        lines.append(MessageLine(title, sender.base_url + story.path))
     return ChannelMessage(
         event="digest",
         uid=uid,

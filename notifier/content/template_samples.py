@@ -1,4 +1,4 @@
-"""Samples: what every template is tried with, so that the doctor and the tests see each of its
+"""Samples with which every template is tried, so that the doctor and the tests see each of its
 branches.
 """
 
@@ -62,9 +62,21 @@ FULL = EntryContent(
     mail_footer="Call 112 in danger of life.",
 )
 BARE = replace(
-    FULL, title="Road open", dek="", body="", body_html="", byline=(), link="", importance=Importance.NORMAL, tags=(), pictures=(),
-    updated_at=None, subject_prefix="", mail_intro="", mail_footer="",
-)  # fmt: skip
+    FULL,
+    title="Road open",
+    dek="",
+    body="",
+    body_html="",
+    byline=(),
+    link="",
+    importance=Importance.NORMAL,
+    tags=(),
+    pictures=(),
+    updated_at=None,
+    subject_prefix="",
+    mail_intro="",
+    mail_footer="",
+)
 STORIES = (
     FULL,
     BARE,
@@ -114,8 +126,8 @@ NOTICES = (
 
 
 def template_faults(settings: Settings) -> list[str]:
-    """What is wrong with the operator's own templates, a sentence each; tried with every sample in
-    every language.
+    """Faults in the operator's own templates, a sentence each; tried with every sample in every
+    language.
     """
     faults: list[str] = []
     templates = Templates(settings.data_dir / "templates", faults.append)

@@ -159,7 +159,7 @@ def _revisions(
     """The alerts of each entry, and when a pending retraction of it is due."""
     siblings: dict[int, list[Sibling]] = {}
     retractions: dict[int, datetime] = {}
-    told = select(
+    revisions = select(
         Revision.entry_id,
         Revision.no,
         Revision.kind,
@@ -168,7 +168,7 @@ def _revisions(
         Alert.id,
         Alert.compacted_at,
     )
-    query = told.outerjoin(Alert, Alert.revision_id == Revision.id).where(
+    query = revisions.outerjoin(Alert, Alert.revision_id == Revision.id).where(
         Revision.entry_id.in_(entry_ids)
     )
     for entry_id, no, kind, state, apply_at, alert_id, compacted_at in tx.execute(query):

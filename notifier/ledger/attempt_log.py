@@ -1,5 +1,5 @@
-"""What is logged of attempts: every one at DEBUG, at INFO those that ended without success; never
-to whom, nor the remote's words.
+"""Log of attempts: at INFO those that ended without success, others at DEBUG; never with the
+recipient or the remote's reply.
 """
 
 import logging
@@ -14,8 +14,8 @@ _BAD = (DeliveryState.FAILED, DeliveryState.UNKNOWN)
 
 
 def log_attempt(message: Message, follows: Next) -> None:
-    """One line, once its end is committed; a target that fails altogether is logged where that
-    turns (`notifier.ledger.breaker`).
+    """Log one line, once the outcome is committed; `notifier.ledger.breaker` logs channels that
+    fail or recover.
     """
     level = logging.INFO if follows.state in _BAD else logging.DEBUG
     if log.isEnabledFor(level):

@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 MAX_REFUSALS = 3
 FAILURE_PATIENCE = timedelta(hours=1)
-FIRST_REST, LONGEST_REST = timedelta(minutes=10), timedelta(hours=4)
+FIRST_REST = timedelta(minutes=10)
+LONGEST_REST = timedelta(hours=4)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Recipients that a digest has told of an entry: the ledger does not store this, it is concluded."""
+"""Recipients that a digest has told of an entry: derived, since the ledger does not store it."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +12,8 @@ from models.tables.ledger import IS_DIGEST, MAY_HAVE_BEEN_TOLD, TOLD_STATE
 from notifier.ledger.alert_context import AlertContext
 
 READ_AHEAD = timedelta(seconds=30)
-"""How long before it is settled a digest may have been read: of one that was read before an entry
-was hidden, the entry is told."""
+"""Time before it is settled when a digest may have been read: it holds an entry that was hidden
+only afterwards."""
 
 
 def recipients_reached_by_digest(
@@ -22,19 +22,19 @@ def recipients_reached_by_digest(
     """Query for (recipient_id, lane, subscription_id, state): the digests that have told, or may
     have, of the entry's earlier alerts.
 
-    That is so for subscribers to digests of the entry that got one which reaches so far and was
-    read before the entry was hidden. None where no digest reaches so far.
+    These are subscribers to digests of the entry that got one which reaches so far and was read
+    before the entry was hidden. None where no digest reaches so far.
     """
+    if not about.earlier:
+        return None
     earlier = select(
         func.min(Alert.id),
         func.min(Alert.seq),
         func.min(Alert.created_at),
         func.min(Alert.public_seq),
     ).where(Alert.id.in_(about.earlier))
-    first_id, first_seq, out_at, public_seq = (
-        tx.execute(earlier).one() if about.earlier else (None, None, None, None)
-    )
-    # nothing was told, or before there were digests
+    first_id, first_seq, out_at, public_seq = tx.execute(earlier).one()
+    # no alert was made, or it is older than digests
     if first_id is None or first_seq is None or out_at is None:
         return None
     reaches = (Alert.kind == AlertKind.DIGEST, Alert.seq >= first_seq)

@@ -45,7 +45,8 @@ from notifier.ledger.lease import skipped
 from notifier.ledger.ledger_sql import among, changed
 from notifier.ledger.quiet_hours import put_off
 
-SLICE, SLICE_OF_SQLITE = 2_000, 100
+SLICE = 2_000
+SLICE_OF_SQLITE = 100
 """Subscriptions of one transaction; fewer on SQLite, where nobody else writes meanwhile: half the
 time of a slice of an alert."""
 _DUE = Subscription.next_digest_at.is_not(None) & Subscription.ended_at.is_(None)
@@ -81,11 +82,12 @@ def make_digests(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lan
     the progress of its subscriptions are committed together, and the ledger takes one row for each
     digest and recipient.
     """
-    made, courtesy = 0, WriteThrottle(db)
+    made = 0
+    throttle = WriteThrottle(db)
     with db.read() as tx:
         due = digests_due(tx)
     while due and go_on():
-        with courtesy.writing():
+        with throttle.writing():
             done = make_slice(db)
         for lane in done or ():
             ring(lane)
@@ -102,10 +104,13 @@ def make_slice(db: Database) -> Counter[Lane] | None:
     due, or may be made.
     """
     with db.begin() as tx:
-        rows, seq = _take(tx, SLICE_OF_SQLITE if db.embedded else SLICE), current_seq(tx)
+        rows = _take(tx, SLICE_OF_SQLITE if db.embedded else SLICE)
+        # Before the check: an alert that is made after it belongs to a later digest.
+        seq = current_seq(tx)
         if not rows or _expanding(tx):
             return None
-        made, changes = Counter[Lane](), Counter[Change]()
+        made = Counter[Lane]()
+        changes = Counter[Change]()
         for (slot, cadence), run in _runs(tx, rows, seq).items():
             for lane, brought in run.brought.items():
                 run.alert_id = run.alert_id or _alert(tx, slot, cadence, run.upto)
@@ -146,17 +151,16 @@ def _expanding(tx: Session) -> bool:
 
 
 def _runs(tx: Session, rows: Sequence[Any], seq: int) -> dict[tuple[datetime, Cadence], _Run]:
-    """Digests that are due, and their subscriptions with news: decided once for all with the same
-    filters.
-    """
+    """Digests that are due, and their subscriptions with news: decided once for equal filters."""
     wanted = read_wanted(tx, rows)
     news = entries_changed_since(tx, min(row.digested_seq for row in rows), seq, hidden=True)
     runs: dict[tuple[datetime, Cadence], _Run] = {}
     known: dict[tuple[object, ...], bool] = {}
     for row in rows:
-        run = runs.get(key := (row.next_digest_at, row.cadence)) or runs.setdefault(
-            key, _begun(tx, *key, seq)
-        )
+        key = (row.next_digest_at, row.cadence)
+        run = runs.get(key)
+        if run is None:
+            run = runs[key] = _begun(tx, *key, seq)
         if _brings(row, Served(wanted[row.id], row.digested_seq), news, run.upto, known, now(tx)):
             run.brought.setdefault(row.lane, []).append(row)
         else:
@@ -170,13 +174,13 @@ def _brings(
     news: Sequence[EntryChanges],
     upto: int,
     known: dict[tuple[object, ...], bool],
-    moment: datetime,
+    now: datetime,
 ) -> bool:
     """Whether a subscription has news. Entries published in a pause are not told later, as with
     immediate alerts.
     """
     if row.state is not RecipientState.CONFIRMED or (
-        row.paused_until is not None and moment < row.paused_until
+        row.paused_until is not None and now < row.paused_until
     ):
         return False
     want = served.wanted
@@ -227,7 +231,7 @@ def _owe(
     rows: Sequence[Any],
     changes: Counter[Change],
 ) -> int:
-    """Queue one delivery for each recipient; it supersedes an earlier digest that is still queued."""
+    """Queue one delivery for each recipient; it replaces an earlier digest that is still queued."""
     recipients = (
         select(
             Subscription.recipient_id,
@@ -277,8 +281,8 @@ def _move_on(tx: Session, rows: Iterable[Any]) -> None:
         if rhythm not in slots:
             slots[rhythm] = next_slot(*rhythm, now(tx))
         due.setdefault(slots[rhythm], []).append(row.id)
-    for moment, ids in due.items():
-        _update(tx, ids, next_digest_at=moment)
+    for due_at, ids in due.items():
+        _update(tx, ids, next_digest_at=due_at)
 
 
 def _update(tx: Session, ids: Sequence[int], **values: object) -> None:

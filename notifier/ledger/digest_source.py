@@ -28,19 +28,18 @@ from models.recipients.digest_rules import EntryChange, EntryChanges, Wanted
 from models.tables.stories import CLOSED
 from notifier.ledger.ledger_sql import among
 
-MOST = 500
-"""Entries that one digest looks at, the latest: what is more is read on the pages."""
+MAX_ENTRIES = 500
+"""Entries that one digest looks at, the latest: others are read on the pages."""
 _TOLD = (RevisionKind.PUBLISH, RevisionKind.UPDATE, RevisionKind.CORRECTION)
 
 
 def entries_changed_since(
     tx: Session, since: int, upto: int, *, hidden: bool = False
 ) -> list[EntryChanges]:
-    """The entries that stand and of which something was owed after ``since`` and up to ``upto``,
-    the latest first.
+    """Entries that stand and have an alert after ``since`` and up to ``upto``, the latest first.
 
-    An alert that was stopped, or waits for a second editor, tells nobody, so no digest tells it
-    either. ``hidden``: also those whose withdrawal may still be undone.
+    An alert that was stopped, or waits for a second editor, is sent to nobody, so no digest tells
+    it either. ``hidden``: also entries whose retraction may still be undone.
     """
     undoable = (
         exists()
@@ -82,7 +81,7 @@ def entries_changed_since(
         alerts.join(Stream, Stream.id == Entry.stream_id)
         .where(*window)
         .order_by(Alert.seq.desc())
-        .limit(MOST)
+        .limit(MAX_ENTRIES)
     )
     ids = list(dict.fromkeys(row.entry_id for row in tx.execute(latest)))
     if not ids:
@@ -105,12 +104,12 @@ def entries_changed_since(
 
 
 def _tags(tx: Session, entry_ids: Collection[int]) -> dict[int, list[str]]:
-    found: dict[int, list[str]] = {}
+    slugs: dict[int, list[str]] = {}
     for entry_id, slug in tx.execute(
         select(EntryTag.entry_id, EntryTag.slug).where(EntryTag.entry_id.in_(entry_ids))
     ):
-        found.setdefault(entry_id, []).append(slug)
-    return found
+        slugs.setdefault(entry_id, []).append(slug)
+    return slugs
 
 
 SUBSCRIPTION_COLUMNS: tuple[InstrumentedAttribute[Any], ...] = (

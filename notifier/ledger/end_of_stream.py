@@ -1,8 +1,7 @@
-"""A story's last word: to all who follow that story, whatever they want of it and how often, and
-not to who follows all stories.
+"""Announcement that a story has ended: to all followers of that story, whatever their filters and
+cadence, but not to followers of all stories, for whom others go on.
 
-The others go on for them. A story that is opened and ended again without an entry has one last word
-for each.
+A story that is opened and ended again without an entry is announced once to each.
 """
 
 from collections import Counter
@@ -34,10 +33,10 @@ from notifier.ledger.lease import skipped
 def replace_earlier(
     tx: Session, alert: Alert, lane: Lane, part: ColumnElement[bool]
 ) -> Counter[Change]:
-    """Skip what is queued of an earlier last word; ``part`` is about the recipients of deliveries.
+    """Skip queued deliveries of an earlier ending; ``part`` is a condition on their recipients.
 
-    One that may have arrived is sent again as it is, with the Message-ID by which mailboxes drop a
-    double.
+    A delivery that may have arrived is sent again as it is, with the Message-ID by which mailboxes
+    drop a double.
     """
     queued = (
         Delivery.alert_id.in_(_earlier(alert)),
@@ -86,7 +85,7 @@ def owed_ending(alert: Alert, lane: Lane) -> Select[*tuple[Any, ...]]:
 
 
 def _earlier(alert: Alert) -> Select[int]:
-    """Last words of the same story, after which no entry came out."""
+    """Earlier endings of the same story, after which no entry came out."""
     last = select(func.max(Entry.seq)).where(Entry.stream_id == alert.stream_id).scalar_subquery()
     same = (Alert.kind == AlertKind.ENDING, Alert.stream_id == alert.stream_id, Alert.id < alert.id)
     return select(Alert.id).where(*same, Alert.seq > func.coalesce(last, 0))

@@ -1,4 +1,4 @@
-"""Refusals that speak of a recipient's address: when they end it, and when they are doubted."""
+"""Refusals of a recipient's address: when they end it, and when they are doubted."""
 
 import logging
 from collections import Counter
@@ -33,12 +33,14 @@ from notifier.message.send_errors import Refused, SendError, Sent
 log = logging.getLogger(__name__)
 
 MAILBOX_DISABLED = "5.2.1"
-DISABLED_TIMES, DISABLED_DAYS = 3, 7
-"""Alerts running that a disabled mailbox refused, and days since the first, after which it ends.
+DISABLED_TIMES = 3
+DISABLED_DAYS = 7
+"""Alerts in a row that a disabled mailbox refused, and days since the first, after which it ends.
 
 RFC 3463 section 3.3: it may be enabled again, or never.
 """
-ALIKE_ADDRESSES, ALIKE_DOMAINS = 3, 2
+ALIKE_ADDRESSES = 3
+ALIKE_DOMAINS = 2
 """Addresses of one alert, and domains, that are refused with the same words before that is doubted.
 """
 ALIKE_RUNNING = 20
@@ -87,7 +89,7 @@ def hold_instead(tx: Session, message: Message, reply: str) -> bool:
     likely misconfigured.  Those that it ended in this alert are subscribed again, and their mails
     wait.  Once an operator has let the alert go on, what the server says is believed.
     """
-    # Locked, since what another worker ends at this moment is to be taken back, too.
+    # Locked, since addresses that another worker ends at the same time are to be restored, too.
     alert = tx.get_one(Alert, message.alert_id, with_for_update=True)
     if alert.resumed_at is not None:
         return False
@@ -134,11 +136,12 @@ def _ended_alike(tx: Session, message: Message, reply: str) -> dict[int, str]:
         .order_by(Delivery.id.desc())
         .limit(_LOOKED_AT)
     )
-    words = _without_address(reply, message.address)
-    rows = tx.execute(query).all()
-    return {
-        id_: to for id_, last_reply, to in rows if _without_address(last_reply or "", to) == words
-    }
+    plain_reply = _without_address(reply, message.address)
+    addresses: dict[int, str] = {}
+    for delivery_id, last_reply, address in tx.execute(query):
+        if _without_address(last_reply or "", address) == plain_reply:
+            addresses[delivery_id] = address
+    return addresses
 
 
 def _is_small_share(number: int, sent: int) -> bool:
@@ -203,5 +206,5 @@ def _take_back(tx: Session, alert_id: int, delivery_ids: Sequence[int]) -> None:
 def _without_address(reply: str, address: str) -> list[str]:
     """The words of ``reply`` that are no address, name of a host, number or id."""
     local = address.rpartition("@")[0].lower()
-    words = (word.strip(".,:;!()<>[]'\"") for word in reply.lower().split())
-    return [word for word in words if word.isalpha() and word != local]
+    stripped = (word.strip(".,:;!()<>[]'\"") for word in reply.lower().split())
+    return [word for word in stripped if word.isalpha() and word != local]

@@ -54,8 +54,8 @@ from notifier.ledger.quiet_hours import put_off
 SLICE = 2_000
 """Recipients looked at in one transaction: some 2 ms of SQLite's write lock."""
 ANALYZE_FROM = 5_000
-"""Deliveries made after which PostgreSQL is told to look at the table again: with old statistics
-claims take four times as long."""
+"""Deliveries made after which PostgreSQL analyzes the table again: with old statistics claims take
+four times as long."""
 
 Walk = tuple[InstrumentedAttribute[int], ColumnElement[bool]]
 """A column of recipients' ids, and where it is to be walked."""
@@ -88,9 +88,10 @@ def expand_all(db: Database, *, go_on: Callable[[], bool], ring: Callable[[Lane]
 
     ``ring`` is called with each lane that has new rows.
     """
-    made, courtesy = 0, WriteThrottle(db, half=True)
+    made = 0
+    throttle = WriteThrottle(db, half=True)
     while go_on():
-        with courtesy.writing():
+        with throttle.writing():
             done = expand_slice(db)
         if done is None:
             break
@@ -115,7 +116,8 @@ def expand_slice(db: Database) -> Slice | None:
         if fanout is None:
             return None
         about = load_contexts(tx, [fanout.alert_id]).get(fanout.alert_id)
-        made, upto = 0, None
+        made = 0
+        upto = None
         if about is not None:
             upto = _upto(tx, _walks(tx, about, fanout.lane), fanout)
             made = _fill(tx, about, fanout.lane, _Range(fanout.cursor, upto))
@@ -178,7 +180,7 @@ def _followers(stream_id: int | None, lane: Lane) -> Iterator[Walk]:
 def _fill(tx: Session, about: AlertContext, lane: Lane, part: _Range) -> int:
     """Insert the deliveries of a slice and settle those that they replace."""
     if about.kind is RevisionKind.RETRACTION:
-        # First, so that a claim that is just being made has ended when those told are looked up.
+        # First, so that concurrent claims have ended when recipients are looked up.
         changes = _replace(tx, about, lane, part, SkipReason.RETRACTED)
         made = enqueue_deliveries(tx, about.alert_id, about.priority, _told(tx, about, lane, part))
     else:

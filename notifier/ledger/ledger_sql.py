@@ -1,4 +1,4 @@
-"""SQL that SQLite and PostgreSQL want written differently."""
+"""SQL that differs between SQLite and PostgreSQL."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,8 +33,8 @@ def among(
 def taken(
     tx: Session, column: InstrumentedAttribute[int], query: Select[*tuple[Any, ...]]
 ) -> ColumnElement[bool]:
-    """``column`` is one of those that ``query`` picks, which are locked; rows that another
-    transaction holds are passed over.
+    """``column`` is one of those that ``query`` selects, which are locked; rows that another
+    transaction holds are skipped.
 
     PostgreSQL plans IN (SELECT ... FOR UPDATE) badly. SQLite has one writer at a time and no row
     locks: SQLAlchemy leaves FOR UPDATE out there.

@@ -1,4 +1,4 @@
-"""Reasons for all nodes to wait: a mail server that is away, sending that is paused or held, an
+"""Reasons for all nodes to wait: an unavailable mail server, sending that is paused or held, an
 alert that was stopped.
 """
 
@@ -24,7 +24,8 @@ from notifier.ledger.lease import LEASE
 log = logging.getLogger(__name__)
 
 MAIL = "mail"
-FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(minutes=5)
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=5)
 LOOK_SECONDS = 0.25
 _HELD = (AlertState.HELD, AlertState.WAITING_FOR_APPROVAL)
 _TRIED = (TallyKind.SENT, TallyKind.UNKNOWN, TallyKind.FAILED)
@@ -72,7 +73,9 @@ class Brake:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._may_go_on = may_tell_of_hold if of_hold else may_send
-        self._db, self._alert_ids, self._monotonic = db, sorted(set(alert_ids)), monotonic
+        self._db = db
+        self._alert_ids = sorted(set(alert_ids))
+        self._monotonic = monotonic
         self._look_at = monotonic() + LOOK_SECONDS
         self._pulled = False
 
@@ -148,7 +151,7 @@ def server_back(db: Database) -> None:
 
 
 def pause_after(failures: int) -> timedelta:
-    """Wait after so many failures running, 1 or more: doubles from FIRST_WAIT up to LONGEST_WAIT."""
+    """Wait after failures in a row, 1 or more: doubles from FIRST_WAIT up to LONGEST_WAIT."""
     return min(FIRST_WAIT * (1 << min(failures - 1, 20)), LONGEST_WAIT)
 
 

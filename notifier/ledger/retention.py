@@ -18,21 +18,22 @@ from models.db.write_throttle import WriteThrottle
 SLICE = 500
 """Rows deleted in one transaction: some 5 ms of SQLite's write lock."""
 SLICES = 20
-"""Of one pass: who calls has other things to do, and comes again."""
+"""Slices of one pass: the caller has other things to do, and calls again."""
 ALERTS = 200
-"""Looked at in one transaction; a site that was brought up to date may have a hundred thousand to
-be finished."""
+"""Alerts looked at in one transaction; after an upgrade a site may have a hundred thousand to
+finish."""
 
 
 def finish_ended(db: Database) -> None:
     """Mark alerts that are fully settled as finished. Writes only where there are any."""
-    courtesy, after = WriteThrottle(db), 0
+    throttle = WriteThrottle(db)
+    after = 0
     for _ in range(SLICES):
         with db.read() as tx:
             part = _expanded(tx, after)
             settled = fully_settled(tx, part)
         if settled:
-            with courtesy.writing(), db.begin() as tx:
+            with throttle.writing(), db.begin() as tx:
                 ended = fully_settled(
                     tx, [alert_id for alert_id in _expanded(tx, after) if alert_id in settled]
                 )
@@ -55,23 +56,24 @@ def fold_old(db: Database, keep: timedelta) -> int:
             .where(Alert.compacted_at.is_(None), Alert.finished_at < now(tx) - keep)
             .limit(ALERTS)
         ).all()
-    courtesy, total = WriteThrottle(db), 0
+    throttle = WriteThrottle(db)
+    total = 0
     for alert_id in old:
-        with courtesy.writing(), db.begin() as tx:
+        with throttle.writing(), db.begin() as tx:
             _fold(tx, alert_id)
     for _ in range(SLICES):
         with db.read() as tx:
-            left = tx.scalar(
+            compacted_id = tx.scalar(
                 select(Alert.id)
                 .where(
                     Alert.compacted_at.is_not(None), exists().where(Delivery.alert_id == Alert.id)
                 )
                 .limit(1)
             )
-        if left is None:
+        if compacted_id is None:
             break
-        with courtesy.writing(), db.begin() as tx:
-            some = select(Delivery.id).where(Delivery.alert_id == left).limit(SLICE)
+        with throttle.writing(), db.begin() as tx:
+            some = select(Delivery.id).where(Delivery.alert_id == compacted_id).limit(SLICE)
             total += rows_changed(
                 tx,
                 delete(Delivery)

@@ -1,4 +1,4 @@
-"""Rules of what follows an attempt, without database, clock or randomness of their own."""
+"""Rules of the next step after an attempt, without database, clock or randomness of their own."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,7 +7,8 @@ from models import DeliveryState
 from notifier.message.send_errors import Refused, RenderError, SendError, Sent, Unavailable, Unknown
 
 MAX_RENDER_TRIES = 3
-FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=1)
+FIRST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(hours=1)
 REPLY = 500  # characters of the remote's words that are kept
 
 
@@ -49,23 +50,25 @@ def decide_after(outcome: Sent | SendError, attempt: Attempt) -> Next:
     """
     if isinstance(outcome, Sent):
         return Next(state=DeliveryState.SENT, reply=outcome.reply[:REPLY])
-    reply, rest = outcome.reason[:REPLY], attempt.rest
+    reply = outcome.reason[:REPLY]
     if isinstance(outcome, RenderError) and attempt.attempts >= MAX_RENDER_TRIES:
         return Next(state=DeliveryState.FAILED, reply=reply)
-    if isinstance(outcome, Refused) and not rest:
+    if isinstance(outcome, Refused) and not attempt.rest:
         return Next(state=DeliveryState.FAILED, reply=reply, suppress=outcome.ends_address)
     tries = attempt.tries_if_unknown
     if isinstance(outcome, Unknown) and tries is not None and attempt.attempts >= tries:
-        return Next(state=DeliveryState.UNKNOWN, reply=reply, hold_target=rest)
-    asked = timedelta(seconds=outcome.retry_after if isinstance(outcome, Unavailable) else 0.0)
-    asked = max(asked, rest)
-    away = attempt.server_shared and isinstance(outcome, Unavailable) and outcome.stage == "connect"
+        return Next(state=DeliveryState.UNKNOWN, reply=reply, hold_target=attempt.rest)
+    asked = attempt.rest
+    away = False
+    if isinstance(outcome, Unavailable):
+        asked = max(asked, timedelta(seconds=outcome.retry_after))
+        away = attempt.server_shared and outcome.stage == "connect"
     wait = timedelta(0) if away else max(asked, backoff(attempt.attempts) * attempt.jitter)
-    left = attempt.max_age - attempt.age
-    if left <= timedelta(0):
+    remaining = attempt.max_age - attempt.age
+    if remaining <= timedelta(0):
         ended = DeliveryState.UNKNOWN if isinstance(outcome, Unknown) else DeliveryState.FAILED
         return Next(state=ended, reply=reply, server_away=away, hold_target=asked)
-    wait = min(wait, left)  # a long wait must not cost the last try
+    wait = min(wait, remaining)  # a long wait must not cost the last try
     return Next(
         state=DeliveryState.QUEUED,
         reply=reply,
