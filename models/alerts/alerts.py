@@ -80,7 +80,7 @@ def reset_approval(tx: Session, entry: Entry) -> None:
     undone = set(
         tx.scalars(
             select(Fanout.alert_id).where(
-                Fanout.alert_id.in_([one.id for one in alerts]), Fanout.done_at.is_(None)
+                Fanout.alert_id.in_([alert.id for alert in alerts]), Fanout.done_at.is_(None)
             )
         )
     )

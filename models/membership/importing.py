@@ -127,18 +127,18 @@ def import_subscribers(
         line("consent", consent, MAX_CONSENT_CHARS),
     )
     with db.read() as tx:
-        found = get_stream(tx, stream) if stream is not None else None
+        followed_stream = get_stream(tx, stream) if stream is not None else None
         hashes, stories = any_hashed_address(tx), stream_ids_by_slug(tx)
     importing = _Importing(
         db,
-        found.id if found else None,
+        followed_stream.id if followed_stream else None,
         Row(0, "", language, consent),
         hashes=hashes,
         dry_run=dry_run,
     )
-    importing.stories, importing.slug = stories, found.slug if found else None
-    left = iter(rows)
-    while chunk := list(islice(left, ROWS_PER_CHUNK)):
+    importing.stories, importing.slug = stories, followed_stream.slug if followed_stream else None
+    remaining = iter(rows)
+    while chunk := list(islice(remaining, ROWS_PER_CHUNK)):
         yield importing.take(chunk)
     importing.end()
 
@@ -192,7 +192,7 @@ class _Importing:
         """The row that counts of each address; what earlier chunks made of an address may have to
         be undone.
         """
-        found: dict[str, Row] = {}
+        rows_by_address: dict[str, Row] = {}
         for row in chunk:
             if row.problem:
                 progress.refuse(Outcome.INVALID, row, row.problem)
@@ -208,21 +208,23 @@ class _Importing:
                 continue
             first = self._seen.first_line(address, row.line)
             if first == row.line:
-                found[address] = row
+                rows_by_address[address] = row
             elif (
-                row.wanted.stricter_than(found[address].wanted if address in found else CONFIRMED)
+                row.wanted.stricter_than(
+                    rows_by_address[address].wanted if address in rows_by_address else CONFIRMED
+                )
                 and row.wanted.state in EXCLUDED_STATES
             ):
-                if address in found:
+                if address in rows_by_address:
                     progress.refuse(
                         Outcome.DUPLICATE,
-                        found[address],
+                        rows_by_address[address],
                         f"line {row.line} says {row.wanted.word!r:.60} of the same address",
                     )
-                found[address] = row
+                rows_by_address[address] = row
             else:
                 progress.refuse(Outcome.DUPLICATE, row, f"the same address as in line {first}")
-        return found
+        return rows_by_address
 
     def _take_slice(self, part: dict[str, Row], progress: ImportProgress) -> None:
         with self._db.read() as tx:
@@ -253,18 +255,17 @@ class _Importing:
         for address, row in rows.items():
             followed = row.kept.follows if row.kept else ()
             if self._stream_id is not None:
-                left = {
-                    slug
-                    for one in followed
-                    for slug in (*one.left_out, one.story if one.left else None)
-                    if slug is not None
-                }
-                if self._stream_id in {self.stories.get(slug) for slug in left}:
+                left_slugs: set[str] = set()
+                for story in followed:
+                    left_slugs.update(story.left_out)
+                    if story.left and story.story is not None:
+                        left_slugs.add(story.story)
+                if self._stream_id in {self.stories.get(slug) for slug in left_slugs}:
                     progress.refuse(LEFT_BEFORE[0], row, LEFT_BEFORE[1])
                     continue
                 followed = (
                     (FollowedStory(self.slug, Follow()),)
-                    if any(not one.left for one in followed)
+                    if any(not story.left for story in followed)
                     else ()
                 )
             try:
@@ -291,12 +292,12 @@ class _Importing:
         """Address, language and consent: what the row says, where that can be taken; lists from
         elsewhere may mean something else.
         """
-        said = one_line(row.consent)[:MAX_CONSENT_CHARS]
+        consent = one_line(row.consent)[:MAX_CONSENT_CHARS]
         try:
             language = language_of(row.language) if row.language else self._default.language
         except Invalid:
             language = self._default.language
-        return address, language, said or self._default.consent
+        return address, language, consent or self._default.consent
 
 
 class _Seen:
@@ -339,14 +340,14 @@ def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict
         .outerjoin(Subscription, same)
         .where(Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(addresses)))
     )
-    found = {}
+    decisions = {}
     for address, state, reason, subscription_id, ended_at in tx.execute(query):
         if state is RecipientState.SUPPRESSED:
-            found[address] = refused_before(reason)
+            decisions[address] = refused_before(reason)
         elif state is RecipientState.ENDED or ended_at is not None:
-            found[address] = LEFT_BEFORE
+            decisions[address] = LEFT_BEFORE
         elif state is RecipientState.CONFIRMED and subscription_id is not None:
-            found[address] = Outcome.ALREADY, ""
+            decisions[address] = Outcome.ALREADY, ""
     if stream_id is not None:
         of_these = (Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(addresses)))
         left_out = select(Recipient.address).join(Subscription).join(SubscriptionExcept)
@@ -354,8 +355,8 @@ def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict
             *of_these, Subscription.ended_at.is_(None), SubscriptionExcept.stream_id == stream_id
         )
         for address in tx.scalars(left_out):
-            found.setdefault(address, LEFT_BEFORE)
-    return found
+            decisions.setdefault(address, LEFT_BEFORE)
+    return decisions
 
 
 def _known_by_hash(tx: Session, addresses: Iterable[str]) -> dict[str, Decision]:
@@ -365,7 +366,7 @@ def _known_by_hash(tx: Session, addresses: Iterable[str]) -> dict[str, Decision]
         Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(names))
     )
     return {
-        names[found]: (Outcome.SUPPRESSED, "refused mail before") for found in tx.scalars(query)
+        names[hashed]: (Outcome.SUPPRESSED, "refused mail before") for hashed in tx.scalars(query)
     }
 
 
@@ -386,9 +387,9 @@ def _subscribe(
             address,
             language,
             address.partition("@")[2],
-            proof | ({"said": said} if said else {}),
+            proof | ({"said": consent} if consent else {}),
         ]
-        for address, language, said in subscribers
+        for address, language, consent in subscribers
     ]
     for statement in _statements(dialect_of(tx)):
         tx.connection().execute(statement, {"rows": rows, "moment": now(tx), "stream": stream_id})

@@ -88,27 +88,31 @@ def resolve_follows(
     here.
     """
     followed = tuple(followed)
-    left = (one.story for one in followed if one.left)
-    follows = tuple(_follow(one, stories) for one in followed if not one.left)
+    left_slugs = (story.story for story in followed if story.left)
+    follows = tuple(_follow(story, stories) for story in followed if not story.left)
     return ResolvedFollows(
         follows,
         tuple(
-            stories.get(slug) if slug else None for slug in left if slug is None or slug in stories
+            stories.get(slug) if slug else None
+            for slug in left_slugs
+            if slug is None or slug in stories
         ),
     )
 
 
-def _follow(one: FollowedStory, stories: Mapping[str, int]) -> Follow:
-    for slug in (one.story, *one.left_out):
+def _follow(followed: FollowedStory, stories: Mapping[str, int]) -> Follow:
+    for slug in (followed.story, *followed.left_out):
         if slug is not None and slug not in stories:
             raise Invalid(
                 "follows",
                 "there is no story %(slug)s here. Create it first, or remove its name.",
                 slug=f"{slug!r:.80}",
             )
-    stream_id = stories[one.story] if one.story is not None else None
+    stream_id = stories[followed.story] if followed.story is not None else None
     return replace(
-        one.follow, stream_id=stream_id, left_out=tuple(stories[slug] for slug in one.left_out)
+        followed.follow,
+        stream_id=stream_id,
+        left_out=tuple(stories[slug] for slug in followed.left_out),
     )
 
 
@@ -194,7 +198,8 @@ def _decide_known(
 
 
 def _imported_since(recipient: Recipient, since: datetime | None) -> bool:
-    confirmed_at, how = recipient.confirmed_at, (recipient.consent or {}).get("how")
+    confirmed_at = recipient.confirmed_at
+    how = (recipient.consent or {}).get("how")
     return (
         since is not None and confirmed_at is not None and confirmed_at >= since and how == "import"
     )
@@ -243,21 +248,23 @@ def _reason(row: Row) -> str:
 
 
 def _recipient(tx: Session, address: str, row: Row, language: str) -> Recipient:
-    moment, kept, state = now(tx), row.kept, row.wanted.state
+    created_at = now(tx)
+    stored = row.kept
+    state = row.wanted.state
     recipient = Recipient(
         uid=new_uid(16),
         kind=RecipientKind.MAIL,
         address=address,
         lane=Lane.BULK,
-        language=(row.language if kept else "") or language,
+        language=(row.language if stored else "") or language,
         state=state,
         reason=_reason(row) if state in EXCLUDED_STATES else "",
-        created_at=moment,
-        ended_at=moment if state in EXCLUDED_STATES else None,
+        created_at=created_at,
+        ended_at=created_at if state in EXCLUDED_STATES else None,
     )
-    if kept:
-        recipient.created_at = kept.created_at or kept.confirmed_at or moment
-        recipient.confirmed_at = kept.confirmed_at
+    if stored:
+        recipient.created_at = stored.created_at or stored.confirmed_at or created_at
+        recipient.confirmed_at = stored.confirmed_at
         for name in (
             "ended_at",
             "timezone",
@@ -267,9 +274,9 @@ def _recipient(tx: Session, address: str, row: Row, language: str) -> Recipient:
             "paused_until",
             "shared",
         ):
-            setattr(recipient, name, getattr(kept, name))
+            setattr(recipient, name, getattr(stored, name))
     if state is RecipientState.CONFIRMED:
-        recipient.confirmed_at = recipient.confirmed_at or moment
+        recipient.confirmed_at = recipient.confirmed_at or created_at
     return recipient
 
 
@@ -279,7 +286,8 @@ def _insert(tx: Session, new: list[tuple[Recipient, ResolvedFollows]]) -> None:
     """
     tx.add_all(recipient for recipient, _ in new)
     tx.flush()
-    moment, seq = now(tx), current_seq(tx)
+    started_at = now(tx)
+    seq = current_seq(tx)
     timezones = {recipient.id: recipient.timezone for recipient, _ in new}
     followed = [
         (_subscription(recipient, follow), follow)
@@ -287,16 +295,16 @@ def _insert(tx: Session, new: list[tuple[Recipient, ResolvedFollows]]) -> None:
         for follow in of_it.follows
     ]
     for subscription, follow in followed:
-        subscription.created_at, subscription.started_seq = moment, seq
+        subscription.created_at, subscription.started_seq = started_at, seq
         subscription.next_digest_at = follow.rhythm.next_slot(
-            timezones[subscription.recipient_id], moment
+            timezones[subscription.recipient_id], started_at
         )
         if follow.rhythm.cadence is not Cadence.AT_ONCE:
             subscription.digested_seq = seq
     tx.add_all(subscription for subscription, _ in followed)
     tx.flush()  # in this order, which is that of an export
     tx.add_all(
-        _ended(recipient, stream_id, moment, seq)
+        _ended(recipient, stream_id, started_at, seq)
         for recipient, of_it in new
         for stream_id in of_it.left
     )
@@ -311,9 +319,11 @@ def _insert(tx: Session, new: list[tuple[Recipient, ResolvedFollows]]) -> None:
         )
 
 
-def _ended(recipient: Recipient, stream_id: int | None, moment: datetime, seq: int) -> Subscription:
+def _ended(
+    recipient: Recipient, stream_id: int | None, ended_at: datetime, seq: int
+) -> Subscription:
     ended = _subscription(recipient, Follow(stream_id=stream_id))
-    ended.created_at, ended.started_seq, ended.ended_at = moment, seq, moment
+    ended.created_at, ended.started_seq, ended.ended_at = ended_at, seq, ended_at
     return ended
 
 

@@ -37,15 +37,15 @@ def publish(tx: Session, entry: Entry) -> bool:
     One compare-and-set: of any number of nodes one wins.  Names no recipient, so the cost does not
     depend on how many there are.
     """
-    moment = now(tx)
+    published_at = now(tx)
     if not _moved(tx, entry, state=EntryState.PUBLISHED):
         return False
     stream = entry.stream
-    entry.published_at = entry.updated_at = _date(entry, moment)
-    entry.backdated = _is_backdated(entry, moment)
-    entry.changed_at, entry.held_at = moment, None
+    entry.published_at = entry.updated_at = _date(entry, published_at)
+    entry.backdated = _is_backdated(entry, published_at)
+    entry.changed_at, entry.held_at = published_at, None
     entry.seq = bump_version(tx, stream, published_delta=1)
-    stream.last_entry_at = max(stream.last_entry_at or moment, moment)
+    stream.last_entry_at = max(stream.last_entry_at or published_at, published_at)
     stream.state = StreamState.LIVE if stream.state is StreamState.QUIET else stream.state
     revision = Revision(
         entry_id=entry.id,
@@ -55,9 +55,9 @@ def publish(tx: Session, entry: Entry) -> bool:
         content=snapshot(entry),
         alerts=entry.alerts,
         account_id=entry.account_id,
-        created_at=moment,
-        apply_at=moment,
-        applied_at=moment,
+        created_at=published_at,
+        apply_at=published_at,
+        applied_at=published_at,
     )
     tx.add(revision)
     create_alert(tx, revision, entry)
@@ -89,10 +89,10 @@ def _waits_for_second(tx: Session, actor: Actor, entry: Entry) -> bool:
     return entry.state is not EntryState.SUBMITTED
 
 
-def _date(entry: Entry, moment: datetime) -> datetime:
+def _date(entry: Entry, published_at: datetime) -> datetime:
     """The public date: a past one that was chosen, else ``moment``."""
     if entry.dated_at is None or entry.publish_at is None or entry.dated_at >= entry.publish_at:
-        return moment
+        return published_at
     return entry.dated_at
 
 

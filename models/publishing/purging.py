@@ -43,12 +43,12 @@ def purge_pictures(db: Database, actor: Actor, uid: str) -> list[str]:
         if not doomed:
             return []
         for revision in revisions:
-            left = [
+            remaining = [
                 picture
                 for picture in revision.content.get("pictures", [])
                 if picture["sha256"] not in doomed
             ]
-            revision.content = {**revision.content, "pictures": left}
+            revision.content = {**revision.content, "pictures": remaining}
         ids = select(Picture.id).where(Picture.sha256.in_(doomed)).scalar_subquery()
         tx.execute(
             delete(EntryPicture).where(

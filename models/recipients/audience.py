@@ -39,7 +39,7 @@ from models.text.tokens import ALL_STREAMS
 
 @dataclass(frozen=True)
 class ChannelTarget:
-    """Where a channel leads. ``url`` is a secret and is stored encrypted; ``masked`` may be shown."""
+    """The target of a channel.  ``url`` is secret and stored encrypted; ``masked`` may be shown."""
 
     url: str
     service: str

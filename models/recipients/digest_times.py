@@ -20,8 +20,8 @@ def repeated_name(name: str, number: int) -> str:
     """A name for a moment that comes a second time, ``number`` telling it from others; it sorts and
     reads as the moment does.
     """
-    moment = datetime.fromisoformat(name)
-    return moment.replace(microsecond=1 + number % 999_999).isoformat(timespec="microseconds")
+    slot = datetime.fromisoformat(name)
+    return slot.replace(microsecond=1 + number % 999_999).isoformat(timespec="microseconds")
 
 
 def named_slot(name: str) -> datetime:
@@ -58,7 +58,7 @@ def _next_day(at: time, weekday: int | None, zone: str, after: datetime) -> date
     place = zone_of(zone)
     date = after.astimezone(place).date()
     while True:
-        moment = datetime.combine(date, at, place).astimezone(UTC)
-        if moment > after and weekday in (None, date.weekday()):
-            return moment
+        due_at = datetime.combine(date, at, place).astimezone(UTC)
+        if due_at > after and weekday in (None, date.weekday()):
+            return due_at
         date += timedelta(days=1)

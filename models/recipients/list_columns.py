@@ -177,15 +177,15 @@ class Columns:
 
         Raises Invalid for a word that is not known: nobody is subscribed by a guess.
         """
-        found = [CONFIRMED]
+        choices = [CONFIRMED]
         for name, cell in cells.items():
             if name in _STATUS_COLUMNS or self._is_status(name, cell):
-                found.append(_status(name, cell))
+                choices.append(_status(name, cell))
             elif name in _BOOLEAN_COLUMNS:
-                found.append(_answer(name, cell))
+                choices.append(_answer(name, cell))
             elif name in _EVENT_COLUMNS and cell:
-                found.append(ColumnChoice(_EVENT_COLUMNS[name], name))
-        return max(found, key=lambda one: _STRICTNESS.index(one.state))
+                choices.append(ColumnChoice(_EVENT_COLUMNS[name], name))
+        return max(choices, key=lambda choice: _STRICTNESS.index(choice.state))
 
     def _is_status(self, name: str, cell: str) -> bool:
         if name == "type":  # of Buttondown; elsewhere it may be anything
@@ -237,8 +237,8 @@ def address_of(cell: str) -> str:
     text = _visible(cell)
     if text.startswith("'"):
         text = of_cell(text).removesuffix("'")
-    if found := _NAME_ADDRESS.fullmatch(text):
-        text = found[1]
+    if match := _NAME_ADDRESS.fullmatch(text):
+        text = match[1]
     if text.lower().startswith("mailto:"):
         text = unquote(text[len("mailto:") :].partition("?")[0])  # RFC 6068 section 2
     return _visible(text)

@@ -106,10 +106,10 @@ def _consent(cell: str) -> dict[str, Any] | None:
 def _moment(name: str, cells: Mapping[str, str]) -> datetime | None:
     cell = cells.get(name, "")
     try:
-        moment = datetime.fromisoformat(cell) if cell else None
-        if moment is None or moment.tzinfo is not None:
-            return moment.astimezone(UTC) if moment else None
-        return moment.replace(tzinfo=UTC)
+        parsed = datetime.fromisoformat(cell) if cell else None
+        if parsed is None or parsed.tzinfo is not None:
+            return parsed.astimezone(UTC) if parsed else None
+        return parsed.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as exc:
         raise Invalid(
             name,

@@ -87,17 +87,17 @@ def followed_stories(tx: Session, recipient_ids: Sequence[int]) -> dict[int, lis
 
 def write_settings(followed: Iterable[FollowedStory]) -> str:
     """The cell `settings`: JSON, empty where every story is followed in the usual way."""
-    values = {one.name: changed for one in followed if (changed := _changed(one))}
+    values = {story.name: changed for story in followed if (changed := _changed(story))}
     return json.dumps(values, ensure_ascii=False) if values else ""
 
 
-def _changed(one: FollowedStory) -> dict[str, Any]:
+def _changed(followed: FollowedStory) -> dict[str, Any]:
     """Settings that differ from the defaults."""
-    if one.left:
+    if followed.left:
         return {"left": True}
-    follow, rhythm = one.follow, one.follow.rhythm
+    follow, rhythm = followed.follow, followed.follow.rhythm
     values: dict[str, Any] = {
-        "without": list(one.left_out),
+        "without": list(followed.left_out),
         "tags": list(follow.tags),
         "importance": follow.least_importance.value
         if follow.least_importance is not Importance.NORMAL

@@ -244,9 +244,9 @@ def _set_left_out(tx: Session, subscription: Subscription, streams: Sequence[int
 def _end_others(
     tx: Session, recipient: Recipient, present: Sequence[Subscription], wanted: Sequence[Follow]
 ) -> None:
-    kept = {follow.stream_id for follow in wanted}
+    wanted_ids = {follow.stream_id for follow in wanted}
     for subscription in present:
-        if subscription.ended_at is None and subscription.stream_id not in kept:
+        if subscription.ended_at is None and subscription.stream_id not in wanted_ids:
             subscription.ended_at, subscription.next_digest_at = now(tx), None
     if not wanted and recipient.state is RecipientState.CONFIRMED:
         recipient.end(now(tx), EndReason.LEFT, LEFT)

@@ -61,7 +61,7 @@ def browse(
         tx,
         query if after is None else query.where(Recipient.id < after),
         limit,
-        lambda one: str(one.id),
+        lambda recipient: str(recipient.id),
     )
 
 
@@ -78,22 +78,22 @@ def search(tx: Session, text: str, *, after: str | None = None, limit: int = PAG
             if after.isdecimal() and len(after) < 19
             else query
         )
-        return _cut(tx, query, limit, lambda one: str(one.id))
+        return _cut(tx, query, limit, lambda recipient: str(recipient.id))
     begins = (Recipient.address >= text, Recipient.address < text + LAST_CHARACTER)
     query = query.where(*begins).order_by(Recipient.address)
     return _cut(
         tx,
         query.where(Recipient.address > after) if after else query,
         limit,
-        lambda one: one.address,
+        lambda recipient: recipient.address,
     )
 
 
 def _cut(
     tx: Session, query: Select[Recipient], limit: int, key: Callable[[Recipient], str]
 ) -> Page:
-    found = tx.scalars(query.limit(limit + 1)).all()
-    return Page(found[:limit], key(found[limit - 1]) if len(found) > limit else None)
+    recipients = tx.scalars(query.limit(limit + 1)).all()
+    return Page(recipients[:limit], key(recipients[limit - 1]) if len(recipients) > limit else None)
 
 
 @dataclass(frozen=True)
@@ -133,21 +133,21 @@ def told(
     rows = tx.execute(query.where(Delivery.id < before) if before is not None else query)
     return [
         DeliveryRecord(
-            one.id,
-            one.uid,
+            delivery.id,
+            delivery.uid,
             kind,
             revision,
             title or "",
             uid or "",
             (notice or {}).get("name", ""),
-            one.state,
-            one.reason,
-            one.attempts,
-            one.last_reply or "",
-            one.created_at,
-            one.settled_at,
+            delivery.state,
+            delivery.reason,
+            delivery.attempts,
+            delivery.last_reply or "",
+            delivery.created_at,
+            delivery.settled_at,
         )
-        for one, kind, notice, revision, title, uid in rows
+        for delivery, kind, notice, revision, title, uid in rows
     ]
 
 
@@ -161,7 +161,7 @@ class Listed:
     @property
     def follows(self) -> tuple[str, ...]:
         """Slugs, or `*` for all stories."""
-        return tuple(one.name for one in self.followed if not one.left)
+        return tuple(story.name for story in self.followed if not story.left)
 
 
 def export(
@@ -203,9 +203,9 @@ def _part(
             Subscription.ended_at.is_(None),
         )
         query = query.where(mine)
-    found = tx.scalars(query.order_by(Recipient.id).limit(SLICE)).all()
-    followed = followed_stories(tx, [one.id for one in found])
-    return [Listed(one, tuple(followed.get(one.id, ()))) for one in found]
+    recipients = tx.scalars(query.order_by(Recipient.id).limit(SLICE)).all()
+    followed = followed_stories(tx, [recipient.id for recipient in recipients])
+    return [Listed(recipient, tuple(followed.get(recipient.id, ()))) for recipient in recipients]
 
 
 COLUMNS = (
@@ -231,22 +231,22 @@ def as_csv(subscribers: Iterable[Listed]) -> Iterator[str]:
 
 
 def _cells(listed: Listed) -> tuple[str, ...]:
-    one = listed.recipient
+    recipient = listed.recipient
     return (
-        as_cell(one.address),
-        one.state.value,
-        one.language,
-        one.timezone,
+        as_cell(recipient.address),
+        recipient.state.value,
+        recipient.language,
+        recipient.timezone,
         " ".join(listed.follows),
-        _iso(one.confirmed_at),
-        json.dumps(one.consent, ensure_ascii=False) if one.consent else "",
-        as_cell(one.reason),
-        _iso(one.created_at),
-        _iso(one.ended_at),
-        one.quiet_from.isoformat("minutes") if one.quiet_from else "",
-        one.quiet_until.isoformat("minutes") if one.quiet_until else "",
-        _iso(one.paused_until),
-        "true" if one.shared else "",
+        _iso(recipient.confirmed_at),
+        json.dumps(recipient.consent, ensure_ascii=False) if recipient.consent else "",
+        as_cell(recipient.reason),
+        _iso(recipient.created_at),
+        _iso(recipient.ended_at),
+        recipient.quiet_from.isoformat("minutes") if recipient.quiet_from else "",
+        recipient.quiet_until.isoformat("minutes") if recipient.quiet_until else "",
+        _iso(recipient.paused_until),
+        "true" if recipient.shared else "",
         write_settings(listed.followed),
     )
 

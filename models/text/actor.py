@@ -16,7 +16,7 @@ _NEEDED = {
 
 @dataclass(frozen=True)
 class Actor:
-    """An account and its role.  ``account_id`` is None for the service itself, such as the ticker."""
+    """An account and its role.  ``account_id`` is None for the service itself."""
 
     account_id: int | None
     role: Role

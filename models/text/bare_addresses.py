@@ -1,4 +1,4 @@
-"""Web addresses that stand in a text without any mark: where each begins and ends.
+"""Bare web addresses in a text: where each begins and ends.
 
 Pages, feeds, mails and chats take the same ones for addresses, so each leads to the same place
 everywhere.
@@ -7,10 +7,9 @@ everywhere.
 import re
 from collections.abc import Iterator
 
-# As GFM's extended URL autolinks (https://github.github.com/gfm/ section 6.9), but that a domain
-# may have
-# letters of any script, and that the signs of Chinese and Japanese, which no space follows, end an
-# address.
+# As GFM's extended URL autolinks (https://github.github.com/gfm/ section 6.9), except that a domain
+# may have letters of any script, and that Chinese and Japanese punctuation, which no space follows,
+# ends an address.
 _DOMAIN = re.compile(r"https?://[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)
 _END = re.compile(r"[\s<>\x00\u200b\u2060\u202a-\u202e\u2066-\u2069\u3000-\u303f\uff00-\uffef]|\Z")
 _START = re.compile(r"(?<![A-Za-z0-9])https?://", re.IGNORECASE)
@@ -43,18 +42,18 @@ def address_in_markdown(text: str, start: int) -> str:
 
 
 def addresses_in(text: str) -> Iterator[tuple[int, str]]:
-    """All of a plain text in their order, each with the place where it begins."""
-    found = _START.search(text)
-    while found:
-        url = address_at(text, found.start())
+    """The addresses of a plain text in order, each with its start."""
+    start = _START.search(text)
+    while start:
+        url = address_at(text, start.start())
         if url:
-            yield found.start(), url
-        found = _START.search(text, found.start() + len(url or found[0]))
+            yield start.start(), url
+        start = _START.search(text, start.start() + len(url or start[0]))
 
 
 def _length(url: str, after_it: frozenset[str]) -> int:
-    """How much of it is the address: no sign that ends a sentence, no bracket that opens outside,
-    no entity.
+    """The length of the address, without punctuation that ends a sentence, a bracket that opens
+    outside, and an entity.
     """
     end = len(url)
     unopened = {sign: url.count(sign) - url.count(opening) for sign, opening in _CLOSING.items()}

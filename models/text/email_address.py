@@ -1,4 +1,4 @@
-"""E-mail addresses in the one form in which they are compared, and the form that tells nothing."""
+"""E-mail addresses: their normal form, and their hash."""
 
 import hashlib
 import re
@@ -18,21 +18,21 @@ LAST_CHARACTER = "\U0010ffff"  # comes after every character that an address can
 
 
 def normal_address(value: str) -> str:
-    """An e-mail address in the one form in which addresses are compared; raises Invalid."""
+    """The normal form of an e-mail address, for comparisons; raises Invalid."""
     plain = _PLAIN.fullmatch(value)
     if plain and plain[1].lower() not in _special_domains():
-        # what the library would say, at a thirtieth of the time: a long list is nearly all such
-        # addresses
+        # the result of the library in a thirtieth of its time, for nearly all addresses of a list
         return value.lower()
     if "\ufffd" in value:
         raise Invalid(
             "e-mail",
-            "it contains a character that we can’t read. Enter it again, or save the list as UTF-8.",
+            "it contains a character that we can’t read. Enter it again, or save the list as"
+            " UTF-8.",
         )
-    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415  few commands need it
+    from email_validator import EmailNotValidError, validate_email  # noqa: PLC0415
 
     try:
-        found = validate_email(
+        parsed = validate_email(
             line("e-mail", value, 320), check_deliverability=False, allow_quoted_local=False
         )
     except EmailNotValidError as exc:
@@ -41,7 +41,7 @@ def normal_address(value: str) -> str:
             "%(value)s is not an e-mail address. Enter a complete one, like name@example.org.",
             value=f"{value!r:.80}",
         ) from exc
-    return found.normalized.lower()  # casefold would make another domain of one with ß
+    return parsed.normalized.lower()  # casefold would make another domain of one with ß
 
 
 @cache
@@ -52,8 +52,8 @@ def _special_domains() -> frozenset[str]:
 
 
 def mailbox_key(address: str) -> str:
-    """The mailbox that a normalised address leads to with most providers, as a key to count by; not
-    to send to.
+    """The mailbox of a normalized address with most providers, as a key for rate limits; not to
+    send to.
 
     A tag after a plus is the reader's own (RFC 5233 section 1). Gmail ignores dots and has two
     domains.
@@ -66,12 +66,10 @@ def mailbox_key(address: str) -> str:
 
 
 def hash_address(address: str) -> str:
-    """What is kept of a normalised address that must be known when it is seen again, and of which
-    nothing else may be kept.
-    """
+    """The hash of a normalized address that must be recognized, but may not be stored."""
     return HASHED_PREFIX + hashlib.sha256(address.encode()).hexdigest()
 
 
 def is_hashed_address(address: str) -> bool:
-    """Whether this stands in the place of an address."""
+    """Whether an address is stored as a hash."""
     return _HIDDEN.fullmatch(address) is not None

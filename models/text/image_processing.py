@@ -1,7 +1,6 @@
-"""Pictures as bytes: what somebody sends becomes up to three sizes of our own making.
+"""Image processing: an uploaded picture is rendered anew in up to three sizes.
 
-Nothing of the file that was sent is kept but what it shows: no place where it was taken, no name of
-a camera, no second file behind the first.
+Only the pixels are kept: no location, no camera name, no second file behind the first.
 """
 
 import math
@@ -25,28 +24,28 @@ from PIL import (
 from models.tables.media import MAX_PICTURE_BYTES
 from models.text.errors import Invalid
 
-MAX_PIXELS, MAX_JPEG_PIXELS = (
-    25_000_000,
-    50_000_000,
-)  # a JPEG is decoded no larger than it is needed
+MAX_PIXELS = 25_000_000
+MAX_JPEG_PIXELS = 50_000_000  # a JPEG is decoded no larger than it is needed
 MAX_JPEG_SCANS = 100
-"""A scan of 81 bytes makes the decoder go over all pixels once more; cameras and browsers write ten or fewer."""
+"""Each scan, of 81 bytes or more, costs a pass over all pixels; cameras write ten or fewer."""
 MAX_FRAMES = 300
 MAX_LOST_PIXEL_ROWS = 32
-"""Rows of pixels that the lost end of a JPEG may have held: the height of one row of its largest blocks."""
+"""Rows of pixels that a truncated JPEG may lack: the height of one row of its largest blocks."""
 PICTURE_WIDTHS = (1920, 960, 480)
-# times a width: a longer one is made narrower, else a chat's screenshot would be as long as a
-# street
+# a taller picture is made narrower, such as the screenshot of a chat
 MAX_HEIGHT_TO_WIDTH = 2
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", *(["AVIF"] if features.check("avif") else []))
 _TAKEN = "JPEG, PNG, WebP, GIF" + (" or AVIF" if features.check("avif") else "")
-_LOSSLESS, _SPARING = ("PNG", "GIF"), ("JPEG", "MPO")
+_LOSSLESS = ("PNG", "GIF")
+_SPARING = ("JPEG", "MPO")
 _QUALITY = 82
 _ALIKE = 0.8  # of the next larger width: a size that is nearly as large saves nobody anything
 _SRGB = ImageCms.createProfile("sRGB")
 # markers of ITU-T T.81, table B.1
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", b"\xff\xda", b"\xff\xd9"
+_JPEG_START = b"\xff\xd8"
+_JPEG_SCAN = b"\xff\xda"
+_JPEG_END = b"\xff\xd9"
 # 25 megapixels of WebP take 450 MB, and a file of 90 bytes may say that it has them
 _one_at_a_time = threading.Lock()
 
@@ -62,15 +61,13 @@ class RenderedSize:
 
     @property
     def sha256(self) -> str:
-        """Its name."""
         return sha256(self.data).hexdigest()
 
 
 def render_sizes(sent: bytes) -> list[RenderedSize]:
-    """The sizes of a picture that was sent, the largest first; never larger than it was. Raises
-    Invalid.
+    """The sizes of an uploaded picture, largest first, and never larger than it.  Raises Invalid.
 
-    The same bytes come to the same sizes.  An animation stays one, as WebP.
+    Equal bytes give equal sizes.  An animation stays one, as WebP.
     """
     if len(sent) > MAX_PICTURE_BYTES:
         raise Invalid(
@@ -111,8 +108,8 @@ def render_sizes(sent: bytes) -> list[RenderedSize]:
 
 def _drawn(sent: bytes) -> list[RenderedSize]:
     with Image.open(BytesIO(sent), formats=_FORMATS) as image:
-        most = MAX_JPEG_PIXELS if image.format in _SPARING else MAX_PIXELS
-        if image.width * image.height > most:  # the file's own word: nothing of it is decoded yet
+        max_pixels = MAX_JPEG_PIXELS if image.format in _SPARING else MAX_PIXELS
+        if image.width * image.height > max_pixels:  # by the header: no pixel is decoded yet
             raise Image.DecompressionBombError
         if image.format not in _SPARING and getattr(image, "is_animated", False):
             return list(_moving_sizes(image))
@@ -134,12 +131,10 @@ def _lacks_its_end_alone(sent: bytes) -> bool:
     What is missing depends on what follows, so two decodings with different ends differ there, and
     nowhere else.
     """
-    one, other = (
-        Image.open(BytesIO(sent + end)).convert("RGB")
-        for end in (_JPEG_END, b"\x55" * 64 + _JPEG_END)
-    )
-    differ = ImageChops.difference(one, other).getbbox()
-    return differ is None or one.height - differ[1] <= MAX_LOST_PIXEL_ROWS
+    first = Image.open(BytesIO(sent + _JPEG_END)).convert("RGB")
+    second = Image.open(BytesIO(sent + b"\x55" * 64 + _JPEG_END)).convert("RGB")
+    differ = ImageChops.difference(first, second).getbbox()
+    return differ is None or first.height - differ[1] <= MAX_LOST_PIXEL_ROWS
 
 
 def _moving_sizes(image: Image.Image) -> Iterator[RenderedSize]:
@@ -203,9 +198,7 @@ def _match_transparency(image: Image.Image) -> None:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """In red, green and blue as every screen reads them, and with transparency only where anything
-    shines through.
-    """
+    """The image in sRGB, with an alpha channel only where a pixel is transparent."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith("I;16"):
         image = image.point(lambda value: value / 256, "L")
@@ -232,9 +225,7 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
 
 
 def _written(image: Image.Image, is_lossless: bool) -> RenderedSize:
-    """In the format that is read everywhere; one that came without losses stays so where that is
-    smaller.
-    """
+    """The smaller of a JPEG or WebP and, for a lossless original, a PNG."""
     ways = [
         (
             _saved(image, "WEBP", quality=_QUALITY)

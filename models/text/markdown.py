@@ -109,18 +109,18 @@ def _inline(node: "SyntaxTreeNode", page_url: str | None) -> str:
             return " "
         case "hardbreak":
             return "\n"
-    words = "".join(_inline(child, page_url) for child in node.children)
+    content = "".join(_inline(child, page_url) for child in node.children)
     if node.type == "s":
-        return f"~~{words}~~"
+        return f"~~{content}~~"
     if node.type != "link" or page_url is None:
-        return words
+        return content
     from models.text.markdown_parser import normal_link  # noqa: PLC0415
 
     href = absolute_url(page_url, str(node.attrs["href"]))
-    shown = href.partition(":")[2] if href.startswith(("mailto:", "tel:", "sms:")) else href
-    if words in (shown, href) or normal_link(words) == href:
-        return shown
-    return f"{words} ({shown})"
+    address = href.partition(":")[2] if href.startswith(("mailto:", "tel:", "sms:")) else href
+    if content in (address, href) or normal_link(content) == href:
+        return address
+    return f"{content} ({address})"
 
 
 # The sanitiser writes links in this form alone.
@@ -147,5 +147,5 @@ def absolute_url(page_url: str, address: str) -> str:
 
 
 def bare_text(html: str) -> str:
-    """The words of HTML and nothing else."""
+    """HTML without its tags."""
     return unescape(nh3.clean(html, tags=set()))

@@ -25,7 +25,7 @@ from models.text.errors import Invalid
 MAX_STEPS = 50_000
 """Lines that the block parser tries, and places that the inline parser stops at."""
 MAX_NESTING = 12
-"""Levels of blocks: a quotation is one, a list two.  The parser drops without a word what lies beyond 20."""
+"""Levels of blocks: a quotation is one, a list two.  The parser silently drops blocks beyond 20."""
 MAX_TABLE_COLUMNS = 30
 MAX_LINK_CHARACTERS = 500_000
 """Characters of all addresses: one that is defined once may be linked ten thousand times."""
@@ -46,7 +46,7 @@ def _refuse(state: StateBlock | StateInline | StateCore, reason: str, **values: 
     raise Invalid(state.env["field"], reason, **values)
 
 
-def _bounded_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: ARG001  a rule's parameters
+def _bounded_block(state: StateBlock, start: int, end: int, silent: bool) -> bool:  # noqa: ARG001
     """Count a line, or in a table a row with its cells, and stop at what is nested too deep."""
     if state.level > MAX_NESTING:
         _refuse(
@@ -185,7 +185,7 @@ def render(text: str, field: str) -> str:
 
 
 def parse(text: str) -> SyntaxTreeNode:
-    """Its blocks and what is in them; raises Invalid where it would cost too much."""
+    """The syntax tree of a text; raises Invalid where it would cost too much."""
     return SyntaxTreeNode(_markdown.parse(text, {"field": "body"}))
 
 

@@ -1,15 +1,16 @@
-"""Words as the search compares them: folded here, so that both databases store and ask for the same
-ones.
-"""
+"""Normalized words for the search: folded here, so that both databases use equal ones."""
 
 import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-MAX_QUERY_CHARS, MAX_TERMS = 200, 12  # characters, and words or phrases, of what somebody types
+MAX_QUERY_CHARS = 200
+MAX_TERMS = 12  # words or phrases of a query
 # So that PostgreSQL's tsvector holds them all: 1 MB, and positions up to 16,383.
-_MAX_CHARS, _MAX_WORDS, _MAX_WORD_CHARS = 150_000, 16_000, 64
+_MAX_CHARS = 150_000
+_MAX_WORDS = 16_000
+_MAX_WORD_CHARS = 64
 # Scripts without spaces between words: Thai, Lao, Burmese, Khmer, those of their neighbours,
 # Chinese and Japanese.
 # Each sign is a word, and several are a phrase, which finds what pairs of signs would and nothing
@@ -55,30 +56,28 @@ class SearchTerm:
 
 
 def normalized_words(text: str) -> list[str]:
-    """Its words, without case, diacritics or signs; a text that is longer than any that is searched
-    whole is cut.
-    """
+    """The words of a text, without case, diacritics or signs; a very long text is cut."""
     decomposed = unicodedata.normalize("NFKD", text[:_MAX_CHARS]).replace(_IOTA_SUBSCRIPT, "")
     plain = unicodedata.normalize("NFKD", decomposed.casefold())[:_MAX_CHARS]
-    words = (
-        _ASCII.findall(plain)
-        if plain.isascii()
-        else "".join(map(_folded, _SIGNS.sub(r" \1 ", plain))).split()
-    )
-    return [word[:_MAX_WORD_CHARS] for word in words[:_MAX_WORDS]]
+    if plain.isascii():
+        tokens = _ASCII.findall(plain)
+    else:
+        spaced = _SIGNS.sub(r" \1 ", plain)
+        tokens = "".join(map(_folded, spaced)).split()
+    return [token[:_MAX_WORD_CHARS] for token in tokens[:_MAX_WORDS]]
 
 
 def parse_query(typed: str) -> tuple[SearchTerm, ...]:
-    """What somebody looks for: words, and phrases in quotes. The last word may be unfinished, if it
+    """The terms of a query: words, and phrases in quotes.  The last word may be unfinished, if it
     has two letters at least.
     """
-    found = [
+    terms = [
         (quoted, False) if quoted else (word, True)
         for quoted, word in _TERM.findall(typed[:MAX_QUERY_CHARS])
     ]
-    last = len(found) - 1
+    last = len(terms) - 1
     folded = [
-        (tuple(normalized_words(text)), bare and n == last) for n, (text, bare) in enumerate(found)
+        (tuple(normalized_words(text)), bare and n == last) for n, (text, bare) in enumerate(terms)
     ]
     return tuple(
         SearchTerm(words, begun and len(words[-1]) > 1) for words, begun in folded if words

@@ -1,7 +1,7 @@
-"""What the search looks through: the table `entry_search`, with a row for each entry, written in
-the transaction that changes the entry.
+"""The search index: the table `entry_search`, with a row for each entry, written in the transaction
+that changes the entry.
 
-It is no model: FTS5 on SQLite, a tsvector on PostgreSQL, which take the same words.
+It has no model: it is an FTS5 table on SQLite and has a tsvector on PostgreSQL, with equal words.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ SEARCH_TABLES = (
     "entry_search_data",
     "entry_search_idx",
 )
-"""What a comparison with the models must leave out: the table, and those that FTS5 keeps behind it."""
+"""Tables without a model: the search table, and those that FTS5 keeps behind it."""
 
 _SOME = text("SELECT id, title, dek, body FROM entry WHERE id > :last ORDER BY id LIMIT 500")
 _OF_THESE = "WHERE entry_id BETWEEN :first AND :last ORDER BY entry_id, position"
@@ -35,16 +35,15 @@ _OTHERS = (
 
 
 def index_entry(tx: Session, entry: Entry, body_text: str) -> None:
-    """Let the search find an entry by what it says now; its credits, tags and pictures must be
-    loaded.
+    """Index the current text of an entry; its credits, tags and pictures must be loaded.
 
-    ``body_text`` is what `to_text` makes of its body.
+    ``body_text`` is the result of `to_text` for its body.
     """
     tx.flush()
     others = (
         [person.name for person in entry.byline]
         + [tag.label for tag in entry.tags]
-        + [shown.alt for shown in entry.pictures]
+        + [picture.alt for picture in entry.pictures]
     )
     write_words(
         tx.connection(), [(entry.id, searchable_words(entry.title, entry.dek, others, body_text))]
@@ -52,33 +51,31 @@ def index_entry(tx: Session, entry: Entry, body_text: str) -> None:
 
 
 def searchable_words(title: str, dek: str, others: Iterable[str], body_text: str) -> list[str]:
-    """All that an entry is found by; the body last, for it may be cut."""
+    """The words that find an entry; those of the body last, since it may be cut."""
     return normalized_words("\n".join([title, dek, *others, body_text]))
 
 
-def write_words(connection: Connection, found: Sequence[tuple[int, list[str]]]) -> None:
-    """Put the words of entries in the place of those that they had."""
+def write_words(connection: Connection, words_by_entry: Sequence[tuple[int, list[str]]]) -> None:
+    """Replace the words of entries."""
     embedded = connection.dialect.name == "sqlite"
     name, made = ("rowid", ":words") if embedded else ("entry_id", "CAST(:words AS tsvector)")
     rows = [
         {"id": id_, "words": " ".join(words) if embedded else tsvector_text(words)}
-        for id_, words in found
+        for id_, words in words_by_entry
     ]
     connection.execute(text(f"DELETE FROM entry_search WHERE {name} = :id"), rows)  # noqa: S608  two names of ours
     connection.execute(text(f"INSERT INTO entry_search ({name}, words) VALUES (:id, {made})"), rows)  # noqa: S608
 
 
 def index_all_entries(connection: Connection) -> None:
-    """Let the search find all entries that there are, some at a time: for a migration, so only by
-    names that migrations know.
-    """
+    """Index all entries in batches; for a migration, so only with columns that migrations know."""
     last = 0
     while rows := connection.execute(_SOME, {"last": last}).all():
         last = rows[-1].id
         others: dict[int, list[str]] = {}
         for query in _OTHERS:
-            for id_, words in connection.execute(query, {"first": rows[0].id, "last": last}):
-                others.setdefault(id_, []).append(words)
+            for id_, name in connection.execute(query, {"first": rows[0].id, "last": last}):
+                others.setdefault(id_, []).append(name)
         write_words(
             connection,
             [
@@ -92,8 +89,8 @@ def index_all_entries(connection: Connection) -> None:
 
 
 def tsvector_text(words: Sequence[str]) -> str:
-    """PostgreSQL's form of the words with their places. A folded word is letters and digits, so
-    quotes hold it.
+    """A tsvector literal of words with their positions.  Normalized words are letters and digits,
+    so quotes need no escaping.
     """
     places: dict[str, list[str]] = {}
     for place, word in enumerate(words, 1):

@@ -1,4 +1,4 @@
-"""Texts made short: on one line, and cut at a word, never within what people see as one character."""
+"""Shortening texts: to one line, and at a word, never within a grapheme cluster."""
 
 import re
 from collections.abc import Callable
@@ -26,10 +26,14 @@ def cut(text: str, fits: int | Callable[[str], bool]) -> str:
     test = (lambda part: len(part) <= limit) if isinstance(limit, int) else limit
     if test(text):
         return text
-    low, high = 0, len(text)
+    low = 0
+    high = len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if test(text[:middle] + "…") else (low, middle - 1)
+        if test(text[:middle] + "…"):
+            low = middle
+        else:
+            high = middle - 1
     end = cluster_start(text, low)
     part = text[:end]
     if not text[end].isspace():
@@ -42,7 +46,7 @@ def cut(text: str, fits: int | Callable[[str], bool]) -> str:
 
 
 def clusters(text: str) -> list[str]:
-    """``text`` in what people see as its characters."""
+    """The grapheme clusters of ``text``."""
     return _CLUSTER.findall(text)
 
 

@@ -1,4 +1,4 @@
-"""The addresses of stories: what one may be called, and where its former ones lead, for good."""
+"""Slugs of stories, and redirects from former ones, which stay forever."""
 
 import re
 
@@ -13,23 +13,21 @@ _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def is_slug(value: str) -> bool:
-    """Whether a story can have it; what else stands in a request is asked of no database, of which
-    PostgreSQL bears no NUL.
+    """Whether a story can have this slug; others in a request are not queried, since PostgreSQL
+    accepts no NUL.
     """
     return len(value) <= MAX_SLUG_CHARS and bool(_SLUG.fullmatch(value))
 
 
 def valid_slug(slug: str) -> str:
-    """The same, where it can be the last part of an address; raises Invalid."""
+    """Check a slug; raises Invalid."""
     if not is_slug(slug):
         raise Invalid("slug", "use lower-case letters, digits and hyphens, at most 80 characters.")
     return slug
 
 
 def require_free_slug(tx: Session, slug: str, *, of: Stream | None = None) -> None:
-    """Raise Invalid where another story than ``of`` has that address, or had it: links to that one
-    are about.
-    """
+    """Raise Invalid where another story than ``of`` has or had the slug: links to it may exist."""
     if tx.scalar(select(Stream.id).where(Stream.slug == slug)) is not None:
         raise Invalid("slug", "another story already has this address.")
     former = tx.get(StreamSlug, slug)
@@ -38,10 +36,10 @@ def require_free_slug(tx: Session, slug: str, *, of: Stream | None = None) -> No
 
 
 def change_slug(tx: Session, stream: Stream, slug: str) -> bool:
-    """Give a story another address, and let its present one lead there; False where it has it. One
-    that it had before it may have again.
+    """Change a story's slug, and redirect from the former one; False where it is the same.  A
+    former slug of the story may be used again.
 
-    Its ids stay, so nothing is new to readers of its feeds.  Raises as `require_free_slug` does.
+    Its ids stay, so nothing is new in its feeds.  Raises as `require_free_slug` does.
     """
     if slug == stream.slug:
         return False
@@ -53,7 +51,7 @@ def change_slug(tx: Session, stream: Stream, slug: str) -> bool:
 
 
 def current_slug(tx: Session, former: str, *, public: bool) -> str | None:
-    """The slug now of the story that had that one; to the public a hidden one is not there."""
+    """The slug of the story with a former slug; ``public`` excludes hidden stories."""
     query = (
         select(Stream.slug)
         .join(StreamSlug, StreamSlug.stream_id == Stream.id)

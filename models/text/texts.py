@@ -47,13 +47,13 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def _plain(field: str, value: str) -> str:
-    found = _FORBIDDEN.search(value)
-    if found:
+    control = _FORBIDDEN.search(value)
+    if control:
         raise Invalid(
             field,
             "remove the control character %(code)s at position %(position)s.",
-            code=f"U+{ord(found.group()):04X}",
-            position=str(found.start() + 1),
+            code=f"U+{ord(control.group()):04X}",
+            position=str(control.start() + 1),
         )
     return unicodedata.normalize("NFC", value.replace("\r\n", "\n").replace("\r", "\n"))
 
@@ -87,7 +87,8 @@ def line(field: str, value: str, most: int, *, required: bool = False) -> str:
     if override:
         raise Invalid(
             field,
-            "remove the invisible character %(code)s at position %(position)s: it reverses the text.",
+            "remove the invisible character %(code)s at position %(position)s: it reverses the"
+            " text.",
             code=f"U+{ord(override.group()):04X}",
             position=str(override.start() + 1),
         )
@@ -114,7 +115,7 @@ def _closed(value: str) -> str:
 
 
 def web_link(field: str, value: str) -> str:
-    """An absolute http or https address as a URI, which every feed can carry, or an empty string."""
+    """An absolute http or https address as a URI, which every feed can carry; empty for none."""
     value = line(field, value, MAX_LINK_CHARS)
     if not value:
         return ""
@@ -173,10 +174,10 @@ def slugify(value: str, most: int = 80) -> str:
     """Lower-case words of any script, joined by hyphens; empty without a letter or digit."""
     # Case folding may decompose a letter, which the second normalization composes again.
     value = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
-    words = "".join(
+    parts = "".join(
         char if is_slug_text(char) else " " for char in _IGNORABLE.sub("", value).replace("-", " ")
     ).split()
-    slug = "-".join(words)[:most].strip("-")
+    slug = "-".join(parts)[:most].strip("-")
     return slug if any(char.isalnum() for char in slug) else ""
 
 
@@ -265,7 +266,7 @@ def unpack_pictures(content: Mapping[str, Any]) -> tuple[PictureText, ...]:
 def pictures_of_entry(entry: Entry) -> tuple[PictureText, ...]:
     """The pictures of an entry; they must be loaded."""
     return tuple(
-        PictureText(shown.picture.sha256, shown.alt, shown.credit) for shown in entry.pictures
+        PictureText(linked.picture.sha256, linked.alt, linked.credit) for linked in entry.pictures
     )
 
 

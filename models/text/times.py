@@ -27,14 +27,15 @@ def parse_time(field: str, value: str, timezone: str) -> datetime:
     """
     written = value.strip().upper()  # RFC 3339 section 5.6 takes t and z as well
     carried = timedelta(0)
-    for pattern, replacement, more in _CARRIED:
+    for pattern, replacement, carry in _CARRIED:
         if pattern.search(written):
-            written, carried = pattern.sub(replacement, written), more
+            written = pattern.sub(replacement, written)
+            carried = carry
     try:
-        moment = datetime.fromisoformat(written) + carried
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-        return _local(field, moment, zone(timezone))
+        parsed = datetime.fromisoformat(written) + carried
+        if parsed.tzinfo is not None:
+            return parsed.astimezone(UTC)
+        return _local(field, parsed, zone(timezone))
     except (ValueError, OverflowError) as exc:
         raise Invalid(
             field,
@@ -81,11 +82,11 @@ def _local(field: str, moment: datetime, place: ZoneInfo) -> datetime:
 
 def _first_after(utc: datetime, place: ZoneInfo, width: timedelta) -> datetime:
     """The first minute after the gap that ``utc`` lies beside; a gap is at most ``width`` wide."""
-    offset = (utc - abs(width)).astimezone(place).utcoffset()
-    moment = utc - abs(width)
-    while moment.astimezone(place).utcoffset() == offset:
-        moment += timedelta(minutes=1)
-    return moment.replace(second=0, microsecond=0).astimezone(place)
+    minute = utc - abs(width)
+    offset = minute.astimezone(place).utcoffset()
+    while minute.astimezone(place).utcoffset() == offset:
+        minute += timedelta(minutes=1)
+    return minute.replace(second=0, microsecond=0).astimezone(place)
 
 
 def zone_name(field: str, value: str) -> str:

@@ -19,8 +19,8 @@ ALL_STREAMS = "all"
 
 
 def unsubscribe_token(keys: Keys, recipient_uid: str, scope: str) -> str:
-    """Names a recipient and the uid of the stream that it may leave by it (or `ALL_STREAMS`). Does not
-    expire: mails are kept.
+    """A token for a recipient and the uid of a stream to unsubscribe from (or `ALL_STREAMS`).
+    It does not expire, because mails are kept.
 
     It also opens the recipient's settings, but nothing that would give away who that is.
     """

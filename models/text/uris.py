@@ -27,9 +27,9 @@ def to_uri(address: str) -> str | None:
     its ASCII form, and every other character that a URI may not hold is percent-encoded. A URI that
     is lower-case there stays as it is.
     """
-    found = _PARTS.fullmatch(address)
-    assert found is not None
-    scheme, authority, path, query, fragment = found.groups()
+    parts = _PARTS.fullmatch(address)
+    assert parts is not None
+    scheme, authority, path, query, fragment = parts.groups()
     scheme = (scheme or "").lower()
     if not _SCHEME.fullmatch(scheme):
         return None
