@@ -10,12 +10,12 @@ from models.accounts.invitations import InvitedAccount, invite
 from models.accounts.staff import change_role, end_account, get_account, reopen_account
 from models.db.clock import now
 from models.tables.people import Account, Role
-from models.text.errors import Invalid, ServiceError
+from models.text.errors import ServiceError
 from web.context import service
 from web.desk.forms import choice
 from web.desk.guard import requires
 from web.error_pages import on_form_error
-from web.language import reason
+from web.language import field_errors
 from web.login import current_actor
 
 bp = Blueprint("accounts", __name__)
@@ -114,28 +114,24 @@ def _account(account_id: int) -> Account:
 def _list(values: Mapping[str, str], error: ServiceError | None = None) -> str:
     accounts = list_accounts(service().db)
     with service().db.read() as tx:
-        moment = now(tx)
-    wrong = (
-        {error.field.replace("e-mail", "email"): reason(error)}
-        if isinstance(error, Invalid)
-        else {}
-    )
+        current_time = now(tx)
     return render_template(
         "desk/accounts.html",
         at="accounts",
         accounts=accounts,
         roles=Role,
-        now=moment,
+        now=current_time,
         values=values,
         error=error,
-        wrong=wrong,
+        wrong=field_errors(error),
     )
 
 
 def _one(account_id: int, error: ServiceError | None = None) -> str:
-    found = _account(account_id)
-    for_whom, link = session.pop(_SHOWN, (None, ""))
-    shown = link if for_whom == account_id else ""
+    account = _account(account_id)
+    invited_id, link = session.pop(_SHOWN, (None, ""))
+    if invited_id != account_id:
+        link = ""
     return render_template(
-        "desk/account_of.html", at="accounts", found=found, roles=Role, error=error, link=shown
+        "desk/account_of.html", at="accounts", found=account, roles=Role, error=error, link=link
     )

@@ -19,7 +19,8 @@ from web.login import current_actor
 
 bp = Blueprint("alerts", __name__)
 
-_ALERTS, _TROUBLES = 100, 100
+_ALERTS = 100
+_TROUBLES = 100
 _ID = "<int(max=9223372036854775807):alert_id>"
 
 
@@ -27,11 +28,13 @@ _ID = "<int(max=9223372036854775807):alert_id>"
 @requires(Role.EDITOR)
 def index() -> ResponseReturnValue:
     with service().db.read() as tx:
-        found, reasons, still = alert_sums(tx, _ALERTS), why_waiting(tx), not may_send(tx)
+        alerts = alert_sums(tx, _ALERTS)
+        reasons = why_waiting(tx)
+        still = not may_send(tx)
     return render_template(
         "desk/alerts.html",
         at="alerts",
-        alerts=found,
+        alerts=alerts,
         reasons=reasons,
         still=still,
         standing=standing,
@@ -42,14 +45,14 @@ def index() -> ResponseReturnValue:
 @requires(Role.EDITOR)
 def show(alert_id: int) -> ResponseReturnValue:
     with service().db.read() as tx:
-        found = overview(tx, alert_id, troubles=_TROUBLES)
-        (got,) = reach(tx, alert_id=alert_id, failed=0)
+        alert = overview(tx, alert_id, troubles=_TROUBLES)
+        (alert_reach,) = reach(tx, alert_id=alert_id, failed=0)
     return render_template(
         "desk/alert.html",
         at="alerts",
-        found=found,
-        sums=found.sums,
-        reach=got,
+        found=alert,
+        sums=alert.sums,
+        reach=alert_reach,
         standing=standing,
         left=left,
     )
@@ -87,8 +90,9 @@ def pause() -> ResponseReturnValue:
 @requires(Role.ADMIN)
 def ask_resume() -> ResponseReturnValue:
     with service().db.read() as tx:
-        reasons, found = why_waiting(tx), waiting(tx)
-    return render_template("desk/alerts_resume.html", at="alerts", reasons=reasons, waiting=found)
+        reasons = why_waiting(tx)
+        pending = waiting(tx)
+    return render_template("desk/alerts_resume.html", at="alerts", reasons=reasons, waiting=pending)
 
 
 @bp.post("/alerts/resume")
@@ -106,12 +110,17 @@ def standing(sums: Mapping[str, Any]) -> str:
         return "waits"
     if sums["held_at"]:
         return "held"
-    return "out" if is_done(sums) else "sending" if sums["expanded"] else "finding"
+    if is_done(sums):
+        return "out"
+    if sums["expanded"]:
+        return "sending"
+    return "finding"
 
 
 def left(seconds: float) -> str:
     """Roughly the time until everything is sent."""
-    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    minutes = round(seconds / 60)
+    hours = round(seconds / 3600)
     if hours >= 2:
         text = ngettext("about %(num)s hour left", "about %(num)s hours left", hours)
     elif minutes >= 1:

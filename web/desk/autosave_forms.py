@@ -29,7 +29,7 @@ from web.login import current_actor
 
 bp = Blueprint("kept", __name__)
 
-# of one sending, no part of what is typed
+# Fields of one request, which are no part of the typed text.
 _PASSING = {"csrf_token", "do", "confirmed", "seen", "typed", "entry", "first", "drop"}
 _PLACE = re.compile(r"[0-9a-z]{1,32}")
 
@@ -47,23 +47,25 @@ class Keeping:
 @requires(Role.AUTHOR)
 def live() -> ResponseReturnValue:
     """The preview of a form and its recipients; the form is stored once anything was typed."""
-    form, uid = EntryForm.read(request.form), request.form.get("entry", "")
-    form, keeping = autosave(form, uid) if form.typed else (form, Keeping())
+    form = EntryForm.read(request.form)
+    uid = request.form.get("entry", "")
+    keeping = Keeping()
+    if form.typed:
+        form, keeping = autosave(form, uid)
     with service().db.read() as tx:
         entry = get_entry(tx, uid) if uid else None
         stream = entry.stream if entry else find_stream(tx, form.stream)
-        seen = build_preview(tx, form, stream, entry)
-    place = uid or form.request_key
-    values = {
-        "form": form,
-        "keeping": keeping,
-        "look": seen,
-        "stream": stream,
-        "entry": entry,
-        "place": place,
-        "kinds": RecipientKind,
-    }
-    return render_template("desk/live.html", **values)
+        preview = build_preview(tx, form, stream, entry)
+    return render_template(
+        "desk/live.html",
+        form=form,
+        keeping=keeping,
+        look=preview,
+        stream=stream,
+        entry=entry,
+        place=uid or form.request_key,
+        kinds=RecipientKind,
+    )
 
 
 @bp.post("/kept/<uid:place>/drop")
@@ -78,11 +80,14 @@ def drop(place: str) -> ResponseReturnValue:
 def mail(place: str) -> ResponseReturnValue:
     """The e-mail that an unsaved draft, or else the entry, would send; for a sandboxed frame."""
     with service().db.read() as tx:
-        found, entry = (
-            find_autosave(tx, current_actor(), place),
-            tx.scalar(entries_query().where(Entry.uid == place)),
-        )
-        form = EntryForm.kept(found) if found else EntryForm.of(entry or get_entry(tx, place))
+        unsaved = find_autosave(tx, current_actor(), place)
+        entry = tx.scalar(entries_query().where(Entry.uid == place))
+        if unsaved:
+            form = EntryForm.kept(unsaved)
+        elif entry:
+            form = EntryForm.of(entry)
+        else:
+            form = EntryForm.of(get_entry(tx, place))
         stream = entry.stream if entry else find_stream(tx, form.stream)
         if stream is None:
             raise Invalid("stream", "choose one of the stories.")
@@ -93,7 +98,8 @@ def mail(place: str) -> ResponseReturnValue:
 @bp.get("/people")
 @requires(Role.AUTHOR)
 def people() -> Response:
-    text, slug = request.args.get("q", "")[:100], request.args.get("stream", "")
+    text = request.args.get("q", "")[:100]
+    slug = request.args.get("stream", "")
     with service().db.read() as tx:
         suggestions = suggest_contributors(tx, text, slug)
     return jsonify([_option(suggestion) for suggestion in suggestions])
@@ -111,10 +117,10 @@ def _option(suggestion: Suggestion) -> dict[str, str]:
 
 
 def autosave(form: EntryForm, uid: str) -> tuple[EntryForm, Keeping]:
-    """Store the form of a new entry, or of a change of ``uid``; returns it with the time of storage."""
+    """Store the form of a new entry, or of a change of ``uid``; return it with its time."""
     place = uid or form.request_key
     fields = {name: values for name, values in request.form.lists() if name not in _PASSING}
-    # with pictures that came with it, and without those to be dropped
+    # The form has the uploaded pictures, without those to be dropped.
     fields |= {name: [getattr(form, name)] for name in LINES}
     try:
         if not _PLACE.fullmatch(place):

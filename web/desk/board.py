@@ -30,7 +30,10 @@ from web.url_converters import number
 
 bp = Blueprint("board", __name__)
 
-_ALERTS, _ENTRIES, _LISTED, _STREAMS = 8, 100, 20, 20
+_ALERTS = 8
+_ENTRIES = 100
+_LISTED = 20
+_STREAMS = 20
 
 
 @bp.get("/")
@@ -63,25 +66,23 @@ def _waiting(tx: Session) -> dict[str, Any]:
     late = scheduled_entries(tx, late=True, limit=_LISTED)
     today = scheduled_entries(tx, until=_midnight(now(tx)), late=False, limit=_LISTED)
     on_desk = waiting_alerts(tx, limit=_LISTED) if may_publish() else []
-    people = [
-        *(entry.submitted_by or entry.account_id for entry in submitted),
-        *(entry.account_id for entry in today),
-    ]
-    names = account_names(tx, [*people, *(one.account_id for one in on_desk)])
-    # To the one who has waited longest first; what was returned before other drafts.
+    account_ids = [entry.submitted_by or entry.account_id for entry in submitted]
+    account_ids += [entry.account_id for entry in today]
+    account_ids += [alert.account_id for alert in on_desk]
+    # The longest wait comes first, and returned drafts before other drafts.
     return {
         "submitted": sorted(submitted, key=lambda entry: entry.changed_at),
         "drafts": sorted(drafts, key=lambda entry: not entry.remark),
         "today": today,
         "late": late,
         "on_desk": on_desk,
-        "names": names,
+        "names": account_names(tx, account_ids),
     }
 
 
-def _midnight(moment: datetime) -> datetime:
+def _midnight(at: datetime) -> datetime:
     """The end of the day in the site's time zone."""
-    day = local(moment, service().settings.site_timezone) + timedelta(days=1)
+    day = local(at, service().settings.site_timezone) + timedelta(days=1)
     return day.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
@@ -90,26 +91,29 @@ def _midnight(moment: datetime) -> datetime:
 def entries() -> ResponseReturnValue:
     """The last 100 entries changed, by state or story, or results of a search."""
     wanted, slug, typed = (request.args.get(name, "") for name in ("state", "stream", "q"))
-    states = [choice(EntryState, "state", wanted)] if wanted else []
+    states = []
+    if wanted:
+        states.append(choice(EntryState, "state", wanted))
     with service().db.read() as tx:
         streams = list_streams(tx)
         stream = next((stream for stream in streams if stream.slug == slug), None)
         if typed.strip():
-            page = search(
-                tx, typed, stream=stream, public=False, before=number(request.args.get("before"))
-            )
-            found, older = page.entries, page.older
+            before = number(request.args.get("before"))
+            page = search(tx, typed, stream=stream, public=False, before=before)
+            listed = page.entries
+            older = page.older
         else:
-            found, older = (
-                list_entries(tx, *states, stream_id=stream.id if stream else None, limit=_ENTRIES),
-                None,
-            )
-        names = account_names(tx, [entry.account_id for entry in found])
-    shown = {
-        "entries": found,
-        "older": older,
-        "typed": typed.strip(),
-        "wanted": wanted,
-        "stream": stream,
-    }
-    return render_template("desk/entries.html", at="entries", names=names, **shown)
+            stream_id = stream.id if stream else None
+            listed = list_entries(tx, *states, stream_id=stream_id, limit=_ENTRIES)
+            older = None
+        names = account_names(tx, [entry.account_id for entry in listed])
+    return render_template(
+        "desk/entries.html",
+        at="entries",
+        names=names,
+        entries=listed,
+        older=older,
+        typed=typed.strip(),
+        wanted=wanted,
+        stream=stream,
+    )

@@ -1,7 +1,6 @@
 """Channels: list, set-up, filters, tests and retries."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -59,15 +58,16 @@ def send() -> ResponseReturnValue:
     """Add a channel.  Its URL is a secret: stored encrypted and never shown again."""
     sent = request.form
     offer = catalogue().get(sent.get("service", ""))
-    form = on_form_error(_form, offer, sent) if offer else on_form_error(_list, sent)
-    with form:
+    page = on_form_error(_form, offer, sent) if offer else on_form_error(_list, sent)
+    with page:
         channel = _add(offer, sent)
     return _to(channel.uid)
 
 
 def _add(offer: Offer | None, sent: Mapping[str, str]) -> Recipient:
     """Raises Invalid."""
-    name, story = sent.get("name", ""), sent.get("stream") or None
+    name = sent.get("name", "")
+    story = sent.get("stream") or None
     with service().db.read() as tx:
         if story and story not in {stream.slug for stream in list_streams(tx)}:
             raise Invalid("stream", "choose one of the stories.")
@@ -96,7 +96,8 @@ def save(uid: str) -> ResponseReturnValue:
     sent = request.form
     name = sent.get("name", "")
     with service().db.read() as tx:
-        preferences, streams = preferences_of(tx, get_channel(tx, uid)), list_streams(tx)
+        preferences = preferences_of(tx, get_channel(tx, uid))
+        streams = list_streams(tx)
     with on_form_error(_one, uid, name, sent):
         target = _target(None, sent) if sent.get("url") else None
         preferences = channel_preferences(sent, preferences, streams)
@@ -168,45 +169,47 @@ def _wrong(error: ServiceError | None) -> dict[str, str]:
 
 def _kept(offer: Offer | None, values: Mapping[str, str]) -> dict[str, str]:
     """The values that a refused form shows again: neither the URL nor a secret part of it."""
-    parts = [part.name for part in offer.parts if not part.private] if offer else []
-    return {name: values.get(name, "") for name in ("name", "stream", *parts)}
+    names = ["name", "stream"]
+    if offer:
+        names += [part.name for part in offer.parts if not part.private]
+    return {name: values.get(name, "") for name in names}
 
 
 def _list(values: Mapping[str, str], error: ServiceError | None = None) -> str:
     with service().db.read() as tx:
-        channels, streams = list_channels(tx), list_streams(tx)
+        channels = list_channels(tx)
+        streams = list_streams(tx)
         ids = [channel.id for channel in channels]
-        follows, words, moment = (
-            subscriptions_by_recipient(tx, ids),
-            last_deliveries(tx, ids),
-            now(tx),
-        )
-    shown: dict[str, Any] = {
-        "now": moment,
-        "streams": streams,
-        "values": _kept(None, values),
-        "error": error,
-        "wrong": _wrong(error),
-    }
-    offers = catalogue().values()
+        follows = subscriptions_by_recipient(tx, ids)
+        deliveries = last_deliveries(tx, ids)
+        current_time = now(tx)
     return render_template(
         "desk/channels.html",
         at="channels",
         channels=channels,
         followed_stories=followed_stories,
         follows=follows,
-        words=words,
-        offers=offers,
-        **shown,
+        words=deliveries,
+        offers=catalogue().values(),
+        now=current_time,
+        streams=streams,
+        values=_kept(None, values),
+        error=error,
+        wrong=_wrong(error),
     )
 
 
 def _form(offer: Offer, values: Mapping[str, str], error: ServiceError | None = None) -> str:
     with service().db.read() as tx:
         streams = list_streams(tx)
-    shown: dict[str, Any] = {"values": _kept(offer, values), "error": error, "wrong": _wrong(error)}
     return render_template(
-        "desk/channel_new.html", at="channels", offer=offer, streams=streams, **shown
+        "desk/channel_new.html",
+        at="channels",
+        offer=offer,
+        streams=streams,
+        values=_kept(offer, values),
+        error=error,
+        wrong=_wrong(error),
     )
 
 
@@ -217,14 +220,21 @@ def _one(
     error: ServiceError | None = None,
 ) -> str:
     with service().db.read() as tx:
-        channel, streams = get_channel(tx, uid), list_streams(tx)
+        channel = get_channel(tx, uid)
+        streams = list_streams(tx)
         follows = subscriptions_by_recipient(tx, [channel.id])
         if fields is None:
             fields = channel_fields(preferences_of(tx, channel), streams)
-        sent, held, moment = told(tx, channel.id, limit=_LATEST), why_waiting(tx), now(tx)
-    tests = [one for one in sent if one.notice == "test"]
-    waits = bool(tests) and tests[0].settled_at is None
-    ask_again = waits and (moment - tests[0].created_at).total_seconds() < _PATIENCE and not held
+        sent = told(tx, channel.id, limit=_LATEST)
+        hold_reasons = why_waiting(tx)
+        current_time = now(tx)
+    last_test = next((delivery for delivery in sent if delivery.notice == "test"), None)
+    ask_again = False
+    if last_test is not None and last_test.settled_at is None and not hold_reasons:
+        ask_again = (current_time - last_test.created_at).total_seconds() < _PATIENCE
+    secret = ""
+    if channel.service == "webhook":
+        secret = signing_secret(service().keys, channel.uid)
     return render_template(
         "desk/channel.html",
         at="channels",
@@ -234,11 +244,11 @@ def _one(
         follows=followed_stories(follows, channel.id),
         streams=streams,
         sent=sent,
-        trial=tests[0] if tests else None,
+        trial=last_test,
         ask_again=ask_again,
-        secret=signing_secret(service().keys, channel.uid) if channel.service == "webhook" else "",
-        held=held,
-        now=moment,
+        secret=secret,
+        held=hold_reasons,
+        now=current_time,
         error=error,
         wrong=_wrong(error),
     )

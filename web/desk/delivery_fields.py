@@ -22,7 +22,7 @@ def channel_fields(preferences: Preferences, streams: Sequence[Stream]) -> Field
     slugs: dict[int | None, str] = {stream.id: stream.slug for stream in streams}
     slugs[None] = ALL
     fields: Fields = MultiDict(follow_fields((*preferences.follows, Follow())[0]))
-    fields.setlist("stream", [slugs.get(one.stream_id, "") for one in preferences.follows])
+    fields.setlist("stream", [slugs.get(follow.stream_id, "") for follow in preferences.follows])
     fields["quiet_from"] = clock_value(preferences.quiet_from)
     fields["quiet_until"] = clock_value(preferences.quiet_until)
     fields["timezone"] = preferences.timezone
@@ -52,8 +52,8 @@ def channel_preferences(
 
 def followed_stories(follows: Mapping[int, Sequence[Subscription]], recipient_id: int) -> str:
     """Titles of the stories that a recipient follows."""
-    titles = [
-        one.stream.title if one.stream else gettext("All stories")
-        for one in follows.get(recipient_id, ())
-    ]
+    titles = []
+    for subscription in follows.get(recipient_id, ()):
+        stream = subscription.stream
+        titles.append(stream.title if stream else gettext("All stories"))
     return ", ".join(titles) or str(gettext("Nothing"))

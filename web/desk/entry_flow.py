@@ -117,15 +117,15 @@ def _back(uid: str) -> ResponseReturnValue:
 def _schedule_page(uid: str = "", error: ServiceError | None = None) -> str:
     """The schedule; ``error`` is about the time of entry ``uid``."""
     with service().db.read() as tx:
-        found = scheduled_entries(tx)
-        names = account_names(tx, [entry.account_id for entry in found])
-        moment = now(tx)
+        entries = scheduled_entries(tx)
+        names = account_names(tx, [entry.account_id for entry in entries])
+        current_time = now(tx)
     return render_template(
         "desk/schedule.html",
         at="schedule",
-        entries=found,
+        entries=entries,
         names=names,
-        now=moment,
+        now=current_time,
         wrong_uid=uid,
         error=error,
         sent=request.form.get("at", ""),

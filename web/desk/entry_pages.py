@@ -42,7 +42,7 @@ class PendingPublication:
 
     @property
     def left(self) -> int:
-        """Whole seconds left; 0 or less once due."""
+        """Remaining whole seconds; 0 or less once due."""
         return math.ceil(self.seconds)
 
     @property
@@ -72,11 +72,10 @@ def entry_page(uid: str, error: ServiceError | None = None) -> str:
             [entry.account_id, entry.submitted_by, *(revision.account_id for revision in history)],
         )
         wait = _wait(tx, entry)
-        reaches, held = reach(tx, entry_id=entry.id), why_waiting(tx)
-        waiting, second = (
-            waiting_alerts(tx, entry_id=entry.id),
-            needs_second_editor(tx, entry.importance),
-        )
+        reaches = reach(tx, entry_id=entry.id)
+        hold_reasons = why_waiting(tx)
+        waiting = waiting_alerts(tx, entry_id=entry.id)
+        second = needs_second_editor(tx, entry.importance)
     return render_template(
         "desk/entry.html",
         at="entries",
@@ -87,7 +86,7 @@ def entry_page(uid: str, error: ServiceError | None = None) -> str:
         wait=wait,
         alerted=any(revision.alerts for revision in history),
         reaches=reaches,
-        held=held,
+        held=hold_reasons,
         mine=entry.account_id == current_actor().account_id,
         submitter=entry.submitted_by == current_actor().account_id,
         waiting=waiting,
@@ -101,12 +100,10 @@ def entry_page(uid: str, error: ServiceError | None = None) -> str:
 @requires(Role.EDITOR)
 def take_back(uid: str) -> ResponseReturnValue:
     entry = undo(service().db, current_actor(), uid, version_number(request.form.get("version")))
-    return redirect(
-        url_for(
-            "desk.revise.edit" if entry.state is EntryState.DRAFT else "desk.entries.show", uid=uid
-        ),
-        303,
-    )
+    page = "desk.entries.show"
+    if entry.state is EntryState.DRAFT:
+        page = "desk.revise.edit"
+    return redirect(url_for(page, uid=uid), 303)
 
 
 @bp.post("/entries/<uid:uid>/now")
@@ -123,23 +120,20 @@ def end_wait(uid: str) -> ResponseReturnValue:
 
 
 def _with_former(history: list[Revision]) -> list[tuple[Revision, Revision | None]]:
-    """Each revision, newest first, with the last applied one before it."""
-    return [
-        (
-            revision,
-            next(
-                (older for older in history[n + 1 :] if older.state is RevisionState.APPLIED), None
-            ),
-        )
-        for n, revision in enumerate(history)
-    ]
+    """Revisions, newest first, each with the last applied one before it."""
+    pairs = []
+    for index, revision in enumerate(history):
+        applied = (older for older in history[index + 1 :] if older.state is RevisionState.APPLIED)
+        pairs.append((revision, next(applied, None)))
+    return pairs
 
 
 def _wait(tx: Session, entry: Entry) -> PendingPublication | None:
     if entry.state is EntryState.SCHEDULED and entry.publish_at is not None:
-        until, since, revision, held = entry.publish_at, entry.changed_at, None, entry.late
-    elif (revision := pending_revision(tx, entry)) is not None:
-        until, since, held = revision.apply_at, revision.created_at, False
-    else:
+        seconds = (entry.publish_at - now(tx)).total_seconds()
+        return PendingPublication(entry.publish_at, entry.changed_at, seconds, None, entry.late)
+    revision = pending_revision(tx, entry)
+    if revision is None:
         return None
-    return PendingPublication(until, since, (until - now(tx)).total_seconds(), revision, held)
+    seconds = (revision.apply_at - now(tx)).total_seconds()
+    return PendingPublication(revision.apply_at, revision.created_at, seconds, revision)

@@ -14,13 +14,13 @@ from models.streams.streams import list_streams
 from models.tables.autosaves import Autosave
 from models.tables.ledger import RecipientKind
 from models.tables.stories import Entry, Importance, Stream, StreamState
-from models.text.errors import Invalid, RequestKeyReused, ServiceError, StaleVersion
+from models.text.errors import RequestKeyReused, ServiceError, StaleVersion
 from models.text.times import parse_time
 from web.context import service
 from web.desk.draft import Draft
 from web.desk.forms import EntryForm
 from web.desk.preview import EntryPreview, build_preview
-from web.language import reason
+from web.language import field_errors
 from web.login import current_actor, may_publish
 
 
@@ -31,12 +31,13 @@ def new_page(form: EntryForm, *, error: ServiceError | None = None, preview: boo
     with service().db.read() as tx:
         streams = [stream for stream in list_streams(tx) if stream.state is not StreamState.ENDED]
         stream = next((stream for stream in streams if stream.slug == form.stream), None)
-        kept = (
-            []
-            if form.seen or form.do
-            else [one for one in list_autosaves(tx, current_actor()) if one.entry is None]
+        unsaved = []
+        if not (form.seen or form.do):
+            drafts = list_autosaves(tx, current_actor())
+            unsaved = [draft for draft in drafts if draft.entry is None]
+        return _page(
+            tx, form, stream, error=error, preview=preview, streams=streams, unsaved=unsaved
         )
-        return _page(tx, form, stream, error=error, preview=preview, streams=streams, kept=kept)
 
 
 def edit_page(
@@ -45,17 +46,17 @@ def edit_page(
     *,
     error: ServiceError | None = None,
     preview: bool = False,
-    kept: Autosave | None = None,
+    autosave: Autosave | None = None,
 ) -> str:
     """The form of an existing entry; after a StaleVersion with the other version beside it.
 
-    ``kept`` is an unsaved draft to offer.
+    ``autosave`` is an unsaved draft to offer.
     """
     with service().db.read() as tx:
         entry = get_entry(tx, uid)
         theirs = EntryForm.of(entry) if isinstance(error, StaleVersion) else None
         form = form or EntryForm.of(entry)
-        if theirs:  # it may have come out meanwhile, and then wants another kind of change
+        if theirs:  # published meanwhile, the entry needs another kind of change
             form = replace(
                 form,
                 version=theirs.version,
@@ -63,11 +64,10 @@ def edit_page(
                 request_key=theirs.request_key,
                 confirmed="",
             )
-        offered = (
-            [UnsavedDraft(uid, kept.fields.get("title", [""])[0], kept.saved_at, uid)]
-            if kept
-            else []
-        )
+        unsaved = []
+        if autosave:
+            title = autosave.fields.get("title", [""])[0]
+            unsaved.append(UnsavedDraft(uid, title, autosave.saved_at, uid))
         return _page(
             tx,
             form,
@@ -76,7 +76,7 @@ def edit_page(
             preview=preview,
             entry=entry,
             theirs=theirs,
-            kept=offered,
+            unsaved=unsaved,
         )
 
 
@@ -121,7 +121,7 @@ def _page(
     *,
     error: ServiceError | None,
     preview: bool,
-    kept: list[UnsavedDraft],
+    unsaved: list[UnsavedDraft],
     streams: list[Stream] | None = None,
     entry: Entry | None = None,
     theirs: EntryForm | None = None,
@@ -135,9 +135,9 @@ def _page(
         out=entry is not None and entry.state not in UNPUBLISHED_STATES,
         stream=stream,
         streams=streams or [],
-        kept=kept,
+        kept=unsaved,
         error=error,
-        wrong={error.field: reason(error)} if isinstance(error, Invalid) else {},
+        wrong=field_errors(error),
         look=build_preview(tx, form, stream, entry) if preview else EntryPreview(),
         preview=preview,
         kinds=RecipientKind,

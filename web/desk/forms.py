@@ -34,8 +34,8 @@ class EntryForm:
     body: str = ""
     tags: str = ""
     link: str = ""
-    # a line for each, as alt and credit; one more of those is of a picture that is still to be
-    # chosen
+    # Lines of text: a digest for each picture, and an alt text and a credit for each; one more of
+    # these belongs to a picture that is not uploaded yet.
     picture: str = ""
     alt: str = ""
     credit: str = ""
@@ -46,9 +46,9 @@ class EntryForm:
     note: str = ""
     version: str = "0"
     request_key: str = ""
-    window: str = ""  # who types: each page of a form has a name of its own
-    seen: str = ""  # when that was kept which it began with, or which it kept last
-    typed: str = ""  # whether anything was
+    window: str = ""  # a name for the browser's window: each page of a form has its own
+    seen: str = ""  # time of the autosave that the page began with or stored last
+    typed: str = ""  # not empty once anything was typed
     do: str = ""
     confirmed: str = ""
 
@@ -59,15 +59,12 @@ class EntryForm:
     @classmethod
     def read(cls, sent: Mapping[str, str], **fixed: str) -> Self:
         """The submitted fields, except ``fixed`` ones; a missing field has its default."""
-        found = first_values(sent)
-        form = cls(
-            **{field.name: found[field.name] for field in fields(cls) if field.name in found}
-            | fixed
-        )
-        return form._arranged(
-            found.get("first", ""),
-            set(sent.getlist("drop")) if isinstance(sent, MultiDict) else set(),
-        )
+        values = first_values(sent)
+        known = {field.name: values[field.name] for field in fields(cls) if field.name in values}
+        dropped: set[str] = set()
+        if isinstance(sent, MultiDict):
+            dropped.update(sent.getlist("drop"))
+        return cls(**known | fixed)._arranged(values.get("first", ""), dropped)
 
     @classmethod
     def of(cls, entry: Entry) -> Self:
@@ -92,11 +89,10 @@ class EntryForm:
         )
 
     @classmethod
-    def kept(cls, found: Autosave) -> Self:
+    def kept(cls, autosave: Autosave) -> Self:
         """The form of an unsaved draft."""
-        return replace(
-            cls.read(MultiDict(found.fields)), window=new_uid(), seen=found.saved_at.isoformat()
-        )
+        form = cls.read(MultiDict(autosave.fields))
+        return replace(form, window=new_uid(), seen=autosave.saved_at.isoformat())
 
     def saying(self, text: EntryText) -> Self:
         """The form with another text; ``byline`` holds names as people type them."""
@@ -120,9 +116,12 @@ class EntryForm:
         ).cleaned()
 
     def pictures(self) -> tuple[PictureText, ...]:
-        named = lines(self.picture)
-        words = ((*lines(text), *[""] * len(named)) for text in (self.alt, self.credit))
-        return tuple(PictureText(*one) for one in zip(named, *words, strict=False) if one[0])
+        digests = lines(self.picture)
+        missing = [""] * len(digests)
+        alts = [*lines(self.alt), *missing]
+        credit_lines = [*lines(self.credit), *missing]
+        rows = zip(digests, alts, credit_lines, strict=False)
+        return tuple(PictureText(*row) for row in rows if row[0])
 
     def spare_alt(self) -> str:
         """Alt text typed for a picture that was not uploaded."""
@@ -130,14 +129,12 @@ class EntryForm:
 
     def _arranged(self, first: str, dropped: set[str]) -> Self:
         """The form with picture ``first`` in front, without ``dropped`` ones."""
-        shown = sorted(
-            (one for one in self.pictures() if one.sha256 not in dropped),
-            key=lambda one: one.sha256 != first,
-        )
+        remaining = [picture for picture in self.pictures() if picture.sha256 not in dropped]
+        remaining.sort(key=lambda picture: picture.sha256 != first)
         number = len(lines(self.picture))
-        return replace(
-            self, **_lines_of(shown, lines(self.alt)[number:], lines(self.credit)[number:])
-        )
+        spare_alts = lines(self.alt)[number:]
+        spare_credits = lines(self.credit)[number:]
+        return replace(self, **_lines_of(remaining, spare_alts, spare_credits))
 
     def release(self, timezone: str, undo_seconds: int) -> Release:
         """Raises Invalid."""
@@ -153,11 +150,15 @@ class EntryForm:
 
     def alerts(self) -> bool:
         """True for a post to followers, and for a change unless it is silent."""
-        return self.kind != "silent" if self.kind else self.alert == "followers"
+        if self.kind:
+            return self.kind != "silent"
+        return self.alert == "followers"
 
     def alert_kind(self) -> RevisionKind:
         """The kind of change that followers would see; raises Invalid."""
-        kind = choice(RevisionKind, "kind", self.kind) if self.kind else RevisionKind.PUBLISH
+        if not self.kind:
+            return RevisionKind.PUBLISH
+        kind = choice(RevisionKind, "kind", self.kind)
         if kind in (RevisionKind.SILENT, RevisionKind.RESTORE):
             return RevisionKind.PUBLISH
         return kind
@@ -175,11 +176,13 @@ class EntryForm:
     def seen_at(self) -> datetime | None:
         """Time of the autosave that this page knows."""
         try:
-            seen = datetime.fromisoformat(self.seen).astimezone(UTC) if self.seen else None
+            saved_at = datetime.fromisoformat(self.seen).astimezone(UTC)
         except (ValueError, OverflowError):
             return None
-        # what else it says was never kept, and no zone may show it
-        return seen if seen and 2000 < seen.year < 9000 else None
+        # No autosave has another year, which would also overflow in some time zones.
+        if 2000 < saved_at.year < 9000:
+            return saved_at
+        return None
 
     def version_number(self) -> int:
         """Raises Invalid."""
@@ -198,11 +201,17 @@ def _lines_of(
     pictures: Iterable[PictureText], alts: Iterable[str] = (), credits_: Iterable[str] = ()
 ) -> dict[str, str]:
     """Fields of pictures, then texts of pictures still to be uploaded."""
-    shown = list(pictures)
+    digests = []
+    alt_lines = []
+    credit_lines = []
+    for picture in pictures:
+        digests.append(picture.sha256)
+        alt_lines.append(picture.alt)
+        credit_lines.append(picture.credit)
     return {
-        "picture": "\n".join(one.sha256 for one in shown),
-        "alt": "\n".join([*(one.alt for one in shown), *alts]),
-        "credit": "\n".join([*(one.credit for one in shown), *credits_]),
+        "picture": "\n".join(digests),
+        "alt": "\n".join([*alt_lines, *alts]),
+        "credit": "\n".join([*credit_lines, *credits_]),
     }
 
 
@@ -211,19 +220,16 @@ def choice(kind: type[E], field: str, value: str) -> E:
     try:
         return kind(value)
     except ValueError as exc:
-        raise Invalid(
-            field,
-            "choose one of %(values)s.",
-            values=", ".join(str(member.value) for member in kind),
-        ) from exc
+        values = ", ".join(str(member.value) for member in kind)
+        raise Invalid(field, "choose one of %(values)s.", values=values) from exc
 
 
 def version_number(value: str | None) -> int:
     """The version of an entry that a form was made from; raises Invalid."""
-    found = number(value)
-    if found is None:
+    version = number(value)
+    if version is None:
         raise Invalid("version", "reload the page.")
-    return found
+    return version
 
 
 def names(value: str) -> tuple[str, ...]:

@@ -133,7 +133,7 @@ _ALERTS = {
 
 
 def label(value: enum.Enum | str) -> str:
-    """The name of an enum's member, of a form's field or of an alert's kind, in the page's language."""
+    """The name of an enum member, a form field or an alert kind, in the page's language."""
     if isinstance(value, enum.Enum):
         text = _MEMBERS[value]
     else:

@@ -11,11 +11,11 @@ from models.accounts.sessions import end_other_sessions, end_own_session, hash_t
 from models.accounts.staff import change_own_name
 from models.db.clock import now
 from models.tables.people import Role
-from models.text.errors import Invalid, ServiceError
+from models.text.errors import ServiceError
 from web.context import service
 from web.desk.guard import requires
 from web.error_pages import on_form_error
-from web.language import reason
+from web.language import field_errors
 from web.login import current_account, current_actor
 
 bp = Blueprint("account", __name__)
@@ -38,7 +38,8 @@ def rename() -> ResponseReturnValue:
 @bp.post("/account/password")
 @requires(Role.AUTHOR)
 def new_password() -> ResponseReturnValue:
-    present, password = request.form.get("present", ""), request.form.get("password", "")
+    present = request.form.get("present", "")
+    password = request.form.get("password", "")
     with on_form_error(_page):
         change_own_password(service().db, current_actor(), current_user.token, present, password)
     return _to_page()
@@ -64,14 +65,15 @@ def _to_page() -> ResponseReturnValue:
 
 def _page(*, error: ServiceError | None = None, values: Mapping[str, str] | None = None) -> str:
     with service().db.read() as tx:
-        sessions, moment = own_sessions(tx, current_actor()), now(tx)
+        sessions = own_sessions(tx, current_actor())
+        current_time = now(tx)
     return render_template(
         "desk/account.html",
         at="account",
         sessions=sessions,
         here=hash_token(current_user.token),
-        now=moment,
+        now=current_time,
         error=error,
-        wrong={error.field: reason(error)} if isinstance(error, Invalid) else {},
+        wrong=field_errors(error),
         values=values or {"name": current_account().name},
     )

@@ -35,10 +35,10 @@ def send() -> ResponseReturnValue:
 @requires(Role.AUTHOR)
 def show(sha256: str) -> ResponseReturnValue:
     with service().db.read() as tx:
-        found = pictures_by_name(tx, [sha256]).get(sha256)
-    if found is None:
+        stored = pictures_by_name(tx, [sha256]).get(sha256)
+    if stored is None:
         raise NotFound("picture", sha256)
-    return redirect(found.smallest.path, 302)
+    return redirect(stored.smallest.path, 302)
 
 
 def _problem(error: ServiceError) -> Response:
@@ -47,8 +47,8 @@ def _problem(error: ServiceError) -> Response:
 
 def with_files(form: EntryForm) -> EntryForm:
     """The form with uploaded files appended to its pictures; raises Invalid."""
-    kept = [_keep(file) for file in sent_files()]
-    return replace(form, picture="\n".join([*lines(form.picture), *kept]))
+    uploaded = [_keep(file) for file in sent_files()]
+    return replace(form, picture="\n".join([*lines(form.picture), *uploaded]))
 
 
 def kept_file(former: str) -> str:

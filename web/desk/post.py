@@ -31,10 +31,10 @@ bp = Blueprint("post", __name__)
 @requires(Role.AUTHOR)
 def new() -> ResponseReturnValue:
     with service().db.read() as tx:
-        found = find_autosave(tx, current_actor(), request.args.get("kept", ""))
-    return new_page(
-        EntryForm.kept(found) if found else EntryForm.empty(request.args.get("stream", ""))
-    )
+        unsaved = find_autosave(tx, current_actor(), request.args.get("kept", ""))
+    if unsaved:
+        return new_page(EntryForm.kept(unsaved))
+    return new_page(EntryForm.empty(request.args.get("stream", "")))
 
 
 @bp.post("/post")
@@ -108,28 +108,27 @@ def _posts(form: EntryForm) -> bool:
 
 
 def _change(uid: str, version: int, text: EntryText, release: Release, posts: bool) -> None:
-    change = post_draft if posts else save_draft
-    change(service().db, current_actor(), uid, version, text, release)
+    store = post_draft if posts else save_draft
+    store(service().db, current_actor(), uid, version, text, release)
 
 
 def _differs(entry: Entry, text: EntryText, release: Release, posts: bool) -> bool:
-    if (entry.state is EntryState.DRAFT) is posts or (entry.alerts, entry.dated_at) != (
-        release.alerts,
-        release.at,
-    ):
+    if (entry.state is EntryState.DRAFT) is posts:
+        return True
+    if entry.alerts != release.alerts or entry.dated_at != release.at:
         return True
     if not _says_else(EntryText.of(entry), entry, text):
         return False
     if entry.state in UNPUBLISHED_STATES:
         return True
-    with service().db.read() as tx:  # what others made of it since it came out is no difference
+    with service().db.read() as tx:  # later revisions by others are no difference
         return _says_else(text_of_revision(tx, entry, 1), entry, text)
 
 
 def _says_else(earlier: EntryText, entry: Entry, text: EntryText) -> bool:
-    known = {key for person in entry.byline for key in (person.slug, slugify(person.name))} | {
-        slugify(name) for name in earlier.byline
-    }
+    known = {slugify(name) for name in earlier.byline}
+    for person in entry.byline:
+        known |= {person.slug, slugify(person.name)}
     unknown = {slugify(name) for name in text.byline} - known
     return (
         bool(unknown)
@@ -140,7 +139,7 @@ def _says_else(earlier: EntryText, entry: Entry, text: EntryText) -> bool:
 
 def _stream(slug: str) -> Stream:
     with service().db.read() as tx:
-        found = find_stream(tx, slug)
-    if found is None:
+        stream = find_stream(tx, slug)
+    if stream is None:
         raise Invalid("stream", "choose one of the stories.")
-    return found
+    return stream

@@ -46,7 +46,8 @@ def build_preview(
     text = draft.text
     if not draft.alerts:
         return EntryPreview(text=text, html=text.body_html)
-    content, sender = draft.content(tx), Sender.of(service().settings)
+    content = draft.content(tx)
+    sender = Sender.of(service().settings)
     forecast = service().recent.get(
         (draft.topic, draft.kind, entry and entry.id), lambda: draft.forecast(tx)
     )

@@ -18,7 +18,7 @@ from models.streams.autosave import delete_autosave, find_autosave
 from models.streams.entries import get_entry, is_own_draft
 from models.tables.people import Role
 from models.tables.stories import Entry, RevisionKind
-from models.text.errors import Conflict, Invalid, ServiceError, StaleVersion
+from models.text.errors import Conflict, ServiceError, StaleVersion
 from web.context import service
 from web.desk.autosave_forms import autosave
 from web.desk.draft import Draft
@@ -27,7 +27,7 @@ from web.desk.forms import EntryForm, version_number
 from web.desk.guard import requires
 from web.desk.picture_pages import with_files
 from web.error_pages import on_form_error
-from web.language import reason
+from web.language import field_errors
 from web.login import current_actor
 from web.url_converters import number
 
@@ -38,20 +38,24 @@ bp = Blueprint("revise", __name__)
 @requires(Role.EDITOR, or_own=is_own_draft)
 def edit(uid: str) -> ResponseReturnValue:
     """The form; ``from`` is the number of a revision to start from, ``kind`` the type of change."""
-    no, kind = number(request.args.get("from")), request.args.get("kind", "")
+    no = number(request.args.get("from"))
+    kind = request.args.get("kind", "")
     with service().db.read() as tx:
-        entry, found = get_entry(tx, uid), find_autosave(tx, current_actor(), uid)
+        entry = get_entry(tx, uid)
+        unsaved = find_autosave(tx, current_actor(), uid)
         former = text_of_revision(tx, entry, no) if no is not None else None
-    if found is not None and "kept" in request.args:
-        form = EntryForm.kept(found)
-        changed = form.version_number() != entry.version
-        return edit_page(uid, form, error=StaleVersion(uid, entry.version) if changed else None)
+    if unsaved is not None and "kept" in request.args:
+        form = EntryForm.kept(unsaved)
+        error = None
+        if form.version_number() != entry.version:
+            error = StaleVersion(uid, entry.version)
+        return edit_page(uid, form, error=error)
     form = EntryForm.of(entry)
     if former is not None:
         form = form.saying(former)
     if form.kind and kind in {kind.value for kind in TEXT_KINDS}:
         form = replace(form, kind=kind)
-    return edit_page(uid, form, kept=found)
+    return edit_page(uid, form, autosave=unsaved)
 
 
 @bp.post("/entries/<uid:uid>/revise")
@@ -70,10 +74,8 @@ def _revise(entry: Entry, form: EntryForm) -> ResponseReturnValue:
     uid = entry.uid
     if form.do == "back":
         return edit_page(uid, form)
-    draft, change = (
-        Draft.of(form, entry.stream, entry),
-        form.change(service().settings.undo_seconds),
-    )
+    draft = Draft.of(form, entry.stream, entry)
+    change = form.change(service().settings.undo_seconds)
     if form.do == "preview":
         return edit_page(uid, autosave(form, uid)[0], preview=True)
     if form.do != "save":
@@ -122,5 +124,5 @@ def _retract_page(uid: str, error: ServiceError | None = None) -> str:
         form=EntryForm.of(entry),
         note=request.form.get("note", ""),
         error=error,
-        wrong={error.field: reason(error)} if isinstance(error, Invalid) else {},
+        wrong=field_errors(error),
     )

@@ -23,7 +23,7 @@ from web.desk.forms import choice, names
 from web.desk.guard import requires
 from web.desk.picture_pages import kept_file
 from web.error_pages import on_form_error
-from web.language import reason
+from web.language import field_errors
 from web.login import current_actor
 from web.url_converters import number
 
@@ -42,8 +42,8 @@ _PLAIN = ("subject_prefix", "mail_intro", "mail_footer", "color", "picture", "pi
 def show() -> ResponseReturnValue:
     title = request.args.get("q", "").strip()[:_MAX_TITLE]
     with service().db.read() as tx:
-        found = board(tx, title=title, before=number(request.args.get("before")))
-    return render_template("desk/streams.html", at="streams", board=found, title=title)
+        streams = board(tx, title=title, before=number(request.args.get("before")))
+    return render_template("desk/streams.html", at="streams", board=streams, title=title)
 
 
 @bp.get("/streams/new")
@@ -146,17 +146,17 @@ def _edit_form(
     byline = tuple(person.byline_name for person in stream.contributors)
     theirs = _values(replace(text, contributors=byline))
     stale = sent is not None and sent.get("former") != text.fingerprint
-    differ = {
-        name: value
-        for name, value in theirs.items()
-        if sent and stale and value.split() != sent.get(name, "").split()
-    }
+    differing = {}
+    if sent and stale:
+        for name, value in theirs.items():
+            if value.split() != sent.get(name, "").split():
+                differing[name] = value
     return _form(
         sent or theirs | {"slug": slug},
         error,
         stream=stream,
         former=text.fingerprint,
-        theirs=differ,
+        theirs=differing,
     )
 
 
@@ -165,15 +165,14 @@ def _form(
     error: ServiceError | None = None,
     *,
     stream: Stream | None = None,
-    **shown: object,
+    **variables: object,
 ) -> str:
-    wrong = {error.field: reason(error)} if isinstance(error, Invalid) else {}
     return render_template(
         "desk/stream_form.html",
         at="streams",
         values=values,
         error=error,
-        wrong=wrong,
+        wrong=field_errors(error),
         stream=stream,
-        **shown,
+        **variables,
     )

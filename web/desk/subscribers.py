@@ -17,14 +17,14 @@ from models.recipients.subscriber_lists import PAGE, Page, as_csv, browse, expor
 from models.streams.streams import list_streams
 from models.tables.ledger import Recipient, RecipientKind, RecipientState
 from models.tables.people import Role
-from models.text.errors import Invalid, NotFound, ServiceError
+from models.text.errors import NotFound, ServiceError
 from web import plots
 from web.context import service
 from web.desk.delivery_fields import followed_stories
 from web.desk.forms import choice
 from web.desk.guard import requires
 from web.error_pages import on_form_error
-from web.language import reason
+from web.language import field_errors
 from web.login import current_account, current_actor
 from web.url_converters import number
 
@@ -40,32 +40,35 @@ _FILE = "subscribers.csv"
 def show() -> ResponseReturnValue:
     state, text, after = (request.args.get(name, "") for name in ("state", "q", "after"))
     wanted = choice(RecipientState, "state", state) if state else None
+    days = []
     with service().db.read() as tx:
-        found = _page(tx, wanted, text, after)
-        follows = subscriptions_by_recipient(tx, [one.id for one in found.recipients])
+        page = _page(tx, wanted, text, after)
+        follows = subscriptions_by_recipient(tx, [recipient.id for recipient in page.recipients])
         streams = list_streams(tx)
-        moment = now(tx)
-        days = last_days(tx) if not (state or text or after) else []
-    shown = {
-        "page": found,
-        "now": moment,
-        "days": days,
-        "plots": plots,
-        "follows": follows,
-        "followed_stories": followed_stories,
-        "streams": streams,
-        "state": wanted,
-        "text": text,
-        "after": after,
-    }
-    return render_template("desk/subscribers.html", at="subscribers", **shown)
+        current_time = now(tx)
+        if not (state or text or after):
+            days = last_days(tx)
+    return render_template(
+        "desk/subscribers.html",
+        at="subscribers",
+        page=page,
+        now=current_time,
+        days=days,
+        plots=plots,
+        follows=follows,
+        followed_stories=followed_stories,
+        streams=streams,
+        state=wanted,
+        text=text,
+        after=after,
+    )
 
 
 @bp.get("/subscribers/export")
 @requires(Role.ADMIN)
 def download() -> ResponseReturnValue:
     parts = as_csv(export(service().db, request.args.get("stream") or None))
-    first = next(parts)  # a story that is not there is told by a page
+    first = next(parts)  # raises NotFound for an unknown story before the response starts
     log.info(
         "subscribers exported by account %s from %s", current_account().id, request.remote_addr
     )
@@ -94,18 +97,20 @@ def suppress() -> ResponseReturnValue:
 @requires(Role.ADMIN)
 def one(uid: str) -> ResponseReturnValue:
     with service().db.read() as tx:
-        found = _subscriber(tx, uid)
-        sent = told(tx, found.id, before=number(request.args.get("before")), limit=PAGE + 1)
-        follows = recipient_with_subscriptions(tx, uid)[1]
-        wanted, moment = preferences_of(tx, found), now(tx)
-    shown = {
-        "found": found,
-        "now": moment,
-        "follows": zip(follows, wanted.follows, strict=True),
-        "sent": sent[:PAGE],
-        "more": len(sent) > PAGE,
-    }
-    return render_template("desk/subscriber.html", at="subscribers", **shown)
+        recipient = _subscriber(tx, uid)
+        sent = told(tx, recipient.id, before=number(request.args.get("before")), limit=PAGE + 1)
+        subscriptions = recipient_with_subscriptions(tx, uid)[1]
+        preferences = preferences_of(tx, recipient)
+        current_time = now(tx)
+    return render_template(
+        "desk/subscriber.html",
+        at="subscribers",
+        found=recipient,
+        now=current_time,
+        follows=zip(subscriptions, preferences.follows, strict=True),
+        sent=sent[:PAGE],
+        more=len(sent) > PAGE,
+    )
 
 
 @bp.post("/subscribers/<uid:uid>/lift")
@@ -130,14 +135,16 @@ def forget(uid: str) -> ResponseReturnValue:
 
 
 def _page(tx: Session, state: RecipientState | None, text: str, after: str) -> Page:
-    return search(tx, text, after=after) if text.strip() else browse(tx, state, after=number(after))
+    if text.strip():
+        return search(tx, text, after=after)
+    return browse(tx, state, after=number(after))
 
 
 def _subscriber(tx: Session, uid: str) -> Recipient:
-    found = recipient_with_subscriptions(tx, uid)[0]
-    if found.kind is not RecipientKind.MAIL:
+    recipient = recipient_with_subscriptions(tx, uid)[0]
+    if recipient.kind is not RecipientKind.MAIL:
         raise NotFound("subscriber", uid)
-    return found
+    return recipient
 
 
 def _address(uid: str) -> str:
@@ -147,21 +154,15 @@ def _address(uid: str) -> str:
 
 def _suppressed(values: Mapping[str, str], error: ServiceError | None = None) -> str:
     with service().db.read() as tx:
-        page, moment = (
-            browse(tx, RecipientState.SUPPRESSED, after=number(request.args.get("after"))),
-            now(tx),
-        )
-    wrong = (
-        {error.field.replace("e-mail", "email"): reason(error)}
-        if isinstance(error, Invalid)
-        else {}
-    )
+        after = number(request.args.get("after"))
+        page = browse(tx, RecipientState.SUPPRESSED, after=after)
+        current_time = now(tx)
     return render_template(
         "desk/suppressed.html",
         at="subscribers",
         page=page,
-        now=moment,
+        now=current_time,
         values=values,
         error=error,
-        wrong=wrong,
+        wrong=field_errors(error),
     )
