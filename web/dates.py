@@ -72,21 +72,27 @@ def near(at: datetime, timezone: str, beside: datetime) -> str:
     """A time beside another: 09:42 on the same day, Fri 22:05 in the same week, else 13 Mar, with
     the year where it differs.
     """
-    here, there = local(at, timezone), local(beside, timezone)
-    if here.date() == there.date():
-        return f"{here:%H:%M}"
-    if abs(here - there) < _WEEK:
-        return _format(here, _WEEKDAY_AND_TIME)
-    short = _format(here, _SHORT_DATE)
-    return short if here.year == there.year else f"{short} {here.year}"
+    local_at = local(at, timezone)
+    local_beside = local(beside, timezone)
+    if local_at.date() == local_beside.date():
+        return f"{local_at:%H:%M}"
+    if abs(local_at - local_beside) < _WEEK:
+        return _format(local_at, _WEEKDAY_AND_TIME)
+    date_without_year = _format(local_at, _SHORT_DATE)
+    if local_at.year == local_beside.year:
+        return date_without_year
+    return f"{date_without_year} {local_at.year}"
 
 
 def brief(at: datetime, timezone: str, beside: datetime) -> str:
     """For narrow lists: 09:42 on the day of ``beside``, 13 Mar in its year, else 2025."""
-    here, there = local(at, timezone), local(beside, timezone)
-    if here.date() == there.date():
-        return f"{here:%H:%M}"
-    return _format(here, _SHORT_DATE) if here.year == there.year else str(here.year)
+    local_at = local(at, timezone)
+    local_beside = local(beside, timezone)
+    if local_at.date() == local_beside.date():
+        return f"{local_at:%H:%M}"
+    if local_at.year == local_beside.year:
+        return _format(local_at, _SHORT_DATE)
+    return str(local_at.year)
 
 
 def short_day(at: date) -> str:
@@ -133,9 +139,11 @@ def by_day(
 ) -> list[tuple[Markup, list[Entry]]]:
     """Entries grouped under the local days of their time ``by``, in their order."""
     groups = []
-    for local_date, group in groupby(
-        entries, lambda entry: local(getattr(entry, by), timezone).date()
-    ):
+
+    def local_date_of(entry: Entry) -> date:
+        return local(getattr(entry, by), timezone).date()
+
+    for local_date, group in groupby(entries, local_date_of):
         members = list(group)
         heading = day(getattr(members[0], by), timezone)
         tag = Markup('<time datetime="{}">{}</time>').format(local_date.isoformat(), heading)

@@ -19,7 +19,8 @@ _STAMP = "%Y%m%dT%H%M%S%f"
 _ID = re.compile(r"[0-9]{8}T[0-9]{12}-[0-9a-f]{8}")
 _MAX_HEADER_BYTES = 65_536  # of a file, which the list reads
 _FOLD = re.compile(r"\r?\n(?=[ \t])")
-_FROM, _TO = "X-Envelope-From", "X-Envelope-To"
+_FROM = "X-Envelope-From"
+_TO = "X-Envelope-To"
 
 
 @dataclass(frozen=True)

@@ -18,16 +18,19 @@ def words(former: str, present: str) -> Markup:
     former_words = _WORD.findall(former)
     present_words = _WORD.findall(present)
     html = Markup()
-    for tag, a1, a2, b1, b2 in _steps(former_words, present_words):
-        removed = "".join(former_words[a1:a2])
-        added = "".join(present_words[b1:b2])
+    for tag, old_start, old_end, new_start, new_end in _steps(former_words, present_words):
+        removed = "".join(former_words[old_start:old_end])
+        added = "".join(present_words[new_start:new_end])
         if tag == "equal" or not (removed.strip() or added.strip()):
             html += added
             continue
         if removed.strip():
             html += Markup("<del>{}</del>").format(removed)
             html += " " if added.strip() else ""
-        html += Markup("<ins>{}</ins>").format(added) if added.strip() else added
+        if added.strip():
+            html += Markup("<ins>{}</ins>").format(added)
+        else:
+            html += added
     return html
 
 
@@ -37,11 +40,14 @@ def paragraphs(former: str, present: str) -> list[Markup]:
         return []
     if len(former) + len(present) > _MAX_CHARACTERS:
         return [Markup("The text changed; it is too long to be compared here.")]
-    a, b = former.split("\n\n"), present.split("\n\n")
+    old = former.split("\n\n")
+    new = present.split("\n\n")
     changed = []
-    for tag, a1, a2, b1, b2 in _steps(a, b):
+    for tag, old_start, old_end, new_start, new_end in _steps(old, new):
         if tag != "equal":
-            changed.append(words("\n\n".join(a[a1:a2]), "\n\n".join(b[b1:b2])))
+            removed = "\n\n".join(old[old_start:old_end])
+            added = "\n\n".join(new[new_start:new_end])
+            changed.append(words(removed, added))
     return changed
 
 

@@ -40,7 +40,8 @@ def read_follow(fields: Mapping[str, str], suffix: str = "") -> Follow:
     def value(field: str) -> str:
         return fields.get(f"{field}{suffix}", "")
 
-    kinds, sooner = value("kinds"), value("sooner")
+    kinds = value("kinds")
+    sooner = value("sooner")
     if kinds not in ("both", "new", "corrections"):
         raise Invalid("kinds", "choose one of the options.")
     return Follow(

@@ -20,7 +20,12 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext  # type: ignore[import-untyped]
-from flask_login import LoginManager, current_user, login_user, logout_user  # type: ignore[import-untyped]
+from flask_login import (  # type: ignore[import-untyped]
+    LoginManager,
+    current_user,
+    login_user,
+    logout_user,
+)
 from markupsafe import escape
 
 from models.accounts.accounts import log_in, use_login_link
@@ -36,12 +41,12 @@ from web.middleware.browsers import browser_name
 login = Blueprint("login", __name__)
 
 BROWSER_LIFE = timedelta(days=365)
-"""Time that a browser counts as known to an account, so guesses from elsewhere don't lock it out."""
+"""Time that an account trusts a browser after a log-in: guesses from elsewhere don't lock it out."""
 KEPT = "kept."  # before the names of fields that were sent while nobody was logged in
 _SHOWN = ("title", "dek", "body", "overview", "note")
 MAX_EMAIL = 320  # characters: RFC 3696 section 3 (64 of the local part, @, 255 of the domain)
-# Quotation marks are five bytes in HTML and three in a form, or one: so much longer may a page be
-# than the form that it gives back.
+# The page may be longer than the form in it by so much: a quotation mark is five bytes in HTML, and
+# one or three in a form.
 _MAX_GROWTH_BYTES = 16_384
 _DESK_PATH = re.compile(r"/desk(?:/[A-Za-z0-9_-]+)*(?:\?[A-Za-z0-9_=&-]*)?")
 
@@ -60,10 +65,10 @@ class LoggedIn:
 
 
 def set_up_login(app: Flask) -> None:
-    """Let `current_user` be found.
+    """Provide `current_user`, without `LoginManager.init_app`.
 
-    Not by `LoginManager.init_app`: it looks into the session after every request and before every
-    template, so that even public pages would vary by cookie.
+    That reads the session after every request and before every template, so even public pages
+    would vary by cookie.
     """
     manager = LoginManager()
     manager.session_protection = None
@@ -73,7 +78,9 @@ def set_up_login(app: Flask) -> None:
 
 def _load(token: str) -> LoggedIn | None:
     account = session_account(service().db, token)
-    return LoggedIn(account, token) if account is not None else None
+    if account is None:
+        return None
+    return LoggedIn(account, token)
 
 
 def logged_in() -> bool:
@@ -97,56 +104,55 @@ def may_publish() -> bool:
 def ask_to_log_in() -> ResponseReturnValue:
     """Redirect to the log-in and back; a submitted form is kept in the page meanwhile."""
     if request.method in {"GET", "HEAD"}:
-        query = (
-            f"?{request.query_string.decode('ascii', 'replace')}" if request.query_string else ""
-        )
-        return redirect(url_for("login.form", next=desk_path(request.path + query)), 303)
-    kept = {
-        KEPT + name: value
-        for name, value in first_values(request.form).items()
-        if name != "csrf_token"
-    }
+        path = request.path
+        if request.query_string:
+            path += f"?{request.query_string.decode('ascii', 'replace')}"
+        return redirect(url_for("login.form", next=desk_path(path)), 303)
+    fields = first_values(request.form)
+    fields.pop("csrf_token", None)
     return _form(
         401,
         next_path=request.path,
-        kept=kept,
+        form_fields={KEPT + name: value for name, value in fields.items()},
         message=gettext("You’ve been logged out. Your text is safe: log in to continue."),
     )
 
 
 def desk_path(value: str) -> str:
     """``value`` if it is a path of the desk, else the desk's own: no open redirect."""
-    return value if _DESK_PATH.fullmatch(value) else "/desk"
+    if _DESK_PATH.fullmatch(value):
+        return value
+    return "/desk"
 
 
 @login.get("/login")
 def form() -> ResponseReturnValue:
     next_path = desk_path(request.args.get("next", ""))
-    return redirect(next_path, 303) if logged_in() else _form(200, next_path=next_path)
+    if logged_in():
+        return redirect(next_path, 303)
+    return _form(200, next_path=next_path)
 
 
 @login.post("/login")
 def enter() -> ResponseReturnValue:
     """Log in by e-mail and password; then offer a form that was submitted before, or redirect."""
-    email, next_path = (
-        request.form.get("email", "").replace("\x00", ""),
-        desk_path(request.form.get("next", "")),
-    )
-    kept = {name: value for name, value in request.form.items() if name.startswith(KEPT)}
-    password, client = request.form.get("password", ""), request.remote_addr or ""
+    email = request.form.get("email", "").replace("\x00", "")
+    password = request.form.get("password", "")
+    next_path = desk_path(request.form.get("next", ""))
+    client = request.remote_addr or ""
+    form_fields = {name: value for name, value in request.form.items() if name.startswith(KEPT)}
     token = log_in(
         service().db, email, password, client, this_browser(), known_browser=known_browser(email)
     )
     if token is None:
         message = gettext("Wrong e-mail address or password.")
-        return _form(422, next_path=next_path, kept=kept, email=email, message=message)
-    begin_session(token)
-    if kept:
-        return send_again(
-            next_path,
-            {name.removeprefix(KEPT): value for name, value in kept.items()},
-            gettext("You are logged in again."),
+        return _form(
+            422, next_path=next_path, form_fields=form_fields, email=email, message=message
         )
+    begin_session(token)
+    if form_fields:
+        fields = {name.removeprefix(KEPT): value for name, value in form_fields.items()}
+        return send_again(next_path, fields, gettext("You are logged in again."))
     return redirect(next_path, 303)
 
 
@@ -181,14 +187,11 @@ def leave_desk() -> ResponseReturnValue:
 
 def send_again(path: str, fields: dict[str, str], message: str) -> Response:
     """A page that shows a submitted form, with a button that submits it again."""
-    shown = {name: value for name, value in fields.items() if name in _SHOWN and value}
-    return _no_store(
-        make_response(
-            render_template(
-                "desk/again.html", path=path, fields=fields, shown=shown, message=message
-            )
-        )
+    visible = {name: value for name, value in fields.items() if name in _SHOWN and value}
+    page = render_template(
+        "desk/again.html", path=path, fields=fields, shown=visible, message=message
     )
+    return _no_store(make_response(page))
 
 
 def this_browser() -> str:
@@ -199,7 +202,9 @@ def this_browser() -> str:
 def known_browser(email: str) -> str:
     """The browser's token, if it has logged in with that address before; else empty."""
     token = request.cookies.get(_browser_cookie(), "")
-    return token if is_browser_of(service().keys, token, email) else ""
+    if is_browser_of(service().keys, token, email):
+        return token
+    return ""
 
 
 def _browser_cookie() -> str:
@@ -238,22 +243,24 @@ def _form(
     next_path: str,
     message: str = "",
     email: str = "",
-    kept: dict[str, str] | None = None,
+    form_fields: dict[str, str] | None = None,
 ) -> Response:
     """The log-in page with a submitted form, unless that would be much longer than the request."""
-    kept = kept or {}
-    if (
-        sum(len(escape(name)) + len(escape(value)) for name, value in kept.items())
-        > (request.content_length or 0) + _MAX_GROWTH_BYTES
-    ):
-        kept = {}
+    form_fields = form_fields or {}
+    size = sum(len(escape(name)) + len(escape(value)) for name, value in form_fields.items())
+    if size > (request.content_length or 0) + _MAX_GROWTH_BYTES:
+        form_fields = {}
         message = gettext(
             "You’ve been logged out, and your text is too long to keep here. Log in, go back and"
             " submit it again."
         )
-    next_path, email = desk_path(next_path), email[:MAX_EMAIL]
     page = render_template(
-        "login.html", next_path=next_path, message=message, email=email, kept=kept, shown=_SHOWN
+        "login.html",
+        next_path=desk_path(next_path),
+        message=message,
+        email=email[:MAX_EMAIL],
+        kept=form_fields,
+        shown=_SHOWN,
     )
     return _no_store(make_response(page, status))
 

@@ -134,7 +134,9 @@ def _images(pictures: Iterable[Picture]) -> list[JsonObject]:
 
 
 def _time(time: datetime | None, stream: Stream) -> str | None:
-    return iso_time(time, stream.timezone) if time else None
+    if time is None:
+        return None
+    return iso_time(time, stream.timezone)
 
 
 def _without_empty(fields: JsonObject) -> JsonObject:

@@ -36,7 +36,10 @@ _CROWDED_CHECK_SECONDS = 0.2  # while there are too many connections
 _RETRY_SECONDS = 5.0  # until another connection is taken for that of an overdue body
 
 _DESCRIPTORS = "/proc/self/fd"
-_ESTABLISHED, _CLOSE_WAIT, _LISTEN = 1, 8, 10  # linux/tcp_states.h
+# linux/tcp_states.h
+_ESTABLISHED = 1
+_CLOSE_WAIT = 8
+_LISTEN = 10
 # struct tcp_info of linux/tcp.h, which only ever grows at its end: the fields of _TcpInfo.
 _TCP_INFO = struct.Struct("=B23xI16xI4xI64xQQ8xI8xI")
 
@@ -163,7 +166,9 @@ class ConnectionGuard:
             if connection.key not in self._ended_inputs:
                 distance = round(_distance(connection, age), 2)
                 candidates.append((distance, connection.received_age, connection))
-        return min(candidates, key=itemgetter(0, 1))[2] if candidates else None
+        if not candidates:
+            return None
+        return min(candidates, key=itemgetter(0, 1))[2]
 
     def _cut_slow_readers(self, connections: Iterable[Connection]) -> None:
         now = time.monotonic()
@@ -256,7 +261,9 @@ def _socket_key(descriptor: int) -> str:
         target = os.readlink(f"{_DESCRIPTORS}/{descriptor}")  # noqa: PTH115
     except OSError:
         return ""
-    return target if target.startswith("socket:") else ""
+    if target.startswith("socket:"):
+        return target
+    return ""
 
 
 @contextmanager

@@ -56,4 +56,6 @@ class FrontLayer:
 def has_one_host(environ: "WSGIEnvironment") -> bool:
     """Whether a request has one Host; granian joins several by commas."""
     host = environ.get("HTTP_HOST")
-    return "," not in host if host else environ["SERVER_PROTOCOL"] in _WITHOUT_HOST
+    if host:
+        return "," not in host
+    return environ["SERVER_PROTOCOL"] in _WITHOUT_HOST

@@ -61,7 +61,10 @@ def draw(logo: bytes | None, color: str, pixels: int, fmt: str) -> bytes:
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, ValueError):
         square = _mark(pixels, color or _INK)
     out = io.BytesIO()
-    square.save(out, fmt, **({"sizes": _ICO_SIZES} if fmt == "ICO" else {"optimize": True}))
+    if fmt == "ICO":
+        square.save(out, fmt, sizes=_ICO_SIZES)
+    else:
+        square.save(out, fmt, optimize=True)
     return out.getvalue()
 
 

@@ -43,11 +43,9 @@ def go(token: str) -> ResponseReturnValue:
         send_fresh_link(service().db, service().keys, token, request.remote_addr or "", "leave")
         service().ring()
         return _page(token, asked=True)
-    leave_all_that(
-        service().db,
-        recipient_uid,
-        ALL_STREAMS if request.form.get("scope") == ALL_STREAMS else scope,
-    )
+    if request.form.get("scope") == ALL_STREAMS:
+        scope = ALL_STREAMS
+    leave_all_that(service().db, recipient_uid, scope)
     service().ring()
     return _page(token, done=True)
 
@@ -81,7 +79,9 @@ def reached(tx: Session, subscriptions: Sequence[Subscription], scope: str) -> S
 def masked(recipient: Recipient) -> str:
     """The address shortened, since the e-mail may have been forwarded."""
     name, _, host = recipient.address.partition("@")
-    return f"{name[:1]}•••@{host}" if host else gettext("This address")
+    if not host:
+        return str(gettext("This address"))
+    return f"{name[:1]}•••@{host}"
 
 
 def _staying(subscriptions: Sequence[Subscription], story: Stream | None) -> list[Subscription]:

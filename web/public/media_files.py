@@ -14,14 +14,13 @@ _FOR_GOOD = "public, max-age=31536000, immutable"
 
 @media.get("/media/<sha256:sha256>.<extension>")
 def picture(sha256: str, extension: str) -> Response:
-    """One size of a picture. Whoever knows its name may see it, as with every file that was public
-    once.
-    """
+    """One size of a picture, for everyone who knows its name, as for any file that was public."""
     tag = f'"{sha256}"'
     status = conditional(request.headers, tag, None)
     with service().db.read() as tx:
-        found = get_picture_file(tx, sha256, extension, with_data=status == 200)
-    response = Response(found.data if status == 200 else b"", status, content_type=found.media_type)
+        file = get_picture_file(tx, sha256, extension, with_data=status == 200)
+    body = file.data if status == 200 else b""
+    response = Response(body, status, content_type=file.media_type)
     response.headers["ETag"] = tag
     response.headers["Cache-Control"] = _FOR_GOOD
     response.headers.set(*ANY_ORIGIN)

@@ -56,16 +56,17 @@ def entry(slug: str, name: str) -> ResponseReturnValue:
         raise NotFound("entry", name)
     with service().db.read() as tx:
         page = page_of_entry(tx, uid)
-    found = page.entry
-    if slug != found.stream.slug or (hyphen and title != slugify(found.title)):
-        return redirect(entry_url(found.stream.slug, found.uid), 301)
-    speak(found.stream.language)
+    entry = page.entry
+    stream = entry.stream
+    if slug != stream.slug or (hyphen and title != slugify(entry.title)):
+        return redirect(entry_url(stream.slug, entry.uid), 301)
+    speak(stream.language)
     return answer(
         render_template(
             "entry.html",
             page=page,
-            entry=found,
-            stream=found.stream,
+            entry=entry,
+            stream=stream,
             topic=FeedTopic(Scope.STREAM, slug),
         )
     )
@@ -96,18 +97,20 @@ def contributor(slug: str) -> ResponseReturnValue:
 @public.errorhandler(MovedPermanently)
 def moved(error: MovedPermanently) -> ResponseReturnValue:
     """Redirect to the story's current address, with the rest of the path."""
-    place = stream_url(error.present) + request.path.removeprefix(f"/streams/{error.name}")
+    url = stream_url(error.present) + request.path.removeprefix(f"/streams/{error.name}")
     before = number(request.args.get("before"))
-    response = redirect(f"{place}?before={before}" if before is not None else place, 301)
+    if before is not None:
+        url += f"?before={before}"
+    response = redirect(url, 301)
     response.headers["Cache-Control"] = "public, max-age=60"  # it may move back
     return response
 
 
 @public.errorhandler(Gone)
 def gone(error: Gone) -> ResponseReturnValue:
-    """What stood here was withdrawn: say so, and why where somebody wrote it down."""
-    named = (request.view_args or {}).get("slug", "")
+    """The page of withdrawn content, with the reason if an editor noted one."""
+    stream_slug = (request.view_args or {}).get("slug", "")
     with service().db.read() as tx:
-        speak(stream_language(tx, named))
-    slug = named if error.kind == "entry" else None
+        speak(stream_language(tx, stream_slug))
+    slug = stream_slug if error.kind == "entry" else None
     return make_response(render_template("gone.html", error=error, slug=slug), 410)

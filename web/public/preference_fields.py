@@ -1,4 +1,4 @@
-"""The fields of the settings page: what a recipient has as a form would send it, and back."""
+"""The fields of the settings page: a recipient's preferences as form fields, and back."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -23,66 +23,64 @@ Fields = MultiDict[str, str]
 
 
 def fields_of(tx: Session, recipient: Recipient, subscriptions: Sequence[Subscription]) -> Fields:
-    """What the form holds before anybody changes it.
+    """The form before any change.
 
-    What most subscriptions have stands once; those that differ have ``own`` fields, whose names end
-    with their stream's uid.
+    The settings that most subscriptions share stand once; others have ``own`` fields, whose names
+    end with their stream's uid.
     """
-    found = {_name(one.stream): _block(tx, one) for one in subscriptions}
-    usual = Counter(frozenset(block.items()) for block in found.values()).most_common(1)
-    common = dict(usual[0][0]) if usual else follow_fields(Follow())
+    blocks: dict[str, dict[str, str]] = {}
+    excluded: list[str] = []
+    for subscription in subscriptions:
+        blocks[_name(subscription.stream)] = _block(tx, subscription)
+        if subscription.stream is None:
+            excluded += [stream.uid for stream in excluded_streams(tx, subscription)]
+    common = _most_common(blocks.values())
     fields: Fields = MultiDict(common)
-    fields.setlist("follow", list(found))
-    fields.setlist("own", [name for name, block in found.items() if block != common])
-    for name, block in found.items():
+    fields.setlist("follow", list(blocks))
+    fields.setlist("own", [name for name, block in blocks.items() if block != common])
+    for name, block in blocks.items():
         fields.update({f"{field}-{name}": value for field, value in block.items()})
-    fields.setlist(
-        "left_out",
-        [
-            stream.uid
-            for one in subscriptions
-            if one.stream is None
-            for stream in excluded_streams(tx, one)
-        ],
-    )
-    fields["language"], fields["timezone"] = (
-        recipient.language.partition("-")[0],
-        recipient.timezone,
-    )
+    fields.setlist("left_out", excluded)
+    fields["language"] = recipient.language.partition("-")[0]
+    fields["timezone"] = recipient.timezone
     for field in ("quiet_from", "quiet_until"):
         fields[field] = clock_value(getattr(recipient, field))
-    fields["pause"] = (
-        recipient.paused_until.astimezone(zone(recipient.timezone)).date().isoformat()
-        if recipient.paused_until
-        else ""
-    )
+    fields["pause"] = ""
+    if recipient.paused_until:
+        local_time = recipient.paused_until.astimezone(zone(recipient.timezone))
+        fields["pause"] = local_time.date().isoformat()
     return fields
+
+
+def _most_common(blocks: Iterable[dict[str, str]]) -> dict[str, str]:
+    counts = Counter(frozenset(block.items()) for block in blocks)
+    if not counts:
+        return follow_fields(Follow())
+    return dict(counts.most_common(1)[0][0])
 
 
 def preferences_from(
     fields: Fields, streams: Iterable[Stream], recipient: Recipient, present: Fields
 ) -> Preferences:
-    """What a form says; raises Invalid, which names the field. What differs at ``present`` and had
-    no place in the form stays.
+    """The preferences in a form; settings without a field in it stay as in ``present``.
+
+    Raises Invalid, which names the field.
     """
     ids = {stream.uid: stream.id for stream in streams}
     timezone = zone_name("time zone", fields.get("timezone", recipient.timezone))
-    without = tuple(ids[uid] for uid in fields.getlist("left_out") if uid in ids)
+    excluded = tuple(ids[uid] for uid in fields.getlist("left_out") if uid in ids)
     follows = []
     for name in fields.getlist("follow"):
-        if name == ALL_STREAMS or name in ids:
-            unasked = f"least-{name}" not in fields and name in present.getlist("own")
-            own = unasked or name in fields.getlist("own")
-            follow = read_follow(present if unasked else fields, f"-{name}" if own else "")
-            follows.append(
-                replace(
-                    follow, stream_id=ids.get(name), left_out=without if name == ALL_STREAMS else ()
-                )
-            )
+        if name == ALL_STREAMS:
+            follows.append(replace(_read_block(fields, present, name), left_out=excluded))
+        elif name in ids:
+            follows.append(replace(_read_block(fields, present, name), stream_id=ids[name]))
     language = fields.get("language", "")
+    if recipient.language.startswith(f"{language}-"):
+        language = recipient.language
     return Preferences(
         follows=tuple(follows),
-        language=recipient.language if recipient.language.startswith(f"{language}-") else language,
+        language=language,
         timezone=timezone,
         quiet_from=read_time("quiet hours", fields.get("quiet_from", "")),
         quiet_until=read_time("quiet hours", fields.get("quiet_until", "")),
@@ -90,49 +88,64 @@ def preferences_from(
     )
 
 
-def with_unseen(wanted: Preferences, former: Preferences, shown: Collection[int]) -> Preferences:
-    """The same with what had no place on the page, so that nobody changed it: stories that are
-    hidden now or were left out long ago.
+def _read_block(fields: Fields, present: Fields, name: str) -> Follow:
+    own = name in fields.getlist("own")
+    if f"least-{name}" not in fields and name in present.getlist("own"):
+        own = True
+        fields = present
+    return read_follow(fields, f"-{name}" if own else "")
+
+
+def with_unseen(
+    wanted: Preferences, former: Preferences, listed_ids: Collection[int]
+) -> Preferences:
+    """``wanted`` with the former settings of streams that the page didn't list.
+
+    Such streams are hidden now or were excluded long ago.
     """
-    out = [id_ for one in former.follows for id_ in one.left_out if id_ not in shown]
-    follows = [
-        replace(one, left_out=(*one.left_out, *out)) if one.stream_id is None else one
-        for one in wanted.follows
-    ]
-    return replace(
-        wanted,
-        follows=(*follows, *(one for one in former.follows if one.stream_id not in (None, *shown))),
-    )
+    excluded: list[int] = []
+    unlisted = []
+    for follow in former.follows:
+        excluded += [stream_id for stream_id in follow.left_out if stream_id not in listed_ids]
+        if follow.stream_id is not None and follow.stream_id not in listed_ids:
+            unlisted.append(follow)
+    follows = []
+    for follow in wanted.follows:
+        if follow.stream_id is None:
+            follows.append(replace(follow, left_out=(*follow.left_out, *excluded)))
+        else:
+            follows.append(follow)
+    return replace(wanted, follows=(*follows, *unlisted))
 
 
 def _name(stream: Stream | None) -> str:
-    return stream.uid if stream is not None else ALL_STREAMS
+    if stream is None:
+        return ALL_STREAMS
+    return stream.uid
 
 
-def _block(tx: Session, one: Subscription) -> dict[str, str]:
+def _block(tx: Session, subscription: Subscription) -> dict[str, str]:
     tags = tx.scalars(
         select(SubscriptionTag.slug)
-        .where(SubscriptionTag.subscription_id == one.id)
+        .where(SubscriptionTag.subscription_id == subscription.id)
         .order_by(SubscriptionTag.slug)
     )
     follow = Follow(
         tags=tuple(tags),
-        least_importance=one.least_importance,
-        news=one.news,
-        corrections=one.corrections,
-        rhythm=Rhythm.of(one),
+        least_importance=subscription.least_importance,
+        news=subscription.news,
+        corrections=subscription.corrections,
+        rhythm=Rhythm.of(subscription),
     )
     return follow_fields(follow)
 
 
 def _pause(value: str, timezone: str) -> datetime | None:
-    """The beginning of that day."""
+    """The beginning of that day; None for an empty field."""
+    if not value.strip():
+        return None
     try:
-        return (
-            datetime.combine(date.fromisoformat(value), time(), zone(timezone))
-            if value.strip()
-            else None
-        )
+        return datetime.combine(date.fromisoformat(value), time(), zone(timezone))
     except (ValueError, OverflowError) as exc:
         raise Invalid(
             "pause", "%(value)s is not a date. Enter it like 2026-12-24.", value=f"{value!r:.20}"

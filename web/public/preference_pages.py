@@ -1,5 +1,6 @@
-"""What reaches a recipient, and when, without an account: by the link in each mail, and for more by
-a fresh one.
+"""Readers' settings, without an account: by the link in each e-mail.
+
+A fresh link, mailed on request, allows more: moving to another address, export and deletion.
 """
 
 import zoneinfo
@@ -9,7 +10,6 @@ from flask import Blueprint, jsonify, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext  # type: ignore[import-untyped]
 from sqlalchemy.orm import Session
-from werkzeug.datastructures import MultiDict
 
 from models.membership.channels import preferences_of
 from models.membership.own_data import (
@@ -41,50 +41,46 @@ from web.public.preference_fields import Fields, fields_of, preferences_from, wi
 preferences = Blueprint("preferences", __name__, url_prefix="/p")
 
 MOST_OFFERED = 30
-"""Stories that somebody may add, the latest first, beside those that they follow."""
+"""Stories that a reader may add, the latest first, beside those already followed."""
 MOST_ASKED = 10
-"""Stories that the form has fields of their own for: it may send 200 fields in all."""
+"""Stories that have their own fields: a form may send 200 fields in all."""
 
 
 @preferences.get("/<token:token>")
 def show(token: str) -> ResponseReturnValue:
-    """The settings; looking changes nothing."""
     return _page(token)
 
 
 @preferences.post("/<token:token>")
 def save(token: str) -> ResponseReturnValue:
-    """Save them."""
     with on_form_error(_page, token, fields=request.form):
         return _save(token)
 
 
 def _save(token: str) -> ResponseReturnValue:
     with service().db.read() as tx:
-        came, recipient, streams = _state(tx, token)
-        present, former = (
-            fields_of(tx, *recipient_with_subscriptions(tx, came.uid)),
-            preferences_of(tx, recipient),
-        )
-    _must_be_open(came, recipient)
+        access, recipient, streams = _state(tx, token)
+        present = fields_of(tx, *recipient_with_subscriptions(tx, access.uid))
+        former = preferences_of(tx, recipient)
+    _must_be_open(access, recipient)
     wanted = preferences_from(request.form, streams, recipient, present)
     if not wanted.follows:
         raise Conflict("Choose at least one story. To stop all e-mail, unsubscribe below.")
-    set_preferences(
-        service().db, came.uid, with_unseen(wanted, former, {stream.id for stream in streams})
-    )
+    listed_ids = {stream.id for stream in streams}
+    set_preferences(service().db, access.uid, with_unseen(wanted, former, listed_ids))
     return _page(token, saved=gettext("Your changes apply from the next e-mail."))
 
 
 @preferences.post("/<token:token>/leave")
 def leave(token: str) -> ResponseReturnValue:
-    """Leave the story that the mail was about, or everything."""
+    """Unsubscribe from the story that the e-mail was about, or from everything."""
     with service().db.read() as tx:
-        came, recipient, _ = _state(tx, token)
-    _must_be_open(came, recipient)
-    leave_that(
-        service().db, came.uid, came.scope if request.form.get("scope") == "story" else ALL_STREAMS
-    )
+        access, recipient, _ = _state(tx, token)
+    _must_be_open(access, recipient)
+    scope = ALL_STREAMS
+    if request.form.get("scope") == "story":
+        scope = access.scope
+    leave_that(service().db, access.uid, scope)
     return _page(token, saved=gettext("You’re unsubscribed."))
 
 
@@ -98,36 +94,38 @@ def fresh(token: str) -> ResponseReturnValue:
 
 @preferences.post("/<token:token>/shared")
 def shared(token: str) -> ResponseReturnValue:
-    """Say that several people read this mailbox, or that one does."""
+    """Mark the mailbox as shared by several people, or as personal."""
     set_shared(service().db, service().keys, token, shared=bool(request.form.get("shared")))
     return _page(token, saved=gettext("Your changes apply from the next e-mail."))
 
 
 @preferences.post("/<token:token>/address")
 def address(token: str) -> ResponseReturnValue:
-    """Ask at another address whether the mails may come there."""
-    email, blocked = request.form.get("email", ""), service().settings.blocked_mail_domains
+    """Mail a link to a new address, to confirm the move there."""
+    email = request.form.get("email", "")
+    client = request.remote_addr or ""
+    blocked = service().settings.blocked_mail_domains
     with on_form_error(_page, token):
-        there = request_move(
-            service().db, service().keys, token, email, request.remote_addr or "", blocked=blocked
+        new_address = request_move(
+            service().db, service().keys, token, email, client, blocked=blocked
         )
     service().ring()
-    return _page(token, sent_to=there)
+    return _page(token, sent_to=new_address)
 
 
 @preferences.get("/<token:token>/data.json")
 def data(token: str) -> ResponseReturnValue:
-    """All that is stored about who holds a fresh link."""
+    """All stored data about the holder of a fresh link."""
     with service().db.read() as tx:
-        found = export_own_data(tx, require_owner(tx, service().keys, token))
-    response = private_response(jsonify(found))
+        stored = export_own_data(tx, require_owner(tx, service().keys, token))
+    response = private_response(jsonify(stored))
     response.headers["Content-Disposition"] = 'attachment; filename="my-data.json"'
     return response
 
 
 @preferences.post("/<token:token>/erase")
 def erase(token: str) -> ResponseReturnValue:
-    """Forget them, once they have ticked that they mean it."""
+    """Delete the recipient's data, if the box to confirm that is ticked."""
     with on_form_error(_page, token):
         return _erase(token)
 
@@ -145,18 +143,17 @@ def _erase(token: str) -> ResponseReturnValue:
 
 @preferences.get("/move/<token:token>")
 def look_at_move(token: str) -> ResponseReturnValue:
-    """A page with a button."""
+    """A page with a button, because programs that open links in e-mails must not change anything."""
     recipient = confirm_move(service().db, service().keys, token, "", look=True)
     speak(recipient.language)
-    return private_response(
-        make_response(render_template("preferences_move.html", masked=masked(recipient)))
-    )
+    page = render_template("preferences_move.html", masked=masked(recipient))
+    return private_response(make_response(page))
 
 
 @preferences.post("/move/<token:token>")
 def moved(token: str) -> ResponseReturnValue:
-    """Move there."""
-    speak(confirm_move(service().db, service().keys, token, request.remote_addr or "").language)
+    recipient = confirm_move(service().db, service().keys, token, request.remote_addr or "")
+    speak(recipient.language)
     return _told(
         gettext("Address changed"),
         gettext(
@@ -166,16 +163,22 @@ def moved(token: str) -> ResponseReturnValue:
 
 
 def _state(tx: Session, token: str) -> tuple[LinkAccess, Recipient, list[Stream]]:
-    """Who came, and the stories that they follow or may add; hidden ones are not named."""
-    came = resolve_link(tx, service().keys, token)
-    recipient, subscriptions = read_followed(tx, came.uid)
-    own = [one.stream for one in subscriptions if one.stream is not None and one.stream.is_public]
-    running = [one for one in list_streams(tx, public=True) if one.state is not StreamState.ENDED]
-    return came, recipient, own + [one for one in running if one not in own][:MOST_OFFERED]
+    """The link's access, its recipient, and the public stories that they follow or may add."""
+    access = resolve_link(tx, service().keys, token)
+    recipient, subscriptions = read_followed(tx, access.uid)
+    followed = []
+    for subscription in subscriptions:
+        if subscription.stream is not None and subscription.stream.is_public:
+            followed.append(subscription.stream)
+    offered = []
+    for stream in list_streams(tx, public=True):
+        if stream.state is not StreamState.ENDED and stream not in followed:
+            offered.append(stream)
+    return access, recipient, followed + offered[:MOST_OFFERED]
 
 
-def _must_be_open(came: LinkAccess, recipient: Recipient) -> None:
-    if recipient.shared and not came.fresh:
+def _must_be_open(access: LinkAccess, recipient: Recipient) -> None:
+    if recipient.shared and not access.fresh:
         raise Forbidden("This is a shared mailbox. Request a new link below to make changes.")
     if recipient.state is not RecipientState.CONFIRMED:
         raise Gone("link", "", "You’ve unsubscribed. You can subscribe again at any time.")
@@ -184,39 +187,35 @@ def _must_be_open(came: LinkAccess, recipient: Recipient) -> None:
 def _page(
     token: str,
     *,
-    fields: MultiDict[str, str] | None = None,
+    fields: Fields | None = None,
     error: ServiceError | None = None,
     saved: str = "",
     sent_to: str | None = None,
 ) -> ResponseReturnValue:
-    """``sent_to``: the other address that a link went to, or nothing where a fresh one went to
-    their own.
+    """The settings page.
+
+    ``sent_to`` is the new address that a link was mailed to, or empty for a fresh link to the
+    recipient's own address.
     """
     with service().db.read() as tx:
-        came, recipient, streams = _state(tx, token)
-        subscriptions = recipient_with_subscriptions(tx, came.uid)[1]
-        shown: Fields = (
-            fields
-            if fields is not None and "cadence" in fields
-            else fields_of(tx, recipient, subscriptions)
-        )
-        story = reached(tx, subscriptions, came.scope)
+        access, recipient, streams = _state(tx, token)
+        subscriptions = recipient_with_subscriptions(tx, access.uid)[1]
+        if fields is None or "cadence" not in fields:
+            fields = fields_of(tx, recipient, subscriptions)
+        story = reached(tx, subscriptions, access.scope)
     known = {ALL_STREAMS, *(stream.uid for stream in streams)}
-    asked = [
-        name
-        for name in dict.fromkeys((*shown.getlist("own"), *shown.getlist("follow")))
-        if name in known
-    ]
+    names = dict.fromkeys((*fields.getlist("own"), *fields.getlist("follow")))
+    asked = [name for name in names if name in known]
     page = render_template(
         "preferences.html",
         token=token,
-        came=came,
+        came=access,
         recipient=recipient,
         masked=masked(recipient),
         streams=streams,
         subscriptions=subscriptions,
         story=story,
-        fields=shown,
+        fields=fields,
         zones=_zones(),
         languages=language_names(),
         asked=asked[:MOST_ASKED],
@@ -228,17 +227,15 @@ def _page(
 
 
 def _told(title: str, sentence: str) -> ResponseReturnValue:
-    return private_response(
-        make_response(render_template("sentence.html", title=title, sentence=sentence))
-    )
+    page = render_template("sentence.html", title=title, sentence=sentence)
+    return private_response(make_response(page))
 
 
 @cache
 def _zones() -> list[str]:
-    """Those that are named by a place, and UTC."""
-    names = (
-        name
-        for name in zoneinfo.available_timezones()
-        if "/" in name and not name.startswith(("Etc/", "SystemV/", "US/"))
-    )
+    """UTC, and the time zones named for a place."""
+    names = []
+    for name in zoneinfo.available_timezones():
+        if "/" in name and not name.startswith(("Etc/", "SystemV/", "US/")):
+            names.append(name)
     return ["UTC", *sorted(names)]

@@ -1,4 +1,4 @@
-"""What search engines ask for first: where they may go, and what there is."""
+"""Files for search engines: robots.txt and the sitemaps."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -21,7 +21,6 @@ _HOUR = "public, max-age=3600"
 
 @robots.get("/robots.txt")
 def where() -> ResponseReturnValue:
-    """Pages and feeds are open to all."""
     lines = [
         "User-agent: *",
         *(f"Disallow: {path}" for path in _CLOSED),
@@ -34,42 +33,38 @@ def where() -> ResponseReturnValue:
 
 @robots.get("/sitemap.xml")
 def index() -> ResponseReturnValue:
-    """The list of lists: stories, and entries in parts."""
+    """The list of sitemaps: one of stories, and the entries in parts."""
+    urls = [site_url("/sitemap-stories.xml")]
     with service().db.read() as tx:
-        found = sitemap_parts(tx)
-    urls = [site_url("/sitemap-stories.xml"), *(site_url(f"/sitemap-{part}.xml") for part in found)]
+        urls += [site_url(f"/sitemap-{part}.xml") for part in sitemap_parts(tx)]
     return _xml("sitemapindex", (f"<sitemap><loc>{url}</loc></sitemap>\n" for url in urls))
 
 
 @robots.get("/sitemap-stories.xml")
 def of_stories() -> ResponseReturnValue:
-    """The index and each story."""
+    """The front page and each story."""
+    urls = [_url(site_url("/"))]
     with service().db.read() as tx:
-        found = sitemap_streams(tx)
-    return _xml(
-        "urlset", [_url(site_url("/")), *(_url(stream_url(slug), at) for slug, at in found)]
-    )
+        urls += [_url(stream_url(slug), at) for slug, at in sitemap_streams(tx)]
+    return _xml("urlset", urls)
 
 
 @robots.get("/sitemap-<int(max=9223372036854):part>.xml")
 def of_entries(part: int) -> ResponseReturnValue:
-    """The entries of a part, light rows of one statement."""
     with service().db.read() as tx:
-        found = sitemap_entries(tx, part)
-    if not found:
+        rows = sitemap_entries(tx, part)
+    if not rows:
         raise NotFound("sitemap", str(part))
-    return _xml("urlset", (_url(entry_url(slug, uid), at) for slug, uid, at in found))
+    return _xml("urlset", (_url(entry_url(slug, uid), at) for slug, uid, at in rows))
 
 
 def _url(url: str, at: datetime | None = None) -> str:
-    """Of characters that need no escaping: an address of ours has no others."""
+    # The addresses of this site contain no characters that need escaping.
     changed = f"<lastmod>{at.isoformat(timespec='seconds')}</lastmod>" if at else ""
     return f"<url><loc>{url}</loc>{changed}</url>\n"
 
 
 def _xml(root: str, lines: Iterable[str]) -> ResponseReturnValue:
-    body = (
-        f'<?xml version="1.0" encoding="UTF-8"?>\n<{root}'
-        f' xmlns="{_XMLNS}">\n{"".join(lines)}</{root}>\n'
-    )
+    declaration = '<?xml version="1.0" encoding="UTF-8"?>'
+    body = f'{declaration}\n<{root} xmlns="{_XMLNS}">\n{"".join(lines)}</{root}>\n'
     return answer(body, content_type="application/xml; charset=utf-8", cache_control=_HOUR)

@@ -1,4 +1,4 @@
-"""The search for readers: a form and what it finds, by the address alone."""
+"""The search for readers: a form and its results, by the URL alone."""
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -19,17 +19,18 @@ _CACHED = "public, max-age=30"
 
 @finder.get("/search")
 def page() -> ResponseReturnValue:
-    """Published entries that hold the words of ``q``: of all stories, or of one (``stream``)."""
-    typed, slug = request.args.get("q", "")[:MAX_QUERY_CHARS], request.args.get("stream", "")
+    """Published entries that contain the words of ``q``: of all stories, or of one (``stream``)."""
+    typed = request.args.get("q", "")[:MAX_QUERY_CHARS]
+    slug = request.args.get("stream", "")
     with service().db.read() as tx:
         stream = get_stream(tx, slug, public=True) if slug else None
-        found = search(tx, typed, stream=stream, before=number(request.args.get("before")))
+        results = search(tx, typed, stream=stream, before=number(request.args.get("before")))
     speak(stream.language if stream else None)
     document = render_template(
         "search.html",
         typed=typed.strip(),
         stream=stream,
-        found=found,
+        found=results,
         marked=marked,
         snippet=snippet,
     )

@@ -48,10 +48,10 @@ def stylesheet(digits: str) -> ResponseReturnValue:
 
 @theme.get("/logo")
 def logo() -> ResponseReturnValue:
-    found: Logo | None = current_app.extensions["logo"]
-    if found is None:
+    logo: Logo | None = current_app.extensions["logo"]
+    if logo is None:
         abort(404)
-    response = answer(found.body, content_type=found.content_type, cache_control=_FOREVER)
+    response = answer(logo.body, content_type=logo.content_type, cache_control=_FOREVER)
     response.headers["Content-Security-Policy"] = _SANDBOX
     return response
 
@@ -85,16 +85,20 @@ def _size(path: Path) -> tuple[float, float]:
         )
     except (OSError, UnidentifiedImageError, etree.XMLSyntaxError, ValueError):
         return 1, 1
-    return (wide, high) if wide > 0 and high > 0 else (1, 1)
+    if wide > 0 and high > 0:
+        return wide, high
+    return 1, 1
 
 
 def _css(color: str) -> str:
-    found = accent(color)
-    names = {"--accent": found.accent, "--on-accent": found.on_accent, "--accent-wash": found.wash}
-    return (
-        ":root {\n"
-        + "".join(
-            f"  {name}: light-dark({day}, {night});\n" for name, (day, night) in names.items()
-        )
-        + "}\n"
-    )
+    shades = accent(color)
+    variables = {
+        "--accent": shades.accent,
+        "--on-accent": shades.on_accent,
+        "--accent-wash": shades.wash,
+    }
+    lines = [":root {"]
+    for name, (day, night) in variables.items():
+        lines.append(f"  {name}: light-dark({day}, {night});")
+    lines += ["}", ""]
+    return "\n".join(lines)
