@@ -41,7 +41,7 @@ from web.middleware.browsers import browser_name
 login = Blueprint("login", __name__)
 
 BROWSER_LIFE = timedelta(days=365)
-"""Time that an account trusts a browser after a log-in: guesses from elsewhere don't lock it out."""
+"""Time that a browser stays known to an account: guesses from elsewhere don't lock it out."""
 KEPT = "kept."  # before the names of fields that were sent while nobody was logged in
 _SHOWN = ("title", "dek", "body", "overview", "note")
 MAX_EMAIL = 320  # characters: RFC 3696 section 3 (64 of the local part, @, 255 of the domain)

@@ -52,7 +52,7 @@ def show() -> ResponseReturnValue:
 
 
 def _read_ledger() -> list[Gauge] | None:
-    """None if the database does not answer: a scrape must not fail then."""
+    """The ledger's gauges; None if the database does not answer, so that the scrape still works."""
     try:
         with service().db.read() as tx:
             return list(gauges(tx))

@@ -146,6 +146,14 @@ class CacheLayer:
             response = _OPTIONS if method == "OPTIONS" else _READ_ONLY
         if isinstance(response, FinishedResponse):
             return _send_finished(response, method, start_response)
+        return self._send_cached(response, environ, start_response)
+
+    def _send_cached(
+        self,
+        response: CachedResponse,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+    ) -> Iterable[bytes]:
         coding = choose(environ.get("HTTP_ACCEPT_ENCODING"))
         not_modified = _not_modified(response, coding, environ)
         if not_modified is not None:
@@ -153,7 +161,9 @@ class CacheLayer:
             return []
         copy = response.copies.get(coding) or self.cache.encode(response, coding)
         start_response("200 OK", copy.headers)
-        return copy.chunks if method == "GET" else []
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return []
+        return copy.chunks
 
 
 def _asks_for_older_part(environ: "WSGIEnvironment") -> bool:
@@ -176,7 +186,9 @@ def _not_modified(
     own = response.tags[coding]
     preferred_first = (own, *(tag for tag in response.not_modified if tag != own))
     known = known_tag(tags, since, preferred_first, response.modified)
-    return response.not_modified[known] if known else None
+    if known is None:
+        return None
+    return response.not_modified[known]
 
 
 def _send_finished(
@@ -189,7 +201,9 @@ def _send_finished(
         headers.insert(0, ("Content-Type", "text/plain; charset=utf-8"))
         headers.insert(1, ("Content-Length", str(len(body))))
     start_response(response.status, headers)
-    return [body] if method != "HEAD" else []
+    if method == "HEAD":
+        return []
+    return [body]
 
 
 def _loader_of_wsgi_path(

@@ -19,7 +19,10 @@ icons = Blueprint("icons", __name__)
 SIZES = {64, 144, 180, 512}  # pixels: JSON Feed's favicon, RSS, iOS, JSON Feed's icon
 _ICO_SIZES = [(16, 16), (32, 32), (48, 48)]
 _DAY = "public, max-age=86400"
-_PAPER, _INK, _LINE = "#ffffff", "#131a1b", "#ccd3cd"  # as web/static/mark.svg by day
+# The colours of web/static/mark.svg in the light scheme.
+_PAPER = "#ffffff"
+_INK = "#131a1b"
+_LINE = "#ccd3cd"
 _SMOOTH = 4  # drawn so many times as large
 
 

@@ -143,7 +143,7 @@ def _erase(token: str) -> ResponseReturnValue:
 
 @preferences.get("/move/<token:token>")
 def look_at_move(token: str) -> ResponseReturnValue:
-    """A page with a button, because programs that open links in e-mails must not change anything."""
+    """A page with a button: programs that open links in e-mails must not change anything."""
     recipient = confirm_move(service().db, service().keys, token, "", look=True)
     speak(recipient.language)
     page = render_template("preferences_move.html", masked=masked(recipient))
