@@ -123,11 +123,11 @@ def calm(text: str) -> str:
 
 
 def outside_addresses(
-    text: str, escape: Callable[[str], str], shown: Callable[[str], str] = str
+    text: str, escape: Callable[[str], str], format_address: Callable[[str], str] = str
 ) -> str:
     """``text`` escaped except for its web addresses (RFC 3986 section 2.4).
 
-    ``shown`` formats an address for the service. Mentions of everyone are encoded in addresses
+    ``format_address`` formats one for the service. Mentions of everyone are encoded in addresses
     too, since services look for mentions before links.
     """
     text = text.replace("\0", "")
@@ -136,7 +136,7 @@ def outside_addresses(
     addresses: list[str] = []
     for start, address in addresses_in(text):
         pieces.append(text[end:start])
-        addresses.append(shown(_EVERYBODY.sub("%40", address)))
+        addresses.append(format_address(_EVERYBODY.sub("%40", address)))
         end = start + len(address)
     # Escaped as a whole, since escaping a character depends on its neighbours.
     escaped = escape("\0".join([*pieces, text[end:]])).split("\0")

@@ -154,10 +154,11 @@ def _render(env: Environment, name: str, values: Mapping[str, Any], holding: str
 
 def _where(exc: Exception, own: Path) -> str:
     """The operator's file and line that raised an error; empty if it was none of theirs."""
+    places = []
     if isinstance(exc, TemplateSyntaxError) and exc.filename:
-        places = [(exc.filename, exc.lineno)]
+        places.append((exc.filename, exc.lineno))
     else:
-        places, trace = [], exc.__traceback__
+        trace = exc.__traceback__
         while trace is not None:
             places.append((trace.tb_frame.f_code.co_filename, trace.tb_lineno))
             trace = trace.tb_next

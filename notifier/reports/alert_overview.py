@@ -152,7 +152,7 @@ def _troubles(tx: Session, alert_id: int, limit: int) -> list[DeliveryLine]:
 
 
 def _tried_again(tx: Session, alert_id: int) -> list[str]:
-    """Replies of channels to which a message is tried again; for mail the server's pause says why."""
+    """Replies of channels to which a message is tried again; for mail the pause has the reason."""
     query = select(Recipient.address, Delivery.last_reply).join(
         Recipient, Recipient.id == Delivery.recipient_id
     )
@@ -169,17 +169,16 @@ def _tried_again(tx: Session, alert_id: int) -> list[str]:
 def _reasons(tx: Session, alert: Alert, sums: Mapping[str, Any]) -> list[str]:
     if alert.state is AlertState.STOPPED:
         return [f"This alert was stopped at {alert.stopped_at:%Y-%m-%d %H:%M} UTC."]
-    reasons = (
-        [f"This alert is held: it would come more than {LATE_HOURS} hours late. Resume or stop it."]
-        if alert.state is AlertState.HELD
-        else []
-    )
     if alert.state is AlertState.WAITING_FOR_APPROVAL:
-        return [
-            "This alert waits on the desk until "
-            + ("a second editor" if alert.waits_for == NEEDS_SECOND_EDITOR else "an editor")
-            + " lets it go."
-        ]
-    reasons += [] if sums["expanded"] else ["Recipients are still being found."]
+        approver = "a second editor" if alert.waits_for == NEEDS_SECOND_EDITOR else "an editor"
+        return [f"This alert waits on the desk until {approver} lets it go."]
+    reasons = []
+    if alert.state is AlertState.HELD:
+        reasons.append(
+            f"This alert is held: it would come more than {LATE_HOURS} hours late. Resume or stop"
+            " it."
+        )
+    if not sums["expanded"]:
+        reasons.append("Recipients are still being found.")
     reasons += _tried_again(tx, alert.id)
     return reasons + why_waiting(tx, alerts=False)

@@ -127,18 +127,15 @@ def why_waiting(tx: Session, *, alerts: bool = True) -> list[str]:
 
     ``alerts``: also that single alerts are held.
     """
-    paused, reason = tx.execute(select(Site.sending_paused, Site.held_reason)).one_or_none() or (
-        False,
-        None,
-    )
-    reasons = ["Sending is paused for the whole site."] if paused else []
-    reasons += [f"Sending is held: {reason} `storywire resume` lets it go on."] if reason else []
+    reasons: list[str] = []
+    site = tx.execute(select(Site.sending_paused, Site.held_reason)).one_or_none()
+    if site and site.sending_paused:
+        reasons.append("Sending is paused for the whole site.")
+    if site and site.held_reason:
+        reasons.append(f"Sending is held: {site.held_reason} `storywire resume` lets it go on.")
     late = tx.scalar(select(func.count()).select_from(Alert).where(Alert.state == AlertState.HELD))
-    reasons += (
-        [f"Alerts are held that would come hours late: {late}. Resume or stop them."]
-        if late and alerts
-        else []
-    )
+    if late and alerts:
+        reasons.append(f"Alerts are held that would come hours late: {late}. Resume or stop them.")
     failing = (
         select(Recipient.address, Recipient.reason)
         .where(Recipient.failing)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 WINDOW = 20.0
-"""Seconds that are looked back: long enough to bear the rests of a worker, short enough to see that
+"""Seconds that are looked back: long enough to span a worker's pauses, short enough to notice that
 it slowed down."""
 
 
@@ -18,7 +18,7 @@ class ProgressSample:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Deliveries a second, and seconds left; None where nobody can tell."""
+    """Deliveries a second, and remaining seconds; None where unknown."""
 
     rate: float | None = None
     seconds_left: float | None = None
@@ -27,10 +27,10 @@ class Estimate:
 def estimate(
     looks: Sequence[ProgressSample], owed: int | None, *, window: float = WINDOW
 ) -> Estimate:
-    """Judge by the looks of the last ``window`` seconds, oldest first.
+    """Estimate by the samples of the last ``window`` seconds, oldest first.
 
-    ``owed``: how many there are in all; None while that still grows. Where deliveries were owed
-    anew meanwhile, only what came after counts.
+    ``owed``: number of all deliveries; None while it still grows. Where deliveries were queued
+    again meanwhile, only later samples count.
     """
     first = last = looks[-1] if looks else None
     for look in reversed(looks):
@@ -40,5 +40,8 @@ def estimate(
     if first is None or last is None or last.at <= first.at:
         return Estimate()
     rate = (last.ended - first.ended) / (last.at - first.at)
-    left = (owed - last.ended) / rate if owed is not None and rate > 0 else None
-    return Estimate(rate, 0.0 if owed == last.ended else left)
+    if owed == last.ended:
+        return Estimate(rate, 0.0)
+    if owed is None or rate <= 0:
+        return Estimate(rate)
+    return Estimate(rate, (owed - last.ended) / rate)

@@ -47,7 +47,6 @@ class Gauge:
 
 
 def gauges(tx: Session) -> Iterator[Gauge]:
-    """Read all gauges."""
     yield from _deliveries(tx)
     yield _of_the_day(tx)
     yield from _due(tx)
@@ -193,11 +192,13 @@ def _standstills(tx: Session) -> Iterator[Gauge]:
         "1 while sending waits for `storywire resume`",
         values={(): site.held_reason is not None},
     )
-    held = tx.scalar(select(func.count()).select_from(Alert).where(Alert.state == AlertState.HELD))
+    held_alerts = tx.scalar(
+        select(func.count()).select_from(Alert).where(Alert.state == AlertState.HELD)
+    )
     yield Gauge(
         "storywire_held_alerts",
         "Alerts that wait for a person, since they would come late",
-        values={(): held or 0},
+        values={(): held_alerts or 0},
     )
     away: Values = {("mail",): 0.0}
     for name in tx.scalars(select(Pause.name).where(Pause.is_on(now(tx)))):
@@ -218,13 +219,13 @@ def _standstills(tx: Session) -> Iterator[Gauge]:
 
 
 def _workers(tx: Session) -> Iterator[Gauge]:
-    found = workers(tx)
+    known = workers(tx)
     yield Gauge(
         "storywire_workers",
         "Workers that run",
-        values={(): sum(worker.runs for worker in found)},
+        values={(): sum(worker.runs for worker in known)},
     )
-    ages: Values = {(worker.name,): worker.age.total_seconds() for worker in found}
+    ages: Values = {(worker.name,): worker.age.total_seconds() for worker in known}
     yield Gauge(
         "storywire_worker_heartbeat_age_seconds",
         "Seconds since this worker said that it runs; gone when it ends as it should",

@@ -33,8 +33,8 @@ MOST_COUNTED = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """One alert. ``sums`` and ``mail`` are as in `alert_sums`; ``failed``: mails, the latest;
-    ``skipped``: mails by reason.
+    """Recipients of one alert. ``sums`` and ``mail`` are as in `alert_sums`; ``failed``: mails, the
+    latest; ``skipped``: mails by reason.
     """
 
     alert_id: int
@@ -67,7 +67,9 @@ def reach(
     which = Alert.id == alert_id if entry_id is None else Revision.entry_id == entry_id
     alerts = tx.execute(query.where(which).order_by(Alert.id.desc())).all()
     ids = [alert.id for alert in alerts]
-    lanes, channels, troubles = _tallies(tx, ids), _channels(tx, ids), _failed(tx, ids, failed)
+    lanes = _tallies(tx, ids)
+    channels = _channels(tx, ids)
+    troubles = _failed(tx, ids, failed)
     sums = {id_: numbers(_sum(lanes.get(id_, {}).values())) for id_ in ids}
     mail = {id_: numbers(lanes.get(id_, {}).get(Lane.BULK, {})) for id_ in ids}
     skipped = _skipped(
@@ -109,7 +111,7 @@ def _tallies(tx: Session, ids: Sequence[int]) -> dict[int, dict[Lane, dict[Tally
 
 
 def _channels(tx: Session, ids: Sequence[int]) -> dict[int, list[DeliveryLine]]:
-    """From the channels on, which are few, by the unique index of what each is owed."""
+    """Deliveries to channels, found by the unique index from the channels, which are few."""
     channels = select(Recipient.id).where(Recipient.lane == Lane.FAST)
     query = _lines(Delivery.alert_id.in_(ids), Delivery.recipient_id.in_(channels)).order_by(
         func.lower(Recipient.address)

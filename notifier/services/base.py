@@ -1,5 +1,5 @@
-"""What a chat service is to us: format, pace, and where its requests go. Its limits are its
-format's own matter.
+"""Description of a chat service: format, pace, and the host of its requests. Limits of length are
+part of its format.
 """
 
 from collections.abc import Callable, Mapping
@@ -66,7 +66,7 @@ class Service:
 
     @property
     def unmarked(self) -> bool:
-        """Whether a first attempt may begin without a word in the ledger: a double does no harm
-        there, and no pace is to be kept.
+        """Whether a first attempt may begin without a mark in the ledger: a double does no harm
+        there, and there is no pace.
         """
         return self.retry_unknown and not self.pace_seconds and not self.folds

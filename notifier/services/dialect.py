@@ -1,9 +1,8 @@
-"""What all chat texts share: the parts of a message in their order, escaped, linked, and cut so
-that the whole fits.
+"""Chat texts: the parts of a message in their order, escaped, linked, and cut so that the whole
+fits.
 
-Texts are cut before they are escaped, so no escape, link or entity is ever cut in two; what is
-measured is the whole, as the service counts it. Editors' text can neither alert anybody nor become
-markup.
+Texts are cut before they are escaped, so no escape, link or entity is ever cut in two; the whole is
+measured as the service counts it. Editors' text can neither alert anybody nor become markup.
 """
 
 import html
@@ -48,11 +47,9 @@ def _unless_in_word(mark: re.Match[str]) -> str:
     """A look-alike; between two letters the mark itself, of which no word makes a style."""
     before = mark.string[max(0, mark.start() - 1) : mark.start()]
     after = mark.string[mark.end() : mark.end() + 1]
-    return (
-        mark[0]
-        if before.isalnum() and after.isalnum() and mark[0] != "`"
-        else mark[0].translate(_LOOKALIKES)
-    )
+    if before.isalnum() and after.isalnum() and mark[0] != "`":
+        return mark[0]
+    return mark[0].translate(_LOOKALIKES)
 
 
 def lookalikes(text: str) -> str:
@@ -193,15 +190,16 @@ class Dialect:
 
     def _linked(self, text: str, url: str) -> str:
         short = cut(text, HEADLINE_LIMIT)
-        if not url or self.strong is None or self.links_hold_addresses:
-            shown = self._shown(short)
-        else:
+        if not url:
+            return self._shown(short)
+        if self.strong is None:
+            return self.link(self._shown(short), url)
+        escaped = self._shown(short)
+        if not self.links_hold_addresses:
             # A web address inside a link would become one of its own, or, in Discord, undo the
             # outer one.
-            shown = self.escape(short).replace("://", f":{WORD_JOINER}//")
-        if not url:
-            return shown
-        return self.link(shown, url) if shown or self.strong is None else ""
+            escaped = self.escape(short).replace("://", f":{WORD_JOINER}//")
+        return self.link(escaped, url) if escaped else ""
 
     def _shown(self, text: str) -> str:
         return outside_addresses(text, self.escape, self.address).replace("\n", self.newline)

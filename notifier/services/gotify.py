@@ -24,7 +24,11 @@ def _format(message: ChannelMessage) -> Formatted:
     return title, DIALECT.say(message) or title, NotifyFormat.TEXT
 
 
-def _prepare(plugin: Gotify, message: ChannelMessage, secret: bytes) -> None:  # noqa: ARG001  Gotify has no signature
+def _prepare(
+    plugin: Gotify,
+    message: ChannelMessage,
+    secret: bytes,  # noqa: ARG001  Gotify has no signature
+) -> None:
     plugin.priority = _PRIORITY.get(message.importance, GotifyPriority.NORMAL)
 
 

@@ -1,4 +1,4 @@
-"""Matrix, by the access token of an account that is in the room: HTML with a plain text beside it."""
+"""Matrix, by the access token of an account that is in the room: HTML with a plain text."""
 
 import html
 import json
@@ -37,7 +37,8 @@ class Matrix(NotifyMatrix):  # type: ignore[no-untyped-call]
 
     def send(self, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG002  Apprise hands in names alone
         # The server drops a second message of the same transaction.
-        path = f"/rooms/{quote(self.rooms[0], safe='')}/send/m.room.message/{quote(self.transaction, safe='')}"
+        room = quote(self.rooms[0], safe="")
+        path = f"/rooms/{room}/send/m.room.message/{quote(self.transaction, safe='')}"
         sent: bool = self._fetch(
             path, json.loads(kwargs["body"]), method="PUT", max_retry_wait=0.0
         )[0]  # type: ignore[no-untyped-call]
@@ -69,7 +70,11 @@ def _format(message: ChannelMessage) -> Formatted:
     return "", json.dumps(event), None
 
 
-def _prepare(plugin: Matrix, message: ChannelMessage, secret: bytes) -> None:  # noqa: ARG001  Matrix has no signature
+def _prepare(
+    plugin: Matrix,
+    message: ChannelMessage,
+    secret: bytes,  # noqa: ARG001  Matrix has no signature
+) -> None:
     plugin.transaction = message.uid
 
 

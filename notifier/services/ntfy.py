@@ -15,7 +15,8 @@ TITLE_JSON = 1_200
 MESSAGE_BYTES = 4_000
 """ntfy makes a file of a message above 4,096 bytes of UTF-8 ..."""
 MESSAGE_JSON = 6_500
-"""... and Apprise of one above 8,000 characters of JSON with its title, where a letter beyond ASCII takes 6 or 12."""
+"""... and Apprise of one above 8,000 characters of JSON with its title, where a letter beyond ASCII
+takes 6 or 12."""
 
 _PRIORITY = {"breaking": NtfyPriority.MAX, "key": NtfyPriority.HIGH}
 
@@ -55,7 +56,11 @@ def _format(message: ChannelMessage) -> Formatted:
     return title, DIALECT.say(message) or title, NotifyFormat.TEXT
 
 
-def _prepare(plugin: Ntfy, message: ChannelMessage, secret: bytes) -> None:  # noqa: ARG001  ntfy has no signature
+def _prepare(
+    plugin: Ntfy,
+    message: ChannelMessage,
+    secret: bytes,  # noqa: ARG001  ntfy has no signature
+) -> None:
     plugin.priority = _PRIORITY.get(message.importance, NtfyPriority.NORMAL)
     # Apprise quotes the URL once more, which would spoil one that holds escapes.
     plugin.click = message.url if message.url and "%" not in message.url else None

@@ -38,7 +38,11 @@ def _format(message: ChannelMessage) -> Formatted:
     return title, body or title, NotifyFormat.TEXT
 
 
-def _prepare(plugin: Pushover, message: ChannelMessage, secret: bytes) -> None:  # noqa: ARG001  Pushover has no signature
+def _prepare(
+    plugin: Pushover,
+    message: ChannelMessage,
+    secret: bytes,  # noqa: ARG001  Pushover has no signature
+) -> None:
     plugin.supplemental_url = message.url if _apart(message) else None
     plugin.priority = (
         PushoverPriority.HIGH if message.importance == "breaking" else PushoverPriority.NORMAL

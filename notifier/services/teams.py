@@ -21,7 +21,11 @@ class Teams(NotifyWorkflows):  # type: ignore[no-untyped-call]
 
     enabled = True
 
-    def gen_payload(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002  Apprise hands in names alone
+    def gen_payload(
+        self,
+        *args: Any,  # noqa: ARG002  Apprise hands in names alone
+        **kwargs: Any,
+    ) -> dict[str, Any]:
         card: dict[str, Any] = json.loads(kwargs["body"])
         return card
 
@@ -57,7 +61,8 @@ def _list(message: ChannelMessage, count: int) -> list[dict[str, Any]]:
 
 def _frame(message: ChannelMessage) -> Callable[[list[dict[str, Any]]], str]:
     """The payload around the blocks that make up the middle of the card."""
-    headline, credit = cut(message.headline, SHORT), cut(message.credit, SHORT)
+    headline = cut(message.headline, SHORT)
+    credit = cut(message.credit, SHORT)
     head = [_block(_run(headline, message.url, weight="Bolder", size="Medium"))]
     foot = [_block(_run(credit, message.stream_url, size="Small"))] if credit else []
     host = urlsplit(message.url).hostname

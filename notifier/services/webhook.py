@@ -92,7 +92,9 @@ def _format(message: ChannelMessage) -> Formatted:
 
 
 def _prepare(plugin: Webhook, message: ChannelMessage, secret: bytes) -> None:
-    plugin.secret, plugin.event, plugin.delivery = secret, message.event, message.uid
+    plugin.secret = secret
+    plugin.event = message.event
+    plugin.delivery = message.uid
 
 
 SERVICE = Service(
