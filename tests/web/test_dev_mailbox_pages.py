@@ -32,7 +32,7 @@ def test_mail_is_shown_only_where_it_is_caught(admin: Person, folder: Path) -> N
     assert admin.get("/desk/caught").status_code == 404
     folder.mkdir()
     assert "/desk/caught" in admin.get("/desk").text
-    assert "None yet" in admin.get("/desk/caught").text
+    assert "No e-mails yet" in admin.get("/desk/caught").text
 
 
 def test_a_mail_is_shown_in_all_its_parts_and_can_do_nothing(admin: Person, folder: Path) -> None:

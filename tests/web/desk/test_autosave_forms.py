@@ -136,7 +136,7 @@ def test_a_look_shows_what_each_will_really_get(
     assert frame
     mail = editor.get(frame[1])
     assert "Six metres" in mail.text and "sandbox" in mail.headers["Content-Security-Policy"]
-    assert "Nobody is told" in words(
+    assert "No one will be alerted" in words(
         type_into(editor, page, stream="floods", title="River", alert="nobody")
     )
 

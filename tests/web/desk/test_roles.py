@@ -96,8 +96,8 @@ CHANGE = [
             "name": "Room",
             "stream": "*",
             "cadence": "at_once",
-            "importance": "normal",
-            "kind": "news",
+            "least": "normal",
+            "kinds": "new",
         }
         | {"timezone": "UTC"},
     ),

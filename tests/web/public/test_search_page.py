@@ -124,7 +124,7 @@ def test_older_ones_come_on_the_next_page(
     assert "River draft" in desk.cssselect("tbody")[0].text_content()
     [link] = desk.cssselect("a[rel=next]")
     assert "River 1" in author.get(link.get("href")).text
-    assert "Nothing is found" in author.get("/desk/entries?q=nowhere").text
+    assert "No entries found" in author.get("/desk/entries?q=nowhere").text
 
 
 def test_the_number_of_queries_does_not_grow_with_what_is_found(
