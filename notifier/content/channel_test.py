@@ -1,4 +1,4 @@
-"""Test message: the latest entry as a channel would get it, by the same template, marked as a test."""
+"""Test message: the latest entry as a channel would get it, marked as a test."""
 
 from typing import Any
 

@@ -75,7 +75,7 @@ class EntryContent:
         )
 
     def worded(self, *, told: bool) -> Self:
-        """Content for a recipient; to one that was never told of the entry, a changed one is new."""
+        """Content for a recipient; to one never told of the entry, a changed one is new."""
         if told or self.kind is RevisionKind.RETRACTION:
             return self
         return replace(self, kind=RevisionKind.PUBLISH, note="")

@@ -119,10 +119,10 @@ def persist(tx: Session, message: Message, pulse: HealthChange, words: str) -> N
         )
 
 
-def _turn(tx: Session, message: Message, notice: str, turn: Update, words: str) -> None:
+def _turn(tx: Session, message: Message, notice: str, turn: Update, reply: str) -> None:
     if rows_changed(tx, turn.execution_options(synchronize_session=False)):
-        log.warning("channel %s: %s (%s)", discreet(message.address), notice, discreet(words))
+        log.warning("channel %s: %s (%s)", discreet(message.address), notice, discreet(reply))
         masked = tx.scalar(select(Recipient.masked_url).where(Recipient.id == message.recipient_id))
         tell_operators(
-            tx, notice, {"channel": message.address, "masked_url": masked, "words": words}
+            tx, notice, {"channel": message.address, "masked_url": masked, "words": reply}
         )

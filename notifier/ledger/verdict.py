@@ -127,15 +127,15 @@ def _judge(standing: AlertFacts, wish: DeliveryPreferences, now: datetime) -> Se
         return HoldDelivery()
     if DeliveryState.CLAIMED in wish.earlier:
         return WaitUntil(now + _SHORT)
-    told = any(state in _TOLD for state in wish.earlier)
+    was_told = any(state in _TOLD for state in wish.earlier)
     if standing.revision is RevisionKind.RETRACTION:
-        return _retraction(standing, told)
+        return _retraction(standing, was_told)
     if standing.entry is EntryState.RETRACTED:
         # Hidden at once, but for its undo time nobody knows whether it stays so.
         if standing.retraction_at is None:
             return SkipDelivery(SkipReason.RETRACTED)
         return WaitUntil(max(standing.retraction_at, now) + _SHORT)
-    return SendNow(told)
+    return SendNow(was_told)
 
 
 def judge_notice(recipient: RecipientState, *, stopped: bool) -> SendNow | NotNow:
@@ -149,7 +149,7 @@ def judge_notice(recipient: RecipientState, *, stopped: bool) -> SendNow | NotNo
     return SendNow(told=False)
 
 
-def _retraction(standing: AlertFacts, told: bool) -> SendNow | SkipDelivery:
+def _retraction(standing: AlertFacts, was_told: bool) -> SendNow | SkipDelivery:
     if standing.entry is not EntryState.RETRACTED:
         return SkipDelivery(SkipReason.CANCELLED, "The entry was restored.")
-    return SendNow(told) if told else SkipDelivery(SkipReason.RETRACTED)
+    return SendNow(told=True) if was_told else SkipDelivery(SkipReason.RETRACTED)

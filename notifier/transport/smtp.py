@@ -43,7 +43,7 @@ _NO_END = re.compile(
     r"(?i)\b(full|quota|storage|disabled|inactive|suspended|locked|deactivated)\b"
     r"|https?://postmaster\."
 )
-"""A mailbox that exists, and the page of a provider's postmaster, which explains the true reason."""
+"""A mailbox that exists, and the page of a provider's postmaster that explains the true reason."""
 _POLICY = re.compile(
     r"(?ix) \b(?: polic(?:y|ies) | spam\w* | unsolicited | bulk | abus\w+ | reputation |"
     r" relay(?!\ recipient\ table)\w* | sender"
