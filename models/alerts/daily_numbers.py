@@ -51,7 +51,7 @@ def note_day(db: Database) -> bool:
 
 
 def last_days(tx: Session, number: int = 30) -> list[DayNumbers]:
-    """The last so many days, today last and so far; deliveries as the difference of two evenings."""
+    """The last days, today last and so far; deliveries as the difference of two evenings."""
     today = now(tx).date()
     first = today - timedelta(days=number)
     noted: dict[date, dict[str, int]] = {today: _standing(tx)}

@@ -93,7 +93,7 @@ def _how_sending_stands(tx: Session) -> tuple[bool, str | None, datetime | None]
 
 
 def hold(tx: Session, reason: str) -> None:
-    """Hold all sending until `storywire resume`; ``reason`` is a sentence, and the first one stays."""
+    """Hold all sending until `storywire resume`; ``reason`` is a sentence, the first one stays."""
     tx.execute(update(Site).where(Site.held_reason.is_(None)).values(held_reason=reason[:300]))
 
 
@@ -145,7 +145,7 @@ def watch(db: Database, base_url: str, *, starting: bool = False) -> str | None:
 
 
 def pause_sending(db: Database, actor: Actor) -> None:
-    """Pause sending on all nodes until `resume_sending`; workers give back what they have claimed."""
+    """Pause sending on all nodes until `resume_sending`; workers release claimed deliveries."""
     actor.must_be(Role.EDITOR)
     with db.begin() as tx:
         tx.execute(update(Site).values(sending_paused=True))

@@ -1,6 +1,4 @@
-"""Subscribing a whole list: however long it is, in little memory and in transactions so short that
-the service goes on.
-"""
+"""Importing a subscriber list of any length, in little memory and in short transactions."""
 
 import functools
 import secrets
@@ -122,13 +120,12 @@ def import_subscribers(
     their own. ``dry_run``: only say what would be.
     """
     actor.must_be(Role.ADMIN)
-    language, consent = (
-        language_tag("language", language),
-        line("consent", consent, MAX_CONSENT_CHARS),
-    )
+    language = language_tag("language", language)
+    consent = line("consent", consent, MAX_CONSENT_CHARS)
     with db.read() as tx:
         followed_stream = get_stream(tx, stream) if stream is not None else None
-        hashes, stories = any_hashed_address(tx), stream_ids_by_slug(tx)
+        hashes = any_hashed_address(tx)
+        stories = stream_ids_by_slug(tx)
     importing = _Importing(
         db,
         followed_stream.id if followed_stream else None,
@@ -136,7 +133,8 @@ def import_subscribers(
         hashes=hashes,
         dry_run=dry_run,
     )
-    importing.stories, importing.slug = stories, followed_stream.slug if followed_stream else None
+    importing.stories = stories
+    importing.slug = followed_stream.slug if followed_stream else None
     remaining = iter(rows)
     while chunk := list(islice(remaining, ROWS_PER_CHUNK)):
         yield importing.take(chunk)
@@ -153,14 +151,14 @@ class _Importing:
         hashes: bool = False,
         dry_run: bool = False,
     ) -> None:
-        self._db, self._stream_id, self._default, self._hashes, self._dry_run = (
-            db,
-            stream_id,
-            default,
-            hashes,
-            dry_run,
-        )
-        self._courtesy, self._seen, self._added = WriteThrottle(db), _Seen(), 0
+        self._db = db
+        self._stream_id = stream_id
+        self._default = default
+        self._hashes = hashes
+        self._dry_run = dry_run
+        self._throttle = WriteThrottle(db)
+        self._seen = _Seen()
+        self._added = 0
         self._since: datetime | None = None
         self._size = FIRST_SLICE_ROWS if db.embedded else MAX_SLICE_ROWS
         self.stories: dict[str, int] = {}
@@ -241,7 +239,7 @@ class _Importing:
         ]
         progress.counts[Outcome.ADDED] += len(new)
         if new and not self._dry_run:
-            with self._courtesy.writing():
+            with self._throttle.writing():
                 began = time.monotonic()
                 with self._db.begin() as tx:
                     _subscribe(tx, new, self._stream_id)
@@ -255,12 +253,7 @@ class _Importing:
         for address, row in rows.items():
             followed = row.kept.follows if row.kept else ()
             if self._stream_id is not None:
-                left_slugs: set[str] = set()
-                for story in followed:
-                    left_slugs.update(story.left_out)
-                    if story.left and story.story is not None:
-                        left_slugs.add(story.story)
-                if self._stream_id in {self.stories.get(slug) for slug in left_slugs}:
+                if self._stream_id in map(self.stories.get, _left_slugs(followed)):
                     progress.refuse(LEFT_BEFORE[0], row, LEFT_BEFORE[1])
                     continue
                 followed = (
@@ -272,7 +265,7 @@ class _Importing:
                 wanted[address] = row, resolve_follows(followed, self.stories)
             except Invalid as exc:
                 progress.refuse(Outcome.INVALID, row, str(exc))
-        with self._courtesy.writing(), self._db.read() if self._dry_run else self._db.begin() as tx:
+        with self._throttle.writing(), self._db.read() if self._dry_run else self._db.begin() as tx:
             decisions = restore_rows(
                 tx, wanted, self._default.language, self._since, write=not self._dry_run
             )
@@ -298,6 +291,15 @@ class _Importing:
         except Invalid:
             language = self._default.language
         return address, language, consent or self._default.consent
+
+
+def _left_slugs(followed: Iterable[FollowedStory]) -> set[str]:
+    slugs: set[str] = set()
+    for story in followed:
+        slugs.update(story.left_out)
+        if story.left and story.story is not None:
+            slugs.add(story.story)
+    return slugs
 
 
 class _Seen:
@@ -360,7 +362,7 @@ def _known(tx: Session, addresses: Iterable[str], stream_id: int | None) -> dict
 
 
 def _known_by_hash(tx: Session, addresses: Iterable[str]) -> dict[str, Decision]:
-    """Those that refused mail before and of which nothing but a hash was to be kept."""
+    """The suppressed addresses that are stored as a hash."""
     names = {hash_address(address): address for address in addresses}
     query = select(Recipient.address).where(
         Recipient.kind == RecipientKind.MAIL, Recipient.address.in_(list(names))

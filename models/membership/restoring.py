@@ -75,7 +75,7 @@ def stream_ids_by_slug(tx: Session) -> dict[str, int]:
 
 
 class ResolvedFollows(NamedTuple):
-    """What a row follows, and the ids of the stories that its owner left; None for all stories."""
+    """Subscriptions of a row, and ids of stories that its owner left; None for all stories."""
 
     follows: tuple[Follow, ...]
     left: tuple[int | None, ...]
@@ -84,9 +84,7 @@ class ResolvedFollows(NamedTuple):
 def resolve_follows(
     followed: Iterable[FollowedStory], stories: Mapping[str, int]
 ) -> ResolvedFollows:
-    """What a row follows and left, by ids; raises Invalid for a story that is followed and not
-    here.
-    """
+    """The followed and left stories of a row, by ids; raises Invalid for an unknown story."""
     followed = tuple(followed)
     left_slugs = (story.story for story in followed if story.left)
     follows = tuple(_follow(story, stories) for story in followed if not story.left)
@@ -223,7 +221,7 @@ def _apply(
 
 
 def _missing(tx: Session, recipient: Recipient, followed: ResolvedFollows) -> ResolvedFollows:
-    """What of it a recipient neither follows nor left here."""
+    """The part of ``followed`` that a recipient neither follows nor left here."""
     known = set(
         tx.scalars(select(Subscription.stream_id).where(Subscription.recipient_id == recipient.id))
     )

@@ -37,16 +37,18 @@ def publish(tx: Session, entry: Entry) -> bool:
     One compare-and-set: of any number of nodes one wins.  Names no recipient, so the cost does not
     depend on how many there are.
     """
-    published_at = now(tx)
+    current_time = now(tx)
     if not _moved(tx, entry, state=EntryState.PUBLISHED):
         return False
     stream = entry.stream
-    entry.published_at = entry.updated_at = _date(entry, published_at)
-    entry.backdated = _is_backdated(entry, published_at)
-    entry.changed_at, entry.held_at = published_at, None
+    entry.published_at = entry.updated_at = _date(entry, current_time)
+    entry.backdated = _is_backdated(entry, current_time)
+    entry.changed_at = current_time
+    entry.held_at = None
     entry.seq = bump_version(tx, stream, published_delta=1)
-    stream.last_entry_at = max(stream.last_entry_at or published_at, published_at)
-    stream.state = StreamState.LIVE if stream.state is StreamState.QUIET else stream.state
+    stream.last_entry_at = max(stream.last_entry_at or current_time, current_time)
+    if stream.state is StreamState.QUIET:
+        stream.state = StreamState.LIVE
     revision = Revision(
         entry_id=entry.id,
         no=1,
@@ -55,9 +57,9 @@ def publish(tx: Session, entry: Entry) -> bool:
         content=snapshot(entry),
         alerts=entry.alerts,
         account_id=entry.account_id,
-        created_at=published_at,
-        apply_at=published_at,
-        applied_at=published_at,
+        created_at=current_time,
+        apply_at=current_time,
+        applied_at=current_time,
     )
     tx.add(revision)
     create_alert(tx, revision, entry)
@@ -69,9 +71,11 @@ def schedule_or_submit(tx: Session, actor: Actor, entry: Entry) -> None:
 
     An author's entry, and a breaking one that needs a second editor, is submitted instead.
     """
-    entry.remark, entry.held_at = "", None
+    entry.remark = ""
+    entry.held_at = None
     if not actor.role.includes(Role.EDITOR) or _waits_for_second(tx, actor, entry):
-        entry.state, entry.submitted_by = EntryState.SUBMITTED, actor.account_id
+        entry.state = EntryState.SUBMITTED
+        entry.submitted_by = actor.account_id
         return
     entry.state = EntryState.SCHEDULED
     tx.flush()
@@ -84,22 +88,23 @@ def _waits_for_second(tx: Session, actor: Actor, entry: Entry) -> bool:
         return False
     if entry.state is EntryState.SUBMITTED and entry.submitted_by == actor.account_id:
         raise Forbidden(
-            "Breaking entries need approval from a second editor. Someone else has to approve yours."
+            "Breaking entries need approval from a second editor. Someone else has to approve"
+            " yours."
         )
     return entry.state is not EntryState.SUBMITTED
 
 
-def _date(entry: Entry, published_at: datetime) -> datetime:
-    """The public date: a past one that was chosen, else ``moment``."""
+def _date(entry: Entry, current_time: datetime) -> datetime:
+    """The public date: a past one that was chosen, else ``current_time``."""
     if entry.dated_at is None or entry.publish_at is None or entry.dated_at >= entry.publish_at:
-        return published_at
+        return current_time
     return entry.dated_at
 
 
-def _is_backdated(entry: Entry, moment: datetime) -> bool:
-    """Whether a published entry is too old for followers of new entries alone, such as chat bots."""
+def _is_backdated(entry: Entry, current_time: datetime) -> bool:
+    """Whether a published entry is too old for followers of new entries alone, such as bots."""
     assert entry.published_at is not None
-    age = moment - entry.published_at
+    age = current_time - entry.published_at
     return age > NEWS_AGE or (age > timedelta(0) and not entry.alerts)
 
 

@@ -1,5 +1,4 @@
-"""What the columns of a subscriber list mean, whichever provider wrote it: addresses, languages,
-and whether mail is wanted.
+"""Columns of subscriber lists of all providers: addresses, languages, and whether mail is wanted.
 
 The words are those of the providers' own documents: Ghost (ghost.org/help/import-members), listmonk
 (subscriber status: enabled, disabled, blocklisted), Mailchimp (audience exports: subscribed,

@@ -98,8 +98,8 @@ CHOICES: Mapping[str, Rhythm] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Follow:
-    """What is wanted of one stream, or of all (``stream_id`` None); ``tags`` may be written in any
-    way, empty means all.
+    """Settings of a subscription to one stream, or to all (``stream_id`` None).  ``tags`` are
+    labels in any spelling; empty means all.
     """
 
     stream_id: int | None = None

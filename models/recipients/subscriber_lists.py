@@ -118,9 +118,7 @@ class DeliveryRecord:
 def told(
     tx: Session, recipient_id: int, *, before: int | None = None, limit: int = PAGE
 ) -> list[DeliveryRecord]:
-    """What a recipient was sent or owed, the latest first; older than the delivery with the id
-    ``before``.
-    """
+    """A recipient's deliveries, newest first, older than the one with the id ``before``."""
     query = (
         select(Delivery, Alert.kind, Alert.notice, Revision.kind, Entry.title, Entry.uid)
         .join(Alert, Alert.id == Delivery.alert_id)

@@ -40,7 +40,7 @@ class Account(Base):
 
 
 class LinkKind(enum.Enum):
-    """Purpose of a link: to log in once, or to choose a password, on invitation or when forgotten."""
+    """Purpose of a link: to log in once, or to choose a password after an invitation or reset."""
 
     LOGIN = "login"
     INVITATION = "invitation"
@@ -100,5 +100,5 @@ class Contributor(Base):
 
     @property
     def byline_name(self) -> str:
-        """The name as a comma-separated byline may hold it: the slug where it has a comma itself."""
+        """The name for a comma-separated byline: the slug where the name has a comma."""
         return self.slug if "," in self.name else self.name
