@@ -37,7 +37,7 @@ def ready() -> ResponseReturnValue:
 
 
 def _problem(db: Database) -> str:
-    """Why the site is not ready, without paths, since anybody may ask; empty if it is."""
+    """The reason why the site is not ready; empty if it is. Public, so it contains no paths."""
     try:
         if db.file is not None:
             db.file.look_inside(seconds=FILE_CHECK_SECONDS, every=FILE_CHECK_INTERVAL_SECONDS)

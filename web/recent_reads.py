@@ -1,4 +1,4 @@
-"""RecentAnswers answers of the database, for questions that a page repeats while somebody types."""
+"""Recent answers of the database, for queries that a page repeats while its reader types."""
 
 import time
 from collections.abc import Callable, Hashable

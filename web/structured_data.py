@@ -98,7 +98,7 @@ def _posting(kind: str, url: str, title: str, dek: str) -> JsonObject:
 
 
 def _authors(contributors: Sequence[Contributor]) -> list[JsonObject]:
-    """The contributors, or the publisher if nobody is credited."""
+    """The contributors, or the publisher if there are none."""
     if not contributors:
         return [{"@id": _publisher_id()}]
     authors = []

@@ -75,8 +75,8 @@ def guard() -> ResponseReturnValue | None:
 
 
 def _must_have_access() -> None:
-    """Raise Forbidden unless the account may use the view; a view that states nothing serves admins
-    alone.
+    """Raise Forbidden unless the account may use the view; a view without a stated role needs an
+    administrator.
     """
     view = current_app.view_functions[request.endpoint or ""]
     access: Access = getattr(view, _ACCESS, _UNSTATED)

@@ -62,7 +62,7 @@ class RequestMetrics:
 
 
 def note_routes(app: Flask) -> None:
-    """Note in each request of ``app`` which route answered it."""
+    """Record the route of each request to ``app`` in its environ."""
 
     @app.after_request
     def note(response: Response) -> Response:
