@@ -1,4 +1,4 @@
-"""The newsroom: its tables, and every rule by which they change. Importing it registers all tables."""
+"""The newsroom's tables, and all rules that change them.  Importing it registers all tables."""
 
 from models.tables.autosaves import Autosave
 from models.tables.ledger import (

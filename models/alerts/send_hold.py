@@ -78,8 +78,8 @@ def may_send(tx: Session) -> bool:
 
 
 def may_tell_of_hold(tx: Session) -> bool:
-    """Whether notices of `Priority.HOLD_NOTICE` may be claimed: nobody paused all sending, nor is it due to be
-    looked at after a silence.
+    """Whether notices of `Priority.HOLD_NOTICE` may be claimed: sending is not paused, and needs no
+    check after a silence.
     """
     paused, _, beat = _how_sending_stands(tx)
     return not paused and not _silent(tx, beat)

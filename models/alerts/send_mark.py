@@ -33,7 +33,8 @@ _PROMOTION = timedelta(minutes=10)
 """A standby that takes over is younger than this when workers find it; a restored copy is older."""
 
 _ADVANCE = """
-    INSERT INTO send_mark (id, number, transaction_id, timeline) VALUES (1, :least, {transaction}, {timeline})
+    INSERT INTO send_mark (id, number, transaction_id, timeline)
+    VALUES (1, :least, {transaction}, {timeline})
     ON CONFLICT (id) DO UPDATE SET
         number = CASE WHEN send_mark.number >= :least THEN send_mark.number + 1 ELSE :least END,
         transaction_id = excluded.transaction_id, timeline = excluded.timeline
@@ -45,7 +46,8 @@ _ADVANCE_POSTGRESQL = text(_ADVANCE.format(transaction="txid_current()", timelin
 _READ_SQLITE = text("SELECT number, 0 AS restored, 0 AS promoted FROM send_mark")
 # A restored row was written by the transaction that restored it, whatever it says.
 _READ_POSTGRESQL = text(f"""
-    SELECT number, xmin::text::bigint <> transaction_id % 4294967296 AS restored, timeline <> {_TIMELINE} AS promoted
+    SELECT number, xmin::text::bigint <> transaction_id % 4294967296 AS restored,
+        timeline <> {_TIMELINE} AS promoted
     FROM send_mark
 """)  # noqa: S608  fixed words
 

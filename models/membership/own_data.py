@@ -43,8 +43,8 @@ from models.text.tokens import read_timed_token, read_unsubscribe_token, timed_t
 FRESH_LINK_LIFE = timedelta(minutes=30)
 _FRESH, _MOVE = "fresh", "move"
 _COLUMNS = (
-    "address", "state", "reason", "language", "timezone", "quiet_from", "quiet_until", "paused_until", "shared", "consent",
-    "created_at", "confirmed_at", "ended_at",
+    "address", "state", "reason", "language", "timezone", "quiet_from", "quiet_until", "paused_until",
+    "shared", "consent", "created_at", "confirmed_at", "ended_at",
 )  # fmt: skip
 
 

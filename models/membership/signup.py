@@ -288,8 +288,8 @@ def _unanswered(tx: Session) -> Select[int]:
     )
 
 
-def _second(moment: datetime) -> datetime:
-    return moment.replace(microsecond=0)
+def _second(time: datetime) -> datetime:
+    return time.replace(microsecond=0)
 
 
 def _ascii(domain: str) -> str:

@@ -38,7 +38,7 @@ def reschedule(db: Database, actor: Actor, uid: str, version: int, at: datetime)
 def scheduled_entries(
     tx: Session, *, until: datetime | None = None, late: bool | None = None, limit: int = 200
 ) -> Sequence[Entry]:
-    """Scheduled entries, the next first: those before ``until``, or those (not) ``late``."""
+    """Scheduled entries, the next first: before ``until``, and ``late`` ones or others."""
     waits = (
         select(Entry.id)
         .join(Entry.stream)

@@ -208,7 +208,8 @@ def _part(
 
 COLUMNS = (
     "email", "state", "language", "timezone", "follows", "confirmed_at", "consent",
-    "reason", "created_at", "ended_at", "quiet_from", "quiet_until", "paused_until", "shared", "settings",
+    "reason", "created_at", "ended_at", "quiet_from", "quiet_until", "paused_until", "shared",
+    "settings",
 )  # fmt: skip
 
 
@@ -249,5 +250,5 @@ def _cells(listed: Listed) -> tuple[str, ...]:
     )
 
 
-def _iso(moment: datetime | None) -> str:
-    return moment.isoformat(timespec="seconds") if moment else ""
+def _iso(time: datetime | None) -> str:
+    return time.isoformat(timespec="seconds") if time else ""

@@ -16,8 +16,8 @@ _MAX_WORD_CHARS = 64
 # Each sign is a word, and several are a phrase, which finds what pairs of signs would and nothing
 # else.
 _SIGNS = re.compile(
-    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff\uaa60-\uaadf"
-    "\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
+    "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff"
+    "\uaa60-\uaadf\u2e80-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
 )
 # Letters that Unicode takes for no letter with a mark, but people and PostgreSQL's `unaccent` do:
 # their names say so.
