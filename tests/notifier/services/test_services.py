@@ -93,7 +93,7 @@ def test_the_documented_keys_and_code_are_those_of_the_webhook(
     request = only_request(httpserver)
     page = (Path(__file__).parents[3] / "docs" / "webhook.md").read_text()
 
-    body_part = page.split("## The body")[1].split("## The headers")[0]
+    body_part = page.split("## Body")[1].split("## Headers")[0]
     documented = {
         name
         for row in re.findall(r"^\| (`.*?) \|", body_part, re.M)
