@@ -7,6 +7,7 @@ SOURCES := cli config feeds models notifier web
 TESTED := $(SOURCES) tests benchmarks
 # Three processes for two cores, because tests wait; tests that share a running site stay together.
 SIDE_BY_SIDE := -n 3 --dist loadgroup
+QUICK := not slow and not processes and not postgresql and not thorough
 
 .PHONY: help
 help: ## List all targets
