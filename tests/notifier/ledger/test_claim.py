@@ -87,7 +87,7 @@ def test_what_is_not_due_yet_is_left(owed: Office, clock: StandingClock) -> None
 
 
 def test_a_recipient_who_unsubscribes_before_the_claim_gets_nothing(owed: Office) -> None:
-    owed.leave("b@example.org")
+    owed.unsubscribe("b@example.org")
     assert claimed(owed) == ["a@example.org", "c@example.org"]
     assert owed.ledger()[1] == ("b@example.org", "skipped", "cancelled")
     assert owed.deliveries()[1].attempts == 0
