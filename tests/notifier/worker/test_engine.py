@@ -257,7 +257,7 @@ def test_rabbitmq_wakes_a_worker_that_would_look_much_later(
         skip_without("RabbitMQ")
     monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
     monkeypatch.setattr(ticker, "MIN_TICK_SECONDS", 1000.0)
-    monkeypatch.setattr(ticker, "MOST", 1000.0)
+    monkeypatch.setattr(ticker, "MAX_TICK_SECONDS", 1000.0)
     room = Newsroom(open_database(postgres_db.engine.url.render_as_string(hide_password=False)))
     room.stream()
     subscribe(room, "reader@example.org")
@@ -287,7 +287,7 @@ def test_a_database_that_is_away_is_mentioned_once_and_work_goes_on_when_it_is_b
 ) -> None:
     monkeypatch.setattr(MailConnection, "_own_name", "sender.example")
     monkeypatch.setattr(ticker, "MIN_TICK_SECONDS", 0.05)
-    monkeypatch.setattr(ticker, "MOST", 0.05)
+    monkeypatch.setattr(ticker, "MAX_TICK_SECONDS", 0.05)
     room = Newsroom(open_database(postgres_db.engine.url.render_as_string(hide_password=False)))
     room.stream()
     subscribe(room, "reader@example.org")
