@@ -82,11 +82,11 @@ def test_what_an_author_submits_is_returned_submitted_again_approved_and_schedul
     )
     editor.page.goto("/desk/schedule")
     editor.page.get_by_label("Evening readings").fill(f"{time.gmtime().tm_year + 1}-03-14T19:30")
-    editor.button("Reschedule: Evening readings")
+    editor.button("Reschedule Evening readings")
     expect(editor.page.get_by_label("Evening readings")).to_have_value(
         f"{time.gmtime().tm_year + 1}-03-14T19:30"
     )
-    editor.button("Unschedule: Evening readings")
+    editor.button("Unschedule Evening readings")
     expect(editor.page.get_by_label("Title")).to_have_value("Evening readings")
 
 
@@ -117,7 +117,7 @@ def test_without_script_everything_works_and_no_text_is_lost(open_window: OpenWi
     page.locator("#body").fill("Written first.")
     page.get_by_label("Title").fill(" ")
     page.get_by_role("button", name="Publish").click()
-    expect(page.get_by_text("Write something here.", exact=True)).to_be_visible()
+    expect(page.get_by_text("This can’t be empty.", exact=True)).to_be_visible()
     expect(page.locator("#body")).to_have_value("Written first.")
     page.get_by_label("Title").fill("Sand runs short again")
     editor.button("Preview")
@@ -322,7 +322,7 @@ def test_an_entry_is_written_and_published_by_keyboard_alone(
     expect(page.locator("#told details", has_text="ntfy, courier-tarrow")).to_contain_text(
         "Every half hour."
     )
-    expect(page.locator("#count")).to_contain_text("1 by channel")
+    expect(page.locator("#count")).to_contain_text("1 channel")
     page.keyboard.press("Control+Enter")
     button = page.get_by_role("button", name="Publish now")
     expect(button).to_be_visible()
@@ -342,7 +342,7 @@ def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(
     editor.log_in()
     page.goto("/desk/post")
     page.get_by_label("Title").fill("Sandbags at the school")
-    expect(page.locator("#keeping")).to_contain_text("on the server")
+    expect(page.locator("#keeping")).to_contain_text("Draft saved")
     editor.context.set_offline(True)
     page.locator("#body").fill("Bring spades.")
     expect(page.locator("#keeping")).to_contain_text("Saved in this browser only")
@@ -359,7 +359,7 @@ def test_a_lost_line_costs_no_text_and_another_browser_goes_on_with_it(
     page.goto("/desk/post")
     page.get_by_role("button", name="Continue: Sandbags at the school").click()
     expect(page.locator("#body")).to_have_value("Bring spades.")
-    expect(page.locator("#keeping")).to_contain_text("on the server")
+    expect(page.locator("#keeping")).to_contain_text("Draft saved")
     other.page.locator("#body").fill("Bring shovels.")
     expect(other.page.locator("#keeping")).to_contain_text(
         "You saved a different version in another window"
@@ -390,7 +390,7 @@ def test_a_change_of_somebody_else_is_shown_beside_ones_own_on_a_phone(
     editor.log_in()
     page.goto(f"/desk/entries/{uid}/edit")
     page.get_by_label("Title").fill("Fourteen pumps run")
-    expect(page.locator("#keeping")).to_contain_text("on the server")
+    expect(page.locator("#keeping")).to_contain_text("Draft saved")
     site.do("entry", "edit", uid, "--title", "Fifty pumps run")
     page.goto(f"/desk/entries/{uid}/edit")
     page.get_by_role("link", name="Fourteen pumps run").click()
