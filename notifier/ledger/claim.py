@@ -88,11 +88,7 @@ class Message:
     created_at: datetime  # or when it could first go, where that was later
     follows_all: bool  # its subscription is to all streams
     told: bool  # its recipient heard of an earlier revision
-    # when it was claimed nothing might go to its channel yet, which is sick or asked for a rest
-    at_rest: bool = False
     kind: AlertKind = AlertKind.REVISION
-    # it was told, or may have been, inside the message of that delivery
-    folded_into: int | None = None
     language: str = "en"  # its recipient's
     timezone: str = "UTC"
     shared: bool = False  # several people read its mailbox
@@ -300,6 +296,8 @@ def drop_unwanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
         else:
             kind = occasion[row.alert_id].kind
             verdict = _judge_occasion(occasion[row.alert_id], row, busy.get(row.id), now(tx))
+        if isinstance(verdict, SendNow) and is_resting(row, now(tx)):
+            verdict = WaitUntil(row.next_at)
         if isinstance(verdict, SendNow):
             wanted.append(
                 _message(
@@ -322,6 +320,11 @@ def drop_unwanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
     return wanted
 
 
+def is_resting(row: Any, moment: datetime) -> bool:
+    """Whether nothing may go to its channel yet, by its pace, its own wish, or since it fails."""
+    return row.lane is Lane.FAST and row.next_at is not None and row.next_at > moment
+
+
 def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
     query = (
         select(
@@ -333,7 +336,6 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Delivery.recipient_id,
             Delivery.attempts,
             Delivery.created_at,
-            Delivery.folded_into,
             Recipient.uid.label("recipient_uid"),
             Recipient.state,
             Recipient.address,
@@ -345,7 +347,7 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Recipient.quiet_from,
             Recipient.quiet_until,
             Recipient.paused_until,
-            (Recipient.sick_since.is_not(None) | (Recipient.next_at > now(tx))).label("at_rest"),
+            Recipient.next_at,
             Delivery.subscription_id,
             (Subscription.id.is_not(None) & Subscription.ended_at.is_(None)).label("subscribed"),
             (Subscription.id.is_not(None) & Subscription.stream_id.is_(None)).label("follows_all"),
@@ -528,9 +530,7 @@ def _message(row: Any, *, told: bool, kind: AlertKind) -> Message:
         created_at=may_go_at(row, row.created_at) if hush else row.created_at,
         follows_all=bool(row.follows_all),
         told=told,
-        at_rest=bool(row.at_rest),
         kind=kind,
-        folded_into=row.folded_into,
         language=row.language,
         timezone=row.timezone,
         shared=row.shared,
