@@ -19,7 +19,7 @@ from benchmarks.site import Site, temporary_site
 from benchmarks.table import Row
 from models import Alert
 from notifier.content.entry import load_story
-from notifier.content.render import SiteProfile, render_mail
+from notifier.content.render import Sender, render_mail
 from notifier.reports.delivery_report import alert_sums
 from notifier.transport.mime import MailBatch, MailJob, render
 
@@ -175,7 +175,7 @@ def _rendered(site: Site, readers: int) -> tuple[MailBatch, list[tuple[str, byte
     """The same mail for the other ways: its parts, and one for each reader as bytes."""
     with site.db.read() as tx:
         story = load_story(tx, tx.scalar(select(func.max(Alert.id))) or 0)
-    mail = render_mail(story, SiteProfile.of(site.settings), follows_all=False)
+    mail = render_mail(story, Sender.of(site.settings), follows_all=False)
     form = render(mail, site.settings.mail_from)
     jobs = [MailJob(f"m{i}", f"reader{i}@example.org", "t" * 60) for i in range(readers)]
     return mail, [(job.address, form.fill(job, job.address)) for job in jobs]

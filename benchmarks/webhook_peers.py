@@ -15,8 +15,8 @@ from apprise import Apprise
 from notifier.message.channel_message import ChannelMessage
 from notifier.transport import channel_sender
 from notifier.transport.apprise_setup import set_up_apprise
+from notifier.worker.chat_lane import CHAT_THREADS
 
-THREADS = 8  # posts that the adapter alone has under way at a time
 TITLE = "River rising"
 TEXT = "About thirty metres of the earth dyke behind the mill have slid into the river. " * 10
 
@@ -41,7 +41,7 @@ def adapter(url: str, number: int) -> None:
         body_text=TEXT,
         url="https://news.example.org/1",
     )
-    with ThreadPoolExecutor(THREADS) as pool:
+    with ThreadPoolExecutor(CHAT_THREADS) as pool:
         for _ in pool.map(
             lambda _: channel_sender.send(url, message, secret=b"s" * 32), range(number)
         ):

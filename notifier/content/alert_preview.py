@@ -34,7 +34,7 @@ from models.text.errors import Conflict
 from models.text.markdown import bare_text
 from models.text.texts import EntryText, tag_slug, unpack_pictures
 from notifier.content.entry import EntryContent
-from notifier.content.render import SiteProfile, render_chat, render_mail
+from notifier.content.render import Sender, render_chat, render_mail
 from notifier.services import SERVICES
 from notifier.transport.mime import TOKEN
 
@@ -68,7 +68,7 @@ class Preview:
         return bare_text(html.replace("<br>", "\n")).strip()
 
 
-def preview(tx: Session, revision: Revision, recipient: Recipient, sender: SiteProfile) -> Preview:
+def preview(tx: Session, revision: Revision, recipient: Recipient, sender: Sender) -> Preview:
     """Preview of a revision, applied or pending, for one recipient.
 
     ``recipient`` may be one that was never stored, to look at a kind of recipient: then the entry's
@@ -96,7 +96,7 @@ def preview_text(
     tx: Session,
     text: EntryText,
     recipient: Recipient,
-    sender: SiteProfile,
+    sender: Sender,
     *,
     stream: Stream,
     entry: Entry | None = None,
@@ -158,7 +158,7 @@ def typed(
 
 
 def show(
-    story: EntryContent, recipient: Recipient, sender: SiteProfile, *, told: bool, follows_all: bool
+    story: EntryContent, recipient: Recipient, sender: Sender, *, told: bool, follows_all: bool
 ) -> Preview:
     """A story as the recipient would see it.  Pure."""
     story = story.worded(told=told)

@@ -8,14 +8,14 @@ from models import Entry, EntryState, RevisionKind, Stream
 from models.streams.entries import entries_query
 from models.tables.stories import CLOSED
 from notifier.content.entry import EntryContent
-from notifier.content.render import SiteProfile, render_chat
+from notifier.content.render import Sender, render_chat
 from notifier.message.channel_message import ChannelMessage, cut
 from notifier.message.phrases import Phrases
 
 MAX_TEXT = 2_000  # characters of the text that are stored with the alert
 
 
-def trial(tx: Session, sender: SiteProfile) -> dict[str, Any]:
+def trial(tx: Session, sender: Sender) -> dict[str, Any]:
     """Texts of a test as JSON values, of the latest entry that readers can see; a sample where
     there is none.
     """
@@ -41,7 +41,7 @@ def trial(tx: Session, sender: SiteProfile) -> dict[str, Any]:
     }
 
 
-def _sample(sender: SiteProfile) -> ChannelMessage:
+def _sample(sender: Sender) -> ChannelMessage:
     phrases = Phrases(sender.language)
     return ChannelMessage(
         event="test",

@@ -12,7 +12,7 @@ from models import AlertKind
 from models.text.tokens import ALL_STREAMS
 from notifier.content.digest import Written
 from notifier.content.entry import load_ending, load_story
-from notifier.content.render import SiteProfile, render_digest, render_ending, render_mail
+from notifier.content.render import Sender, render_digest, render_ending, render_mail
 from notifier.ledger.claim import Message
 from notifier.transport.mime import MailBatch
 
@@ -27,11 +27,11 @@ class MailGroup:
 
     name: str
     key: Hashable
-    render: Callable[[SiteProfile], MailBatch]
+    render: Callable[[Sender], MailBatch]
     to: list[tuple[Message, str]] = field(default_factory=list)
 
 
-def mail_groups(
+def letters(
     tx: Session, messages: Sequence[Message], digests: Sequence[Written]
 ) -> Iterator[MailGroup]:
     """In the order of the claim, the most urgent first."""
@@ -71,7 +71,7 @@ def mail_groups(
     yield from _digests(digests)
 
 
-def _fail(exc: Exception, sender: SiteProfile) -> MailBatch:  # noqa: ARG001  as all that render
+def _fail(exc: Exception, sender: Sender) -> MailBatch:  # noqa: ARG001  as all that render
     raise exc
 
 

@@ -1,107 +1,127 @@
-"""Merging: where much is owed to one chat channel, one message tells it all, so that nobody is
+"""Folding: where much is owed to one chat channel, one message tells it all, so that nobody is
 flooded after an outage.
 """
 
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
 from models import Alert, AlertKind, Delivery, DeliveryState, Lane
+from models.db.clock import now
 from models.db.database import Database
 from notifier.ledger.claim import Message, claim_also
-from notifier.ledger.lease import QUEUED
+from notifier.ledger.lease import LEASE, QUEUED
 from notifier.ledger.ledger_sql import among, changed
-from notifier.services import SERVICES
+from notifier.ledger.settle import LeaseLost, begin_attempt
+from notifier.services.base import Service
 
-MERGE_ABOVE = 5
-"""Messages that a channel gets one by one; more are merged."""
-MAX_MERGED = 40
-"""Messages in one: what is owed beyond them goes into the next."""
+FOLD_ABOVE = 5
+MOST = 40
+"""Messages in one: what is owed beyond them goes into the next, so that the transaction stays short."""
 
 
-def merge(db: Database, messages: Sequence[Message], token: str) -> list[list[Message]]:
-    """Messages of a claim as groups that go out as one each, in the order of the claim.
-
-    Others that wait for the same channels, whenever they are due, are claimed by the same token.
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt whose beginning is committed: what it tells, in order, and the uid that it bears
+    on every attempt.
     """
-    by_channel: defaultdict[int, list[Message]] = defaultdict(list)
-    for message in messages:
-        if _may_merge(message):
-            by_channel[message.recipient_id].append(message)
-    if not by_channel:
-        return [[message] for message in messages]
-    with db.read() as tx:
-        waiting: defaultdict[int, list[int]] = defaultdict(list)
-        for recipient_id, delivery_id in tx.execute(_waiting(by_channel)):
-            waiting[recipient_id].append(delivery_id)
-    groups: dict[int, list[list[Message]]] = {}
-    for recipient_id, mine in by_channel.items():
-        ids = waiting[recipient_id][: max(0, MAX_MERGED - len(mine))]
-        if len(mine) + len(ids) > MERGE_ABOVE:
-            groups[recipient_id] = _groups(mine + _claim(db, ids, token, len(mine)))
-    merged: list[list[Message]] = []
-    for message in messages:
-        if not _may_merge(message) or message.recipient_id not in groups:
-            merged.append([message])
-        else:
-            merged += groups[message.recipient_id]
-            groups[message.recipient_id] = []
-    return merged
+
+    messages: tuple[Message, ...]
+    uid: str
 
 
-def _may_merge(message: Message) -> bool:
-    service = SERVICES.get(message.service)
-    return message.kind is AlertKind.REVISION and service is not None and service.folds
+def begin(
+    db: Database, message: Message, token: str, service: Service, mine: Sequence[Message]
+) -> Begun | datetime:
+    """Begin to send a message, with what else is owed to its channel if that is much; or the moment
+    before which it must wait.
 
-
-def _groups(messages: Sequence[Message]) -> list[list[Message]]:
-    ordered = sorted(messages, key=lambda message: message.id)
-    groups: list[list[Message]] = []
-    for start in range(0, len(ordered), MAX_MERGED):
-        group = ordered[start : start + MAX_MERGED]
-        if len(group) > MERGE_ABOVE:
-            groups.append(group)
-        else:
-            groups += [[message] for message in group]
-    return groups
-
-
-def _claim(db: Database, ids: Sequence[int], token: str, mine: int) -> list[Message]:
-    """Claim more for a channel, unless too few of them are still wanted: those may not be due."""
-    if not ids:
-        return []
+    ``mine`` are those of the same claim and channel that were not begun yet.  Raises LeaseLost.
+    """
     with db.begin() as tx:
-        which = select(Delivery.id).where(among(tx, Delivery.id, ids))
-        more = claim_also(tx, Lane.FAST, which, token)
-        if mine + len(more) > MERGE_ABOVE:
-            return more
-        _put_back(tx, more)
-    return []
+        until = begin_attempt(tx, message, token, timedelta(seconds=service.pace_seconds))
+        if until is not None:
+            return until
+        if not service.folds or message.kind is not AlertKind.REVISION:
+            return Begun((message,), message.uid)
+        return _gather(tx, message, token, [one for one in mine if one.kind is AlertKind.REVISION])
 
 
-def _waiting(recipient_ids: Collection[int]) -> Select[int, int]:
-    """Queued deliveries of these channels, the oldest of each; those that tell no entry, or are
-    held, stay by themselves.
-    """
-    place = func.row_number().over(partition_by=Delivery.recipient_id, order_by=Delivery.id)
-    queued = (
-        select(Delivery.recipient_id, Delivery.id, place.label("place"))
-        .join(Alert, Alert.id == Delivery.alert_id)
-        .where(
-            Delivery.recipient_id.in_(recipient_ids),
-            Delivery.state == DeliveryState.QUEUED,
-            Delivery.lane == Lane.FAST,
-            Alert.kind == AlertKind.REVISION,
-            Delivery.held_at.is_(None),
+def _gather(tx: Session, message: Message, token: str, mine: Sequence[Message]) -> Begun:
+    leader = message.folded_into or message.id
+    mine = sorted(
+        _still_ours(tx, mine, token), key=lambda one: leader not in (one.id, one.folded_into)
+    )[: MOST - 1]
+    queued = tx.execute(_owed(message).limit(MOST - 1 - len(mine))).all()
+    known = [(one.id, one.folded_into) for one in mine] + [
+        (row.id, row.folded_into) for row in queued
+    ]
+    # What may have arrived together is told together again, and nothing else with it: its receiver
+    # drops it as a double.
+    again = {id_ for id_, into in known if leader in (id_, into)}
+    together = again or {id_ for id_, into in known if into is None and message.folded_into is None}
+    others: list[Message] = []
+    if again or len(together) >= FOLD_ABOVE:
+        here = [one for one in mine if one.id in together]
+        more = claim_also(
+            tx, Lane.FAST, _these(tx, [row.id for row in queued if row.id in together]), token
         )
-        .subquery()
+        if again or len(here) + len(more) >= FOLD_ABOVE:
+            others = here + more
+            _begin(tx, others, leader, token)
+        else:
+            _put_back(tx, more)
+    uid = (
+        message.uid
+        if leader == message.id
+        else tx.execute(select(Delivery.uid).where(Delivery.id == leader)).scalar_one()
     )
-    return select(queued.c.recipient_id, queued.c.id).where(queued.c.place <= MAX_MERGED)
+    return Begun(tuple(sorted([message, *others], key=lambda one: one.id)), uid)
+
+
+def _owed(message: Message) -> Select[int, int | None]:
+    """What else waits for the same channel, whenever it is due; what tells no entry, and what is
+    held, stays by itself.
+    """
+    queued = (
+        Delivery.recipient_id == message.recipient_id,
+        Delivery.state == DeliveryState.QUEUED,
+        Delivery.lane == Lane.FAST,
+    )
+    query = select(Delivery.id, Delivery.folded_into).join(Alert, Alert.id == Delivery.alert_id)
+    return query.where(
+        *queued, Alert.kind == AlertKind.REVISION, Delivery.held_at.is_(None)
+    ).order_by(Delivery.id)
+
+
+def _these(tx: Session, ids: Sequence[int]) -> Select[int]:
+    return select(Delivery.id).where(among(tx, Delivery.id, ids))
+
+
+def _still_ours(tx: Session, mine: Sequence[Message], token: str) -> list[Message]:
+    """Without those that another thread, whose pass has ended, has given back meanwhile; locked."""
+    if not mine:
+        return []
+    query = select(Delivery.id).where(
+        among(tx, Delivery.id, [one.id for one in mine]), Delivery.claim_token == token
+    )
+    ours = set(tx.scalars(query.with_for_update()))
+    return [one for one in mine if one.id in ours]
+
+
+def _begin(tx: Session, others: Sequence[Message], leader: int, token: str) -> None:
+    begun = {"started_at": now(tx), "lease_until": now(tx) + LEASE, "folded_into": leader}
+    ours = (among(tx, Delivery.id, [one.id for one in others]), Delivery.claim_token == token)
+    if changed(tx, update(Delivery).where(*ours).values(begun)) != len(others):
+        raise LeaseLost(others[0].uid)
 
 
 def _put_back(tx: Session, messages: Sequence[Message]) -> None:
-    ids = [message.id for message in messages]
     back = {**QUEUED, "attempts": Delivery.attempts - 1}
-    changed(tx, update(Delivery).where(among(tx, Delivery.id, ids)).values(back))
+    changed(
+        tx,
+        update(Delivery).where(among(tx, Delivery.id, [one.id for one in messages])).values(back),
+    )

@@ -1,4 +1,6 @@
-"""Mails that one person alone gets and that must not wait behind an alert to thousands."""
+"""Mails that one recipient alone gets and that must not wait behind an alert to thousands: sent by
+the urgent lane.
+"""
 
 from dataclasses import replace
 
@@ -7,14 +9,21 @@ from config.settings import Settings
 from models.text.tokens import decrypt_token
 from notifier.content.entry import Notice
 from notifier.ledger.claim import Message
+from notifier.ledger.lease import Lease
 from notifier.ledger.pause import NO_MAIL_URL
 from notifier.message.send_errors import SendError, Sent, Unavailable
 from notifier.transport.mailer import Mailer
 from notifier.transport.mime import MailBatch, MailJob
 
 
-def send_notice(settings: Settings, message: Message, mail: MailBatch) -> Sent | SendError:
-    """Send a mail over a connection of its own."""
+def send_notice(
+    settings: Settings, message: Message, mail: MailBatch, lease: Lease
+) -> Sent | SendError | None:
+    """Send a mail over a connection of its own; None where the lease was lost meanwhile.
+
+    Its beginning need not be committed first: one that is sent again after a crash bears the same
+    Message-ID.
+    """
     url = settings.mail_url.get_secret_value()
     if not url:
         return Unavailable(NO_MAIL_URL, ours=True)
@@ -22,10 +31,12 @@ def send_notice(settings: Settings, message: Message, mail: MailBatch) -> Sent |
     mailer = Mailer(url, settings.mail_from)
     try:
         job = MailJob(message.uid, message.address, "")
-        mailer.send(mail, [job], lambda _, outcome: outcomes.append(outcome), lambda _: True)
+        mailer.send(
+            mail, [job], lambda _job, outcome: outcomes.append(outcome), lambda _job: lease.held()
+        )
     finally:
         mailer.close()
-    return outcomes[0]
+    return outcomes[0] if outcomes else None
 
 
 def opened(notice: Notice, keys: Keys) -> Notice:

@@ -13,14 +13,14 @@ from models.text.errors import Conflict
 from models.text.tokens import ALL_STREAMS
 from notifier.content.alert_preview import NOT_YET, Preview
 from notifier.content.digest import Reading, Written, following
-from notifier.content.render import SiteProfile, render_digest
+from notifier.content.render import Sender, render_digest
 from notifier.content.short_form import digest_to_channel
 from notifier.ledger.claim import Message
 from notifier.services import SERVICES
 from notifier.transport.mime import TOKEN
 
 
-def preview_digest(tx: Session, recipient: Recipient, sender: SiteProfile) -> Preview:
+def preview_digest(tx: Session, recipient: Recipient, sender: Sender) -> Preview:
     """The digest that is due next. Raises Conflict where none is, or where it would be empty."""
     written = _upcoming(tx, recipient)
     if written is None:

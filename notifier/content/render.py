@@ -50,8 +50,8 @@ _EVENTS: dict[str, Event] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SiteProfile:
-    """The values that all mails of a site share."""
+class Sender:
+    """Sender of messages: the values that all mails of a site share."""
 
     name: str
     base_url: str
@@ -79,7 +79,7 @@ _inliner = css_inline.CSSInliner(keep_at_rules=True, minify_css=True, load_remot
 
 
 def render_mail(
-    story: EntryContent, sender: SiteProfile, *, follows_all: bool, language: str = ""
+    story: EntryContent, sender: Sender, *, follows_all: bool, language: str = ""
 ) -> MailBatch:
     """The mail that all recipients of ``story`` share; each one's leave token replaces ``{token}``.
 
@@ -120,7 +120,7 @@ def render_mail(
     )
 
 
-def render_ending(ending: Ending, sender: SiteProfile, *, language: str) -> MailBatch:
+def render_ending(ending: Ending, sender: Sender, *, language: str) -> MailBatch:
     """The mail that tells of a story's end, as `render_mail` makes one of an entry."""
     story = ending.story
     language = closest_language(language)
@@ -143,7 +143,7 @@ def render_ending(ending: Ending, sender: SiteProfile, *, language: str) -> Mail
 
 
 def render_digest(
-    digest: DigestContent, sender: SiteProfile, *, leaves_all: bool, language: str
+    digest: DigestContent, sender: Sender, *, leaves_all: bool, language: str
 ) -> MailBatch:
     """The mail with several entries, as `render_mail` makes one of an entry; ``language`` is the
     recipient's.
@@ -173,7 +173,7 @@ def render_digest(
 
 
 def render_chat(
-    story: EntryContent, sender: SiteProfile, uid: str, language: str = ""
+    story: EntryContent, sender: Sender, uid: str, language: str = ""
 ) -> ChannelMessage:
     """The message that tells a channel of ``story``; ``uid`` is the delivery's, ``language`` the
     channel's, empty: the story's.
@@ -212,7 +212,7 @@ def render_chat(
     return replace(message, worded=worded)
 
 
-def render_notice(notice: Notice, sender: SiteProfile) -> MailBatch:
+def render_notice(notice: Notice, sender: Sender) -> MailBatch:
     """The mail of a notice to one recipient; it has no link to unsubscribe.
 
     Its language is the one that its values name, or else, as in all notices to operators, the
@@ -228,7 +228,7 @@ def render_notice(notice: Notice, sender: SiteProfile) -> MailBatch:
 
 
 def notice_to_channel(
-    notice: Notice, sender: SiteProfile, uid: str, language: str = ""
+    notice: Notice, sender: Sender, uid: str, language: str = ""
 ) -> ChannelMessage:
     """The message of a notice to a channel; only channels get tests."""
     if notice.name == TEST_NOTICE:
@@ -252,11 +252,11 @@ def notice_to_channel(
     )
 
 
-def _site(sender: SiteProfile) -> dict[str, str]:
+def _site(sender: Sender) -> dict[str, str]:
     return {"name": sender.name, "base_url": sender.base_url, "imprint": sender.imprint}
 
 
-def _groups(digest: DigestContent, sender: SiteProfile, phrases: Phrases) -> list[dict[str, Any]]:
+def _groups(digest: DigestContent, sender: Sender, phrases: Phrases) -> list[dict[str, Any]]:
     """The stories of each stream together, in the order in which they first come."""
     groups: dict[str, dict[str, Any]] = {}
     for story in digest.stories:
@@ -274,7 +274,7 @@ def _groups(digest: DigestContent, sender: SiteProfile, phrases: Phrases) -> lis
 
 
 def _line(
-    story: EntryContent, digest: DigestContent, sender: SiteProfile, phrases: Phrases
+    story: EntryContent, digest: DigestContent, sender: Sender, phrases: Phrases
 ) -> dict[str, str]:
     at = story.published_at
     if story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION):
@@ -291,12 +291,7 @@ def _line(
 
 
 def _mail(
-    folder: str,
-    values: Mapping[str, Any],
-    sender: SiteProfile,
-    language: str,
-    *,
-    leave: bool = False,
+    folder: str, values: Mapping[str, Any], sender: Sender, language: str, *, leave: bool = False
 ) -> MailBatch:
     """Subject and both parts, by the templates of a folder. ``leave``: each part must hold the link
     to unsubscribe.
@@ -341,7 +336,7 @@ def _with_token(text: str) -> str:
     )
 
 
-def _thread(sender: SiteProfile, **uids: str) -> tuple[str, ...]:
+def _thread(sender: Sender, **uids: str) -> tuple[str, ...]:
     """Message-IDs that no mail has, but to which all mails of a stream and of an entry refer, so
     that mail programs group them.
     """

@@ -2,14 +2,12 @@
 
 from config.languages import closest_language
 from notifier.content.entry import DigestContent, Ending
-from notifier.content.render import SiteProfile
+from notifier.content.render import Sender
 from notifier.message.channel_message import ChannelMessage, MessageLine
 from notifier.message.phrases import ENDED, Phrases
 
 
-def ending_to_channel(
-    ending: Ending, sender: SiteProfile, uid: str, language: str
-) -> ChannelMessage:
+def ending_to_channel(ending: Ending, sender: Sender, uid: str, language: str) -> ChannelMessage:
     """The message that tells a channel that a story has ended, in its own language."""
     story = ending.story
     phrases = Phrases(language)
@@ -27,7 +25,7 @@ def ending_to_channel(
 
 
 def digest_to_channel(
-    digest: DigestContent, sender: SiteProfile, uid: str, language: str
+    digest: DigestContent, sender: Sender, uid: str, language: str
 ) -> ChannelMessage:
     """The message that tells a channel of several entries, in its own language; those of one story
     together.

@@ -12,7 +12,7 @@ from models import Importance, RevisionKind
 from models.text.markdown import to_html
 from notifier.content.entry import DigestContent, Ending, EntryContent, Notice
 from notifier.content.render import (
-    SiteProfile,
+    Sender,
     render_chat,
     render_digest,
     render_ending,
@@ -131,7 +131,7 @@ def template_faults(settings: Settings) -> list[str]:
     """
     faults: list[str] = []
     templates = Templates(settings.data_dir / "templates", faults.append)
-    sender = replace(SiteProfile.of(settings), templates=templates)
+    sender = replace(Sender.of(settings), templates=templates)
     for language in LANGUAGES:
         list(sample_mails(sender, language))
         for story in STORIES:
@@ -141,7 +141,7 @@ def template_faults(settings: Settings) -> list[str]:
     ]
 
 
-def sample_mails(sender: SiteProfile, language: str) -> Iterator[tuple[str, MailBatch]]:
+def sample_mails(sender: Sender, language: str) -> Iterator[tuple[str, MailBatch]]:
     """Each sample as a mail in that language, by a name for it."""
     for story in STORIES:
         for follows_all in (False, True):

@@ -7,7 +7,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,7 +32,7 @@ from models import (
 )
 from models.db.clock import now
 from models.db.database import Database
-from models.db.tallies import Change, add_to_tallies
+from models.db.tallies import add_to_tallies
 from models.recipients.audience import eligible_recipients
 from models.tables.ledger import IS_DIGEST, TOLD_STATE
 from notifier.ledger import pause
@@ -59,9 +59,6 @@ from notifier.ledger.verdict import (
     judge_ending,
     judge_notice,
 )
-
-Siblings = dict[int, tuple[list[DeliveryState], list[RevisionKind]]]
-"""By recipient: states of an entry's earlier alerts, and kinds of its later ones."""
 
 _URGENT_FIRST = (Delivery.priority, Delivery.due_at, Delivery.id)
 _SHORT = timedelta(seconds=1)
@@ -91,7 +88,11 @@ class Message:
     created_at: datetime  # or when it could first go, where that was later
     follows_all: bool  # its subscription is to all streams
     told: bool  # its recipient heard of an earlier revision
+    # when it was claimed nothing might go to its channel yet, which is sick or asked for a rest
+    at_rest: bool = False
     kind: AlertKind = AlertKind.REVISION
+    # it was told, or may have been, inside the message of that delivery
+    folded_into: int | None = None
     language: str = "en"  # its recipient's
     timezone: str = "UTC"
     shared: bool = False  # several people read its mailbox
@@ -253,88 +254,72 @@ def _alone_if_suspect(tx: Session, lost_leases: dict[int, int]) -> Sequence[int]
 
 
 def drop_unwanted(tx: Session, lane: Lane, ids: Sequence[int]) -> list[Message]:
-    """Deliveries that are to be sent now; the others are skipped or put back."""
+    """The rows that are to be sent now; the others are skipped or put back."""
     rows = _rows(tx, ids)
-    judge_row = _Judge(tx, rows)
+    about = load_contexts(tx, {row.alert_id for row in rows})
+    occasion = load_non_revision_alerts(tx, {row.alert_id for row in rows} - about.keys())
+    held = pause.hold_late(
+        tx,
+        about.values(),
+        tried={row.alert_id for row in rows if is_retry_or_quiet_hours(row, about, now(tx))},
+    )
+    busy = blocked_digests(
+        tx,
+        [
+            row
+            for row in rows
+            if row.alert_id in occasion and occasion[row.alert_id].kind is AlertKind.DIGEST
+        ],
+    )
+    others = {alert_id: sibling_deliveries(tx, one, rows) for alert_id, one in about.items()}
+    left = excluded_streams(tx, rows)
+    again = {
+        alert_id: covered_by_other_subscription(tx, one, rows) for alert_id, one in about.items()
+    }
+    standing = {
+        alert_id: alert_facts(one, held=alert_id in held) for alert_id, one in about.items()
+    }
     wanted: list[Message] = []
-    unwanted: dict[NotNow, list[int]] = {}
-    skips: Counter[Change] = Counter()
+    unwanted: dict[NotNow, list[Any]] = {}
     for row in rows:
-        verdict = judge_row(row)
-        if isinstance(verdict, SendNow):
-            wanted.append(_message(row, told=verdict.told, kind=judge_row.kind(row)))
-            continue
-        unwanted.setdefault(verdict, []).append(row.id)
-        if isinstance(verdict, SkipDelivery):
-            skips[row.alert_id, lane, TallyKind.SKIPPED] += 1
-    for verdict, delivery_ids in unwanted.items():
-        put = update(Delivery).where(among(tx, Delivery.id, delivery_ids))
-        changed(tx, put.values(columns_for(verdict, now(tx))))
-    add_to_tallies(tx, skips)
-    return wanted
-
-
-class _Judge:
-    """Verdicts on the rows of a claim, from facts that are read once for all of them."""
-
-    def __init__(self, tx: Session, rows: Sequence[Any]) -> None:
-        self._now = now(tx)
-        alert_ids = {row.alert_id for row in rows}
-        self._contexts = load_contexts(tx, alert_ids)
-        self._others = load_non_revision_alerts(tx, alert_ids - self._contexts.keys())
-        digests = [row for row in rows if self.kind(row) is AlertKind.DIGEST]
-        self._blocked_until = blocked_digests(tx, digests)
-        self._excluded = excluded_streams(tx, rows)
-        retried = set[int]()
-        for row in rows:
-            if is_retry_or_quiet_hours(row, self._contexts, self._now):
-                retried.add(row.alert_id)
-        late = pause.hold_late(tx, self._contexts.values(), tried=retried)
-        self._siblings: dict[int, Siblings] = {}
-        self._covered: dict[int, set[int]] = {}
-        self._facts: dict[int, AlertFacts] = {}
-        for alert_id, context in self._contexts.items():
-            self._siblings[alert_id] = sibling_deliveries(tx, context, rows)
-            self._covered[alert_id] = covered_by_other_subscription(tx, context, rows)
-            self._facts[alert_id] = alert_facts(context, held=alert_id in late)
-
-    def kind(self, row: Any) -> AlertKind:
-        other = self._others.get(row.alert_id)
-        return AlertKind.REVISION if other is None else other.kind
-
-    def __call__(self, row: Any) -> SendNow | NotNow:
-        context = self._contexts.get(row.alert_id)
-        if context is None:
-            other = self._others[row.alert_id]
-            verdict = _judge_occasion(other, row, self._blocked_until.get(row.id), self._now)
+        one, kind = about.get(row.alert_id), AlertKind.REVISION
+        if one is not None:
+            earlier, later = others[one.alert_id].get(row.recipient_id, ([], []))
+            subscribed = (
+                row.subscribed and (row.subscription_id, one.stream_id) not in left
+            ) or row.recipient_id in again[one.alert_id]
+            wish = delivery_preferences(
+                row,
+                now(tx),
+                subscribed=subscribed,
+                earlier=earlier,
+                later=later,
+                hush=one.importance is not Importance.BREAKING,
+            )
+            verdict = judge(standing[one.alert_id], wish, now(tx))
         else:
-            verdict = self._judge_revision(context, row)
-        if isinstance(verdict, SendNow) and is_resting(row, self._now):
-            return WaitUntil(row.next_at)
-        return verdict
-
-    def _judge_revision(self, context: AlertContext, row: Any) -> SendNow | NotNow:
-        is_excluded = (row.subscription_id, context.stream_id) in self._excluded
-        is_covered = row.recipient_id in self._covered[context.alert_id]
-        siblings = self._siblings[context.alert_id]
-        earlier, later = siblings.get(row.recipient_id, ([], []))
-        preferences = delivery_preferences(
-            row,
-            self._now,
-            subscribed=(row.subscribed and not is_excluded) or is_covered,
-            earlier=earlier,
-            later=later,
-            hush=context.importance is not Importance.BREAKING,
+            kind = occasion[row.alert_id].kind
+            verdict = _judge_occasion(occasion[row.alert_id], row, busy.get(row.id), now(tx))
+        if isinstance(verdict, SendNow):
+            wanted.append(
+                _message(
+                    row, told=verdict.told or (one is not None and one.told_long_ago), kind=kind
+                )
+            )
+        else:
+            unwanted.setdefault(verdict, []).append(row)
+    for other, put in unwanted.items():
+        changed(
+            tx,
+            update(Delivery)
+            .where(among(tx, Delivery.id, [row.id for row in put]))
+            .values(columns_for(other, now(tx))),
         )
-        verdict = judge(self._facts[context.alert_id], preferences, self._now)
-        if isinstance(verdict, SendNow) and context.told_long_ago:
-            return replace(verdict, told=True)
-        return verdict
-
-
-def is_resting(row: Any, moment: datetime) -> bool:
-    """Whether nothing may go to its channel yet, by its pace, its own wish, or since it fails."""
-    return row.lane is Lane.FAST and row.next_at is not None and row.next_at > moment
+    skips = (
+        row for other, put in unwanted.items() if isinstance(other, SkipDelivery) for row in put
+    )
+    add_to_tallies(tx, Counter((row.alert_id, lane, TallyKind.SKIPPED) for row in skips))
+    return wanted
 
 
 def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
@@ -348,6 +333,7 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Delivery.recipient_id,
             Delivery.attempts,
             Delivery.created_at,
+            Delivery.folded_into,
             Recipient.uid.label("recipient_uid"),
             Recipient.state,
             Recipient.address,
@@ -359,7 +345,7 @@ def _rows(tx: Session, ids: Sequence[int]) -> Sequence[Any]:
             Recipient.quiet_from,
             Recipient.quiet_until,
             Recipient.paused_until,
-            Recipient.next_at,
+            (Recipient.sick_since.is_not(None) | (Recipient.next_at > now(tx))).label("at_rest"),
             Delivery.subscription_id,
             (Subscription.id.is_not(None) & Subscription.ended_at.is_(None)).label("subscribed"),
             (Subscription.id.is_not(None) & Subscription.stream_id.is_(None)).label("follows_all"),
@@ -456,11 +442,13 @@ def alert_facts(one: AlertContext, *, held: bool) -> AlertFacts:
     )
 
 
-def sibling_deliveries(tx: Session, one: AlertContext, rows: Sequence[Any]) -> Siblings:
+def sibling_deliveries(
+    tx: Session, one: AlertContext, rows: Sequence[Any]
+) -> dict[int, tuple[list[DeliveryState], list[RevisionKind]]]:
     """What these recipients have of the entry's other revisions: states of earlier ones, kinds of
     later ones.
     """
-    found: Siblings = {}
+    found: dict[int, tuple[list[DeliveryState], list[RevisionKind]]] = {}
     later = one.later
     if not one.siblings:
         return found
@@ -540,7 +528,9 @@ def _message(row: Any, *, told: bool, kind: AlertKind) -> Message:
         created_at=may_go_at(row, row.created_at) if hush else row.created_at,
         follows_all=bool(row.follows_all),
         told=told,
+        at_rest=bool(row.at_rest),
         kind=kind,
+        folded_into=row.folded_into,
         language=row.language,
         timezone=row.timezone,
         shared=row.shared,

@@ -12,13 +12,11 @@ AWAY_SECONDS, AGAIN_SECONDS = 12.0, 0.5
 """Less than a lease has left when an answer comes; and a worker that drains may need it twice, for an answer and for the rest."""
 
 
-def retry_while_db_unavailable(write: Callable[[], T], until: float | None = None) -> T:
-    """Call ``write`` again while the database is away, then raise its OperationalError.
-
-    ``until``: on the monotonic clock; AWAY_SECONDS from now if not given.
+def retry_while_db_unavailable(write: Callable[[], T]) -> T:
+    """What ``write`` returns, called again while the database is away, for AWAY_SECONDS; then its
+    OperationalError.
     """
-    if until is None:
-        until = time.monotonic() + AWAY_SECONDS
+    until = time.monotonic() + AWAY_SECONDS
     while True:
         try:
             return write()

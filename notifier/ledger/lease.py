@@ -3,11 +3,11 @@
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, true, update
+from sqlalchemy import ColumnElement, and_, case, func, or_, select, true, update
 from sqlalchemy.orm import Session
 
 from models import (
@@ -26,12 +26,14 @@ from models.db.database import Database
 from models.db.tallies import add_to_tallies
 from notifier.ledger.alert_failure import tell_operators_once
 from notifier.ledger.db_retry import retry_while_db_unavailable
-from notifier.ledger.ledger_sql import among, changed
+from notifier.ledger.ledger_sql import changed
 from notifier.services import SERVICES
 
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(seconds=60)
+TRIES_IF_UNKNOWN = 2  # of a notice by mail, whose Message-ID stays
+
 MAX_LOST_LEASES = 5
 SUSPECT_AFTER_LOST_LEASES = 2
 """From which on a row is claimed alone, so that it fails alone if it is what ends its worker."""
@@ -89,20 +91,23 @@ class Lease:
         return held
 
 
-def give_back(db: Database, token: str, ids: Collection[int] | None = None) -> int:
-    """Put deliveries of a claim back in the queue, untried; returns how many.
+def give_back(db: Database, token: str, *, but: Iterable[int] = (), begun: bool = False) -> int:
+    """Put what is left of a claim back in the queue, untried; returns how many.
 
-    ``ids``: which ones, though some may say that their attempt began. If not given, all that did
-    not begin.
+    ``but``: rows that are being sent. ``begun``: also rows that say so, since the caller knows that
+    they are not.
     """
-    return retry_while_db_unavailable(lambda: _give_back(db, token, ids))
+    return retry_while_db_unavailable(lambda: _give_back(db, token, list(but), begun))
 
 
-def _give_back(db: Database, token: str, ids: Collection[int] | None) -> int:
+def _give_back(db: Database, token: str, but: Sequence[int], begun: bool) -> int:
     with db.begin() as tx:
-        which = Delivery.started_at.is_(None) if ids is None else among(tx, Delivery.id, list(ids))
-        back = {**QUEUED, "attempts": Delivery.attempts - 1}
-        return changed(tx, update(Delivery).where(_of(token), which).values(back))
+        untried = and_(_of(token), Delivery.id.not_in(but))
+        if not begun:
+            untried = and_(untried, Delivery.started_at.is_(None))
+        return changed(
+            tx, update(Delivery).where(untried).values(attempts=Delivery.attempts - 1, **QUEUED)
+        )
 
 
 def release_expired(db: Database) -> int:
@@ -129,7 +134,9 @@ def _release(tx: Session, which: ColumnElement[bool]) -> int:
     """
     claimed = and_(Delivery.state == DeliveryState.CLAIMED, which)
     unseen = select(Recipient.id).where(Recipient.service.in_(_drop_doubles()))
-    arrived = func.coalesce(Delivery.may_have_arrived_at, Delivery.started_at)
+    unmarked = select(Recipient.id).where(Recipient.service.in_(_unmarked()))
+    begun_at = case((Delivery.recipient_id.in_(unmarked) & (Delivery.attempts == 1), now(tx)))
+    arrived = func.coalesce(Delivery.may_have_arrived_at, Delivery.started_at, begun_at)
     again = or_(
         Delivery.started_at.is_(None),
         Delivery.lane == Lane.BULK,
@@ -202,8 +209,11 @@ def _digested(tx: Session, lost: Sequence[tuple[int, int]]) -> None:
 
 
 def _drop_doubles() -> Iterable[str]:
-    """Services that drop a message that they have already; a mailbox does so by its Message-ID."""
-    return ["mail", *(service.name for service in SERVICES.values() if service.retry_unknown)]
+    return [service.name for service in SERVICES.values() if service.retry_unknown]
+
+
+def _unmarked() -> Iterable[str]:
+    return [service.name for service in SERVICES.values() if service.unmarked]
 
 
 def _of(token: str) -> ColumnElement[bool]:

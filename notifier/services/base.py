@@ -63,3 +63,10 @@ class Service:
     prepare: Callable[[Any, ChannelMessage, bytes], None] = nothing
     retry_after_key: tuple[str, ...] = ()  # where the JSON of a 429 says how long to wait
     retry_after_unit_seconds: float = 1.0
+
+    @property
+    def unmarked(self) -> bool:
+        """Whether a first attempt may begin without a mark in the ledger: a double does no harm
+        there, and there is no pace.
+        """
+        return self.retry_unknown and not self.pace_seconds and not self.folds

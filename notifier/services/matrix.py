@@ -93,7 +93,7 @@ SERVICE = Service(
     format=_format,
     # Synapse, as it is shipped, takes one message in 5 seconds and sender, after a burst of 10
     pace_seconds=5.0,
-    retry_unknown=False,  # merged messages have no uid that stays
+    retry_unknown=True,  # the server drops a double by the delivery's uid
     retry_after_key=("retry_after_ms",),
     retry_after_unit_seconds=0.001,
     place=_room,

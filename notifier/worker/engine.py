@@ -1,4 +1,4 @@
-"""The worker: dispatchers, the ledger writer, the ticker, and how they start and drain."""
+"""The worker: stations that answer the doorbell, the ticker, and how they start and drain."""
 
 import logging
 import sys
@@ -23,13 +23,16 @@ from notifier.ledger.lease import release_all
 from notifier.ledger.pause import say_whether_mail_is_set_up
 from notifier.transport.apprise_setup import set_up_apprise
 from notifier.worker import wakeup
-from notifier.worker.dispatcher import ChatDispatcher, Dispatcher, MailDispatcher
-from notifier.worker.ledger_writer import LedgerWriter
+from notifier.worker.chat_lane import CHAT_THREADS, ChatLane
 from notifier.worker.log_once import LogOnce
+from notifier.worker.mail_lane import MailLane
+from notifier.worker.station import Station
 from notifier.worker.ticker import HELD, Ticker
 
 log = logging.getLogger(__name__)
 
+MOST_STAND_INS = 32
+"""Threads more for chat, as long as so many wait for answers: so many targets that do not answer hold up nobody else."""
 SWITCH_SECONDS = 0.0005
 """A thread that holds SQLite's write lock waits no longer for its turn: Python's 5 ms made those who post wait half a second."""
 ALL_LANES = frozenset(Lane)
@@ -81,24 +84,37 @@ class _Worker:
         self._db, self._stop = db, stop
         troubles = LogOnce(log)
         self._remote = wakeup.BrokerWakeup(settings.broker_url) if settings.broker_url else None
-        self._expand = wakeup.WakeableLoop("fan-out", self._expand_all, troubles)
-        self._writer = LedgerWriter(db)
-        self._dispatchers: dict[Lane, Dispatcher] = {}
-        parts = (settings, keys, db, stop, self._writer, troubles)
+        self._expand = Station("expand", self._expand_all, troubles)
+        self._lanes: dict[Lane, Station] = {}
         if Lane.FAST in lanes:
-            self._dispatchers[Lane.FAST] = ChatDispatcher(*parts)
+            chat = ChatLane(settings, keys, db, stop, ring=lambda: self._ring(Lane.FAST))
+            self._lanes[Lane.FAST] = Station(
+                "urgent",
+                lambda: chat.send_pass(self._lanes[Lane.FAST].stand_in),
+                troubles,
+                threads=CHAT_THREADS,
+                most_stand_ins=MOST_STAND_INS,
+                on_thread_end=chat.close_connection,
+            )
         if Lane.BULK in lanes:
             has_mail = bool(settings.mail_url.get_secret_value())
             retry_while_db_unavailable(lambda: say_whether_mail_is_set_up(db, is_set=has_mail))
             if has_mail:
-                self._dispatchers[Lane.BULK] = MailDispatcher(*parts)
+                mail = MailLane(settings, keys, db, stop)
+                self._lanes[Lane.BULK] = Station(
+                    "bulk",
+                    mail.send_pass,
+                    troubles,
+                    threads=settings.mail_connections,
+                    on_thread_end=mail.close_connection,
+                )
         self._ticker = Ticker(
             db,
             settings.base_url,
             lanes=self.lanes,
             keep=timedelta(days=settings.keep_deliveries_days),
             max_delay=timedelta(minutes=settings.max_publication_delay_minutes),
-            ring_expand=self._expand.wake,
+            ring_expand=self._expand.ring,
             ring_lane=self._ring,
         )
         self._ticking = threading.Thread(target=self._ticker.run, args=(stop,), name="ticker")
@@ -110,37 +126,36 @@ class _Worker:
 
     @property
     def lanes(self) -> frozenset[Lane]:
-        """Lanes that this worker sends; bulk only where there is a mail server."""
-        return frozenset(self._dispatchers)
+        """What this worker sends; bulk only where there is a mail server."""
+        return frozenset(self._lanes)
 
     def _answers(self) -> dict[str, wakeup.Ring]:
         names = {Lane.FAST: wakeup.URGENT, Lane.BULK: wakeup.BULK}
-        answers: dict[str, wakeup.Ring] = {wakeup.EXPAND: self._expand.wake}
-        for lane, dispatcher in self._dispatchers.items():
-            answers[names[lane]] = dispatcher.wake
-        return answers
+        return {
+            wakeup.EXPAND: self._expand.ring,
+            **{names[lane]: station.ring for lane, station in self._lanes.items()},
+        }
 
     def start(self) -> None:
-        self._writer.start()
-        self._expand.start()
-        for dispatcher in self._dispatchers.values():
-            dispatcher.start()
+        for station in (self._expand, *self._lanes.values()):
+            station.start()
         if self._listener is not None:
             self._listener.start()
         self._ticking.start()
 
     def drain(self) -> None:
-        """Wake nobody any more, then let each part end what it has in hand; the writer last."""
+        """Nothing new is rung for, then each station ends what it has in hand."""
         self._ticking.join()
         if self._listener is not None:
             self._listener.stop()
-        stops = [self._expand.stop, *(each.stop for each in self._dispatchers.values())]
-        stopping = [threading.Thread(target=stop) for stop in stops]
-        for thread in stopping:
-            thread.start()
-        for thread in stopping:
-            thread.join()
-        self._writer.close()
+        stations = [
+            threading.Thread(target=station.stop)
+            for station in (self._expand, *self._lanes.values())
+        ]
+        for stopping in stations:
+            stopping.start()
+        for stopping in stations:
+            stopping.join()
         if self._remote is not None:
             self._remote.close()
 
@@ -156,8 +171,8 @@ class _Worker:
         return made
 
     def _ring(self, lane: Lane) -> None:
-        if lane in self._dispatchers:
-            self._dispatchers[lane].wake()
+        if lane in self._lanes:
+            self._lanes[lane].ring()
 
     def _ring_everywhere(self, lane: Lane) -> None:
         self._ring(lane)

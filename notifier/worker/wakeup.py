@@ -16,52 +16,15 @@ from pika import URLParameters  # type: ignore[import-untyped]
 
 from config.settings import Settings
 from notifier.worker.log_once import LogOnce
+from notifier.worker.station import STOP_CHECK_MS
 
 log = logging.getLogger(__name__)
 
-STOP_CHECK_MS = 250
-"""How often an idle thread looks whether it shall end."""
 QUEUES = ("storywire-expand", "storywire-urgent", "storywire-bulk")
 EXPAND, URGENT, BULK = QUEUES
 Ring = Callable[[], None]
 _LISTENING = "listening to RabbitMQ"
 _LAST_RING_SECONDS = 1.0  # that a process that ends waits for its last ring
-
-
-class WakeableLoop:
-    """One thread that works when it is woken, and again while there is more to do."""
-
-    def __init__(self, name: str, work: Callable[[], int], troubles: LogOnce) -> None:
-        self._name, self._work, self._troubles = name, work, troubles
-        self._woken = threading.Event()
-        self._stopped = False
-        self._thread = threading.Thread(target=self._run, name=name)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There may be work; never blocks."""
-        self._woken.set()
-
-    def stop(self) -> None:
-        """End after the work in hand, which must watch for the end by itself."""
-        self._stopped = True
-        self._woken.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            self._woken.wait()
-            self._woken.clear()
-            try:
-                while not self._stopped and self._work():
-                    pass
-                self._troubles.over(self._name)
-            except Exception as exc:  # the ticker wakes it again
-                self._troubles.report(self._name, exc)
-            if self._stopped:
-                return
 
 
 class BrokerWakeup:

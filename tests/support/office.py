@@ -2,7 +2,6 @@
 or waiting.
 """
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -21,11 +20,8 @@ from models.text.texts import EntryText
 from models.text.tokens import ALL_STREAMS
 from notifier.ledger.digest_run import make_digests
 from notifier.ledger.fan_out import expand_all
-from notifier.worker.dispatcher import ChatDispatcher, Dispatcher, MailDispatcher
-from notifier.worker.ledger_writer import LedgerWriter
-from notifier.worker.log_once import LogOnce
-
-log = logging.getLogger(__name__)
+from notifier.worker.chat_lane import ChatLane
+from notifier.worker.mail_lane import MailLane
 
 MAIL_FROM = "Courier <news@courier.example>"
 BASE_URL = "https://news.example.org"
@@ -61,34 +57,15 @@ def settings(**given: object) -> Settings:
     )  # type: ignore[arg-type]
 
 
-class Stepped:
-    """A lane whose dispatcher is stepped by hand, with one sender, so that order is certain."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self.dispatcher = dispatcher
-
-    def send_pass(self) -> int:
-        """Send one claim's worth of due messages; returns how many rows were taken."""
-        try:
-            taken = self.dispatcher.step()
-            self.dispatcher.outbox.wait_until_idle()
-        finally:
-            self.dispatcher.give_back()
-        return taken
-
-
 class Office:
     """Who follows, what the worker does next, and what the ledger says of it."""
 
-    def __init__(self, db: Database, keys: Keys, mail_url: str, *, chat_senders: int = 1) -> None:
+    def __init__(self, db: Database, keys: Keys, mail_url: str) -> None:
         self.db, self.keys = db, keys
         self.stop = threading.Event()
-        self.settings = settings(mail_url=mail_url, mail_connections=1)
-        self.writer = LedgerWriter(db)
-        self.writer.start()
-        parts = (self.settings, keys, db, self.stop, self.writer, LogOnce(log))
-        self.mail = Stepped(MailDispatcher(*parts))
-        self.chat = Stepped(ChatDispatcher(*parts, senders=chat_senders))
+        self.settings = settings(mail_url=mail_url)
+        self.mail = MailLane(self.settings, keys, db, self.stop)
+        self.chat = ChatLane(self.settings, keys, db, self.stop)
 
     def subscribe(self, *addresses: str, stream: str | None = "floods") -> None:
         for address in addresses:
@@ -163,11 +140,8 @@ class Office:
             return tx.scalars(select(Recipient).where(Recipient.address == address)).one()
 
     def close(self) -> None:
-        """End the threads."""
-        self.stop.set()
-        self.mail.dispatcher.stop()
-        self.chat.dispatcher.stop()
-        self.writer.close()
+        self.mail.close_connection()
+        self.chat.close_connection()
 
 
 def lines(rows: Sequence[tuple[str, ...]]) -> list[str]:

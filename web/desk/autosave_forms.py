@@ -16,7 +16,7 @@ from models.tables.ledger import RecipientKind
 from models.tables.people import Role
 from models.tables.stories import Entry
 from models.text.errors import AutosaveConflict, Invalid, ServiceError
-from notifier.content.render import SiteProfile
+from notifier.content.render import Sender
 from web.context import service
 from web.desk.draft import Draft
 from web.desk.forms import EntryForm
@@ -92,7 +92,7 @@ def mail(place: str) -> ResponseReturnValue:
         if stream is None:
             raise Invalid("stream", "choose one of the stories.")
         content = Draft.of(form, stream, entry).content(tx)
-    return framed(mail_of(content, SiteProfile.of(service().settings), stream).html)
+    return framed(mail_of(content, Sender.of(service().settings), stream).html)
 
 
 @bp.get("/people")

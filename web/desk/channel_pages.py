@@ -23,7 +23,7 @@ from models.tables.ledger import Recipient, RecipientKind
 from models.tables.people import Role
 from models.text.errors import Invalid, ServiceError
 from notifier.content.channel_test import trial
-from notifier.content.render import SiteProfile
+from notifier.content.render import Sender
 from notifier.reports.delivery_report import why_waiting
 from notifier.transport.channel_sender import check_url
 from notifier.transport.service_catalogue import Offer, build_url, catalogue, web_url
@@ -135,7 +135,7 @@ def _to(uid: str) -> ResponseReturnValue:
 
 def _test(uid: str) -> None:
     with service().db.read() as tx:
-        values = trial(tx, SiteProfile.of(service().settings))
+        values = trial(tx, Sender.of(service().settings))
     send_test_message(service().db, current_actor(), uid, values)
 
 

@@ -12,7 +12,7 @@ from models.text.errors import Invalid
 from models.text.texts import EntryText
 from notifier.content.alert_preview import Preview, show
 from notifier.content.entry import EntryContent
-from notifier.content.render import SiteProfile
+from notifier.content.render import Sender
 from notifier.services import SERVICES
 from web.context import service
 from web.desk.draft import Draft
@@ -47,7 +47,7 @@ def build_preview(
     if not draft.alerts:
         return EntryPreview(text=text, html=text.body_html)
     content = draft.content(tx)
-    sender = SiteProfile.of(service().settings)
+    sender = Sender.of(service().settings)
     forecast = service().recent.get(
         (draft.topic, draft.kind, entry and entry.id), lambda: draft.forecast(tx)
     )
@@ -70,7 +70,7 @@ def build_preview(
     )
 
 
-def mail_of(content: EntryContent, sender: SiteProfile, stream: Stream) -> Preview:
+def mail_of(content: EntryContent, sender: Sender, stream: Stream) -> Preview:
     """The e-mail that a follower of the story gets, in the story's language."""
     reader = Recipient(kind=RecipientKind.MAIL, service="mail", language=stream.language)
     return show(content, reader, sender, told=True, follows_all=False)

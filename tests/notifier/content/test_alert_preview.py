@@ -12,7 +12,7 @@ from models.text.actor import SYSTEM
 from models.text.errors import Conflict
 from models.text.texts import EntryText
 from notifier.content.alert_preview import NOT_YET, Preview, preview, preview_text
-from notifier.content.render import SiteProfile
+from notifier.content.render import Sender
 from tests.support.clock import StandingClock
 from tests.support.databases import sqlite_only
 from tests.support.inbox import Inbox
@@ -37,7 +37,7 @@ def seen(office: Office, no: int) -> dict[str, Preview]:
     with office.db.read() as tx:
         revision = tx.scalars(select(Revision).where(Revision.no == no)).one()
         return {
-            name: preview(tx, revision, office.recipient(name), SiteProfile.of(office.settings))
+            name: preview(tx, revision, office.recipient(name), Sender.of(office.settings))
             for name in NAMES
         }
 
@@ -119,7 +119,7 @@ def test_a_preview_is_what_is_sent_then(
     with office.db.read() as tx:
         typed = {
             name: preview_text(
-                tx, text, office.recipient(name), SiteProfile.of(office.settings), stream=entry.stream,
+                tx, text, office.recipient(name), Sender.of(office.settings), stream=entry.stream,
                 entry=newsroom.entry(entry.uid),
                 kind=update, note="Since noon.",
             )
@@ -134,10 +134,7 @@ def test_a_preview_is_what_is_sent_then(
 def test_a_preview_shows_each_version_of_an_alert_and_none_for_a_silent_edit(
     newsroom: Newsroom, office: Office
 ) -> None:
-    sender, nobody = (
-        SiteProfile.of(office.settings),
-        Recipient(kind=RecipientKind.MAIL, service="mail"),
-    )
+    sender, nobody = Sender.of(office.settings), Recipient(kind=RecipientKind.MAIL, service="mail")
     stream = newsroom.post().stream
     with office.db.read() as tx:
         found = preview_text(tx, TEXT, nobody, sender, stream=stream)

@@ -19,7 +19,7 @@ from models.streams.streams import get_stream
 from models.text.errors import Conflict
 from models.text.texts import EntryText
 from notifier.content.preview_digest import preview_digest
-from notifier.content.render import SiteProfile
+from notifier.content.render import Sender
 from notifier.ledger import digest_run
 from notifier.ledger.digest_run import make_digests, make_slice
 from notifier.ledger.fan_out import expand_all
@@ -296,7 +296,7 @@ def test_a_preview_shows_the_digest_that_comes_and_the_ledger_names_it(
     newsroom: Newsroom, audience: Audience, office: Office
 ) -> None:
     audience.reads()
-    sender, reader = SiteProfile.of(office.settings), office.recipient(READER)
+    sender, reader = Sender.of(office.settings), office.recipient(READER)
     with office.db.read() as tx, pytest.raises(Conflict, match="nothing to tell"):
         preview_digest(tx, reader, sender)
     newsroom.post()

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models import Importance, RevisionKind
-from notifier.content.render import LONGEST_BODY, SiteProfile, render_chat, render_mail
+from notifier.content.render import LONGEST_BODY, Sender, render_chat, render_mail
 from notifier.message.channel_message import WORD_JOINER, one_line
 from notifier.transport.mime import MARK, MailJob, render, secret_mark, wire_address
 from tests.support.entry_content import story
 
-SENDER = SiteProfile(
+SENDER = Sender(
     name="Courier",
     base_url="https://news.example.org",
     imprint="4 Quay Street",

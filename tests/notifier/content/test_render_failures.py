@@ -4,7 +4,6 @@ operators hear of.
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from models.alerts.alert_control import retry_alert
 from models.alerts.alerts import create_notice
 from models.recipients.audience import get_or_create_recipient
 from models.text.actor import SYSTEM
-from notifier.content import channel_content, mail_groups
+from notifier.content import mail_groups
 from notifier.ledger.claim import claim
 from notifier.ledger.lease import (
     GIVEN_UP,
@@ -27,10 +26,10 @@ from notifier.ledger.lease import (
     release_expired,
 )
 from notifier.ledger.retry import MAX_RENDER_TRIES
-from notifier.ledger.settle import EndedAttempt
 from notifier.message.send_errors import RenderError, Sent
 from notifier.reports.alert_overview import overview
 from notifier.services import SERVICES
+from notifier.worker import chat_lane
 from notifier.worker.render_limit import RenderLimit
 from tests.support.clock import StandingClock
 from tests.support.databases import sqlite_only
@@ -68,7 +67,7 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         mail_groups, "render_mail", rendering(request.param, ended, mail_groups.render_mail)
     )
     monkeypatch.setattr(
-        channel_content, "render_chat", rendering(request.param, ended, channel_content.render_chat)
+        chat_lane, "render_chat", rendering(request.param, ended, chat_lane.render_chat)
     )
     yield request.param
     ended.set()
@@ -80,9 +79,7 @@ def with_limit(office: Office, clock: StandingClock) -> None:
     """
     began = clock.now
     for lane in (office.mail, office.chat):
-        lane.dispatcher._render_limit = RenderLimit(
-            0.2, monotonic=lambda: (clock.now - began).total_seconds()
-        )
+        lane._limit = RenderLimit(0.2, monotonic=lambda: (clock.now - began).total_seconds())
 
 
 @sqlite_only
@@ -207,8 +204,8 @@ def test_nothing_is_rendered_while_the_database_is_locked(
 
     for module, name in (
         (mail_groups, "render_mail"),
-        (channel_content, "render_chat"),
-        (channel_content, "render_notice"),
+        (chat_lane, "render_chat"),
+        (chat_lane, "render_notice"),
     ):
         monkeypatch.setattr(module, name, free(getattr(module, name)))
     office.subscribe("one@example.org")
@@ -246,13 +243,9 @@ def test_a_row_that_outlasts_its_lease_each_time_is_claimed_alone_and_given_up(
                 release_expired(office.db)
                 return
             for message in taken.messages:
-                ended = EndedAttempt(
-                    message=message,
-                    token=taken.lease.token,
-                    outcome=Sent("250 ok"),
-                    max_age=timedelta(hours=24),
+                office.mail._settler.settle(
+                    message, taken.lease.token, Sent("250 ok"), max_age=office.mail._max_age
                 )
-                office.writer.record(ended).result(30)
 
     for _ in range(MAX_LOST_LEASES):
         work()

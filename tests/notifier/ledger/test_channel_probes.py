@@ -11,7 +11,7 @@ from models.recipients.audience import get_or_create_recipient, list_recipients,
 from models.tables.ledger import RecipientKind
 from models.text.actor import SYSTEM
 from notifier.content.channel_test import trial
-from notifier.content.render import SiteProfile
+from notifier.content.render import Sender
 from notifier.ledger.breaker import FIRST_REST, MAX_REFUSALS
 from notifier.reports.delivery_report import why_waiting
 from tests.support.clock import StandingClock
@@ -164,7 +164,7 @@ def test_a_test_that_gets_through_heals_a_sick_channel_and_one_that_fails_makes_
 ) -> None:
     def tested() -> None:
         with office.db.read() as tx:
-            values = trial(tx, SiteProfile.of(office.settings))
+            values = trial(tx, Sender.of(office.settings))
         send_test_message(office.db, newsroom.actor, office.recipient("room").uid, values)
         office.send()
 

@@ -25,9 +25,8 @@ from models.db.tallies import add_to_tallies
 from models.tables.stories import Site
 from models.text.actor import SYSTEM
 from notifier.ledger import ended_addresses
-from notifier.ledger.claim import may_claim
+from notifier.ledger.claim import Message, may_claim
 from notifier.ledger.pause import MAIL, Brake
-from notifier.ledger.settle import EndedAttempt
 from notifier.worker import installation_refusals
 from tests.support.clock import StandingClock
 from tests.support.databases import sqlite_only
@@ -233,14 +232,14 @@ def test_a_recipient_who_left_during_the_refusals_is_not_resubscribed(
     newsroom.post()
     inbox.replies["rcpt"] = [NOBODY.format(one) for one in readers]
     office.expand()
-    record = office.writer.record
+    settle = office.mail._settler.settle
 
-    def leave_first(ended: EndedAttempt | None = None, start: Any = None) -> Any:
-        if ended is not None and ended.message.address == readers[0]:
+    def leave_first(message: Message, *args: Any, **rules: Any) -> Any:
+        if message.address == readers[0]:
             office.unsubscribe(readers[0])
-        return record(ended, start)
+        return settle(message, *args, **rules)
 
-    office.writer.record = leave_first  # type: ignore[method-assign]
+    office.mail._settler.settle = leave_first  # type: ignore[method-assign]
     office.send()
     assert held(office) is not None
     assert [office.recipient(one).state.value for one in readers] == [

@@ -11,7 +11,7 @@ from models import Importance
 from models.recipients.audience import add_subscriber
 from models.text.actor import SYSTEM
 from models.text.translations import catalog
-from notifier.content.render import SiteProfile, render_chat, render_mail
+from notifier.content.render import Sender, render_chat, render_mail
 from notifier.content.template_samples import FULL, STORIES, sample_mails, template_faults
 from notifier.message.channel_message import folded
 from notifier.message.mail_templates import SHIPPED, Templates
@@ -46,7 +46,7 @@ def test_the_named_phrases_of_operators_templates_are_those_of_the_shipped_ones(
 
 def test_a_german_mail_has_no_english_text() -> None:
     own = {word for one in STORIES for word in re.findall(r"\w+", f"{one}")}
-    for name, mail in sample_mails(SiteProfile.of(settings()), "de"):
+    for name, mail in sample_mails(Sender.of(settings()), "de"):
         visible = re.sub(r"(?s)<style.*?</style>|<[^>]*>", " ", mail.html)
         for text in (mail.subject, mail.text, visible):
             said = ENGLISH.findall(re.sub(r"https?://\S+|storywire alert retry", "", text))
@@ -117,7 +117,7 @@ def test_an_operators_template_wins_while_it_works(
 ) -> None:
     file = tmp_path / "templates" / name
     file.parent.mkdir(parents=True)
-    sender = SiteProfile.of(settings(data_dir=tmp_path))
+    sender = Sender.of(settings(data_dir=tmp_path))
     before = render_mail(story(), sender, follows_all=False)
     # seen at once, without a new start
     file.write_bytes(source.encode() if isinstance(source, str) else source)
@@ -153,7 +153,7 @@ def test_an_operators_html_cannot_forget_to_escape(tmp_path: Path) -> None:
     )
     html = render_mail(
         story(title="<b>1</b>", byline=("<i>",)),
-        SiteProfile.of(settings(data_dir=tmp_path)),
+        Sender.of(settings(data_dir=tmp_path)),
         follows_all=False,
     ).html
     assert "&lt;b&gt;1&lt;/b&gt; By &lt;i&gt;" in html
@@ -163,7 +163,7 @@ def test_a_sites_words_for_a_story_are_plain_text() -> None:
     given = story(
         subject_prefix="[Tarrow]", mail_intro="Two\nlines & <b>", mail_footer=FULL.mail_footer
     )
-    mail = render_mail(given, SiteProfile.of(settings()), follows_all=False)
+    mail = render_mail(given, Sender.of(settings()), follows_all=False)
     assert mail.subject == "[Tarrow] Dyke gives way"
     assert "Two<br>lines &amp; &lt;b&gt;" in mail.html
     assert "Two\nlines & <b>" in mail.text
@@ -172,7 +172,7 @@ def test_a_sites_words_for_a_story_are_plain_text() -> None:
 
 
 def test_a_channel_message_uses_the_channels_language(tmp_path: Path) -> None:
-    sender = SiteProfile.of(settings(data_dir=tmp_path))
+    sender = Sender.of(settings(data_dir=tmp_path))
     told = [render_chat(one, sender, "d1", "de-CH") for one in (story(), *STORIES)]
     assert [one.label for one in told] == [
         "",
@@ -195,7 +195,7 @@ def test_an_operators_chat_text_is_escaped_and_cut_like_any_other(tmp_path: Path
     )
     (tmp_path / "templates/chat/headline.txt").write_text("{{ 1 / 0 }}", "utf-8")
     found = SERVICES["slack"].format(
-        render_chat(story(), SiteProfile.of(settings(data_dir=tmp_path)), "d1")
+        render_chat(story(), Sender.of(settings(data_dir=tmp_path)), "d1")
     )[1]
     assert "|Dyke gives way>*\n&lt;!channel&gt; Courier: Leave the Flats\n" in found
 

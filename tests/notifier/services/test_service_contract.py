@@ -375,6 +375,7 @@ def test_a_matrix_server_can_drop_a_duplicate_and_mentions_nobody(everywhere: HT
     )
     assert f"@{WORD_JOINER}room come <b>all</b>\n" in event["body"]
     assert MESSAGE.url in event["body"]
+    assert SERVICES["matrix"].retry_unknown
 
 
 def test_zulip_gets_a_topic_for_each_story(everywhere: HTTPServer) -> None:

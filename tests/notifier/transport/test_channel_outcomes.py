@@ -274,6 +274,7 @@ def test_each_services_own_retry_after_is_honoured_up_to_an_hour(
 def test_only_services_that_drop_doubles_are_sent_again_what_may_have_arrived() -> None:
     assert {name for name, service in SERVICES.items() if service.retry_unknown} == {
         "webhook",
+        "matrix",
     }
     bodies = {
         name: SERVICES[name].format(replace(MESSAGE, uid="d-0001"))[1] for name in ("webhook",)

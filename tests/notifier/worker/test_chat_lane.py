@@ -4,7 +4,6 @@ import json
 import re
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,10 +17,9 @@ from models import DeliveryState, RevisionKind
 from models.recipients.audience import signing_secret
 from notifier.services import SERVICES
 from notifier.services.webhook import signature
-from notifier.worker.outbox import Batch
+from notifier.worker.chat_lane import ChatLane
 from tests.support.clock import StandingClock
 from tests.support.databases import sqlite_only
-from tests.support.inbox import Inbox
 from tests.support.newsroom import Newsroom
 from tests.support.office import Office
 
@@ -55,22 +53,22 @@ def test_a_post_is_one_signed_request(
     assert request.headers["Storywire-Signature"] == signature(secret, request.get_data(), at)
 
 
-def test_a_slow_target_delays_its_own_messages_and_no_others(
-    newsroom: Newsroom, keys: Keys, inbox: Inbox, allow: Callable[..., None]
+def test_what_a_slow_target_would_hold_up_is_sent_by_another_thread_but_for_what_goes_there(
+    newsroom: Newsroom, office: Office, allow: Callable[..., None]
 ) -> None:
     others_have, told = threading.Event(), list[str]()
 
     def answer(request: Request) -> Response:
         told.append(f"{request.query_string.decode()} {json.loads(request.get_data())['title']}")
-        is_slow = told[-1] == "slow=1 First"
-        if len(told) == 5:
-            others_have.set()
-        return Response("ok" if not is_slow or others_have.wait(30) else "nobody came")
+        slow = told[-1] == "slow=1 First"
+        return Response("ok" if not slow or others_have.wait(30) else "nobody came")
 
-    with (
-        HTTPServer(threaded=True) as server,
-        closing(Office(newsroom.db, keys, inbox.url, chat_senders=2)) as office,
-    ):
+    def stand_in(first: Callable[[], object]) -> None:
+        threading.Thread(
+            target=lambda: (first(), office.chat.close_connection(), others_have.set())
+        ).start()
+
+    with HTTPServer(threaded=True) as server:
         server.expect_request("/hook").respond_with_handler(answer)
         allow(f"{server.host}:{server.port}")
         for name in ("slow", "second", "third"):
@@ -78,10 +76,10 @@ def test_a_slow_target_delays_its_own_messages_and_no_others(
         for title in ("First", "Second"):
             newsroom.post(title=title)
         office.expand()
-        assert office.chat.send_pass() == 6
+        assert office.chat.send_pass(stand_in) == 6
+        office.chat.close_connection()
     others = ["second=1 First", "third=1 First", "second=1 Second", "third=1 Second"]
-    told.remove("slow=1 First")  # the other sender may come first
-    assert told == [*others, "slow=1 Second"]
+    assert told == ["slow=1 First", *others, "slow=1 Second"]
     assert {(one.state, one.attempts, one.last_reply) for one in office.deliveries()} == {
         (DeliveryState.SENT, 1, "200 ok")
     }
@@ -96,15 +94,11 @@ def test_unsent_deliveries_are_released_while_a_slow_request_still_waits(
     monkeypatch: pytest.MonkeyPatch,
     reason: str,
 ) -> None:
-    ledger = list[list[tuple[str, ...]]]()
+    ledger = list[list[tuple[str, str]]]()
+    looked = threading.Event()
 
     def answer(request: Request) -> Response:
-        if reason == "stop":
-            office.stop.set()
-        else:
-            monkeypatch.setattr(Batch, "is_open", lambda batch: False)
-        office.chat.dispatcher.give_back()
-        ledger.append(office.ledger())
+        looked.wait(30)
         return Response("ok")
 
     httpserver.expect_request("/hook").respond_with_handler(answer)
@@ -112,7 +106,18 @@ def test_unsent_deliveries_are_released_while_a_slow_request_still_waits(
         office.channel(name, hook)
     newsroom.post()
     office.expand()
-    assert office.chat.send_pass() == 2
+    monkeypatch.setattr("notifier.worker.chat_lane.LONGEST_PASS_SECONDS", 60)
+
+    def stand_in(first: Callable[[], object]) -> None:
+        if reason == "stop":
+            office.stop.set()
+        for batch in office.chat._open if reason == "time" else ():
+            batch._until = 0.0
+        first()
+        ledger.append(office.ledger())
+        looked.set()
+
+    assert office.chat.send_pass(stand_in) == 2
     assert ledger == [[("slow", "claimed"), ("second", "queued")]]
     assert office.ledger() == [("slow", "sent"), ("second", "queued")]
     assert [one.attempts for one in office.deliveries()] == [1, 0]
@@ -240,21 +245,22 @@ def test_the_attempt_is_committed_before_the_request_leaves(
     clock.forward(hours=1)
     office.run()
     began = (DeliveryState.CLAIMED, clock.now)
-    for path in ("/", "/hook"):
-        assert seen[path] == [(DeliveryState.CLAIMED, clock.now - timedelta(hours=1)), began]
+    assert seen["/"] == [(DeliveryState.CLAIMED, clock.now - timedelta(hours=1)), began]
+    # What drops doubles may get one more, so its first attempt begins without a word in the ledger.
+    assert seen["/hook"] == [(DeliveryState.CLAIMED, None), began]
 
 
 @sqlite_only
 def test_a_changed_secret_leaves_the_message_waiting_with_the_reason(
-    newsroom: Newsroom, office: Office, inbox: Inbox, hook: str
+    newsroom: Newsroom, office: Office, hook: str
 ) -> None:
     office.channel("room", hook)
     newsroom.post()
     office.expand()
-    with closing(
-        Office(office.db, Keys("another secret than the one that sealed it"), inbox.url)
-    ) as other:
-        other.chat.send_pass()
+    other = ChatLane(
+        office.settings, Keys("another secret than the one that sealed it"), office.db, office.stop
+    )
+    other.send_pass()
     delivery = office.deliveries()[0]
     assert delivery.state is DeliveryState.QUEUED
     assert "SECRET_KEY" in (delivery.last_reply or "")
@@ -296,8 +302,9 @@ def test_what_fails_before_it_leaves_goes_back_at_once_and_untried(
     newsroom.post()
     office.expand()
     with monkeypatch.context() as broken:
-        broken.setattr("notifier.ledger.settle.start", away)
-        office.chat.send_pass()
+        broken.setattr("notifier.worker.chat_lane.begin", away)
+        with pytest.raises(OperationalError):
+            office.chat.send_pass()
     assert [(one.state, one.attempts, one.claim_token) for one in office.deliveries()] == [
         (DeliveryState.QUEUED, 0, None)
     ]

@@ -189,7 +189,9 @@ def test_an_expired_lease_doubles_a_mail_or_webhook_at_most_once_and_no_chat_mes
         pass
     with mail_sink() as second:
         other = new_office(second.url)
-        sending = threading.Thread(target=lambda: slow.mail.send_pass())
+        sending = threading.Thread(
+            target=lambda: (slow.mail.send_pass(), slow.mail.close_connection())
+        )
         sending.start()
         assert eventually(lambda: len(sink.arrived) == 6)
         stand_still()

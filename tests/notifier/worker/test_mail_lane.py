@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -14,23 +16,19 @@ from models.recipients.audience import recipient_with_subscriptions, unsubscribe
 from models.text.actor import SYSTEM
 from models.text.tokens import read_unsubscribe_token
 from notifier.content import mail_groups
-from notifier.ledger.claim import Message, claim
+from notifier.ledger.claim import claim
 from notifier.ledger.lease import Lease, release_expired
 from notifier.ledger.pause import MAIL
-from notifier.ledger.settle import EndedAttempt, LeaseLost, settle
+from notifier.ledger.settle import LeaseLost, Settler
 from notifier.message.send_errors import Refused, SendError, Sent
 from notifier.transport.smtp import MailConnection
-from notifier.worker import dispatcher
-from notifier.worker.ledger_writer import LedgerWriter
+from notifier.worker import mail_lane
 from tests.support.clock import StandingClock
 from tests.support.databases import sqlite_only
 from tests.support.inbox import DROP, Inbox
 from tests.support.newsroom import Newsroom
 from tests.support.office import BASE_URL, Office, lines
-
-
-def ended(message: Message, token: str, outcome: Sent | SendError) -> EndedAttempt:
-    return EndedAttempt(message=message, token=token, outcome=outcome, max_age=timedelta(hours=24))
+from tests.support.running_worker import eventually
 
 
 def test_a_post_is_a_mail_with_a_token_that_works(
@@ -142,7 +140,10 @@ def test_a_retraction_goes_only_to_earlier_recipients(
     office.expand()
     found = claim(office.db, Lane.BULK, 1)
     assert found is not None
-    settle(office.db, ended(found.messages[0], found.lease.token, Sent("250 ok")))
+    with closing(Settler(office.db)) as settler:
+        settler.settle(
+            found.messages[0], found.lease.token, Sent("250 ok"), max_age=timedelta(hours=24)
+        )
     office.retract(entry, "There was no such report.")
     office.run()
     [mail] = inbox.mails
@@ -313,7 +314,7 @@ def test_three_refusals_running_because_of_us_pause_mail_until_one_gets_through(
 def test_a_breaking_mail_overtakes_a_claim_that_is_under_way(
     newsroom: Newsroom, office: Office, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher, "URGENT_CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(mail_lane, "LOOK_SECONDS", 0.0)
     office.subscribe(*[f"reader{n}@example.org" for n in range(5)])
     newsroom.post(title="River rising")
 
@@ -321,8 +322,6 @@ def test_a_breaking_mail_overtakes_a_claim_that_is_under_way(
         if index == 1:
             newsroom.post(title="Dyke gives way", importance=Importance.BREAKING)
             office.expand()
-            assert office.mail.dispatcher.has_room()  # for something more urgent
-            office.mail.dispatcher.step()
 
     inbox.on_data = dyke_gives_way
     office.run()
@@ -462,16 +461,18 @@ def test_what_was_settled_or_taken_by_another_cannot_be_settled_again(
     office.expand()
     found = claim(office.db, Lane.BULK, 1)
     assert found is not None
-    message, token = found.messages[0], found.lease.token
-    with pytest.raises(LeaseLost):
-        settle(office.db, ended(message, "another's", Sent("250 ok")))
-    with pytest.raises(LeaseLost):
-        office.writer.record(ended(message, "another's", Sent("250 ok"))).result(30)
-    recorded = office.writer.record(ended(message, token, Sent("250 ok"))).result(30)
-    assert recorded.follows is not None
-    assert recorded.follows.state is DeliveryState.SENT
-    with pytest.raises(LeaseLost):
-        office.writer.record(ended(message, token, Sent("250 again"))).result(30)
+    with closing(Settler(office.db)) as settler:
+
+        def settle(token: str, words: str) -> DeliveryState:
+            return settler.settle(
+                found.messages[0], token, Sent(words), max_age=timedelta(hours=24)
+            ).state
+
+        with pytest.raises(LeaseLost):
+            settle("another's", "250 ok")
+        assert settle(found.lease.token, "250 ok") is DeliveryState.SENT
+        with pytest.raises(LeaseLost):
+            settle(found.lease.token, "250 again")
     assert office.deliveries()[0].last_reply == "250 ok"
 
 
@@ -483,19 +484,22 @@ def test_a_row_that_cannot_be_written_down_costs_those_that_are_settled_with_it_
     office.expand()
     found = claim(office.db, Lane.BULK, 3)
     assert found is not None
+    day, token = timedelta(hours=24), found.lease.token
     bad, good, lost = found.messages
-    token = found.lease.token
-    writer = LedgerWriter(office.db)  # all three arrive before it starts: one transaction
-    futures = [
-        writer.record(ended(bad, token, Sent("\ud800"))),
-        writer.record(ended(good, token, Sent("250 ok"))),
-        writer.record(ended(lost, "another's", Sent("250 ok"))),
-    ]
-    writer.start()
-    assert isinstance(futures[0].exception(30), UnicodeEncodeError)
-    assert futures[1].result(30).follows is not None
-    assert isinstance(futures[2].exception(30), LeaseLost)
-    writer.close()
+    with (
+        closing(Settler(office.db)) as settler,
+        ThreadPoolExecutor(3) as pool,
+        settler._writing,
+    ):  # so that all three wait for the same transaction
+        ends = {
+            "bad": pool.submit(settler.settle, bad, token, Sent("\ud800"), max_age=day),
+            "good": pool.submit(settler.settle, good, token, Sent("250 ok"), max_age=day),
+            "lost": pool.submit(settler.settle, lost, "another's", Sent("250 ok"), max_age=day),
+        }
+        assert eventually(lambda: len(settler._pending) == 3)
+    assert isinstance(ends["bad"].exception(), UnicodeEncodeError)
+    assert isinstance(ends["lost"].exception(), LeaseLost)
+    assert ends["good"].result().state is DeliveryState.SENT
     assert [row[1] for row in office.ledger()] == ["claimed", "sent", "claimed"]
 
 
@@ -508,7 +512,8 @@ def test_a_recipient_erased_during_sending_stays_erased(newsroom: Newsroom, offi
     assert found is not None
     erase_address(office.db, SYSTEM, "gone@example.org")
     refused = Refused("550 5.1.1 <gone@example.org> is nobody", ends_address=True)
-    settle(office.db, ended(found.messages[0], found.lease.token, refused))
+    with closing(Settler(office.db)) as settler:
+        settler.settle(found.messages[0], found.lease.token, refused, max_age=timedelta(hours=24))
     with office.db.read() as tx:
         gone = recipient_with_subscriptions(tx, found.messages[0].recipient_uid)[0]
     assert gone.erased and office.deliveries()[0].last_reply == ""

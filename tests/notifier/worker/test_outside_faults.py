@@ -15,7 +15,7 @@ from config.keys import Keys
 from models import DeliveryState, RecipientState
 from notifier.transport import channel_sender
 from notifier.transport.mailer import Mailer
-from notifier.worker import senders
+from notifier.worker import mail_lane
 from tests.support.bare_server import BareServer
 from tests.support.clock import StandingClock
 from tests.support.databases import sqlite_only
@@ -59,7 +59,7 @@ def test_each_fault_of_a_mail_server_touches_one_address_and_leaves_it_in_the_ri
     monkeypatch: pytest.MonkeyPatch,
     say: Say,
 ) -> None:
-    monkeypatch.setattr(senders, "Mailer", functools.partial(Mailer, timeout=0.5))
+    monkeypatch.setattr(mail_lane, "Mailer", functools.partial(Mailer, timeout=0.5))
     office = new_office()
     victims = dict(zip(SMTP_FAULTS, newsroom.subscribe_many(100)[5::10], strict=False))
     sink.faults = {victims[name]: fault for name, fault in SMTP_FAULTS.items()}

@@ -10,7 +10,7 @@ from models.membership.channels import list_channels, preferences_of
 from models.recipients.audience import ChannelTarget, add_channel, decrypt_target, signing_secret
 from models.tables.ledger import AlertKind
 from notifier.content.entry import Notice
-from notifier.content.render import SiteProfile, notice_to_channel
+from notifier.content.render import Sender, notice_to_channel
 from notifier.services import SERVICES
 from notifier.transport.service_catalogue import catalogue
 from tests.support.newsroom import Newsroom
@@ -238,9 +238,7 @@ def test_a_test_is_marked_as_one_and_its_end_is_shown(
             "settled_at": room.created_at,
         }
         tx.execute(update(Delivery).values(ended))
-    sender = SiteProfile(
-        name="Courier", base_url="https://news.example.org", imprint="", mail_from=""
-    )
+    sender = Sender(name="Courier", base_url="https://news.example.org", imprint="", mail_from="")
     told = notice_to_channel(Notice("test", notice["values"]), sender, "u1")
     assert (told.event, told.headline, told.dek) == ("test", "Test: River rising", "At the bridge")
     assert told.url.startswith("https://news.example.org/streams/floods/entries/")
