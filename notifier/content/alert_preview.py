@@ -13,38 +13,23 @@ from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
 from models import (
-    Alert,
     Contributor,
-    Delivery,
     Entry,
     Importance,
     Recipient,
     RecipientKind,
-    Revision,
     RevisionKind,
-    RevisionState,
     Stream,
-    Subscription,
 )
 from models.db.clock import now
-from models.recipients.audience import AlertTopic, eligible_recipients
-from models.streams.entries import entries_query
-from models.tables.ledger import MAY_HAVE_BEEN_TOLD
-from models.text.errors import Conflict
 from models.text.markdown import bare_text
-from models.text.texts import EntryText, tag_slug, unpack_pictures
+from models.text.texts import EntryText, unpack_pictures
 from notifier.content.entry import EntryContent
 from notifier.content.render import Sender, render_chat, render_mail
 from notifier.services import SERVICES
 from notifier.transport.mime import TOKEN
 
 NOT_YET = "preview"
-_ALERTING = (
-    RevisionKind.PUBLISH,
-    RevisionKind.UPDATE,
-    RevisionKind.CORRECTION,
-    RevisionKind.RETRACTION,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,54 +51,6 @@ class Preview:
         # A service's HTML is ours: its links hold no other tag.
         html = re.sub(r'<a href="([^"]*)">([^<]*)</a>', r"\2 (\1)", self.html)
         return bare_text(html.replace("<br>", "\n")).strip()
-
-
-def preview(tx: Session, revision: Revision, recipient: Recipient, sender: Sender) -> Preview:
-    """Preview of a revision, applied or pending, for one recipient.
-
-    ``recipient`` may be one that was never stored, to look at a kind of recipient: then the entry's
-    earlier alerts count as received. Raises Conflict for a revision of which nobody is alerted.
-    """
-    if revision.kind not in _ALERTING:
-        raise Conflict("Nobody is alerted of this change.")
-    entry = tx.execute(entries_query().where(Entry.id == revision.entry_id)).scalar_one()
-    story = EntryContent.of(entry, revision.kind, revision.note)
-    if revision.state is RevisionState.PENDING and revision.kind is not RevisionKind.RETRACTION:
-        byline = revision.content["byline"]
-        people = tx.scalars(_people(Contributor.id.in_(byline)))
-        names = {person.id: person.name for person in people}
-        story = _with_content(
-            story, revision.content, [names[id_] for id_ in byline if id_ in names]
-        )
-        story = replace(story, updated_at=revision.apply_at)
-    follows_all = _follows_all(tx, story, entry.stream_id, recipient)
-    return show(
-        story, recipient, sender, told=_told(tx, revision, recipient), follows_all=follows_all
-    )
-
-
-def preview_text(
-    tx: Session,
-    text: EntryText,
-    recipient: Recipient,
-    sender: Sender,
-    *,
-    stream: Stream,
-    entry: Entry | None = None,
-    kind: RevisionKind = RevisionKind.PUBLISH,
-    note: str = "",
-) -> Preview:
-    """Preview of a text that was typed and not saved: a new entry of ``stream``, or a change of
-    ``entry``.
-    """
-    story = typed(tx, text, stream=stream, entry=entry, kind=kind, note=note)
-    return show(
-        story,
-        recipient,
-        sender,
-        told=True,
-        follows_all=_follows_all(tx, story, stream.id, recipient),
-    )
 
 
 def typed(
@@ -154,7 +91,7 @@ def typed(
         mail_intro=stream.mail_intro or "",
         mail_footer=stream.mail_footer or "",
     )
-    return _with_content(story, text.pack([]), [names.get(name, name) for name in text.byline])
+    return with_content(story, text.pack([]), [names.get(name, name) for name in text.byline])
 
 
 def show(
@@ -178,7 +115,7 @@ def show(
     return Preview(recipient.service, title, body, body if form is NotifyFormat.HTML else "")
 
 
-def _with_content(
+def with_content(
     story: EntryContent, content: Mapping[str, Any], names: Sequence[str]
 ) -> EntryContent:
     """``story`` with a packed text in place of the entry's."""
@@ -198,35 +135,3 @@ def _with_content(
 
 def _people(condition: ColumnElement[bool]) -> Select[Contributor]:
     return select(Contributor).where(condition)
-
-
-def _told(tx: Session, revision: Revision, recipient: Recipient) -> bool:
-    if recipient.id is None:
-        return True
-    earlier = (
-        select(Delivery.id)
-        .join(Alert, Alert.id == Delivery.alert_id)
-        .join(Revision, Revision.id == Alert.revision_id)
-    )
-    same = (
-        Revision.entry_id == revision.entry_id,
-        Revision.no < revision.no,
-        Delivery.recipient_id == recipient.id,
-    )
-    return tx.scalar(earlier.where(*same, MAY_HAVE_BEEN_TOLD).limit(1)) is not None
-
-
-def _follows_all(tx: Session, story: EntryContent, stream_id: int, recipient: Recipient) -> bool:
-    """Whether the recipient would get it by a subscription to all stories, which the foot of a mail
-    says.
-    """
-    if recipient.id is None:
-        return False
-    correction = story.kind in (RevisionKind.UPDATE, RevisionKind.CORRECTION)
-    topic = AlertTopic(
-        stream_id, story.importance, tuple(tag_slug(tag) for tag in story.tags), correction
-    )
-    chosen = eligible_recipients(topic).where(Recipient.id == recipient.id).subquery()
-    query = select(Subscription.stream_id).join(chosen, chosen.c.subscription_id == Subscription.id)
-    subscription = tx.execute(query).one_or_none()
-    return subscription is not None and subscription[0] is None

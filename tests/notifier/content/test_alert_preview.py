@@ -11,13 +11,14 @@ from models.publishing.revising import Change, apply_due, revise
 from models.text.actor import SYSTEM
 from models.text.errors import Conflict
 from models.text.texts import EntryText
-from notifier.content.alert_preview import NOT_YET, Preview, preview, preview_text
+from notifier.content.alert_preview import NOT_YET, Preview
 from notifier.content.render import Sender
 from tests.support.clock import StandingClock
 from tests.support.databases import sqlite_only
 from tests.support.inbox import Inbox
 from tests.support.newsroom import Newsroom
 from tests.support.office import Office
+from tests.support.previews import preview, preview_text
 
 TEXT = EntryText(
     "River rising",

@@ -18,7 +18,6 @@ from models.streams.review_queue import waiting_alerts
 from models.streams.streams import get_stream
 from models.text.errors import Conflict
 from models.text.texts import EntryText
-from notifier.content.preview_digest import preview_digest
 from notifier.content.render import Sender
 from notifier.ledger import digest_run
 from notifier.ledger.digest_run import make_digests, make_slice
@@ -30,6 +29,7 @@ from tests.support.databases import sqlite_only
 from tests.support.inbox import Inbox
 from tests.support.newsroom import Newsroom
 from tests.support.office import Office
+from tests.support.previews import preview_digest
 
 
 @pytest.fixture
