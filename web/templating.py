@@ -17,7 +17,7 @@ from models.text.texts import direction
 from notifier.reports.delivery_report import notice_title
 from web import dates, diff, structured_data
 from web.desk.labels import label
-from web.desk.test_inbox import caught_folder
+from web.desk.mailbox_pages import caught_folder
 from web.language import page_language, reason, said, written
 from web.links import entry_url, feeds_of, page_url, site_url
 from web.login import current_account, may_publish

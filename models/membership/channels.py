@@ -78,7 +78,7 @@ def edit_channel(
 
 
 def send_test_message(db: Database, actor: Actor, uid: str, values: dict[str, object]) -> None:
-    """Queue a test message; ``values`` are those of `notifier.content.channel_test`."""
+    """Queue a test message; ``values`` are those of `notifier.content.channel_check`."""
     actor.must_be(Role.ADMIN)
     with db.begin() as tx:
         channel = get_channel(tx, uid)

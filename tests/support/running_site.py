@@ -172,7 +172,7 @@ class Site:
         for child in psutil.Process(self.process.pid).children():
             with contextlib.suppress(psutil.NoSuchProcess):  # it ends at this moment
                 if name := re.search(
-                    r"cli\.(?:main (web|worker)|(mail_catcher))", " ".join(child.cmdline())
+                    r"cli\.(?:main (web|worker)|process\.(mail_catcher))", " ".join(child.cmdline())
                 ):
                     found[name[1] or name[2]] = child
         return found

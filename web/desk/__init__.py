@@ -10,13 +10,13 @@ from web.desk import (
     channel_pages,
     entry_flow,
     entry_pages,
+    mailbox_pages,
     own_account,
     picture_pages,
     post,
     revise,
     stream_pages,
     subscribers,
-    test_inbox,
 )
 from web.desk.guard import guard, tell_workers
 
@@ -28,7 +28,7 @@ for part in (
     account_pages,
     alert_pages,
     board,
-    test_inbox,
+    mailbox_pages,
     channel_pages,
     entry_pages,
     entry_flow,

@@ -21,8 +21,8 @@ from web.context import service
 from web.desk.draft import Draft
 from web.desk.forms import EntryForm
 from web.desk.guard import requires
+from web.desk.mailbox_pages import framed
 from web.desk.preview import build_preview, mail_of
-from web.desk.test_inbox import framed
 from web.form_values import LINES
 from web.language import said
 from web.login import current_actor

@@ -22,7 +22,7 @@ from models.streams.streams import list_streams
 from models.tables.ledger import Recipient, RecipientKind
 from models.tables.people import Role
 from models.text.errors import Invalid, ServiceError
-from notifier.content.channel_test import trial
+from notifier.content.channel_check import trial
 from notifier.content.render import Sender
 from notifier.reports.delivery_report import why_waiting
 from notifier.transport.channel_sender import check_url

@@ -10,7 +10,7 @@ from models.membership.channels import send_test_message
 from models.recipients.audience import get_or_create_recipient, list_recipients, remove_recipient
 from models.tables.ledger import RecipientKind
 from models.text.actor import SYSTEM
-from notifier.content.channel_test import trial
+from notifier.content.channel_check import trial
 from notifier.content.render import Sender
 from notifier.ledger.breaker import FIRST_REST, MAX_REFUSALS
 from notifier.reports.delivery_report import why_waiting
