@@ -50,7 +50,7 @@ class CommandContext:
                 " first, or set STORYWIRE_DATA_DIR."
             )
         db = open_database(
-            self.settings.resolved_database_url, gates=ApprovalRules.of(self.settings)
+            self.settings.resolved_database_url, approval_rules=ApprovalRules.of(self.settings)
         )
         click.get_current_context().call_on_close(db.engine.dispose)
         if pending := pending_migrations(db):

@@ -135,7 +135,7 @@ def _quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _no_courtesy(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_throttle(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test's writers need no rest for others; `tests/models/db/test_write_throttle.py` looks at
     it.
     """

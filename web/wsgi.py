@@ -9,7 +9,7 @@ from feeds.cache.change_watcher import ChangeWatcher
 from models.db.approval_rules import ApprovalRules
 from models.db.database import open_database
 from notifier.worker.log_once import LogOnce
-from notifier.worker.wakeup import make_doorbell
+from notifier.worker.wakeup import make_wakeup
 from web import create_app
 from web.middleware.connections import MAX_PER_ADDRESS, ConnectionGuard
 
@@ -21,11 +21,11 @@ if _settings.lacks_database:
     )
 _db = open_database(
     _settings.resolved_database_url,
-    gates=ApprovalRules.of(_settings),
+    approval_rules=ApprovalRules.of(_settings),
     connections=_settings.database_connections,
     process="web",
 )
-_flask = create_app(_settings, load_keys(_settings), _db, ring=make_doorbell(_settings))
+_flask = create_app(_settings, load_keys(_settings), _db, ring=make_wakeup(_settings))
 _watcher = ChangeWatcher(
     _db,
     _flask.extensions["storywire"].response_cache,

@@ -53,7 +53,7 @@ def worker(lanes: tuple[str, ...]) -> None:
         db = open_database(
             settings.resolved_database_url,
             synchronous="NORMAL",
-            gates=ApprovalRules.of(settings),
+            approval_rules=ApprovalRules.of(settings),
             mark_path=settings.data_dir / "send-mark",
             connections=settings.database_connections,
             process="worker",

@@ -197,9 +197,9 @@ def _queue_again(
     """Queue the deliveries of an alert that have a state and meet its condition, a slice of
     recipients in each transaction.
     """
-    total, after, courtesy = 0, 0, WriteThrottle(db)
+    total, after, throttle = 0, 0, WriteThrottle(db)
     while True:
-        with courtesy.writing(), db.begin() as tx:
+        with throttle.writing(), db.begin() as tx:
             alert = _alert(tx, alert_id)
             of_alert = (Delivery.alert_id == alert_id, Delivery.recipient_id > after)
             last = (

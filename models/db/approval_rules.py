@@ -41,7 +41,7 @@ NO_APPROVAL = ApprovalRules()
 
 
 def rules_in_force(tx: Session) -> ApprovalRules:
-    rules: ApprovalRules = tx.info["gates"]
+    rules: ApprovalRules = tx.info["approval_rules"]
     return rules
 
 

@@ -69,11 +69,15 @@ class Database(sessionmaker[Session]):
         self,
         engine: Engine,
         clock: Clock,
-        gates: ApprovalRules,
+        approval_rules: ApprovalRules,
         mark_file: MarkFile,
         file: DatabaseFile | None = None,
     ) -> None:
-        super().__init__(bind=engine, expire_on_commit=False, info={"clock": clock, "gates": gates})
+        super().__init__(
+            bind=engine,
+            expire_on_commit=False,
+            info={"clock": clock, "approval_rules": approval_rules},
+        )
         self.engine = engine
         self.clock = clock
         self.mark_file = mark_file
@@ -107,13 +111,14 @@ def open_database(
     *,
     synchronous: Literal["FULL", "NORMAL"] = "FULL",
     clock: Clock = database_clock,
-    gates: ApprovalRules = NO_APPROVAL,
+    approval_rules: ApprovalRules = NO_APPROVAL,
     mark_path: Path | None = None,
     connections: int = 6,
     process: str = "command",
 ) -> Database:
-    """The database at ``url``, which need not have its tables yet; ``gates`` hold for whatever is
-    posted through it.
+    """The database at ``url``, which need not have its tables yet.
+
+    ``approval_rules`` apply to every entry posted through it.
 
     ``mark_path``: where a worker keeps the send mark of a PostgreSQL database; on SQLite it is
     beside the file. ``connections``: how many PostgreSQL connections this process may have;
@@ -125,7 +130,9 @@ def open_database(
     and drafts, and errors are logged.
     """
     if not url.startswith("sqlite"):
-        return Database(_postgresql(url, connections, process), clock, gates, MarkFile(mark_path))
+        return Database(
+            _postgresql(url, connections, process), clock, approval_rules, MarkFile(mark_path)
+        )
     path = sqlite_path(url)
     file = None if path is None else DatabaseFile(path)
     engine = create_engine(
@@ -154,7 +161,7 @@ def open_database(
         connection.exec_driver_sql("BEGIN" if options.get(_READ) else "BEGIN IMMEDIATE")
 
     beside = None if path is None else path.with_name(f"{path.name}.send-mark")
-    return Database(engine, clock, gates, MarkFile(beside), file)
+    return Database(engine, clock, approval_rules, MarkFile(beside), file)
 
 
 def _postgresql(url: str, connections: int, process: str) -> Engine:

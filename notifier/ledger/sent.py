@@ -69,7 +69,7 @@ class SentWriter:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._courtesy = WriteThrottle(db)
+        self._throttle = WriteThrottle(db)
         self._connection: Connection | None = None
         self._asks = db()  # a clock that the database is not needed for
         self._stamp: Callable[[datetime], object] = UtcDateTime().bind_processor(
@@ -84,7 +84,7 @@ class SentWriter:
         """
         connection = self._connection = self._connection or self._connect()
         try:
-            with self._courtesy.writing():
+            with self._throttle.writing():
                 driver = connection.connection.driver_connection
                 written = (
                     self._write_each(driver, told)

@@ -133,7 +133,7 @@ class Settler:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._courtesy = WriteThrottle(db)
+        self._throttle = WriteThrottle(db)
         self._sent = SentWriter(db)
         self._pending: list[_Settlement] = []
         self._adding, self._writing = threading.Lock(), threading.Lock()
@@ -210,7 +210,7 @@ class Settler:
 
     def _write_alone(self, one: _Settlement) -> None:
         jitter = random.random()  # noqa: S311  it spreads load and guards nothing
-        with self._courtesy.writing(), self._db.begin() as tx:
+        with self._throttle.writing(), self._db.begin() as tx:
             follows = [_settle(tx, one, message, jitter) for message in one.told]
             if one.next_id is not None:
                 _changed(tx, _NEXT, {"row": one.next_id, "token": one.token, "moment": now(tx)})

@@ -1,4 +1,4 @@
-"""The worker: stations that answer the doorbell, the ticker, and how they start and drain."""
+"""The worker: its threads and ticker, and how they start and drain."""
 
 import logging
 import sys

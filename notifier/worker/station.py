@@ -1,7 +1,7 @@
-"""A doorbell and those who answer it: one queue of Dramatiq inside this process, and its threads.
+"""Wake-ups inside a process: one queue of Dramatiq, and the threads that answer it.
 
-A ring says only that there may be work; what is due is in the database. So a lost ring costs a
-second, until the ticker looks, and a doubled one costs a glance.
+A wake-up carries nothing: what is due is in the database. A lost one costs a second, until the
+ticker looks; a repeated one costs a query.
 """
 
 import threading

@@ -1,6 +1,4 @@
-"""The doorbell between processes: RabbitMQ, where there is one. SQLite's own change counter does it
-embedded.
-"""
+"""Wake-ups between processes, sent through RabbitMQ where one is set."""
 
 import atexit
 import logging
@@ -43,7 +41,7 @@ class BrokerWakeup:
         self._wake = threading.Condition()
         self._busy = False
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="doorbell", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="wakeup", daemon=True)
         self._thread.start()
         atexit.register(self.flush)
 
@@ -106,9 +104,9 @@ def broker_answers(broker_url: str, *, seconds: float = 1.0) -> bool:
     return False
 
 
-def make_doorbell(settings: Settings) -> Ring:
-    """What a door calls after it has changed something: never blocks; does nothing where no broker
-    is set.
+def make_wakeup(settings: Settings) -> Ring:
+    """Function that wakes the workers after a change. It never blocks, and does nothing where no
+    broker is set.
     """
     if not settings.broker_url:
         return lambda: None

@@ -55,9 +55,11 @@ class Newsroom:
             pass
         return addresses
 
-    def agree(self, **gates: Any) -> None:
+    def agree(self, **approval_rules: Any) -> None:
         """Have the rules of `models.db.approval_rules` hold from now on."""
-        self.db.configure(info={**self.db.kw["info"], "gates": ApprovalRules(**gates)})
+        self.db.configure(
+            info={**self.db.kw["info"], "approval_rules": ApprovalRules(**approval_rules)}
+        )
 
     def entry(self, uid: str) -> Entry:
         with self.db.read() as tx:

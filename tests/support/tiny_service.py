@@ -1,4 +1,4 @@
-"""A service for the tests of the supervisor: the real parent, web process, lock and lifeline,
+"""A service for the tests of the supervisor: the real parent, web process, lock and parent watch,
 without a database.
 
 Every process says on standard output what it does, a line each; when all have ended the pipe is at

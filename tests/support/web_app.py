@@ -33,7 +33,7 @@ class SharedDatabase:
             left.unlink()
         shutil.copy(template, self.path)
         self.clock = clock
-        self.db.configure(info={**self.db.kw["info"], "gates": NO_APPROVAL})
+        self.db.configure(info={**self.db.kw["info"], "approval_rules": NO_APPROVAL})
         return self.db
 
 

@@ -59,7 +59,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def rings() -> list[None]:
-    """One for each time that the doorbell rang."""
+    """One entry for each wake-up."""
     return []
 
 

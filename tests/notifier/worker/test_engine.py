@@ -24,7 +24,7 @@ from notifier.ledger.pause import MAIL, NO_MAIL_URL
 from notifier.transport import channel_sender
 from notifier.transport.smtp import MailConnection
 from notifier.worker import ticker
-from notifier.worker.wakeup import BULK, EXPAND, BrokerWakeup, make_doorbell
+from notifier.worker.wakeup import BULK, EXPAND, BrokerWakeup, make_wakeup
 from tests.support.bare_server import BareServer
 from tests.support.databases import sqlite_only
 from tests.support.inbox import Inbox
@@ -216,7 +216,7 @@ def test_ringing_never_waits_for_a_broker_that_does_not_answer(
     answered = threading.Event()
     # takes the call and says nothing
     server = bare_server(lambda connection: answered.wait(PATIENCE))
-    ring = make_doorbell(
+    ring = make_wakeup(
         settings(
             broker_url=(
                 f"amqp://guest:guest@127.0.0.1:{server.port}?socket_timeout=2&stack_timeout=2"
@@ -236,7 +236,7 @@ def test_without_a_broker_a_wakeup_opens_no_connection(monkeypatch: pytest.Monke
     connections: list[object] = []
     monkeypatch.setattr(socket.socket, "connect", lambda self, address: connections.append(address))
     threads = set(threading.enumerate())
-    make_doorbell(settings())()
+    make_wakeup(settings())()
     assert set(threading.enumerate()) <= threads
     assert connections == []
 
