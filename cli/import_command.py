@@ -149,8 +149,8 @@ _MAX_HEADER_CHARS = 10_000
 
 
 def _encoding(head: bytes) -> str:
-    """Detect UTF-16, as spreadsheets write it, by a byte order mark or by NULs beside ASCII letters;
-    else UTF-8.
+    """Detect UTF-16, as spreadsheets write it, by a byte order mark or by NULs beside ASCII
+    letters; else UTF-8.
     """
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"

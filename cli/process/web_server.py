@@ -44,7 +44,8 @@ class _OneProcess(MPServer):
     listener: socket.socket
 
     def _serve(self, spawn_target: Any, target_loader: Any) -> None:
-        # Granian has checked the number before, and would warn of this many: most of them only wait.
+        # Granian has checked the number before, and would warn of this many: most of them only
+        # wait.
         self.blocking_threads += _WAITING_THREADS
         self._ssp = self._sso = None
         self._shd = SocketHolder(self.listener.detach(), False, BACKLOG)  # type: ignore[assignment, call-arg]
